@@ -1,0 +1,1 @@
+"""A backend replica: health, dummy work, and misbehaviour on request."""

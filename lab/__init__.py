@@ -1,0 +1,1 @@
+"""The experiment: runtimes, scenarios, traffic, history, checkers, reports and the command line."""

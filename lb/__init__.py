@@ -1,0 +1,1 @@
+"""The balancer: a pure core (`lb.core`) and an asyncio shell around it."""

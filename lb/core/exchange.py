@@ -1,0 +1,67 @@
+"""One client request on its way through the balancer, and each try of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lb.core.backend import Backend
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+"""RFC 9110 §9.2.2. TRACE is refused before it gets here; it is listed because the RFC lists it."""
+
+
+class Failure(StrEnum):
+    """How an attempt failed, seen from the balancer."""
+
+    REFUSED = "refused"
+    """The connection was refused or unreachable: nothing was sent."""
+    CONNECT_TIMEOUT = "connect_timeout"
+    RESET = "reset"
+    """The connection ended before a complete response head."""
+    TIMEOUT = "timeout"
+    """Sent, and no response head within the per-try time-out."""
+    BAD_RESPONSE = "bad_response"
+    """The backend broke HTTP."""
+    GATEWAY = "gateway"
+    """The backend itself answered 502, 503 or 504."""
+    TRUNCATED = "truncated"
+    """The connection ended inside the response body: too late to retry, and the client must see the cut."""
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One client request: what the core must know of it, and how far it has come."""
+
+    method: str
+    idempotent: bool
+    """By its method, or because the client sent an `Idempotency-Key`."""
+    started: float
+    deadline: float
+    """Monotonic seconds; no attempt starts after it."""
+    hash_key: bytes = b""
+    """What hash policies pick by (client address, header, cookie or path); empty when unused."""
+    replayable: bool = True
+    """False once request body bytes are gone that a second attempt would need again."""
+    responding: bool = False
+    """True once a response byte went to the client: never retried after."""
+    tried: list[Backend] = field(default_factory=list)
+    """Backends tried so far, in order; never the same twice."""
+    attempts: list[Attempt] = field(default_factory=list)
+    """Attempts under way: one, or two while a hedge runs."""
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One try of an exchange on one backend."""
+
+    exchange: Exchange
+    backend: Backend
+    started: float
+    sent: float | None = None
+    """When the first request byte was written to the backend; None while connecting."""
+    answered: float | None = None
+    """When the response head was complete."""
+    is_hedge: bool = False
