@@ -1,0 +1,143 @@
+"""What a local lab consists of: which processes, with which commands, environment, addresses and readiness checks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from lab.runtime.ports import LOOPBACK
+
+
+class Role(StrEnum):
+    """What a process is in the lab."""
+
+    API = "api"
+    LB = "lb"
+    CHAOS = "chaos"
+    RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One process to run."""
+
+    name: str
+    role: Role
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    """On top of the supervisor's own."""
+    ready_url: str
+    """Answers 200 once the process does its work."""
+    address: str
+    """Where others reach it; of a backend: its relay, which is what the balancer uses."""
+    upstream: str | None = None
+    """The backend's own address, behind the relay."""
+    control: str | None = None
+    """URL of the relay's control port."""
+    restarted: bool = True
+    """Whether the supervisor brings it back when it dies. Backends are the chaos service's to revive, as on Docker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The choices that differ from one local lab to the next."""
+
+    state_dir: Path
+    traffic_port: int
+    admin_port: int
+    chaos_port: int
+    supervisor_url: str
+    supervisor_token: str = field(repr=False)
+    chaos_token: str = field(repr=False)
+    backends: int = 3
+
+
+def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
+    """Every process of the lab; also writes the balancer's configuration file."""
+    specs: list[Spec] = []
+    addresses: dict[str, str] = {}
+    for number in range(1, layout.backends + 1):
+        backend, relay = _backend(f"api-{number}", layout, spare_ports)
+        addresses[backend.name] = backend.address
+        specs += [backend, relay]
+    return [*specs, _balancer(layout, addresses), _chaos(layout)]
+
+
+def _backend(name: str, layout: Layout, spare_ports: Iterator[int]) -> tuple[Spec, Spec]:
+    port = next(spare_ports)
+    upstream, relay, control = f"{LOOPBACK}:{port}", _address(next(spare_ports)), _address(next(spare_ports))
+    backend = Spec(
+        name=name,
+        role=Role.API,
+        command=(sys.executable, "-m", "api"),
+        environment={
+            "API_HOST": LOOPBACK,
+            "API_PORT": str(port),
+            "API_INSTANCE": name,
+            "API_LEDGER_DIR": str(layout.state_dir / "ledger"),
+        },
+        ready_url=f"http://{upstream}/health",
+        address=relay,
+        upstream=upstream,
+        control=f"http://{control}",
+        restarted=False,
+    )
+    relay_command = ("--listen", relay, "--upstream", upstream, "--control", control)
+    return backend, Spec(
+        name=f"{name}-relay",
+        role=Role.RELAY,
+        command=(sys.executable, "-m", "chaos.relay", *relay_command),
+        environment={},
+        ready_url=f"http://{control}/state",
+        address=relay,
+        upstream=upstream,
+        control=f"http://{control}",
+    )
+
+
+def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
+    admin = _address(layout.admin_port)
+    config = {
+        "version": 1,
+        "listen": _address(layout.traffic_port),
+        "admin": {"listen": admin},
+        "discovery": {"kind": "static", "backends": [{"id": n, "address": a} for n, a in backends.items()]},
+    }
+    path = layout.state_dir / "lb.yaml"
+    path.write_text(json.dumps(config, indent=2) + "\n")  # JSON is YAML, and needs no writer
+    return Spec(
+        name="lb",
+        role=Role.LB,
+        command=(sys.executable, "-m", "lb", "--config", str(path)),
+        environment={},
+        ready_url=f"http://{admin}/readyz",
+        address=_address(layout.traffic_port),
+    )
+
+
+def _chaos(layout: Layout) -> Spec:
+    address = _address(layout.chaos_port)
+    return Spec(
+        name="chaos",
+        role=Role.CHAOS,
+        command=(sys.executable, "-m", "chaos"),
+        environment={
+            "CHAOS_RUNTIME": "local",
+            "CHAOS_HOST": LOOPBACK,
+            "CHAOS_PORT": str(layout.chaos_port),
+            "CHAOS_STATE_DIR": str(layout.state_dir / "chaos"),
+            "CHAOS_TOKEN": layout.chaos_token,
+            "CHAOS_SUPERVISOR": layout.supervisor_url,
+            "CHAOS_SUPERVISOR_TOKEN": layout.supervisor_token,
+        },
+        ready_url=f"http://{address}/readyz",
+        address=address,
+    )
+
+
+def _address(port: int) -> str:
+    return f"{LOOPBACK}:{port}"
