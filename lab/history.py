@@ -1,0 +1,198 @@
+"""The history of a run: every request's invocation and outcome (`history.jsonl`), written first and judged later.
+
+The writer flushes the invocation before the request leaves, so that no request can have happened that the history
+does not know. The reader accepts a file that was cut at any byte and says what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How a request ended for its client."""
+
+    OK = "ok"
+    FAIL = "fail"
+    """Answered badly, or refused before anything was sent: the client was told."""
+    UNKNOWN = "unknown"
+    """May have happened: the client's patience ran out, or the connection was cut after sending."""
+
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""RFC 9110 §9.2.2, without TRACE, which no load sends."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request with all that its client saw. Times are seconds since the run's start."""
+
+    id: int
+    due: float
+    """When the open-loop schedule wanted it sent; latency counts from here."""
+    sent: float
+    method: str
+    path: str
+    key: str | None = None
+    """Job id of a POST."""
+    outcome: Outcome | None = None
+    """None: the history ends before the outcome."""
+    ended: float | None = None
+    status: int | None = None
+    instance: str | None = None
+    """The replica that answered, by its own word."""
+    backend: str | None = None
+    """The balancer's id of the backend whose answer this is."""
+    tried: tuple[str, ...] = ()
+    """Ids of all backends the balancer tried, in order; empty when no answer arrived or the balancer does not tell."""
+    error: str | None = None
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from due to outcome; None without an outcome."""
+        return None if self.ended is None else self.ended - self.due
+
+    @property
+    def lag(self) -> float:
+        """Seconds the generator itself was late."""
+        return self.sent - self.due
+
+    @property
+    def idempotent(self) -> bool:
+        """By its method (RFC 9110 §9.2.2)."""
+        return self.method in IDEMPOTENT_METHODS
+
+    def is_slow(self, slow_s: float) -> bool:
+        """Answered well, but later than the scenario's threshold."""
+        return self.outcome is Outcome.OK and self.ended is not None and self.ended - self.due > slow_s
+
+    def is_bad(self, slow_s: float) -> bool:
+        """Failed, unknown or slow: what a client would complain about."""
+        return self.outcome is not Outcome.OK or self.is_slow(slow_s)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All requests, in order of invocation, and what is wrong with the record itself."""
+
+    requests: list[Request]
+    defects: tuple[str, ...] = ()
+    """Torn or unreadable lines, outcomes without invocation, second outcomes; any of them makes a verdict unknown."""
+
+
+class HistoryWriter:
+    """Appends to `history.jsonl`. Outcomes ride along with the next flush, invocations are flushed by the caller.
+
+    `invoke` any number of requests that are due, `flush` once, then send them: one system call a batch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
+        self._lines: list[str] = []
+
+    def invoke(self, request_id: int, due: float, t: float, shape: str) -> None:
+        """Note that a request is about to leave. `shape` comes from `invocation_shape`."""
+        self._lines.append(f'{{"e":"invoke","id":{request_id},"due":{due:.6f},"t":{t:.6f},{shape}}}\n')
+
+    def outcome(
+        self,
+        kind: Outcome,
+        request_id: int,
+        t: float,
+        *,
+        status: int | None = None,
+        instance: str | None = None,
+        backend: str | None = None,
+        tried: Iterable[str] = (),
+        error: str | None = None,
+    ) -> None:
+        """Note how a request ended."""
+        facts = json.dumps(
+            {"status": status, "instance": instance, "backend": backend, "tried": [*tried], "error": error},
+            separators=(",", ":"),
+        )
+        self._lines.append(f'{{"e":"{kind}","id":{request_id},"t":{t:.6f},{facts[1:]}\n')
+
+    def flush(self) -> None:
+        """Hand everything to the kernel, where it survives this process. Raises OSError (disk full)."""
+        if not self._lines:
+            return
+        data = memoryview("".join(self._lines).encode())
+        self._lines.clear()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def close(self) -> None:
+        """Flush and close."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._descriptor)
+
+
+def invocation_shape(method: str, path: str, key: str | None) -> str:
+    """The part of an invocation line that does not depend on time, as JSON members."""
+    return json.dumps({"method": method, "path": path, "key": key}, separators=(",", ":"))[1:-1]
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """Joins invocations and outcomes while lines come in; shares equal strings, of which there are few."""
+
+    by_id: dict[int, Request] = field(default_factory=dict)
+    defects: list[str] = field(default_factory=list)
+    _shared: dict[Any, Any] = field(default_factory=dict)
+
+    def add(self, line: dict[str, Any]) -> None:
+        if line["e"] == "invoke":
+            self._invoke(line)
+        else:
+            self._conclude(line)
+
+    def _invoke(self, line: dict[str, Any]) -> None:
+        request = Request(
+            line["id"], line["due"], line["t"], self._share(line["method"]), self._share(line["path"]), line["key"]
+        )
+        if request.id in self.by_id:
+            self.defects.append(f"request {request.id} was invoked twice")
+        self.by_id[request.id] = request
+
+    def _conclude(self, line: dict[str, Any]) -> None:
+        request = self.by_id.get(line["id"])
+        if request is None:
+            self.defects.append(f"request {line['id']} has an outcome but no invocation")
+            return
+        if request.outcome is not None:
+            self.defects.append(f"request {request.id} has two outcomes")
+            return
+        request.outcome = Outcome(line["e"])
+        request.ended = line["t"]
+        request.status = line["status"]
+        request.instance = self._share(line["instance"])
+        request.backend = self._share(line["backend"])
+        request.tried = self._share(tuple(line["tried"]))
+        request.error = self._share(line["error"])
+
+    def _share(self, value: Any) -> Any:
+        return self._shared.setdefault(value, value)
+
+
+def read_history(path: Path) -> History:
+    """Read `history.jsonl`, however it ended. Raises OSError when there is none to read."""
+    assembly = _Assembly()
+    with path.open("rb") as lines:
+        for number, raw in enumerate(lines, 1):
+            try:
+                if not raw.endswith(b"\n"):
+                    raise ValueError("torn")
+                assembly.add(json.loads(raw))
+            except (ValueError, KeyError, TypeError):
+                word = "torn" if not raw.endswith(b"\n") else "unreadable"
+                assembly.defects.append(f"history.jsonl line {number} is {word}")
+    return History([*assembly.by_id.values()], tuple(assembly.defects))

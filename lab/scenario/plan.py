@@ -1,0 +1,145 @@
+"""A plan: a scenario made concrete by a seed. The same scenario and seed give the same bytes in `plan.json`.
+
+A plan knows nothing of the lab it will run on: targets that are not named stay a number that picks among the names
+found there, and the times of all requests follow from the seed (`lab.traffic.schedule`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+"""Version of `plan.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """One kind of request in the mix. `share` is a fraction of all requests."""
+
+    method: str
+    path: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLoad:
+    """Open-loop load. `rate` is requests per second."""
+
+    rate: float
+    pacing: str
+    """`constant` or `poisson`."""
+    keep_alive: bool
+    patience_s: float
+    """A request without an answer for this long after it was due is `unknown`."""
+    slow_s: float
+    """A good answer later than this counts as slow."""
+    mix: tuple[PlannedRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One fault. `at_s` counts from the run's start, warm-up and steady state included."""
+
+    at_s: float
+    fault: str
+    target: str | None
+    """A target's name; None: the one that `pick` chooses."""
+    pick: float
+    """In [0, 1): the target is element ⌊pick × n⌋ of the n names in sorted order. Unused with a name."""
+    duration_s: float
+    params: dict[str, str]
+    allow_last: bool
+
+    def choose(self, names: list[str]) -> str:
+        """The target's name among those that the lab has. Raises ValueError when it has none, or not this one."""
+        if self.target is None:
+            if not names:
+                raise ValueError("the lab has no targets")
+            return sorted(names)[int(self.pick * len(names))]
+        if self.target not in names:
+            raise ValueError(f"no target is called {self.target!r}; there are {', '.join(sorted(names))}")
+        return self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What must hold. None: not asserted."""
+
+    reroute_within_bound: bool
+    readmit_within_bound: bool
+    idempotent_failures: int | None
+    lost: int | None
+    duplicated: int | None
+    zombie: int | None
+    error_budget: float | None
+    """Largest fraction of requests that may fail or stay unknown."""
+    slow_budget: float | None
+    """Largest fraction of requests that may be slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run will do. Durations in seconds."""
+
+    scenario: str
+    title: str
+    description: str
+    seed: int
+    load: PlannedLoad
+    warm_up_s: float
+    """Traffic that is sent but not judged."""
+    steady_s: float
+    """Undisturbed traffic before the first step."""
+    steps: tuple[PlannedStep, ...]
+    settle_s: float
+    """Traffic that follows when every target is readmitted."""
+    settle_limit_s: float
+    """The longest wait for readmission after the last fault is healed."""
+    expect: Expectations
+    schema: int = SCHEMA
+
+    @property
+    def faults_start_s(self) -> float:
+        """When the steady state ends and offsets of steps begin to count."""
+        return self.warm_up_s + self.steady_s
+
+    @property
+    def faults_end_s(self) -> float:
+        """When the last fault should have expired."""
+        return max((step.at_s + step.duration_s for step in self.steps), default=self.faults_start_s)
+
+    @property
+    def traffic_limit_s(self) -> float:
+        """Traffic ends by itself here, whatever becomes of the experiment."""
+        return self.faults_end_s + self.settle_limit_s + self.settle_s
+
+    @property
+    def traffic_limit_count(self) -> int:
+        """No more requests than this, whatever the pacing draws: twice the expected number."""
+        return int(2 * self.load.rate * self.traffic_limit_s) + 1
+
+    def to_json(self) -> str:
+        """The text of `plan.json`: keys in declared order, no time, no host."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read `plan.json` back. Raises ValueError when it is not one of this schema."""
+        raw: dict[str, Any] = json.loads(text)
+        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+            raise ValueError(f"plan.json is not of schema {SCHEMA}")
+        try:
+            load = raw["load"]
+            mix = tuple(PlannedRequest(**each) for each in load["mix"])
+            steps = tuple(PlannedStep(**each) for each in raw["steps"])
+            fields = {"load": PlannedLoad(**{**load, "mix": mix}), "steps": steps}
+            return cls(**{**raw, **fields, "expect": Expectations(**raw["expect"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"plan.json is malformed: {error}") from error
+
+    def write(self, run_dir: Path) -> None:
+        """Write `plan.json` into the run's folder."""
+        (run_dir / "plan.json").write_text(self.to_json(), encoding="utf-8")
