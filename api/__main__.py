@@ -1,0 +1,93 @@
+"""Run one replica: `python -m api`, configured by `API_*` environment variables."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from api.app import create_app
+from api.errors import EnvironmentUnfitError, SettingsError
+from api.replica import Replica
+from api.settings import Settings, from_environment
+
+
+class Server(uvicorn.Server):
+    """uvicorn, saying where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, instance: str) -> None:
+        super().__init__(config)
+        self._instance = instance
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start accepting, then print one JSON line with the address: with `API_PORT=0`, the only way to learn it."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            line = {"event": "listening", "address": f"{host}:{port}", "instance": self._instance, "pid": os.getpid()}
+            sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight. Answers the exit code."""
+    try:
+        settings = from_environment(os.environ)
+        listener = _listen(settings)
+        replica = _replica(settings)
+    except (SettingsError, EnvironmentUnfitError) as error:
+        sys.stderr.write(f"api: {error}\n")
+        return error.exit_code
+    # uvicorn raises the signal again once it has stopped gracefully. That stop is a success: exit 0, not 143.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with contextlib.suppress(KeyboardInterrupt):
+        _server(settings, replica).run(sockets=[listener])
+    return 0
+
+
+def _server(settings: Settings, replica: Replica) -> Server:
+    return Server(
+        uvicorn.Config(
+            create_app(replica),
+            access_log=False,
+            log_level="warning",
+            # As received: a replica in the lab must show what the balancer sent, not an interpretation of it.
+            proxy_headers=False,
+            server_header=False,
+            # Set by the server and not by a middleware, so that its own 400 carries it too.
+            headers=[("X-Instance", settings.instance)],
+            ws_per_message_deflate=False,
+            timeout_keep_alive=round(settings.keep_alive_s),
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
+        ),
+        settings.instance,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind here and not in uvicorn, whose failure is a traceback-like log and exit code 3."""
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        reason = error.strerror or error
+        raise EnvironmentUnfitError(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
+    return listener
+
+
+def _replica(settings: Settings) -> Replica:
+    try:
+        return Replica.create(settings)
+    except OSError as error:
+        raise EnvironmentUnfitError(f"cannot write the ledger in {settings.ledger_dir}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

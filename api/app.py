@@ -1,0 +1,46 @@
+"""The FastAPI application around one replica."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.errors import RefusedError
+from api.metrics import MeterMiddleware
+from api.misbehave import MisbehaviourMiddleware
+from api.replica import Replica
+from api.routes import router as calls
+from api.streams import router as streams
+
+DESCRIPTION = """
+A backend replica of the Reroute lab. It does dummy work, keeps a ledger of the jobs that it executed, and misbehaves
+on request. Every answer names the replica in `X-Instance`.
+"""
+
+
+def create_app(replica: Replica) -> FastAPI:
+    """Wire the routes and middlewares to `replica`, which is closed when the app shuts down."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        replica.close()
+
+    app = FastAPI(title="Reroute backend", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app.state.replica = replica
+    app.include_router(calls)
+    app.include_router(streams)
+    app.add_exception_handler(RefusedError, _refuse)
+    app.add_middleware(MisbehaviourMiddleware, conduct=replica.conduct, rng=replica.rng)
+    app.add_middleware(MeterMiddleware, metrics=replica.metrics, in_flight=replica.in_flight)
+    return app
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    refusal, replica = cast(RefusedError, error), cast(Replica, request.app.state.replica)
+    replica.metrics.refused.labels(refusal.code).inc()
+    return JSONResponse({"error": refusal.code}, refusal.status)

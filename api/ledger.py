@@ -1,0 +1,79 @@
+"""Who executed what: an append-only file an instance, in a folder that all instances share.
+
+A line is written with one `write()` on an `O_APPEND` descriptor before the answer leaves. What the kernel has
+survives the death of the process, so a job that was answered is always on record; no fsync, because the lab kills
+processes and not machines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from api.errors import LedgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One executed job. `mono` is the executing process' monotonic clock, `unix` the wall clock; both seconds."""
+
+    id: str
+    instance: str
+    mono: float
+    unix: float
+
+
+class Ledger:
+    """Appends to this instance's file, reads everybody's."""
+
+    def __init__(self, folder: Path, instance: str) -> None:
+        """Create the folder and open the file. Raises `OSError` where that is not possible."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._instance = instance
+        self._fd = os.open(folder / f"{instance}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def append(self, job_id: str, mono: float, unix: float) -> Entry:
+        """Record an execution; returns once the kernel has the line. Raises `LedgerError`."""
+        entry = Entry(job_id, self._instance, mono, unix)
+        line = json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n"
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            raise LedgerError(f"job {job_id}: {error.strerror}") from error
+        if written != len(line):
+            raise LedgerError(f"job {job_id}: only {written} of {len(line)} bytes fit")
+        return entry
+
+    def entries(self, prefix: str = "") -> list[Entry]:
+        """Executions by all instances whose job id starts with `prefix`, oldest first."""
+        found = (entry for path in self._folder.glob("*.jsonl") for entry in _read(path))
+        return sorted((entry for entry in found if entry.id.startswith(prefix)), key=lambda entry: entry.unix)
+
+    def close(self) -> None:
+        """Release the descriptor; what was appended stays."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _read(path: Path) -> Iterator[Entry]:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        yield from _parse(lines)
+
+
+def _parse(lines: Iterable[str]) -> Iterator[Entry]:
+    """Skips what is not an entry: another instance may be in the middle of a line, or have run out of disk there."""
+    for line in lines:
+        try:
+            yield Entry(**json.loads(line))
+        except (ValueError, TypeError):
+            continue

@@ -1,0 +1,65 @@
+"""The replica's Prometheus metrics, in a registry of their own so that tests can have many replicas."""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.load import InFlight
+
+PATHS = frozenset(
+    {"/health", "/whoami", "/work", "/echo", "/stream", "/ws", "/jobs", "/ledger", "/misbehave", "/metrics"}
+)
+"""Label values are limited to these: a scan for random paths must not grow the registry."""
+
+
+class Metrics:
+    """Everything this replica counts."""
+
+    def __init__(self, in_flight: InFlight) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self.requests = Counter(
+            "api_requests", "Requests answered, by path and status", ["path", "status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "api_request_seconds", "Time from the request's head to the last byte, s", ["path"], registry=self._registry
+        )
+        self.jobs = Counter("api_jobs_executed", "Jobs appended to the ledger", registry=self._registry)
+        self.refused = Counter("api_refused", "Requests not executed, by reason", ["reason"], registry=self._registry)
+        Gauge("api_in_flight", "Requests being served", registry=self._registry).set_function(lambda: in_flight.count)
+
+    def exposition(self) -> bytes:
+        """Text format for a scrape."""
+        return generate_latest(self._registry)
+
+
+class MeterMiddleware:
+    """Counts every request; outermost, so that misbehaviour is counted too."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, in_flight: InFlight) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._in_flight = in_flight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request and count it by what was answered; 0 stands for none (client gone, or a WebSocket)."""
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        started, status = time.monotonic(), 0
+
+        async def noting_status(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            with self._in_flight.one_more():
+                await self._app(scope, receive, noting_status)
+        finally:
+            path = scope["path"] if scope["path"] in PATHS else "other"
+            self._metrics.requests.labels(path, status).inc()
+            self._metrics.seconds.labels(path).observe(time.monotonic() - started)
+        return None

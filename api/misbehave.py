@@ -1,0 +1,125 @@
+"""Misbehaviour on request: a pure decision for each request, and the ASGI middleware that carries it out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.models import Error, Hang, Lie, Misbehaviour, Ok, Slow
+
+HEALTH = "/health"
+EXEMPT = frozenset({"/misbehave", "/metrics", "/ledger"})
+"""The experiment's own way in: to end the mode, and to see what was done meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behave:
+    """Serve the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Answer this status and execute nothing."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Serve the request, this many seconds later."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Serve the request once the mode has ended."""
+
+
+Decision = Behave | Fail | Delay | Hold
+
+
+def decide(mode: Misbehaviour, path: str, rng: Random) -> Decision:
+    """What happens to a request to `path`. `unhealthy` is not seen here: only the health report knows it."""
+    if path in EXEMPT:
+        return Behave()
+    match mode:
+        case Error(rate=rate, status=status) if rng.random() < rate:
+            return Fail(status)
+        case Lie(status=status) if path != HEALTH:
+            return Fail(status)
+        case Slow(delay_ms=delay_ms):
+            return Delay(delay_ms / 1000)
+        case Hang():
+            return Hold()
+        case _:
+            return Behave()
+
+
+class Conduct:
+    """The mode in force, and when it ends. Times are monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._mode: Misbehaviour = Ok()
+        self._until: float | None = None
+        self._changed = asyncio.Event()
+
+    def set(self, mode: Misbehaviour) -> None:
+        """Put a mode in force; requests held by the one before are released."""
+        self._mode = mode
+        self._until = None if mode.duration_s is None else self._clock() + mode.duration_s
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def mode(self) -> Misbehaviour:
+        """The mode in force now."""
+        return Ok() if self.remaining_s == 0 else self._mode
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Until the mode ends by itself; None when it does not, 0 once it has."""
+        return None if self._until is None else max(0.0, self._until - self._clock())
+
+    async def ended(self) -> None:
+        """Wait until another mode is set or the present one expires."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), self.remaining_s)
+        except TimeoutError:
+            return
+
+
+class MisbehaviourMiddleware:
+    """Carries out `decide` on every HTTP request and WebSocket handshake.
+
+    A held or delayed request is *not* dropped when its client goes away: a stuck server does not notice either, and
+    runs the request when it comes round. The deadline check behind this middleware is what refuses it then.
+    """
+
+    def __init__(self, app: ASGIApp, conduct: Conduct, rng: Random) -> None:
+        self._app = app
+        self._conduct = conduct
+        self._rng = rng
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, fail, delay or hold one request."""
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        decision = decide(self._conduct.mode, scope["path"], self._rng)
+        while isinstance(decision, Hold):
+            await self._conduct.ended()
+            decision = decide(self._conduct.mode, scope["path"], self._rng)
+        match decision:
+            case Fail(status=status):
+                return await JSONResponse({"error": "misbehaving"}, status)(scope, receive, send)
+            case Delay(seconds=seconds):
+                await asyncio.sleep(seconds)
+        await self._app(scope, receive, send)
+        return None

@@ -1,0 +1,68 @@
+"""All that one replica is made of; each app carries exactly one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import Annotated, Self
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from api.ledger import Ledger
+from api.load import CpuMeter, InFlight, available_cpus
+from api.metrics import Metrics
+from api.misbehave import Conduct
+from api.models import Load
+from api.settings import Settings
+from api.work import Burner
+
+
+@dataclass(slots=True)
+class Replica:
+    """State shared by the routes."""
+
+    instance: str
+    ledger: Ledger
+    burner: Burner
+    cpu: CpuMeter
+    in_flight: InFlight
+    metrics: Metrics
+    conduct: Conduct = field(default_factory=Conduct)
+    rng: Random = field(default_factory=Random)
+    started_mono: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """Open the ledger and start the clocks. Raises `OSError` where the ledger cannot be written."""
+        cpus, in_flight = available_cpus(), InFlight()
+        return cls(
+            instance=settings.instance,
+            ledger=Ledger(settings.ledger_dir, settings.instance),
+            burner=Burner(cpus),
+            cpu=CpuMeter(cpus, at=time.monotonic(), used=time.process_time()),
+            in_flight=in_flight,
+            metrics=Metrics(in_flight),
+        )
+
+    def load(self) -> Load:
+        """The load report of this moment."""
+        now = time.monotonic()
+        share = self.cpu.read(now, time.process_time())
+        return Load(in_flight=self.in_flight.count, cpu=round(share, 4), uptime_s=round(now - self.started_mono, 3))
+
+    def close(self) -> None:
+        """Stop burning and release the ledger."""
+        self.burner.close()
+        self.ledger.close()
+
+
+async def _replica_of(connection: HTTPConnection) -> Replica:
+    # A coroutine although it waits for nothing: FastAPI would send a plain function through its thread pool.
+    replica: Replica = connection.app.state.replica
+    return replica
+
+
+Here = Annotated[Replica, Depends(_replica_of)]
+"""The replica that serves the request, as a route's parameter."""

@@ -1,0 +1,180 @@
+"""The calls with small JSON bodies: health, identity, work, jobs, ledger, misbehaviour, metrics."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.models import (
+    MAX_BYTES,
+    MAX_CPU_MS,
+    MAX_SLEEP_MS,
+    Health,
+    Job,
+    JobDone,
+    LedgerEntry,
+    LedgerPage,
+    Misbehaviour,
+    MisbehaviourState,
+    Refused,
+    Unhealthy,
+    WhoAmI,
+    WorkDone,
+)
+from api.replica import Here, Replica
+from api.work import Deadline, perform
+
+router = APIRouter()
+
+PAST_DEADLINE: dict[int | str, dict[str, Any]] = {
+    504: {
+        "model": Refused,
+        "description": "`X-Deadline` has passed: nothing was executed",
+        "content": {"application/json": {"example": {"error": "deadline_passed"}}},
+    }
+}
+_CHUNK = bytes(64 * 1024)
+
+
+async def _deadline_of(
+    x_deadline: Annotated[
+        float | None,
+        Header(allow_inf_nan=False, description="Unix time, s, after which nobody waits", examples=["1790000000.250"]),
+    ] = None,
+) -> Deadline:
+    return Deadline(x_deadline)
+
+
+Due = Annotated[Deadline, Depends(_deadline_of)]
+
+
+@router.get(
+    "/health",
+    summary="Am I fit to serve?",
+    tags=["identity"],
+    responses={503: {"model": Health, "description": "Unhealthy (mode `unhealthy`)"}},
+)
+async def health(replica: Here, response: Response) -> Health:
+    """The balancer's probe: 200 when healthy, with a load report either way."""
+    healthy = not isinstance(replica.conduct.mode, Unhealthy)
+    if not healthy:
+        response.status_code = 503
+    return Health(status="ok" if healthy else "unhealthy", instance=replica.instance, load=replica.load())
+
+
+@router.get("/whoami", summary="Which process is this?", tags=["identity"])
+async def whoami(replica: Here, request: Request) -> WhoAmI:
+    """Name, process and address of the replica, and the request's headers as they arrived."""
+    host, port = request.scope["server"]
+    return WhoAmI(
+        instance=replica.instance,
+        pid=os.getpid(),
+        address=f"{host}:{port}",
+        started_mono=replica.started_mono,
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+    )
+
+
+@router.get(
+    "/work",
+    summary="Do dummy work",
+    tags=["work"],
+    response_model=WorkDone,
+    responses={
+        200: {
+            "description": "Done; with `bytes`, a body of exactly that many zero bytes instead of JSON",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **PAST_DEADLINE,
+    },
+)
+async def work(
+    replica: Here,
+    deadline: Due,
+    cpu_ms: Annotated[float, Query(ge=0, le=MAX_CPU_MS, description="CPU time to burn, ms", examples=[5])] = 0,
+    sleep_ms: Annotated[float, Query(ge=0, le=MAX_SLEEP_MS, description="Time to sleep, ms", examples=[20])] = 0,
+    size: Annotated[
+        int | None, Query(alias="bytes", ge=0, le=MAX_BYTES, description="Answer with this many bytes")
+    ] = None,
+) -> Response:
+    """Burn CPU, then sleep, then answer."""
+    took = await perform(replica.burner, cpu_ms / 1000, sleep_ms / 1000, deadline)
+    if size is not None:
+        return StreamingResponse(
+            _zeros(size), media_type="application/octet-stream", headers={"content-length": str(size)}
+        )
+    done = WorkDone(instance=replica.instance, cpu_ms=cpu_ms, sleep_ms=sleep_ms, took_ms=round(took * 1000, 3))
+    return Response(done.model_dump_json(), media_type="application/json")
+
+
+async def _zeros(size: int) -> AsyncIterator[bytes]:
+    for start in range(0, size, len(_CHUNK)):
+        yield _CHUNK[: size - start]
+
+
+@router.post(
+    "/jobs",
+    summary="Execute a job and put it on record",
+    tags=["work"],
+    status_code=201,
+    responses={
+        **PAST_DEADLINE,
+        507: {"model": Refused, "description": "The ledger cannot be written: the job does not count as executed"},
+    },
+)
+async def execute(replica: Here, deadline: Due, job: Job) -> JobDone:
+    """Work, then append the id to the ledger, then answer.
+
+    The ledger line is the job's effect, so the deadline is checked twice: before the work, and once more right before
+    the line, for the process that was paused in the middle of the work and is resumed when all is over.
+    """
+    await perform(replica.burner, job.cpu_ms / 1000, job.sleep_ms / 1000, deadline)
+    deadline.check()
+    replica.ledger.append(job.id, time.monotonic(), time.time())
+    replica.metrics.jobs.inc()
+    return JobDone(id=job.id, instance=replica.instance)
+
+
+@router.get("/ledger", summary="Who executed what", tags=["work"])
+def ledger(
+    replica: Here,
+    prefix: Annotated[str, Query(max_length=200, description="Only ids that start so", examples=["run-7/"])] = "",
+) -> LedgerPage:
+    """Executions by *all* instances that share the ledger folder, oldest first."""
+    return LedgerPage(entries=[LedgerEntry.model_validate(entry) for entry in replica.ledger.entries(prefix)])
+
+
+@router.put("/misbehave", summary="Misbehave from now on", tags=["misbehaviour"])
+async def misbehave(replica: Here, mode: Misbehaviour) -> MisbehaviourState:
+    """Replaces the mode in force; a duration counts from now."""
+    replica.conduct.set(mode)
+    return _state(replica)
+
+
+@router.get("/misbehave", summary="The mode in force", tags=["misbehaviour"])
+async def misbehaviour(replica: Here) -> MisbehaviourState:
+    """`ok` when there is none, or when its duration is over."""
+    return _state(replica)
+
+
+def _state(replica: Replica) -> MisbehaviourState:
+    mode = replica.conduct.mode
+    remaining = replica.conduct.remaining_s or None
+    return MisbehaviourState.model_validate({**mode.model_dump(), "remaining_s": remaining})
+
+
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    tags=["identity"],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(replica: Here) -> Response:
+    """Text exposition format."""
+    return Response(replica.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

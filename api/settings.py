@@ -1,0 +1,71 @@
+"""What a replica can be told: environment variables, checked once at start with one clear line for each mistake."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.errors import SettingsError
+
+INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""An instance names its ledger file and a header value: nothing that needs quoting in either."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One replica's configuration."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 picks a free port; the line printed at start names it."""
+    instance: str = "api"
+    ledger_dir: Path = Path("ledger")
+    keep_alive_s: float = 75.0
+    """Longer than the balancer keeps an idle connection, so that it is always the balancer that closes first: a
+    backend that closes first races with the next request on that connection."""
+    shutdown_timeout_s: float = 10.0
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read `API_*`. Raises `SettingsError` naming the variable, its value and what is allowed."""
+    default = Settings()
+    return Settings(
+        host=environ.get("API_HOST", default.host),
+        port=_port(environ, "API_PORT", default.port),
+        instance=_instance(environ),
+        ledger_dir=Path(environ.get("API_LEDGER_DIR", str(default.ledger_dir))),
+        keep_alive_s=_duration(environ, "API_KEEP_ALIVE", default.keep_alive_s),
+        shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
+    )
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and int(value) <= 65535):
+        raise SettingsError(f"{name}={value!r}: expected a port number, 0 to 65535")
+    return int(value)
+
+
+def _instance(environ: Mapping[str, str]) -> str:
+    value = environ.get("API_INSTANCE") or socket.gethostname()
+    if not INSTANCE_NAME.fullmatch(value):
+        raise SettingsError(f"API_INSTANCE={value!r}: expected 1 to 64 of A-Z a-z 0-9 . _ - (a letter or digit first)")
+    return value
+
+
+def _duration(environ: Mapping[str, str], name: str, default: float) -> float:
+    """Seconds; a bare number means seconds."""
+    value = environ.get(name)
+    if value is None:
+        return default
+    match = _DURATION.fullmatch(value.strip())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise SettingsError(f"{name}={value!r}: expected a duration above zero such as 75s, 500ms or 1m")
+    return seconds

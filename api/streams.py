@@ -1,0 +1,89 @@
+"""The calls whose bodies flow: `/echo`, `/stream` and the WebSocket echo. None holds a body in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response, WebSocket
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.models import MAX_SLEEP_MS
+
+router = APIRouter(tags=["streams"])
+
+ECHO_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class EchoResponse(Response):
+    """Sends each piece of the request body on as it arrives.
+
+    Not a `StreamingResponse`: that one listens for the client's disconnect on `receive` while it sends, and would
+    swallow pieces of the very body that it is to send.
+    """
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(media_type=request.headers.get("content-type", "application/octet-stream"))
+        self.headers["x-method"] = request.method
+        if (length := request.headers.get("content-length")) is not None:
+            self.headers["content-length"] = length
+        else:
+            del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pump `receive` into `send`; the server's flow control on both ends bounds the memory."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            more = message.get("more_body", False)
+            await send({"type": "http.response.body", "body": message.get("body", b""), "more_body": more})
+
+
+async def echo(request: Request) -> Response:
+    """Streams the request body back under its own content type; `X-Method` names the method."""
+    return EchoResponse(request)
+
+
+for _method in ECHO_METHODS:
+    router.add_api_route(
+        "/echo",
+        echo,
+        methods=[_method],
+        operation_id=f"echo_{_method.lower()}",
+        summary="Echo the request body",
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+    )
+
+
+@router.get("/stream", summary="A chunked body, slow if asked", response_class=StreamingResponse)
+async def stream(
+    chunks: Annotated[int, Query(ge=0, le=100_000, description="Number of chunks")] = 10,
+    interval_ms: Annotated[float, Query(ge=0, le=MAX_SLEEP_MS, description="Pause before each but the first, ms")] = 0,
+    size: Annotated[int, Query(alias="bytes", ge=1, le=1024 * 1024, description="Bytes in a chunk")] = 1024,
+) -> Response:
+    """`chunks` chunks of `bytes` bytes each, `interval_ms` apart, without a Content-Length."""
+    return StreamingResponse(_paced(chunks, interval_ms / 1000, bytes(size)), media_type="application/octet-stream")
+
+
+async def _paced(chunks: int, interval_s: float, chunk: bytes) -> AsyncIterator[bytes]:
+    for number in range(chunks):
+        if number and interval_s:
+            await asyncio.sleep(interval_s)
+        yield chunk
+
+
+@router.websocket("/ws")
+async def websocket_echo(socket: WebSocket) -> None:
+    """Sends every message back as it came: text as text, binary as binary."""
+    await socket.accept()
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        if (text := message.get("text")) is not None:
+            await socket.send_text(text)
+        else:
+            await socket.send_bytes(message["bytes"])
