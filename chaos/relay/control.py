@@ -1,0 +1,33 @@
+"""The relay's control API, for the chaos service on the same host (see docs/interfaces.md)."""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from chaos.relay.impairment import Impairment
+from chaos.relay.relay import Relay
+
+
+def control_app(relay: Relay) -> web.Application:
+    """`GET /state`, `PUT /fault`, `DELETE /fault`."""
+
+    async def get_state(_: web.Request) -> web.Response:
+        return web.json_response(relay.state())
+
+    async def put_fault(request: web.Request) -> web.Response:
+        try:
+            impairment = Impairment.from_json(await request.json())
+        except (ValueError, json.JSONDecodeError) as error:
+            return web.json_response({"error": "bad_fault", "detail": str(error)}, status=422)
+        await relay.impair(impairment)
+        return web.json_response(relay.state())
+
+    async def delete_fault(_: web.Request) -> web.Response:
+        await relay.heal()
+        return web.json_response(relay.state())
+
+    app = web.Application()
+    app.add_routes([web.get("/state", get_state), web.put("/fault", put_fault), web.delete("/fault", delete_fault)])
+    return app
