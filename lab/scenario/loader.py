@@ -18,7 +18,16 @@ from lab.errors import BadArgumentsError
 from lab.scenario.schema import Scenario
 
 _MAX_BYTES = 256 * 1024
-_YAML_WORDS = {"bool": "true or false", "dict": "a mapping", "tuple": "a list", "str": "text", "int": "a whole number"}
+_SHAPES = {
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+"""pydantic's words for what a value should have been → ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,16 @@ def parse_scenario(text: str, file: str) -> Scenario:
         return Scenario.model_validate(raw)
     except ValidationError as error:
         problems = [
-            Problem(file, _line(root, each["loc"]), _dotted(each["loc"]), _message(each)) for each in error.errors()
+            Problem(file, _line(root, each["loc"]), _dotted(each["loc"]), _message(each))
+            for each in error.errors()
+            if not _is_echo(each)
         ]
         raise ScenarioError(sorted(problems, key=lambda problem: problem.line)) from error
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """A list counts as too short once an element of it is wrong; the element has been reported already."""
+    return error["type"] == "too_short" and bool(error["input"])
 
 
 def _syntax_problem(error: YAMLError, file: str) -> Problem:
@@ -116,17 +132,8 @@ def _message(error: ErrorDetails) -> str:
         case "literal_error":
             options = str(context.get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
             return f"expected one of {', '.join(options)}; got {error['input']!r}{_suggestion(error['input'], options)}"
-        case (
-            "model_type"
-            | "dict_type"
-            | "tuple_type"
-            | "string_type"
-            | "int_type"
-            | "bool_type"
-            | "bool_parsing" as kind
-        ):
-            word = _YAML_WORDS.get({"model": "dict", "string": "str"}.get(kind.split("_")[0], kind.split("_")[0]), kind)
-            return f"expected {word}; got {error['input']!r}"
+        case kind if kind in _SHAPES:
+            return f"expected {_SHAPES[kind]}; got {error['input']!r}"
         case "quantity" | "scenario":
             return error["msg"]
         case _:

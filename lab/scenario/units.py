@@ -1,4 +1,4 @@
-"""Quantities as people write them: `100ms`, `30s`, `200/s`, `80%`. A bare number is refused, for it could mean anything."""
+"""Quantities as people write them: `100ms`, `30s`, `200/s`, `80%`. A bare number could mean anything: refused."""
 
 from __future__ import annotations
 
