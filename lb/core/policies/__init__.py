@@ -1,0 +1,43 @@
+"""The policies: each picks one backend of an immutable snapshot, and nothing else."""
+
+from __future__ import annotations
+
+from lb.core.policies.base import Candidates, Load, Policy
+from lb.core.policies.least_requests import LeastRequests
+from lb.core.policies.maglev import Maglev
+from lb.core.policies.p2c import PowerOfTwoChoices
+from lb.core.policies.peak_ewma import PeakEwma
+from lb.core.policies.prequal import Prequal
+from lb.core.policies.random import RandomChoice
+from lb.core.policies.ring_hash import RingHash
+from lb.core.policies.round_robin import RoundRobin
+from lb.core.policies.weighted import Weighted
+
+POLICIES: dict[str, type[Policy]] = {
+    "least_requests": LeastRequests,
+    "maglev": Maglev,
+    "p2c": PowerOfTwoChoices,
+    "peak_ewma": PeakEwma,
+    "prequal": Prequal,
+    "random": RandomChoice,
+    "ring_hash": RingHash,
+    "round_robin": RoundRobin,
+    "weighted": Weighted,
+}
+
+HASHING = frozenset({"maglev", "ring_hash"})
+"""Those that look at `Exchange.hash_key`."""
+
+
+class UnknownPolicyError(ValueError):
+    """No policy has this name."""
+
+
+def create(name: str, load: Load) -> Policy:
+    """A new policy, knowing nothing yet. Raises UnknownPolicyError."""
+    if name not in POLICIES:
+        raise UnknownPolicyError(f"unknown policy {name!r}; known: {', '.join(sorted(POLICIES))}")
+    return POLICIES[name](load)
+
+
+__all__ = ["HASHING", "POLICIES", "Candidates", "Load", "Policy", "UnknownPolicyError", "create"]

@@ -1,0 +1,33 @@
+"""Hashes that agree between processes and versions, for policies that must pick alike everywhere."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from random import Random
+from struct import iter_unpack
+
+from lb.core.exchange import Exchange
+
+
+def hash64(data: bytes, purpose: bytes = b"") -> int:
+    """64 bits of BLAKE2b. `hash()` would differ in every process."""
+    return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "big")
+
+
+def key_of(exchange: Exchange, rng: Random) -> int:
+    """The exchange's place in the hash space; a random one if it brings no key."""
+    return hash64(exchange.hash_key) if exchange.hash_key else rng.getrandbits(64)
+
+
+def points_of(name: str, count: int) -> list[int]:
+    """The first `count` of the endless list of 64-bit points that belong to `name`: eight from each digest."""
+    points: list[int] = []
+    for block in range((count + 7) // 8):
+        digest = blake2b(name.encode(), digest_size=64, salt=block.to_bytes(4, "big")).digest()
+        points.extend(value for (value,) in iter_unpack(">Q", digest))
+    return points[:count]
+
+
+def fraction(key: int) -> float:
+    """A number in [0, 1) that is always the same for a key, and independent of where it lies on the ring."""
+    return (key & 0xFFFF_FFFF) / 2**32

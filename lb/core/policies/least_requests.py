@@ -1,0 +1,67 @@
+"""The backend with the fewest attempts in flight for its weight; among equals, the one idle for longest."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import count
+from math import inf
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies.base import Candidates, Load, Policy, relative_load
+
+SLACK = 64
+"""Superseded heap entries allowed beyond four a backend before the heap is built anew."""
+
+
+class LeastRequests(Policy):
+    """A heap of (load, order, backend), corrected lazily.
+
+    A load that rose is found when its entry comes to the top; one that fell is pushed by `released`. An entry
+    counts only while its order is the backend's latest. O(log n), amortised.
+    """
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
+        self._members: Candidates = ()
+        self._latest: dict[Backend, int] = {}
+        self._heap: list[tuple[float, int, Backend]] = []
+        self._orders = count()
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """The least loaded backend that takes the exchange."""
+        if candidates is not self._members or len(self._heap) > 4 * len(candidates) + SLACK:
+            self._rebuild(candidates)
+        aside = []
+        picked = None
+        while self._heap and picked is None:
+            load, order, backend = self._heap[0]
+            if self._latest[backend] != order:
+                heappop(self._heap)
+            elif relative_load(backend) > load:
+                heapreplace(self._heap, self._entry(backend))
+            elif load < inf and self.takes(backend, exchange):
+                picked = backend
+            else:
+                aside.append(heappop(self._heap))
+        for entry in aside:
+            heappush(self._heap, entry)
+        return picked
+
+    def released(self, backend: Backend) -> None:
+        """Its load fell: nothing but a new entry would tell."""
+        if backend in self._latest:
+            heappush(self._heap, self._entry(backend))
+
+    def _entry(self, backend: Backend) -> tuple[float, int, Backend]:
+        order = self._latest[backend] = next(self._orders)
+        return relative_load(backend), order, backend
+
+    def _rebuild(self, candidates: Candidates) -> None:
+        """Orders are kept, so that a change of membership restarts nobody's turn among equals."""
+        known = self._latest
+        self._latest = {backend: known[backend] if backend in known else next(self._orders) for backend in candidates}
+        self._heap = [(relative_load(backend), order, backend) for backend, order in self._latest.items()]
+        heapify(self._heap)
+        self._members = candidates

@@ -1,0 +1,29 @@
+"""Power of two choices: of two backends drawn at random, the less loaded one.
+
+Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing": the longest queue grows like log log n
+instead of log n / log log n, and there is no herd, as nobody is everybody's best.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies.base import Candidates, Policy, relative_load
+
+
+class PowerOfTwoChoices(Policy):
+    """O(1), without state."""
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """The less loaded of two different backends that take the exchange."""
+        first = self.draw(candidates, exchange, rng)
+        second = self.draw(candidates, exchange, rng, unlike=first) if first else None
+        if first is None or second is None:
+            return first
+        return first if self.cost(first, now) <= self.cost(second, now) else second
+
+    def cost(self, backend: Backend, now: float) -> float:
+        """What is compared: smaller is better."""
+        return relative_load(backend)

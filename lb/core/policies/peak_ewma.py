@@ -1,0 +1,51 @@
+"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and fades slowly.
+
+After finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
+replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend that has not answered
+yet costs nothing while idle, and very much as soon as it holds one attempt, so that one request tries it out.
+"""
+
+from __future__ import annotations
+
+from math import exp
+from typing import NamedTuple
+
+from lb.core.backend import Backend
+from lb.core.policies.base import Load, relative_load
+from lb.core.policies.p2c import PowerOfTwoChoices
+
+DECAY = 10.0
+"""τ in seconds, finagle's default: a peak has faded to 37 % after ten seconds of good samples."""
+PENALTY = 1e6
+"""Seconds. The cost of a second attempt on a backend that nobody has heard of yet."""
+KEPT = 2
+"""Averages of departed backends are dropped once they outnumber the members: it may be a short absence."""
+
+
+class _Average(NamedTuple):
+    latency: float
+    at: float
+
+
+class PeakEwma(PowerOfTwoChoices):
+    """O(1); the averages are its own, as `latency_mean` is smoothed without peaks."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
+        self._averages: dict[Backend, _Average] = {}
+
+    def responded(self, backend: Backend, took: float, now: float) -> None:
+        """Smooth the sample in, or take it as the new peak."""
+        old = self._averages.get(backend)
+        if old is None:
+            self._averages[backend] = _Average(took, now)
+            return
+        kept = 0.0 if took > old.latency else exp(-(now - old.at) / DECAY)
+        self._averages[backend] = _Average(old.latency * kept + took * (1.0 - kept), now)
+
+    def cost(self, backend: Backend, now: float) -> float:
+        """Seconds that a request would wait if those before it were served one by one."""
+        average = self._averages.get(backend)
+        if average is None:
+            return PENALTY * relative_load(backend) if backend.in_flight else 0.0
+        return average.latency * relative_load(backend)

@@ -1,0 +1,58 @@
+"""Prequal's hot/cold rule: avoid backends that hold many requests, and among the others take the fastest.
+
+After Wydrowski et al., "Load is not what you should balance: Introducing Prequal" (NSDI 2024). There, clients that
+do not know of each other's load ask servers by asynchronous probes and keep a pool of the replies. This balancer
+sees every request to its backends, so it draws a sample of them at each pick and reads its own counters: nothing
+is stale, and the paper's rules of pool ageing, reuse and removal have no counterpart here. What differs besides:
+latency is the smoothed time to first byte, not the median at the present number of requests in flight; and load
+that other balancers cause shows in the latency only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies.base import Candidates, Load, Policy, relative_load
+
+SAMPLE = 3
+"""Backends looked at for each pick: the paper's probe rate."""
+HOT_QUANTILE = 0.84
+"""The paper's Q_RIF: a backend is hot if it holds more than this share of those seen lately."""
+REMEMBERED = 128
+RECOMPUTE = 16
+"""The quantile is taken over this many loads, once in this many picks: a sort of 128 costs 5 µs."""
+
+
+class Prequal(Policy):
+    """O(1)."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
+        self._loads: deque[float] = deque(maxlen=REMEMBERED)
+        self._limit = 0.0
+        self._picks = 0
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """The fastest cold one of the sample; if all are hot, the least loaded."""
+        sample = self._sample(candidates, exchange, rng)
+        if not sample:
+            return None
+        limit = self._hot_limit()
+        cold = [backend for backend in sample if relative_load(backend) <= limit]
+        return min(cold, key=lambda backend: backend.latency_mean) if cold else min(sample, key=relative_load)
+
+    def _sample(self, candidates: Candidates, exchange: Exchange, rng: Random) -> list[Backend]:
+        drawn = (self.draw(candidates, exchange, rng) for _ in range(SAMPLE))
+        sample = [backend for backend in drawn if backend is not None]
+        self._loads.extend(relative_load(backend) for backend in sample)
+        return sample
+
+    def _hot_limit(self) -> float:
+        if self._picks % RECOMPUTE == 0:
+            loads = sorted(self._loads)
+            self._limit = loads[min(len(loads) - 1, int(HOT_QUANTILE * len(loads)))]
+        self._picks += 1
+        return self._limit

@@ -1,0 +1,37 @@
+"""By chance, in proportion to the weights: no state to keep, none to get wrong."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from itertools import accumulate
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies.base import DRAWS, Candidates, Load, Policy
+
+REFRESH = 1.0
+"""Weights ramp within one snapshot; reading them anew once a second costs 10,000 backends 0.1 % of a core."""
+
+
+class RandomChoice(Policy):
+    """O(log n): a bisection of the weights added up."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
+        self._order: Candidates = ()
+        self._sums: list[float] = []
+        self._stale_at = 0.0
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """A backend that takes the exchange, with the probability of its weight."""
+        if candidates is not self._order or now >= self._stale_at:
+            self._order, self._stale_at = candidates, now + REFRESH
+            self._sums = list(accumulate(backend.effective_weight for backend in candidates))
+        total = self._sums[-1] if self._sums else 0.0
+        for _ in range(DRAWS if total > 0 else 0):
+            backend = candidates[bisect(self._sums, rng.random() * total)]
+            if self.takes(backend, exchange):
+                return backend
+        willing = [backend for backend in candidates if backend.effective_weight > 0 and self.takes(backend, exchange)]
+        return rng.choices(willing, [backend.effective_weight for backend in willing])[0] if willing else None

@@ -1,0 +1,43 @@
+"""Each backend in turn, in order of insertion."""
+
+from __future__ import annotations
+
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies.base import Candidates, Load, Policy, ramp
+
+
+class RoundRobin(Policy):
+    """Ignores weights, but a backend in slow start lets a turn pass as often as its ramp demands."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
+        self._order: Candidates = ()
+        self._turn = 0
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """The next backend in turn that takes the exchange. O(1) unless backends are full."""
+        if candidates is not self._order:
+            self._adopt(candidates)
+        turn, count, passed = self._turn, len(candidates), None
+        for _ in range(count):
+            backend = candidates[turn]
+            turn = turn + 1 if turn + 1 < count else 0
+            if not self.takes(backend, exchange):
+                continue
+            if backend.effective_weight >= backend.weight or rng.random() < ramp(backend):
+                self._turn = turn
+                return backend
+            passed = passed or backend
+        return passed
+
+    def _adopt(self, candidates: Candidates) -> None:
+        """Go on with whoever's turn it was: restarting at index 0 would favour the first at every change."""
+        if not candidates:
+            return
+        place = {backend: index for index, backend in enumerate(candidates)}
+        turns = self._order[self._turn :] + self._order[: self._turn]
+        self._turn = next((place[backend] for backend in turns if backend in place), 0)
+        self._order = candidates

@@ -1,0 +1,88 @@
+"""Smooth weighted round robin: exact shares in every cycle, and no backend twice in a row without need.
+
+nginx's algorithm raises every peer's current weight at each pick, which is O(n). This one promises the same at
+O(log n): backend *i* is due at the virtual times (k + phase_i) / weight_i for k = 0, 1, 2, …, and a pick takes
+whoever is due first. Within any unit of virtual time a backend of weight w is due exactly w times, whatever its
+phase, so a cycle is exact. Times are computed from the count k, not summed up, so that no rounding accumulates.
+Phases spread by the golden ratio keep equal backends from being due at the same moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies.base import Candidates, Load, Policy
+
+GOLDEN = 0.6180339887498949
+
+
+@dataclass(slots=True)
+class _Turns:
+    """When one backend is due; `number` breaks ties and sets the phase."""
+
+    backend: Backend
+    number: int
+    origin: float
+    weight: float
+    taken: int = 0
+
+    @property
+    def phase(self) -> float:
+        return (self.number * GOLDEN + 0.5) % 1.0
+
+    @property
+    def due(self) -> float:
+        return self.origin + (self.taken + self.phase) / self.weight
+
+    def take(self, clock: float) -> None:
+        """Count a pick. A new weight, or a debt of more than one turn (it was full), starts over from `clock`."""
+        due, weight = self.due, self.backend.effective_weight
+        self.taken += 1
+        if weight != self.weight or clock - due > 1.0 / weight:
+            self.origin, self.weight, self.taken = max(due, clock) - self.phase / weight, weight, 1
+
+
+class Weighted(Policy):
+    """Weights may be fractions and may change at any time; a backend of weight 0 gets nothing."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
+        self._order: Candidates = ()
+        self._turns: dict[Backend, _Turns] = {}
+        self._heap: list[tuple[float, int, _Turns]] = []
+        self._clock = 0.0
+        self._joined = 0
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """Whoever is due first and takes the exchange. O(log n) unless backends are full."""
+        if candidates is not self._order:
+            self._adopt(candidates)
+        heap, passed = self._heap, []
+        picked: Backend | None = None
+        while heap and picked is None:
+            due, number, turns = heappop(heap)
+            if turns.backend.effective_weight > 0 and self.takes(turns.backend, exchange):
+                picked = turns.backend
+                self._clock = max(self._clock, due)
+                turns.take(self._clock)
+                due = turns.due
+            passed.append((due, number, turns))
+        for entry in passed:
+            heappush(heap, entry)
+        return picked
+
+    def _adopt(self, candidates: Candidates) -> None:
+        """Survivors keep their place; a newcomer owes nothing and is owed nothing."""
+        self._turns = {backend: self._turns.get(backend) or self._join(backend) for backend in candidates}
+        self._heap = [(turns.due, turns.number, turns) for turns in self._turns.values()]
+        heapify(self._heap)
+        self._order = candidates
+
+    def _join(self, backend: Backend) -> _Turns:
+        turns = _Turns(backend, self._joined, self._clock, backend.effective_weight or 1.0)
+        self._joined += 1
+        return turns
