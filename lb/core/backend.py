@@ -21,6 +21,20 @@ class State(StrEnum):
     MAINT = "maint"
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The last probe: when it ended (monotonic seconds), how long it took, and how it failed (empty: passed)."""
+
+    at: float
+    took: float
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the backend counts as healthy by this probe alone."""
+        return not self.failure
+
+
 @dataclass(slots=True, eq=False)
 class Backend:
     """One replica. Compared by identity: a backend that comes back at the same address is a new one."""
@@ -37,12 +51,15 @@ class Backend:
     """When `state` was entered, monotonic seconds."""
     effective_weight: float = 1.0
     """The weight after slow start and load reports; written by the registry, read by policies."""
+    load_factor: float = 1.0
+    """What its load reports make of its weight; 1 is neutral, and what a missing or stale report counts as."""
     suspected: bool = False
     """Requests stall on it: not picked while another usable backend exists, until it answers."""
     in_flight: int = 0
     """Attempts started and not ended."""
     waiting: dict[Attempt, float] = field(default_factory=dict)
     """Attempts sent and without a first byte → when they were sent, oldest first."""
+    last_probe: ProbeResult | None = None
     latency_mean: float = 0.0
     latency_deviation: float = 0.0
     """Smoothed time to first byte and its mean deviation, seconds (RFC 6298 estimators); 0 before the first."""

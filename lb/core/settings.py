@@ -20,6 +20,14 @@ class HealthSettings:
     """Consecutive passes that bring a DOWN backend UP. An UNKNOWN one needs a single pass."""
     jitter: float = 0.1
     """Each wait is stretched by a uniform factor in [1, 1 + jitter], so that probes do not march in step."""
+    flap_limit: float = 4.0
+    """Falls in short order that cost nothing; each one more doubles the hold-down before readmission. Four, so that
+    neither a deployment (one restart) nor a few faults injected one after another are ever delayed."""
+    flap_forget: float = 10.0
+    """This long UP forgets one fall."""
+    hold_down: float = 1.0
+    """The first hold-down: how long a flapping backend stays DOWN although its probes pass."""
+    max_hold_down: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +35,34 @@ class PassiveSettings:
     """What live traffic says about a backend between two probes."""
 
     consecutive_failures: int = 5
-    """Gateway-class failures in a row that eject at once, whatever the probes say."""
+    """Failures in a row (connect, reset, time-out, any 5xx) that eject at once, whatever the probes say – unless the
+    other backends fail most of their requests too: then the fault is elsewhere and nobody is ejected for it."""
+    failure_window: int = 20
+    """How many of a backend's latest outcomes its failure share is taken from; half of them must be there to judge."""
+    failure_max_age: float = 10.0
+    """Outcomes older than this say nothing any more."""
+    failure_share: float = 0.4
+    """Ejected when its share of failures exceeds the others' by this. Ten outcomes at a true share of 10 % hold five
+    failures once in 600 windows, at 1 % practically never; a share of 50 % is caught within 10 to 20 requests."""
+    latency_factor: float = 0.0
+    """Ejected when its mean latency exceeds this multiple of the others' median (and `stall_ceiling`). Off (0) by
+    default: a slow backend still answers, and avoiding it is the policy's business (`peak_ewma`, `p2c`)."""
     base_ejection: float = 3.0
     """An ejection lasts `base_ejection × times ejected so far`, at most `max_ejection`."""
     max_ejection: float = 60.0
+    forgive_after: float = 60.0
+    """This long without an ejection forgets one."""
     max_ejected_share: float = 0.5
     """No ejection may leave more than this share of the backends EJECTED, counted after the ejection."""
     stall_floor: float = 0.05
-    """No request counts as stalled before this: scheduling noise on a busy host stays below it."""
+    """No request counts as stalled before its backend's mean latency + this: scheduling noise stays below it."""
     stall_ceiling: float = 0.25
-    """Every idempotent-safe wait longer than this is worth a probe, however slow the backend has been."""
+    """Every wait longer than this is worth a probe (and a hedge), however slow the backend has been."""
     stall_deviations: float = 6.0
     """Stalled = no first byte after mean + this many mean deviations (RFC 6298 uses 4 for its time-out)."""
+    max_tick_gap: float = 0.05
+    """Ticks further apart than this mean that the balancer itself was held up: answers may sit unread in its
+    sockets, so no backend is blamed for the gap. Five ticks, so that ordinary lateness does not blind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,9 @@ class Settings:
     passive: PassiveSettings = field(default_factory=PassiveSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
+    tick: float = 0.01
+    """How often the shell calls `tick`: the granularity of stalls, time-outs and hedges. 100 calls a second over
+    three backends cost well under 1 % of a core, and 10 ms vanish beside `stall_floor`."""
     slow_start: float = 0.0
     """A backend that comes UP ramps from 10 % to 100 % of its weight over this long; 0 turns the ramp off."""
     discovery_interval: float = 0.0

@@ -1,0 +1,134 @@
+"""What live traffic says about a backend: outcomes in a row, their share against the others', latency outliers.
+
+An ejection is a comparison. A backend is ejected for failing while others do not; when everybody fails, the fault is
+behind the backends (their database, say), and taking some of them out only adds load to the rest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from lb.core.backend import Backend
+from lb.core.settings import PassiveSettings
+
+_OTHERS_FAIL_TOO = 0.5
+"""From this share of failures on the others are no better, and a row of failures is no reason to eject."""
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The latest outcomes of live requests on one backend."""
+
+    in_a_row: int = 0
+    """Failures since the last success."""
+    latest: deque[tuple[float, bool]] = field(default_factory=deque)
+    """(when, failed), oldest first, at most `failure_window` of them."""
+    failures: int = 0
+    """How many of `latest` failed."""
+
+    @property
+    def share(self) -> float:
+        """The share of `latest` that failed; 0 without any."""
+        return self.failures / len(self.latest) if self.latest else 0.0
+
+
+class Jury:
+    """Compares the outcomes of each backend with those of all others together, in O(1) an outcome."""
+
+    def __init__(self, settings: PassiveSettings) -> None:
+        self._settings = settings
+        self._total = 0
+        self._failures = 0
+
+    def record(self, outcomes: Outcomes, failed: bool, now: float) -> str:
+        """Add an outcome and answer the reason to eject its backend; empty when there is none."""
+        self._expire(outcomes, now)
+        outcomes.latest.append((now, failed))
+        outcomes.failures += failed
+        self._total += 1
+        self._failures += failed
+        if not failed:
+            outcomes.in_a_row = 0
+            return ""
+        outcomes.in_a_row += 1
+        return self._reason(outcomes)
+
+    def forget(self, outcomes: Outcomes) -> None:
+        """The backend left rotation: its outcomes count neither for it later nor for the others now."""
+        self._total -= len(outcomes.latest)
+        self._failures -= outcomes.failures
+        outcomes.latest.clear()
+        outcomes.failures = outcomes.in_a_row = 0
+
+    def _expire(self, outcomes: Outcomes, now: float) -> None:
+        latest = outcomes.latest
+        oldest = now - self._settings.failure_max_age
+        while latest and (len(latest) >= self._settings.failure_window or latest[0][0] < oldest):
+            _, failed = latest.popleft()
+            outcomes.failures -= failed
+            self._total -= 1
+            self._failures -= failed
+
+    def _reason(self, outcomes: Outcomes) -> str:
+        settings = self._settings
+        others = self._others_share(outcomes)
+        if outcomes.in_a_row >= settings.consecutive_failures and others < _OTHERS_FAIL_TOO:
+            return f"{outcomes.in_a_row} requests failed in a row"
+        enough = len(outcomes.latest) >= settings.failure_window / 2
+        if enough and outcomes.share - others >= settings.failure_share:
+            return f"{outcomes.failures} of {len(outcomes.latest)} requests failed, {others:.0%} elsewhere"
+        return ""
+
+    def _others_share(self, outcomes: Outcomes) -> float:
+        total = self._total - len(outcomes.latest)
+        return (self._failures - outcomes.failures) / total if total else 0.0
+
+
+@dataclass(slots=True)
+class Sentence:
+    """How often a backend was ejected, and until when it is."""
+
+    times: float = 0.0
+    """One more for each ejection, one less for each `forgive_after` seconds since the last one ended."""
+    until: float = 0.0
+
+    def eject(self, now: float, settings: PassiveSettings) -> float:
+        """Start an ejection and answer its length in seconds: `base_ejection × times`, at most `max_ejection`."""
+        forgiven = max(0.0, now - self.until) / settings.forgive_after
+        self.times = max(0.0, self.times - forgiven) + 1.0
+        length = min(settings.max_ejection, settings.base_ejection * self.times)
+        self.times = min(self.times, max(1.0, settings.max_ejection / settings.base_ejection))
+        self.until = now + length
+        return length
+
+
+def may_eject(ejected: int, in_rotation: int, members: int, settings: PassiveSettings) -> bool:
+    """Whether one more ejection leaves another backend in rotation and the ejected share within its limit.
+
+    The share is taken as it will be *after* the ejection; taken before it, one of two backends at a limit of 10 %
+    could still go, because 0 % is within any limit.
+    """
+    return in_rotation > 1 and (ejected + 1) <= settings.max_ejected_share * members
+
+
+def slow_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> list[tuple[Backend, str]]:
+    """Backends whose mean latency is out of proportion to the median of the others', each with the reason to eject it.
+
+    None below `stall_ceiling`: three times 1 ms is an outlier, but nobody's problem.
+    """
+    if settings.latency_factor <= 0.0:
+        return []
+    measured = sorted((b for b in candidates if b.latency_mean > 0.0), key=lambda b: b.latency_mean)
+    outliers = []
+    for index, backend in enumerate(measured):
+        others = [b.latency_mean for b in measured[:index] + measured[index + 1 :]]
+        if not others or backend.latency_mean <= settings.stall_ceiling:
+            continue
+        usual = median(others)
+        if backend.latency_mean > settings.latency_factor * usual:
+            reason = f"mean latency {backend.latency_mean * 1e3:.0f} ms, {usual * 1e3:.0f} ms elsewhere"
+            outliers.append((backend, reason))
+    return outliers

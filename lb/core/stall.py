@@ -1,0 +1,50 @@
+"""Which attempts could show that a backend hangs: sent, without a first byte, and not yet explained."""
+
+from __future__ import annotations
+
+from lb.core.backend import Backend
+from lb.core.exchange import Attempt
+
+
+class StallWatch:
+    """The longest unexplained wait of each backend, in O(1): attempts are kept in the order in which they were sent."""
+
+    def __init__(self, max_gap: float) -> None:
+        self._max_gap = max_gap
+        self._watched: dict[Backend, dict[Attempt, float]] = {}
+        self._last_tick: float | None = None
+        self._awake_since = 0.0
+
+    def sent(self, attempt: Attempt, now: float) -> None:
+        """Watch the attempt from now on."""
+        watched = self._watched.get(attempt.backend)
+        if watched is None:
+            watched = self._watched[attempt.backend] = {}
+        watched[attempt] = now
+
+    def ended(self, attempt: Attempt) -> None:
+        """The attempt got its first byte, or ended without one."""
+        watched = self._watched.get(attempt.backend)
+        if watched is not None and watched.pop(attempt, None) is not None and not watched:
+            del self._watched[attempt.backend]
+
+    def explain(self, backend: Backend) -> None:
+        """The backend has shown that it lives: whoever still waits there waits for a reason of its own."""
+        self._watched.pop(backend, None)
+
+    def wait(self, backend: Backend, now: float) -> float:
+        """The longest unexplained wait on the backend in seconds; 0 when there is none."""
+        watched = self._watched.get(backend)
+        if watched is None:
+            return 0.0
+        return now - max(next(iter(watched.values())), self._awake_since)
+
+    def tick(self, now: float) -> list[tuple[Backend, float]]:
+        """Every backend with an unexplained wait, and how long it is in seconds.
+
+        After a gap between two ticks the balancer was deaf, not the backends mute: all waits count from now.
+        """
+        if self._last_tick is not None and now - self._last_tick > self._max_gap:
+            self._awake_since = now
+        self._last_tick = now
+        return [(backend, self.wait(backend, now)) for backend in self._watched]
