@@ -22,13 +22,17 @@ class ExitCode(IntEnum):
 
 
 class LabError(Exception):
-    """An expected failure: `str(error)` is one line for people, `next_step` says what mends it."""
+    """An expected failure: `str(error)` is one line for people, `next_step` says what mends it.
+
+    `details` are further lines for whom the first is not enough, such as the end of a log.
+    """
 
     exit_code = ExitCode.INTERNAL
 
-    def __init__(self, message: str, next_step: str = "") -> None:
+    def __init__(self, message: str, next_step: str = "", details: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.next_step = next_step
+        self.details = details
 
 
 class BadArgumentsError(LabError):

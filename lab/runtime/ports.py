@@ -50,7 +50,7 @@ def wanted(published: Published, environment: Mapping[str, str] = os.environ) ->
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on the port now. TIME_WAIT leftovers do not count, as for the servers themselves."""
+    """Whether a server could listen on the port now. TIME_WAIT leftovers do not count: servers ignore them too."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,185 @@
+"""The one parent of every process of a local lab: `python -m lab.runtime.supervisor --state-dir DIR`.
+
+It runs in a session of its own, so that the terminal's Ctrl-C does not reach the lab's processes, and lives as long as
+its lifeline (stdin, see `lab.runtime.handshake`): however the lab's command ends, nothing is left behind. The second
+belt, for the supervisor's own SIGKILL, is PR_SET_PDEATHSIG on its children (Linux).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from lab.errors import ExitCode, LabError
+from lab.runtime import ports
+from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
+from lab.runtime.processes import Process
+from lab.runtime.supervisor_api import serve
+from lab.runtime.topology import Layout, local_lab
+
+READY_WITHIN_S: Final = 25.0
+"""A cold start of six Python processes on two slow cores takes 5 s; five times that is not coming any more."""
+
+
+class Supervisor:
+    """The processes of one lab, by name."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self.processes = {process.spec.name: process for process in processes}
+        self.stop_asked = asyncio.Event()
+
+    async def start_all(self) -> Failed | None:
+        """Start everything at once and wait until all of it does its work; None is success."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
+
+            async def ready(url: str) -> bool:
+                try:
+                    async with session.get(url) as answer:
+                        return answer.status == 200
+                except (aiohttp.ClientError, TimeoutError):
+                    return False
+
+            await asyncio.gather(*(process.start() for process in self.processes.values()))
+            waits = [process.wait_ready(ready, READY_WITHIN_S) for process in self.processes.values()]
+            problems = await asyncio.gather(*waits)
+        return next(
+            (
+                Failed(problem, f"read {process.log}", tuple(process.log_tail()))
+                for process, problem in zip(self.processes.values(), problems, strict=True)
+                if problem
+            ),
+            None,
+        )
+
+    async def stop_all(self) -> None:
+        """Stop every process; returns when all are gone."""
+        self.stop_asked.set()
+        await asyncio.gather(*(process.stop() for process in self.processes.values()))
+
+
+async def supervise(state_dir: Path, backends: int) -> ExitCode:
+    """Bring the lab up, keep it up until asked to stop, take it down."""
+    spare = ports.free_ports()
+    chosen = [ports.choose(published, spare) for published in ports.PUBLISHED]
+    for choice in chosen:
+        if choice.notice:
+            _say(Notice(choice.notice))
+    traffic, admin, chaos = (choice.port for choice in chosen)
+    control_port = next(spare)
+    layout = Layout(
+        state_dir=state_dir,
+        traffic_port=traffic,
+        admin_port=admin,
+        chaos_port=chaos,
+        supervisor_url=f"http://{ports.LOOPBACK}:{control_port}",
+        supervisor_token=secrets.token_urlsafe(32),
+        chaos_token=secrets.token_urlsafe(32),
+        backends=backends,
+    )
+    log_dir = state_dir / "logs"
+    log_dir.mkdir(parents=True, exist_ok=True)
+    supervisor = Supervisor([Process(spec, log_dir) for spec in local_lab(layout, spare)])
+    _stop_on_signals(supervisor)
+    lifeline = await _hold_lifeline(supervisor)
+    try:
+        async with serve(supervisor.processes, supervisor.stop_asked, control_port, layout.supervisor_token):
+            return await _run(supervisor, layout)
+    finally:
+        lifeline.cancel()
+        await supervisor.stop_all()
+        (state_dir / "state.json").unlink(missing_ok=True)
+
+
+async def _run(supervisor: Supervisor, layout: Layout) -> ExitCode:
+    stop_asked = asyncio.create_task(supervisor.stop_asked.wait())
+    starting = asyncio.create_task(supervisor.start_all())
+    await asyncio.wait({stop_asked, starting}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return ExitCode.INTERRUPTED
+    if failed := starting.result():
+        await supervisor.stop_all()
+        _say(failed)
+        return ExitCode.INTERNAL
+    ready = Ready(
+        traffic=f"http://{ports.LOOPBACK}:{layout.traffic_port}",
+        admin=f"http://{ports.LOOPBACK}:{layout.admin_port}",
+        chaos=f"http://{ports.LOOPBACK}:{layout.chaos_port}",
+        chaos_token=layout.chaos_token,
+        supervisor=layout.supervisor_url,
+        supervisor_token=layout.supervisor_token,
+        pid=os.getpid(),
+    )
+    write_secret(layout.state_dir / "state.json", encode(ready))
+    _say(ready)
+    await stop_asked
+    return ExitCode.PASS
+
+
+async def _hold_lifeline(supervisor: Supervisor) -> asyncio.Task[None]:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+
+    async def hold() -> None:
+        if await reader.readline() != DETACH:
+            supervisor.stop_asked.set()
+
+    return asyncio.create_task(hold(), name="lifeline")
+
+
+def _stop_on_signals(supervisor: Supervisor) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop_asked.set)
+    # A closing terminal is no reason to stop a background lab; for a foreground one the lifeline ends too.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write the file whole or not at all, readable by its owner only: it holds tokens."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _say(message: Message) -> None:
+    # The reader may be gone; then the lifeline says so too, and that is what ends the lab.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(encode(message))
+        sys.stdout.flush()
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="lab.runtime.supervisor", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True, help="logs, ledger, journal and state.json")
+    parser.add_argument("--backends", type=int, default=3)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the supervisor; answers its exit code."""
+    arguments = _arguments(argv)
+    arguments.state_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        return asyncio.run(supervise(arguments.state_dir.resolve(), arguments.backends))
+    except LabError as error:
+        _say(Failed(str(error), error.next_step))
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
