@@ -62,6 +62,7 @@ class Suspected(Event):
 
     waited: float
     threshold: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,5 +42,5 @@ def unexplained_after(backend: Backend, settings: PassiveSettings) -> float:
 
 
 def stall_threshold(backend: Backend, settings: PassiveSettings) -> float:
-    """Seconds after which a wait is worth a probe and a hedge: unexplained, or past the ceiling whatever explains it."""
+    """Seconds after which a wait is worth a probe and a hedge: unexplained, or past the ceiling whatever the reason."""
     return min(unexplained_after(backend, settings), settings.stall_ceiling)

@@ -6,10 +6,10 @@ behind the backends (their database, say), and taking some of them out only adds
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from lb.core.backend import Backend
 from lb.core.settings import PassiveSettings
@@ -24,6 +24,8 @@ class Outcomes:
 
     in_a_row: int = 0
     """Failures since the last success."""
+    row_began: tuple[int, int] = (0, 0)
+    """What all backends together had answered when the row began: (outcomes, failures)."""
     latest: deque[tuple[float, bool]] = field(default_factory=deque)
     """(when, failed), oldest first, at most `failure_window` of them."""
     failures: int = 0
@@ -42,6 +44,8 @@ class Jury:
         self._settings = settings
         self._total = 0
         self._failures = 0
+        self._ever = 0
+        self._ever_failed = 0
 
     def record(self, outcomes: Outcomes, failed: bool, now: float) -> str:
         """Add an outcome and answer the reason to eject its backend; empty when there is none."""
@@ -50,11 +54,12 @@ class Jury:
         outcomes.failures += failed
         self._total += 1
         self._failures += failed
-        if not failed:
-            outcomes.in_a_row = 0
-            return ""
-        outcomes.in_a_row += 1
-        return self._reason(outcomes)
+        if failed and outcomes.in_a_row == 0:
+            outcomes.row_began = (self._ever, self._ever_failed)
+        self._ever += 1
+        self._ever_failed += failed
+        outcomes.in_a_row = outcomes.in_a_row + 1 if failed else 0
+        return self._reason(outcomes) if failed else ""
 
     def forget(self, outcomes: Outcomes) -> None:
         """The backend left rotation: its outcomes count neither for it later nor for the others now."""
@@ -74,13 +79,18 @@ class Jury:
 
     def _reason(self, outcomes: Outcomes) -> str:
         settings = self._settings
-        others = self._others_share(outcomes)
-        if outcomes.in_a_row >= settings.consecutive_failures and others < _OTHERS_FAIL_TOO:
+        if outcomes.in_a_row >= settings.consecutive_failures and self._others_since_row(outcomes) < _OTHERS_FAIL_TOO:
             return f"{outcomes.in_a_row} requests failed in a row"
+        others = self._others_share(outcomes)
         enough = len(outcomes.latest) >= settings.failure_window / 2
         if enough and outcomes.share - others >= settings.failure_share:
             return f"{outcomes.failures} of {len(outcomes.latest)} requests failed, {others:.0%} elsewhere"
         return ""
+
+    def _others_since_row(self, outcomes: Outcomes) -> float:
+        """Others' share of failures while this row lasted: what they did before it would hide a common cause."""
+        total = self._ever - outcomes.row_began[0] - outcomes.in_a_row
+        return (self._ever_failed - outcomes.row_began[1] - outcomes.in_a_row) / total if total else 0.0
 
     def _others_share(self, outcomes: Outcomes) -> float:
         total = self._total - len(outcomes.latest)
@@ -122,13 +132,20 @@ def slow_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> l
     if settings.latency_factor <= 0.0:
         return []
     measured = sorted((b for b in candidates if b.latency_mean > 0.0), key=lambda b: b.latency_mean)
+    means = [b.latency_mean for b in measured]
     outliers = []
-    for index, backend in enumerate(measured):
-        others = [b.latency_mean for b in measured[:index] + measured[index + 1 :]]
-        if not others or backend.latency_mean <= settings.stall_ceiling:
-            continue
-        usual = median(others)
-        if backend.latency_mean > settings.latency_factor * usual:
-            reason = f"mean latency {backend.latency_mean * 1e3:.0f} ms, {usual * 1e3:.0f} ms elsewhere"
-            outliers.append((backend, reason))
+    for index in range(bisect(means, settings.stall_ceiling), len(means)):
+        usual = _median_without(means, index)
+        if means[index] > settings.latency_factor * usual > 0.0:
+            reason = f"mean latency {means[index] * 1e3:.0f} ms, {usual * 1e3:.0f} ms elsewhere"
+            outliers.append((measured[index], reason))
     return outliers
+
+
+def _median_without(ascending: list[float], index: int) -> float:
+    """The median of all but one, in O(1); 0 when there is no other."""
+    count = len(ascending) - 1
+    if count == 0:
+        return 0.0
+    low, high = (rank + (rank >= index) for rank in ((count - 1) // 2, count // 2))
+    return (ascending[low] + ascending[high]) / 2

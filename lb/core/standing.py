@@ -1,0 +1,95 @@
+"""What the registry keeps of each backend beside what everybody may see, and how it moves in the health machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lb.core.backend import Backend, State
+from lb.core.events import Cleared, Emit, ProbeWanted, Suspected, Transition
+from lb.core.health import Cause, Damper, Streak, move
+from lb.core.passive import Outcomes, Sentence
+from lb.core.settings import Settings
+
+
+@dataclass(slots=True, eq=False)
+class Standing:
+    """One backend's record: results of its probes, outcomes of its traffic, and what follows from them."""
+
+    backend: Backend
+    settings: Settings
+    emit: Emit
+    streak: Streak = field(default_factory=Streak)
+    damper: Damper = field(default_factory=Damper)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    sentence: Sentence = field(default_factory=Sentence)
+    doubted: bool = False
+    """Traffic gave a reason to probe, and nothing has dispelled it: a failed probe is then the second witness."""
+    unreachable: bool = False
+    """Suspected because it accepts no connection: answers on connections it still has do not prove the contrary."""
+    passed_at: float = float("-inf")
+    """When a probe last passed."""
+    _wanted_at: float = float("-inf")
+    _wanted: str = ""
+    """The reason of a probe that is due as soon as the last one wanted is `fast_interval` ago."""
+
+    def move(self, cause: Cause, reason: str, now: float) -> bool:
+        """Apply the table; True if the backend stands elsewhere now. Its streak goes on, doubts end."""
+        old, new = self.backend.state, move(self.backend.state, cause)
+        if new is old:
+            return False
+        if old is State.UP:
+            self.damper.rested(now - self.backend.since, self.settings.health)
+        if cause is Cause.PROBES_FAIL and old is not State.UNKNOWN:
+            self.damper.fell(now, self.settings.health)
+        if new is State.UNKNOWN:
+            self.streak = Streak()
+        self.backend.state, self.backend.since = new, now
+        self.backend.suspected = self.doubted = self.unreachable = False
+        self._wanted = ""
+        self.emit(Transition(now, self.backend.id, old, new, reason))
+        return True
+
+    def held(self, now: float) -> bool:
+        """Whether a flapping backend has to stay DOWN although its probes pass."""
+        return self.backend.state is State.DOWN and now < self.damper.held_until
+
+    def suspect(self, waited: float, threshold: float, reason: str, now: float) -> bool:
+        """Avoid the backend until it answers or a probe passes; True if it was not suspected before."""
+        if self.backend.suspected or self.backend.state is not State.UP:
+            return False
+        self.backend.suspected = True
+        self.emit(Suspected(now, self.backend.id, waited, threshold, reason))
+        self.want_probe(reason, now)
+        return True
+
+    def clear(self, reason: str, now: float) -> bool:
+        """Dispel doubt and suspicion; True if the backend was suspected."""
+        self.doubted = self.unreachable = False
+        self._wanted = ""
+        if not self.backend.suspected:
+            return False
+        self.backend.suspected = False
+        self.emit(Cleared(now, self.backend.id, reason))
+        return True
+
+    def want_probe(self, reason: str, now: float) -> None:
+        """Doubt the backend and ask for a probe: at once, or when the last one asked for is `fast_interval` ago.
+
+        Without the pause, a backend that passes its probes but fails requests would be probed once for each failure.
+        """
+        if self.doubted:
+            return
+        self.doubted = True
+        self._wanted = reason
+        self.ask_if_due(now)
+
+    @property
+    def asking(self) -> bool:
+        """Whether a probe that is wanted still waits for its turn."""
+        return bool(self._wanted)
+
+    def ask_if_due(self, now: float) -> None:
+        """Emit the `ProbeWanted` that had to wait."""
+        if self._wanted and now - self._wanted_at >= self.settings.health.fast_interval:
+            self.emit(ProbeWanted(now, self.backend.id, self._wanted))
+            self._wanted_at, self._wanted = now, ""
