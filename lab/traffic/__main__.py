@@ -1,0 +1,151 @@
+"""`python -m lab.traffic`: the generator as a process, steered by its parent over stdin and stdout.
+
+stdin: `go SECONDS` (the run's start on the monotonic clock, which all processes of a machine share), `stop`.
+stdout, one JSON object a line: `{"type":"ready"}`, `{"type":"counts",…}` four times a second, `{"type":"done",…}`.
+SIGTERM means `stop`; a second one leaves at once. When stdin ends, the parent is gone, which means `stop`, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from lab.history import HistoryWriter
+from lab.progress import TrafficCounts
+from lab.scenario.plan import Plan
+from lab.traffic.generator import Generator
+
+_REPORT_EVERY_S = 0.25
+_STDIN, _STDOUT = 0, 1
+
+
+def main() -> int:
+    """Exit code 0 when all that was sent has an outcome, 254 for bad arguments, 255 when the history cannot be kept."""
+    arguments = _arguments()
+    try:
+        plan = Plan.from_json(arguments.plan.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"lab.traffic: {arguments.plan}: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+        return 254
+    _raise_descriptor_limit()
+    try:
+        _runner()(_drive(plan, arguments))
+    except OSError as error:
+        print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+        return 255
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="lab.traffic", description="Sends the requests of a plan, open loop.")
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--history", type=Path, required=True, help="history.jsonl to write")
+    parser.add_argument("--target", required=True, help="base URL, such as http://127.0.0.1:8080")
+    parser.add_argument("--run-id", required=True, help="prefix of all job ids")
+    return parser.parse_args()
+
+
+async def _drive(plan: Plan, arguments: argparse.Namespace) -> None:
+    history = HistoryWriter(arguments.history)
+    generator = Generator(plan, arguments.target, arguments.run_id, history)
+    try:
+        zero = await _steer(generator.stop)
+        if zero is not None:
+            await _generate(generator, zero)
+        _say("done", generator.take_counts())
+    finally:
+        history.close()
+
+
+async def _generate(generator: Generator, zero: float) -> None:
+    # What exists now stays; a full collection in the middle of a run would show up as lag.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    reports = asyncio.create_task(_report(generator))
+    try:
+        await generator.run(zero)
+    finally:
+        reports.cancel()
+
+
+async def _report(generator: Generator) -> None:
+    while True:
+        await asyncio.sleep(_REPORT_EVERY_S)
+        _say("counts", generator.take_counts())
+
+
+async def _steer(stop: Callable[[], None]) -> float | None:
+    """Wait for `go` and answer its time, or None when `stop` came first; keep listening for `stop` afterwards."""
+    loop = asyncio.get_running_loop()
+    go: asyncio.Future[float | None] = loop.create_future()
+    heard = bytearray()
+
+    def halt() -> None:
+        stop()
+        if not go.done():
+            go.set_result(None)
+
+    def terminate() -> None:
+        loop.add_signal_handler(signal.SIGTERM, os._exit, 1)
+        halt()
+
+    def listen() -> None:
+        data = os.read(_STDIN, 4096)
+        heard.extend(data)
+        *lines, rest = heard.split(b"\n")
+        heard[:] = rest
+        for line in lines:
+            if line.startswith(b"go ") and not go.done():
+                go.set_result(float(line[3:]))
+            elif line == b"stop":
+                halt()
+        if not data:
+            loop.remove_reader(_STDIN)
+            halt()
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal's Ctrl-C: the parent decides
+    loop.add_reader(_STDIN, listen)
+    os.set_blocking(_STDOUT, False)
+    _say("ready")
+    return await go
+
+
+def _say(kind: str, counts: TrafficCounts | None = None) -> None:
+    line = json.dumps({"type": kind, **(asdict(counts) if counts else {})}) + "\n"
+    # A parent that does not read must not hold up the traffic; one that is gone is noticed on stdin.
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):
+        os.write(_STDOUT, line.encode())
+
+
+def _raise_descriptor_limit() -> None:
+    """One connection per request in flight: 2,000/s with 3 s of patience can need 6,000."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _runner() -> Callable[..., None]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    run: Callable[..., None] = uvloop.run
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

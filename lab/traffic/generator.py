@@ -1,0 +1,182 @@
+"""The open loop: sends what is due, records what ends, gives up on what takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from lab.history import HistoryWriter, Outcome
+from lab.progress import TrafficCounts
+from lab.scenario.plan import Plan
+from lab.traffic.connection import Connection, Ending, Exchange
+from lab.traffic.schedule import Arrival, Renderer, arrivals
+
+_FINEST_WAIT_S = 0.001
+"""Event loops keep timers in whole milliseconds; asking for less would spin."""
+
+
+class Generator:
+    """Sends a plan's requests to one address. All methods belong to one event loop."""
+
+    def __init__(self, plan: Plan, target: str, run_id: str, history: HistoryWriter) -> None:
+        url = urlsplit(target)
+        self._address = (url.hostname or "127.0.0.1", url.port or 80)
+        self._load = plan.load
+        self._renderer = Renderer(target, run_id, keep_alive=plan.load.keep_alive)
+        self._arrivals: Iterator[Arrival] = arrivals(plan)
+        self._next: Arrival | None = None
+        self._history = history
+        self._zero = 0.0
+        self._waiting: deque[Exchange] = deque()
+        """In order of `give_up_at`, because patience is the same for all; ended ones leave when they come first."""
+        self._idle: list[Connection] = []
+        """Last in, first out: under light load the same few connections stay warm."""
+        self._counts = dict.fromkeys(("sent", "ok", "failed", "unknown", "slow", "in_flight"), 0)
+        self._lag_max = 0.0
+        self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, zero: float) -> None:
+        """Send everything that is due after `zero` (monotonic seconds) and wait for the last answer.
+
+        Raises OSError when the history cannot be written any more: nothing is sent that would not be recorded.
+        """
+        self._zero = zero
+        self._next = next(self._arrivals, None)
+        self._advance()
+        await self._finished
+        for connection in self._idle:
+            connection.abandon()
+        self._history.flush()
+
+    def stop(self) -> None:
+        """Send nothing more; `run` returns when what is in flight has ended, at the latest after the patience."""
+        self._next = None
+        self._arrivals = iter(())
+        self._settle()
+
+    def take_counts(self) -> TrafficCounts:
+        """What has happened so far; the worst lag starts afresh."""
+        self._history.flush()
+        worst, self._lag_max = self._lag_max, 0.0
+        return TrafficCounts(**self._counts, lag_max_s=worst)
+
+    def _advance(self) -> None:
+        """Send what is due, end what is overdue, and come back when the next of either is."""
+        now = time.monotonic()
+        self._give_up(now)
+        try:
+            self._send_due(now)
+        except OSError as error:
+            self._finished.set_exception(error)
+        self._settle()
+        if not self._finished.done():
+            wait = min(self._wake_times()) - time.monotonic()
+            asyncio.get_running_loop().call_later(max(wait, _FINEST_WAIT_S), self._advance)
+
+    def _wake_times(self) -> Iterator[float]:
+        if self._next is not None:
+            yield self._zero + self._next.due
+        if self._waiting:
+            yield self._waiting[0].give_up_at
+        else:
+            yield time.monotonic() + self._load.patience_s
+
+    def _send_due(self, now: float) -> None:
+        batch: list[Exchange] = []
+        while self._next is not None and self._zero + self._next.due <= now:
+            batch.append(self._invoke(self._next, now))
+            self._next = next(self._arrivals, None)
+        if batch:
+            self._history.flush()
+        for exchange in batch:
+            self._dispatch(exchange)
+
+    def _invoke(self, arrival: Arrival, now: float) -> Exchange:
+        message = self._renderer.render(arrival)
+        t = now - self._zero
+        self._history.invoke(arrival.id, arrival.due, t, message.shape)
+        exchange = Exchange(arrival.id, arrival.due, self._zero + arrival.due + self._load.patience_s, message.payload)
+        self._waiting.append(exchange)
+        self._counts["sent"] += 1
+        self._counts["in_flight"] += 1
+        self._lag_max = max(self._lag_max, t - arrival.due)
+        return exchange
+
+    def _dispatch(self, exchange: Exchange) -> None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                connection.send(exchange)
+                return
+        exchange.connecting = asyncio.get_running_loop().create_task(self._connect_and_send(exchange))
+
+    async def _connect_and_send(self, exchange: Exchange) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_connection(lambda: Connection(self._end, self._release), *self._address)
+        except OSError as error:
+            self._end(exchange, Ending(Outcome.FAIL, error=_connect_failure(error)))
+            return
+        exchange.connecting = None
+        if connection.usable:
+            connection.send(exchange)
+        else:
+            self._end(exchange, Ending(Outcome.FAIL, error="closed before anything was sent"))
+
+    def _release(self, connection: Connection) -> None:
+        if self._load.keep_alive:
+            self._idle.append(connection)
+        else:
+            connection.abandon()
+
+    def _give_up(self, now: float) -> None:
+        while self._waiting and (self._waiting[0].ended or self._waiting[0].give_up_at <= now):
+            exchange = self._waiting.popleft()
+            if exchange.ended:
+                continue
+            if exchange.connection is not None:
+                exchange.connection.abandon()
+                self._end(exchange, Ending(Outcome.UNKNOWN, error="timeout"))
+                continue
+            if exchange.connecting is not None:
+                exchange.connecting.cancel()
+            self._end(exchange, Ending(Outcome.FAIL, error="connect_timeout"))
+
+    def _end(self, exchange: Exchange, ending: Ending) -> None:
+        if exchange.ended:
+            return
+        exchange.ended = True
+        exchange.connection = exchange.connecting = None
+        t = time.monotonic() - self._zero
+        self._history.outcome(
+            ending.outcome,
+            exchange.id,
+            t,
+            status=ending.status,
+            instance=ending.instance,
+            backend=ending.backend,
+            tried=ending.tried,
+            error=ending.error,
+        )
+        self._count(ending.outcome, t - exchange.due)
+        self._settle()
+
+    def _count(self, outcome: Outcome, latency_s: float) -> None:
+        counts = self._counts
+        counts["in_flight"] -= 1
+        counts["failed" if outcome is Outcome.FAIL else outcome.value] += 1
+        if outcome is Outcome.OK and latency_s > self._load.slow_s:
+            counts["slow"] += 1
+
+    def _settle(self) -> None:
+        if self._next is None and not self._counts["in_flight"] and not self._finished.done():
+            self._finished.set_result(None)
+
+
+def _connect_failure(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    return error.strerror or type(error).__name__
