@@ -34,11 +34,7 @@ async def executed(client: aiohttp.ClientSession, replica: ReplicaProcess) -> li
 
 
 async def test_every_answer_names_the_instance_even_to_nonsense(replica: ReplicaProcess) -> None:
-    for request in (
-        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"!!\r\n\r\n",
-    ):
+    for line in (b"GET /health HTTP/1.1", b"GET /none HTTP/1.1", b"!!"):
         reader, writer = await asyncio.open_connection("127.0.0.1", replica.port)
         writer.write(line + b"\r\nHost: x\r\n\r\n")
 
