@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from lb.core import policies
+from lb.core.admission import Queue
 from lb.core.backend import Backend, State
-from lb.core.events import Emit
-from lb.core.exchange import Attempt, Exchange, Failure
+from lb.core.events import AttemptFailed, Emit, Hedged
+from lb.core.exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
+from lb.core.hedging import HedgeWatch
+from lb.core.registry import Registry
+from lb.core.retry import GATEWAY_STATUSES, Retries, Verdict
 from lb.core.settings import Settings
+from lb.core.timeouts import Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,62 +62,254 @@ class Balancer:
     """Registry, health, policy, retries, hedges and admission behind one synchronous interface."""
 
     def __init__(self, settings: Settings, rng: Random, emit: Emit) -> None:
-        raise NotImplementedError
+        self._settings = settings
+        self._rng = rng
+        self._emit = emit
+        self._load = policies.Load(settings.admission.max_in_flight)
+        self._policy = policies.create(settings.policy, self._load)
+        self._policy_name = settings.policy
+        self._registry = Registry(settings, rng, emit)
+        self._retries = Retries(settings.retry)
+        self._queue = Queue(settings.admission)
+        self._timeouts = Timeouts(settings.retry)
+        self._stalls = HedgeWatch(self._registry.stall_threshold)
+        self._last_tick = 0.0
+        self._held_up = False
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
         """Add a backend (UNKNOWN). The same id at the same address, while draining out, is taken back."""
-        raise NotImplementedError
+        return self._registry.insert(backend_id, host, port, now, weight)
 
     def remove(self, backend_id: str, now: float) -> None:
         """Drain the backend; it leaves the registry when nothing is in flight on it."""
-        raise NotImplementedError
+        self._registry.remove(backend_id, now)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
         """Operator's word: DRAIN, MAINT, or UP (back to UNKNOWN, to be probed)."""
-        raise NotImplementedError
+        self._registry.set_state(backend_id, state, now)
+
+    def set_weight(self, backend_id: str, weight: float, now: float) -> None:
+        """Operator's word on the configured weight; 0 takes no new traffic from weighted policies. KeyError."""
+        self._registry.set_weight(backend_id, weight, now)
 
     @property
     def backends(self) -> Sequence[Backend]:
         """All known backends, in order of insertion."""
-        raise NotImplementedError
+        return self._registry.backends
+
+    @property
+    def usable(self) -> Sequence[Backend]:
+        """Those that a policy may pick now; in panic with the policy `open`, all that might work."""
+        return self._registry.usable
+
+    @property
+    def panic(self) -> bool:
+        """No backend is known to be usable."""
+        return self._registry.panic
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy that picks."""
+        return self._policy_name
+
+    def use_policy(self, name: str) -> None:
+        """Pick by another policy from now on. Raises UnknownPolicyError, and then changes nothing."""
+        self._policy = policies.create(name, self._load)
+        self._policy_name = name
 
     # --- probes ---
     def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         """Record a finished probe (`failure` empty = passed) and answer how long to wait before the next one."""
-        raise NotImplementedError
+        return self._registry.probed(backend, failure, took, now, name)
 
     # --- requests ---
     def admit(self, method: str, now: float, *, idempotency_key: bool = False, hash_key: bytes = b"") -> Exchange:
         """A request arrived. Counts towards the retry budget."""
-        raise NotImplementedError
+        idempotent = idempotency_key or method in IDEMPOTENT_METHODS
+        exchange = Exchange(method, idempotent, now, now + self._settings.retry.total_timeout, hash_key)
+        self._retries.admitted(now)
+        self._timeouts.opened(exchange)
+        return exchange
 
     def next(self, exchange: Exchange, now: float) -> Attempt | Queued | Refusal:
         """Pick a backend not tried yet and count the attempt as in flight, or say why there is none."""
-        raise NotImplementedError
+        if now >= exchange.deadline:
+            return self._refuse(exchange, 504, "deadline")
+        if len(self._queue) == 0 or exchange.tried:
+            attempt = self._start(exchange, now)
+            if attempt is not None:
+                return attempt
+        if not self._registry.usable:
+            return self._refuse(exchange, 503, "no_backend")
+        if not exchange.tried and self._queue.enter(exchange, now):
+            return Queued()
+        return self._refuse(exchange, 503, "overload")
+
+    def abandoned(self, exchange: Exchange) -> None:
+        """The client left while the exchange was queued or between two attempts: it is not handed back."""
+        self._queue.leave(exchange)
+        self._timeouts.closed(exchange)
 
     def sent(self, attempt: Attempt, now: float) -> None:
         """The first request byte was written: the stall and per-try clocks start."""
-        raise NotImplementedError
+        if attempt not in attempt.exchange.attempts:
+            return
+        attempt.sent = now
+        self._registry.attempt_sent(attempt, now)
+        self._stalls.sent(attempt)
+        self._timeouts.sent(attempt, now)
 
     def answered(self, attempt: Attempt, status: int, now: float) -> bool:
         """The response head is complete. False: do not forward it (a gateway error to retry, or a hedge already won);
         the shell drops the attempt's connection or drains it, reports nothing more for it, and calls `next`
         if the exchange has no attempt left."""
-        raise NotImplementedError
+        exchange = attempt.exchange
+        if attempt not in exchange.attempts:
+            return False
+        attempt.answered = now
+        self._registry.attempt_answered(attempt, status, now)
+        self._timeouts.ended(attempt)
+        self._policy.responded(attempt.backend, now - (attempt.sent or attempt.started), now)
+        if exchange.winner is not None:
+            self.cancelled(attempt, now)
+            return False
+        if status in GATEWAY_STATUSES and self._another_way(attempt, now):
+            return False
+        exchange.winner = attempt
+        self._timeouts.closed(exchange)
+        return True
 
     def completed(self, attempt: Attempt, now: float) -> list[Resume]:
         """Request and response are complete. Answers the queued exchanges that may go now."""
-        raise NotImplementedError
+        if self._leave(attempt):
+            self._registry.attempt_completed(attempt, now)
+            self._released(attempt)
+        return self._hand_out(now)
 
     def failed(self, attempt: Attempt, failure: Failure, now: float) -> bool:
-        """The attempt failed. True: call `next` for another try. False: give up (or a hedge twin is still running)."""
-        raise NotImplementedError
+        """The attempt failed. True: call `next` for another try. False: give up (or a hedge twin is still running).
+
+        The slot that it frees is handed to a queued exchange by the next `tick`.
+        """
+        if not self._leave(attempt):
+            return False
+        if failure is Failure.TIMEOUT and not self._stalled(attempt, now):
+            self._registry.attempt_cancelled(attempt, now)
+        else:
+            self._registry.attempt_failed(attempt, failure, now)
+        if failure is Failure.TIMEOUT:
+            self._policy.responded(attempt.backend, now - (attempt.sent or attempt.started), now)
+        self._released(attempt)
+        verdict = self._judge(attempt, failure, now)
+        if not verdict.retry and not attempt.exchange.attempts:
+            self._timeouts.closed(attempt.exchange)
+        return verdict.retry
 
     def cancelled(self, attempt: Attempt, now: float) -> list[Resume]:
         """The attempt ended through no fault of the backend: client gone, or its twin won."""
-        raise NotImplementedError
+        if self._leave(attempt):
+            self._registry.attempt_cancelled(attempt, now)
+            self._released(attempt)
+            if not attempt.exchange.attempts:
+                self._timeouts.closed(attempt.exchange)
+        return self._hand_out(now)
 
     def tick(self, now: float) -> list[Action]:
         """Everything that depends on time passing: stalls, time-outs, hedges, ejection expiry, slow start, queue."""
-        raise NotImplementedError
+        self._registry.tick(now)
+        actions: list[Action] = []
+        if not self._just_held_up(now):
+            actions += map(TimedOut, self._timeouts.expired(now))
+            actions += map(StartHedge, self._hedges(now))
+        for exchange in self._queue.expired(now):
+            actions.append(Resume(exchange, self._refuse(exchange, 503, "overload")))
+        actions += self._hand_out(now)
+        return actions
+
+    # --- the parts, put together ---
+    def _start(self, exchange: Exchange, now: float, *, is_hedge: bool = False) -> Attempt | None:
+        backend = self._policy.pick(self._registry.usable, exchange, self._rng, now)
+        if backend is None:
+            return None
+        attempt = Attempt(exchange, backend, now, is_hedge=is_hedge)
+        exchange.tried.append(backend)
+        exchange.attempts.append(attempt)
+        self._load.in_flight += 1
+        self._registry.attempt_started(attempt, now)
+        self._stalls.started(attempt)
+        return attempt
+
+    def _leave(self, attempt: Attempt) -> bool:
+        """The attempt ends, once: a late second report about it changes nothing."""
+        try:
+            attempt.exchange.attempts.remove(attempt)
+        except ValueError:
+            return False
+        self._stalls.ended(attempt)
+        self._timeouts.ended(attempt)
+        return True
+
+    def _released(self, attempt: Attempt) -> None:
+        """After the registry: policies look at `in_flight`."""
+        self._load.in_flight -= 1
+        self._policy.released(attempt.backend)
+
+    def _refuse(self, exchange: Exchange, status: int, reason: str) -> Refusal:
+        self._timeouts.closed(exchange)
+        return Refusal(status, reason, self._settings.admission.retry_after if status == 503 else None)
+
+    def _another_way(self, attempt: Attempt, now: float) -> bool:
+        """The backend answered with a gateway error; is a twin running, or may another backend be tried?"""
+        verdict = self._judge(attempt, Failure.GATEWAY, now)
+        if not verdict.retry and len(attempt.exchange.attempts) == 1:
+            return False
+        self._leave(attempt)
+        self._registry.attempt_failed(attempt, Failure.GATEWAY, now)
+        self._released(attempt)
+        return True
+
+    def _judge(self, attempt: Attempt, failure: Failure, now: float) -> Verdict:
+        exchange = attempt.exchange
+        verdict = self._retries.judge(attempt, failure, now, another=lambda: self._room_for(exchange))
+        retried, reason = verdict
+        self._emit(AttemptFailed(now, attempt.backend.id, failure.value, exchange.method, retried, reason))
+        return verdict
+
+    def _room_for(self, exchange: Exchange) -> bool:
+        return any(self._policy.takes(backend, exchange) for backend in self._registry.usable)
+
+    def _stalled(self, attempt: Attempt, now: float) -> bool:
+        """A deadline may cut an attempt that has only just started; that is not its backend's fault."""
+        return now - (attempt.sent or attempt.started) >= self._registry.stall_threshold(attempt.backend)
+
+    def _just_held_up(self, now: float) -> bool:
+        """The balancer itself did not run for a while: answers may lie unread in its sockets, so this one tick ends
+        no attempt. Only one, or a host that is always late would never time anything out."""
+        late = now - self._last_tick > self._settings.passive.max_tick_gap
+        self._held_up = late and not self._held_up
+        self._last_tick = now
+        return self._held_up
+
+    def _hedges(self, now: float) -> Iterator[Attempt]:
+        for stalled in list(self._stalls.stalled(now)):
+            exchange = stalled.exchange
+            if not self._retries.may_hedge(stalled, now) or not self._room_for(exchange):
+                continue
+            if not self._retries.pay_hedge(now):
+                return
+            hedge = self._start(exchange, now, is_hedge=True)
+            if hedge is not None:
+                self._emit(Hedged(now, hedge.backend.id, stalled.backend.id))
+                yield hedge
+
+    def _hand_out(self, now: float) -> list[Resume]:
+        """Queued exchanges, by deadline, for as long as there are free slots."""
+        resumed: list[Resume] = []
+        while (exchange := self._queue.first()) is not None:
+            attempt = self._start(exchange, now)
+            if attempt is None:
+                break
+            self._queue.leave(exchange)
+            resumed.append(Resume(exchange, attempt))
+        return resumed

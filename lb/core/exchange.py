@@ -51,6 +51,8 @@ class Exchange:
     """Backends tried so far, in order; never the same twice."""
     attempts: list[Attempt] = field(default_factory=list)
     """Attempts under way: one, or two while a hedge runs."""
+    winner: Attempt | None = None
+    """The attempt whose answer goes to the client: from then on nothing is retried and a twin is too late."""
 
 
 @dataclass(slots=True, eq=False)

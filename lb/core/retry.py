@@ -1,0 +1,78 @@
+"""May this exchange be tried on another backend? The rules, in the order in which they are asked.
+
+1. Never once a response byte is on its way to the client: it would see two answers in one.
+2. Never while a twin (hedge) is still running: it is the other try.
+3. Never when the request body is gone and a second backend would get half a request.
+4. At most `max_attempts`, hedges counted, and none past the deadline: nobody waits for it any more.
+5. Never on a backend that was tried: only if another one can take it now.
+6. Anything, while no byte of the request was written: no backend can have executed it.
+   After that, only what is idempotent (RFC 9110 §9.2.2) or carries an `Idempotency-Key`.
+7. Only inside the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lb.core.budget import RetryBudget
+from lb.core.exchange import Attempt, Exchange, Failure
+from lb.core.settings import RetrySettings
+
+GATEWAY_STATUSES = frozenset({502, 503, 504})
+"""What a backend says when it could not do the work; RFC 9110 §15.6.3–5."""
+
+
+class Verdict(NamedTuple):
+    """Whether another try follows, and the rule that decided."""
+
+    retry: bool
+    reason: str
+
+
+class Retries:
+    """The rules and the budget that retries and hedges share."""
+
+    def __init__(self, settings: RetrySettings) -> None:
+        self._settings = settings
+        self._budget = RetryBudget(settings.budget_ratio, settings.budget_min_per_s, settings.budget_window)
+
+    def admitted(self, now: float) -> None:
+        """A request arrived: it deposits its share."""
+        self._budget.deposit(now)
+
+    def judge(self, attempt: Attempt, failure: Failure, now: float, another: Callable[[], bool]) -> Verdict:
+        """The attempt failed. A retry is paid for here."""
+        exchange = attempt.exchange
+        if failure is Failure.TRUNCATED:
+            return Verdict(False, "responding")
+        if forbidden := self._forbidden(exchange, attempt, now):
+            return Verdict(False, forbidden)
+        if attempt.sent is not None and not exchange.idempotent:
+            return Verdict(False, "not idempotent")
+        if not another():
+            return Verdict(False, "no other backend")
+        if not self._budget.withdraw(now):
+            return Verdict(False, "budget")
+        return Verdict(True, "not sent" if attempt.sent is None else "idempotent")
+
+    def may_hedge(self, stalled: Attempt, now: float) -> bool:
+        """A second backend may be tried beside the stalled one. `pay_hedge` must follow when one is found."""
+        exchange = stalled.exchange
+        return self._settings.hedge and exchange.idempotent and not self._forbidden(exchange, stalled, now)
+
+    def pay_hedge(self, now: float) -> bool:
+        """Take a hedge out of the budget; False: it is spent."""
+        return self._budget.withdraw(now)
+
+    def _forbidden(self, exchange: Exchange, attempt: Attempt, now: float) -> str:
+        """Rules 1 to 4: why no attempt may follow this one or run beside it; empty if one may."""
+        if exchange.responding or exchange.winner is not None:
+            return "responding"
+        if any(other is not attempt for other in exchange.attempts):
+            return "twin running"
+        if not exchange.replayable:
+            return "not replayable"
+        if len(exchange.tried) >= self._settings.max_attempts:
+            return "attempts"
+        return "deadline" if now >= exchange.deadline else ""
