@@ -1,0 +1,21 @@
+"""What people look at: the report of a run, its JUnit file, the live view and the summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.report.html import html
+from lab.report.junit import junit
+from lab.report.run import load
+
+
+def write_reports(run_dir: Path) -> None:
+    """Write `report.html` and `junit.xml` from the other files of the run, as far as they exist.
+
+    Raises FileNotFoundError when there is no such folder, OSError when it cannot be written to.
+    """
+    run = load(run_dir)
+    for name, content in (("report.html", html(run)), ("junit.xml", junit(run))):
+        draft = run_dir / f"{name}.tmp"
+        draft.write_text(content, encoding="utf-8")
+        draft.replace(run_dir / name)

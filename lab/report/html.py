@@ -1,0 +1,119 @@
+"""`report.html`: one file that opens offline. Style and script stand in it, and its policy allows nothing else."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections import Counter
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab.history import Request
+from lab.report import words
+from lab.report.run import Look, Run
+from lab.report.timeline import readout, timeline
+from lab.report.timeline.panels import rows_needed
+from lab.verdict import Attribution, Phase
+
+ROWS_SHOWN = 2000
+"""Bad requests listed one by one; a table of all of 30,000 would be most of the file and read by nobody."""
+Row = dict[str, Any]
+
+
+def html(run: Run) -> str:
+    """The page, complete."""
+    style, script = _part("report.css"), _part("report.js")
+    environment = Environment(
+        loader=PackageLoader("lab.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(seconds=words.seconds, milliseconds=words.milliseconds)
+    rows = bad_requests(run)
+    return environment.get_template(
+        "report.html.j2"
+    ).render(
+        run=run,
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'",
+        style=Markup(style),  # our own file, not input
+        script=Markup(script),  # our own file, not input
+        chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
+        headline=words.headline(run),
+        meaning=words.meaning(run.word),
+        legend=[look for look in (*Look, "left") if look == Look.OK or look in rows_needed(run)],
+        rows=rows[:ROWS_SHOWN],
+        row_count=len(rows),
+        groups=grouped(rows),
+        tried=sum(bool(run.left_behind(r)) for r in run.requests),
+        facts=facts(run),
+        configuration=_recorded(run, "config"),
+        bounds=_recorded(run, "bounds"),
+        bins=readout(run),
+    )
+
+
+def bad_requests(run: Run) -> list[Row]:
+    """Every failed, unknown or slow request, with what the verdict says explains it."""
+    explained = {a.request: a for a in run.verdict.attributions} if run.verdict else {}
+    judged_from = run.plan.warm_up_s if run.plan else 0.0
+    return [_row(run, r, explained.get(r.id), judged_from) for r in run.requests if run.look(r) is not Look.OK]
+
+
+def grouped(rows: list[Row]) -> list[tuple[str, str, str, str, int]]:
+    """(outcome, fault, backend, phase, count), the most frequent first."""
+    counts = Counter((row["look"].value, row["fault"], row["backend"], row["phase"]) for row in rows)
+    return [(*key, count) for key, count in counts.most_common()]
+
+
+def facts(run: Run) -> dict[str, str]:
+    """Where the run comes from: enough to do it again."""
+    told: dict[str, str] = {"run": run.folder, "scenario": run.scenario}
+    if run.plan:
+        load = run.plan.load
+        told["load"] = f"{load.rate:g} requests/s, {load.pacing} pacing, slow from {words.milliseconds(load.slow_s)}"
+        told["seed"] = str(run.plan.seed)
+    if run.verdict:
+        v = run.verdict
+        lag = words.milliseconds(v.lag_p99_s, "not measured")
+        told |= {"started": v.started, "runtime": v.runtime, "balancer": v.balancer, "seed": str(v.seed)}
+        told["generator lag"] = f"{lag} (99th percentile of sent − due)"
+    started = run.events.last("lab", "run_started")
+    return told | {name: _flat(value) for name, value in (started.data if started else {}).items()}
+
+
+def _row(run: Run, request: Request, why: Attribution | None, judged_from: float) -> Row:
+    fault = run.faults[why.fault] if why and why.fault is not None and why.fault < len(run.faults) else None
+    unexplained = "warm-up, not judged" if request.due < judged_from else words.PHASES[Phase.UNEXPLAINED]
+    return {
+        "request": request,
+        "look": run.look(request),
+        "answer": str(request.status or "") + (f" {request.error}" if request.error else ""),
+        "tried": " → ".join(run.names.get(b, b) for b in request.tried) or "–",
+        "fault": f"{fault.kind} on {fault.target}" if fault else "–",
+        "backend": (run.names.get(why.backend, why.backend) if why else run.lane(request)) or "–",
+        "phase": words.PHASES[why.phase] if why else unexplained if run.verdict else "not judged",
+    }
+
+
+def _recorded(run: Run, kind: str) -> str:
+    """What the lab wrote down at the start of the run, as JSON to read; empty when it did not."""
+    event = run.events.last("lab", kind)
+    return json.dumps(dict(event.data), indent=2, ensure_ascii=False) if event else ""
+
+
+def _flat(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _part(name: str) -> str:
+    return resources.files("lab.report.templates").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return f"sha256-{b64encode(sha256(content.encode()).digest()).decode()}"

@@ -1,0 +1,65 @@
+"""`junit.xml`: one test case a check, in the dialect that CI systems agree on (testsuites, testsuite, testcase)."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+from lab.report.run import Run
+from lab.verdict import Check, Verdict
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 §2.2 has no way to write; an error message from a socket may hold any."""
+
+
+def junit(run: Run) -> str:
+    """The document. `time` is in seconds; a check takes none of its own, so the run's is the suite's."""
+    checks = run.checks or [Check("judged", Verdict.UNKNOWN, "the run has no verdict: " + " ".join(run.problems))]
+    counts = {
+        "tests": str(len(checks)),
+        "failures": str(sum(check.verdict is Verdict.FAIL for check in checks)),
+        "errors": str(sum(check.verdict is Verdict.UNKNOWN for check in checks)),
+        "skipped": "0",
+        "time": f"{run.end:.3f}",
+    }
+    root = ElementTree.Element("testsuites", {"name": "reroute", **counts})
+    started = {"timestamp": run.verdict.started.rstrip("Z")} if run.verdict else {}
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _clean(run.scenario), **counts, **started})
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in _properties(run).items():
+        ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    for check in checks:
+        _case(suite, run, check)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(suite: ElementTree.Element, run: Run, check: Check) -> None:
+    runtime = run.verdict.runtime if run.verdict else "unknown"
+    names = {"classname": _clean(f"reroute.{runtime}.{run.scenario}"), "name": _clean(check.name), "time": "0.000"}
+    case = ElementTree.SubElement(suite, "testcase", names)
+    detail = _clean(check.detail)
+    if check.verdict is Verdict.PASS:
+        ElementTree.SubElement(case, "system-out").text = detail
+        return
+    tag = "failure" if check.verdict is Verdict.FAIL else "error"
+    ElementTree.SubElement(case, tag, {"message": detail, "type": check.verdict.value}).text = detail
+
+
+def _properties(run: Run) -> dict[str, str]:
+    if run.verdict is None:
+        return {"run_id": run.folder}
+    told = run.verdict
+    lag = "" if told.lag_p99_s is None else f"{told.lag_p99_s:.6f}"
+    return {
+        "run_id": told.run_id,
+        "runtime": told.runtime,
+        "balancer": told.balancer,
+        "seed": str(told.seed),
+        "generator_lag_p99_s": lag,
+        "requests": str(told.requests.total),
+    }
+
+
+def _clean(value: str) -> str:
+    return _NOT_XML.sub("�", value)

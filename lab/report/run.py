@@ -1,0 +1,143 @@
+"""A run as its files tell it. Anything may be missing or cut short: what could not be read is said, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from lab.events import Event, Events, read_events
+from lab.history import History, Outcome, Request, read_history
+from lab.scenario.plan import Plan
+from lab.verdict import Check, FaultResult, RunVerdict, Verdict
+
+T = TypeVar("T")
+NO_BACKEND = ""
+"""The lane of requests that no backend is known to have seen."""
+DEFAULT_SLOW_S = 0.25
+"""Where the plan names no threshold; the one the comparison of balancers uses."""
+
+
+class Look(StrEnum):
+    """How a request is drawn, from best to worst."""
+
+    OK = "ok"
+    SLOW = "slow"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything a report shows, read from one results folder."""
+
+    folder: str = ""
+    plan: Plan | None = None
+    verdict: RunVerdict | None = None
+    requests: list[Request] = field(default_factory=list)
+    """In order of the time they were due."""
+    events: Events = field(default_factory=lambda: Events(()))
+    faults: tuple[FaultResult, ...] = ()
+    problems: list[str] = field(default_factory=list)
+    """What is missing or damaged, one sentence each."""
+    names: dict[str, str] = field(default_factory=dict)
+    """The balancer's backend ids → the name of the replica behind each."""
+
+    @property
+    def word(self) -> Verdict:
+        """A run that was never judged is unknown."""
+        return self.verdict.verdict if self.verdict else Verdict.UNKNOWN
+
+    @property
+    def scenario(self) -> str:
+        """The scenario's name, from the verdict or else the plan."""
+        source = self.verdict or self.plan
+        return source.scenario if source else "unknown scenario"
+
+    @property
+    def checks(self) -> list[Check]:
+        """The checks, worst first."""
+        order = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS]
+        return sorted(self.verdict.checks if self.verdict else (), key=lambda check: order.index(check.verdict))
+
+    @property
+    def slow_s(self) -> float:
+        """From how many seconds on an answer is slow."""
+        return self.plan.load.slow_s if self.plan else DEFAULT_SLOW_S
+
+    @property
+    def end(self) -> float:
+        """The last moment anything is known of, seconds; at least 1."""
+        return max([1.0, *(r.ended or r.due for r in self.requests), *(e.t for e in self.events.all)])
+
+    def look(self, request: Request) -> Look:
+        """A missing outcome is unknown: the request may have happened."""
+        if request.outcome is Outcome.OK:
+            return Look.SLOW if request.is_slow(self.slow_s) else Look.OK
+        return Look.FAILED if request.outcome is Outcome.FAIL else Look.UNKNOWN
+
+    def lane(self, request: Request) -> str:
+        """The replica that answered, else the last one tried, else `NO_BACKEND`."""
+        backend = request.backend or (request.tried[-1] if request.tried else NO_BACKEND)
+        return self.names.get(backend, backend)
+
+    def left_behind(self, request: Request) -> list[str]:
+        """Replicas that the request was sent to and that did not answer it."""
+        tried = [self.names.get(backend, backend) for backend in request.tried]
+        return [name for name in dict.fromkeys(tried) if name != self.lane(request)]
+
+
+def load(run_dir: Path) -> Run:
+    """Read what there is in `run_dir`. Raises FileNotFoundError only when the folder itself does not exist."""
+    if not run_dir.is_dir():
+        raise FileNotFoundError(f"{run_dir} is not the folder of a run")
+    run = Run(folder=run_dir.resolve().name)
+    run.plan = _read(run_dir / "plan.json", lambda path: Plan.from_json(path.read_text()), run.problems)
+    run.verdict = _read(run_dir / "verdict.json", lambda path: RunVerdict.from_json(path.read_text()), run.problems)
+    history = _read(run_dir / "history.jsonl", read_history, run.problems) or History([])
+    run.events = _read(run_dir / "events.jsonl", read_events, run.problems) or Events(())
+    run.requests = sorted(history.requests, key=lambda request: request.due)
+    run.problems += _summed_up(history.defects) + _summed_up(run.events.defects)
+    run.names = _names(run)
+    run.faults = run.verdict.faults if run.verdict else _faults_seen(run.events)
+    return run
+
+
+def _read(path: Path, reader: Callable[[Path], T], problems: list[str]) -> T | None:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing: the run ended before it was written.")
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} cannot be read: {error}.")
+    return None
+
+
+def _summed_up(defects: tuple[str, ...]) -> list[str]:
+    """The first defect in full; a file that is damaged everywhere must not fill the page."""
+    if not defects:
+        return []
+    more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
+    return [f"{defects[0]}{more}."]
+
+
+def _names(run: Run) -> dict[str, str]:
+    """Ids are addresses or container ids on some runtimes; people know replicas by the name they answer with."""
+    names = {r.backend: r.instance for r in run.requests if r.backend and r.instance}
+    for fault in run.verdict.faults if run.verdict else ():
+        names.update(dict.fromkeys(fault.backends, fault.target))
+    return names
+
+
+def _faults_seen(events: Events) -> tuple[FaultResult, ...]:
+    """Without a verdict: the faults as far as the chaos service reported them."""
+    healed = {event.data.get("id"): event.t for event in events.of("chaos", "fault_healed")}
+    injected = {event.data.get("id"): event for event in events.of("chaos", "fault_injected", "fault_verified")}
+    return tuple(_fault_seen(event, healed.get(fault_id)) for fault_id, event in injected.items())
+
+
+def _fault_seen(event: Event, healed_at: float | None) -> FaultResult:
+    kind, target, mechanism = (str(event.data.get(name) or "") for name in ("kind", "target", "mechanism"))
+    return FaultResult(kind, target, mechanism, event.t, healed_at, None, None, None, None, None)

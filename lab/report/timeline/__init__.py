@@ -1,0 +1,146 @@
+"""The timeline: a run on one time axis, as an SVG that needs no script; a script only adds zoom and details."""
+
+from __future__ import annotations
+
+from lab.report.run import NO_BACKEND, Look, Run
+from lab.report.timeline.bins import Bin, binned
+from lab.report.timeline.frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
+from lab.report.timeline.moments import Moment, moments, stacked
+from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel, rows_needed, tip
+from lab.report.timeline.svg import element, group, number, text, title
+from lab.report.words import seconds
+from lab.verdict import FaultResult
+
+LABEL_ROW, BAND_LABEL = 17.0, 18.0
+_SHAPES = {
+    "slow": "M0-4.4L4.4 3.2H-4.4z",
+    "failed": "M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4",
+    "unknown": "M0-4.4L4.4 0L0 4.4L-4.4 0z",
+    "left": "M-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
+}
+"""One shape a kind, so that colour is never the only difference."""
+
+
+def timeline(run: Run) -> str:
+    """The whole chart as one `<svg>`."""
+    frame = _frame(run)
+    marks = stacked(moments(run), lambda moment: _label_left(frame, moment), width_of)
+    top = LABEL_ROW * (1 + max((m.row for m in marks), default=-1)) + 8
+    panels, bottom = _panels(frame, run, top + BAND_LABEL)
+    axis = bottom + 4
+    stretched = [_bands(frame, run, top, axis), *(p.stretched for p in panels)]
+    placed = [
+        *(_moment(frame, m, top, axis) for m in marks),
+        *(_band_label(frame, fault, top) for fault in run.faults),
+        *(p.placed for p in panels),
+    ]
+    return element(
+        "svg",
+        element("title", text(f"Timeline of {run.scenario}: requests, health and latency over {seconds(run.end)}")),
+        _definitions(axis),
+        *(p.fixed for p in panels),
+        group([element("g", *stretched, class_="stretched")], clip_path="url(#plot)"),
+        group([*placed, _ticks(frame, axis)], clip_path="url(#wide)"),
+        rule(axis, "axis"),
+        element("text", "seconds since the run started", x=RIGHT, y=axis + 34, class_="unit end"),
+        viewBox=f"0 0 {number(WIDTH)} {number(axis + 40)}",
+        class_="timeline",
+        role="img",
+        data_left=LEFT,
+        data_right=RIGHT,
+        data_start=frame.start,
+        data_end=frame.end,
+        data_axis=axis,
+    )
+
+
+def readout(run: Run) -> dict[str, object]:
+    """What the script shows under the pointer: the bins of the same chart, latencies in milliseconds."""
+    frame = _frame(run)
+    bins = binned(run, frame.start, frame.end, frame.bin_s)
+    return {"start": frame.start, "width": frame.bin_s, "rows": [_readout(each) for each in bins]}
+
+
+def _readout(each: Bin) -> dict[str, object]:
+    p50, p99 = (round(each.percentile(p) * 1e3, 1) if each.latencies else None for p in (0.5, 0.99))
+    return {"total": each.total, **{look.value: each.counts[look] for look in Look}, "p50_ms": p50, "p99_ms": p99}
+
+
+def backends(run: Run) -> list[str]:
+    """The lanes: every backend that a request, a fault or an event names, and one for requests without any."""
+    named = {run.lane(r) for r in run.requests} | {name for r in run.requests for name in run.left_behind(r)}
+    named |= {fault.target for fault in run.faults}
+    known = sorted(name for name in named if name != NO_BACKEND)
+    return [*known, NO_BACKEND] if NO_BACKEND in named else known
+
+
+def _frame(run: Run) -> Frame:
+    """Until the end of the run, and on to a bound that lies behind it."""
+    return Frame(0.0, max([run.end, *(moment.t for moment in moments(run))]))
+
+
+def _panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
+    bins = binned(run, frame.start, frame.end, frame.bin_s)
+    tips = {r.id: tip(run, r) for r in run.requests if run.look(r) != "ok" or run.left_behind(r)}
+    panels = [rate_panel(frame, bins, top)]
+    y = top + panels[0].height
+    for backend in backends(run):
+        panels.append(lane_panel(frame, run, backend, rows_needed(run), tips, y))
+        y += panels[-1].height
+    panels.append(latency_panel(frame, run, bins, tips, y))
+    return panels, y + panels[-1].height - 14
+
+
+def _definitions(axis: float) -> str:
+    shapes = (element("path", id=f"mark-{name}", d=d) for name, d in _SHAPES.items())
+    clips = (("plot", LEFT, RIGHT - LEFT), ("wide", LEFT - 8, RIGHT - LEFT + 20))
+    boxes = (
+        element("clipPath", element("rect", x=x, y=0, width=width, height=axis + 40), id=name)
+        for name, x, width in clips
+    )
+    return element("defs", *shapes, *boxes)
+
+
+def _bands(frame: Frame, run: Run, top: float, axis: float) -> str:
+    return group(_band(frame, fault, top, axis) for fault in run.faults if fault.injected_at is not None)
+
+
+def _band(frame: Frame, fault: FaultResult, top: float, axis: float) -> str:
+    left, right = _span(frame, fault)
+    told = f"{fault.kind} on {fault.target}, {fault.mechanism}"
+    return element("rect", title(told), x=left, y=top, width=right - left, height=axis - top, class_="fault")
+
+
+def _band_label(frame: Frame, fault: FaultResult, top: float) -> str:
+    if fault.injected_at is None:
+        return ""
+    lasted = "" if fault.healed_at is None else f" · {fault.healed_at - fault.injected_at:.1f} s"
+    return span_label(f"{fault.kind} on {fault.target}{lasted}", *_span(frame, fault), top + 13, "fault-label")
+
+
+def _span(frame: Frame, fault: FaultResult) -> tuple[float, float]:
+    start = fault.injected_at or 0.0
+    return frame.x(start), frame.x(frame.end if fault.healed_at is None else fault.healed_at)
+
+
+def _label_left(frame: Frame, moment: Moment) -> float:
+    return min(frame.x(moment.t), RIGHT - width_of(moment.label))
+
+
+def _moment(frame: Frame, moment: Moment, top: float, axis: float) -> str:
+    x = frame.x(moment.t)
+    y = top - 6 - LABEL_ROW * moment.row
+    line = element("line", x1=x, x2=x, y1=y - 9, y2=axis, class_="at")
+    shift = _label_left(frame, moment) - x
+    label = element("text", text(moment.label), x=x + shift + 4, y=y, class_="at", data_width=width_of(moment.label))
+    return element("g", line, label, class_=f"moment {moment.kind}")
+
+
+def _ticks(frame: Frame, axis: float) -> str:
+    """The time axis; the script draws it anew on zoom."""
+    labels = (
+        element("line", x1=frame.x(t), x2=frame.x(t), y1=axis, y2=axis + 5, class_="axis")
+        + element("text", text(f"{t:g}"), x=frame.x(t), y=axis + 18, class_="tick middle")
+        for t in frame.x.ticks(14)
+    )
+    return group(labels, class_="ticks")

@@ -1,0 +1,53 @@
+"""Many requests made few enough to draw: rates, percentiles and thinning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lab.history import Request
+from lab.report.run import Look, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The requests due in `[start, start + width)`, seconds."""
+
+    start: float
+    width: float
+    counts: Counter[Look]
+    latencies: tuple[float, ...]
+    """Of those that ended, sorted, seconds."""
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    def percentile(self, share: float) -> float:
+        """The latency (seconds) that `share` of the ended requests did not exceed, by nearest rank. Needs one."""
+        return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+
+
+def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
+    """All bins from `start` to `end`, the empty ones too: a gap in the traffic must show as a gap."""
+    count = max(1, round((end - start) / width + 0.499))
+    members: list[list[Request]] = [[] for _ in range(count)]
+    for request in run.requests:
+        index = int((request.due - start) / width)
+        if 0 <= index < count:
+            members[index].append(request)
+    return [_bin(run, start + i * width, width, inside) for i, inside in enumerate(members)]
+
+
+def thinned(points: Iterable[tuple[float, float]], cell: float) -> list[tuple[float, float]]:
+    """One point of each `cell` × `cell` square (pixels): what is left out would have been drawn over anyway."""
+    seen: dict[tuple[int, int], tuple[float, float]] = {}
+    for x, y in points:
+        seen.setdefault((int(x / cell), int(y / cell)), (x, y))
+    return list(seen.values())
+
+
+def _bin(run: Run, start: float, width: float, requests: list[Request]) -> Bin:
+    latencies = sorted(r.latency for r in requests if r.latency is not None)
+    return Bin(start, width, Counter(run.look(r) for r in requests), tuple(latencies))

@@ -1,0 +1,59 @@
+"""The instants that the verdict is about, and how their labels share the space above the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from lab.report.run import Run
+from lab.report.words import seconds
+from lab.verdict import FaultResult
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One vertical mark at `t` seconds. `row` is where its label stands, 0 next to the chart."""
+
+    t: float
+    kind: str
+    """`injected` `rerouted` `bound` `healed` `readmitted` `readmit-bound`: decides the stroke."""
+    label: str
+    row: int = 0
+
+
+def moments(run: Run) -> list[Moment]:
+    """All marks of all faults, in order of time."""
+    found = [moment for fault in run.faults for moment in _of_fault(fault)]
+    return sorted(found, key=lambda moment: moment.t)
+
+
+def _of_fault(fault: FaultResult) -> Iterable[Moment]:
+    if fault.injected_at is not None:
+        yield Moment(fault.injected_at, "injected", f"{fault.kind} injected {seconds(fault.injected_at)}")
+        if fault.reroute_s:
+            label = f"last request to {fault.target} +{seconds(fault.reroute_s)}"
+            yield Moment(fault.injected_at + fault.reroute_s, "rerouted", label)
+        if fault.bound_s is not None:
+            yield Moment(fault.injected_at + fault.bound_s, "bound", f"reroute bound +{seconds(fault.bound_s)}")
+    if fault.healed_at is not None:
+        yield Moment(fault.healed_at, "healed", f"healed {seconds(fault.healed_at)}")
+        if fault.readmit_s is not None:
+            yield Moment(fault.healed_at + fault.readmit_s, "readmitted", f"taken back +{seconds(fault.readmit_s)}")
+        if fault.readmit_bound_s is not None:
+            at = fault.healed_at + fault.readmit_bound_s
+            yield Moment(at, "readmit-bound", f"readmission bound +{seconds(fault.readmit_bound_s)}")
+
+
+def stacked(found: list[Moment], left_of: Callable[[Moment], float], width_of: Callable[[str], float]) -> list[Moment]:
+    """Give each label the lowest row in which it overlaps no other. Positions and widths are in pixels.
+
+    The latest goes lowest: so no leader line of an earlier mark crosses the label of a later one.
+    """
+    free_until: list[float] = []
+    placed = []
+    for moment in reversed(found):
+        right = left_of(moment) + width_of(moment.label)
+        row = next((i for i, free in enumerate(free_until) if right <= free), len(free_until))
+        free_until[row:] = [left_of(moment)]
+        placed.append(replace(moment, row=row))
+    return placed[::-1]
