@@ -142,4 +142,4 @@ def hold_down(falls: float, settings: HealthSettings) -> float:
     excess = falls - settings.flap_limit
     if excess <= 0.0:
         return 0.0
-    return min(settings.max_hold_down, settings.hold_down * 2.0 ** (excess - 1.0))
+    return min(settings.max_hold_down, settings.hold_down * math.pow(2.0, excess - 1.0))

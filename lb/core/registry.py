@@ -128,7 +128,7 @@ class Registry:
 
     def _probe_failed(self, standing: Standing, failure: str, now: float) -> None:
         if verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_FAIL:
-            reason = f"{standing.streak.failures} probes failed in a row: {failure}"
+            reason = f"{_counted(standing.streak.failures, 'probe')} failed in a row: {failure}"
             self._move(standing, Cause.PROBES_FAIL, reason, now)
         elif standing.doubted:
             waited, threshold = self._watch.wait(standing.backend, now), self.stall_threshold(standing.backend)
@@ -142,7 +142,7 @@ class Registry:
             self._clear(standing, "probe passed", now)
         passes = verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_PASS
         if passes and not standing.held(now):
-            self._move(standing, Cause.PROBES_PASS, f"{standing.streak.passes} probes passed in a row", now)
+            self._move(standing, Cause.PROBES_PASS, f"{_counted(standing.streak.passes, 'probe')} passed in a row", now)
 
     # --- attempts ---
     def attempt_started(self, attempt: Attempt, now: float) -> None:
@@ -168,7 +168,8 @@ class Registry:
         standing = self._standings[backend]
         if standing.doubted and not standing.unreachable:
             self._clear(standing, "it answered", now)
-        self._outcome(standing, failed, now)
+        if backend.state is State.UP:
+            self._count(standing, now, failed=failed)
         self._settle(now)
 
     def attempt_completed(self, attempt: Attempt, now: float) -> None:
@@ -178,9 +179,10 @@ class Registry:
     def attempt_failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
         """Released after a failure, which counts against the backend and may eject it or want a probe."""
         standing = self._standings[attempt.backend]
-        if failure is not Failure.GATEWAY:
+        if failure is not Failure.GATEWAY and standing.backend.state is State.UP:
+            doubted_before = standing.doubted
             self._doubt(standing, failure, now)
-            self._outcome(standing, True, now)
+            self._count(standing, now, failed=True, suspect_only=doubted_before)
         self._release(attempt, now)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:
@@ -195,8 +197,6 @@ class Registry:
         return stall_threshold(backend, self._settings.passive)
 
     def _doubt(self, standing: Standing, failure: Failure, now: float) -> None:
-        if standing.backend.state is not State.UP:
-            return
         reason = f"a request failed: {failure.value}"
         if failure in _UNREACHABLE:
             self._dirty |= standing.suspect(0.0, 0.0, reason, now)
@@ -204,11 +204,16 @@ class Registry:
         standing.want_probe(reason, now)
         self._note_asking(standing)
 
-    def _outcome(self, standing: Standing, failed: bool, now: float) -> None:
-        if standing.backend.state is not State.UP:
-            return
+    def _count(self, standing: Standing, now: float, *, failed: bool, suspect_only: bool = False) -> None:
+        """Count an outcome, and eject for it if the jury says so.
+
+        `suspect_only` while no probe has contradicted earlier failures yet: the backend may simply be dead, which is
+        for probes to say. Otherwise a crash under load would end in an ejection, and readmission would wait for it.
+        """
         reason = self._jury.record(standing.outcomes, failed, now)
-        if reason:
+        if reason and suspect_only:
+            self._dirty |= standing.suspect(0.0, 0.0, reason, now)
+        elif reason:
             self._eject(standing, reason, now)
 
     def _release(self, attempt: Attempt, now: float) -> None:
@@ -231,12 +236,9 @@ class Registry:
             self._end_ejection(standing, now)
         for standing in list(self._ramping):
             self._weigh(standing.backend, now)
-        if self._settings.passive.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_EVERY:
+        if now - self._outliers_checked >= _OUTLIER_CHECK_EVERY:
             self._outliers_checked = now
-            for backend, reason in slow_outliers(
-                [b for b in self._standings if b.state is State.UP], self._settings.passive
-            ):
-                self._eject(self._standings[backend], reason, now)
+            self._eject_outliers(now)
         self._settle(now)
 
     def _judge_wait(self, standing: Standing, waited: float, now: float) -> None:
@@ -279,6 +281,11 @@ class Registry:
         self._move(standing, Cause.TRAFFIC_FAILS, f"{reason}; ejected for {length:.1f} s", now)
         standing.want_probe(reason, now)
         self._note_asking(standing)
+
+    def _eject_outliers(self, now: float) -> None:
+        up = [backend for backend in self._standings if backend.state is State.UP]
+        for backend, reason in slow_outliers(up, self._settings.passive):
+            self._eject(self._standings[backend], reason, now)
 
     def _clear(self, standing: Standing, reason: str, now: float) -> None:
         self._watch.explain(standing.backend)
@@ -323,3 +330,7 @@ class Registry:
         if panic != self.panic:
             self.panic = panic
             self._emit(PanicChanged(now, "", panic))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
