@@ -36,6 +36,7 @@ def html(run: Run) -> str:
     )
     environment.filters.update(seconds=words.seconds, milliseconds=words.milliseconds)
     rows = bad_requests(run)
+    rerouted = [r for r in run.requests if run.left_behind(r)]
     return environment.get_template(
         "report.html.j2"
     ).render(
@@ -46,11 +47,11 @@ def html(run: Run) -> str:
         chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
         headline=words.headline(run),
         meaning=words.meaning(run.word),
-        legend=[look for look in (*Look, "left") if look == Look.OK or look in rows_needed(run)],
+        legend=[Look.OK, *rows_needed(run, run.requests, rerouted)],
         rows=rows[:ROWS_SHOWN],
         row_count=len(rows),
         groups=grouped(rows),
-        tried=sum(bool(run.left_behind(r)) for r in run.requests),
+        rerouted=len(rerouted),
         facts=facts(run),
         configuration=_recorded(run, "config"),
         bounds=_recorded(run, "bounds"),
@@ -61,8 +62,7 @@ def html(run: Run) -> str:
 def bad_requests(run: Run) -> list[Row]:
     """Every failed, unknown or slow request, with what the verdict says explains it."""
     explained = {a.request: a for a in run.verdict.attributions} if run.verdict else {}
-    judged_from = run.plan.warm_up_s if run.plan else 0.0
-    return [_row(run, r, explained.get(r.id), judged_from) for r in run.requests if run.look(r) is not Look.OK]
+    return [_row(run, r, explained.get(r.id)) for r in run.requests if run.look(r) is not Look.OK]
 
 
 def grouped(rows: list[Row]) -> list[tuple[str, str, str, str, int]]:
@@ -87,9 +87,9 @@ def facts(run: Run) -> dict[str, str]:
     return told | {name: _flat(value) for name, value in (started.data if started else {}).items()}
 
 
-def _row(run: Run, request: Request, why: Attribution | None, judged_from: float) -> Row:
+def _row(run: Run, request: Request, why: Attribution | None) -> Row:
     fault = run.faults[why.fault] if why and why.fault is not None and why.fault < len(run.faults) else None
-    unexplained = "warm-up, not judged" if request.due < judged_from else words.PHASES[Phase.UNEXPLAINED]
+    unexplained = "warm-up, not judged" if request.due < run.warm_up_s else words.PHASES[Phase.UNEXPLAINED]
     return {
         "request": request,
         "look": run.look(request),

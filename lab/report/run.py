@@ -68,6 +68,11 @@ class Run:
         return self.plan.load.slow_s if self.plan else DEFAULT_SLOW_S
 
     @property
+    def warm_up_s(self) -> float:
+        """Requests due earlier than this (seconds) are drawn but not judged."""
+        return self.plan.warm_up_s if self.plan else 0.0
+
+    @property
     def end(self) -> float:
         """The last moment anything is known of, seconds; at least 1."""
         return max([1.0, *(r.ended or r.due for r in self.requests), *(e.t for e in self.events.all)])

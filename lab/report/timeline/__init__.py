@@ -6,7 +6,7 @@ from lab.report.run import NO_BACKEND, Look, Run
 from lab.report.timeline.bins import Bin, binned
 from lab.report.timeline.frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
 from lab.report.timeline.moments import Moment, moments, stacked
-from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel, rows_needed, tip
+from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel, tip
 from lab.report.timeline.svg import element, group, number, text, title
 from lab.report.words import seconds
 from lab.verdict import FaultResult
@@ -24,13 +24,14 @@ _SHAPES = {
 def timeline(run: Run) -> str:
     """The whole chart as one `<svg>`."""
     frame = _frame(run)
-    marks = stacked(moments(run), lambda moment: _label_left(frame, moment), width_of)
+    marks = stacked(moments(run), lambda moment: frame.x(moment.t), width_of)
     top = LABEL_ROW * (1 + max((m.row for m in marks), default=-1)) + 8
     panels, bottom = _panels(frame, run, top + BAND_LABEL)
     axis = bottom + 4
-    stretched = [_bands(frame, run, top, axis), *(p.stretched for p in panels)]
+    stretched = [_warm_up(frame, run, top, axis), _bands(frame, run, top, axis), *(p.stretched for p in panels)]
     placed = [
         *(_moment(frame, m, top, axis) for m in marks),
+        _warm_up_label(frame, run, top),
         *(_band_label(frame, fault, top) for fault in run.faults),
         *(p.placed for p in panels),
     ]
@@ -75,8 +76,9 @@ def backends(run: Run) -> list[str]:
 
 
 def _frame(run: Run) -> Frame:
-    """Until the end of the run, and on to a bound that lies behind it."""
-    return Frame(0.0, max([run.end, *(moment.t for moment in moments(run))]))
+    """Until the end of the run, and on until the label of the last mark has room."""
+    room = (m.t / (1 - width_of(m.label) / (RIGHT - LEFT)) for m in moments(run))
+    return Frame(0.0, max([run.end, *room]))
 
 
 def _panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
@@ -85,7 +87,7 @@ def _panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
     panels = [rate_panel(frame, bins, top)]
     y = top + panels[0].height
     for backend in backends(run):
-        panels.append(lane_panel(frame, run, backend, rows_needed(run), tips, y))
+        panels.append(lane_panel(frame, run, backend, tips, y))
         y += panels[-1].height
     panels.append(latency_panel(frame, run, bins, tips, y))
     return panels, y + panels[-1].height - 14
@@ -99,6 +101,16 @@ def _definitions(axis: float) -> str:
         for name, x, width in clips
     )
     return element("defs", *shapes, *boxes)
+
+
+def _warm_up(frame: Frame, run: Run, top: float, axis: float) -> str:
+    width = frame.x(run.warm_up_s) - LEFT
+    return element("rect", x=LEFT, y=top, width=width, height=axis - top, class_="warm-up") if width > 0 else ""
+
+
+def _warm_up_label(frame: Frame, run: Run, top: float) -> str:
+    right = frame.x(run.warm_up_s)
+    return span_label("warm-up", LEFT, right, top + 13, "warm-up-label") if right > LEFT else ""
 
 
 def _bands(frame: Frame, run: Run, top: float, axis: float) -> str:
@@ -123,16 +135,11 @@ def _span(frame: Frame, fault: FaultResult) -> tuple[float, float]:
     return frame.x(start), frame.x(frame.end if fault.healed_at is None else fault.healed_at)
 
 
-def _label_left(frame: Frame, moment: Moment) -> float:
-    return min(frame.x(moment.t), RIGHT - width_of(moment.label))
-
-
 def _moment(frame: Frame, moment: Moment, top: float, axis: float) -> str:
     x = frame.x(moment.t)
     y = top - 6 - LABEL_ROW * moment.row
-    line = element("line", x1=x, x2=x, y1=y - 9, y2=axis, class_="at")
-    shift = _label_left(frame, moment) - x
-    label = element("text", text(moment.label), x=x + shift + 4, y=y, class_="at", data_width=width_of(moment.label))
+    line = element("line", x1=x, x2=x, y1=y - 9, y2=axis)
+    label = element("text", text(moment.label), x=x + 4, y=y, data_width=width_of(moment.label))
     return element("g", line, label, class_=f"moment {moment.kind}")
 
 

@@ -34,7 +34,7 @@ def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
     count = max(1, round((end - start) / width + 0.499))
     members: list[list[Request]] = [[] for _ in range(count)]
     for request in run.requests:
-        index = int((request.due - start) / width)
+        index = int((request.due - start) / width + 1e-9)
         if 0 <= index < count:
             members[index].append(request)
     return [_bin(run, start + i * width, width, inside) for i, inside in enumerate(members)]

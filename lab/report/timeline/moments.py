@@ -47,13 +47,14 @@ def _of_fault(fault: FaultResult) -> Iterable[Moment]:
 def stacked(found: list[Moment], left_of: Callable[[Moment], float], width_of: Callable[[str], float]) -> list[Moment]:
     """Give each label the lowest row in which it overlaps no other. Positions and widths are in pixels.
 
-    The latest goes lowest: so no leader line of an earlier mark crosses the label of a later one.
+    Leader lines hang down through the rows below: what stands there must end left of them.
     """
     free_until: list[float] = []
     placed = []
     for moment in reversed(found):
-        right = left_of(moment) + width_of(moment.label)
+        left = left_of(moment)
+        right = left + width_of(moment.label)
         row = next((i for i, free in enumerate(free_until) if right <= free), len(free_until))
-        free_until[row:] = [left_of(moment)]
+        free_until[: row + 1] = [min(left, free) for free in [*free_until, left][: row + 1]]
         placed.append(replace(moment, row=row))
     return placed[::-1]

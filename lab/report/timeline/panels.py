@@ -46,17 +46,18 @@ def _bars(frame: Frame, bins: Sequence[Bin], y: Linear, look: Look) -> str:
     return element("path", d=path, class_=f"bar {look}") if path else ""
 
 
-def lane_panel(frame: Frame, run: Run, backend: str, rows: Sequence[str], tips: dict[int, str], top: float) -> Panel:
-    """One backend: its standing as a strip, below it its requests. `rows` are the kinds of marks the run has at all."""
+def lane_panel(frame: Frame, run: Run, backend: str, tips: dict[int, str], top: float) -> Panel:
+    """One backend: its standing as a strip, below it its requests, a row for each kind of mark that it has."""
     here = [r for r in run.requests if run.lane(r) == backend]
     left = [r for r in run.requests if backend != NO_BACKEND and backend in run.left_behind(r)]
-    held = standings(run, backend, frame.end) if backend != NO_BACKEND else []
+    held = standings(run, backend, run.end) if backend != NO_BACKEND else []
+    rows = rows_needed(run, here, left)
     row_y = {row: top + STRIP + TICKS + 12 + ROW * i for i, row in enumerate(rows)}
     marks = [mark(LEFT_BEHIND, frame.x(r.due), row_y[LEFT_BEHIND], tips[r.id]) for r in left]
-    for look in BAD_ROWS:
+    for look in (look for look in BAD_ROWS if look in row_y):
         points = thinned(((frame.x(r.due), float(r.id)) for r in here if run.look(r) is look), 0.25)
         marks += [mark(look, x, row_y[look], tips[int(request_id)], "lane") for x, request_id in points]
-    good = _thin([(frame.x(r.due), top + STRIP + 4) for r in here if run.look(r) is Look.OK])
+    good = _thin(run, [(frame.x(r.due), top + STRIP + 4) for r in here if run.look(r) is Look.OK])
     return Panel(
         STRIP + TICKS + 14 + ROW * len(rows),
         fixed=heading(backend or "no backend", top + 12, "" if backend else "known") + rule(top - 4, "divide"),
@@ -89,7 +90,7 @@ def latency_panel(
     fixed = heading("Latency", top + 16, "log scale") + "".join(
         rule(y(value)) + axis_label(_decade(value), y(value)) for value in y.ticks()
     )
-    good = _thin([(frame.x(r.due), y(r.latency)) for r in run.requests if run.look(r) is Look.OK and r.latency])
+    good = _thin(run, [(frame.x(r.due), y(r.latency)) for r in run.requests if run.look(r) is Look.OK and r.latency])
     bad = [r for r in run.requests if run.look(r) is not Look.OK]
     spots = thinned(((frame.x(r.due), float(r.id)) for r in bad), 0.25)
     by_id = {r.id: r for r in bad}
@@ -123,15 +124,15 @@ def _decade(value: float) -> str:
     return f"{value:g} s" if value >= 1 else f"{value * 1e3:g} ms"
 
 
-def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    return points if len(points) <= EXACT_UP_TO else thinned(points, 0.5)
+def _thin(run: Run, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """By the size of the run, not of the lane: lanes must stay comparable by eye."""
+    return points if len(run.requests) <= EXACT_UP_TO else thinned(points, 0.5)
 
 
-def rows_needed(run: Run) -> list[str]:
-    """The kinds of marks besides the good ticks that this run has, in the order of their rows."""
-    looks = {run.look(r) for r in run.requests}
-    left = [LEFT_BEHIND] if any(run.left_behind(r) for r in run.requests) else []
-    return left + [look.value for look in BAD_ROWS if look in looks]
+def rows_needed(run: Run, here: Sequence[Request], left: Sequence[Request]) -> list[str]:
+    """The kinds of marks, besides the good ticks, among the requests of a lane and those that left it."""
+    looks = {run.look(r) for r in here}
+    return ([LEFT_BEHIND] if left else []) + [look.value for look in BAD_ROWS if look in looks]
 
 
 def tip(run: Run, request: Request) -> str:

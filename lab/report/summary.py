@@ -1,0 +1,127 @@
+"""The verdicts of one or several runs in a table: for the terminal, for a log, for the summary page of a CI job."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lab.report.words import seconds
+from lab.verdict import Check, FaultResult, RunVerdict, Verdict
+
+_WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
+_STYLES = {"✓ pass": "bold green", "✗ fail": "bold red", "? unknown": "bold yellow"}
+_COLUMNS = (
+    "Scenario",
+    "Verdict",
+    "Requests",
+    "Failed",
+    "Unknown",
+    "Slow",
+    "Fault",
+    "Reroute",
+    "Taken back",
+    "Lost/dup/zombie",
+)
+_NUMBERS = {"Requests", "Failed", "Unknown", "Slow"}
+PLAIN_WIDTH = 140
+"""Columns of a plain-text summary: a log wraps nothing by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict, and the folder that holds its evidence."""
+
+    verdict: RunVerdict
+    folder: Path
+
+
+def summary(runs: Sequence[Judged]) -> RenderableType:
+    """For a rich console: the table, then what did not pass and why, then where the reports are."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in _COLUMNS:
+        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=column == "Verdict")
+    for judged in runs:
+        for cells in _rows(judged.verdict):
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
+    return Group(table, *_failing(runs), *_where(runs))
+
+
+def plain(runs: Sequence[Judged]) -> str:
+    """The same without colour or control codes."""
+    console = Console(file=io.StringIO(), width=PLAIN_WIDTH, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(summary(runs))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def markdown(runs: Sequence[Judged]) -> str:
+    """The same as GitHub-flavoured Markdown, for a CI job's summary page."""
+    lines = ["| " + " | ".join(_COLUMNS) + " |", "|" + "|".join(_rule(column) for column in _COLUMNS) + "|"]
+    for judged in runs:
+        lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in _rows(judged.verdict)]
+    open_points = [
+        f"- {_WORDS[c.verdict]}: **{_cell(name)}, {_cell(c.name)}** – {_cell(c.detail)}" for name, c in _open(runs)
+    ]
+    return "\n".join([*lines, *([""] if open_points else []), *open_points]) + "\n"
+
+
+def _rows(verdict: RunVerdict) -> list[tuple[str, ...]]:
+    """One row a fault; what belongs to the whole run stands in the first."""
+    requests, work = verdict.requests, verdict.work
+    counts = tuple(f"{n:,}" for n in (requests.total, requests.failed, requests.unknown, requests.slow))
+    first = (verdict.scenario, _WORDS[verdict.verdict], *counts)
+    lost = f"{work.lost}/{work.duplicated}/{work.zombie}"
+    faults = [_fault(fault) for fault in verdict.faults] or [("–", "–", "–")]
+    blank = ("",) * len(first)
+    return [(*(blank if i else first), *fault, "" if i else lost) for i, fault in enumerate(faults)]
+
+
+def _fault(fault: FaultResult) -> tuple[str, str, str]:
+    reroute = _measured(fault.reroute_s, fault.bound_s)
+    return f"{fault.kind} {fault.target}", reroute, _measured(fault.readmit_s, fault.readmit_bound_s)
+
+
+def _measured(value: float | None, bound: float | None) -> str:
+    """`0.08 ≤ 1.52 s`: the relation is the finding."""
+    if bound is None:
+        return seconds(value)
+    if value is None:
+        return f"– (≤ {seconds(bound)})"
+    return f"{value:.2f} {'≤' if value <= bound else '>'} {seconds(bound)}"
+
+
+def _open(runs: Sequence[Judged]) -> list[tuple[str, Check]]:
+    return [(j.verdict.scenario, c) for j in runs for c in j.verdict.checks if c.verdict is not Verdict.PASS]
+
+
+def _failing(runs: Sequence[Judged]) -> list[Text]:
+    found = _open(runs)
+    lines = [
+        Text.assemble(
+            "  ",
+            (_WORDS[check.verdict], _STYLES[_WORDS[check.verdict]]),
+            f"  {name}: {check.name}\n",
+            (f"      {check.detail}", "dim"),
+        )
+        for name, check in found
+    ]
+    return [Text(), *lines] if lines else []
+
+
+def _where(runs: Sequence[Judged]) -> list[Text]:
+    return [Text(), *(Text.assemble(("report  ", "dim"), str(judged.folder / "report.html")) for judged in runs)]
+
+
+def _rule(column: str) -> str:
+    return "---:" if column in _NUMBERS else "---"
+
+
+def _cell(content: str) -> str:
+    """Markdown has no other way to write a bar or a line break inside a cell; `<` would begin HTML."""
+    return content.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
