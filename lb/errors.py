@@ -1,0 +1,57 @@
+"""What can go wrong in the shell, each with the exit code or HTTP status that it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LbError(Exception):
+    """Root of the balancer's own errors."""
+
+
+class StartError(LbError):
+    """The balancer cannot start. Every line of the message goes to stderr, then the process exits."""
+
+    exit_code = 255
+
+
+class ConfigError(StartError):
+    """The configuration makes no sense: one line for each problem, all of them at once."""
+
+    exit_code = 254
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class EnvironmentUnfitError(StartError):
+    """The configuration is fine and this machine cannot honour it: port taken, address not ours."""
+
+
+class AdminError(LbError):
+    """An admin call that is refused: answered with `status` and `{"error": code, "detail": …}`."""
+
+    status = 400
+    code = "bad_request"
+
+
+class UnknownBackendError(AdminError):
+    """No backend has this id."""
+
+    status = 404
+    code = "unknown_backend"
+
+
+class ConflictError(AdminError):
+    """The change contradicts what is: the id is taken, or nobody would be left to serve."""
+
+    status = 409
+    code = "conflict"
+
+
+class InvalidError(AdminError):
+    """The call itself makes no sense; the detail names the field."""
+
+    status = 422
+    code = "invalid"

@@ -1,0 +1,100 @@
+"""Values with units, as people write them: `500ms`, `20%`, `32KiB`, `127.0.0.1:8080`. Each parser has its formatter.
+
+A bare number is refused wherever a unit is possible: `interval: 500` has been read as seconds and as milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"{_NUMBER}(us|ms|s|m|h)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
+_BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+_SHARE = re.compile(rf"{_NUMBER}%")
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+
+
+def duration(value: object) -> float:
+    """Seconds of `500ms`, `2s`, `1.5m`, `1h`. Raises `ValueError`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit: write {value}ms or {value}s")
+    match = _DURATION.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"{str(value)!r} is not a duration such as 500ms, 2s, 1.5m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def positive_duration(value: object) -> float:
+    """A duration above zero. Raises `ValueError`."""
+    seconds = duration(value)
+    if seconds == 0:
+        raise ValueError(f"{str(value)!r} must be above zero")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest exact spelling that reads well: 0.25 → `250ms`, 90 → `90s`, 3600 → `1h`."""
+    if seconds >= 60:
+        for unit in ("h", "m"):
+            if seconds % _SECONDS[unit] == 0:
+                return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+    unit = "s" if seconds >= 1 or seconds == 0 else "ms" if seconds >= 1e-3 else "us"
+    return f"{_plain(seconds / _SECONDS[unit])}{unit}"
+
+
+def share(value: object) -> float:
+    """The fraction that `20%` is. Raises `ValueError`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit: write {_plain(value * 100 if value <= 1 else value)}%")
+    match = _SHARE.fullmatch(str(value))
+    if match is None or float(match[1]) > 100:
+        raise ValueError(f"{str(value)!r} is not a share such as 20% (0% to 100%)")
+    return float(match[1]) / 100
+
+
+def format_share(fraction: float) -> str:
+    """0.2 → `20%`."""
+    return f"{_plain(fraction * 100)}%"
+
+
+def size(value: object) -> int:
+    """Bytes of `512B`, `32KiB`, `1MiB`, `1GiB`. Raises `ValueError`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit: write {value}B or {value}KiB")
+    match = _SIZE.fullmatch(str(value))
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{str(value)!r} is not a size such as 512B, 32KiB, 1MiB or 1GiB, above zero")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def format_size(count: int) -> str:
+    """32768 → `32KiB`."""
+    unit = next(unit for unit, factor in _BYTES.items() if count % factor == 0)
+    return f"{count // _BYTES[unit]}{unit}"
+
+
+class Address(NamedTuple):
+    """Where something listens."""
+
+    host: str
+    """A name or an IP address, an IPv6 one without its brackets."""
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(value: object) -> Address:
+    """Parse `host:port`. Raises `ValueError`."""
+    match = _ADDRESS.fullmatch(str(value))
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f"{str(value)!r} is not an address such as 127.0.0.1:8080 or [::1]:8080")
+    return Address(match[1].strip("[]"), int(match[2]))
+
+
+def _plain(number: float) -> str:
+    """Twelve significant digits hide what binary fractions add (0.3 × 100), and never show an exponent."""
+    return f"{number:.9f}".rstrip("0").rstrip(".") if number < 1e12 else f"{number:.0f}"
