@@ -45,8 +45,13 @@ class Prequal(Policy):
         return min(cold, key=lambda backend: backend.latency_mean) if cold else min(sample, key=relative_load)
 
     def _sample(self, candidates: Candidates, exchange: Exchange, rng: Random) -> list[Backend]:
-        drawn = (self.draw(candidates, exchange, rng) for _ in range(SAMPLE))
-        sample = [backend for backend in drawn if backend is not None]
+        if len(candidates) <= SAMPLE:
+            turn = int(rng.random() * len(candidates))  # among equals, the first of the sample wins
+            around = candidates[turn:] + candidates[:turn]
+            sample = [backend for backend in around if backend.effective_weight > 0 and self.takes(backend, exchange)]
+        else:
+            drawn = (self.draw(candidates, exchange, rng) for _ in range(SAMPLE))
+            sample = [backend for backend in drawn if backend is not None]
         self._loads.extend(relative_load(backend) for backend in sample)
         return sample
 
