@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lab.events import Event, Events, read_events
 from lab.history import History, Outcome, Request, read_history
@@ -128,21 +128,31 @@ def _summed_up(defects: tuple[str, ...]) -> list[str]:
     return [f"{defects[0]}{more}."]
 
 
+def fault_record(event: Event) -> Mapping[str, Any]:
+    """The record of the fault that an event of the chaos service is about."""
+    record = event.data.get("fault")
+    return record if isinstance(record, Mapping) else event.data
+
+
 def _names(run: Run) -> dict[str, str]:
-    """Ids are addresses or container ids on some runtimes; people know replicas by the name they answer with."""
-    names = {r.backend: r.instance for r in run.requests if r.backend and r.instance}
+    """Ids are addresses on some runtimes and instances container ids: people know a replica by its target's name."""
+    instances = {r.backend: r.instance for r in run.requests if r.backend and r.instance}
+    targets: dict[str, str] = {}
+    for event in run.events.of("lab", "targets"):
+        for name, known in event.data.get("targets", {}).items():
+            targets |= dict.fromkeys([known.get("instance", name), *known.get("backends", ())], name)
     for fault in run.verdict.faults if run.verdict else ():
-        names.update(dict.fromkeys(fault.backends, fault.target))
-    return names
+        targets |= dict.fromkeys(fault.backends, fault.target)
+    return targets | {backend: targets.get(instance, instance) for backend, instance in instances.items()}
 
 
 def _faults_seen(events: Events) -> tuple[FaultResult, ...]:
     """Without a verdict: the faults as far as the chaos service reported them."""
-    healed = {event.data.get("id"): event.t for event in events.of("chaos", "fault_healed")}
-    injected = {event.data.get("id"): event for event in events.of("chaos", "fault_injected", "fault_verified")}
-    return tuple(_fault_seen(event, healed.get(fault_id)) for fault_id, event in injected.items())
+    healed = {fault_record(event).get("id"): event.t for event in events.of("chaos", "fault_healed")}
+    return tuple(_fault_seen(event, healed) for event in events.of("chaos", "fault_injected"))
 
 
-def _fault_seen(event: Event, healed_at: float | None) -> FaultResult:
-    kind, target, mechanism = (str(event.data.get(name) or "") for name in ("kind", "target", "mechanism"))
-    return FaultResult(kind, target, mechanism, event.t, healed_at, None, None, None, None, None)
+def _fault_seen(event: Event, healed: Mapping[Any, float]) -> FaultResult:
+    record = fault_record(event)
+    kind, target, mechanism = (str(record.get(name) or "") for name in ("kind", "target", "mechanism"))
+    return FaultResult(kind, target, mechanism, event.t, healed.get(record.get("id")), None, None, None, None, None)

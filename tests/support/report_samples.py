@@ -93,7 +93,8 @@ def late(number: int, due: float, method: str) -> list[Json]:
 def pause_events(down_at: float = INJECTED + 0.95, up_at: float = HEALED + 0.61) -> list[Json]:
     """What the balancer and the chaos service report of the pause."""
     lb: Json = {"source": "lb", "backend": TARGET}
-    chaos: Json = {"source": "chaos", "id": "f1", "kind": "pause", "target": TARGET, "mechanism": "SIGSTOP"}
+    record = {"id": "f1", "kind": "pause", "target": TARGET, "mechanism": "SIGSTOP", "duration_s": HEALED - INJECTED}
+    chaos: Json = {"source": "chaos", "target": TARGET, "fault": record}
     first_ups = [
         {
             "t": -0.8,

@@ -1,0 +1,153 @@
+"""What is known of a run while it goes on. No clock and no terminal: time comes with what the experiment reports."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.events import Event
+from lab.progress import TrafficCounts
+from lab.report.run import fault_record
+from lab.scenario.plan import Plan
+
+RECENT = 6
+"""Events kept for the last lines of the view."""
+RATE_WINDOW_S = 1.0
+"""The rate is averaged over this long: shorter flickers, longer hides a dip."""
+
+
+@dataclass(slots=True)
+class BackendView:
+    """One backend as the balancer last spoke of it."""
+
+    name: str
+    state: str = "unknown"
+    suspected: bool = False
+
+    @property
+    def word(self) -> str:
+        """What is shown."""
+        return "suspected" if self.suspected and self.state == "up" else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFault:
+    """A fault that has not been healed; `ends_at` is seconds since the run's start, None when it was not said."""
+
+    kind: str
+    target: str
+    ends_at: float | None
+
+
+@dataclass(slots=True)
+class LiveState:
+    """Fed by the calls of `Progress`, read by whoever draws. All times are seconds since the run's start."""
+
+    run_id: str
+    title: str
+    scenario: str
+    ends_at: float
+    """Estimate; the run ends once every target is readmitted."""
+    t: float = 0.0
+    phase: str = "starting"
+    counts: TrafficCounts = field(default_factory=TrafficCounts)
+    backends: dict[str, BackendView] = field(default_factory=dict)
+    faults: dict[str, ActiveFault] = field(default_factory=dict)
+    recent: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _sent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @classmethod
+    def of(cls, run_id: str, plan: Plan) -> LiveState:
+        """Before the first request."""
+        return cls(run_id, plan.title, plan.scenario, plan.faults_end_s + plan.settle_s)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the estimated end, never negative."""
+        return max(0.0, self.ends_at - self.t)
+
+    @property
+    def rate(self) -> float:
+        """Requests per second sent over the last `RATE_WINDOW_S`; 0 before two reports."""
+        if len(self._sent) < 2:
+            return 0.0
+        (began, before), (now, sent) = self._sent[0], self._sent[-1]
+        return (sent - before) / (now - began) if now > began else 0.0
+
+    def enter(self, t: float, phase: str, ends_at: float | None) -> None:
+        """A phase begins."""
+        self.t, self.phase = max(self.t, t), phase
+        self.ends_at = max(self.ends_at, ends_at or 0.0)
+
+    def count(self, t: float, counts: TrafficCounts) -> None:
+        """The generator reports."""
+        self.t, self.counts = max(self.t, t), counts
+        self._sent.append((t, counts.sent))
+        while t - self._sent[0][0] > RATE_WINDOW_S:
+            self._sent.popleft()
+
+    def note(self, event: Event) -> str:
+        """Take an event in. Answers one line for people, empty for what they need not see."""
+        self.t = max(self.t, event.t)
+        line = self._balancer(event) if event.source == "lb" else self._chaos(event) if event.source == "chaos" else ""
+        if event.source == "lab" and event.type == "backends":
+            self._standing(event.data)
+        if line:
+            self.recent.append((event.t, line))
+        return line
+
+    def _standing(self, data: Mapping[str, Any]) -> None:
+        for each in data.get("backends", ()):
+            name = str(each.get("name") or each["id"])
+            self.backends[str(each["id"])] = BackendView(name, str(each.get("state")), bool(each.get("suspected")))
+
+    def _balancer(self, event: Event) -> str:
+        backend_id = str(event.data.get("backend") or "")
+        if event.type == "panic_changed":
+            return "no backend is usable" if event.data.get("active") else "a backend is usable again"
+        if event.type == "removed":
+            gone = self.backends.pop(backend_id, BackendView(backend_id))
+            return f"{gone.name} left the balancer"
+        if event.type not in {"transition", "suspected", "cleared", "added"}:
+            return ""
+        backend = self.backends.setdefault(backend_id, BackendView(backend_id))
+        return _changed(backend, event)
+
+    def _chaos(self, event: Event) -> str:
+        record = fault_record(event)
+        fault_id, what = str(record.get("id", "")), f"{record.get('kind')} on {record.get('target')}"
+        match event.type:
+            case "fault_injected":
+                lasts = record.get("duration_s")
+                ends_at = event.t + lasts if isinstance(lasts, int | float) else None
+                self.faults[fault_id] = ActiveFault(str(record.get("kind")), str(record.get("target")), ends_at)
+                return f"{what} injected"
+            case "fault_healed":
+                self.faults.pop(fault_id, None)
+                return f"{what} healed"
+            case "fault_failed":
+                self.faults.pop(fault_id, None)
+                return f"{what} failed: {record.get('error')}"
+            case "revived":
+                return f"{event.data.get('target')} was started again by the chaos service"
+            case _:
+                return ""
+
+
+def _changed(backend: BackendView, event: Event) -> str:
+    reason = event.data.get("reason")
+    why = f" ({reason})" if reason else ""
+    match event.type:
+        case "transition":
+            backend.state, backend.suspected = str(event.data.get("new")), False
+            return f"{backend.name} is {backend.state}{why}"
+        case "suspected":
+            backend.suspected = True
+            return f"{backend.name} is suspected: requests stall on it"
+        case "cleared":
+            backend.suspected = False
+            return f"{backend.name} is no longer suspected{why}"
+        case _:
+            return f"{backend.name} joined the balancer"
