@@ -22,6 +22,8 @@ class Behaviour:
     answers_after: float | None = 0.002
     """Seconds; None: never."""
     refuses: bool = False
+    connects: bool = True
+    """False: every new connection runs into its time-out, as after `docker kill`."""
     status: int = 200
     probe_status: int = 200
     loses_packets: bool = False
@@ -32,6 +34,7 @@ OK = Behaviour()
 PAUSED = Behaviour(answers_after=None)
 BLACK_HOLE = Behaviour(answers_after=None, loses_packets=True)
 DEAD = Behaviour(refuses=True)
+GONE = Behaviour(connects=False, answers_after=None, loses_packets=True)
 LYING = Behaviour(status=500)
 UNHEALTHY = Behaviour(probe_status=503)
 
@@ -157,6 +160,10 @@ class World:
         behaviour = self._behaviour[backend]
         if behaviour.refuses:
             self.registry.attempt_failed(attempt, Failure.REFUSED, self.now)
+            return
+        if not behaviour.connects:
+            late = self.now + self.settings.retry.connect_timeout
+            self.at(late, lambda: self.registry.attempt_failed(attempt, Failure.CONNECT_TIMEOUT, self.now))
             return
         self.registry.attempt_sent(attempt, self.now)
         done = False
