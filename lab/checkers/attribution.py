@@ -1,0 +1,76 @@
+"""Why was each bad request bad? Every one is put down to a fault, a backend and a phase, or the run fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lab.history import Outcome, Request
+from lab.measure import detected_at
+from lab.record import Fault, RunRecord
+from lab.verdict import Attribution, Check, Phase, Verdict
+
+NAME = "attribution"
+_SHOWN = 5
+
+
+def attribute(run: RunRecord) -> Iterator[Attribution]:
+    """All bad requests after the warm-up, in order of invocation."""
+    detected = [detected_at(fault, run) for fault in run.faults]
+    for request in run.measured:
+        if request.is_bad(run.plan.load.slow_s):
+            yield _explain(request, run, detected)
+
+
+def check(run: RunRecord) -> Check:
+    """Fails when any bad request is unexplained."""
+    found = [*attribute(run)]
+    phases = Counter(each.phase for each in found)
+    summary = ", ".join(f"{phases[phase]} {phase.replace('_', ' ')}" for phase in Phase if phases[phase])
+    text = f"{len(found)} bad requests: {summary}" if found else "no bad request"
+    unexplained = [each for each in found if each.phase is Phase.UNEXPLAINED]
+    if not unexplained:
+        return Check(NAME, Verdict.PASS, text)
+    by_id = {request.id: request for request in run.measured}
+    examples = "; ".join(_describe(by_id[each.request]) for each in unexplained[:_SHOWN])
+    return Check(NAME, Verdict.FAIL, f"{text}. Unexplained: {examples}")
+
+
+def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> Attribution:
+    outcome = _word(request)
+    for index, fault in enumerate(run.faults):
+        if fault.touches(request) is not False and _overlaps(request, fault):
+            backend = next((each for each in request.tried if each in fault.backends), fault.target)
+            return Attribution(request.id, outcome, index, backend, _phase(request, fault, detected[index], run))
+    backend = request.backend or (request.tried[-1] if request.tried else "")
+    return Attribution(request.id, outcome, None, backend, Phase.UNEXPLAINED)
+
+
+def _overlaps(request: Request, fault: Fault) -> bool:
+    """The request was under way while the target was faulted or not yet seen to work again."""
+    begin, healing = fault.window
+    until = healing if fault.healed_at is None else fault.healed_at
+    return request.due < until and (request.ended is None or request.ended > begin)
+
+
+def _phase(request: Request, fault: Fault, detected: float | None, run: RunRecord) -> Phase:
+    begin, _ = fault.window
+    bound = run.bounds.get(fault.kind)
+    if request.due < begin:
+        return Phase.DRAINING
+    if bound is not None and request.due > begin + bound.reroute_s + run.clock_error_s:
+        return Phase.AFTER_BOUND
+    return Phase.BEFORE_DETECTION if detected is None or request.due <= detected else Phase.DRAINING
+
+
+def _word(request: Request) -> str:
+    if request.outcome is Outcome.OK:
+        return "slow"
+    return "failed" if request.outcome is Outcome.FAIL else "unknown"
+
+
+def _describe(request: Request) -> str:
+    took = "no outcome" if request.latency is None else f"{request.latency * 1000:.0f} ms"
+    tried = ",".join(request.tried) or "nobody known"
+    what = request.error or _word(request)
+    return f"#{request.id} {request.method} at {request.due:.3f} s: {what}, {took}, tried {tried}"

@@ -1,0 +1,30 @@
+"""Did all clocks keep step? Times from two processes can only be compared while their offset stays the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from lab.record import RunRecord
+from lab.verdict import Check, Verdict
+
+NAME = "clocks"
+TOLERANCE_S = 0.005
+"""Far below any bound, far above the drift of two monotonic clocks within minutes (NTP slews at most 0.5 ms/s)."""
+
+
+def check(run: RunRecord) -> Check:
+    """Unknown when a service's offset moved between the run's start and end, or was never measured."""
+    offsets: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for event in run.events.of("lab", "clock"):
+        offsets[event.data["of"]].append((event.data["offset_s"], event.data["error_s"]))
+    if not offsets:
+        return Check(NAME, Verdict.UNKNOWN, "no foreign clock was measured")
+    stepped = [name for name, readings in offsets.items() if _moved(readings)]
+    if stepped:
+        return Check(NAME, Verdict.UNKNOWN, f"the clock of {', '.join(stepped)} stepped during the run")
+    return Check(NAME, Verdict.PASS, f"known to within ± {run.clock_error_s * 1000:.2f} ms")
+
+
+def _moved(readings: list[tuple[float, float]]) -> bool:
+    (first, first_error), (last, last_error) = readings[0], readings[-1]
+    return abs(last - first) > first_error + last_error + TOLERANCE_S

@@ -1,0 +1,25 @@
+"""Requests that may safely be repeated must not fail because one backend does."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lab.history import Outcome
+from lab.record import RunRecord
+from lab.verdict import Check, Verdict
+
+NAME = "idempotent_ok"
+
+
+def check(run: RunRecord) -> Check:
+    """Failed and unknown outcomes of idempotent methods (RFC 9110 §9.2.2), against the scenario's allowance."""
+    allowed = run.plan.expect.idempotent_failures
+    asked = [request for request in run.measured if request.idempotent]
+    failures = [request for request in asked if request.outcome is not Outcome.OK]
+    text = f"{len(failures)} of {len(asked)} idempotent requests failed"
+    if failures:
+        reasons = Counter(request.error or "no outcome" for request in failures)
+        text += " (" + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3)) + ")"
+    if allowed is None:
+        return Check(NAME, Verdict.PASS, f"{text}; not asserted by the scenario")
+    return Check(NAME, Verdict.PASS if len(failures) <= allowed else Verdict.FAIL, f"{text}, allowed {allowed}")

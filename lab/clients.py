@@ -1,0 +1,148 @@
+"""The lab's view of the other services: their HTTP APIs as methods. Foreign exceptions end here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+
+from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError, LabError
+from lab.scenario.plan import PlannedStep
+from lab.sse import follow
+
+Json = dict[str, Any]
+
+_CALL_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_INJECT_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
+"""A fault is answered when it is verified; starting a helper container takes seconds."""
+
+
+class FaultRefusedError(LabError):
+    """The chaos service will not or cannot inject this fault; `status` is its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message, "`lab faults list` shows what is possible on this host")
+        self.status = status
+
+
+class _Service:
+    """One HTTP service: JSON calls with a deadline, and its clock."""
+
+    name = "service"
+
+    def __init__(self, session: aiohttp.ClientSession, base: str, headers: dict[str, str] | None = None) -> None:
+        self._session = session
+        self._base = base
+        self._headers = headers or {}
+
+    async def call(
+        self, method: str, path: str, body: Json | None = None, limit: aiohttp.ClientTimeout = _CALL_TIMEOUT
+    ) -> tuple[int, Json]:
+        """Status and body. Raises EnvironmentProblemError when there is no answer, or none in JSON."""
+        url = self._base + path
+        try:
+            async with self._session.request(method, url, json=body, headers=self._headers, timeout=limit) as answer:
+                return answer.status, await answer.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise EnvironmentProblemError(
+                f"{self.name} does not answer at {url}: {reason}", "`lab status` shows what runs"
+            ) from error
+
+    async def get(self, path: str) -> Json:
+        """The body of a 200. Raises EnvironmentProblemError for anything else."""
+        status, body = await self.call("GET", path)
+        if status != 200:
+            raise EnvironmentProblemError(f"{self.name} answered {path} with {status}: {_reason(body)}")
+        return body
+
+    async def clock(self) -> float:
+        """The service's monotonic time, seconds."""
+        return float((await self.get("/clock"))["mono"])
+
+    def events(self, since: int = 0) -> AsyncIterator[Json]:
+        """Its event stream after `since`, for ever."""
+        return follow(self._session, f"{self._base}/events", since, self._headers)
+
+
+class BalancerClient(_Service):
+    """The balancer's admin port."""
+
+    name = "the balancer"
+
+    def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
+        super().__init__(session, endpoints.admin)
+
+    async def backends(self) -> list[Json]:
+        """All known backends with their state."""
+        return list((await self.get("/backends"))["backends"])
+
+    async def config(self) -> Json:
+        """The live configuration."""
+        return await self.get("/config")
+
+    async def bounds(self) -> list[Json]:
+        """One bound for each fault kind."""
+        return list((await self.get("/bounds"))["bounds"])
+
+
+class ChaosClient(_Service):
+    """The chaos service."""
+
+    name = "the chaos service"
+
+    def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
+        super().__init__(session, endpoints.chaos, {"Authorization": f"Bearer {endpoints.chaos_token}"})
+
+    async def targets(self) -> list[Json]:
+        """Everything that can be faulted."""
+        return list((await self.get("/targets"))["targets"])
+
+    async def inject(self, step: PlannedStep, target: str) -> Json:
+        """The record of a fault that is injected and verified. Raises FaultRefusedError."""
+        body = {
+            "kind": step.fault,
+            "target": target,
+            "duration": f"{round(step.duration_s * 1000)}ms",
+            "params": step.params,
+            "allow_last": step.allow_last,
+        }
+        status, record = await self.call("POST", "/faults", body, _INJECT_TIMEOUT)
+        if status != 201:
+            raise FaultRefusedError(status, f"{step.fault} on {target} was refused: {_reason(record)}")
+        return record
+
+    async def fault(self, fault_id: str) -> Json:
+        """The record as it is now."""
+        return await self.get(f"/faults/{fault_id}")
+
+    async def active_faults(self) -> list[Json]:
+        """Records of all faults that still have an effect."""
+        faults: list[Json] = (await self.get("/faults"))["faults"]
+        return [fault for fault in faults if fault["state"] not in {"healed", "failed"}]
+
+    async def heal(self, fault_id: str) -> Json:
+        """Heal now. Raises EnvironmentProblemError."""
+        status, record = await self.call("DELETE", f"/faults/{fault_id}", limit=_INJECT_TIMEOUT)
+        if status != 200:
+            raise EnvironmentProblemError(f"fault {fault_id} could not be healed: {_reason(record)}")
+        return record
+
+
+class TrafficPort(_Service):
+    """The balancer's traffic port, asked like any client would."""
+
+    name = "the traffic port"
+
+    def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
+        super().__init__(session, endpoints.traffic)
+
+    async def ledger(self, prefix: str) -> list[Json]:
+        """What all backends have executed of the jobs whose id starts with `prefix`."""
+        return list((await self.get(f"/ledger?prefix={prefix}"))["entries"])
+
+
+def _reason(body: Json) -> str:
+    return str(body.get("detail") or body.get("error") or body) if isinstance(body, dict) else str(body)

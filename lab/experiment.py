@@ -1,0 +1,315 @@
+"""Runs one plan against one lab: traffic, faults on schedule, everything recorded; then judges it.
+
+Whatever happens (Ctrl-C, a crash, a service that goes away), faults are healed, the traffic process is gone, and the
+verdict of a run that did not come to its end is `unknown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from lab.clients import BalancerClient, ChaosClient, FaultRefusedError, Json, TrafficPort
+from lab.clock import ClockOffset, RunClock, measure_offset
+from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError, LabError
+from lab.events import Event
+from lab.identity import Identity, identify
+from lab.judge import judge_folder
+from lab.preflight import POLL_S, Readiness, all_up, prepare
+from lab.progress import Progress, Silent
+from lab.recorder import Recorder
+from lab.scenario.plan import Plan, PlannedStep
+from lab.traffic.process import TrafficProcess
+from lab.verdict import RunVerdict
+
+LEAD_S = 0.1
+"""Between deciding on t = 0 and t = 0: enough for the generator to hear of it."""
+HEAL_MARGIN_S = 30.0
+"""Longest wait for a fault to be healed beyond its duration; the chaos service itself gives up sooner."""
+CLEAN_UP_WITHIN_S = 15.0
+LEDGER_WITHIN_S = 5.0
+
+
+async def run_experiment(
+    plan: Plan, endpoints: Endpoints, run_dir: Path, progress: Progress | None = None
+) -> RunVerdict:
+    """Run `plan`; `run_dir` (an existing, empty folder, whose name is the run's id) gets all files but the reports.
+
+    Raises LabError when the lab is not fit for the run, or fails under it; and whatever interrupted it. Once traffic
+    has started, there is a verdict in the folder in these cases, too.
+    """
+    watcher = progress or Silent()
+    plan.write(run_dir)
+    async with aiohttp.ClientSession() as session:
+        services = Services(
+            BalancerClient(session, endpoints), ChaosClient(session, endpoints), TrafficPort(session, endpoints)
+        )
+        ready = await prepare(plan, services.balancer, services.chaos)
+        traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
+        try:
+            return await _run(plan, endpoints, run_dir, Experiment(plan, services, ready, traffic, run_dir, watcher))
+        finally:
+            await traffic.kill()
+
+
+async def _run(plan: Plan, endpoints: Endpoints, run_dir: Path, experiment: Experiment) -> RunVerdict:
+    experiment.start(endpoints)
+    try:
+        await experiment.run()
+    except BaseException as error:
+        await experiment.abandon(error)
+        raise
+    finally:
+        experiment.close()
+        verdict = judge_folder(run_dir)
+    experiment.progress.finished(verdict)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The three doors of a lab."""
+
+    balancer: BalancerClient
+    chaos: ChaosClient
+    port: TrafficPort
+
+
+@dataclass(slots=True)
+class Injection:
+    """One step on its way."""
+
+    index: int
+    step: PlannedStep
+    target: str
+    before: Identity
+    record: Json
+    """The chaos service's latest word on the fault; holds only `error` when it was refused."""
+
+
+class Experiment:
+    """One run, from its first request to its last event."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        services: Services,
+        ready: Readiness,
+        traffic: TrafficProcess,
+        run_dir: Path,
+        progress: Progress,
+    ) -> None:
+        self.progress = progress
+        self._run_id = run_dir.name
+        self._plan = plan
+        self._services = services
+        self._ready = ready
+        self._traffic = traffic
+        self._recorder = Recorder(run_dir, RunClock(time.monotonic() + LEAD_S), progress)
+        self._injections: list[Injection] = []
+
+    def start(self, endpoints: Endpoints) -> None:
+        """Let the traffic begin; t = 0 is `LEAD_S` away."""
+        self._traffic.go(self._recorder.clock.zero)
+        self.progress.started(self._run_id, self._plan, endpoints)
+        self._recorder.note("run_started", _description(self._plan, endpoints, self._run_id))
+        self._note_readiness()
+
+    def close(self) -> None:
+        """No event follows; the folder can be judged."""
+        self._recorder.close()
+
+    async def run(self) -> None:
+        """All phases. Raises LabError when the lab fails under the run."""
+        balancer, chaos = self._services.balancer, self._services.chaos
+        async with _background(
+            self._recorder.collect("lb", balancer.events(), self._ready.lb_clock),
+            self._recorder.collect("chaos", chaos.events(), self._ready.chaos_clock),
+            self._traffic.watch(lambda counts: self.progress.traffic(self._recorder.clock.now(), counts)),
+        ):
+            await self._undisturbed()
+            await self._faults()
+            await self._settle()
+            await self._collect()
+        self._recorder.note("run_ended")
+        self._recorder.phase("judge")
+
+    async def abandon(self, reason: BaseException) -> None:
+        """Undo everything, say why. Raises nothing: there is already something more important to raise."""
+        word = "it was cancelled" if isinstance(reason, asyncio.CancelledError | KeyboardInterrupt) else str(reason)
+        with contextlib.suppress(OSError):
+            self._recorder.note("interrupted", {"reason": word or type(reason).__name__})
+        try:
+            async with asyncio.timeout(CLEAN_UP_WITHIN_S):
+                await asyncio.gather(self._heal_all(), self._traffic.stop(0.0), return_exceptions=True)
+        except TimeoutError:
+            pass  # the chaos service heals by itself when a fault's duration is over
+        with contextlib.suppress(OSError):
+            self._note_faults({})
+
+    # --- phases ---
+    async def _undisturbed(self) -> None:
+        self._recorder.phase("warm-up", self._plan.warm_up_s)
+        await self._until(self._plan.warm_up_s)
+        self._recorder.phase("steady", self._plan.faults_start_s)
+        await self._until(self._plan.faults_start_s)
+
+    async def _faults(self) -> None:
+        self._recorder.phase("faults", self._plan.faults_end_s)
+        for index, (step, target) in enumerate(zip(self._plan.steps, self._ready.targets, strict=True)):
+            self._injections.append(Injection(index, step, target, self._ready.identities[target], {}))
+        try:
+            async with asyncio.TaskGroup() as steps:
+                for injection in self._injections:
+                    steps.create_task(self._carry_out(injection))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    async def _settle(self) -> None:
+        self._recorder.phase("settle", self._recorder.clock.now() + self._plan.settle_s)
+        try:
+            backends, identities = await all_up(
+                self._services.balancer, self._services.chaos, self._plan.settle_limit_s
+            )
+        except EnvironmentProblemError as error:
+            # Not back in time is a finding about the balancer, for the checkers to judge.
+            self._recorder.note("not_readmitted", {"reason": str(error)})
+            backends = await self._services.balancer.backends()
+            identities = identify(await self._services.chaos.targets(), backends)
+        self._note_identities(backends, identities)
+        self._note_faults(identities)
+        await asyncio.sleep(self._plan.settle_s)
+
+    async def _collect(self) -> None:
+        self._recorder.phase("collect")
+        await self._traffic.stop(self._plan.load.patience_s)
+        if failure := await self._traffic.failure():
+            raise EnvironmentProblemError(f"the traffic generator failed: {failure}")
+        self._note_clock("lb", await measure_offset(self._services.balancer.clock))
+        self._note_clock("chaos", await measure_offset(self._services.chaos.clock))
+        await self._note_ledger()
+
+    # --- one step ---
+    async def _carry_out(self, injection: Injection) -> None:
+        """Inject at the planned time and follow the fault until it is healed."""
+        step = injection.step
+        await self._until(step.at_s)
+        self._recorder.note(
+            "step", {"step": injection.index, "fault": step.fault, "target": injection.target, "at": step.at_s}
+        )
+        try:
+            injection.record = await self._services.chaos.inject(step, injection.target)
+        except FaultRefusedError as error:
+            injection.record = {"error": str(error)}
+            return
+        deadline = time.monotonic() + step.duration_s + HEAL_MARGIN_S
+        while injection.record["state"] not in {"healed", "failed"} and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_S)
+            injection.record = await self._services.chaos.fault(injection.record["id"])
+
+    async def _heal_all(self) -> None:
+        """Heal whatever is active on the plan's targets, also faults whose injection nobody waited for."""
+        for record in await self._services.chaos.active_faults():
+            if record["target"] in self._ready.targets:
+                await self._services.chaos.heal(record["id"])
+
+    async def _until(self, t: float) -> None:
+        await asyncio.sleep(max(0.0, t - self._recorder.clock.now()))
+
+    # --- notes ---
+    def _note_readiness(self) -> None:
+        ready = self._ready
+        self._recorder.note("config", {"config": ready.config})
+        self._recorder.note("bounds", {"bounds": ready.bounds})
+        self._note_clock("lb", ready.lb_clock)
+        self._note_clock("chaos", ready.chaos_clock)
+        self._note_identities(ready.backends, ready.identities)
+
+    def _note_identities(self, backends: list[Json], identities: Mapping[str, Identity]) -> None:
+        self._recorder.note("backends", {"backends": backends})
+        self._recorder.note("targets", {"targets": {name: asdict(each) for name, each in identities.items()}})
+
+    def _note_clock(self, of: str, offset: ClockOffset) -> None:
+        self._recorder.note("clock", {"of": of, **asdict(offset)})
+
+    def _note_faults(self, identities: Mapping[str, Identity]) -> None:
+        for injection in self._injections:
+            after = identities.get(injection.target, injection.before)
+            self._recorder.note("fault", self._fault_fields(injection, after))
+
+    def _fault_fields(self, injection: Injection, after: Identity) -> Json:
+        record = injection.record
+        return {
+            "step": injection.index,
+            "kind": injection.step.fault,
+            "target": injection.target,
+            "instance": injection.before.instance,
+            "backends": injection.before.backends,
+            "backends_after": after.backends,
+            "id": record.get("id"),
+            "mechanism": record.get("mechanism"),
+            "injected_at": self._when(record.get("injected_mono")),
+            "heal_started_at": self._when(record.get("heal_started_mono")),
+            "healed_at": self._when(record.get("healed_mono")),
+            "bit": record.get("bit"),
+            "evidence": record.get("evidence"),
+            "error": record.get("error"),
+        }
+
+    def _when(self, mono: float | None) -> float | None:
+        return None if mono is None else round(self._recorder.clock.of(mono, self._ready.chaos_clock), 6)
+
+    async def _note_ledger(self) -> None:
+        """Put the ledgers on the axis.
+
+        Backends share their kernel with the balancer, and with it CLOCK_MONOTONIC, in containers and without: its
+        offset serves for theirs.
+        """
+        try:
+            async with asyncio.timeout(LEDGER_WITHIN_S):
+                entries = await self._services.port.ledger(f"{self._run_id}-")
+        except (LabError, TimeoutError) as error:
+            self._recorder.note("ledger_missing", {"reason": str(error)})
+            return
+        for entry in entries:
+            t = self._recorder.clock.of(float(entry["mono"]), self._ready.lb_clock)
+            self._recorder.record(Event(t, "api", "executed", {"id": entry["id"], "instance": entry["instance"]}))
+        self._recorder.note("ledger", {"entries": len(entries)})
+
+
+@contextlib.asynccontextmanager
+async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run jobs beside the body; end them with it."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        endings = await asyncio.gather(*tasks, return_exceptions=True)
+    for ending in endings:
+        if isinstance(ending, Exception):  # a collector that broke has lost events: the run must not go on to pass
+            raise ending
+
+
+def _description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
+    return {
+        "run_id": run_id,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scenario": plan.scenario,
+        "runtime": endpoints.runtime,
+        "balancer": endpoints.balancer,
+        "versions": {"reroute": version("reroute"), "python": platform.python_version()},
+        "machine": {"system": platform.platform(), "cpu": platform.machine()},
+    }

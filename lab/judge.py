@@ -1,0 +1,108 @@
+"""From a run's record to its verdict. Pure; an old run can be judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.checkers import (
+    attribution,
+    budgets,
+    clocks,
+    completeness,
+    fault_bit,
+    generator_lag,
+    idempotent_ok,
+    not_vacuous,
+    readmit_within_bound,
+    reroute_within_bound,
+    work,
+)
+from lab.history import Outcome
+from lab.measure import readmit_s, reroute_s
+from lab.record import Fault, RunRecord, load_run
+from lab.verdict import Check, FaultResult, RequestCounts, RunVerdict, Verdict, worst
+
+Checker = Callable[[RunRecord], Check]
+
+CHECKERS: dict[str, Checker] = {
+    module.NAME: module.check
+    for module in (
+        fault_bit,
+        reroute_within_bound,
+        readmit_within_bound,
+        idempotent_ok,
+        budgets,
+        work,
+        attribution,
+        not_vacuous,
+        generator_lag,
+        clocks,
+        completeness,
+    )
+}
+
+
+def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict:
+    """Run every checker; the worst of their answers is the verdict, unless the run was cut short: unknown."""
+    checks = tuple(_run_checker(name, checker, run) for name, checker in checkers.items())
+    verdict = worst(check.verdict for check in checks) if run.completed else Verdict.UNKNOWN
+    return RunVerdict(
+        run_id=str(run.meta.get("run_id", "")),
+        started=str(run.meta.get("started", "")),
+        verdict=verdict,
+        scenario=run.plan.scenario,
+        runtime=str(run.meta.get("runtime", "")),
+        balancer=str(run.meta.get("balancer", "")),
+        seed=run.plan.seed,
+        requests=count_requests(run),
+        faults=tuple(_fault_result(fault, run) for fault in run.faults),
+        work=work.count(run),
+        checks=checks,
+        lag_p99_s=generator_lag.p99(run),
+        attributions=tuple(attribution.attribute(run)),
+    )
+
+
+def judge_folder(run_dir: Path) -> RunVerdict:
+    """Judge the run in a folder and write its `verdict.json`. Raises BadArgumentsError when it holds no run."""
+    verdict = judge(load_run(run_dir))
+    verdict.write(run_dir)
+    return verdict
+
+
+def count_requests(run: RunRecord) -> RequestCounts:
+    """Outcomes after the warm-up; a request without one is unknown."""
+    ok = sum(request.outcome is Outcome.OK for request in run.measured)
+    failed = sum(request.outcome is Outcome.FAIL for request in run.measured)
+    slow = sum(request.is_slow(run.plan.load.slow_s) for request in run.measured)
+    total = len(run.measured)
+    return RequestCounts(total=total, ok=ok, failed=failed, unknown=total - ok - failed, slow=slow)
+
+
+def _run_checker(name: str, checker: Checker, run: RunRecord) -> Check:
+    try:
+        return checker(run)
+    except Exception as error:  # noqa: BLE001 - whatever broke in a checker, the run is not passed on its account
+        return Check(name, Verdict.UNKNOWN, f"the checker crashed: {type(error).__name__}: {error}")
+
+
+def _fault_result(fault: Fault, run: RunRecord) -> FaultResult:
+    bound = run.bounds.get(fault.kind)
+    return FaultResult(
+        kind=fault.kind,
+        target=fault.target,
+        mechanism=fault.mechanism,
+        injected_at=fault.injected_at,
+        healed_at=fault.healed_at,
+        bit=fault.bit,
+        reroute_s=reroute_s(fault, run.measured, run.plan.load.slow_s),
+        bound_s=bound.reroute_s if bound else None,
+        readmit_s=readmit_s(fault, run),
+        readmit_bound_s=bound.readmit_s if bound else None,
+        reroute_traffic_bound_s=bound.reroute_traffic_s if bound else None,
+        heal_started_at=fault.heal_started_at,
+        instance=fault.instance,
+        backends=fault.backends,
+        evidence=fault.evidence,
+    )

@@ -1,0 +1,93 @@
+"""What must be true before traffic starts, and what is noted then: everybody up, nothing faulted, all clocks known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.clients import BalancerClient, ChaosClient, Json
+from lab.clock import ClockOffset, measure_offset
+from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.identity import Identity, identify
+from lab.scenario.plan import Plan
+
+READY_WITHIN_S = 20.0
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The lab as it was before the run."""
+
+    backends: list[Json]
+    identities: dict[str, Identity]
+    config: Json
+    bounds: list[Json]
+    lb_clock: ClockOffset
+    chaos_clock: ClockOffset
+    targets: tuple[str, ...]
+    """The target of each step of the plan."""
+
+
+async def prepare(plan: Plan, balancer: BalancerClient, chaos: ChaosClient) -> Readiness:
+    """Wait for the lab and take stock of it.
+
+    Raises EnvironmentProblemError when it is not ready in time or still faulted, BadArgumentsError when the plan
+    names a target that it does not have.
+    """
+    await _refuse_leftovers(chaos)
+    backends, identities = await all_up(balancer, chaos, READY_WITHIN_S)
+    return Readiness(
+        backends=backends,
+        identities=identities,
+        config=await balancer.config(),
+        bounds=await balancer.bounds(),
+        lb_clock=await measure_offset(balancer.clock),
+        chaos_clock=await measure_offset(chaos.clock),
+        targets=_choose(plan, identities),
+    )
+
+
+async def all_up(
+    balancer: BalancerClient, chaos: ChaosClient, within_s: float
+) -> tuple[list[Json], dict[str, Identity]]:
+    """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        backends = await balancer.backends()
+        identities = identify(await chaos.targets(), backends)
+        missing = _missing(identities, backends)
+        if identities and not missing:
+            return backends, identities
+        if time.monotonic() >= deadline:
+            found = "; ".join(missing) or "the chaos service knows no backend"
+            raise EnvironmentProblemError(
+                f"the lab was not ready within {within_s:.0f} s: {found}", "`lab status` shows what runs"
+            )
+        await asyncio.sleep(POLL_S)
+
+
+async def _refuse_leftovers(chaos: ChaosClient) -> None:
+    active = await chaos.active_faults()
+    if active:
+        names = ", ".join(f"{fault['kind']} on {fault['target']}" for fault in active)
+        raise EnvironmentProblemError(f"the lab is still under a fault: {names}", "heal it: `lab faults heal --all`")
+
+
+def _choose(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str, ...]:
+    try:
+        return tuple(step.choose([*identities]) for step in plan.steps)
+    except ValueError as error:
+        raise BadArgumentsError(str(error), "name a target of this lab, or write `target: any`") from error
+
+
+def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[str]:
+    states = {each["id"]: str(each["state"]) for each in backends}
+    complaints = []
+    for name, identity in identities.items():
+        if not identity.backends:
+            complaints.append(f"{name} is not known to the balancer")
+        complaints += [f"{name} is {states[each]}" for each in identity.backends if states[each].lower() != "up"]
+    return complaints

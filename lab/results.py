@@ -1,0 +1,33 @@
+"""Where runs are kept: `results/<run-id>/`, and `results/latest`, which links to the newest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.errors import EnvironmentProblemError
+
+
+def new_run_dir(results: Path, scenario: str) -> Path:
+    """Make the folder of a new run; its name is the run's id. Raises EnvironmentProblemError when it cannot."""
+    name = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-")
+    run_dir = results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
+    try:
+        run_dir.mkdir(parents=True)
+    except OSError as error:
+        raise EnvironmentProblemError(
+            f"{run_dir} cannot be made: {error.strerror}", "choose another folder with --results"
+        ) from error
+    _link_latest(results, run_dir.name)
+    return run_dir
+
+
+def _link_latest(results: Path, name: str) -> None:
+    # A file system without links, or two runs at the same moment: the runs themselves are what matters.
+    with contextlib.suppress(OSError):
+        draft = results / f".latest-{name}"
+        draft.symlink_to(name, target_is_directory=True)
+        draft.replace(results / "latest")
