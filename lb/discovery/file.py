@@ -1,0 +1,63 @@
+"""Backends are listed in a YAML file of their own, which may be replaced at any time.
+
+```yaml
+- {id: api-1, address: 10.0.0.5:8000}
+- 10.0.0.6:8000
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from lb.config import BackendEntry, unique
+from lb.config_file import read_yaml
+from lb.discovery import DiscoveryError, Member
+from lb.discovery.static import members
+from lb.errors import ConfigError
+
+_ENTRIES = TypeAdapter(tuple[BackendEntry, ...])
+
+
+class FileSource:
+    """Looks at the file's modification time, and reads it only when that changed."""
+
+    def __init__(self, path: Path, interval: float) -> None:
+        self.interval = interval
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._members: Sequence[Member] = ()
+
+    async def read(self) -> Sequence[Member]:
+        """The listed backends. Raises `DiscoveryError`."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> Sequence[Member]:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise DiscoveryError(f"{self._path}: {error.strerror}") from error
+        # A replaced file has another inode even when both were written within one tick of the file system's clock.
+        version = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if version != self._seen:
+            self._members = parse(self._path)
+            self._seen = version
+        return self._members
+
+
+def parse(path: Path) -> Sequence[Member]:
+    """Raises `DiscoveryError` in one line."""
+    try:
+        return members(unique(_ENTRIES.validate_python(read_yaml(path))))
+    except ConfigError as error:
+        raise DiscoveryError("; ".join(error.problems)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DiscoveryError(f"{path.name}: {where or 'the file'}: {first['msg']}") from error
+    except ValueError as error:
+        raise DiscoveryError(f"{path.name}: {error}") from error

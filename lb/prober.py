@@ -1,0 +1,94 @@
+"""When to probe: one loop a backend, all at the same time, and none ever overlapping itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from lb.core.backend import Backend
+
+START_SPREAD_S = 0.02
+"""First probes start within this: at once, as far as anybody can tell, yet not all in one burst."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a probe ended."""
+
+    failure: str = ""
+    """A word for what went wrong; empty for a pass."""
+    name: str = ""
+    """What the backend calls itself."""
+
+
+class Judge(Protocol):
+    """What the prober needs of the balancer."""
+
+    @property
+    def backends(self) -> Sequence[Backend]:
+        """All known backends."""
+
+    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
+        """Record a finished probe, answer the seconds until the next."""
+
+
+Probe = Callable[[Backend], Awaitable[Report]]
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """One backend's loop."""
+
+    task: asyncio.Task[None]
+    wanted: asyncio.Event
+
+
+class Prober:
+    """Probes every backend that the balancer knows, from its insertion to its removal."""
+
+    def __init__(self, judge: Judge, probe: Probe, clock: Callable[[], float], rng: Random) -> None:
+        self._judge = judge
+        self._probe = probe
+        self._clock = clock
+        self._rng = rng
+        self._watches: dict[Backend, _Watch] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Probe until cancelled. An error in a loop ends all: a backend that is silently not probed is worse."""
+        async with asyncio.TaskGroup() as self._group:
+            self.sync()
+            await asyncio.get_running_loop().create_future()
+
+    def sync(self) -> None:
+        """Follow the balancer's membership: begin with new backends, end with those that left."""
+        if self._group is None:
+            return
+        known = set(self._judge.backends)
+        for gone in self._watches.keys() - known:
+            self._watches.pop(gone).task.cancel()
+        for backend in self._judge.backends:
+            if backend not in self._watches:
+                wanted = asyncio.Event()
+                self._watches[backend] = _Watch(self._group.create_task(self._loop(backend, wanted)), wanted)
+
+    def wake(self, backend_id: str) -> None:
+        """Traffic wants to know: probe now instead of waiting for the next interval."""
+        for backend, watch in self._watches.items():
+            if backend.id == backend_id:
+                watch.wanted.set()
+
+    async def _loop(self, backend: Backend, wanted: asyncio.Event) -> None:
+        await asyncio.sleep(self._rng.uniform(0, START_SPREAD_S))
+        while True:
+            wanted.clear()
+            started = self._clock()
+            report = await self._probe(backend)
+            now = self._clock()
+            wait = self._judge.probed(backend, report.failure, now - started, now, report.name)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wanted.wait(), wait)
