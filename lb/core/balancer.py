@@ -220,8 +220,9 @@ class Balancer:
         self._registry.tick(now)
         actions: list[Action] = []
         if not self._just_held_up(now):
-            actions += map(TimedOut, self._timeouts.expired(now))
-            actions += map(StartHedge, self._hedges(now))
+            late = self._timeouts.expired(now)
+            actions += map(TimedOut, late)
+            actions += map(StartHedge, self._hedges(now, late))
         for exchange in self._queue.expired(now):
             actions.append(Resume(exchange, self._refuse(exchange, 503, "overload")))
         actions += self._hand_out(now)
@@ -291,10 +292,10 @@ class Balancer:
         self._last_tick = now
         return self._held_up
 
-    def _hedges(self, now: float) -> Iterator[Attempt]:
+    def _hedges(self, now: float, late: Sequence[Attempt]) -> Iterator[Attempt]:
         for stalled in list(self._stalls.stalled(now)):
             exchange = stalled.exchange
-            if not self._retries.may_hedge(stalled, now) or not self._room_for(exchange):
+            if stalled in late or not self._retries.may_hedge(stalled, now) or not self._room_for(exchange):
                 continue
             if not self._retries.pay_hedge(now):
                 return
