@@ -1,0 +1,145 @@
+"""What an intermediary changes in a message head: hop-by-hop removal, provenance, and the balancer's own fields.
+
+Pure functions on parsed fields. A field keeps the case its sender chose; ours are written in the usual one.
+Sources: RFC 9110 §7.6 (Connection, Via), RFC 7239 (Forwarded), RFC 9112 §6 (framing), docs/interfaces.md (ours).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+Field = tuple[bytes, bytes, bytes]
+"""One header field: its name as received, its name in lower case, its value."""
+
+HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
+"""RFC 9110 §7.6.1. They describe one connection; the next one gets its own."""
+
+NEVER_REMOVED_BY_CONNECTION = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""`Connection: host` must not strip what routing and framing stand on."""
+
+_PROVENANCE = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port"}
+)
+_REWRITTEN_IN_REQUESTS = (
+    HOP_BY_HOP | _PROVENANCE | {b"host", b"content-length", b"x-request-id", b"x-deadline", b"proxy-authorization"}
+)
+_REWRITTEN_IN_RESPONSES = HOP_BY_HOP | {b"x-request-id", b"x-backend", b"x-tried", b"x-lb-error", b"proxy-authenticate"}
+
+VIA = b"Via: 1.1 reroute\r\n"
+
+STATUS_LINES = {
+    code: b"HTTP/1.1 %d %s\r\n" % (code, HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b"")
+    for code in range(100, 1000)
+}
+"""The reason phrase is ours: RFC 9112 §4 lets recipients ignore it, so it need not survive the hop."""
+
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+
+Network = IPv4Network | IPv6Network
+
+
+class Peer:
+    """The client end of one connection: what its requests are allowed to say about where they come from."""
+
+    __slots__ = ("_forwarded", "_plain", "address", "scheme", "trusted")
+
+    def __init__(self, address: str, scheme: str = "http", trusted: Sequence[Network] = ()) -> None:
+        self.address = address.encode("ascii", "replace")
+        self.scheme = scheme.encode()
+        self.trusted = _is_within(address, trusted)
+        node = b'"[%s]"' % self.address if b":" in self.address else self.address or b"unknown"
+        self._forwarded = b"for=%s;proto=%s" % (node, self.scheme)
+        self._plain = b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\n" % (self.address or b"unknown", self.scheme)
+
+    def provenance(self, fields: Iterable[Field], host: bytes) -> bytes:
+        """The `X-Forwarded-*` and `Forwarded` lines for a request that carried `fields` and was sent to `host`.
+
+        From a trusted peer they continue its story; from anybody else they start anew, whatever it claimed.
+        """
+        if self.trusted:
+            return self._continued(_merged(fields), host)
+        return self._plain + b'X-Forwarded-Host: %s\r\nForwarded: %s;host="%s"\r\n' % (host, self._forwarded, host)
+
+    def _continued(self, claimed: dict[bytes, bytes], host: bytes) -> bytes:
+        ours = b'%s;host="%s"' % (self._forwarded, host)
+        port = claimed.get(b"x-forwarded-port")
+        return b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n%sForwarded: %s\r\n" % (
+            _appended(claimed.get(b"x-forwarded-for"), self.address),
+            claimed.get(b"x-forwarded-proto", self.scheme),
+            claimed.get(b"x-forwarded-host", host),
+            b"X-Forwarded-Port: %s\r\n" % port if port is not None else b"",
+            _appended(claimed.get(b"forwarded"), ours),
+        )
+
+
+def connection_named(value: bytes) -> frozenset[bytes]:
+    """The field names that a `Connection` value removes; `value` is all its lines joined with commas."""
+    names = frozenset(name.strip(b" \t").lower() for name in value.split(b","))
+    return names - NEVER_REMOVED_BY_CONNECTION
+
+
+def request_id(offered: bytes | None, own: bytes) -> bytes:
+    """The client's request id where it is fit to be logged and echoed (visible ASCII, ≤ 128 bytes), else `own`."""
+    return offered if offered is not None and _REQUEST_ID.fullmatch(offered) else own
+
+
+def request_head(
+    start_line: bytes, host: bytes, fields: Iterable[Field], removed: frozenset[bytes], provenance: bytes, own: bytes
+) -> bytes:
+    """The head that goes to a backend.
+
+    `removed` are the Connection-named fields, `provenance` comes from `Peer.provenance`, and `own` is every line the
+    caller adds: framing, request id, deadline, upgrade.
+    """
+    dropped = _REWRITTEN_IN_REQUESTS | removed if removed else _REWRITTEN_IN_REQUESTS
+    kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
+    return b"%sHost: %s\r\n%s%s%s%s\r\n" % (start_line, host, kept, VIA, provenance, own)
+
+
+def response_head(status: int, fields: Iterable[Field], removed: frozenset[bytes], own: bytes) -> bytes:
+    """The head that goes to a client; `removed` and `own` as in `request_head`. `Content-Length` passes."""
+    dropped = _REWRITTEN_IN_RESPONSES | removed if removed else _REWRITTEN_IN_RESPONSES
+    kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
+    return b"%s%s%s%s\r\n" % (STATUS_LINES[status], kept, VIA, own)
+
+
+def trailer_lines(fields: Iterable[Field]) -> bytes:
+    """Trailer fields as lines, without the empty line that ends them."""
+    return b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in fields])
+
+
+def server_timing(total_s: float, backend_s: float, attempts: int) -> bytes:
+    """`Server-Timing`: time inside the balancer, time in the backend (both ms), and the number of attempts."""
+    own_ms = max(0.0, total_s - backend_s) * 1000
+    return b'Server-Timing: lb;dur=%.2f, backend;dur=%.2f, attempts;desc="%d"\r\n' % (
+        own_ms,
+        backend_s * 1000,
+        attempts,
+    )
+
+
+def _merged(fields: Iterable[Field]) -> dict[bytes, bytes]:
+    """Provenance fields, with repeated ones joined in order (RFC 9110 §5.3)."""
+    lines: dict[bytes, bytes] = {}
+    for _, lower, value in fields:
+        if lower in _PROVENANCE:
+            lines[lower] = _appended(lines.get(lower), value)
+    return lines
+
+
+def _appended(before: bytes | None, value: bytes) -> bytes:
+    return b"%s, %s" % (before, value) if before else value
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    if not networks:
+        return False
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:  # a Unix socket has no address to trust
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in networks if network.version == parsed.version)

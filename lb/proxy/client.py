@@ -1,0 +1,301 @@
+"""The client's side: one connection, its requests in turn, and what is owed on it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from lb.core.headers import Peer
+from lb.proxy.answers import answer
+from lb.proxy.framing import MalformedError
+from lb.proxy.reader import RequestReader
+from lb.proxy.relay import Relay
+
+if TYPE_CHECKING:
+    from lb.proxy.plane import Plane
+    from lb.proxy.request import Request
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER, on, zero seconds: closing sends a reset."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """Relays the first request of the reader's queue; the others wait their turn (RFC 9112 §9.3.2).
+
+    `deadline` is when the ticker calls `expire`: what runs out then depends on what the connection waits for.
+    """
+
+    def __init__(self, plane: Plane) -> None:
+        self.deadline = inf
+        self.blocked = False
+        """The client does not read: answers wait in the transport's buffer, which has passed its high-water mark."""
+        self.peer: Peer
+        self._plane = plane
+        self._transport: asyncio.Transport
+        self._reader = RequestReader(plane.limits)
+        self._relay: Relay | None = None
+        self._gathering: asyncio.TimerHandle | None = None
+        self._gathered = False
+        """The first request has waited long enough for its body."""
+        self._advancing = False
+        self._reading = True
+        self._ending = False
+        """Everything that will be written is written; what still comes is thrown away."""
+        self._unsent = 0
+        """Size of the transport's buffer when progress was last seen."""
+        self._head_deadline = inf
+
+    # --- the event loop's ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        plane = self._plane
+        self._transport = cast(asyncio.Transport, transport)
+        address = transport.get_extra_info("peername")
+        scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self.peer = Peer(address[0] if isinstance(address, tuple) else "", scheme, plane.trusted)
+        plane.joined(self)
+        self.deadline = plane.clock() + plane.limits.client_idle
+        if len(plane.clients) > plane.limits.connections:
+            self._end_with(MalformedError(503, "connections"))
+
+    def data_received(self, data: bytes) -> None:
+        if not self._ending:
+            self._reader.feed(data)
+            self._advance()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._plane.left(self)
+        self._reader.close()
+        self._stop_gathering()
+        self._ending = True
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.client_gone()
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+        self._rearm()
+        if self._relay is not None:
+            self._relay.client_blocked()
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        if self._relay is not None:
+            self._relay.client_ready()
+        self._advance()
+
+    # --- the relay's verbs ---
+
+    def write(self, data: bytes) -> None:
+        """Send part of an answer."""
+        self._transport.write(data)
+
+    def finished(self, *, close: bool) -> None:
+        """The first request of the queue is answered; `close` tells whether the answer promised to close."""
+        self._relay = None
+        done = self._reader.queue.popleft()
+        if not close:
+            self._advance()
+        elif done.complete:
+            self._close()
+        else:
+            self._linger()
+
+    def cut(self, *, reset: bool) -> None:
+        """End an answer that cannot be finished, in a way that cannot be taken for its end.
+
+        An answer with a length or chunks is visibly short. One that lasts until EOF is not, unless the end is a reset.
+        """
+        self._relay = None
+        if reset:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._ending = True
+            self._transport.abort()
+        else:
+            self._close()
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """Let go of the transport and of what was read ahead: they belong to a tunnel now."""
+        self._plane.left(self)
+        self._relay = None
+        self._reader.close()
+        self._ending = True
+        self.regulate()
+        return self._transport, self._reader.early
+
+    def regulate(self) -> None:
+        """Read only while what is read has somewhere to go: a pipeline or an upload must not fill our memory."""
+        reader, limits = self._reader, self._plane.limits
+        incoming = reader.incoming
+        full = (
+            len(reader.queue) > 1
+            or (incoming is not None and incoming.buffered > limits.buffered)
+            or len(reader.early) > limits.buffered
+        )
+        wanted = self._ending or not full
+        if wanted == self._reading or self._transport.is_closing():
+            return
+        self._reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    # --- the ticker's and the server's ---
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+        if self._ending or self.blocked:
+            self._check_slow_reader(now)
+        elif self._reader.incoming is not None:
+            self._refuse(MalformedError(408, "slow_body"))
+        elif self._reader.in_head:
+            self._refuse(MalformedError(408, "slow_head"))
+        else:
+            self._transport.close()
+
+    def stop(self) -> None:
+        """The balancer stops: an idle connection ends now, a busy one after its answer."""
+        if not self._reader.queue and not self._reader.in_head and not self._ending:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """The balancer's patience with graceful stopping is over."""
+        self._transport.abort()
+
+    # --- taking turns ---
+
+    def _advance(self) -> None:
+        """Start what may start and feed what runs. A request that is answered at once ends inside this loop, so that a
+        pipeline of them needs no recursion."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._relay is None and self._start_next():
+                pass
+        finally:
+            self._advancing = False
+        if self._relay is not None:
+            self._continue(self._relay)
+        if not self._ending:
+            self.regulate()
+            self._rearm()
+
+    def _start_next(self) -> bool:
+        """One step towards the next request; False when there is nothing to do for now."""
+        reader = self._reader
+        if self._ending or self.blocked:
+            return False
+        if not reader.queue:
+            return self._start_anew()
+        request = reader.queue[0]
+        if request is reader.incoming:
+            if reader.refusal is not None:
+                reader.queue.clear()
+                return True
+            if self._should_gather(request):
+                return False
+        self._stop_gathering()
+        self._relay = Relay(self._plane, self, request)
+        self._relay.start()
+        return True
+
+    def _start_anew(self) -> bool:
+        """No request is left to relay: refuse the one that could not be read, or look behind a refused upgrade."""
+        reader = self._reader
+        if reader.refusal is not None:
+            self._end_with(reader.refusal)
+            return False
+        if reader.awaits_switch:
+            reader.switch_refused()
+            return True
+        return False
+
+    def _continue(self, relay: Relay) -> None:
+        reader = self._reader
+        if relay.request is not reader.incoming and not relay.uploading:
+            return
+        if reader.refusal is not None and relay.request is reader.incoming:
+            relay.refuse(reader.refusal.status, reader.refusal.reason)
+        else:
+            relay.upload()
+
+    def _should_gather(self, request: Request) -> bool:
+        """A small body usually arrives right behind its head: waiting a moment makes one write of both, and leaves the
+        request repeatable. Not with `Expect: 100-continue`, where the body waits for us."""
+        limits, shape = self._plane.limits, request.shape
+        if self._gathered or shape.expects_continue or max(request.buffered, shape.length) > limits.buffered:
+            return False
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(limits.gather, self._end_gathering)
+        return True
+
+    def _end_gathering(self) -> None:
+        self._gathered = True
+        self._advance()
+
+    def _stop_gathering(self) -> None:
+        self._gathered = False
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+
+    # --- endings ---
+
+    def _refuse(self, refusal: MalformedError) -> None:
+        self._reader.refusal = refusal
+        self._advance()
+
+    def _end_with(self, refusal: MalformedError) -> None:
+        self._transport.write(answer(refusal.status, refusal.reason))
+        self._linger()
+
+    def _close(self) -> None:
+        """Close once everything is written, and do not wait for ever for that."""
+        self._ending = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self.deadline = self._plane.clock() + self._plane.limits.slow_reader
+        self._transport.close()
+
+    def _linger(self) -> None:
+        """Close once the client has had time to read the answer: closing on unread input resets the connection and may
+        destroy the answer on its way (RFC 9112 §9.6)."""
+        if self._transport.is_closing() or not self._transport.can_write_eof():
+            self._close()
+            return
+        self._ending = True
+        self.deadline = self._plane.clock() + self._plane.limits.linger
+        self._transport.write_eof()
+        self.regulate()
+
+    def _rearm(self) -> None:
+        """Set the deadline for what the connection waits for now."""
+        reader, limits, now = self._reader, self._plane.limits, self._plane.clock()
+        if not reader.in_head:
+            self._head_deadline = inf
+        if self.blocked:
+            self._unsent = self._transport.get_write_buffer_size()
+            self.deadline = now + limits.slow_reader
+        elif reader.incoming is not None:
+            self.deadline = now + limits.slow_body if self._reading else inf
+        elif reader.queue:
+            self.deadline = inf
+        elif reader.in_head:
+            self._head_deadline = min(self._head_deadline, now + limits.slow_head)
+            self.deadline = self._head_deadline
+        else:
+            self.deadline = now + limits.client_idle
+
+    def _check_slow_reader(self, now: float) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._unsent = unsent
+            self.deadline = now + self._plane.limits.slow_reader
+        else:
+            self._transport.abort()

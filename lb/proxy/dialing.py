@@ -1,0 +1,36 @@
+"""A connection on its way to a backend: the one place where a request costs a task."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from lb.core.exchange import Attempt, Failure
+
+if TYPE_CHECKING:
+    from lb.proxy.plane import Plane
+    from lb.proxy.relay import Relay
+
+
+class Dialing:
+    """Connects for one attempt, and tells the relay how that went unless it is dropped before."""
+
+    def __init__(self, plane: Plane, relay: Relay, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self._plane = plane
+        self._relay = relay
+        self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    def drop(self) -> None:
+        """Nobody waits for this connection any more."""
+        self._task.cancel()
+
+    async def _connect(self) -> None:
+        try:
+            connection = await self._plane.dial(self.attempt.backend, self._plane)
+        except TimeoutError:
+            self._relay.attempt_failed(self, Failure.CONNECT_TIMEOUT)
+        except OSError:
+            self._relay.attempt_failed(self, Failure.REFUSED)
+        else:
+            self._relay.connected(self, connection)

@@ -1,0 +1,257 @@
+"""The strict reading of a message head: which ones are refused, and how long the body of the others is.
+
+llhttp refuses most of what RFC 9112 forbids. What it lets through and another parser may read differently is refused
+here, because request smuggling lives in the difference between two readings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from lb.core.headers import Field, connection_named
+from lb.proxy.limits import Limits
+
+
+class Body(Enum):
+    """How the end of a body is told (RFC 9112 §6.3)."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    EOF = "eof"
+
+
+class MalformedError(Exception):
+    """A message that must not be forwarded: the status to refuse it with, and one word for `X-Lb-Error`."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class RequestShape:
+    """What the framing and routing fields of one request come to."""
+
+    target: bytes
+    """In origin form, or `*`."""
+    host: bytes
+    body: Body
+    length: int
+    removed: frozenset[bytes]
+    """Fields named by `Connection`."""
+    upgrade: bytes
+    """The protocol asked for; empty when none is."""
+    expects_continue: bool
+    trailers_welcome: bool
+    special: dict[bytes, bytes]
+    """The values of all inspected fields, by lower-case name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseShape:
+    """What the framing fields of one response come to."""
+
+    body: Body
+    length: int
+    removed: frozenset[bytes]
+    upgrade: bytes
+
+
+NO_NAMES: frozenset[bytes] = frozenset()
+_MAX_LENGTH = 2**63 - 1
+"""What every backend can hold in a signed 64-bit integer."""
+_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+_INSPECTED_IN_REQUESTS = _ONCE | {b"connection", b"te", b"upgrade", b"x-request-id", b"idempotency-key"}
+_INSPECTED_IN_RESPONSES = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"})
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
+_TAB_BEFORE_CODING = re.compile(rb"(?i)\ntransfer-encoding: *\t")
+_TRAILERS = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
+_NOT_IN_TRAILERS = frozenset(
+    {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
+    | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
+)
+
+
+def check_request(
+    method: str, target: bytes, version: str, fields: Sequence[Field], limits: Limits, raw: Sequence[bytes]
+) -> RequestShape:
+    """Judge one request head. `raw` are the segments that hold it, for what llhttp does not report.
+
+    Raises `MalformedError`; the answer then closes the connection, since its framing cannot be trusted.
+    """
+    _check_start(method, target, version, limits)
+    if len(fields) > limits.fields:
+        raise MalformedError(431, "fields")
+    special = _collect(fields, _INSPECTED_IN_REQUESTS)
+    host = _host(special.get(b"host"), version)
+    target = _origin_form(method, target, host)
+    body, length = _request_body(special, version, limits, raw)
+    connection = special.get(b"connection")
+    removed = connection_named(connection) if connection is not None else NO_NAMES
+    if version == "1.0" and b"expect" in special:
+        removed |= {b"expect"}  # RFC 9110 §10.1.1: to be ignored, so it must not reach an HTTP/1.1 backend
+    return RequestShape(
+        target=target,
+        host=host,
+        body=body,
+        length=length,
+        removed=removed,
+        upgrade=_upgrade(special, removed, version),
+        expects_continue=_expects_continue(special.get(b"expect"), version),
+        trailers_welcome=b"te" in special and _TRAILERS.search(special[b"te"]) is not None,
+        special=special,
+    )
+
+
+def check_response(method: str, status: int, version: str, fields: Sequence[Field], limits: Limits) -> ResponseShape:
+    """Judge one response head. Raises `MalformedError` (its status is 502): the connection must not be used again."""
+    if version not in ("1.1", "1.0") or status < 100:
+        raise MalformedError(502, "bad_response")
+    if len(fields) > limits.fields:
+        raise MalformedError(502, "bad_response")
+    special = _collect(fields, _INSPECTED_IN_RESPONSES)
+    body, length = _response_body(method, status, version, special)
+    connection = special.get(b"connection")
+    removed = connection_named(connection) if connection is not None else NO_NAMES
+    return ResponseShape(body, length, removed, special.get(b"upgrade", b""))
+
+
+def check_trailers(trailers: Sequence[Field], limits: Limits) -> None:
+    """Refuse trailer fields that would frame, route or authorise (RFC 9110 §6.5.1). Raises `MalformedError`."""
+    if len(trailers) > limits.fields:
+        raise MalformedError(431, "fields")
+    if any(lower in _NOT_IN_TRAILERS for _, lower, _ in trailers):
+        raise MalformedError(400, "trailers")
+
+
+def head_size(fields: Sequence[Field]) -> int:
+    """Bytes that the fields took on the wire, give or take optional white space."""
+    return sum(len(name) + len(value) + 4 for name, _, value in fields)
+
+
+def parse_error(error: Exception) -> MalformedError:
+    """What a refusal by llhttp means to the client."""
+    text = str(error)
+    if text == "Invalid HTTP version":
+        return MalformedError(505, "version")
+    if text == "Content-Length overflow":
+        return MalformedError(400, "framing")
+    return MalformedError(400, "syntax")
+
+
+def _check_start(method: str, target: bytes, version: str, limits: Limits) -> None:
+    if version not in ("1.1", "1.0"):
+        raise MalformedError(505, "version")
+    if method in ("CONNECT", "TRACE"):
+        raise MalformedError(405, "method")
+    if len(target) > limits.target:
+        raise MalformedError(414, "target")
+
+
+def _collect(fields: Sequence[Field], inspected: frozenset[bytes]) -> dict[bytes, bytes]:
+    special: dict[bytes, bytes] = {}
+    for _, lower, value in fields:
+        if lower in inspected:
+            if lower not in special:
+                special[lower] = value.strip(b" \t")
+            elif lower in _ONCE:
+                raise MalformedError(400, "repeated")
+            else:
+                special[lower] += b", " + value
+    return special
+
+
+def _host(value: bytes | None, version: str) -> bytes:
+    if value is None:
+        if version == "1.0":
+            return b""
+        raise MalformedError(400, "host")
+    if not _HOST.fullmatch(value):
+        raise MalformedError(400, "host")
+    return value
+
+
+def _origin_form(method: str, target: bytes, host: bytes) -> bytes:
+    """RFC 9112 §3.2: a gateway forwards origin form; an absolute form must name the host that `Host` names."""
+    if target.startswith(b"/"):
+        if b"#" in target:
+            raise MalformedError(400, "target")
+        return target
+    if target == b"*" and method == "OPTIONS":
+        return target
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or b"#" in target or absolute[1].lower() != host.lower():
+        raise MalformedError(400, "target")
+    path = absolute[2]
+    return path if path.startswith(b"/") else b"/" + path
+
+
+def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw: Sequence[bytes]) -> tuple[Body, int]:
+    coding = special.get(b"transfer-encoding")
+    if coding is not None:
+        _check_coding(coding, version, has_length=b"content-length" in special)
+        if _TAB_BEFORE_CODING.search(b"".join(raw)):
+            raise MalformedError(400, "framing")
+        return Body.CHUNKED, 0
+    length = special.get(b"content-length")
+    if length is None:
+        return Body.NONE, 0
+    size = _length(length)
+    if size > limits.body:
+        raise MalformedError(413, "body")
+    return Body.LENGTH, size
+
+
+def _response_body(method: str, status: int, version: str, special: dict[bytes, bytes]) -> tuple[Body, int]:
+    coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
+    if coding is not None:
+        _check_coding(coding, version, has_length=length is not None)
+    if status < 200 or status == 204:
+        # RFC 9110 §8.6, RFC 9112 §6.1: neither framing field may be there; `Content-Length: 0` is common and harmless.
+        if coding is not None or length not in (None, b"0"):
+            raise MalformedError(502, "bad_response")
+        return Body.NONE, 0
+    if method == "HEAD" or status == 304:
+        return Body.NONE, 0
+    if coding is not None:
+        return Body.CHUNKED, 0
+    if length is not None:
+        return Body.LENGTH, _length(length)
+    return Body.EOF, 0
+
+
+def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
+    """RFC 9112 §6.1, §6.3: `chunked` and nothing else; anything near it is an attack, anything else is unknown."""
+    if has_length or version == "1.0":
+        raise MalformedError(400, "framing")
+    if coding.lower() != b"chunked":
+        raise MalformedError(400 if b"chunked" in coding.lower() else 501, "framing")
+
+
+def _length(value: bytes) -> int:
+    if not value.isdigit() or len(value) > 19 or int(value) > _MAX_LENGTH:
+        raise MalformedError(400, "framing")
+    return int(value)
+
+
+def _upgrade(special: dict[bytes, bytes], removed: frozenset[bytes], version: str) -> bytes:
+    """The protocol asked for. `h2c` is ignored: RFC 9113 §3.1 retired it, and its tunnel would hide requests from us."""
+    upgrade = special.get(b"upgrade", b"")
+    if not upgrade or b"upgrade" not in removed or version == "1.0" or b"h2c" in upgrade.lower():
+        return b""
+    return upgrade
+
+
+def _expects_continue(value: bytes | None, version: str) -> bool:
+    """RFC 9110 §10.1.1: only one expectation exists, and HTTP/1.0 has none."""
+    if value is None or version == "1.0":
+        return False
+    if value.lower() != b"100-continue":
+        raise MalformedError(417, "expect")
+    return True

@@ -1,0 +1,45 @@
+"""How much and how long the data plane bears. Sizes are bytes, times are seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the data plane, each with the reason for its default."""
+
+    head: int = 32 * 1024
+    """A request or response head; 431 beyond. Cookies of large sites stay under 16 KiB."""
+    fields: int = 100
+    """Header fields in one head, and trailer fields after one body; 431 beyond."""
+    target: int = 8 * 1024
+    """The request target; 414 beyond. RFC 9112 §3 asks for at least 8000."""
+    body: int = 1024 * 1024 * 1024
+    """A request body; 413 beyond. Bodies stream, so this protects backends, not our memory."""
+    buffered: int = 64 * 1024
+    """What one request may hold in memory on each side before its sender is paused; also the largest body that is kept
+    for a second attempt."""
+    gather: float = 0.02
+    """How long a request waits for its small body, so that both go out in one write and can be repeated."""
+    slow_head: float = 10.0
+    """From the first byte of a head to its end; then 408. Slowloris lives on the absence of this."""
+    slow_body: float = 20.0
+    """Without one more byte of a request body; then 408."""
+    slow_reader: float = 120.0
+    """A client that takes no byte of its answer for this long is cut off. Read at 1 KiB/s, a socket buffer moves in
+    steps of about a minute, hence the length."""
+    client_idle: float = 75.0
+    """A kept-alive client connection without a request."""
+    upstream_idle: float = 30.0
+    """A pooled backend connection; shorter than the backends' own 75 s, so that we close first and never race them."""
+    upstream_stall: float = 60.0
+    """A backend that stops in the middle of an answer, or stops reading a request body."""
+    tunnel_idle: float = 3600.0
+    """An upgraded connection without a byte in either direction."""
+    linger: float = 2.0
+    """After refusing a request whose rest is still coming: the client's time to read the answer before the reset."""
+    connections: int = 20_000
+    """Client connections in total; 503 beyond."""
+    idle_per_backend: int = 256
+    """Pooled connections kept for one backend; more are closed when they fall idle."""

@@ -1,0 +1,119 @@
+"""What every connection of one data plane shares."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+from lb.core.exchange import Attempt, Exchange
+from lb.core.headers import Network
+from lb.proxy.limits import Limits
+from lb.proxy.pool import Pool
+from lb.proxy.record import OnDone, ignore
+
+if TYPE_CHECKING:
+    from lb.core.backend import Backend
+    from lb.core.balancer import Balancer, Resume
+    from lb.proxy.client import ClientConnection
+    from lb.proxy.relay import Relay
+    from lb.proxy.tunnel import Tunnel
+    from lb.proxy.upstream import UpstreamConnection
+
+    Dial = Callable[[Backend, "Plane"], Coroutine[None, None, UpstreamConnection]]
+
+
+class Plane:
+    """The balancer to ask, the pool to take connections from, and everything that is under way."""
+
+    def __init__(
+        self,
+        balancer: Balancer,
+        clock: Callable[[], float],
+        dial: Dial,
+        limits: Limits | None = None,
+        *,
+        trusted: Sequence[Network] = (),
+        on_done: OnDone = ignore,
+        connect_timeout: float = 0.25,
+    ) -> None:
+        self.balancer = balancer
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.dial = dial
+        self.pool = Pool(self.limits)
+        self.trusted = trusted
+        self.on_done = on_done
+        self.connect_timeout = connect_timeout
+        """Seconds; `Settings.retry.connect_timeout`."""
+        self.clients: set[ClientConnection] = set()
+        self.relays: dict[Exchange, Relay] = {}
+        self.tunnels: set[Tunnel] = set()
+        self.stopping = False
+        """Answers say `Connection: close`, and no connection outlives its request."""
+        self.wake: Callable[[], None] = lambda: None
+        """Called when the first request comes under way: the ticker must speed up."""
+        self._empty: asyncio.Event | None = None
+        self._id_prefix = os.urandom(6).hex().encode()
+        self._ids = count(1)
+        self._names: dict[Backend, bytes] = {}
+        self.unix_offset = time.time() - clock()
+        """Wall clock minus `clock`; refreshed with every sweep, since the wall clock may be stepped."""
+
+    def new_request_id(self) -> bytes:
+        """Unique across restarts by its random prefix, within one by counting."""
+        return b"%s-%x" % (self._id_prefix, next(self._ids))
+
+    def joined(self, client: ClientConnection) -> None:
+        """A client has connected."""
+        self.clients.add(client)
+
+    def left(self, client: ClientConnection) -> None:
+        """A client's connection is lost, or has become a tunnel."""
+        self.clients.discard(client)
+        if not self.clients and self._empty is not None:
+            self._empty.set()
+
+    async def empty(self) -> None:
+        """Wait until no client is connected."""
+        if self.clients:
+            self._empty = asyncio.Event()
+            await self._empty.wait()
+
+    def enter(self, exchange: Exchange, relay: Relay) -> None:
+        """A request is under way."""
+        if not self.relays:
+            self.wake()
+        self.relays[exchange] = relay
+
+    def leave(self, exchange: Exchange) -> None:
+        """A request is over."""
+        self.relays.pop(exchange, None)
+
+    def resume(self, resumed: Sequence[Resume]) -> None:
+        """Hand queued exchanges their next step."""
+        waiting = deque(resumed)
+        while waiting:
+            item = waiting.popleft()
+            relay = self.relays.get(item.exchange)
+            if relay is not None:
+                relay.proceed(item.step)
+            elif isinstance(item.step, Attempt):  # its client left while it was queued
+                waiting.extend(self.balancer.cancelled(item.step, self.clock()))
+
+    def only_tried(self, backend: Backend) -> bytes:
+        """The `X-Backend` and `X-Tried` lines of a request that needed one attempt, as most do."""
+        lines = self._names.get(backend)
+        if lines is None:
+            name = backend.id.encode("ascii", "replace")
+            lines = self._names[backend] = b"X-Backend: %s\r\nX-Tried: %s\r\n" % (name, name)
+        return lines
+
+    def purge(self, backend: Backend) -> None:
+        """Close the idle connections to `backend`."""
+        self.pool.purge(lambda candidate: candidate is backend)
+        self._names.pop(backend, None)

@@ -1,0 +1,77 @@
+"""Idle connections to backends, one stack for each: the one used last is taken first, so that spare ones age out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lb.core.backend import Backend, State
+from lb.proxy.limits import Limits
+
+if TYPE_CHECKING:
+    from lb.proxy.upstream import UpstreamConnection
+
+_POOLED_STATES = frozenset({State.UP, State.UNKNOWN})
+"""A backend on its way out, or in doubt, gets no idle connections: whatever broke it may have broken them."""
+
+_FRESH_S = 1.0
+"""A connection idle for less is taken unseen: no backend closes that early, and the look costs a system call."""
+
+
+class Pool:
+    """Never retries and never connects: an empty stack is the caller's to deal with."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._idle: dict[Backend, list[UpstreamConnection]] = {}
+
+    def take(self, backend: Backend, now: float, *, careful: bool) -> UpstreamConnection | None:
+        """The most recently used idle connection that is still open.
+
+        `careful` looks into the socket even when the connection was in use a moment ago: for requests that cannot be
+        repeated once they are sent.
+        """
+        stack = self._idle.get(backend)
+        while stack:
+            connection = stack.pop()
+            if (careful or now - connection.idle_since > _FRESH_S) and connection.is_stale():
+                connection.abort()
+                continue
+            return connection
+        return None
+
+    def release(self, connection: UpstreamConnection, now: float) -> None:
+        """Keep a connection that has finished its request, or close it where there is no use for it."""
+        backend = connection.backend
+        stack = self._idle.setdefault(backend, [])
+        if backend.state in _POOLED_STATES and len(stack) < self._limits.idle_per_backend:
+            connection.idle_since = now
+            stack.append(connection)
+        else:
+            connection.close()
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection ended while idle."""
+        stack = self._idle.get(connection.backend)
+        if stack and connection in stack:
+            stack.remove(connection)
+
+    def expire(self, now: float) -> None:
+        """Close what has been idle too long. The bottom of a stack is its oldest."""
+        oldest = now - self._limits.upstream_idle
+        for stack in self._idle.values():
+            expired = 0
+            while expired < len(stack) and stack[expired].idle_since < oldest:
+                stack[expired].close()
+                expired += 1
+            del stack[:expired]
+
+    def purge(self, doomed: Callable[[Backend], bool]) -> None:
+        """Close all idle connections to the backends that `doomed` names."""
+        for backend in [backend for backend in self._idle if doomed(backend)]:
+            for connection in self._idle.pop(backend):
+                connection.close()
+
+    def idle(self, backend: Backend) -> int:
+        """How many idle connections there are to `backend`."""
+        return len(self._idle.get(backend, ()))

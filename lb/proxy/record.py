@@ -1,0 +1,40 @@
+"""What is known of a request once it is over: the one thing that the access log and the metrics are fed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Record:
+    """One finished request. Times are seconds, sizes body bytes."""
+
+    method: str
+    target: bytes
+    status: int
+    """0 when the client left before any answer."""
+    backend: str
+    """Id of the backend whose answer went out; empty when the balancer answered itself."""
+    attempts: int
+    started: float
+    """Monotonic seconds."""
+    total_s: float
+    """From the complete head (or body, if that is small) to the last byte handed to the client's socket."""
+    backend_s: float
+    """From the start of the winning attempt to its first byte; 0 without one."""
+    bytes_in: int
+    bytes_out: int
+    error: str
+    """Why it did not end well: an `X-Lb-Error` word, `truncated`, or `client_gone`; empty when it did."""
+    request_id: bytes
+    client: bytes
+    """The client's address."""
+
+
+OnDone = Callable[[Record], None]
+"""Called once for every request that was read, on the event loop: it must be cheap and must not raise."""
+
+
+def ignore(record: Record) -> None:
+    """The `OnDone` of a data plane that nobody watches."""

@@ -1,0 +1,369 @@
+"""One client request on its way: asks the core what to do, does it, and carries the bytes both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lb.core.balancer import Queued, Refusal
+from lb.core.exchange import Attempt, Exchange, Failure
+from lb.core.headers import Field, response_head
+from lb.proxy import heads
+from lb.proxy.answers import GAVE_UP, answer
+from lb.proxy.dialing import Dialing
+from lb.proxy.framing import Body
+from lb.proxy.record import Record
+from lb.proxy.request import encode_body
+from lb.proxy.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from lb.proxy.client import ClientConnection
+    from lb.proxy.plane import Plane
+    from lb.proxy.request import Request
+    from lb.proxy.upstream import Answer, UpstreamConnection
+
+
+class Relay:
+    """Lives from the moment a request may start until its answer is written, or nobody wants it any more.
+
+    It holds a link for each attempt under way: a `Dialing`, then an `UpstreamConnection`. There are two while a hedge
+    runs and one otherwise; whichever link the core accepts an answer from is the only one left.
+    """
+
+    __slots__ = (
+        "_backend",
+        "_backend_s",
+        "_bytes_out",
+        "_client",
+        "_close",
+        "_continued",
+        "_links",
+        "_out_body",
+        "_plane",
+        "_progress",
+        "_request_id",
+        "_status",
+        "_uplink",
+        "exchange",
+        "request",
+    )
+
+    def __init__(self, plane: Plane, client: ClientConnection, request: Request) -> None:
+        self.request = request
+        self._plane = plane
+        self._client = client
+        self._links: list[Dialing | UpstreamConnection] = []
+        self._uplink: UpstreamConnection | None = None
+        """Where the rest of the request body goes while it is still coming."""
+        self._out_body = Body.NONE
+        self._close = False
+        self._continued = False
+        self._status = 0
+        self._backend = ""
+        self._backend_s = 0.0
+        self._bytes_out = 0
+        self._request_id = heads.choose_request_id(plane, request)
+        self._progress = plane.clock()
+        self.exchange: Exchange = plane.balancer.admit(
+            request.method, self._progress, idempotency_key=b"idempotency-key" in request.shape.special
+        )
+
+    def start(self) -> None:
+        """Take the first step."""
+        self._plane.enter(self.exchange, self)
+        self.proceed(self._plane.balancer.next(self.exchange, self._progress))
+
+    # --- attempts ---
+
+    def proceed(self, step: Attempt | Queued | Refusal) -> None:
+        """Do what the core answered to `next`. Queued needs nothing: a later `Resume` brings the next step."""
+        if isinstance(step, Attempt):
+            self._launch(step)
+        elif isinstance(step, Refusal):
+            self._answer(step.status, step.reason, step.retry_after)
+
+    def hedge(self, attempt: Attempt) -> None:
+        """Start a second attempt beside the stalled one, if that still makes sense."""
+        if self._links and not self.exchange.responding and self.request.complete:
+            self._launch(attempt)
+        else:
+            self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
+
+    def connected(self, dialing: Dialing, connection: UpstreamConnection) -> None:
+        """A new connection is there for its attempt."""
+        self._links.remove(dialing)
+        self._send(connection, dialing.attempt)
+
+    def timed_out(self, attempt: Attempt) -> None:
+        """The core's patience with `attempt` is over, unless the client is what it waits for."""
+        if self._uplink is not None and self._uplink.attempt is attempt:
+            return
+        for link in self._links:
+            if link.attempt is attempt:
+                self.attempt_failed(link, Failure.TIMEOUT)
+                return
+
+    def attempt_failed(self, link: Dialing | UpstreamConnection, failure: Failure) -> None:
+        """The link ended badly: try again, wait for the twin, or tell the client."""
+        attempt = link.attempt
+        if attempt is None:
+            return
+        self._unlink(link)
+        link.drop()
+        now = self._plane.clock()
+        again = self._plane.balancer.failed(attempt, failure, now)
+        if self.exchange.responding:
+            self._cut("truncated")
+        elif again:
+            self.proceed(self._plane.balancer.next(self.exchange, now))
+        elif not self._links:
+            self._answer(*GAVE_UP[failure])
+
+    def _launch(self, attempt: Attempt) -> None:
+        plane = self._plane
+        connection = plane.pool.take(attempt.backend, plane.clock(), careful=not self.exchange.idempotent)
+        if connection is None:
+            self._links.append(Dialing(plane, self, attempt))
+        else:
+            self._send(connection, attempt)
+
+    def _send(self, connection: UpstreamConnection, attempt: Attempt) -> None:
+        request, plane = self.request, self._plane
+        self._links.append(connection)
+        head = heads.to_backend(plane, self._client.peer, request, self._request_id, attempt)
+        if request.complete:
+            body = request.peek() if request.parts or request.shape.body is Body.CHUNKED else b""
+        else:
+            body = self._take()
+            self._uplink = connection
+        connection.begin(self, attempt, request.method, head + body, complete=request.complete)
+        now = self._progress = plane.clock()
+        plane.balancer.sent(attempt, now)
+        if not request.complete:
+            self._client.regulate()
+
+    def _unlink(self, link: Dialing | UpstreamConnection) -> None:
+        if link in self._links:
+            self._links.remove(link)
+        if link is self._uplink:
+            self._uplink = None
+
+    # --- the request body ---
+
+    @property
+    def uploading(self) -> bool:
+        """A backend waits for the rest of the request body."""
+        return self._uplink is not None
+
+    def upload(self) -> None:
+        """More of the request body is here, or the backend reads again."""
+        connection, request = self._uplink, self.request
+        if connection is None or connection.blocked or not (request.parts or request.complete):
+            return
+        connection.write(self._take(), complete=request.complete)
+        self._progress = self._plane.clock()
+        if request.complete:
+            self._uplink = None
+            self._restart_clocks(connection)
+        self._client.regulate()
+
+    def _take(self) -> bytes:
+        """The buffered part of the body. After this there is no second attempt with the same body."""
+        if self.request.parts:
+            self.exchange.replayable = False
+        return self.request.take()
+
+    def _restart_clocks(self, connection: UpstreamConnection) -> None:
+        """Only from now on is it the backend that all wait for: the client's pace must not count as its stall."""
+        if connection.attempt is not None and connection.attempt.answered is None:
+            self._plane.balancer.sent(connection.attempt, self._progress)
+
+    # --- the answer ---
+
+    def interim(self, answer: Answer) -> None:
+        """Pass on a 1xx (RFC 9110 §15.2), but `100 Continue` only once: a retry must not repeat the invitation."""
+        if self.request.version == "1.0" or self.exchange.responding or (answer.status == 100 and self._continued):
+            return
+        self._continued |= answer.status == 100
+        self._progress = self._plane.clock()
+        self._client.write(response_head(answer.status, answer.fields, answer.shape.removed, b""))
+
+    def received(
+        self, connection: UpstreamConnection, answer: Answer | None, parts: list[bytes], trailers: list[Field] | None
+    ) -> None:
+        """One segment's worth of answer. `trailers` is None until it is complete."""
+        head = b""
+        if answer is not None:
+            if not self._accepts(connection, answer.status):
+                return
+            head = self._head(connection, answer)
+        body = self._encode(parts, trailers)
+        if head or body:
+            self._client.write(head + body)
+        self._progress = self._plane.clock()
+        if trailers is not None:
+            self._complete(connection)
+        elif self._client.blocked:
+            connection.hold()
+
+    def switched(self, connection: UpstreamConnection, answer: Answer, rest: bytes) -> None:
+        """The backend agreed to another protocol: from here on the two sockets are a tunnel."""
+        protocol = self.request.shape.upgrade
+        attempt = connection.attempt
+        if not protocol or attempt is None:
+            self.attempt_failed(connection, Failure.BAD_RESPONSE)
+            return
+        if not self._accepts(connection, answer.status):
+            return
+        now = self._plane.clock()
+        own = heads.own_lines(self._plane, self.exchange, attempt, self._request_id, now, self._backend_s)
+        self._client.write(heads.switching(answer, answer.shape.upgrade or protocol, own))
+        client_transport, early = self._client.hand_over()
+        self._links.clear()
+        tunnel = Tunnel(self._plane, lambda up, down: self._tunnel_ended(attempt, up, down))
+        tunnel.open(client_transport, connection.hand_over(), early, rest)
+
+    def client_ready(self) -> None:
+        """The client reads again."""
+        for link in self._links:
+            if not isinstance(link, Dialing):
+                link.go_on()
+
+    def client_blocked(self) -> None:
+        """The client does not keep up: stop reading from the backend that answers it."""
+        if self.exchange.responding:
+            for link in self._links:
+                if not isinstance(link, Dialing):
+                    link.hold()
+
+    def _accepts(self, connection: UpstreamConnection, status: int) -> bool:
+        """Ask the core whether this answer is the one. The others end here, by its word or because it won."""
+        plane, attempt = self._plane, connection.attempt
+        assert attempt is not None
+        now = plane.clock()
+        if not plane.balancer.answered(attempt, status, now):
+            self._unlink(connection)
+            connection.retire()
+            if not self._links:
+                self.proceed(plane.balancer.next(self.exchange, now))
+            return False
+        self.exchange.responding = True
+        self._status = status
+        self._backend = attempt.backend.id
+        self._backend_s = now - attempt.started
+        self._cancel_links(but=connection)
+        return True
+
+    def _head(self, connection: UpstreamConnection, answer: Answer) -> bytes:
+        request, plane, attempt = self.request, self._plane, connection.attempt
+        assert attempt is not None
+        body = answer.shape.body
+        if body is Body.EOF or body is Body.CHUNKED:
+            body = Body.EOF if request.version == "1.0" else Body.CHUNKED
+        self._out_body = body
+        self._close = self._must_close() or body is Body.EOF
+        now = plane.clock()
+        own = heads.own_lines(plane, self.exchange, attempt, self._request_id, now, self._backend_s)
+        return heads.to_client(request, answer, body, own, close=self._close)
+
+    def _encode(self, parts: list[bytes], trailers: list[Field] | None) -> bytes:
+        if parts:
+            self._bytes_out += sum(map(len, parts))
+        elif self._out_body is not Body.CHUNKED:
+            return b""
+        return encode_body(self._out_body, parts, trailers)
+
+    def _must_close(self) -> bool:
+        """An unread rest of the request would be taken for the next one."""
+        return not self.request.keep_alive or not self.request.complete or self._plane.stopping
+
+    # --- endings: exactly one of these is reached ---
+
+    def client_gone(self) -> None:
+        """Nobody waits for the answer: free the backend, or the place in the queue."""
+        self._cancel_links()
+        self._plane.balancer.abandoned(self.exchange)
+        self._over("client_gone")
+
+    def refuse(self, status: int, reason: str) -> None:
+        """The rest of the request turned out to be unacceptable, or does not come."""
+        self._cancel_links()
+        self._plane.balancer.abandoned(self.exchange)
+        self._answer(status, reason)
+
+    def check_stall(self, now: float) -> None:
+        """End an exchange whose backend stopped in the middle of the answer, or of reading the request."""
+        if now - self._progress <= self._plane.limits.upstream_stall or self._client.blocked:
+            return
+        if self.exchange.responding or (self._uplink is not None and self._uplink.blocked):
+            for link in tuple(self._links):
+                self.attempt_failed(link, Failure.TRUNCATED if self.exchange.responding else Failure.TIMEOUT)
+
+    def _complete(self, connection: UpstreamConnection) -> None:
+        attempt = connection.attempt
+        assert attempt is not None
+        self._links.clear()
+        connection.retire()
+        resumed = self._plane.balancer.completed(attempt, self._progress)
+        self._over("")
+        self._client.finished(close=self._close)
+        if resumed:
+            self._plane.resume(resumed)
+
+    def _answer(self, status: int, reason: str, retry_after: float | None = None) -> None:
+        """The balancer's own answer; where one has already begun, only the cut connection can tell."""
+        if self.exchange.responding:
+            self._cut(reason)
+            return
+        self._status = status
+        close = self._must_close()
+        own = b"X-Request-Id: %s\r\n%s" % (self._request_id, heads.tried_line(self.exchange))
+        with_body = self.request.method != "HEAD"
+        self._client.write(answer(status, reason, retry_after=retry_after, own=own, close=close, body=with_body))
+        self._over(reason)
+        self._client.finished(close=close)
+
+    def _cut(self, error: str) -> None:
+        self._cancel_links()
+        self._over(error)
+        self._client.cut(reset=self._out_body is Body.EOF)
+
+    def _tunnel_ended(self, attempt: Attempt, bytes_up: int, bytes_down: int) -> None:
+        self.request.received += bytes_up
+        self._bytes_out += bytes_down
+        resumed = self._plane.balancer.completed(attempt, self._plane.clock())
+        self._over("")
+        self._plane.resume(resumed)
+
+    def _cancel_links(self, but: UpstreamConnection | None = None) -> None:
+        if len(self._links) == 1 and self._links[0] is but:
+            return
+        links, self._links = self._links, [but] if but is not None else []
+        if self._uplink is not but:
+            self._uplink = None
+        for link in links:
+            attempt = link.attempt
+            if link is but or attempt is None:
+                continue
+            link.drop()
+            self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
+
+    def _over(self, error: str) -> None:
+        exchange = self.exchange
+        self._plane.leave(exchange)
+        self._plane.on_done(
+            Record(
+                method=exchange.method,
+                target=self.request.shape.target,
+                status=self._status,
+                backend=self._backend,
+                attempts=len(exchange.tried),
+                started=exchange.started,
+                total_s=self._plane.clock() - exchange.started,
+                backend_s=self._backend_s,
+                bytes_in=self.request.received,
+                bytes_out=self._bytes_out,
+                error=error,
+                request_id=self._request_id,
+                client=self._client.peer.address,
+            )
+        )

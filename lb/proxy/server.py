@@ -1,0 +1,112 @@
+"""The data plane as something to start and stop: a protocol factory that aiohttp's runner and sites can host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import web
+
+from lb.core.backend import Backend, State
+from lb.core.events import Event, Removed, Suspected, Transition
+from lb.core.headers import Network
+from lb.proxy.client import ClientConnection
+from lb.proxy.limits import Limits
+from lb.proxy.plane import Plane
+from lb.proxy.record import OnDone, ignore
+from lb.proxy.ticker import Ticker
+from lb.proxy.upstream import connect
+
+if TYPE_CHECKING:
+    from lb.core.balancer import Balancer
+
+
+class ProxyServer:
+    """Callable: makes the protocol of each client connection. Build it on the event loop that is to run it."""
+
+    def __init__(
+        self,
+        balancer: Balancer,
+        limits: Limits | None = None,
+        *,
+        connect_timeout: float = 0.25,
+        trusted: Sequence[Network] = (),
+        on_done: OnDone = ignore,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """`connect_timeout` (seconds) is `Settings.retry.connect_timeout`; `trusted` are the networks whose
+        `X-Forwarded-*` and `Forwarded` are believed."""
+        loop = loop or asyncio.get_running_loop()
+        self._plane = Plane(
+            balancer,
+            loop.time,
+            connect,
+            limits,
+            trusted=trusted,
+            on_done=on_done,
+            connect_timeout=connect_timeout,
+        )
+        self._ticker = Ticker(self._plane, loop)
+        self._ticker.start()
+
+    def __call__(self) -> ClientConnection:
+        return ClientConnection(self._plane)
+
+    @property
+    def connections(self) -> int:
+        """Client connections that are open, tunnels included."""
+        return len(self._plane.clients) + len(self._plane.tunnels)
+
+    @property
+    def requests(self) -> int:
+        """Requests under way."""
+        return len(self._plane.relays)
+
+    def purge(self, backend: Backend) -> None:
+        """Close the idle connections to `backend`."""
+        self._plane.purge(backend)
+
+    def on_event(self, event: Event) -> None:
+        """To be subscribed to the core's events: what happens to a backend may concern its pooled connections."""
+        gone = isinstance(event, Removed) or (isinstance(event, Transition) and event.new is not State.UP)
+        if gone or isinstance(event, Suspected):
+            self._plane.pool.purge(lambda backend: backend.id == event.backend)
+
+    def pre_shutdown(self) -> None:
+        """Stop keeping connections alive: idle ones end now, the others with their answer."""
+        self._plane.stopping = True
+        for client in tuple(self._plane.clients):
+            client.stop()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's server interface)
+        """Wait for the requests under way, at most `timeout` seconds, then end the rest, tunnels included."""
+        plane = self._plane
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await plane.empty()
+        for tunnel in tuple(plane.tunnels):
+            tunnel.close()
+        for client in tuple(plane.clients):
+            client.abort()
+        await asyncio.sleep(0)  # the aborted connections report their end on the next turn of the loop
+        self._ticker.stop()
+        plane.pool.purge(lambda backend: True)
+
+
+class ProxyRunner(web.BaseRunner):
+    """Hosts a `ProxyServer` in aiohttp's sites: listening, TLS, and graceful stop are aiohttp's."""
+
+    def __init__(self, proxy: ProxyServer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._proxy = proxy
+
+    async def shutdown(self) -> None:
+        """Nothing beyond what the server's own `shutdown` does."""
+
+    async def _make_server(self) -> web.Server:
+        return cast(web.Server, self._proxy)  # callable, pre_shutdown, shutdown: all that sites and runner use
+
+    async def _cleanup_server(self) -> None:
+        """Nothing: `ProxyServer.shutdown` has closed everything."""

@@ -1,0 +1,286 @@
+"""The backend's side: one connection, one request at a time, and what comes back on it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from lb.core.exchange import Attempt, Failure
+from lb.core.headers import Field
+from lb.proxy.framing import Body, MalformedError, ResponseShape, check_response, check_trailers, head_size
+
+if TYPE_CHECKING:
+    from lb.core.backend import Backend
+    from lb.proxy.plane import Plane
+    from lb.proxy.relay import Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete and acceptable response head."""
+
+    status: int
+    fields: list[Field]
+    shape: ResponseShape
+
+
+async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
+    """A new connection to `backend`. Raises OSError (refused, unreachable) or TimeoutError."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_INET6 if ":" in backend.host else socket.AF_INET, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        async with asyncio.timeout(plane.connect_timeout):
+            await loop.sock_connect(sock, (backend.host, backend.port))
+        _, connection = await loop.create_connection(lambda: UpstreamConnection(plane, backend, sock), sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    return connection
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Collects what one segment brings, then tells its relay once: one call, and one write to the client, a segment."""
+
+    def __init__(self, plane: Plane, backend: Backend, sock: socket.socket | None = None) -> None:
+        self.backend = backend
+        self.relay: Relay | None = None
+        self.attempt: Attempt | None = None
+        self.idle_since = 0.0
+        self.blocked = False
+        """The backend does not read: write no more than necessary."""
+        self.reusable = True
+        self.upload_done = True
+        """The request is written to its end."""
+        self._plane = plane
+        self._sock = sock
+        self._transport: asyncio.Transport
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._reading = True
+        self._reset("")
+
+    def _reset(self, method: str) -> None:
+        self._method = method
+        self._fields: list[Field] = []
+        self._trailers: list[Field] = []
+        self._head_size = 0
+        self._interims: list[Answer] = []
+        self._answer: Answer | None = None
+        self._shape: ResponseShape | None = None
+        self._parts: list[bytes] = []
+        self._complete = False
+        self._in_interim = False
+        self._malformed = False
+        self._told = False
+
+    # --- the relay's verbs ---
+
+    def begin(self, relay: Relay, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
+        """Write the start of a request; `complete` tells whether that is all of it."""
+        self.relay = relay
+        self.attempt = attempt
+        self.upload_done = complete
+        self._reset(method)
+        self._transport.write(data)
+
+    def write(self, data: bytes, *, complete: bool) -> None:
+        """Write more of the request."""
+        self.upload_done = complete
+        self._transport.write(data)
+
+    def hold(self) -> None:
+        """Read no more for now: the client does not keep up."""
+        if self._reading and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read again."""
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def retire(self) -> None:
+        """The request is over for the relay: pool the connection if both messages ended cleanly, else close it."""
+        clean = self._complete and self.reusable and self.upload_done and not self._transport.is_closing()
+        self.relay = self.attempt = None
+        if clean and not self._plane.stopping:
+            self.go_on()
+            self._plane.pool.release(self, self._plane.clock())
+        else:
+            self.abort()
+
+    def drop(self) -> None:
+        """Give the request up: nothing more is reported, and the backend sees the connection go."""
+        self.relay = self.attempt = None
+        self.abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is still to be written."""
+        self._transport.abort()
+
+    def hand_over(self) -> asyncio.Transport:
+        """Let go of the transport: it belongs to a tunnel now."""
+        self.relay = self.attempt = self._parser = None
+        return self._transport
+
+    def is_stale(self) -> bool:
+        """Whether the peer has closed, or sent what nobody asked for, and the event loop has yet to notice."""
+        if self._transport.is_closing():
+            return True
+        if self._sock is None:
+            return False
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    # --- the event loop's ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if self.relay is None or parser is None:
+            self._plane.pool.forget(self)  # an answer to no question: RFC 9112 §9.2
+            self.abort()
+            return
+        rest: bytes | None = None
+        if self._shape is None:
+            self._head_size += len(data)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as switch:
+            rest = data[switch.args[0] :]
+        except httptools.HttpParserError:
+            self._malformed = True
+        if self._shape is None and self._head_size > self._plane.limits.head:
+            self._malformed = True
+        self._tell(rest)
+
+    def eof_received(self) -> None:
+        if self.relay is None:
+            self._plane.pool.forget(self)
+        elif self._shape is not None and self._shape.body is Body.EOF and not self._complete:
+            self._complete = True
+            self.reusable = False
+            self._tell(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._parser = None  # it refers to us: break the cycle rather than wait for the collector
+        if self.relay is None:
+            self._plane.pool.forget(self)
+            return
+        self.relay.attempt_failed(self, Failure.RESET if self._shape is None else Failure.TRUNCATED)
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        if self.relay is not None:
+            self.relay.upload()
+
+    # --- the parser's ---
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self.reusable = False  # bytes beyond the answer: what they are is not worth finding out
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if self._complete or parser is None:
+            return
+        status = parser.get_status_code()
+        fields, self._fields = self._fields, []
+        limits = self._plane.limits
+        if self._head_size > limits.head and head_size(fields) > limits.head:
+            self._malformed = True
+            return
+        try:
+            shape = check_response(self._method, status, parser.get_http_version(), fields, limits)
+        except MalformedError:
+            self._malformed = True
+            return
+        answer = Answer(status, fields, shape)
+        if status < 200 and status != 101:
+            self._in_interim = True
+            self._interims.append(answer)
+            return
+        self._answer, self._shape = answer, shape
+        if not parser.should_keep_alive():
+            self.reusable = False
+        if self._method == "HEAD":
+            self._end_without_body()
+
+    def on_body(self, part: bytes) -> None:
+        if self._complete:
+            self.reusable = False
+        else:
+            self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        if self._in_interim:
+            self._in_interim = False
+        elif self._shape is not None and not self._complete:
+            self._complete = True
+            self._trailers = self._checked_trailers() if self._fields else []
+
+    # --- between the two ---
+
+    def _end_without_body(self) -> None:
+        """llhttp cannot be told that this answers a HEAD and would wait for the body: a new parser takes over."""
+        self._complete = True
+        self._parser = httptools.HttpResponseParser(self)
+
+    def _tell(self, rest: bytes | None) -> None:
+        """Pass on what has been collected; `rest` is what follows a 101 and belongs to the other protocol."""
+        for interim in self._take_interims():
+            if self.relay is not None:
+                self.relay.interim(interim)
+        relay = self.relay
+        if relay is None:
+            return
+        if self._malformed and not self._complete:
+            relay.attempt_failed(self, Failure.BAD_RESPONSE if not self._told else Failure.TRUNCATED)
+            return
+        if self._malformed:
+            self.reusable = False
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            self._told = True
+            if answer.status == 101:
+                relay.switched(self, answer, rest or b"")
+                return
+        parts, self._parts = self._parts, []
+        if answer is not None or parts or self._complete:
+            relay.received(self, answer, parts, self._trailers if self._complete else None)
+
+    def _take_interims(self) -> list[Answer]:
+        interims = self._interims
+        if interims:
+            self._interims = []
+        return interims
+
+    def _checked_trailers(self) -> list[Field]:
+        try:
+            check_trailers(self._fields, self._plane.limits)
+        except MalformedError:
+            self.reusable = False
+            return []
+        return self._fields
