@@ -6,7 +6,7 @@ from lab.report.run import NO_BACKEND, Look, Run
 from lab.report.timeline.bins import Bin, binned
 from lab.report.timeline.frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
 from lab.report.timeline.moments import Moment, moments, stacked
-from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel, tip
+from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel
 from lab.report.timeline.svg import element, group, number, text, title
 from lab.report.words import seconds
 from lab.verdict import FaultResult
@@ -49,8 +49,8 @@ def timeline(run: Run) -> str:
         role="img",
         data_left=LEFT,
         data_right=RIGHT,
-        data_start=frame.start,
-        data_end=frame.end,
+        data_start=f"{frame.start:.6f}",
+        data_end=f"{frame.end:.6f}",
         data_axis=axis,
     )
 
@@ -83,13 +83,12 @@ def _frame(run: Run) -> Frame:
 
 def _panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
     bins = binned(run, frame.start, frame.end, frame.bin_s)
-    tips = {r.id: tip(run, r) for r in run.requests if run.look(r) != "ok" or run.left_behind(r)}
     panels = [rate_panel(frame, bins, top)]
     y = top + panels[0].height
     for backend in backends(run):
-        panels.append(lane_panel(frame, run, backend, tips, y))
+        panels.append(lane_panel(frame, run, backend, y))
         y += panels[-1].height
-    panels.append(latency_panel(frame, run, bins, tips, y))
+    panels.append(latency_panel(frame, run, bins, y))
     return panels, y + panels[-1].height - 14
 
 

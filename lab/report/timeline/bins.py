@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lab.history import Request
 from lab.report.run import Look, Run
+
+T = TypeVar("T")
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,13 @@ def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
     return [_bin(run, start + i * width, width, inside) for i, inside in enumerate(members)]
 
 
-def thinned(points: Iterable[tuple[float, float]], cell: float) -> list[tuple[float, float]]:
-    """One point of each `cell` × `cell` square (pixels): what is left out would have been drawn over anyway."""
-    seen: dict[tuple[int, int], tuple[float, float]] = {}
-    for x, y in points:
-        seen.setdefault((int(x / cell), int(y / cell)), (x, y))
-    return list(seen.values())
+def thinned(items: Iterable[T], place: Callable[[T], Point], cell: float) -> list[T]:
+    """The first item in each `cell` × `cell` square (pixels): what is left out would have been drawn over anyway."""
+    kept: dict[tuple[int, int], T] = {}
+    for item in items:
+        x, y = place(item)
+        kept.setdefault((int(x / cell), int(y / cell)), item)
+    return list(kept.values())
 
 
 def _bin(run: Run, start: float, width: float, requests: list[Request]) -> Bin:

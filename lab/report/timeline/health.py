@@ -24,10 +24,10 @@ class Standing:
 def standings(run: Run, backend: str, end: float) -> list[Standing]:
     """How `backend` stood from the first thing known of it until `end`, without gaps. Suspicion shows as a state."""
     changes = _changes([e for e in run.events.of("lb") if _name(run, e) == backend])
-    starts = [at for at, _, _ in changes]
+    ends = [at for at, _, _ in changes[1:]] + [end]
     return [
         Standing(state, at, until, reason)
-        for (at, state, reason), until in zip(changes, [*starts[1:], end], strict=True)
+        for (at, state, reason), until in zip(changes, ends, strict=False)  # no change, and `ends` is one too long
         if until > at
     ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from lab.history import Request
 from lab.report.run import NO_BACKEND, Look, Run
-from lab.report.timeline.bins import Bin, thinned
+from lab.report.timeline.bins import Bin, Point, T, thinned
 from lab.report.timeline.frame import RIGHT, Frame, Panel, axis_label, heading, mark, rule, span_label
 from lab.report.timeline.health import Standing, standings
 from lab.report.timeline.scale import Linear, Log, decades, round_step
@@ -20,7 +21,17 @@ LEFT_BEHIND = "left"
 STRIP, TICKS, ROW = 16.0, 16.0, 11.0
 """Heights inside a lane: health strip, ticks of good requests, one row per kind of other mark."""
 EXACT_UP_TO = 6000
-"""So many good requests are drawn one by one; of more, those that would cover each other are left out."""
+"""In a run of up to so many requests each is drawn; in a longer one, those that would cover each other are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a request is drawn as a mark of its own (pixels), and as what."""
+
+    look: str
+    x: float
+    y: float
+    request: Request
 
 
 def rate_panel(frame: Frame, bins: Sequence[Bin], top: float, height: float = 76.0) -> Panel:
@@ -46,23 +57,22 @@ def _bars(frame: Frame, bins: Sequence[Bin], y: Linear, look: Look) -> str:
     return element("path", d=path, class_=f"bar {look}") if path else ""
 
 
-def lane_panel(frame: Frame, run: Run, backend: str, tips: dict[int, str], top: float) -> Panel:
+def lane_panel(frame: Frame, run: Run, backend: str, top: float) -> Panel:
     """One backend: its standing as a strip, below it its requests, a row for each kind of mark that it has."""
     here = [r for r in run.requests if run.lane(r) == backend]
     left = [r for r in run.requests if backend != NO_BACKEND and backend in run.left_behind(r)]
     held = standings(run, backend, run.end) if backend != NO_BACKEND else []
     rows = rows_needed(run, here, left)
     row_y = {row: top + STRIP + TICKS + 12 + ROW * i for i, row in enumerate(rows)}
-    marks = [mark(LEFT_BEHIND, frame.x(r.due), row_y[LEFT_BEHIND], tips[r.id]) for r in left]
-    for look in (look for look in BAD_ROWS if look in row_y):
-        points = thinned(((frame.x(r.due), float(r.id)) for r in here if run.look(r) is look), 0.25)
-        marks += [mark(look, x, row_y[look], tips[int(request_id)], "lane") for x, request_id in points]
-    good = _thin(run, [(frame.x(r.due), top + STRIP + 4) for r in here if run.look(r) is Look.OK])
+    spots = [Spot(LEFT_BEHIND, frame.x(r.due), row_y[LEFT_BEHIND], r) for r in left]
+    spots += [Spot(look, frame.x(r.due), row_y[look], r) for r in here if (look := run.look(r)) is not Look.OK]
+    good = [(frame.x(r.due), top + STRIP + 4) for r in here if run.look(r) is Look.OK]
+    strokes = ticks(_thin(run, good, _itself), TICKS)
     return Panel(
         STRIP + TICKS + 14 + ROW * len(rows),
         fixed=heading(backend or "no backend", top + 12, "" if backend else "known") + rule(top - 4, "divide"),
-        stretched=group(_strip(frame, s, top) for s in held) + element("path", d=ticks(good, TICKS), class_="tick-ok"),
-        placed="".join(_strip_label(frame, s, top) for s in held) + group(marks, class_="marks"),
+        stretched=group(_strip(frame, s, top) for s in held) + element("path", d=strokes, class_="tick-ok"),
+        placed="".join(_strip_label(frame, s, top) for s in held) + _marks(run, spots, "lane"),
     )
 
 
@@ -81,22 +91,22 @@ def _strip_label(frame: Frame, held: Standing, top: float) -> str:
     return span_label(held.state, left, right, top + 9.5, f"state-label {held.state.replace(' ', '-')}")
 
 
-def latency_panel(
-    frame: Frame, run: Run, bins: Sequence[Bin], tips: dict[int, str], top: float, height: float = 190.0
-) -> Panel:
+def latency_panel(frame: Frame, run: Run, bins: Sequence[Bin], top: float, height: float = 190.0) -> Panel:
     """Time to answer on a log axis: every request a dot, the band from median to 99th percentile behind them."""
     low, high = decades([r.latency for r in run.requests if r.latency], 1e-4, 100.0)
     y = Log(low, high, top + height, top + 10)
     fixed = heading("Latency", top + 16, "log scale") + "".join(
         rule(y(value)) + axis_label(_decade(value), y(value)) for value in y.ticks()
     )
-    good = _thin(run, [(frame.x(r.due), y(r.latency)) for r in run.requests if run.look(r) is Look.OK and r.latency])
-    bad = [r for r in run.requests if run.look(r) is not Look.OK]
-    spots = thinned(((frame.x(r.due), float(r.id)) for r in bad), 0.25)
-    by_id = {r.id: r for r in bad}
-    marks = [mark(run.look(by_id[int(n)]), x, y(by_id[int(n)].latency or high), tips[int(n)]) for x, n in spots]
-    stretched = _band(frame, bins, y) + element("path", d=dots(good), class_="dot-ok") + _median(frame, bins, y)
-    return Panel(height + 14, fixed + _threshold(run, y), stretched, group(marks, class_="marks"))
+    good = [(frame.x(r.due), y(r.latency)) for r in run.requests if run.look(r) is Look.OK and r.latency]
+    bad = [
+        Spot(look, frame.x(r.due), y(r.latency or high), r)
+        for r in run.requests
+        if (look := run.look(r)) is not Look.OK
+    ]
+    path = element("path", d=dots(_thin(run, good, _itself)), class_="dot-ok")
+    stretched = _band(frame, bins, y) + path + _median(frame, bins, y)
+    return Panel(height + 14, fixed + _threshold(run, y), stretched, _marks(run, bad))
 
 
 def _band(frame: Frame, bins: Sequence[Bin], y: Log) -> str:
@@ -124,9 +134,18 @@ def _decade(value: float) -> str:
     return f"{value:g} s" if value >= 1 else f"{value * 1e3:g} ms"
 
 
-def _thin(run: Run, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _marks(run: Run, spots: Sequence[Spot], class_: str = "") -> str:
+    shown = _thin(run, spots, lambda spot: (spot.x, spot.y))
+    return group((mark(s.look, s.x, s.y, tip(run, s.request), class_) for s in shown), class_="marks")
+
+
+def _thin(run: Run, items: Sequence[T], place: Callable[[T], Point]) -> Sequence[T]:
     """By the size of the run, not of the lane: lanes must stay comparable by eye."""
-    return points if len(run.requests) <= EXACT_UP_TO else thinned(points, 0.5)
+    return items if len(run.requests) <= EXACT_UP_TO else thinned(items, place, 1.0)
+
+
+def _itself(point: Point) -> Point:
+    return point
 
 
 def rows_needed(run: Run, here: Sequence[Request], left: Sequence[Request]) -> list[str]:
