@@ -140,6 +140,8 @@ class Registry:
             # Alive, so whoever waits there waits for a reason: without this sample it would be suspected again.
             learn_at_least(standing.backend, max(took, self._watch.wait(standing.backend, now)))
             self._clear(standing, "probe passed", now)
+            if standing.pardon(now):
+                self._jury.forget(standing.outcomes)
         passes = verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_PASS
         if passes and not standing.held(now):
             self._move(standing, Cause.PROBES_PASS, f"{_counted(standing.streak.passes, 'probe')} passed in a row", now)
@@ -168,7 +170,7 @@ class Registry:
         standing = self._standings[backend]
         if standing.doubted and not standing.unreachable:
             self._clear(standing, "it answered", now)
-        if backend.state is State.UP:
+        if backend.state is State.UP and not (failed and standing.outlived(attempt)):
             self._count(standing, now, failed=failed)
         self._settle(now)
 
@@ -179,7 +181,8 @@ class Registry:
     def attempt_failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
         """Released after a failure, which counts against the backend and may eject it or want a probe."""
         standing = self._standings[attempt.backend]
-        if failure is not Failure.GATEWAY and standing.backend.state is State.UP:
+        news = standing.backend.state is State.UP and not standing.outlived(attempt)
+        if news and failure is not Failure.GATEWAY:
             doubted_before = standing.doubted
             self._doubt(standing, failure, now)
             self._count(standing, now, failed=True, suspect_only=doubted_before)

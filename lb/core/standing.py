@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lb.core.backend import Backend, State
 from lb.core.events import Cleared, Emit, ProbeWanted, Suspected, Transition
+from lb.core.exchange import Attempt
 from lb.core.health import Cause, Damper, Streak, move
 from lb.core.passive import Outcomes, Sentence
 from lb.core.settings import Settings
@@ -28,6 +29,7 @@ class Standing:
     """Suspected because it accepts no connection: answers on connections it still has do not prove the contrary."""
     passed_at: float = float("-inf")
     """When a probe last passed."""
+    _pardoned_at: float = float("-inf")
     _wanted_at: float = float("-inf")
     _wanted: str = ""
     """The reason of a probe that is due as soon as the last one wanted is `fast_interval` ago."""
@@ -71,6 +73,21 @@ class Standing:
         self.backend.suspected = False
         self.emit(Cleared(now, self.backend.id, reason))
         return True
+
+    def pardon(self, now: float) -> bool:
+        """Hold nothing against the backend that began before now; True if that was granted.
+
+        After a short fault, attempts from its time go on failing although a probe has passed since. Granted once in
+        `failure_max_age` only, or a backend that passes every probe while its requests hang would never be ejected.
+        """
+        if now - self._pardoned_at < self.settings.passive.failure_max_age:
+            return False
+        self._pardoned_at = now
+        return True
+
+    def outlived(self, attempt: Attempt) -> bool:
+        """Whether the attempt began before the backend last came UP or was pardoned: its failure is no news."""
+        return attempt.started < max(self.backend.since, self._pardoned_at)
 
     def want_probe(self, reason: str, now: float) -> None:
         """Doubt the backend and ask for a probe: at once, or when the last one asked for is `fast_interval` ago.

@@ -95,6 +95,26 @@ def test_with_traffic_the_tighter_bounds_hold_and_so_does_readmission(
     assert seconds_until(world, backend, used=True, limit=bound.readmit_s) <= bound.readmit_s + PERFECT_CLOCK_SLACK
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    config=configurations, fault=st.sampled_from(sorted(FAULTS)), lasts=st.floats(0.01, 4.0), seed=st.integers(0, 2**32)
+)
+def test_however_short_the_fault_readmission_keeps_its_bound(
+    config: Settings, fault: str, lasts: float, seed: int
+) -> None:
+    """Under load a short fault leaves failed requests behind: an ejection for them would outlast the bound."""
+    bound = bound_of(fault, config)
+    assert bound.readmit_s is not None
+    world = World(config, seed=seed)
+    backend = world.backends[0]
+    world.run(1.0)
+    world.become(backend, FAULTS[fault])
+    world.run(lasts)
+    world.become(backend, OK)
+    world.run(bound.readmit_s + PERFECT_CLOCK_SLACK)
+    assert is_used(world, backend)
+
+
 @settings(max_examples=40, deadline=None)
 @given(config=configurations, over=st.floats(0.01, 1.0), phase=st.floats(0.0, 1.0), seed=st.integers(0, 2**32))
 def test_a_delay_above_the_probe_time_out_keeps_its_bound(
