@@ -1,0 +1,71 @@
+"""Run the balancer: `python -m lb [--config FILE] [--check]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lb.config import Config
+from lb.config_file import DEFAULT, load
+from lb.errors import ConfigError, StartError
+from lb.lines import Lines
+from lb.service import Service
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line and our exit code instead of argparse's usage text and 2."""
+        raise ConfigError([message])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, check, run. Answers the exit code: 0, 254 (arguments, configuration) or 255 (this machine)."""
+    try:
+        options = _parser().parse_args(arguments)
+        config = load(options.config, os.environ)
+        if not options.check:
+            _run(config)
+    except StartError as error:
+        sys.stderr.writelines(f"lb: {line}\n" for line in str(error).splitlines())
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="lb", description="The Reroute balancer.")
+    default = Path(os.environ.get("LB_CONFIG") or DEFAULT)
+    parser.add_argument("--config", type=Path, default=default, help="YAML file; default: $LB_CONFIG, else built in")
+    parser.add_argument("--check", action="store_true", help="check the configuration and exit")
+    return parser
+
+
+def _run(config: Config) -> None:
+    lines = Lines()
+    lines.start()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(config, lines))
+    finally:
+        lines.close()
+
+
+async def _serve(config: Config, lines: Lines) -> None:
+    await Service(config, lines).run()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # nothing depends on it, it is only faster
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

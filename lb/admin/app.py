@@ -1,0 +1,134 @@
+"""The admin API's routes: parse, call, answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aiohttp import web
+
+from lb.admin import changes, views
+from lb.admin.stream import stream
+from lb.config import Config
+from lb.core.bounds import bounds
+from lb.errors import AdminError, InvalidError
+from lb.event_log import EventLog
+from lb.metrics import Metrics
+
+MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the handlers stand on; `clock` is the one that the balancer is told the time by."""
+
+    balancer: changes.Changeable
+    config: Config
+    log: EventLog
+    metrics: Metrics
+    clock: Callable[[], float]
+
+    def app(self) -> web.Application:
+        """The application, to be served on the admin address."""
+        app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
+        app.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/clock", self.clock_reading),
+                web.get("/backends", self.backends),
+                web.post("/backends", self.add),
+                web.put("/backends/{id}", self.adjust),
+                web.delete("/backends/{id}", self.remove),
+                web.get("/config", self.show_config),
+                web.get("/bounds", self.show_bounds),
+                web.get("/events", self.events),
+                web.get("/metrics", self.show_metrics),
+            ]
+        )
+        return app
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """The process runs."""
+        return web.json_response({"status": "ok"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Somebody is there to serve, and every backend has been looked at."""
+        reason = views.unready(self.balancer)
+        return web.json_response({"ready": not reason, "reason": reason or None}, status=503 if reason else 200)
+
+    async def clock_reading(self, _: web.Request) -> web.Response:
+        """Both clocks at one moment, so that another process can map its own to them."""
+        return web.json_response({"mono": time.monotonic(), "unix": time.time()})
+
+    async def backends(self, _: web.Request) -> web.Response:
+        """Every backend and how it stands."""
+        return web.json_response(views.backends(self.balancer, self.clock()))
+
+    async def add(self, request: web.Request) -> web.Response:
+        """A backend that no discovery names."""
+        addition = changes.parse(changes.Addition, await body_of(request))
+        backend = changes.add(self.balancer, addition, self.clock())
+        return web.json_response(views.backend(backend, self.clock()), status=201)
+
+    async def adjust(self, request: web.Request) -> web.Response:
+        """Weight, drain, maintenance, and back."""
+        adjustment = changes.parse(changes.Adjustment, await body_of(request))
+        backend = changes.adjust(self.balancer, request.match_info["id"], adjustment, self.clock())
+        return web.json_response(views.backend(backend, self.clock()))
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """Drain, then forget. `force` may stand in the query too: many clients send no body with DELETE."""
+        body = await body_of(request) if request.can_read_body else dict(request.query)
+        removal = changes.parse(changes.Removal, body)
+        backend = changes.remove(self.balancer, request.match_info["id"], removal, self.clock())
+        return web.json_response(views.backend(backend, self.clock()))
+
+    async def show_config(self, _: web.Request) -> web.Response:
+        """The live configuration, every key with its unit."""
+        return web.json_response(self.config.printable())
+
+    async def show_bounds(self, _: web.Request) -> web.Response:
+        """What the live configuration promises for each kind of fault."""
+        return web.json_response({"bounds": [asdict(bound) for bound in bounds(self.config.core_settings())]})
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """What happens, as it happens."""
+        return await stream(request, self.log)
+
+    async def show_metrics(self, _: web.Request) -> web.Response:
+        """Prometheus text format."""
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self.metrics.exposition(), headers=headers)
+
+
+async def body_of(request: web.Request) -> Any:
+    """The JSON body. Raises `InvalidError`.
+
+    Only under its own content type: a browser sends that across origins after a preflight, which nobody answers here.
+    """
+    if request.content_type != "application/json":
+        raise InvalidError("body: expected Content-Type: application/json")
+    try:
+        return json.loads(await request.read())
+    except ValueError as error:
+        raise InvalidError(f"body: not JSON: {error}") from error
+
+
+@web.middleware
+async def errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Every refusal is `{"error": code, "detail": text}`."""
+    try:
+        return await handler(request)
+    except AdminError as error:
+        return web.json_response({"error": error.code, "detail": str(error)}, status=error.status)
+    except web.HTTPException as error:
+        code = error.reason.lower().replace(" ", "_")
+        body = {"error": code, "detail": f"{request.method} {request.path}: {error.reason.lower()}"}
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return web.json_response(body, status=error.status, headers=headers)

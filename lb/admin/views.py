@@ -1,0 +1,71 @@
+"""What the admin API shows: pure functions from the balancer's state to JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from lb.core.backend import Backend, State
+from lb.units import Address
+
+
+class Shown(Protocol):
+    """What the views read of the balancer."""
+
+    @property
+    def backends(self) -> Sequence[Backend]:
+        """All known backends."""
+
+    @property
+    def policy(self) -> str:
+        """The policy that picks."""
+
+    @property
+    def panic(self) -> bool:
+        """No backend is usable."""
+
+
+def backends(shown: Shown, now: float) -> dict[str, Any]:
+    """`GET /backends`."""
+    listed = [backend(one, now) for one in shown.backends]
+    return {"backends": listed, "policy": shown.policy, "panic": shown.panic}
+
+
+def backend(one: Backend, now: float) -> dict[str, Any]:
+    """One backend. Times in seconds (`_s`) or milliseconds (`_ms`); `latency_ms` is null before the first answer."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "address": str(Address(one.host, one.port)),
+        "state": one.state.value,
+        "since_s": round(now - one.since, 3),
+        "suspected": one.suspected,
+        "weight": one.weight,
+        "effective_weight": round(one.effective_weight, 6),
+        "in_flight": one.in_flight,
+        "latency_ms": round(one.latency_mean * 1000, 3) or None,
+        "last_probe": last_probe(one, now),
+    }
+
+
+def last_probe(one: Backend, now: float) -> dict[str, Any] | None:
+    """How the last probe went; null before the first."""
+    probe = one.last_probe
+    if probe is None:
+        return None
+    return {
+        "passed": probe.passed,
+        "failure": probe.failure or None,
+        "took_ms": round(probe.took * 1000, 3),
+        "ago_s": round(now - probe.at, 3),
+    }
+
+
+def unready(shown: Shown) -> str:
+    """Why the balancer should get no traffic yet; empty when it should."""
+    unprobed = [one.id for one in shown.backends if one.last_probe is None and one.state is State.UNKNOWN]
+    if unprobed:
+        return f"not probed yet: {', '.join(unprobed)}"
+    if not any(one.state is State.UP for one in shown.backends):
+        return "no backend is up"
+    return ""
