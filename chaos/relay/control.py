@@ -6,7 +6,7 @@ import json
 
 from aiohttp import web
 
-from chaos.relay.impairment import Impairment
+from chaos.impairment import Impairment
 from chaos.relay.relay import Relay
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from random import Random
 
 from chaos.hold import Hold
-from chaos.relay.impairment import Impairment
+from chaos.impairment import Impairment
 
 HELD_BYTES_MAX = 1 << 20
 """While a fault holds more than this for one direction, reading stops: the sender sees its window close, as it would

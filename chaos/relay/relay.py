@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from chaos.impairment import Impairment
 from chaos.relay.door import Address, Door
-from chaos.relay.impairment import Impairment
 from chaos.relay.link import Link, Side
 
 

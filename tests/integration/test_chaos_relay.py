@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from chaos.relay.impairment import Impairment
+from chaos.impairment import Impairment
 from chaos.relay.relay import Relay
+from tests.support.chaos_waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -47,12 +48,6 @@ class Upstream:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
-
-
-async def until(condition: Callable[[], bool], deadline_s: float = 2.0) -> None:
-    async with asyncio.timeout(deadline_s):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""Who may ask: the bearer token, and that no browser was sent here by another site."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chaos.errors import ForbiddenOriginError, UnauthorizedError
+
+
+def load_token(directory: Path) -> tuple[str, bool]:
+    """The token in `directory`, and whether it was made just now. The file is for its owner only."""
+    path = directory / "token"
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        path.chmod(0o600)
+        token = path.read_text().strip()
+        if token:
+            return token, False
+        path.unlink()  # a crash between creating and writing
+        return load_token(directory)
+    with os.fdopen(descriptor, "w") as file:
+        token = secrets.token_urlsafe(32)
+        file.write(token + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return token, True
+
+
+def check_token(authorization: str | None, token: str) -> None:
+    """Raises UnauthorizedError. Compares in constant time."""
+    scheme, _, given = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        raise UnauthorizedError("send the token as `Authorization: Bearer …`; it is in <state>/token")
+
+
+def check_origin(host: str, origin: str | None) -> None:
+    """Raises ForbiddenOriginError for a page of another site, and for a host name that DNS could have been pointed here
+    (rebinding needs a name with a dot; addresses, `localhost` and compose's service names are none)."""
+    name = (urlsplit(f"//{host}").hostname or "") if host else ""
+    if not _cannot_be_rebound(name):
+        raise ForbiddenOriginError(f"Host {host!r} is not an address of this service")
+    if origin is not None and urlsplit(origin).netloc != host:
+        raise ForbiddenOriginError(f"requests from {origin!r} are not served")
+
+
+def _cannot_be_rebound(name: str) -> bool:
+    if "." not in name and ":" not in name:
+        return bool(name)
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,220 @@
+"""Containers of this compose project. The only module that imports `docker`.
+
+The SDK blocks, so every call runs in a thread, with the client's time-out; its exceptions are translated here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import docker
+import docker.errors
+
+from chaos.errors import NoAddressError, RuntimeUnavailableError, TargetGoneError
+from chaos.impairment import Impairment
+from chaos.netns_helper import NetnsHelpers
+from chaos.probe import Address
+from chaos.settings import Settings
+from chaos.targets import Capability, Injection, Running, Target, TargetInfo
+
+ALLOW_LABEL = "reroute.chaos=allow"
+MEMBER_LABEL = "reroute.member"
+PORT_LABEL = "reroute.port"
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
+GRACEFUL_EXITS = (0, 143)
+"""Exit codes of a container that somebody stopped: its own, and 128 + SIGTERM."""
+TIMEOUT_S = 10
+STOP_GRACE_S = 10
+T = TypeVar("T")
+
+
+class DockerClient:
+    """The SDK in threads."""
+
+    def __init__(self) -> None:
+        self._sdk: docker.DockerClient | None = None
+
+    async def call(self, function: Callable[[docker.DockerClient], T]) -> T:
+        """Raises TargetGoneError (no such container) and RuntimeUnavailableError (anything else)."""
+        return await asyncio.to_thread(self._translated, function)
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        """All that Docker knows of it, now."""
+        return dict(await self.call(lambda sdk: sdk.api.inspect_container(container)))
+
+    async def containers(self, *labels: str) -> list[dict[str, Any]]:
+        """Summaries of all containers, running or not, that carry all `labels`."""
+        filters = {"label": list(labels)}
+        return list(await self.call(lambda sdk: sdk.api.containers(all=True, filters=filters)))
+
+    def close(self) -> None:
+        """Give up connections."""
+        if self._sdk is not None:
+            self._sdk.close()  # type: ignore[no-untyped-call] # the stubs leave it out
+
+    def _translated(self, function: Callable[[docker.DockerClient], T]) -> T:
+        try:
+            if self._sdk is None:
+                self._sdk = docker.from_env(timeout=TIMEOUT_S)
+            return function(self._sdk)
+        except docker.errors.NotFound as error:
+            raise TargetGoneError(str(error.explanation or error)) from error
+        except docker.errors.APIError as error:
+            raise RuntimeUnavailableError(f"docker: {error.explanation or error}") from error
+        except (docker.errors.DockerException, OSError) as error:  # requests' exceptions are OSErrors
+            raise RuntimeUnavailableError(f"docker: {error}") from error
+
+
+class DockerTarget:
+    """One container, by its id: a container that is re-created under the same name is another target."""
+
+    def __init__(self, client: DockerClient, helpers: NetnsHelpers, summary: Mapping[str, Any], port: int) -> None:
+        labels = summary["Labels"] or {}
+        self.id: str = summary["Id"]
+        self.role: str = labels.get(SERVICE_LABEL, "")
+        self.name = f"{self.role}-{labels.get(NUMBER_LABEL, '1')}"
+        self.port = int(labels.get(PORT_LABEL, port))
+        self._client = client
+        self._helpers = helpers
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        return {"container": self.id}
+
+    async def info(self) -> TargetInfo:
+        inspected = await self._client.inspect(self.id)
+        ip = _ip(inspected)
+        return TargetInfo(
+            name=self.name,
+            role=self.role,
+            state=inspected["State"]["Status"],
+            instance=_instance(inspected),
+            addresses=[f"{ip}:{self.port}"] if ip else [],
+        )
+
+    async def running(self) -> Running:
+        return _running(await self._client.inspect(self.id))
+
+    async def incarnation(self) -> str:
+        return f"started {(await self._client.inspect(self.id))['State']['StartedAt']}"
+
+    async def address(self) -> Address:
+        """Inspected each time: a restarted container can get another IP."""
+        ip = _ip(await self._client.inspect(self.id))
+        if not ip:
+            raise NoAddressError(f"{self.name} is not running")
+        return ip, self.port
+
+    async def kill(self) -> Injection:
+        called = time.monotonic()
+        await self._client.call(lambda sdk: sdk.api.kill(self.id, "SIGKILL"))
+        returned = time.monotonic()
+        # The call returns when Docker has tidied up the network, tenths of a second after the process was gone.
+        finished = _finished_mono(await self._client.inspect(self.id))
+        return Injection(min(max(called, finished), returned), "SIGKILL")
+
+    async def stop(self) -> Injection:
+        called = time.monotonic()
+        await self._client.call(lambda sdk: sdk.api.stop(self.id, timeout=STOP_GRACE_S))
+        return Injection(called, "SIGTERM")
+
+    async def pause(self) -> Injection:
+        await self._client.call(lambda sdk: sdk.api.pause(self.id))
+        return Injection(time.monotonic(), "freezer")
+
+    async def ensure_running(self) -> None:
+        match await self.running():
+            case Running.PAUSED:
+                await self._client.call(lambda sdk: sdk.api.unpause(self.id))
+            case Running.EXITED:
+                await self._client.call(lambda sdk: sdk.api.start(self.id))
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        return await self._helpers.impair(self.id, self.port, impairment)
+
+    async def clear(self) -> None:
+        # An exited container's network namespace is gone, and the rules with it.
+        await self._helpers.clear(self.id, namespace_exists=await self.running() is not Running.EXITED)
+
+
+class DockerRuntime:
+    """The lab as containers of one compose project."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = DockerClient()
+        self._settings = settings
+        self._project_name = settings.project
+        self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
+
+    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
+        labels = [MEMBER_LABEL] if all_roles else [ALLOW_LABEL]
+        found = [self._target(summary) for summary in await self._client.containers(await self._project(), *labels)]
+        return sorted(found, key=attrgetter("name"))
+
+    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
+        """Raises TargetGoneError also for a container that no longer carries this lab's labels."""
+        for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
+            if summary["Id"] == undo.get("container"):
+                return self._target(summary)
+        raise TargetGoneError(f"{name}: its container is gone")
+
+    async def link_capability(self, kind: str) -> Capability:
+        return await self._helpers.capability(kind)
+
+    async def crashed(self) -> Sequence[DockerTarget]:
+        """Members of any role, ourselves excluded."""
+        members = await self._client.containers(await self._project(), MEMBER_LABEL)
+        exited = [summary for summary in members if summary["State"] == "exited"]
+        states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))
+        return [
+            self._target(summary)
+            for summary, inspected in zip(exited, states, strict=True)
+            if inspected["State"]["ExitCode"] not in GRACEFUL_EXITS and not inspected["State"]["Running"]
+        ]
+
+    async def close(self) -> None:
+        self._client.close()
+
+    async def _project(self) -> str:
+        if not self._project_name:
+            own = await self._client.inspect(self._settings.container)
+            self._project_name = own["Config"]["Labels"].get(PROJECT_LABEL, "")
+        if not self._project_name:
+            raise RuntimeUnavailableError("set CHAOS_PROJECT: this container does not belong to a compose project")
+        return f"{PROJECT_LABEL}={self._project_name}"
+
+    def _target(self, summary: Mapping[str, Any]) -> DockerTarget:
+        return DockerTarget(self._client, self._helpers, summary, self._settings.service_port)
+
+
+def _running(inspected: Mapping[str, Any]) -> Running:
+    state = inspected["State"]
+    if state["Paused"]:
+        return Running.PAUSED
+    return Running.RUNNING if state["Running"] else Running.EXITED
+
+
+def _ip(inspected: Mapping[str, Any]) -> str:
+    networks = inspected["NetworkSettings"]["Networks"]
+    return next((networks[name]["IPAddress"] for name in sorted(networks) if networks[name]["IPAddress"]), "")
+
+
+def _instance(inspected: Mapping[str, Any]) -> str:
+    """What the backend calls itself: API_INSTANCE, or its host name."""
+    environment = dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
+    return str(environment.get("API_INSTANCE") or inspected["Config"]["Hostname"])
+
+
+def _finished_mono(inspected: Mapping[str, Any]) -> float:
+    """When the process ended, on our monotonic clock. Docker writes nanoseconds, `fromisoformat` reads microseconds."""
+    finished = datetime.fromisoformat(inspected["State"]["FinishedAt"][:26].rstrip("Z") + "+00:00")
+    return time.monotonic() - (time.time() - finished.timestamp())

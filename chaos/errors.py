@@ -1,0 +1,113 @@
+"""Everything that can go wrong, each with its HTTP status and the word that a client can match on.
+
+ChaosError                      500
+├── BadRequestError             422   kind, duration or parameter
+├── UnauthorizedError           401
+├── ForbiddenOriginError        403
+├── UnknownTargetError          404   also: a container that is not this lab's
+├── UnknownFaultError           404
+├── ConflictError               409
+│   └── LastHealthyBackendError 409
+├── NotPossibleError            501   this host or runtime cannot do it
+├── InjectionFailedError        502   tried, and undone
+└── RuntimeUnavailableError     503   Docker or the supervisor does not answer
+    ├── NoAddressError          503   not running, so nowhere to ask it
+    └── TargetGoneError         503   removed in between; while healing, that is the end of the fault
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ChaosError(Exception):
+    """Base of all errors of the chaos service; `possible` lists what would have worked."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self, detail: str, possible: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.possible = list(possible)
+
+
+class BadRequestError(ChaosError):
+    """The request asks for something that does not exist or is out of bounds."""
+
+    status = 422
+    code = "bad_request"
+
+
+class UnauthorizedError(ChaosError):
+    """No bearer token, or the wrong one."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class ForbiddenOriginError(ChaosError):
+    """A browser sent this on behalf of another site (or of a rebound host name)."""
+
+    status = 403
+    code = "forbidden_origin"
+
+
+class UnknownTargetError(ChaosError):
+    """No such target in this lab."""
+
+    status = 404
+    code = "unknown_target"
+
+
+class UnknownFaultError(ChaosError):
+    """No fault with this id."""
+
+    status = 404
+    code = "unknown_fault"
+
+
+class ConflictError(ChaosError):
+    """Another fault on the same target stands in the way."""
+
+    status = 409
+    code = "conflict"
+
+
+class LastHealthyBackendError(ConflictError):
+    """Nobody would be left to answer; `allow_last` overrides."""
+
+    code = "last_healthy_backend"
+
+
+class NotPossibleError(ChaosError):
+    """This host or runtime has no mechanism for the fault."""
+
+    status = 501
+    code = "not_possible"
+
+
+class InjectionFailedError(ChaosError):
+    """The mechanism failed; whatever it had done is undone."""
+
+    status = 502
+    code = "injection_failed"
+
+
+class RuntimeUnavailableError(ChaosError):
+    """Docker or the local supervisor does not answer."""
+
+    status = 503
+    code = "runtime_unavailable"
+
+
+class TargetGoneError(RuntimeUnavailableError):
+    """The target was removed since it was looked up."""
+
+    code = "target_gone"
+
+
+class NoAddressError(RuntimeUnavailableError):
+    """The target has no address at present."""
+
+    code = "no_address"

@@ -1,0 +1,28 @@
+"""The lease: a file that the chaos service touches while it can act, and that the reaper reads."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+RENEW_EVERY_S = 0.5
+DEAD_AFTER_S = 5.0
+"""Ten renewals missed: nobody is there to heal."""
+
+
+class Lease:
+    """`<state>/lease`; its modification time is the whole content, in wall-clock time that two containers share."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "lease"
+
+    def renew(self) -> None:
+        """I can act."""
+        self._path.touch(mode=0o600)
+
+    def age_s(self) -> float:
+        """Seconds since the last renewal; infinite before the first."""
+        try:
+            return max(0.0, time.time() - self._path.stat().st_mtime)
+        except FileNotFoundError:
+            return float("inf")

@@ -1,0 +1,46 @@
+"""`python -m chaos.netns run|clear|probe`: see the package. Exit 1 where it could not be done, with the reason."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+
+from chaos.impairment import Impairment
+from chaos.netns import helper
+from chaos.netns.commands import CommandError
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="chaos.netns", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("clear")
+    commands.add_parser("probe")
+    run = commands.add_parser("run")
+    run.add_argument("--port", type=int, required=True)
+    run.add_argument("--impairment", required=True, metavar="JSON")
+    run.add_argument("--mechanism", choices=("auto", "netem", "nfqueue"), default="auto")
+    flags = parser.parse_args()
+    try:
+        _do(flags)
+    except (CommandError, OSError, ValueError) as error:
+        print(f"netns: {error}", file=sys.stderr)  # noqa: T201 - read by the chaos service
+        return 1
+    return 0
+
+
+def _do(flags: argparse.Namespace) -> None:
+    match flags.command:
+        case "clear":
+            helper.clear()
+        case "probe":
+            helper.probe()
+        case _:
+            impairment = Impairment.from_json(json.loads(flags.impairment))
+            asyncio.run(helper.run(impairment, flags.port, flags.mechanism))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Runs tc and iptables, with a time-out and readable failures."""
+
+from __future__ import annotations
+
+import subprocess
+
+TIMEOUT_S = 5.0
+
+
+class CommandError(Exception):
+    """A command failed; the message is its own first line."""
+
+
+def run(*command: str) -> str:
+    """Its output. Raises CommandError, also where the command does not exist."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandError(f"{command[0]}: {error}") from error
+    if done.returncode != 0:
+        complaint = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise CommandError(f"{' '.join(command)}: {complaint[0]}")
+    return done.stdout
+
+
+def works(*command: str) -> bool:
+    """Whether it succeeded."""
+    try:
+        run(*command)
+    except CommandError:
+        return False
+    return True

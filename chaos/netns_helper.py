@@ -1,0 +1,166 @@
+"""Starts and ends the helper containers of `chaos.netns` in a target's network namespace.
+
+One helper an impairment. Normally the service ends it (SIGTERM, upon which it takes its rules along within
+milliseconds); with the service dead it ends by itself; killed, it leaves rules behind, which a `clear` run removes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from chaos.errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
+from chaos.impairment import Impairment
+from chaos.netns.helper import READY
+from chaos.targets import Capability, Injection
+
+if TYPE_CHECKING:
+    from chaos.docker_targets import DockerClient
+
+HELPER_LABEL = "reroute.helper"
+"""Its value is the target's id."""
+OWN_END_S = 1.0
+"""A helper's own end comes this much after the fault's, so that normally the service's heal is what ends it."""
+END_WITHIN_S = 2
+HARDENING: dict[str, Any] = {
+    "cap_drop": ["ALL"],
+    "cap_add": ["NET_ADMIN", "NET_RAW"],  # iptables-legacy talks to the kernel through a raw socket
+    "security_opt": ["no-new-privileges:true"],
+    "read_only": True,
+    "tmpfs": {"/run": "size=1m"},  # xtables.lock
+    "mem_limit": "128m",
+    "pids_limit": 32,
+    "user": "0:0",
+    "stop_signal": "SIGKILL",
+}
+
+
+class NetnsHelpers:
+    """Helper containers from our own image."""
+
+    def __init__(self, client: DockerClient, image: str, own_container: str) -> None:
+        self._client = client
+        self._image = image
+        self._own_container = own_container
+        self._offers: dict[str, bool] | None = None
+        self._probing = asyncio.Lock()
+
+    async def impair(self, container: str, port: int, impairment: Impairment) -> Injection:
+        """Returns when the rules are in. Raises NotPossibleError where this kernel offers no mechanism."""
+        own_end = replace(impairment, duration_s=impairment.duration_s + OWN_END_S)
+        command = ["run", "--port", str(port), "--impairment", json.dumps(own_end.to_json())]
+        started = time.monotonic()
+        ready = await self._first_words(await self._start(container, command))
+        mechanism = f"{ready['mechanism']}"
+        # The helper's clock is ours (one kernel) unless time namespaces are in play: then its word is out of range.
+        mono = ready["mono"] if started <= ready["mono"] <= time.monotonic() else time.monotonic()
+        return Injection(mono, mechanism)
+
+    async def clear(self, container: str, *, namespace_exists: bool) -> None:
+        """End the helpers of this target; where one did not end cleanly, or none is left to ask, remove rules too."""
+        found = await self._client.containers(f"{HELPER_LABEL}={container}")
+        clean = await asyncio.gather(*(self._end(helper["Id"]) for helper in found))
+        if namespace_exists and not (clean and all(clean)):
+            await self._finish(await self._start(container, ["clear"], auto_remove=False))
+
+    async def capability(self, kind: str) -> Capability:
+        """What the kernel offers, probed once, in a namespace of the probe's own."""
+        async with self._probing:
+            if self._offers is None:
+                helper = await self._start(None, ["probe"], auto_remove=False)
+                self._offers = json.loads((await self._finish(helper)).partition(READY)[2])
+        return _capability(kind, self._offers)
+
+    async def _start(self, container: str | None, command: list[str], *, auto_remove: bool = True) -> str:
+        image = await self._own_image()
+
+        def start(sdk: Any) -> str:
+            helper = sdk.containers.run(
+                image,
+                ["python", "-m", "chaos.netns", *command],
+                detach=True,
+                auto_remove=auto_remove,
+                network_mode=f"container:{container}" if container else "none",
+                labels={HELPER_LABEL: container or "probe"},
+                **HARDENING,
+            )
+            return str(helper.id)
+
+        return await self._client.call(start)
+
+    async def _first_words(self, helper: str) -> dict[str, Any]:
+        """The READY line; or, where the helper ended without, its complaint."""
+
+        def listen(sdk: Any) -> str:
+            said = ""
+            for chunk in sdk.api.logs(helper, stdout=True, stderr=True, stream=True, follow=True):
+                said += chunk.decode(errors="replace")
+                if READY in said and said.endswith("\n"):
+                    break
+            return said
+
+        try:
+            said = await self._client.call(listen)
+        except TargetGoneError:
+            said = "the helper ended at once"
+        if READY not in said:
+            raise NotPossibleError(f"not possible on this host: {said.strip()}")
+        return dict(json.loads(said.partition(READY)[2]))
+
+    async def _end(self, helper: str) -> bool:
+        """SIGTERM, and SIGKILL for one that does not listen; whether it took its rules along."""
+
+        def end(sdk: Any) -> bool:
+            sdk.api.kill(helper, "SIGTERM")
+            return bool(sdk.api.wait(helper, timeout=END_WITHIN_S)["StatusCode"] == 0)
+
+        try:
+            return await self._client.call(end)
+        except TargetGoneError:
+            return False
+        except RuntimeUnavailableError:
+            await self._remove(helper)
+            return False
+
+    async def _finish(self, helper: str) -> str:
+        """Wait for a short run's end; its output. Raises InjectionFailedError on a failure."""
+
+        def wait(sdk: Any) -> tuple[int, str]:
+            code = int(sdk.api.wait(helper)["StatusCode"])
+            return code, sdk.api.logs(helper, stdout=True, stderr=True).decode(errors="replace")
+
+        try:
+            code, said = await self._client.call(wait)
+        finally:
+            await self._remove(helper)
+        if code != 0:
+            raise InjectionFailedError(f"network helper: {said.strip()}")
+        return said
+
+    async def _remove(self, helper: str) -> None:
+        try:
+            await self._client.call(lambda sdk: sdk.api.remove_container(helper, force=True))
+        except TargetGoneError:
+            return
+
+    async def _own_image(self) -> str:
+        if not self._image:
+            self._image = (await self._client.inspect(self._own_container))["Image"]
+        return self._image
+
+
+def _capability(kind: str, offers: dict[str, bool]) -> Capability:
+    match kind:
+        case "blackhole":
+            return Capability(possible=offers["drop"], mechanism="iptables DROP")
+        case "refuse":
+            return Capability(possible=offers["reset"], mechanism="iptables REJECT")
+        case _ if offers["netem"]:
+            return Capability(possible=True, mechanism="netem")
+        case _ if offers["nfqueue"]:
+            return Capability(possible=True, mechanism="nfqueue", missing="sch_netem")
+        case _:
+            return Capability(possible=False, missing="sch_netem and NFQUEUE")

@@ -1,0 +1,105 @@
+"""Direct questions to a target, not through the balancer: what faults are verified and healed by.
+
+Raw on purpose: connecting and answering are told apart, and each question is a fresh connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+Address = tuple[str, int]
+HEALTH_PATH = "/health"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one question went. Times are seconds from its start."""
+
+    took_s: float
+    connect_s: float | None = None
+    """None: the connection was not established."""
+    status: int | None = None
+    failure: str = ""
+    """Empty, or: refused, reset, unreachable, connect_timeout, timeout, garbage."""
+
+    @property
+    def ok(self) -> bool:
+        """Answered with a 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+    def __str__(self) -> str:
+        outcome = f"HTTP {self.status}" if self.status is not None else self.failure
+        connected = f", connected after {self.connect_s * 1000:.1f} ms" if self.connect_s is not None else ""
+        return f"{outcome} after {self.took_s * 1000:.1f} ms{connected}"
+
+
+async def ask(
+    address: Address,
+    path: str = HEALTH_PATH,
+    *,
+    timeout_s: float,
+    method: str = "GET",
+    body: dict[str, Any] | None = None,
+) -> Answer:
+    """Ask once. Never raises for what the network does; at most `timeout_s` in all."""
+    started = time.monotonic()
+    connect_s: float | None = None
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(*address)
+            connect_s = time.monotonic() - started
+            writer.write(_request(address, path, method, body))
+            status = _status(await reader.readline())
+    except TimeoutError:
+        failure = "timeout" if connect_s is not None else "connect_timeout"
+        return Answer(time.monotonic() - started, connect_s, failure=failure)
+    except (OSError, ValueError) as error:
+        return Answer(time.monotonic() - started, connect_s, failure=_name(error))
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+    return Answer(time.monotonic() - started, connect_s, status)
+
+
+async def until_healthy(address: Address, deadline: float, *, every_s: float = 0.05, timeout_s: float = 1.0) -> Answer:
+    """Ask `/health` until it answers 2xx or the `deadline` (monotonic) has passed; the last answer."""
+    while True:
+        answer = await ask(address, timeout_s=timeout_s)
+        if answer.ok or time.monotonic() + every_s >= deadline:
+            return answer
+        await asyncio.sleep(every_s)
+
+
+def _request(address: Address, path: str, method: str, body: dict[str, Any] | None) -> bytes:
+    payload = b"" if body is None else json.dumps(body).encode()
+    head = f"{method} {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nConnection: close\r\n"
+    if body is not None:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
+    return head.encode() + b"\r\n" + payload
+
+
+def _status(line: bytes) -> int:
+    """The status code of a status line (RFC 9112 §4). Raises ConnectionResetError where there is none at all."""
+    if not line:
+        raise ConnectionResetError("closed without an answer")
+    version, status = line.split(b" ", 2)[:2]
+    if not version.startswith(b"HTTP/1."):
+        raise ValueError("not HTTP")
+    return int(status)
+
+
+def _name(error: Exception) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "refused"
+        case ConnectionError():
+            return "reset"
+        case OSError():
+            return "unreachable"
+        case _:
+            return "garbage"

@@ -1,0 +1,170 @@
+"""Local processes: signals to the pid that the supervisor reports, and faults in the relay in front of it.
+
+The only module that sends signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaos.errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
+from chaos.impairment import Impairment
+from chaos.probe import Address
+from chaos.supervisor import Process, Supervisor
+from chaos.targets import Capability, Injection, Running, Target, TargetInfo
+
+BACKEND_ROLE = "api"
+GRACEFUL_EXITS = (0, 143, -signal.SIGTERM)
+"""Exit codes of a stop that somebody asked for."""
+SETTLE_S = 2.0
+"""A signal's effect shows in the process table well before this."""
+
+
+class ProcessTarget:
+    """One process under the supervisor, as it was when it was looked up."""
+
+    def __init__(self, supervisor: Supervisor, process: Process) -> None:
+        self.name = process.name
+        self.role = process.role
+        self._supervisor = supervisor
+        self._process = process
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        """The name is enough: the supervisor never re-creates another process under it."""
+        return {}
+
+    async def info(self) -> TargetInfo:
+        """As it was looked up, its freeze state read now."""
+        return TargetInfo(
+            name=self.name,
+            role=self.role,
+            state=await self._state(self._process),
+            instance=self._process.instance,
+            addresses=[self._process.address] if self._process.address else [],
+        )
+
+    async def running(self) -> Running:
+        return await self._state(await self._supervisor.process(self.name))
+
+    async def incarnation(self) -> str:
+        process = await self._supervisor.process(self.name)
+        return f"pid {process.pid}" if process.running else "not running"
+
+    async def address(self) -> Address:
+        """The relay's: what the balancer uses, and where link faults show."""
+        host, _, port = self._process.address.rpartition(":")
+        if not port:
+            raise NoAddressError(f"{self.name} has no address")
+        return host, int(port)
+
+    async def kill(self) -> Injection:
+        pid = await self._pid()
+        os.kill(pid, signal.SIGKILL)
+        mono = time.monotonic()
+        await self._until(Running.EXITED)
+        return Injection(mono, "SIGKILL")
+
+    async def stop(self) -> Injection:
+        mono = time.monotonic()
+        await self._supervisor.stop(self.name)
+        return Injection(mono, "SIGTERM")
+
+    async def pause(self) -> Injection:
+        os.kill(await self._pid(), signal.SIGSTOP)
+        mono = time.monotonic()
+        await self._until(Running.PAUSED)
+        return Injection(mono, "SIGSTOP")
+
+    async def ensure_running(self) -> None:
+        process = await self._supervisor.process(self.name)
+        match await self._state(process):
+            case Running.EXITED:
+                await self._supervisor.start(self.name)
+            case Running.PAUSED:
+                os.kill(await self._pid(), signal.SIGCONT)
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        await self._supervisor.put_fault(self._control(), impairment.to_json())
+        return Injection(time.monotonic(), "relay")
+
+    async def clear(self) -> None:
+        await self._supervisor.clear_fault(self._control())
+
+    def _control(self) -> str:
+        if self._process.control is None:
+            raise NotPossibleError(f"{self.name} has no relay in front of it")
+        return self._process.control
+
+    async def _pid(self) -> int:
+        """The pid as of now: an old one may be somebody else's."""
+        process = await self._supervisor.process(self.name)
+        if not process.running or process.pid is None:
+            raise RuntimeUnavailableError(f"{self.name} is not running")
+        return process.pid
+
+    @staticmethod
+    async def _state(process: Process) -> Running:
+        if not process.running or process.pid is None:
+            return Running.EXITED
+        code = await asyncio.to_thread(process_state, process.pid)
+        if code in ("", "Z", "X"):
+            return Running.EXITED
+        return Running.PAUSED if code == "T" else Running.RUNNING
+
+    async def _until(self, wanted: Running) -> None:
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline and await self.running() is not wanted:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+
+
+class LocalRuntime:
+    """The lab as local processes."""
+
+    name = "local"
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
+        processes = await self._supervisor.processes()
+        chosen = [process for process in processes.values() if all_roles or process.role == BACKEND_ROLE]
+        return [
+            ProcessTarget(self._supervisor, process) for process in sorted(chosen, key=lambda process: process.name)
+        ]
+
+    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
+        return ProcessTarget(self._supervisor, await self._supervisor.process(name))
+
+    async def link_capability(self, kind: str) -> Capability:
+        return Capability(possible=True, mechanism="relay")
+
+    async def crashed(self) -> Sequence[ProcessTarget]:
+        """Backends only: the supervisor itself restarts everything else."""
+        return [
+            ProcessTarget(self._supervisor, process)
+            for process in (await self._supervisor.processes()).values()
+            if process.role == BACKEND_ROLE and not process.running and process.exit_code not in GRACEFUL_EXITS
+        ]
+
+    async def close(self) -> None:
+        await self._supervisor.close()
+
+
+def process_state(pid: int) -> str:
+    """The kernel's one-letter state (proc(5): R, S, D, T, Z, …), empty where there is no such process."""
+    if Path("/proc/self/stat").exists():
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return stat.rpartition(")")[2].split()[0]  # the name before it may hold spaces and brackets
+    ps = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
+    return ps.stdout.strip()[:1]

@@ -1,0 +1,83 @@
+"""The life of a fault: its states, which may follow which, and the record that tells it.
+
+    injecting ──▶ active ──▶ healing ──▶ healed
+        │                      ▲ │
+        └──────────────────────┘ └─────▶ failed ──▶ healing …
+
+`injecting → healing` is an injection that failed or was overtaken by a crash: undone all the same, because nobody knows
+how far it came. `failed` means that the undo is still owed; it is tried again, so only `healed` is final.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class State(StrEnum):
+    """Where a fault stands."""
+
+    INJECTING = "injecting"
+    ACTIVE = "active"
+    HEALING = "healing"
+    HEALED = "healed"
+    FAILED = "failed"
+
+
+NEXT: dict[State, frozenset[State]] = {
+    State.INJECTING: frozenset({State.ACTIVE, State.HEALING}),
+    State.ACTIVE: frozenset({State.HEALING}),
+    State.HEALING: frozenset({State.HEALED, State.FAILED}),
+    State.FAILED: frozenset({State.HEALING}),
+    State.HEALED: frozenset(),
+}
+
+HealedBy = Literal["expiry", "request", "restart", "reset"]
+
+
+class FaultRecord(BaseModel):
+    """What `GET /faults/{id}` answers. `*_mono` are monotonic seconds of the chaos process (see `GET /clock`)."""
+
+    id: str
+    kind: str
+    target: str
+    params: dict[str, Any]
+    """As asked for, units included."""
+    mechanism: str | None = None
+    duration_s: float
+    state: State = State.INJECTING
+    requested_mono: float
+    injected_mono: float | None = None
+    """When the fault took effect."""
+    verified_mono: float | None = None
+    bit: bool | None = None
+    """Whether the effect was measured at the target; None where the fault was healed before that."""
+    evidence: str | None = None
+    heal_started_mono: float | None = None
+    healed_mono: float | None = None
+    """When the target was seen to work again by a direct probe."""
+    healed_by: HealedBy | None = None
+    error: str | None = None
+
+
+class Entry(BaseModel):
+    """One line of the journal: the record, and what healing needs to know after a crash."""
+
+    record: FaultRecord
+    expires_unix: float
+    """Wall clock, because a restarted host has another monotonic one."""
+    undo: dict[str, Any] = {}
+    """How the runtime finds the same target again (a container id, a pid)."""
+
+    @property
+    def owed(self) -> bool:
+        """Whether the heal is still to be done."""
+        return self.record.state is not State.HEALED
+
+    def move(self, state: State) -> None:
+        """Go to `state`. Raises ValueError where `NEXT` does not allow it."""
+        if state not in NEXT[self.record.state]:
+            raise ValueError(f"a fault does not go from {self.record.state} to {state}")
+        self.record.state = state

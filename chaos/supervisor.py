@@ -1,0 +1,106 @@
+"""The client's side of the local supervisor and of its relays: HTTP on loopback, errors translated here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from chaos.errors import RuntimeUnavailableError, TargetGoneError
+
+TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+STOP_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
+"""Stopping is graceful: the backend finishes what is in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One entry of `GET /processes`."""
+
+    name: str
+    role: str
+    running: bool
+    pid: int | None
+    exit_code: int | None
+    address: str
+    control: str | None
+    instance: str
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Process:
+        """Raises KeyError on an entry that breaks the contract."""
+        return cls(
+            name=entry["name"],
+            role=entry["role"],
+            running=entry["state"] == "running",
+            pid=entry.get("pid"),
+            exit_code=entry.get("exit_code"),
+            address=entry.get("address") or "",
+            control=entry.get("control"),
+            instance=entry.get("instance") or entry["name"],
+        )
+
+
+class Supervisor:
+    """Asks the supervisor and the relays' control ports."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def processes(self) -> dict[str, Process]:
+        """All processes by name."""
+        body = await self._call("GET", f"{self._url}/processes")
+        return {entry["name"]: Process.from_json(entry) for entry in body["processes"]}
+
+    async def process(self, name: str) -> Process:
+        """Raises TargetGoneError for one that the supervisor no longer knows."""
+        processes = await self.processes()
+        if name not in processes:
+            raise TargetGoneError(f"the supervisor has no process {name!r}")
+        return processes[name]
+
+    async def start(self, name: str) -> None:
+        """Start it; already running is fine."""
+        await self._call("POST", f"{self._url}/processes/{name}/start", accept=(409,))
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM, and wait for the end."""
+        await self._call("POST", f"{self._url}/processes/{name}/stop", accept=(409,), timeout=STOP_TIMEOUT)
+
+    async def put_fault(self, control: str, fault: dict[str, Any]) -> None:
+        """Impair a relay's link."""
+        await self._call("PUT", f"{control.rstrip('/')}/fault", json=fault)
+
+    async def clear_fault(self, control: str) -> None:
+        """End a relay's fault."""
+        await self._call("DELETE", f"{control.rstrip('/')}/fault")
+
+    async def close(self) -> None:
+        """Give up connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _call(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: dict[str, Any] | None = None,
+        accept: tuple[int, ...] = (),
+        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - handed to aiohttp, which has its own
+    ) -> Any:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        headers = self._headers if url.startswith(self._url) else {}
+        try:
+            async with self._session.request(method, url, json=json, headers=headers, timeout=timeout) as response:
+                if response.status == 404:
+                    raise TargetGoneError(f"{method} {url}: 404")
+                if response.status >= 400 and response.status not in accept:
+                    raise RuntimeUnavailableError(f"{method} {url}: {response.status} {await response.text()}")
+                return await response.json(content_type=None) if response.status != 204 else None
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise RuntimeUnavailableError(f"{method} {url}: {error or type(error).__name__}") from error

@@ -1,0 +1,161 @@
+"""What a fault may ask of its target and the service of its runtime: narrow protocols, one for each ability.
+
+A target is looked up for one fault and keeps its identity (a container id, a process' name and pid): when the lab
+re-creates a backend under the same name, that is another target, and a fault on the old one has nothing left to heal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from chaos.impairment import Impairment
+from chaos.probe import Address
+
+
+class Running(StrEnum):
+    """What the runtime says of a target's process."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+
+
+class TargetInfo(BaseModel):
+    """One entry of `GET /targets`."""
+
+    name: str
+    role: str
+    state: str
+    instance: str
+    addresses: list[str]
+    faults: list[str] = []
+
+
+class Capability(BaseModel):
+    """One fault kind in `GET /capabilities`: possible here, and by what."""
+
+    possible: bool
+    mechanism: str | None = None
+    missing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """A fault took effect at `mono` (monotonic seconds) by `mechanism`."""
+
+    mono: float
+    mechanism: str
+
+
+@runtime_checkable
+class Target(Protocol):
+    """One backend. Every method raises `TargetGoneError` once it is removed, `RuntimeUnavailableError` on no answer."""
+
+    name: str
+    role: str
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        """What `Runtime.recall` needs to find this very target again after a crash of ours."""
+        ...
+
+    async def info(self) -> TargetInfo:
+        """How it stands now."""
+        ...
+
+    async def running(self) -> Running:
+        """Read the process' state back."""
+        ...
+
+    async def incarnation(self) -> str:
+        """Differs after every start of its process."""
+        ...
+
+    async def address(self) -> Address:
+        """Where it answers now; a restart can change it."""
+        ...
+
+    async def ensure_running(self) -> None:
+        """Resume it if paused, start it if exited; nothing else."""
+        ...
+
+
+@runtime_checkable
+class Killable(Target, Protocol):
+    """Can be ended without a chance to clean up."""
+
+    async def kill(self) -> Injection:
+        """SIGKILL."""
+        ...
+
+
+@runtime_checkable
+class Stoppable(Target, Protocol):
+    """Can be asked to end."""
+
+    async def stop(self) -> Injection:
+        """SIGTERM, and SIGKILL where that is not obeyed in time."""
+        ...
+
+
+@runtime_checkable
+class Pausable(Target, Protocol):
+    """Can be frozen: no instruction runs, all sockets stay."""
+
+    async def pause(self) -> Injection:
+        """Freeze. `ensure_running` resumes."""
+        ...
+
+
+@runtime_checkable
+class LinkTarget(Target, Protocol):
+    """Has a network path that can be impaired."""
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        """Impair traffic to and from its service port, open connections included."""
+        ...
+
+    async def clear(self) -> None:
+        """Remove every impairment, also one whose helper died. Idempotent."""
+        ...
+
+
+class Member(Protocol):
+    """A process of the lab that can be started again, whatever its role."""
+
+    name: str
+
+    async def ensure_running(self) -> None:
+        """Start it."""
+        ...
+
+
+class Runtime(Protocol):
+    """Where targets live: Docker, or local processes under the supervisor."""
+
+    name: str
+
+    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
+        """The lab's backends, by name; with `all_roles` every member, to look at only."""
+        ...
+
+    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
+        """The target of a journaled fault. Raises `TargetGoneError`."""
+        ...
+
+    async def link_capability(self, kind: str) -> Capability:
+        """Whether and how this host impairs links so."""
+        ...
+
+    async def crashed(self) -> Sequence[Member]:
+        """Members of the lab that ended otherwise than on request, and that nothing else restarts."""
+        ...
+
+    async def close(self) -> None:
+        """Give up connections."""
+        ...

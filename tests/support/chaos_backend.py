@@ -1,0 +1,49 @@
+"""A backend just good enough to be faulted: `/health`, `/work`, `PUT /misbehave`. Run with a port; stdlib only."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+wish: dict[str, Any] = {"mode": "ok"}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        mode, is_health = wish["mode"], self.path.startswith("/health")
+        if mode == "hang":
+            time.sleep(3600)
+        if mode == "slow":
+            time.sleep(wish["delay_ms"] / 1000)
+        bad = mode == "error" or (mode == "unhealthy" and is_health) or (mode == "lie" and not is_health)
+        self._answer(wish.get("status", 503) if bad else 200)
+
+    def do_PUT(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        wish.clear()
+        wish.update(body)
+        self._answer(200)
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+
+if __name__ == "__main__":
+    Server((sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -1,0 +1,104 @@
+"""The chaos service as a subprocess that can be killed and started again on the same state, and a client for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.support.chaos_supervisor import TOKEN as SUPERVISOR_TOKEN
+from tests.support.chaos_supervisor import FakeSupervisor, free_port
+from tests.support.chaos_waiting import eventually
+
+TOKEN = "chaos-secret"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ChaosProcess:
+    """`python -m chaos` for the local runtime."""
+
+    def __init__(self, supervisor: FakeSupervisor, state_dir: Path, **environment: str) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self._environment = os.environ | {
+            "CHAOS_RUNTIME": "local",
+            "CHAOS_PORT": str(port),
+            "CHAOS_STATE_DIR": str(state_dir),
+            "CHAOS_TOKEN": TOKEN,
+            "CHAOS_SUPERVISOR": supervisor.url,
+            "CHAOS_SUPERVISOR_TOKEN": SUPERVISOR_TOKEN,
+            **environment,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> ChaosProcess:
+        self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "chaos", cwd=ROOT, env=self._environment
+        )
+        await eventually(lambda: self.call("GET", "/readyz"), lambda answer: answer[0] == 200, 15)
+
+    async def kill(self) -> None:
+        """SIGKILL: no chance to heal."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return await asyncio.wait_for(self._process.wait(), 30)
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Status and JSON."""
+        assert self._session is not None
+        async with self._session.request(method, self.url + path, json=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def text(self, path: str) -> str:
+        """A body that is not JSON."""
+        assert self._session is not None
+        async with self._session.get(self.url + path) as response:
+            return await response.text()
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """The event stream from its start."""
+        assert self._session is not None
+        async with self._session.get(self.url + "/events?since=0") as stream:
+            async for line in stream.content:
+                if line.startswith(b"data:"):
+                    yield json.loads(line[5:])
+
+    async def inject(
+        self, kind: str, target: str, duration: str, *, allow_last: bool = False, **params: Any
+    ) -> dict[str, Any]:
+        """The record of a fault that must be accepted."""
+        order = {"kind": kind, "target": target, "duration": duration, "params": params, "allow_last": allow_last}
+        status, record = await self.call("POST", "/faults", order)
+        assert status == 201, record
+        return dict(record)
+
+    async def healed(self, fault_id: str, deadline_s: float) -> dict[str, Any]:
+        """The record once it is healed."""
+        _, record = await eventually(
+            lambda: self.call("GET", f"/faults/{fault_id}"), lambda answer: answer[1]["state"] == "healed", deadline_s
+        )
+        return dict(record)
