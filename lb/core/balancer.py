@@ -8,6 +8,7 @@ from random import Random
 
 from lb.core import policies
 from lb.core.admission import Queue
+from lb.core.affinity import honours
 from lb.core.backend import Backend, State
 from lb.core.events import AttemptFailed, Emit, Hedged
 from lb.core.exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
@@ -124,10 +125,12 @@ class Balancer:
         return self._registry.probed(backend, failure, took, now, name)
 
     # --- requests ---
-    def admit(self, method: str, now: float, *, idempotency_key: bool = False, hash_key: bytes = b"") -> Exchange:
-        """A request arrived. Counts towards the retry budget."""
+    def admit(
+        self, method: str, now: float, *, idempotency_key: bool = False, hash_key: bytes = b"", pinned_to: str = ""
+    ) -> Exchange:
+        """A request arrived. Counts towards the retry budget. `pinned_to` is the id that its sticky cookie names."""
         idempotent = idempotency_key or method in IDEMPOTENT_METHODS
-        exchange = Exchange(method, idempotent, now, now + self._settings.retry.total_timeout, hash_key)
+        exchange = Exchange(method, idempotent, now, now + self._settings.retry.total_timeout, hash_key, pinned_to)
         self._retries.admitted(now)
         self._timeouts.opened(exchange)
         return exchange
@@ -230,7 +233,8 @@ class Balancer:
 
     # --- the parts, put together ---
     def _start(self, exchange: Exchange, now: float, *, is_hedge: bool = False) -> Attempt | None:
-        backend = self._policy.pick(self._registry.usable, exchange, self._rng, now)
+        backend = self._pinned(exchange) if exchange.pinned_to else None
+        backend = backend or self._policy.pick(self._registry.usable, exchange, self._rng, now)
         if backend is None:
             return None
         attempt = Attempt(exchange, backend, now, is_hedge=is_hedge)
@@ -240,6 +244,10 @@ class Balancer:
         self._registry.attempt_started(attempt, now)
         self._stalls.started(attempt)
         return attempt
+
+    def _pinned(self, exchange: Exchange) -> Backend | None:
+        backend = self._registry.get(exchange.pinned_to)
+        return backend if backend and honours(backend) and self._policy.takes(backend, exchange) else None
 
     def _leave(self, attempt: Attempt) -> bool:
         """The attempt ends, once: a late second report about it changes nothing."""

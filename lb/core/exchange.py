@@ -43,6 +43,8 @@ class Exchange:
     """Monotonic seconds; no attempt starts after it."""
     hash_key: bytes = b""
     """What hash policies pick by (client address, header, cookie or path); empty when unused."""
+    pinned_to: str = ""
+    """Id of the backend that its sticky cookie names; empty without one. Gone to first, if that makes sense."""
     replayable: bool = True
     """False once request body bytes are gone that a second attempt would need again."""
     responding: bool = False

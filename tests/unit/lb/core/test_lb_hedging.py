@@ -137,6 +137,24 @@ def test_a_paused_backends_waiting_requests_are_all_hedged_at_once() -> None:
     assert len(held) <= 8
 
 
+def test_a_suspicion_counts_for_those_that_wait_not_long_enough_themselves() -> None:
+    world = World()
+    world.serve(400)
+    held: list[Attempt] = []
+    while len(held) < 2:
+        attempt = world.start()
+        if attempt.backend.id == "api-1":
+            held.append(attempt)
+            world.now += 0.03
+        else:
+            world.answer(attempt)
+    world.now = held[0].started + 0.045
+    world.balancer.tick(world.now)
+    hedges = hedges_of(world.tick_until(held[0].started + 0.075, step=0.005))
+    assert world.now - held[1].started < 0.05  # the stall floor: by itself, the second one is not suspicious yet
+    assert [hedge.exchange for hedge in hedges] == [attempt.exchange for attempt in held]
+
+
 def test_when_the_balancer_itself_was_held_up_no_attempt_pays_for_it() -> None:
     """After a gap in the ticks answers may lie unread in the sockets; the next tick is soon enough."""
     world = World()

@@ -100,14 +100,14 @@ def test_a_latency_peak_counts_at_once_and_fades_slowly() -> None:
     policy = make_policy("peak_ewma")
     for backend in backends:
         policy.responded(backend, 0.010, 0.0)
-    policy.responded(backends[0], 1.0, 1.0)
-    assert set(picks(policy, backends, 50, now=1.0)) == {"api-2"}
+    policy.responded(backends[0], 1.0, 0.0)
+    assert set(picks(policy, backends, 50, now=0.0)) == {"api-2"}
     # One good sample a moment later does not clear its name …
-    policy.responded(backends[0], 0.001, 1.1)
-    assert set(picks(policy, backends, 50, now=1.1)) == {"api-2"}
+    policy.responded(backends[0], 0.001, 0.1)
+    assert set(picks(policy, backends, 50, now=0.1)) == {"api-2"}
     # … but a minute (six time constants: e^-6 = 0.25 % of the peak is left) does.
-    policy.responded(backends[0], 0.001, 61.1)
-    assert set(picks(policy, backends, 50, now=61.1)) == {"api-1"}
+    policy.responded(backends[0], 0.001, 60.1)
+    assert set(picks(policy, backends, 50, now=60.1)) == {"api-1"}
 
 
 def test_peak_ewma_tries_an_unheard_of_backend_with_one_request_only() -> None:
