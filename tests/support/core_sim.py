@@ -28,6 +28,8 @@ class Behaviour:
     probe_status: int = 200
     loses_packets: bool = False
     """What is sent now is gone for good; a merely silent (paused) backend answers it later."""
+    works: bool = True
+    """False: requests hang although probes pass."""
 
 
 OK = Behaviour()
@@ -181,7 +183,8 @@ class World:
                 done = True
                 self.registry.attempt_failed(attempt, Failure.TIMEOUT, self.now)
 
-        self._answer_later(backend, answer)
+        if behaviour.works:
+            self._answer_later(backend, answer)
         self.at(self.now + self.settings.retry.per_try_timeout, give_up)
 
     # --- what came of it ---

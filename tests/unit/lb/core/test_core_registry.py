@@ -282,6 +282,30 @@ def test_an_ejected_backend_whose_probes_fail_goes_down() -> None:
     assert world.backends[0].state is State.DOWN
 
 
+def test_work_that_hangs_behind_green_probes_is_an_ejection_in_the_end() -> None:
+    world = warm_world()
+    began = world.now
+    world.become(world.backends[0], Behaviour(works=False))
+    world.run(4.0)
+    ejected = [t.at for t in world.transitions(world.backends[0]) if t.new is State.EJECTED]
+    # Each suspicion is dispelled by the next probe, and the first pardons what came before: so it takes the time-outs
+    # (1 s) of five requests from after that, which arrive in the moments between two suspicions.
+    assert ejected
+    assert ejected[0] - began <= 2.0
+
+
+def test_failures_from_before_the_fault_ended_are_no_news() -> None:
+    desk = Desk()
+    backend = desk.backends[0]
+    before = [desk.attempt(backend, 1.0, sent=False) for _ in range(10)]
+    desk.fail(backend, Failure.CONNECT_TIMEOUT, 1.1)
+    desk.registry.probed(backend, "", 0.002, 1.2)
+    for attempt in before:
+        desk.registry.attempt_failed(attempt, Failure.CONNECT_TIMEOUT, 1.25)
+    assert backend.state is State.UP
+    assert not backend.suspected
+
+
 def test_a_gateway_answer_counts_once() -> None:
     desk = Desk()
     for n in range(3):
