@@ -19,6 +19,7 @@ from lab.report.timeline.bins import binned, thinned
 from lab.report.timeline.health import NOT_RECORDED, standings
 from lab.report.timeline.moments import Moment, moments, stacked
 from lab.report.timeline.scale import Linear, Log, decades, round_step
+from lab.report.timeline.svg import element
 from tests.support import report_samples as samples
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -153,6 +154,10 @@ def test_what_a_backend_says_cannot_become_markup(tmp_path: Path) -> None:
     run_dir = samples.write_run(tmp_path, history, events, None)
     assert "<script>" not in timeline(load(run_dir))
     assert drawn(run_dir) is not None
+
+
+def test_an_attribute_cannot_be_left_by_a_quote() -> None:
+    assert element("rect", class_='up" onload="x') == '<rect class="up&quot; onload=&quot;x"/>'
 
 
 def test_a_run_without_requests_is_an_empty_chart_not_a_crash() -> None:
