@@ -214,7 +214,7 @@ class Experiment:
             injection.record = {"error": str(error)}
             return
         deadline = time.monotonic() + step.duration_s + HEAL_MARGIN_S
-        while injection.record["state"] not in {"healed", "failed"} and time.monotonic() < deadline:
+        while injection.record["state"] != "healed" and time.monotonic() < deadline:
             await asyncio.sleep(POLL_S)
             injection.record = await self._services.chaos.fault(injection.record["id"])
 

@@ -25,6 +25,8 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
     measured = readmit_s(fault, run)
     if bound is None:
         return Verdict.UNKNOWN, f"{name}: the balancer names no bound for {fault.kind}"
+    if fault.bit is not True:
+        return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to return from"
     if measured is None:
         return _never_back(name, fault, bound.readmit_s, run)
     text = f"{name}: back {measured:.3f} s after it had healed, bound {bound.readmit_s:.3f} s"

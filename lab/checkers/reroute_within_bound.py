@@ -27,8 +27,8 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
         return Verdict.UNKNOWN, f"{name}: the balancer names no bound for {fault.kind}"
     if not fault.backends:
         return Verdict.UNKNOWN, f"{name}: the balancer did not know this target"
-    if measured is None:
-        return Verdict.UNKNOWN, f"{name}: not measured"
+    if measured is None or fault.bit is not True:
+        return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to leave"
     within = measured <= bound.reroute_s + run.clock_error_s
     text = f"{name}: traffic left after {measured:.3f} s, bound {bound.reroute_s:.3f} s ({bound.formula})"
     if bound.reroute_traffic_s is not None:

@@ -17,9 +17,7 @@ _FRACTION_PER = {"%": 0.01}
 def _read(value: Any, units: dict[str, float], noun: str, example: str) -> float:
     wanted = f"expected {noun} with a unit, such as {example}"
     if isinstance(value, bool | int | float):
-        raise PydanticCustomError(
-            "quantity", "{wanted}; got the bare value {got}", {"wanted": wanted, "got": str(value)}
-        )
+        raise PydanticCustomError("quantity", "{wanted}; got a bare {got}", {"wanted": wanted, "got": str(value)})
     match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or match[2] not in units:
         raise PydanticCustomError("quantity", "{wanted}; got {got}", {"wanted": wanted, "got": repr(value)})

@@ -1,0 +1,265 @@
+"""Every checker with a run that it must pass, and with the runs that it must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.checkers import (
+    attribution,
+    budgets,
+    clocks,
+    completeness,
+    fault_bit,
+    generator_lag,
+    idempotent_ok,
+    not_vacuous,
+    readmit_within_bound,
+    reroute_within_bound,
+    work,
+)
+from lab.events import Event, Events
+from lab.judge import CHECKERS, judge
+from lab.record import RunRecord
+from lab.verdict import Check, Phase, Verdict
+from tests.support.lab_plans import EXPECT, plan
+from tests.support.lab_records import (
+    BOUND,
+    HEALED,
+    INJECTED,
+    READMIT_BOUND,
+    clock,
+    executed,
+    fault_event,
+    job,
+    ledger,
+    request,
+    run,
+    targets,
+    transition,
+    via,
+)
+
+PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
+
+
+def phases(record: RunRecord) -> list[Phase]:
+    return [each.phase for each in attribution.attribute(record)]
+
+
+class TestFaultBit:
+    def test_a_verified_fault_passes_with_its_evidence(self) -> None:
+        check = fault_bit.check(run(fault_event()))
+        assert (check.verdict, check.detail) == (PASS, "pause on api-1: silent for 300 ms")
+
+    @pytest.mark.parametrize(
+        "flaw",
+        [{"bit": False}, {"bit": None}, {"injected_at": None, "error": "no such mechanism"}, {"healed_at": None}],
+    )
+    def test_anything_less_is_unknown(self, flaw: dict[str, object]) -> None:
+        assert fault_bit.check(run(fault_event(**flaw))).verdict is UNKNOWN
+
+    def test_a_planned_fault_without_a_trace_is_unknown(self) -> None:
+        assert fault_bit.check(run()).verdict is UNKNOWN
+
+
+class TestReroute:
+    def test_within_the_bound(self) -> None:
+        record = run(fault_event(), request(INJECTED + BOUND - 0.01, **via("api-1", "api-2")))
+        assert reroute_within_bound.check(record).verdict is PASS
+
+    def test_beyond_the_bound(self) -> None:
+        record = run(fault_event(), request(INJECTED + BOUND + 0.01, **via("api-1", "api-2")))
+        check = reroute_within_bound.check(record)
+        assert check.verdict is FAIL
+        assert "1.410 s, bound 1.400 s" in check.detail
+
+    def test_the_uncertainty_of_the_clocks_is_granted(self) -> None:
+        late = request(INJECTED + BOUND + 0.01, **via("api-1", "api-2"))
+        assert reroute_within_bound.check(run(fault_event(), late, clock(0, error_s=0.02))).verdict is PASS
+
+    @pytest.mark.parametrize("flaw", [{"bit": False}, {"backends": []}, {"kind": "earthquake"}])
+    def test_what_cannot_be_judged_is_unknown(self, flaw: dict[str, object]) -> None:
+        record = run(fault_event(**flaw), request(6.9, **via("api-1")))
+        assert reroute_within_bound.check(record).verdict is UNKNOWN
+
+
+class TestReadmit:
+    BACK = request(HEALED + 0.6, **via("api-1"))
+
+    def test_within_the_bound_and_serving(self) -> None:
+        record = run(fault_event(), transition(HEALED + 0.5, "up"), self.BACK)
+        assert readmit_within_bound.check(record).verdict is PASS
+
+    def test_beyond_the_bound(self) -> None:
+        late = HEALED + READMIT_BOUND + 0.1
+        record = run(fault_event(), transition(late, "up"), request(late + 0.1, **via("api-1")))
+        assert readmit_within_bound.check(record).verdict is FAIL
+
+    def test_called_up_but_never_used(self) -> None:
+        record = run(fault_event(), transition(HEALED + 0.5, "up"), request(HEALED + 2))
+        check = readmit_within_bound.check(record)
+        assert check.verdict is FAIL
+        assert "never answered" in check.detail
+
+    def test_not_back_although_watched_for_longer_than_the_bound(self) -> None:
+        assert readmit_within_bound.check(run(fault_event(), request(HEALED + 2))).verdict is FAIL
+
+    def test_not_watched_for_long_enough_is_unknown(self) -> None:
+        assert readmit_within_bound.check(run(fault_event(), request(HEALED + 0.1))).verdict is UNKNOWN
+
+
+class TestIdempotent:
+    def test_a_failed_job_is_not_its_business(self) -> None:
+        assert idempotent_ok.check(run(request(3), job(3.1, "fail"))).verdict is PASS
+
+    @pytest.mark.parametrize("outcome", ["fail", "unknown", ""])
+    def test_a_get_must_succeed(self, outcome: str) -> None:
+        assert idempotent_ok.check(run(request(3, outcome))).verdict is FAIL
+
+    def test_the_warm_up_is_excluded(self) -> None:
+        assert idempotent_ok.check(run(request(0.5, "fail"), request(3))).verdict is PASS
+
+
+class TestBudgets:
+    @pytest.mark.parametrize(("failures", "verdict"), [(1, PASS), (2, FAIL)])
+    def test_the_error_budget_is_a_share_of_all_requests(self, failures: int, verdict: Verdict) -> None:
+        wanted = plan(expect=replace(EXPECT, error_budget=0.01))
+        requests = [request(2 + n / 100, "fail" if n < failures else "ok") for n in range(100)]
+        assert budgets.check(run(*requests, wanted=wanted)).verdict is verdict
+
+    def test_slow_answers_have_their_own_budget(self) -> None:
+        wanted = plan(expect=replace(EXPECT, slow_budget=0.0))
+        assert budgets.check(run(request(3, took=0.3), wanted=wanted)).verdict is FAIL
+        assert budgets.check(run(request(3, took=0.2), wanted=wanted)).verdict is PASS
+
+
+class TestWork:
+    def test_every_job_once(self) -> None:
+        record = run(job(2.0), executed(2.004, "job-2.0"), ledger())
+        assert work.check(record).verdict is PASS
+        assert (work.count(record).sent, work.count(record).executed) == (1, 1)
+
+    def test_acknowledged_but_in_no_ledger_is_lost(self) -> None:
+        record = run(job(2.0), ledger())
+        assert (work.check(record).verdict, work.count(record).lost) == (FAIL, 1)
+
+    def test_twice_in_the_ledgers_is_duplicated(self) -> None:
+        record = run(job(2.0), executed(2.001, "job-2.0", "api-1"), executed(2.004, "job-2.0"), ledger())
+        assert (work.check(record).verdict, work.count(record).duplicated) == (FAIL, 1)
+
+    def test_executed_after_the_client_was_told_no_is_a_zombie(self) -> None:
+        record = run(job(3.5, "fail", took=1.0), executed(7.0, "job-3.5", "api-1"), ledger())
+        assert (work.check(record).verdict, work.count(record).zombie) == (FAIL, 1)
+
+    def test_executed_before_the_client_was_told_no_is_not(self) -> None:
+        record = run(job(3.5, "unknown", took=1.0), executed(3.6, "job-3.5", "api-1"), ledger())
+        assert work.check(record).verdict is PASS
+
+    def test_other_runs_in_the_ledger_do_not_matter(self) -> None:
+        record = run(job(2.0), executed(2.004, "job-2.0"), executed(1, "else"), executed(2, "else"), ledger())
+        assert work.check(record).verdict is PASS
+
+    def test_no_ledger_is_unknown(self) -> None:
+        assert work.check(run(job(2.0))).verdict is UNKNOWN
+
+
+class TestAttribution:
+    def test_before_detection(self) -> None:
+        record = run(fault_event(), transition(3.5, "down"), request(3.2, "fail", **via("api-1")))
+        assert phases(record) == [Phase.BEFORE_DETECTION]
+
+    def test_on_its_way_when_the_fault_began(self) -> None:
+        record = run(fault_event(), request(2.99, took=1.0, **via("api-1", "api-2")))
+        assert phases(record) == [Phase.DRAINING]
+
+    def test_after_detection_within_the_bound(self) -> None:
+        record = run(fault_event(), transition(3.5, "down"), request(3.6, "fail", **via("api-1")))
+        assert phases(record) == [Phase.DRAINING]
+
+    def test_after_the_bound(self) -> None:
+        record = run(fault_event(), request(INJECTED + BOUND + 0.1, "fail", **via("api-1")))
+        assert phases(record) == [Phase.AFTER_BOUND]
+
+    @pytest.mark.parametrize(
+        "innocent",
+        [
+            request(3.2, "fail", status=500, **via("api-2")),
+            request(8.0, "fail", **via("api-1")),
+            request(2.0, took=0.3, **via("api-1")),
+            request(3.2, "fail", tried=(), backend=None, instance=None, status=None, error="refused"),
+        ],
+        ids=["another backend", "after the heal", "before the fault", "the balancer itself"],
+    )
+    def test_what_no_fault_explains_fails_the_run(self, innocent: object) -> None:
+        record = run(fault_event(), innocent)  # type: ignore[arg-type] # parametrized requests
+        assert phases(record) == [Phase.UNEXPLAINED]
+        check = attribution.check(record)
+        assert check.verdict is FAIL
+        assert "Unexplained: #" in check.detail
+
+    def test_a_timeout_whose_way_nobody_knows_is_put_down_to_the_fault_it_overlaps(self) -> None:
+        lost = request(3.2, "unknown", took=3.0, tried=(), backend=None, instance=None, status=None, error="timeout")
+        assert phases(run(fault_event(), lost)) == [Phase.BEFORE_DETECTION]
+
+
+class TestTheRecordItself:
+    def test_whole(self) -> None:
+        assert completeness.check(run(request(3))).verdict is PASS
+
+    def test_an_invocation_without_outcome(self) -> None:
+        assert completeness.check(run(request(3, ""))).verdict is UNKNOWN
+
+    def test_a_damaged_history(self) -> None:
+        assert completeness.check(run(request(3), defects=("history.jsonl line 9 is torn",))).verdict is UNKNOWN
+
+    def test_an_interrupted_run_is_unknown_even_when_a_check_fails(self) -> None:
+        record = run(fault_event(), request(3, "fail"))
+        cut = RunRecord(
+            record.plan, record.history, Events(tuple(e for e in record.events.all if e.type != "run_ended"))
+        )
+        assert judge(cut).verdict is UNKNOWN
+
+    @pytest.mark.parametrize(("lag", "verdict"), [(0.004, PASS), (0.006, UNKNOWN)])
+    def test_a_generator_behind_its_schedule_is_no_witness(self, lag: float, verdict: Verdict) -> None:
+        assert generator_lag.check(run(request(3, sent=3 + lag))).verdict is verdict
+
+    def test_a_clock_that_stepped_is_no_witness(self) -> None:
+        assert clocks.check(run(clock(0), clock(10, offset_s=0.001))).verdict is PASS
+        assert clocks.check(run(clock(0), clock(10, offset_s=0.1))).verdict is UNKNOWN
+        assert clocks.check(run()).verdict is UNKNOWN
+
+
+class TestNotVacuous:
+    SERVED = (request(2.0, **via("api-1")), request(2.1, **via("api-2")))
+
+    def test_enough_at_stake(self) -> None:
+        during = [request(3 + n / 10) for n in range(not_vacuous.ENOUGH)]
+        assert not_vacuous.check(run(fault_event(), targets("api-1", "api-2"), *self.SERVED, *during)).verdict is PASS
+
+    def test_too_little_traffic_during_the_fault(self) -> None:
+        record = run(fault_event(), targets("api-1", "api-2"), *self.SERVED, request(3.5))
+        assert not_vacuous.check(record).verdict is UNKNOWN
+
+    def test_a_backend_that_never_served(self) -> None:
+        during = [request(3 + n / 10) for n in range(20)]
+        record = run(fault_event(), targets("api-1", "api-2", "api-3"), *self.SERVED, *during)
+        check = not_vacuous.check(record)
+        assert check.verdict is UNKNOWN
+        assert "api-3 served nothing" in check.detail
+
+
+def test_a_checker_that_crashes_is_unknown_with_its_exception() -> None:
+    def broken(_: RunRecord) -> Check:
+        raise ZeroDivisionError("no requests, no rate")
+
+    verdict = judge(run(request(3)), {"broken": broken})
+    assert verdict.verdict is UNKNOWN
+    assert verdict.checks[0].detail == "the checker crashed: ZeroDivisionError: no requests, no rate"
+
+
+def test_an_empty_run_passes_nothing_that_needs_evidence() -> None:
+    record = RunRecord(plan(), run().history, Events((Event(0.0, "lab", "run_ended"),)))
+    assert judge(record).verdict is UNKNOWN
+    assert set(CHECKERS) == {check.name for check in judge(record).checks}

@@ -1,0 +1,143 @@
+"""The scenario language: what may be written, and what is said about everything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import BadArgumentsError
+from lab.scenario.library import find, names
+from lab.scenario.loader import ScenarioError, load_scenario, parse_scenario
+from lab.scenario.plan import Plan
+from lab.scenario.planner import make_plan
+from lab.scenario.units import parse_duration, parse_rate, parse_share
+
+VALID = """\
+version: 1
+title: A test
+load:
+  rate: 200/s
+  mix:
+    - {request: GET /work, share: 90%}
+    - {request: POST /jobs, share: 10%}
+steps:
+  - {at: 500ms, fault: delay, target: random, duration: 4s, params: {delay: 1500ms}}
+expect:
+  reroute: within_bound
+"""
+
+
+def complaints(text: str) -> list[str]:
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(text, "x.yaml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("100ms", 0.1), ("30s", 30.0), ("1.5s", 1.5), ("2m", 120.0), ("1h", 3600.0), ("1 s", 1.0)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+def test_rates_and_shares() -> None:
+    assert (parse_rate("200/s"), parse_rate("30/min"), parse_share("12.5%")) == (200.0, 0.5, 0.125)
+
+
+@pytest.mark.parametrize("value", [5, 5.0, True, "5", "-1s", "1 sec", "s", "", None, "1e3s", "NaNs", "1,5s"])
+def test_a_duration_without_a_sensible_unit_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="500ms or 2s"):
+        parse_duration(value)
+
+
+def test_more_than_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 100%"):
+        parse_share("101%")
+
+
+def test_the_valid_scenario_becomes_a_plan() -> None:
+    plan = make_plan(parse_scenario(VALID, "x.yaml"), "x", seed=7)
+    assert (plan.load.rate, plan.load.mix[1].path, plan.load.slow_s) == (200.0, "/jobs", 0.25)
+    step = plan.steps[0]
+    assert (step.at_s, step.duration_s, step.params) == (3.5, 4.0, {"delay": "1500ms"})
+    assert plan.expect.reroute_within_bound
+    assert not plan.expect.readmit_within_bound
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_another_target() -> None:
+    scenario = parse_scenario(VALID, "x.yaml")
+    assert make_plan(scenario, "x", 7).to_json() == make_plan(scenario, "x", 7).to_json()
+    hosts = [f"api-{n}" for n in range(100)]
+    chosen = {make_plan(scenario, "x", seed).steps[0].choose(hosts) for seed in range(20)}
+    assert len(chosen) > 10
+
+
+def test_a_plan_survives_its_file() -> None:
+    plan = make_plan(parse_scenario(VALID, "x.yaml"), "x", seed=7)
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"schema": 1}', '{"schema": 2}'])
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"plan\.json"):
+        Plan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("rate: 200/s", "rate: 200", "load.rate: expected a rate with a unit, such as 200/s or 30/min; got a bare 200"),
+        ("share: 90%", "share: 80%", "x.yaml:3: load: expected the shares of the mix to add up to 100%; got '90"),
+        ("fault: delay", "fault: dealy", "(did you mean delay?)"),
+        ("at: 500ms", "at: 5", "x.yaml:9: steps[0].at: expected a duration with a unit, such as 500ms or 2s"),
+        ("delay: 1500ms", "delay: 1500", "x.yaml:9: steps[0].params.delay: expected a quantity with a unit"),
+        ("title: A test", "titel: A test", "x.yaml:2: titel: is not a known field here (did you mean title?)"),
+        ("reroute: within_bound", "reroute: never", "x.yaml:11: expect.reroute: expected one of within_bound; got"),
+        ("duration: 4s", "duraton: 4s", "x.yaml:9: steps[0].duraton: is not a known field here (did you mean duration"),
+        ("duration: 4s, ", "", "x.yaml:9: steps[0].duration: is required"),
+        ("GET /work", "FETCH /work", "x.yaml:6: load.mix[0]: expected a method (GET or POST) and a path"),
+        ("POST /jobs", "POST /work", "x.yaml:7: load.mix[1]: expected 'POST /jobs'"),
+        ("version: 1", "version: 2", "x.yaml:1: version: expected one of 1; got 2"),
+        ("version: 1", "version: 1\nversion: 1", 'x.yaml:2: is not YAML: found duplicate key "version"'),
+        ("load:", "load: [", "is not YAML"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_said_with_line_field_and_expectation(old: str, new: str, complaint: str) -> None:
+    assert old in VALID
+    assert any(complaint in each for each in complaints(VALID.replace(old, new))), complaints(VALID.replace(old, new))
+
+
+def test_all_mistakes_at_once_in_order_of_lines_and_none_twice() -> None:
+    text = VALID.replace("200/s", "200").replace("fault: delay", "fault: x").replace("within_bound", "x")
+    assert [each.split(":")[1] for each in complaints(text)] == ["4", "9", "11"]
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "just text", "\t"])
+def test_what_is_no_mapping_is_one_clear_line(text: str) -> None:
+    assert len(complaints(text)) == 1
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_library_is_valid_and_each_run_fits_its_budget_of_time(name: str) -> None:
+    plan = make_plan(load_scenario(find(name)), name, seed=1)
+    assert plan.scenario == name
+    assert plan.faults_end_s + plan.settle_s <= 12.0
+
+
+def test_the_library_has_the_three_faults() -> None:
+    assert {"kill", "pause", "delay"} <= {*names()}
+
+
+def test_an_unknown_scenario_is_refused_with_a_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(BadArgumentsError, match="did you mean pause"):
+        find("puase")
+    with pytest.raises(BadArgumentsError):
+        load_scenario(tmp_path)
+
+
+def test_a_step_names_a_target_or_picks_one() -> None:
+    plan = make_plan(parse_scenario(VALID.replace("random", "api-2"), "x.yaml"), "x", 1)
+    assert plan.steps[0].choose(["api-1", "api-2"]) == "api-2"
+    with pytest.raises(ValueError, match="there are api-1, api-3"):
+        plan.steps[0].choose(["api-3", "api-1"])

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import BadArgumentsError
+from lab.judge import judge, judge_folder
+from lab.results import new_run_dir
+from lab.verdict import RunVerdict, Verdict, worst
+from tests.support.lab_plans import plan
+from tests.support.lab_records import fault_event, request, run, via
+
+
+def test_verdicts_compose_to_the_worst_and_silence_is_no_evidence() -> None:
+    assert worst([Verdict.PASS, Verdict.UNKNOWN, Verdict.PASS]) is Verdict.UNKNOWN
+    assert worst([Verdict.FAIL, Verdict.UNKNOWN]) is Verdict.FAIL
+    assert worst([Verdict.PASS]) is Verdict.PASS
+    assert worst([]) is Verdict.UNKNOWN
+    assert [verdict.exit_code for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN)] == [0, 1, 2]
+
+
+def test_a_verdict_survives_its_file(tmp_path: Path) -> None:
+    verdict = judge(run(fault_event(), request(3.1, "fail", **via("api-1"))))
+    assert len(verdict.attributions) == 1
+    verdict.write(tmp_path)
+    assert RunVerdict.from_json((tmp_path / "verdict.json").read_text()) == verdict
+
+
+@pytest.mark.parametrize("text", ['{"schema": 99}', '{"schema": 1}'])
+def test_another_schema_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"verdict\.json"):
+        RunVerdict.from_json(text)
+
+
+def test_a_folder_with_nothing_but_a_plan_is_unknown(tmp_path: Path) -> None:
+    plan().write(tmp_path)
+    assert judge_folder(tmp_path).verdict is Verdict.UNKNOWN
+    assert (tmp_path / "verdict.json").exists()
+
+
+def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(BadArgumentsError, match="not the folder of a run"):
+        judge_folder(tmp_path)
+
+
+def test_run_folders_are_distinct_and_latest_follows(tmp_path: Path) -> None:
+    first, second = new_run_dir(tmp_path, "kill"), new_run_dir(tmp_path, "My Scenario!")
+    assert first != second
+    assert "-my-scenario-" in second.name
+    assert (tmp_path / "latest").resolve() == second
