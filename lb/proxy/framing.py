@@ -241,7 +241,7 @@ def _length(value: bytes) -> int:
 
 
 def _upgrade(special: dict[bytes, bytes], removed: frozenset[bytes], version: str) -> bytes:
-    """The protocol asked for. `h2c` is ignored: RFC 9113 §3.1 retired it, and its tunnel would hide requests from us."""
+    """The protocol asked for. `h2c` is ignored: RFC 9113 §3.1 retired it, and its tunnel would hide requests."""
     upgrade = special.get(b"upgrade", b"")
     if not upgrade or b"upgrade" not in removed or version == "1.0" or b"h2c" in upgrade.lower():
         return b""

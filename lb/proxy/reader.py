@@ -13,7 +13,7 @@ from lb.proxy.framing import Body, MalformedError, check_request, check_trailers
 from lb.proxy.limits import Limits
 from lb.proxy.request import Request
 
-_SOME_METHOD = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+ ")
+_SOME_METHOD = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
 
 class RequestReader:

@@ -70,6 +70,8 @@ class _End(asyncio.Protocol):
         self.transport = transport
         self.sent = 0
         self._tunnel = tunnel
+        self._finished = False
+        """Nothing more will be read from this socket."""
 
     def send(self, data: bytes) -> None:
         """Write `data` to this socket."""
@@ -83,11 +85,12 @@ class _End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Half-closed: the other direction may still have something to say."""
+        self._finished = True
         other = self.other.transport
-        if other.can_write_eof() and not other.is_closing():
-            other.write_eof()
-            return True
-        return False
+        if self.other._finished or other.is_closing() or not other.can_write_eof():
+            return False
+        other.write_eof()
+        return True
 
     def pause_writing(self) -> None:
         if not self.other.transport.is_closing():
