@@ -154,14 +154,19 @@ class Balancer:
         self._queue.leave(exchange)
         self._timeouts.closed(exchange)
 
-    def sent(self, attempt: Attempt, now: float) -> None:
-        """The first request byte was written: the stall and per-try clocks start."""
+    def sent(self, attempt: Attempt, now: float, *, complete: bool = True) -> None:
+        """The first request byte was written: the stall and per-try clocks start.
+
+        While the request body is still coming, `complete` is False, and the clocks wait for a second call: the
+        client's pace must not count as its backend's stall.
+        """
         if attempt not in attempt.exchange.attempts:
             return
         attempt.sent = now
-        self._registry.attempt_sent(attempt, now)
         self._stalls.sent(attempt)
-        self._timeouts.sent(attempt, now)
+        if complete:
+            self._registry.attempt_sent(attempt, now)
+            self._timeouts.sent(attempt, now)
 
     def answered(self, attempt: Attempt, status: int, now: float) -> bool:
         """The response head is complete. False: do not forward it (a gateway error to retry, or a hedge already won);

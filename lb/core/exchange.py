@@ -65,7 +65,8 @@ class Attempt:
     backend: Backend
     started: float
     sent: float | None = None
-    """When the first request byte was written to the backend; None while connecting."""
+    """When the request was written to the backend: its first byte, then, once it is complete, its last. None while
+    connecting: no backend can have executed it."""
     answered: float | None = None
     """When the response head was complete."""
     is_hedge: bool = False

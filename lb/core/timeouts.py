@@ -24,7 +24,8 @@ class Timeouts:
         self._exchanges.pop(exchange, None)
 
     def sent(self, attempt: Attempt, now: float) -> None:
-        """The per-try clock starts."""
+        """The per-try clock starts, or starts again."""
+        self._attempts.pop(attempt, None)
         self._attempts[attempt] = now + self._per_try
 
     def ended(self, attempt: Attempt) -> None:

@@ -171,6 +171,25 @@ def test_a_host_that_is_always_late_still_times_attempts_out() -> None:
     assert TimedOut(attempt) in world.tick_until(world.now + 2.0, step=0.2)
 
 
+def test_a_slow_upload_is_not_its_backends_stall() -> None:
+    world = World()
+    world.serve(60)
+    attempt = world.start(world.admit("PUT"), sent=False)
+    world.balancer.sent(attempt, world.now, complete=False)
+    assert world.tick_until(world.now + 2.0) == []
+    assert not attempt.backend.suspected
+    world.balancer.sent(attempt, world.now)
+    assert hedges_of(world.tick_until(world.now + 0.2))
+    assert TimedOut(attempt) in world.tick_until(world.now + 0.82)
+
+
+def test_an_upload_that_was_begun_is_not_retried_for_methods_that_are_not_idempotent() -> None:
+    world = World()
+    attempt = world.start(world.admit("POST"), sent=False)
+    world.balancer.sent(attempt, world.now, complete=False)
+    assert not world.balancer.failed(attempt, Failure.RESET, world.now)
+
+
 # --- time-outs ---
 
 
