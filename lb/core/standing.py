@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lb.core.backend import Backend, State
@@ -19,6 +20,8 @@ class Standing:
     backend: Backend
     settings: Settings
     emit: Emit
+    changed: Callable[[float], None]
+    """Called with the time when suspicion begins or ends."""
     streak: Streak = field(default_factory=Streak)
     damper: Damper = field(default_factory=Damper)
     outcomes: Outcomes = field(default_factory=Outcomes)
@@ -55,24 +58,29 @@ class Standing:
         """Whether a flapping backend has to stay DOWN although its probes pass."""
         return self.backend.state is State.DOWN and now < self.damper.held_until
 
-    def suspect(self, waited: float, threshold: float, reason: str, now: float) -> bool:
-        """Avoid the backend until it answers or a probe passes; True if it was not suspected before."""
+    @property
+    def passed_since_moved(self) -> bool:
+        """Whether a probe has passed since the backend entered its state, and none has failed after it."""
+        return self.passed_at > self.backend.since and self.streak.failures == 0
+
+    def suspect(self, waited: float, threshold: float, reason: str, now: float) -> None:
+        """Avoid the UP backend until it answers or a probe passes, and ask for that probe."""
         if self.backend.suspected or self.backend.state is not State.UP:
-            return False
+            return
         self.backend.suspected = True
         self.emit(Suspected(now, self.backend.id, waited, threshold, reason))
         self.want_probe(reason, now)
-        return True
+        self.changed(now)
 
-    def clear(self, reason: str, now: float) -> bool:
-        """Dispel doubt and suspicion; True if the backend was suspected."""
+    def clear(self, reason: str, now: float) -> None:
+        """Dispel doubt and suspicion."""
         self.doubted = self.unreachable = False
         self._wanted = ""
         if not self.backend.suspected:
-            return False
+            return
         self.backend.suspected = False
         self.emit(Cleared(now, self.backend.id, reason))
-        return True
+        self.changed(now)
 
     def pardon(self, now: float) -> bool:
         """Hold nothing against the backend that began before now; True if that was granted.

@@ -1,0 +1,70 @@
+"""Ejections: who is taken out because of live traffic, within which limits, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from lb.core.backend import State
+from lb.core.health import Cause
+from lb.core.passive import Jury, may_eject, slow_outliers
+from lb.core.rotation import Rotation
+from lb.core.settings import PassiveSettings
+from lb.core.standing import Standing
+
+Move = Callable[[Standing, Cause, str, float], None]
+
+_OUTLIER_CHECK_EVERY = 1.0
+
+
+class Ejections:
+    """Counts outcomes, ejects for them, and brings back whoever has served its time and passes its probes."""
+
+    def __init__(self, settings: PassiveSettings, rotation: Rotation, move: Move) -> None:
+        self._settings = settings
+        self._rotation = rotation
+        self._move = move
+        self._jury = Jury(settings)
+        self._serving: dict[Standing, None] = {}
+        self._outliers_checked = 0.0
+
+    def count(self, standing: Standing, now: float, *, failed: bool, suspect_only: bool = False) -> None:
+        """Count an outcome of an UP backend, and eject for it if the jury says so.
+
+        `suspect_only` while no probe has contradicted earlier failures yet: the backend may simply be dead, which is
+        for probes to say. Otherwise a crash under load would end in an ejection, and readmission would wait for it.
+        """
+        reason = self._jury.record(standing.outcomes, failed, now)
+        if reason and suspect_only:
+            standing.suspect(0.0, 0.0, reason, now)
+        elif reason:
+            self._eject(standing, reason, now)
+
+    def forget(self, standing: Standing) -> None:
+        """What the backend did so far counts no more, neither for it nor for the others."""
+        self._jury.forget(standing.outcomes)
+
+    def tick(self, standings: Iterable[Standing], now: float) -> None:
+        """End the ejections that are over; once a second, look for latency outliers."""
+        for standing in list(self._serving):
+            if standing.backend.state is not State.EJECTED:
+                del self._serving[standing]
+            elif now >= standing.sentence.until and standing.passed_since_moved:
+                del self._serving[standing]
+                self._move(standing, Cause.EJECTION_OVER, "ejection over, probes pass", now)
+        if self._settings.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_EVERY:
+            self._outliers_checked = now
+            self._eject_outliers(standings, now)
+
+    def _eject_outliers(self, standings: Iterable[Standing], now: float) -> None:
+        up = {standing.backend: standing for standing in standings if standing.backend.state is State.UP}
+        for backend, reason in slow_outliers(list(up), self._settings):
+            self._eject(up[backend], reason, now)
+
+    def _eject(self, standing: Standing, reason: str, now: float) -> None:
+        rotation = self._rotation
+        if not may_eject(rotation.ejected, rotation.up, rotation.in_service, self._settings):
+            return
+        length = standing.sentence.eject(now, self._settings)
+        self._move(standing, Cause.TRAFFIC_FAILS, f"{reason}; ejected for {length:.1f} s", now)
+        standing.want_probe(reason, now)
+        self._serving[standing] = None

@@ -1,0 +1,83 @@
+"""Who may be picked: the snapshot that policies work on, and the panic when nobody is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from lb.core.backend import Backend, State
+from lb.core.events import Emit, PanicChanged
+
+_LAST_RESORT = (State.DOWN, State.EJECTED)
+_OUT_OF_SERVICE = (State.DRAIN, State.MAINT)
+
+
+class Rotation:
+    """All backends in order of insertion, how many stand where, and which of them are usable now."""
+
+    def __init__(self, *, open_in_panic: bool, emit: Emit) -> None:
+        self.version = 0
+        """Counts changes of `usable` and of weights, so that a policy knows when to rebuild its tables."""
+        self.panic = False
+        self._open_in_panic = open_in_panic
+        self._emit = emit
+        self._backends: dict[Backend, None] = {}
+        self._standing_at: Counter[State] = Counter()
+        self._usable: tuple[Backend, ...] | None = ()
+
+    @property
+    def usable(self) -> tuple[Backend, ...]:
+        """Whom to pick from: the same object until something changes, then made anew when next asked for.
+
+        UP and not suspected, else UP, else – where panic is `open` – DOWN and EJECTED. Never DRAIN, MAINT, UNKNOWN.
+        """
+        if self._usable is None:
+            up = self._at((State.UP,))
+            trusted = tuple(backend for backend in up if not backend.suspected)
+            self._usable = trusted or up or (self._at(_LAST_RESORT) if self._open_in_panic else ())
+        return self._usable
+
+    @property
+    def up(self) -> int:
+        """How many backends are UP."""
+        return self._standing_at[State.UP]
+
+    @property
+    def ejected(self) -> int:
+        """How many backends are EJECTED."""
+        return self._standing_at[State.EJECTED]
+
+    @property
+    def in_service(self) -> int:
+        """How many backends are neither DRAIN nor MAINT."""
+        return len(self._backends) - sum(self._standing_at[state] for state in _OUT_OF_SERVICE)
+
+    def add(self, backend: Backend, now: float) -> None:
+        """The backend is known from now on."""
+        self._backends[backend] = None
+        self._standing_at[backend.state] += 1
+        self.changed(now)
+
+    def drop(self, backend: Backend, now: float) -> None:
+        """The backend is gone."""
+        del self._backends[backend]
+        self._standing_at[backend.state] -= 1
+        self.changed(now)
+
+    def moved(self, old: State, new: State, now: float) -> None:
+        """A backend stands elsewhere."""
+        self._standing_at[old] -= 1
+        self._standing_at[new] += 1
+        self.changed(now)
+
+    def changed(self, now: float) -> None:
+        """Something that a policy may depend on is different: standing, suspicion, weight."""
+        self.version += 1
+        self._usable = None
+        panic = not self.up and any(self._standing_at[state] for state in _LAST_RESORT)
+        if panic != self.panic:
+            self.panic = panic
+            self._emit(PanicChanged(now, "", panic))
+
+    def _at(self, states: Iterable[State]) -> tuple[Backend, ...]:
+        return tuple(backend for backend in self._backends if backend.state in states)
