@@ -84,7 +84,7 @@ def facts(run: Run) -> dict[str, str]:
         told |= {"started": v.started, "runtime": v.runtime, "balancer": v.balancer, "seed": str(v.seed)}
         told["generator lag"] = f"{lag} (99th percentile of sent − due)"
     started = run.events.last("lab", "run_started")
-    return told | {name: _flat(value) for name, value in (started.data if started else {}).items()}
+    return told | {name: _flat(value) for name, value in (started.data if started else {}).items() if name != "run_id"}
 
 
 def _row(run: Run, request: Request, why: Attribution | None) -> Row:
@@ -108,7 +108,9 @@ def _recorded(run: Run, kind: str) -> str:
 
 
 def _flat(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return str(value)
 
 
 def _part(name: str) -> str:

@@ -94,6 +94,8 @@ class LiveState:
         line = self._balancer(event) if event.source == "lb" else self._chaos(event) if event.source == "chaos" else ""
         if event.source == "lab" and event.type == "backends":
             self._standing(event.data)
+        if event.source == "lab" and event.type == "targets":
+            self._rename(event.data)
         if line:
             self.recent.append((event.t, line))
         return line
@@ -102,6 +104,12 @@ class LiveState:
         for each in data.get("backends", ()):
             name = str(each.get("name") or each["id"])
             self.backends[str(each["id"])] = BackendView(name, str(each.get("state")), bool(each.get("suspected")))
+
+    def _rename(self, data: Mapping[str, Any]) -> None:
+        """Where ids are addresses and names are container ids, people know a backend by its target's name."""
+        for name, known in data.get("targets", {}).items():
+            for backend_id in known.get("backends", ()):
+                self.backends.setdefault(backend_id, BackendView(backend_id)).name = name
 
     def _balancer(self, event: Event) -> str:
         backend_id = str(event.data.get("backend") or "")

@@ -105,6 +105,7 @@ def load(run_dir: Path) -> Run:
     run.events = _read(run_dir / "events.jsonl", read_events, run.problems) or Events(())
     run.requests = sorted(history.requests, key=lambda request: request.due)
     run.problems += _summed_up(history.defects) + _summed_up(run.events.defects)
+    run.problems += _remarks(run.events)
     run.names = _names(run)
     run.faults = run.verdict.faults if run.verdict else _faults_seen(run.events)
     return run
@@ -126,6 +127,12 @@ def _summed_up(defects: tuple[str, ...]) -> list[str]:
         return []
     more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
     return [f"{defects[0]}{more}."]
+
+
+def _remarks(events: Events) -> list[str]:
+    """What the lab itself noted about the record while it was made."""
+    noted = {"interrupted": "The run was interrupted", "ledger_missing": "The backends' ledgers could not be read"}
+    return [f"{noted[e.type]}: {e.data.get('reason')}." for e in events.of("lab", *noted)]
 
 
 def fault_record(event: Event) -> Mapping[str, Any]:

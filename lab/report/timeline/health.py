@@ -1,14 +1,17 @@
-"""Each backend's standing over time, read from the balancer's own events."""
+"""Each backend's standing over time, read from what the balancer said of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lab.events import Event
 from lab.report.run import Run
 
-SUSPECTED = "suspected"
-NOT_RECORDED = "not recorded"
+REMOVED = "removed"
+Word = tuple[str, str | None, str]
+"""(the balancer's id, state or None once it has left, reason)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Standing:
 
 def standings(run: Run, backend: str, end: float) -> list[Standing]:
     """How `backend` stood from the first thing known of it until `end`, without gaps. Suspicion shows as a state."""
-    changes = _changes([e for e in run.events.of("lb") if _name(run, e) == backend])
+    changes = list(_changes(run, backend))
     ends = [at for at, _, _ in changes[1:]] + [end]
     return [
         Standing(state, at, until, reason)
@@ -32,28 +35,48 @@ def standings(run: Run, backend: str, end: float) -> list[Standing]:
     ]
 
 
-def _changes(events: list[Event]) -> list[tuple[float, str, str]]:
-    """(time, state, reason) of each change, the state before the first one included."""
-    state, suspected = NOT_RECORDED, False
-    changes: list[tuple[float, str, str]] = []
-    for event in events:
-        before = SUSPECTED if suspected else state
-        match event.type:
-            case "transition":
-                if state == NOT_RECORDED:
-                    changes.append((min(0.0, event.t), str(event.data.get("old")), ""))
-                state, suspected = str(event.data.get("new")), False
-            case "suspected" | "cleared":
-                suspected = event.type == "suspected"
-            case "removed":
-                state, suspected = "removed", False
-            case _:
+def _changes(run: Run, backend: str) -> Iterator[tuple[float, str, str]]:
+    """(time, state, reason) of each change.
+
+    A replica that comes back at another address is a new backend to the balancer while the old one drains out: the
+    one that was spoken of last, and is still known, counts.
+    """
+    known: dict[str, str] = {}
+    shown = ""
+    for event in run.events.all:
+        for backend_id, state, reason in _said(event):
+            if run.names.get(backend_id, backend_id) != backend:
                 continue
-        if (now := SUSPECTED if suspected else state) != before:
-            changes.append((event.t, now, str(event.data.get("reason") or "")))
-    return changes
+            if not shown and event.type == "transition":
+                shown = str(event.data.get("old"))
+                yield min(0.0, event.t), shown, ""
+            known.pop(backend_id, None)
+            if state is not None:
+                known[backend_id] = state
+            now = next(reversed(known.values()), REMOVED)
+            if now != shown:
+                shown = now
+                yield event.t, now, reason
 
 
-def _name(run: Run, event: Event) -> str:
-    backend = str(event.data.get("backend") or "")
-    return run.names.get(backend, backend)
+def _said(event: Event) -> Iterable[Word]:
+    data = event.data
+    if (event.source, event.type) == ("lab", "backends"):
+        return [(str(each["id"]), _word(each), "") for each in data.get("backends", ())]
+    if event.source != "lb":
+        return []
+    words = {
+        "added": "unknown",
+        "transition": str(data.get("new")),
+        "suspected": "suspected",
+        "cleared": "up",  # only a backend that is up can be suspected
+        "removed": None,
+    }
+    told = (str(data.get("backend") or ""), words.get(event.type), str(data.get("reason") or ""))
+    return [told] if event.type in words else []
+
+
+def _word(backend: Mapping[str, Any]) -> str:
+    """The state in a record of `GET /backends`."""
+    state = str(backend.get("state"))
+    return "suspected" if state == "up" and backend.get("suspected") else state

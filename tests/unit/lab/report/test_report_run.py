@@ -37,6 +37,12 @@ def test_an_interrupted_run_is_unknown_and_its_faults_come_from_the_chaos_servic
     assert (fault.kind, fault.target, fault.injected_at, fault.healed_at) == ("pause", "api-2", 3.0, None)
 
 
+def test_an_interruption_that_the_lab_noted_is_repeated(tmp_path: Path) -> None:
+    with (samples.interrupted(tmp_path) / "events.jsonl").open("a") as file:
+        file.write(Event(6.0, "lab", "interrupted", {"reason": "it was cancelled"}).to_line())
+    assert "The run was interrupted: it was cancelled." in load(tmp_path).problems
+
+
 @pytest.mark.parametrize("name", ["plan.json", "history.jsonl", "events.jsonl", "verdict.json"])
 def test_each_file_may_be_missing_or_garbage(tmp_path: Path, name: str) -> None:
     samples.passing(tmp_path)

@@ -84,6 +84,13 @@ def test_a_backends_state_is_a_word_not_only_a_colour() -> None:
     assert "api-2 down" in shown(live)
 
 
+def test_a_backend_goes_by_its_targets_name() -> None:
+    live = state()
+    live.note(Event(0.0, "lab", "backends", {"backends": [{"id": "10.0.0.7", "name": "4f2c", "state": "up"}]}))
+    live.note(Event(0.0, "lab", "targets", {"targets": {"api-1": {"instance": "4f2c", "backends": ["10.0.0.7"]}}}))
+    assert "api-1 up" in shown(live)
+
+
 def test_probes_are_not_news() -> None:
     assert state().note(PROBED) == ""
     assert state().note(DOWN) == "api-2 is down (2 probes failed)"

@@ -16,7 +16,7 @@ from lab.history import Outcome, Request
 from lab.report.run import Run, load
 from lab.report.timeline import backends, timeline
 from lab.report.timeline.bins import binned, thinned
-from lab.report.timeline.health import NOT_RECORDED, standings
+from lab.report.timeline.health import standings
 from lab.report.timeline.moments import Moment, moments, stacked
 from lab.report.timeline.scale import Linear, Log, decades, round_step
 from lab.report.timeline.svg import element
@@ -112,8 +112,25 @@ def test_a_backend_that_was_already_up_when_recording_began_is_drawn_from_the_st
 
 def test_a_backend_that_no_event_names_shows_no_standing_at_all() -> None:
     assert standings(Run(), "a", 9.0) == []
-    suspicion = Event(1.0, "lb", "suspected", {"backend": "a"})
-    assert NOT_RECORDED not in {s.state for s in standings(Run(events=Events((suspicion,))), "a", 9.0)}
+
+
+def test_the_snapshot_at_the_start_counts_although_nothing_changes_later() -> None:
+    snapshot = Event(0.0, "lab", "backends", {"backends": [{"id": "a", "name": "a", "state": "up"}]})
+    assert [(s.state, s.start, s.end) for s in standings(Run(events=Events((snapshot,))), "a", 9.0)] == [("up", 0, 9)]
+
+
+def test_a_replica_that_returns_under_another_id_is_not_removed_when_the_old_one_has_drained_out() -> None:
+    told = [
+        Event(0.0, "lab", "backends", {"backends": [{"id": "10.0.0.2", "state": "up"}]}),
+        Event(3.0, "lb", "transition", {"backend": "10.0.0.2", "old": "up", "new": "drain", "reason": "left DNS"}),
+        Event(5.0, "lb", "added", {"backend": "10.0.0.9"}),
+        Event(5.1, "lb", "transition", {"backend": "10.0.0.9", "old": "unknown", "new": "up", "reason": "probe"}),
+        Event(6.0, "lb", "removed", {"backend": "10.0.0.2"}),
+        Event(8.0, "lb", "removed", {"backend": "10.0.0.9"}),
+    ]
+    run = Run(events=Events(tuple(told)), names={"10.0.0.2": "api-1", "10.0.0.9": "api-1"})
+    held = [(s.state, s.start) for s in standings(run, "api-1", 9.0)]
+    assert held == [("up", 0.0), ("drain", 3.0), ("unknown", 5.0), ("up", 5.1), ("removed", 8.0)]
 
 
 def test_every_bad_request_is_drawn_in_its_lane_and_by_its_latency(tmp_path: Path) -> None:
