@@ -1,0 +1,137 @@
+"""The admin API over HTTP, without any replica behind the balancer."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.lb_shell.balancer_process import BalancerProcess, running_balancer
+
+
+@pytest.fixture
+async def balancer() -> AsyncIterator[BalancerProcess]:
+    # Nothing listens on these: the discard port and its neighbour.
+    async with running_balancer(LB_DISCOVERY__BACKENDS="a=127.0.0.1:9,b=127.0.0.1:10") as running:
+        yield running
+
+
+async def test_healthy_but_not_ready_and_the_reason_is_told(balancer: BalancerProcess) -> None:
+    assert await balancer.call("GET", "/healthz") == (200, {"status": "ok"})
+
+    answer = await balancer.until("/readyz", lambda answer: answer["reason"] == "no backend is up")
+
+    assert answer["ready"] is False
+    assert (await balancer.call("GET", "/readyz"))[0] == 503
+
+
+async def test_the_clock_is_the_one_that_events_are_timed_by(balancer: BalancerProcess) -> None:
+    added = await balancer.event(lambda e: e["type"] == "added")
+    clock = await balancer.get("/clock")
+
+    assert 0 <= clock["mono"] - added["mono"] < 60
+    # Both processes read the same machine's clocks; 1 s leaves room for a busy host.
+    assert clock["mono"] == pytest.approx(time.monotonic(), abs=1)
+    assert clock["unix"] == pytest.approx(time.time(), abs=1)
+
+
+async def test_backends_show_how_their_last_probe_failed(balancer: BalancerProcess) -> None:
+    shown = await balancer.until("/backends", lambda answer: all(one["state"] == "down" for one in answer["backends"]))
+
+    first = shown["backends"][0]
+    assert first["id"] == first["name"] == "a"
+    assert first["address"] == "127.0.0.1:9"
+    assert first["last_probe"]["passed"] is False
+    assert first["last_probe"]["failure"] == "refused"
+    assert shown["panic"] is True
+
+
+async def test_the_configuration_is_shown_with_units(balancer: BalancerProcess) -> None:
+    config = await balancer.get("/config")
+
+    assert config["health"]["interval"] == "500ms"
+    assert config["retry"]["budget"] == "20%"
+    assert config["discovery"]["backends"][1] == {"id": "b", "address": "127.0.0.1:10", "weight": 1.0}
+
+
+async def test_events_are_replayed_from_where_the_reader_left_off(balancer: BalancerProcess) -> None:
+    first = await balancer.event(lambda e: e["seq"] == 1)
+    assert (first["type"], first["backend"]) == ("added", "a")
+
+    headers = {"Last-Event-ID": "1"}
+    async with balancer.client.get(f"{balancer.admin}/events", headers=headers) as answer:
+        assert answer.content_type == "text/event-stream"
+        lines = [await answer.content.readline() for _ in range(3)]
+
+    assert lines[0] == b"id: 2\n"
+    assert lines[1] == b"event: added\n"
+
+
+async def test_a_reader_without_a_position_gets_only_what_comes_next(balancer: BalancerProcess) -> None:
+    before = await balancer.event(lambda e: e["type"] == "transition" and e["new"] == "down")
+
+    async with balancer.client.get(f"{balancer.admin}/events") as answer:
+        while not (line := await answer.content.readline()).startswith(b"id: "):
+            assert line in (b": still here\n", b"\n")
+
+    assert int(line.removeprefix(b"id: ")) > before["seq"]
+
+
+async def test_a_reader_that_takes_nothing_does_not_hold_up_the_others(balancer: BalancerProcess) -> None:
+    host, port = balancer.admin.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as stuck:
+        stuck.sendall(b"GET /events?since=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        for _ in range(3):
+            assert (await balancer.call("GET", "/healthz"))[0] == 200
+        await balancer.event(lambda e: e["type"] == "probed")
+
+
+async def test_a_backend_is_added_changed_and_removed(balancer: BalancerProcess) -> None:
+    status, added = await balancer.call("POST", "/backends", json={"id": "c", "address": "127.0.0.1:11"})
+    assert (status, added["state"], added["weight"]) == (201, "unknown", 1.0)
+
+    status, changed = await balancer.call("PUT", "/backends/c", json={"weight": 2.5, "state": "maint"})
+    assert (status, changed["weight"], changed["state"]) == (200, 2.5, "maint")
+
+    status, _ = await balancer.call("DELETE", "/backends/c")
+    assert status == 200
+    assert [one["id"] for one in (await balancer.get("/backends"))["backends"]] == ["a", "b"]
+
+
+REFUSALS: list[tuple[str, str, Any, int, str, str]] = [
+    ("PUT", "/backends/nobody", {"weight": 1}, 404, "unknown_backend", "no backend 'nobody'; known: a, b"),
+    ("PUT", "/backends/a", {"weight": -1}, 422, "invalid", "weight: should be greater than or equal to 0"),
+    ("PUT", "/backends/a", {"state": "gone"}, 422, "invalid", "state: should be 'up', 'drain' or 'maint'"),
+    ("PUT", "/backends/a", {}, 422, "invalid", "body: expected weight, state or both"),
+    ("PUT", "/backends/a", {"wieght": 1}, 422, "invalid", "wieght: Extra inputs are not permitted"),
+    ("POST", "/backends", {"id": "a", "address": "127.0.0.1:99"}, 409, "conflict", "id: 'a' is in use"),
+    ("POST", "/backends", {"id": "c", "address": "127.0.0.1:9"}, 409, "conflict", "address: 127.0.0.1:9 is"),
+    ("POST", "/backends", {"id": "c", "address": "nowhere"}, 422, "invalid", "address: 'nowhere' is not"),
+    ("POST", "/backends", {"id": "c,d", "address": "h:1"}, 422, "invalid", "id: 'c,d' is not a backend id"),
+    ("DELETE", "/backends/nobody", None, 404, "unknown_backend", "no backend 'nobody'"),
+    ("GET", "/nothing", None, 404, "not_found", "GET /nothing: not found"),
+    ("PATCH", "/backends", {}, 405, "method_not_allowed", "PATCH /backends"),
+    ("GET", "/events?since=x", None, 422, "invalid", "since: 'x' is not a sequence number"),
+]  # fmt: skip
+
+
+async def test_refusals_name_what_is_wrong(balancer: BalancerProcess) -> None:
+    for method, path, body, status, code, detail in REFUSALS:
+        options = {} if body is None else {"json": body}
+
+        answered, answer = await balancer.call(method, path, **options)
+
+        assert (answered, answer["error"]) == (status, code), (method, path, body)
+        assert answer["detail"].startswith(detail)
+
+
+async def test_a_body_that_a_web_page_could_send_is_refused(balancer: BalancerProcess) -> None:
+    headers = {"Content-Type": "text/plain"}
+
+    status, answer = await balancer.call("POST", "/backends", data='{"id":"c","address":"h:1"}', headers=headers)
+
+    assert (status, answer["detail"]) == (422, "body: expected Content-Type: application/json")
