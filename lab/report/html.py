@@ -46,7 +46,7 @@ def html(run: Run) -> str:
         script=Markup(script),  # our own file, not input
         chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
         headline=words.headline(run),
-        meaning=words.meaning(run.word),
+        meaning=words.meaning(run),
         legend=[Look.OK, *rows_needed(run, run.requests, rerouted)],
         rows=rows[:ROWS_SHOWN],
         row_count=len(rows),

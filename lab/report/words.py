@@ -15,11 +15,6 @@ _DONE_TO = {
     "refuse": "refused connections",
     "disconnect": "was disconnected from the network",
 }
-_MEANINGS = {
-    Verdict.PASS: "Every check held.",
-    Verdict.FAIL: "At least one check found the balancer outside its promise.",
-    Verdict.UNKNOWN: "The evidence does not suffice to say pass or fail; that is never counted as a pass.",
-}
 PHASES = {
     Phase.BEFORE_DETECTION: "before detection",
     Phase.DRAINING: "already on its way",
@@ -43,9 +38,15 @@ def milliseconds(value: float | None, missing: str = "–") -> str:
     return f"{value * 1e3:.1f} ms" if value < 0.1 else f"{value * 1e3:,.0f} ms"
 
 
-def meaning(verdict: Verdict) -> str:
+def meaning(run: Run) -> str:
     """What the verdict says, for somebody who has never seen one."""
-    return _MEANINGS[verdict]
+    if run.word is Verdict.PASS:
+        return "Every check held."
+    names = ", ".join(check.name for check in run.checks if check.verdict is run.word)
+    if run.word is Verdict.FAIL:
+        return f"Not every check held. Failed: {names}."
+    doubt = "The evidence does not suffice to say pass or fail; that never counts as a pass."
+    return f"{doubt} Undecided: {names}." if names else doubt
 
 
 def headline(run: Run) -> str:

@@ -93,7 +93,7 @@ def _strip_label(frame: Frame, held: Standing, top: float) -> str:
 
 def latency_panel(frame: Frame, run: Run, bins: Sequence[Bin], top: float, height: float = 190.0) -> Panel:
     """Time to answer on a log axis: every request a dot, the band from median to 99th percentile behind them."""
-    low, high = decades([r.latency for r in run.requests if r.latency], 1e-4, 100.0)
+    low, high = decades([run.slow_s, *(r.latency for r in run.requests if r.latency)], 1e-4, 100.0)
     y = Log(low, high, top + height, top + 10)
     fixed = heading("Latency", top + 16, "log scale") + "".join(
         rule(y(value)) + axis_label(_decade(value), y(value)) for value in y.ticks()

@@ -93,6 +93,14 @@ def test_the_headline_tells_the_run_in_one_sentence(tmp_path: Path) -> None:
     )
 
 
+def test_the_verdict_names_the_checks_that_made_it(tmp_path: Path) -> None:
+    assert words.meaning(load(samples.passing(tmp_path / "a"))) == "Every check held."
+    failed = words.meaning(load(samples.failing(tmp_path / "b")))
+    assert failed == "Not every check held. Failed: reroute_within_bound, idempotent_ok."
+    assert "Undecided: completeness." in words.meaning(load(samples.torn(tmp_path / "c")))
+    assert words.meaning(Run()).endswith("never counts as a pass.")
+
+
 FAULT = FaultResult("kill", "api-1", "SIGKILL", 3.0, 7.0, True, 0.0, 1.5, None, 2.0)
 
 

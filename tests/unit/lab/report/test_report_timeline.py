@@ -54,6 +54,11 @@ def test_a_log_axis_spans_whole_decades_and_draws_what_lies_outside_at_its_edge(
     assert y(1e9) == 0.0
 
 
+def test_the_threshold_is_on_the_axis_even_when_every_answer_is_far_below_it() -> None:
+    run = Run(requests=[Request(1, 0.5, 0.5, "GET", "/", outcome=Outcome.OK, ended=0.502)])
+    assert ">1 s</text>" in timeline(run), "250 ms must not be drawn at the edge of an axis that ends at 10 ms"
+
+
 def test_constant_traffic_fills_every_bin_equally() -> None:
     """Due times on a bin's edge must not wander into its neighbour by floating point: the bars would ripple."""
     run = Run(requests=[Request(n, n / 200, n / 200, "GET", "/") for n in range(2000)])
