@@ -180,7 +180,7 @@ class Balancer:
         self._timeouts.ended(attempt)
         self._policy.responded(attempt.backend, now - (attempt.sent or attempt.started), now)
         if exchange.winner is not None:
-            self.cancelled(attempt, now)
+            self._cancel(attempt, now)
             return False
         if status in GATEWAY_STATUSES and self._another_way(attempt, now):
             return False
@@ -216,11 +216,7 @@ class Balancer:
 
     def cancelled(self, attempt: Attempt, now: float) -> list[Resume]:
         """The attempt ended through no fault of the backend: client gone, or its twin won."""
-        if self._leave(attempt):
-            self._registry.attempt_cancelled(attempt, now)
-            self._released(attempt)
-            if not attempt.exchange.attempts:
-                self._timeouts.closed(attempt.exchange)
+        self._cancel(attempt, now)
         return self._hand_out(now)
 
     def tick(self, now: float) -> list[Action]:
@@ -263,6 +259,13 @@ class Balancer:
         self._stalls.ended(attempt)
         self._timeouts.ended(attempt)
         return True
+
+    def _cancel(self, attempt: Attempt, now: float) -> None:
+        if self._leave(attempt):
+            self._registry.attempt_cancelled(attempt, now)
+            self._released(attempt)
+            if not attempt.exchange.attempts:
+                self._timeouts.closed(attempt.exchange)
 
     def _released(self, attempt: Attempt) -> None:
         """After the registry: policies look at `in_flight`."""

@@ -32,6 +32,7 @@ class RingHash(Policy):
         super().__init__(load)
         self._members: Candidates = ()
         self._weights: dict[Backend, float] = {}
+        self._total = 0.0
         self._looked_at = 0.0
         self._points: list[int] = []
         self._owners: list[Backend] = []

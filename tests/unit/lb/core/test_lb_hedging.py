@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from lb.core.balancer import StartHedge, TimedOut
+from lb.core.balancer import Resume, StartHedge, TimedOut
 from lb.core.events import Hedged, Suspected
 from lb.core.exchange import Attempt, Failure
-from lb.core.settings import RetrySettings, Settings
+from lb.core.settings import AdmissionSettings, RetrySettings, Settings
 from tests.support.balancing import World
 
 
@@ -49,6 +49,18 @@ def test_an_answer_after_the_race_is_dropped() -> None:
     assert not world.balancer.answered(first, 200, world.now)
     world.balancer.completed(second, world.now)
     assert world.in_flight == 0
+
+
+def test_the_slot_of_an_answer_after_the_race_goes_to_the_queue_with_the_next_tick() -> None:
+    world = World(backends=2, settings=Settings(admission=AdmissionSettings(max_in_flight=1)))
+    first = stalled_get(world)
+    (second,) = hedges_of(world.tick_until(world.now + 0.2))
+    world.balancer.sent(second, world.now)
+    waiting = world.queued()
+    assert world.balancer.answered(second, 200, world.now)
+    assert not world.balancer.answered(first, 200, world.now)
+    resumed = [action.exchange for action in world.tick_until(world.now + 0.01) if isinstance(action, Resume)]
+    assert resumed == [waiting]
 
 
 def test_a_post_is_never_hedged() -> None:
