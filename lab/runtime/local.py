@@ -149,9 +149,7 @@ class _Child:
                 case Notice(text):
                     say(text)
                 case Failed(message, next_step, log_tail):
-                    raise EnvironmentProblemError(
-                        "\n".join([message, *(f"    {line}" for line in log_tail)]), next_step
-                    )
+                    raise EnvironmentProblemError(message, next_step, tuple(log_tail))
                 case Ready() as ready:
                     return ready
         log = self._state_dir / "logs" / "supervisor.log"
