@@ -523,3 +523,74 @@ def test_wanted_probes_keep_their_distance() -> None:
         desk.registry.tick(now)
     wanted = [e.at for e in desk.events if isinstance(e, ProbeWanted)]
     assert len(wanted) <= 6
+
+
+def test_a_probe_is_asked_for_once_while_nothing_dispels_the_doubt() -> None:
+    desk = Desk()
+    desk.backends[0].latency_mean = 0.4  # so 250 ms are worth a probe, but no suspicion
+    desk.attempt(desk.backends[0], 1.0)
+    for n in range(44):
+        desk.registry.tick(1.0 + n * 0.01)
+    assert not desk.backends[0].suspected
+    assert [e.reason for e in desk.events if isinstance(e, ProbeWanted)] == ["no first byte for 250 ms"]
+
+
+def test_a_passed_probe_turns_the_wait_into_a_latency_sample() -> None:
+    desk = Desk()
+    backend = desk.backends[0]
+    desk.answer(backend, 0.1)
+    desk.attempt(backend, 1.0)
+    for n in range(20):
+        desk.registry.tick(1.0 + n * 0.01)
+    assert backend.suspected
+    desk.registry.probed(backend, "", 0.1, 1.3)  # the probe took 100 ms, the request has waited for 300
+    assert backend.latency_mean == pytest.approx(0.002 + (0.3 - 0.002) / 8)
+
+
+def test_a_wait_that_the_twin_ended_still_counts_as_slow() -> None:
+    desk = Desk()
+    backend = desk.backends[0]
+    desk.answer(backend, 0.1)
+    desk.registry.attempt_cancelled(desk.attempt(backend, 1.0), 1.2)
+    assert backend.latency_mean > 0.02
+    assert backend.in_flight == 0
+
+
+def ejected_desk() -> Desk:
+    desk = Desk()
+    for _ in range(5):
+        desk.answer(desk.backends[1], 1.0)
+        desk.answer(desk.backends[0], 1.0, status=500)
+    assert desk.backends[0].state is State.EJECTED
+    return desk
+
+
+def test_no_ejection_ends_before_a_probe_has_passed_since() -> None:
+    desk = ejected_desk()
+    desk.registry.tick(10.0)
+    assert desk.backends[0].state is State.EJECTED
+    desk.registry.probed(desk.backends[0], "", 0.002, 10.1)
+    desk.registry.tick(10.2)
+    assert desk.backends[0].state is State.UP
+
+
+def test_no_ejection_ends_while_probes_are_failing() -> None:
+    desk = ejected_desk()
+    desk.registry.probed(desk.backends[0], "", 0.002, 2.0)
+    desk.registry.probed(desk.backends[0], "timeout", 0.4, 9.9)
+    desk.registry.tick(10.0)
+    assert desk.backends[0].state is State.EJECTED
+
+
+def test_what_a_dead_backend_did_is_no_excuse_for_the_living() -> None:
+    desk = Desk()
+    dead, flaky, good = desk.backends
+    for n in range(20):
+        desk.answer(good, 1.0)
+        desk.fail(dead, Failure.RESET, 1.0 + n * 0.001)
+    for _ in range(2):
+        desk.registry.probed(dead, "refused", 0.0, 1.1)
+    assert dead.state is State.DOWN
+    for n in range(20):
+        desk.answer(flaky, 2.0, status=500 if n % 2 else 200)
+    assert flaky.state is State.EJECTED
