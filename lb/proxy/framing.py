@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from lb.core.headers import Field, connection_named
 from lb.proxy.limits import Limits
@@ -33,9 +33,8 @@ class MalformedError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class RequestShape:
-    """What the framing and routing fields of one request come to."""
+class RequestShape(NamedTuple):
+    """What the framing and routing fields of one request come to. A tuple: frozen dataclasses take µs to build."""
 
     target: bytes
     """In origin form, or `*`."""
@@ -52,8 +51,7 @@ class RequestShape:
     """The values of all inspected fields, by lower-case name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseShape:
+class ResponseShape(NamedTuple):
     """What the framing fields of one response come to."""
 
     body: Body

@@ -192,14 +192,14 @@ class Relay:
     ) -> None:
         """One segment's worth of answer. `trailers` is None until it is complete."""
         head = b""
+        now = self._progress = self._plane.clock()
         if answer is not None:
-            if not self._accepts(connection, answer.status):
+            if not self._accepts(connection, answer.status, now):
                 return
-            head = self._head(connection, answer)
+            head = self._head(connection, answer, now)
         body = self._encode(parts, trailers)
         if head or body:
             self._client.write(head + body)
-        self._progress = self._plane.clock()
         if trailers is not None:
             self._complete(connection)
         elif self._client.blocked:
@@ -212,9 +212,9 @@ class Relay:
         if not protocol or attempt is None:
             self.attempt_failed(connection, Failure.BAD_RESPONSE)
             return
-        if not self._accepts(connection, answer.status):
-            return
         now = self._plane.clock()
+        if not self._accepts(connection, answer.status, now):
+            return
         own = heads.own_lines(self._plane, self.exchange, attempt, self._request_id, now, self._backend_s)
         self._client.write(heads.switching(answer, answer.shape.upgrade or protocol, own))
         client_transport, early = self._client.hand_over()
@@ -235,14 +235,13 @@ class Relay:
                 if not isinstance(link, Dialing):
                     link.hold()
 
-    def _accepts(self, connection: UpstreamConnection, status: int) -> bool:
+    def _accepts(self, connection: UpstreamConnection, status: int, now: float) -> bool:
         """Ask the core whether this answer is the one. The others end here, by its word or because it won."""
         plane, attempt = self._plane, connection.attempt
         assert attempt is not None
-        now = plane.clock()
         if not plane.balancer.answered(attempt, status, now):
             self._unlink(connection)
-            connection.retire()
+            connection.retire(now)
             if not self._links:
                 self.proceed(plane.balancer.next(self.exchange, now))
             return False
@@ -253,7 +252,7 @@ class Relay:
         self._cancel_links(but=connection)
         return True
 
-    def _head(self, connection: UpstreamConnection, answer: Answer) -> bytes:
+    def _head(self, connection: UpstreamConnection, answer: Answer, now: float) -> bytes:
         request, plane, attempt = self.request, self._plane, connection.attempt
         assert attempt is not None
         body = answer.shape.body
@@ -261,7 +260,6 @@ class Relay:
             body = Body.EOF if request.version == "1.0" else Body.CHUNKED
         self._out_body = body
         self._close = self._must_close() or body is Body.EOF
-        now = plane.clock()
         own = heads.own_lines(plane, self.exchange, attempt, self._request_id, now, self._backend_s)
         return heads.to_client(request, answer, body, own, close=self._close)
 
@@ -302,7 +300,7 @@ class Relay:
         attempt = connection.attempt
         assert attempt is not None
         self._links.clear()
-        connection.retire()
+        connection.retire(self._progress)
         resumed = self._plane.balancer.completed(attempt, self._progress)
         self._over("")
         self._client.finished(close=self._close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -41,7 +42,7 @@ class ProxyServer:
         loop = loop or asyncio.get_running_loop()
         self._plane = Plane(
             balancer,
-            loop.time,
+            time.monotonic,  # what loop.time() is, but for uvloop's, which is cached and counts in milliseconds
             connect,
             limits,
             trusted=trusted,

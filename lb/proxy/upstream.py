@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import httptools
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from lb.proxy.relay import Relay
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete and acceptable response head."""
 
     status: int
@@ -104,13 +102,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
 
-    def retire(self) -> None:
+    def retire(self, now: float) -> None:
         """The request is over for the relay: pool the connection if both messages ended cleanly, else close it."""
         clean = self._complete and self.reusable and self.upload_done and not self._transport.is_closing()
         self.relay = self.attempt = None
         if clean and not self._plane.stopping:
             self.go_on()
-            self._plane.pool.release(self, self._plane.clock())
+            self._plane.pool.release(self, now)
         else:
             self.abort()
 

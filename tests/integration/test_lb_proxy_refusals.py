@@ -1,4 +1,4 @@
-"""What an HTTP/1.1 intermediary must refuse, byte for byte: status, closed connection, and nothing reaches a backend."""
+"""What an HTTP/1.1 intermediary must refuse, byte for byte: status, closed connection, no backend involved."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ class Lab:
         """Wait until `condition` holds."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not condition():
+                while not condition():  # noqa: ASYNC110 (the conditions are plain state that sets no event)
                     await asyncio.sleep(0.005)
         except TimeoutError:
             raise AssertionError(f"never came true: {what}") from None
