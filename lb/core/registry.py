@@ -169,7 +169,8 @@ class Registry:
             self._clear(standing, "it answered", now)
         if backend.state is State.UP and not (failed and standing.outlived(attempt)):
             self._ejections.count(standing, now, failed=failed)
-            self._note_asking(standing)
+            if failed:
+                self._note_asking(standing)
 
     def attempt_completed(self, attempt: Attempt, now: float) -> None:
         """Released after a complete response."""
@@ -225,13 +226,13 @@ class Registry:
 
     def _judge_wait(self, standing: Standing, waited: float, now: float) -> None:
         backend = standing.backend
-        if backend.state is not State.UP or backend.suspected:
+        if waited < self.stall_threshold(backend) or backend.suspected or backend.state is not State.UP:
             return
         threshold = unexplained_after(backend, self._settings.passive)
         reason = f"no first byte for {waited * 1e3:.0f} ms"
         if waited >= threshold:
             standing.suspect(waited, threshold, reason, now)
-        elif waited >= self._settings.passive.stall_ceiling:
+        else:
             standing.want_probe(reason, now)
         self._note_asking(standing)
 

@@ -410,6 +410,20 @@ def test_the_same_id_at_another_address_is_another_backend() -> None:
     assert len([e for e in desk.events if isinstance(e, Added)]) == 4
 
 
+def test_of_two_that_leave_under_one_id_each_goes_when_it_is_idle() -> None:
+    desk = Desk(size=1)
+    first = desk.backends[0]
+    held = [desk.attempt(first, 1.0)]
+    second = desk.registry.insert("api-0", "elsewhere", 0, 1.1)
+    held.append(desk.attempt(second, 1.2))
+    desk.registry.remove("api-0", 1.3)
+    assert desk.registry.get("api-0") is second
+    desk.registry.attempt_cancelled(held[1], 1.4)
+    assert desk.registry.backends == (first,)
+    desk.registry.attempt_cancelled(held[0], 1.5)
+    assert desk.registry.backends == ()
+
+
 def test_the_operator_drains_maintains_and_resumes() -> None:
     desk = Desk()
     for state in (State.DRAIN, State.MAINT):
