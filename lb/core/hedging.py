@@ -17,7 +17,7 @@ class HedgeWatch:
 
     def __init__(self, threshold: Callable[[Backend], float]) -> None:
         self._threshold = threshold
-        self._in_use: set[Backend] = set()
+        self._in_use: dict[Backend, None] = {}
         self._connecting: dict[Attempt, None] = {}
 
     def started(self, attempt: Attempt) -> None:
@@ -27,7 +27,7 @@ class HedgeWatch:
     def sent(self, attempt: Attempt) -> None:
         """The attempt waits for its first byte, in `backend.waiting`."""
         self._connecting.pop(attempt, None)
-        self._in_use.add(attempt.backend)
+        self._in_use[attempt.backend] = None
 
     def ended(self, attempt: Attempt) -> None:
         """The attempt is over, perhaps without having been sent."""
@@ -39,7 +39,7 @@ class HedgeWatch:
             if backend.waiting:
                 yield from self._stalled_on(backend, now)
             else:
-                self._in_use.discard(backend)
+                del self._in_use[backend]
         for attempt in list(self._connecting):
             if now - attempt.started > self._threshold(attempt.backend):
                 yield attempt

@@ -81,7 +81,7 @@ class AnySequence(RuleBasedStateMachine):
         self.running: list[Attempt] = []
         self.queued: list[Exchange] = []
         self.requests = self.attempts = 0
-        self.forwarded: Counter[int] = Counter()
+        self.forwarded: Counter[Exchange] = Counter()
 
     def start_with(self, policy: str, seed: int) -> None:
         self.balancer = Balancer(Settings(policy=policy, admission=self.admission), Random(seed), self.events.append)
@@ -141,7 +141,7 @@ class AnySequence(RuleBasedStateMachine):
             return
         exchange = attempt.exchange
         if self.balancer.answered(attempt, status, self.now):
-            self.forwarded[id(exchange)] += 1
+            self.forwarded[exchange] += 1
             exchange.responding = True
             for twin in [other for other in exchange.attempts if other is not attempt]:
                 self.running.remove(twin)
