@@ -32,6 +32,7 @@ from lab.recorder import Recorder
 from lab.scenario.plan import Plan, PlannedStep
 from lab.traffic.process import TrafficProcess
 from lab.verdict import RunVerdict
+from lab.witness import watch_host
 
 LEAD_S = 0.1
 """Between deciding on t = 0 and t = 0: enough for the generator to hear of it."""
@@ -59,6 +60,8 @@ async def run_experiment(
         traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
         try:
             return await _run(plan, endpoints, run_dir, Experiment(plan, services, ready, traffic, run_dir, watcher))
+        except OSError as error:
+            raise EnvironmentProblemError(f"the run's files cannot be written: {error}", "is the disk full?") from error
         finally:
             await traffic.kill()
 
@@ -136,6 +139,7 @@ class Experiment:
         async with _background(
             self._recorder.collect("lb", balancer.events(), self._ready.lb_clock),
             self._recorder.collect("chaos", chaos.events(), self._ready.chaos_clock),
+            watch_host(self._recorder),
             self._traffic.watch(lambda counts: self.progress.traffic(self._recorder.clock.now(), counts)),
         ):
             await self._undisturbed()

@@ -127,6 +127,11 @@ class RunRecord:
         """Whether the experiment came to its planned end."""
         return self.events.last("lab", "run_ended") is not None
 
+    @cached_property
+    def stalls(self) -> list[tuple[float, float]]:
+        """When the host stood still: from and until."""
+        return [(event.data["since"], event.t) for event in self.events.of("lab", "stall")]
+
     def transitions(self, backends: Iterable[str]) -> list[Event]:
         """The balancer's state changes of these backends, in order of time."""
         wanted = set(backends)

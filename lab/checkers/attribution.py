@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from lab.checkers import generator_lag
 from lab.history import Outcome, Request
 from lab.measure import detected_at
 from lab.record import Fault, RunRecord
@@ -23,17 +24,27 @@ def attribute(run: RunRecord) -> Iterator[Attribution]:
 
 
 def check(run: RunRecord) -> Check:
-    """Fails when any bad request is unexplained."""
+    """Fails when any bad request is unexplained; unknown when a busy host is the better explanation for all of them."""
     found = [*attribute(run)]
     phases = Counter(each.phase for each in found)
     summary = ", ".join(f"{phases[phase]} {phase.replace('_', ' ')}" for phase in Phase if phases[phase])
     text = f"{len(found)} bad requests: {summary}" if found else "no bad request"
-    unexplained = [each for each in found if each.phase is Phase.UNEXPLAINED]
+    by_id = {request.id: request for request in run.measured}
+    unexplained = [by_id[each.request] for each in found if each.phase is Phase.UNEXPLAINED]
     if not unexplained:
         return Check(NAME, Verdict.PASS, text)
-    by_id = {request.id: request for request in run.measured}
-    examples = "; ".join(_describe(by_id[each.request]) for each in unexplained[:_SHOWN])
+    examples = "; ".join(_describe(request) for request in unexplained[:_SHOWN])
+    if all(_is_the_hosts_doing(request, run) for request in unexplained):
+        return Check(NAME, Verdict.UNKNOWN, f"{text}. The host stood still or was too busy: {examples}")
     return Check(NAME, Verdict.FAIL, f"{text}. Unexplained: {examples}")
+
+
+def _is_the_hosts_doing(request: Request, run: RunRecord) -> bool:
+    """Answered well but late, while the lab itself could not keep time."""
+    if request.outcome is not Outcome.OK or request.ended is None:
+        return False
+    stalled = any(since < request.ended and until > request.due for since, until in run.stalls)
+    return stalled or generator_lag.check(run).verdict is not Verdict.PASS
 
 
 def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> Attribution:

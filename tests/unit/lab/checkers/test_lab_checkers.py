@@ -199,6 +199,17 @@ class TestAttribution:
         assert check.verdict is FAIL
         assert "Unexplained: #" in check.detail
 
+    def test_a_slow_answer_while_the_host_stood_still_is_held_against_nobody(self) -> None:
+        late = request(2.0, took=0.3, **via("api-2"))
+        stall = Event(2.28, "lab", "stall", {"since": 2.05, "late_s": 0.21})
+        assert attribution.check(run(late, stall)).verdict is UNKNOWN
+        assert attribution.check(run(late)).verdict is FAIL
+
+    def test_a_failure_is_not_excused_by_a_busy_host(self) -> None:
+        failed = request(2.0, "fail", took=0.3, sent=2.1)
+        stall = Event(2.28, "lab", "stall", {"since": 2.05, "late_s": 0.21})
+        assert attribution.check(run(failed, stall)).verdict is FAIL
+
     def test_a_timeout_whose_way_nobody_knows_is_put_down_to_the_fault_it_overlaps(self) -> None:
         lost = request(3.2, "unknown", took=3.0, tried=(), backend=None, instance=None, status=None, error="timeout")
         assert phases(run(fault_event(), lost)) == [Phase.BEFORE_DETECTION]
