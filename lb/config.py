@@ -66,6 +66,11 @@ def _network(value: object) -> IPv4Network | IPv6Network:
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 
 
+def _path(value: object) -> object:
+    _expect(bool(re.fullmatch(r"/[!-~]*", str(value))), f"{value!r} is not a path such as /health")
+    return value
+
+
 class Section(BaseModel):
     """A mapping in the file: no unknown keys, no changes afterwards."""
 
@@ -147,7 +152,7 @@ Discovery = StaticDiscovery | DnsDiscovery | FileDiscovery
 class Health(Section):
     """Active checks: see `lb.core.settings.HealthSettings`."""
 
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = _HEALTH.path
+    path: Annotated[str, BeforeValidator(_path)] = _HEALTH.path
     interval: Positive = _HEALTH.interval
     fast_interval: Positive = _HEALTH.fast_interval
     timeout: Positive = _HEALTH.timeout

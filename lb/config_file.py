@@ -95,9 +95,18 @@ def _kind(data: CommentedMap) -> object:
 def _line(problem: ErrorDetails, data: CommentedMap, source: str, names: Mapping[tuple[str, ...], str]) -> str:
     key, line = _locate(data, problem["loc"])
     dotted = ".".join(str(part) for part in key)
-    name = next((name for known, name in names.items() if key[: len(known)] == known), None)
+    name = _variable(problem, key, names)
     where = name or (f"{source}:{line}" if line else source)
     return f"{where}: {dotted}: {_reason(problem)}" if dotted and not name else f"{where}: {_reason(problem)}"
+
+
+def _variable(problem: ErrorDetails, key: Key, names: Mapping[tuple[str, ...], str]) -> str | None:
+    """The environment variable that the problem came by, if it was one."""
+    unknown = problem["type"] == "extra_forbidden"
+    for known, name in names.items():
+        if key[: len(known)] == known or (unknown and known[: len(key)] == key):
+            return name
+    return None
 
 
 def _locate(data: Any, location: Key) -> tuple[Key, int | None]:
@@ -131,6 +140,10 @@ def _reason(problem: ErrorDetails) -> str:
             return f"kind {context['tag']!r} is not allowed; allowed: {', '.join(_KINDS)}"
         case "union_tag_not_found":
             return f"kind is required; allowed: {', '.join(_KINDS)}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"{_shown(problem)} is not a whole number"
+        case "bool_parsing" | "bool_type":
+            return f"{_shown(problem)} is not true or false"
         case _:
             return f"{_shown(problem)}: {problem['msg'].replace('Input should', 'should')}"
 
