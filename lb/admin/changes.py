@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -86,10 +88,11 @@ def adjust(balancer: Changeable, backend_id: str, adjustment: Adjustment, now: f
     backend = find(balancer, backend_id)
     if adjustment.state in ("drain", "maint") and not adjustment.force:
         refuse_last(balancer, backend, f"state {adjustment.state}")
-    if adjustment.weight is not None:
-        balancer.set_weight(backend_id, adjustment.weight, now)
-    if adjustment.state is not None:
-        balancer.set_state(backend_id, State(adjustment.state), now)
+    with _refusing_leavers(backend_id):
+        if adjustment.weight is not None:
+            balancer.set_weight(backend_id, adjustment.weight, now)
+        if adjustment.state is not None:
+            balancer.set_state(backend_id, State(adjustment.state), now)
     return backend
 
 
@@ -98,8 +101,18 @@ def remove(balancer: Changeable, backend_id: str, removal: Removal, now: float) 
     backend = find(balancer, backend_id)
     if not removal.force:
         refuse_last(balancer, backend, "removal")
-    balancer.remove(backend_id, now)
+    with _refusing_leavers(backend_id):
+        balancer.remove(backend_id, now)
     return backend
+
+
+@contextmanager
+def _refusing_leavers(backend_id: str) -> Iterator[None]:
+    """A removed backend is shown until its last request ends, but the core lets nobody change it any more."""
+    try:
+        yield
+    except KeyError as error:
+        raise ConflictError(f"{backend_id!r} is already removed and only finishes its requests") from error
 
 
 def find(balancer: Shown, backend_id: str) -> Backend:
