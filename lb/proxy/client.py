@@ -12,6 +12,7 @@ from lb.core.headers import Peer
 from lb.proxy.answers import answer
 from lb.proxy.framing import MalformedError
 from lb.proxy.reader import RequestReader
+from lb.proxy.record import refused
 from lb.proxy.relay import Relay
 
 if TYPE_CHECKING:
@@ -254,6 +255,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _end_with(self, refusal: MalformedError) -> None:
         self._transport.write(answer(refusal.status, refusal.reason))
+        plane = self._plane
+        plane.on_done(refused(refusal.status, refusal.reason, self.peer.address, plane.clock()))
         self._linger()
 
     def _close(self) -> None:

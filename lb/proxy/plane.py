@@ -113,7 +113,7 @@ class Plane:
             lines = self._names[backend] = b"X-Backend: %s\r\nX-Tried: %s\r\n" % (name, name)
         return lines
 
-    def purge(self, backend: Backend) -> None:
-        """Close the idle connections to `backend`."""
-        self.pool.purge(lambda candidate: candidate is backend)
-        self._names.pop(backend, None)
+    def purge(self, doomed: Callable[[Backend], bool]) -> None:
+        """Close the idle connections to the backends that `doomed` names, and forget their names."""
+        self.pool.purge(doomed)
+        self._names = {backend: lines for backend, lines in self._names.items() if not doomed(backend)}

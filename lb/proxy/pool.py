@@ -43,12 +43,15 @@ class Pool:
     def release(self, connection: UpstreamConnection, now: float) -> None:
         """Keep a connection that has finished its request, or close it where there is no use for it."""
         backend = connection.backend
-        stack = self._idle.setdefault(backend, [])
-        if backend.state in _POOLED_STATES and len(stack) < self._limits.idle_per_backend:
-            connection.idle_since = now
-            stack.append(connection)
-        else:
+        stack = self._idle.get(backend)
+        if backend.state not in _POOLED_STATES or (stack and len(stack) >= self._limits.idle_per_backend):
             connection.close()
+            return
+        connection.idle_since = now
+        if stack is None:
+            self._idle[backend] = [connection]
+        else:
+            stack.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """The connection ended while idle."""

@@ -11,6 +11,7 @@ class Record:
     """One finished request. Times are seconds, sizes body bytes."""
 
     method: str
+    """Empty, as are most of the others, when the request was refused for its form."""
     target: bytes
     status: int
     """0 when the client left before any answer."""
@@ -32,8 +33,27 @@ class Record:
     """The client's address."""
 
 
+def refused(status: int, reason: str, client: bytes, now: float) -> Record:
+    """The record of a request that could not be read, and of which therefore nothing else is known."""
+    return Record(
+        method="",
+        target=b"",
+        status=status,
+        backend="",
+        attempts=0,
+        started=now,
+        total_s=0.0,
+        backend_s=0.0,
+        bytes_in=0,
+        bytes_out=0,
+        error=reason,
+        request_id=b"",
+        client=client,
+    )
+
+
 OnDone = Callable[[Record], None]
-"""Called once for every request that was read, on the event loop: it must be cheap and must not raise."""
+"""Called once for every request, refused ones included, on the event loop: it must be cheap and must not raise."""
 
 
 def ignore(record: Record) -> None:

@@ -230,10 +230,9 @@ class Relay:
 
     def client_blocked(self) -> None:
         """The client does not keep up: stop reading from the backend that answers it."""
-        if self.exchange.responding:
-            for link in self._links:
-                if not isinstance(link, Dialing):
-                    link.hold()
+        for link in self._links:
+            if not isinstance(link, Dialing):
+                link.hold()
 
     def _accepts(self, connection: UpstreamConnection, status: int, now: float) -> bool:
         """Ask the core whether this answer is the one. The others end here, by its word or because it won."""

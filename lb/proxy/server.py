@@ -67,13 +67,13 @@ class ProxyServer:
 
     def purge(self, backend: Backend) -> None:
         """Close the idle connections to `backend`."""
-        self._plane.purge(backend)
+        self._plane.purge(lambda candidate: candidate is backend)
 
     def on_event(self, event: Event) -> None:
         """To be subscribed to the core's events: what happens to a backend may concern its pooled connections."""
         gone = isinstance(event, Removed) or (isinstance(event, Transition) and event.new is not State.UP)
         if gone or isinstance(event, Suspected):
-            self._plane.pool.purge(lambda backend: backend.id == event.backend)
+            self._plane.purge(lambda backend: backend.id == event.backend)
 
     def pre_shutdown(self) -> None:
         """Stop keeping connections alive: idle ones end now, the others with their answer."""

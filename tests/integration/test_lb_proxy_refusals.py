@@ -116,6 +116,7 @@ async def test_refused(row: Row) -> None:
         assert body.startswith(b"%d " % row.status)
         assert len(body) < 60
         assert await client.to_end() == b"", "one answer, then the end"
+        assert [record.status for record in lab.records] == [row.status]
 
     assert stub.connections == 0
 
