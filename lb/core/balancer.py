@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from lb.core import policies
+from lb.core.actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
 from lb.core.admission import Queue
 from lb.core.affinity import honours
 from lb.core.backend import Backend, State
@@ -16,47 +16,9 @@ from lb.core.hedging import HedgeWatch
 from lb.core.registry import Registry
 from lb.core.retry import GATEWAY_STATUSES, Retries, Verdict
 from lb.core.settings import Settings
-from lb.core.timeouts import Timeouts
+from lb.core.timeouts import HeldUp, Timeouts
 
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """No attempt is possible (any more): answer the client with this."""
-
-    status: int
-    reason: str
-    """One word for the `X-Lb-Error` header and the log."""
-    retry_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """Every usable backend is at its cap: the exchange waits; `tick` or a finished attempt hands it back."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimedOut:
-    """The attempt is past its per-try time-out (or its exchange past its deadline): close it, report `failed`."""
-
-    attempt: Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class StartHedge:
-    """Start this second attempt of an exchange; the first answer wins, cancel the other."""
-
-    attempt: Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """A queued exchange may go: `step` is what `next` would have answered."""
-
-    exchange: Exchange
-    step: Attempt | Refusal
-
-
-Action = TimedOut | StartHedge | Resume
+__all__ = ["Action", "Balancer", "Queued", "Refusal", "Resume", "StartHedge", "TimedOut"]
 
 
 class Balancer:
@@ -74,8 +36,7 @@ class Balancer:
         self._queue = Queue(settings.admission)
         self._timeouts = Timeouts(settings.retry)
         self._stalls = HedgeWatch(self._registry.stall_threshold)
-        self._last_tick = 0.0
-        self._held_up = False
+        self._held_up = HeldUp(settings.passive.max_tick_gap)
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
@@ -223,7 +184,7 @@ class Balancer:
         """Everything that depends on time passing: stalls, time-outs, hedges, ejection expiry, slow start, queue."""
         self._registry.tick(now)
         actions: list[Action] = []
-        if not self._just_held_up(now):
+        if not self._held_up.tick(now):
             late = self._timeouts.expired(now)
             actions += map(TimedOut, late)
             actions += map(StartHedge, self._hedges(now, late))
@@ -299,14 +260,6 @@ class Balancer:
     def _stalled(self, attempt: Attempt, now: float) -> bool:
         """A deadline may cut an attempt that has only just started; that is not its backend's fault."""
         return now - (attempt.sent or attempt.started) >= self._registry.stall_threshold(attempt.backend)
-
-    def _just_held_up(self, now: float) -> bool:
-        """The balancer itself did not run for a while: answers may lie unread in its sockets, so this one tick ends
-        no attempt. Only one, or a host that is always late would never time anything out."""
-        late = now - self._last_tick > self._settings.passive.max_tick_gap
-        self._held_up = late and not self._held_up
-        self._last_tick = now
-        return self._held_up
 
     def _hedges(self, now: float, late: Sequence[Attempt]) -> Iterator[Attempt]:
         for stalled in list(self._stalls.stalled(now)):
