@@ -14,6 +14,7 @@ class StallWatch:
         self._watched: dict[Backend, dict[Attempt, float]] = {}
         self._last_tick: float | None = None
         self._awake_since = 0.0
+        self._excused = False
 
     def sent(self, attempt: Attempt, now: float) -> None:
         """Watch the attempt from now on."""
@@ -42,9 +43,12 @@ class StallWatch:
     def tick(self, now: float) -> list[tuple[Backend, float]]:
         """Every backend with an unexplained wait, and how long it is in seconds.
 
-        After a gap between two ticks the balancer was deaf, not the backends mute: all waits count from now.
+        After a gap between two ticks the balancer was deaf, not the backends mute: all waits count from now. But not
+        twice in a row: on a host that is always late, nothing would ever stall.
         """
-        if self._last_tick is not None and now - self._last_tick > self._max_gap:
+        late = self._last_tick is not None and now - self._last_tick > self._max_gap
+        self._excused = late and not self._excused
+        if self._excused:
             self._awake_since = now
         self._last_tick = now
         return [(backend, self.wait(backend, now)) for backend in self._watched]

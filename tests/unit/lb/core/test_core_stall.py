@@ -87,3 +87,10 @@ def test_the_balancers_own_pause_is_not_the_backends() -> None:
     watch.tick(1.01)
     assert watch.tick(3.0) == [(backend, 0.0)]  # two seconds without a tick: answers may lie unread
     assert watch.tick(3.04) == [(backend, pytest.approx(0.04))]
+
+
+def test_a_balancer_that_is_always_late_still_notices_a_stall() -> None:
+    watch, backend = StallWatch(max_gap=0.05), a_backend()
+    watch.sent(an_attempt(backend), 1.0)
+    waits = [wait for n in range(10) for _, wait in watch.tick(1.0 + n * 0.2)]
+    assert max(waits) >= 0.2
