@@ -58,14 +58,17 @@ async def serve(settings: Settings) -> None:
     )
     await engine.start()
     keeper = asyncio.ensure_future(Keeper(runtime, engine, events, lease, settings.revive_after).run())
+    server = _Server(config, events)
+    keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without a keeper, better none at all
     try:
-        await _Server(config, events).serve()
+        await server.serve()
     finally:
         keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        (failure,) = await asyncio.gather(keeper, return_exceptions=True)
         await engine.stop()
         await runtime.close()
+    if isinstance(failure, Exception):
+        raise failure
 
 
 def _own_token(state_dir: Path) -> str:

@@ -57,7 +57,7 @@ class DockerClient:
     def close(self) -> None:
         """Give up connections."""
         if self._sdk is not None:
-            self._sdk.close()  # type: ignore[no-untyped-call] # the stubs leave it out
+            self._sdk.close()
 
     def _translated(self, function: Callable[[docker.DockerClient], T]) -> T:
         try:

@@ -46,10 +46,11 @@ class EventLog:
             for event in self.since(seq):
                 seq = event["seq"]
                 yield event
-            if self._closed:
+            if self._closed and not self.since(seq):
                 return
             try:
-                await asyncio.wait_for(news.wait(), idle_s)
+                async with asyncio.timeout(idle_s):
+                    await news.wait()
             except TimeoutError:
                 yield None
 

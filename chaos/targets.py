@@ -129,6 +129,7 @@ class Member(Protocol):
     """A process of the lab that can be started again, whatever its role."""
 
     name: str
+    role: str
 
     async def ensure_running(self) -> None:
         """Start it."""

@@ -92,7 +92,7 @@ def packet_ids(data: bytes) -> Iterator[int]:
     at = 0
     while at + _HEADER.size <= len(data):
         length, type_ = _HEADER.unpack_from(data, at)[:2]
-        if length < _HEADER.size:
+        if not _HEADER.size <= length <= len(data) - at:
             return
         if type_ == MSG_PACKET:
             yield from _packet_id(data, at + _HEADER.size + _GENERIC.size, at + length)
@@ -102,7 +102,7 @@ def packet_ids(data: bytes) -> Iterator[int]:
 def _packet_id(data: bytes, at: int, end: int) -> Iterator[int]:
     while at + _ATTRIBUTE.size <= end:
         length, type_ = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size:
+        if not _ATTRIBUTE.size <= length <= end - at:
             return
         if type_ == PACKET_HDR:
             yield int(struct.unpack_from(">I", data, at + _ATTRIBUTE.size)[0])

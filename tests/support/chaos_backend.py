@@ -13,6 +13,7 @@ wish: dict[str, Any] = {"mode": "ok"}
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one segment
 
     def do_GET(self) -> None:
         mode, is_health = wish["mode"], self.path.startswith("/health")

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -20,52 +20,24 @@ TOKEN = "chaos-secret"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class ChaosProcess:
-    """`python -m chaos` for the local runtime."""
+class ChaosClient:
+    """The chaos API, as the lab uses it."""
 
-    def __init__(self, supervisor: FakeSupervisor, state_dir: Path, **environment: str) -> None:
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self._environment = os.environ | {
-            "CHAOS_RUNTIME": "local",
-            "CHAOS_PORT": str(port),
-            "CHAOS_STATE_DIR": str(state_dir),
-            "CHAOS_TOKEN": TOKEN,
-            "CHAOS_SUPERVISOR": supervisor.url,
-            "CHAOS_SUPERVISOR_TOKEN": SUPERVISOR_TOKEN,
-            **environment,
-        }
-        self._process: asyncio.subprocess.Process | None = None
+    def __init__(self, url: str) -> None:
+        self.url = url
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> ChaosProcess:
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"})
-        await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._session is not None
         await self._session.close()
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
 
-    async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "chaos", cwd=ROOT, env=self._environment
-        )
-        await eventually(lambda: self.call("GET", "/readyz"), lambda answer: answer[0] == 200, 15)
-
-    async def kill(self) -> None:
-        """SIGKILL: no chance to heal."""
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
-
-    async def terminate(self) -> int:
-        """SIGTERM; the exit code."""
-        assert self._process is not None
-        self._process.terminate()
-        return await asyncio.wait_for(self._process.wait(), 30)
+    async def ready(self) -> None:
+        """Return once the service answers and reaches its runtime."""
+        await eventually(lambda: self.call("GET", "/readyz"), lambda answer: answer[0] == 200, 20)
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON."""
@@ -102,3 +74,50 @@ class ChaosProcess:
             lambda: self.call("GET", f"/faults/{fault_id}"), lambda answer: answer[1]["state"] == "healed", deadline_s
         )
         return dict(record)
+
+
+class ChaosProcess(ChaosClient):
+    """`python -m chaos` for the local runtime."""
+
+    def __init__(self, supervisor: FakeSupervisor, state_dir: Path, **environment: str) -> None:
+        port = free_port()
+        super().__init__(f"http://127.0.0.1:{port}")
+        self._environment = os.environ | {
+            "CHAOS_RUNTIME": "local",
+            "CHAOS_PORT": str(port),
+            "CHAOS_STATE_DIR": str(state_dir),
+            "CHAOS_TOKEN": TOKEN,
+            "CHAOS_SUPERVISOR": supervisor.url,
+            "CHAOS_SUPERVISOR_TOKEN": SUPERVISOR_TOKEN,
+            **environment,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await super().__aexit__()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "chaos", cwd=ROOT, env=self._environment
+        )
+        await self.ready()
+
+    async def kill(self) -> None:
+        """SIGKILL: no chance to heal."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return await asyncio.wait_for(self._process.wait(), 30)

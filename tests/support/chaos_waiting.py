@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import aiohttp
+
 T = TypeVar("T")
 
 
@@ -24,7 +26,7 @@ async def eventually(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]
     while loop.time() < deadline:
         try:
             answer = await ask()
-        except OSError as error:  # includes aiohttp's connection errors
+        except (OSError, aiohttp.ClientError) as error:
             last = error
         else:
             if holds(answer):

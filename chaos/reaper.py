@@ -1,0 +1,106 @@
+"""`python -m chaos.reaper`: the second pair of eyes, so that no single death leaves a fault in place.
+
+`docker compose kill chaos` disables the restart policy, so nobody else would start the chaos service again. The reaper
+does, at once, and a fresh service heals what it finds owed. Should it stay dead (or frozen) the reaper heals expired
+faults itself, from the same journal. The keeper in the chaos service revives the reaper in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+
+from chaos import healing
+from chaos.errors import ChaosError
+from chaos.journal import Journal
+from chaos.lease import DEAD_AFTER_S, Lease
+from chaos.records import Entry, State
+from chaos.runtimes import open_runtime
+from chaos.settings import Settings, SettingsError
+from chaos.targets import Runtime
+
+log = logging.getLogger("chaos.reaper")
+
+LOOK_EVERY_S = 0.5
+CHAOS_ROLE = "chaos"
+BAD_ENVIRONMENT = 255
+
+
+class Reaper:
+    """Looks after the chaos service, and after the faults of a dead one."""
+
+    def __init__(self, runtime: Runtime, journal: Journal, lease: Lease) -> None:
+        self._runtime = runtime
+        self._journal = journal
+        self._lease = lease
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except ChaosError as error:
+                log.warning("reaper: %s", error.detail)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Once: start a crashed chaos service; heal in place of one that cannot."""
+        for member in await self._runtime.crashed():
+            if member.role == CHAOS_ROLE:
+                log.warning("reaper: the chaos service is dead; starting it")
+                await member.ensure_running()
+        if self._lease.age_s() > DEAD_AFTER_S:
+            for entry in expired(list(self._journal.read().values()), time.time()):
+                await self._heal(entry)
+
+    async def _heal(self, entry: Entry) -> None:
+        record = entry.record
+        log.warning("reaper: healing %s on %s, left behind by a dead chaos service", record.kind, record.target)
+        if record.state is not State.HEALING:
+            entry.move(State.HEALING)
+        record.heal_started_mono, record.healed_by = time.monotonic(), "expiry"
+        try:
+            record.error = await healing.undo(self._runtime, entry)
+        except ChaosError as error:
+            log.warning("reaper: %s", error.detail)
+            return  # still owed: the next look tries again
+        entry.move(State.HEALED)
+        record.healed_mono = time.monotonic()
+        self._journal.append(entry)
+
+
+def expired(entries: list[Entry], now_unix: float) -> list[Entry]:
+    """Faults that should be over and are not."""
+    return [entry for entry in entries if entry.owed and entry.expires_unix <= now_unix]
+
+
+async def watch(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    runtime = open_runtime(settings)
+    running = asyncio.ensure_future(Reaper(runtime, Journal(settings.state_dir), Lease(settings.state_dir)).run())
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await runtime.close()
+
+
+def main() -> int:
+    """Entry point. Exit 255 on a wrong environment."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        print(f"reaper: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
+        return BAD_ENVIRONMENT
+    asyncio.run(watch(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""The chaos service in its container, on real containers: every fault bites, and afterwards nothing is left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from chaos.probe import Address, Answer, ask
+from tests.support.chaos_client import ChaosClient
+from tests.support.chaos_docker import DockerLab, build_image, docker_lab, engine, wait_for_exit
+from tests.support.chaos_waiting import eventually
+
+pytestmark = pytest.mark.docker
+
+GRACE_S = 5.0
+"""Healed within the fault's duration and this, whatever crashes (docs/faults.md)."""
+
+
+class Lab:
+    """Two targets, the chaos service, its reaper, and a decoy that belongs to another project."""
+
+    def __init__(self, containers: DockerLab) -> None:
+        self.containers = containers
+        self.api = [containers.target(1), containers.target(2)]
+        self.decoy = containers.target(9, project="somebody-else")
+        self.chaos = containers.service("chaos", "chaos", ports={"8082/tcp": ("127.0.0.1", None)})
+        self.reaper = containers.service("reaper", "chaos.reaper")
+        self.chaos.reload()
+
+    @property
+    def url(self) -> str:
+        self.chaos.reload()
+        return "http://127.0.0.1:{}".format(self.chaos.ports["8082/tcp"][0]["HostPort"])
+
+    def address(self, number: int) -> Address:
+        return self.containers.address(self.api[number - 1])
+
+    async def health(self, number: int, timeout_s: float = 1.0) -> Answer:
+        return await ask(self.address(number), timeout_s=timeout_s)
+
+    async def snapshot(self, number: int) -> dict[str, Any]:
+        return await asyncio.to_thread(self.containers.snapshot, self.api[number - 1])
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    build_image(engine())
+    for containers in docker_lab():
+        yield Lab(containers)
+
+
+@pytest.fixture
+async def chaos(lab: Lab) -> AsyncIterator[ChaosClient]:
+    async with ChaosClient(lab.url) as client:
+        await client.ready()
+        for number in (1, 2):
+            await eventually(lambda number=number: lab.health(number), lambda answer: answer.ok, 20)
+        yield client
+        client.url = lab.url  # a restarted container publishes another port
+        await client.ready()
+        await client.call("POST", "/reset")
+
+
+FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    ("kill", {}, "SIGKILL"),
+    ("stop", {}, "SIGTERM"),
+    ("restart", {}, "SIGTERM"),
+    ("pause", {}, "freezer"),
+    ("delay", {"delay": "150ms"}, "n"),  # netem or nfqueue, by the kernel
+    ("loss", {"loss": "90%"}, "n"),
+    ("blackhole", {}, "iptables DROP"),
+    ("refuse", {}, "iptables REJECT"),
+    ("error", {}, "misbehave"),
+]
+
+
+@pytest.mark.parametrize(("kind", "params", "mechanism"), FAULTS, ids=[kind for kind, _, _ in FAULTS])
+async def test_a_fault_bites_is_measured_and_leaves_nothing(
+    chaos: ChaosClient, lab: Lab, kind: str, params: dict[str, Any], mechanism: str
+) -> None:
+    before = await lab.snapshot(1)
+    record = await chaos.inject(kind, "api-1", "3s", **params)
+    assert record["bit"] is True, record
+    assert mechanism in record["mechanism"]
+    record = await chaos.healed(record["id"], 3 + GRACE_S)
+    assert record["healed_by"] == "expiry"
+    assert await lab.snapshot(1) == before
+    answer = await lab.health(1)
+    assert answer.ok
+    assert answer.took_s < 0.1
+
+
+async def test_what_each_way_of_silence_looks_like(chaos: ChaosClient, lab: Lab) -> None:
+    """The table in docs/faults.md: these are different faults for a balancer."""
+
+    async def seen(kind: str) -> Answer:
+        record = await chaos.inject(kind, "api-1", "30s")
+        answer = await ask(address, timeout_s=0.5)
+        await chaos.call("DELETE", f"/faults/{record['id']}")
+        return answer
+
+    address = lab.address(1)
+    assert (await seen("pause")).failure == "timeout", "accepts, never answers"
+    assert (await seen("blackhole")).failure == "connect_timeout", "SYNs disappear"
+    assert (await seen("refuse")).failure == "refused", "RST at once"
+    assert (await seen("kill")).failure in ("connect_timeout", "unreachable"), "nobody has the address"
+
+
+async def test_delay_reaches_an_open_connection_and_ends_within_200_ms(chaos: ChaosClient, lab: Lab) -> None:
+    reader, writer = await asyncio.open_connection(*lab.address(1))
+
+    async def round_trip() -> float:
+        started = time.monotonic()
+        writer.write(b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n")
+        await reader.readuntil(b"{}")
+        return time.monotonic() - started
+
+    assert await round_trip() < 0.1
+    record = await chaos.inject("delay", "api-1", "3s", delay="100ms")
+    # One answer, one delay; 20 ms for the scheduler of a busy host.
+    assert 0.1 <= await round_trip() < 0.12 + 0.03
+    ends = record["injected_mono"] + 3.0  # one kernel, one monotonic clock
+    while time.monotonic() < ends - 0.15:
+        await round_trip()
+    await asyncio.sleep(max(0.0, ends + 0.2 - time.monotonic()))  # the moment by which it must be over
+    assert await round_trip() < 0.05
+    writer.close()
+
+
+@pytest.mark.parametrize("kind", ["kill", "pause", "delay"])
+async def test_chaos_killed_in_the_middle_of_a_fault(chaos: ChaosClient, lab: Lab, kind: str) -> None:
+    before = await lab.snapshot(1)
+    params = {"delay": "150ms"} if kind == "delay" else {}
+    record = await chaos.inject(kind, "api-1", "4s", **params)
+    ends = time.monotonic() + 4 + GRACE_S
+    lab.chaos.kill()  # like `docker compose kill chaos`: the engine will not restart it
+    await wait_for_exit(lab.chaos)
+    await eventually(lambda: lab.health(1), lambda answer: answer.ok and answer.took_s < 0.1, ends - time.monotonic())
+    chaos.url = (await eventually(lambda: _url(lab), bool, 10)) or ""
+    await chaos.ready()
+    assert (await chaos.healed(record["id"], max(1.0, ends - time.monotonic())))["state"] == "healed"
+    assert await lab.snapshot(1) == before
+
+
+async def _url(lab: Lab) -> str:
+    try:
+        return lab.url
+    except (KeyError, IndexError, TypeError):
+        return ""  # not running again yet
+
+
+async def test_a_killed_helper_leaves_nothing(chaos: ChaosClient, lab: Lab) -> None:
+    before = await lab.snapshot(1)
+    record = await chaos.inject("blackhole", "api-1", "2s")
+    for helper in lab.containers.helpers(lab.api[0]):
+        helper.kill()  # its DROP rules stay behind
+    await chaos.healed(record["id"], 2 + GRACE_S)
+    assert await lab.snapshot(1) == before
+
+
+async def test_a_target_killed_while_paused_is_running_afterwards(chaos: ChaosClient, lab: Lab) -> None:
+    record = await chaos.inject("pause", "api-1", "2s")
+    lab.api[0].kill()
+    await chaos.healed(record["id"], 2 + GRACE_S)
+    assert (await lab.snapshot(1))["status"] == "running"
+
+
+async def test_a_removed_target_is_healed_with_a_note(chaos: ChaosClient, lab: Lab) -> None:
+    extra = lab.containers.target(3)
+    record = await chaos.inject("pause", "api-3", "60s")
+    extra.remove(force=True)
+    _, healed = await chaos.call("DELETE", f"/faults/{record['id']}")
+    assert healed["state"] == "healed"
+    assert "removed" in healed["error"]
+
+
+async def test_members_killed_from_outside_come_back_stopped_ones_do_not(chaos: ChaosClient, lab: Lab) -> None:
+    lab.api[0].kill()
+    lab.reaper.kill()
+    lab.api[1].kill("SIGTERM")
+    await wait_for_exit(lab.api[1])
+    await eventually(lambda: _running(lab.api[0]), bool, 15)
+    await eventually(lambda: _running(lab.reaper), bool, 15)
+    assert not await _running(lab.api[1])
+    lab.api[1].start()
+
+
+async def _running(container: Any) -> bool:
+    await asyncio.to_thread(container.reload)
+    return bool(container.attrs["State"]["Running"])
+
+
+async def test_anothers_container_is_not_a_target(chaos: ChaosClient, lab: Lab) -> None:
+    for name in ("api-9", lab.decoy.name, lab.decoy.id, "chaos-1", "reaper-1"):
+        status, problem = await chaos.call("POST", "/faults", {"kind": "kill", "target": name, "duration": "1s"})
+        assert (status, problem["possible"]) == (404, ["api-1", "api-2"])
+    assert await _running(lab.decoy)
+
+
+async def test_capabilities_name_the_mechanism_of_this_kernel(chaos: ChaosClient) -> None:
+    _, body = await chaos.call("GET", "/capabilities")
+    delay = body["faults"]["delay"]
+    assert delay["possible"]
+    assert (delay["mechanism"], delay["missing"]) in (("netem", None), ("nfqueue", "sch_netem"))

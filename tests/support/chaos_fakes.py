@@ -1,0 +1,124 @@
+"""A runtime without processes, sockets or clocks: targets are a state word, and answers follow from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chaos.errors import ChaosError, RuntimeUnavailableError, TargetGoneError
+from chaos.impairment import Impairment
+from chaos.probe import Address, Answer
+from chaos.records import Entry, FaultRecord
+from chaos.targets import Capability, Injection, Member, Running, Target, TargetInfo
+
+
+def record(fault_id: str = "f1", kind: str = "pause", target: str = "api-1", **fields: Any) -> FaultRecord:
+    return FaultRecord(id=fault_id, kind=kind, target=target, params={}, duration_s=5, requested_mono=1.0, **fields)
+
+
+def entry(fault_id: str = "f1", *, expires_unix: float = 100.0, **fields: Any) -> Entry:
+    return Entry(record=record(fault_id, **fields), expires_unix=expires_unix)
+
+
+class FakeTarget:
+    """Does what it is told and remembers it; `broken` makes its next injection fail."""
+
+    role = "api"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = Running.RUNNING
+        self.impairment: Impairment | None = None
+        self.broken: ChaosError | None = None
+        self.deaf = False
+        """Faults on it have no effect: they must be seen not to bite."""
+        self.undo: dict[str, Any] = {"token": name}
+        self.starts = 0
+
+    async def info(self) -> TargetInfo:
+        return TargetInfo(name=self.name, role=self.role, state=self.state, instance=self.name, addresses=[])
+
+    async def running(self) -> Running:
+        return self.state
+
+    async def incarnation(self) -> str:
+        return f"start {self.starts}"
+
+    async def address(self) -> Address:
+        return self.name, 80
+
+    async def ensure_running(self) -> None:
+        if self.state is Running.EXITED:
+            self.starts += 1
+        self.state = Running.RUNNING
+
+    async def kill(self) -> Injection:
+        return self._become(Running.EXITED)
+
+    async def stop(self) -> Injection:
+        return self._become(Running.EXITED)
+
+    async def pause(self) -> Injection:
+        return self._become(Running.PAUSED)
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        self.impairment = impairment
+        return Injection(time.monotonic(), "fake")
+
+    async def clear(self) -> None:
+        self.impairment = None
+
+    def _become(self, state: Running) -> Injection:
+        if self.broken is not None:
+            self.state = state  # it went half way
+            raise self.broken
+        if not self.deaf:
+            self.state = state
+        return Injection(time.monotonic(), "fake")
+
+    def answer(self) -> Answer:
+        match self.state:
+            case Running.EXITED:
+                return Answer(0.001, failure="refused")
+            case Running.PAUSED:
+                return Answer(0.3, 0.001, failure="timeout")
+        if self.impairment is not None and self.impairment.kind == "delay":
+            return Answer(0.001 + self.impairment.delay_s, 0.001, 200)
+        return Answer(0.001, 0.001, 200)
+
+
+class FakeRuntime:
+    """Holds `FakeTarget`s by name; `ask` stands in for `chaos.probe.ask`."""
+
+    name = "fake"
+
+    def __init__(self, *names: str) -> None:
+        self.backends = {name: FakeTarget(name) for name in names}
+        self.reachable = True
+
+    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
+        self._reach()
+        return list(self.backends.values())
+
+    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
+        self._reach()
+        if name not in self.backends:
+            raise TargetGoneError(f"{name} is gone")
+        return self.backends[name]
+
+    async def link_capability(self, kind: str) -> Capability:
+        return Capability(possible=True, mechanism="fake")
+
+    async def crashed(self) -> Sequence[Member]:
+        return [target for target in self.backends.values() if target.state is Running.EXITED]
+
+    async def close(self) -> None:
+        return None
+
+    async def ask(self, address: Address, path: str = "", **_: Any) -> Answer:
+        return self.backends[address[0]].answer()
+
+    def _reach(self) -> None:
+        if not self.reachable:
+            raise RuntimeUnavailableError("the runtime does not answer")

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.settings import Settings, SettingsError
+
+LOCAL = {"CHAOS_SUPERVISOR": "http://127.0.0.1:1"}
+
+
+def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
+    settings = Settings.from_environment(
+        LOCAL | {"CHAOS_MAX_DURATION": "5 min", "CHAOS_REVIVE_AFTER": "", "CHAOS_STATE_DIR": "/state"}
+    )
+    assert (settings.max_duration, settings.revive_after, settings.state_dir) == (300.0, 5.0, Path("/state"))
+    assert settings.host == "127.0.0.1", "loopback unless told otherwise"
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({}, "CHAOS_SUPERVISOR"),
+        (LOCAL | {"CHAOS_RUNTIME": "kubernetes"}, "CHAOS_RUNTIME"),
+        (LOCAL | {"CHAOS_PORT": "http"}, "CHAOS_PORT"),
+        (LOCAL | {"CHAOS_MAX_DURATION": "300"}, "CHAOS_MAX_DURATION.*unit"),
+    ],
+)
+def test_what_is_wrong_is_named(environment: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        Settings.from_environment(environment)
