@@ -5,38 +5,31 @@ Defaults come from the core's and the data plane's own settings, where the arith
 
 from __future__ import annotations
 
-import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from lb.config_types import (
+    AtLeastOne,
+    Count,
+    Duration,
+    Listen,
+    Network,
+    Number,
+    Positive,
+    Section,
+    Share,
+    Size,
+    UrlPath,
+    expect,
+    split,
+)
 from lb.core import settings as core
 from lb.core.policies import POLICIES
+from lb.discovery.config import Discovery, StaticDiscovery
 from lb.proxy.limits import Limits as ProxyLimits
-from lb.units import (
-    Address,
-    address,
-    duration,
-    format_duration,
-    format_share,
-    format_size,
-    positive_duration,
-    share,
-    size,
-)
+from lb.units import Address
 
-Duration = Annotated[float, BeforeValidator(duration), PlainSerializer(format_duration, return_type=str)]
-Positive = Annotated[float, BeforeValidator(positive_duration), PlainSerializer(format_duration, return_type=str)]
-Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
-Size = Annotated[int, BeforeValidator(size), PlainSerializer(format_size, return_type=str)]
-Listen = Annotated[Address, BeforeValidator(address), PlainSerializer(str, return_type=str)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-_BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.HealthSettings(),
     core.PassiveSettings(),
@@ -46,113 +39,16 @@ _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
 _CORE, _LIMITS = core.Settings(), ProxyLimits()
 
 
-def _split(value: object) -> object:
-    """A list can be given in one environment variable, separated by commas."""
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
-
-
-def _expect(holds: bool, problem: str) -> None:
-    if not holds:
-        raise ValueError(problem)
-
-
-def _network(value: object) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(str(value))
-    except ValueError as error:
-        raise ValueError(f"{str(value)!r} is not a network such as 10.0.0.0/8 or fd00::/8") from error
-
-
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
-
-
-def _path(value: object) -> object:
-    _expect(bool(re.fullmatch(r"/[!-~]*", str(value))), f"{value!r} is not a path such as /health")
-    return value
-
-
-class Section(BaseModel):
-    """A mapping in the file: no unknown keys, no changes afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Admin(Section):
     """The admin API."""
 
     listen: Listen = Address("127.0.0.1", 8081)
 
 
-def backend_id(value: object) -> str:
-    """Ids travel in `X-Backend` and, comma-separated, in `X-Tried`. Raises `ValueError`."""
-    if not isinstance(value, str) or not _BACKEND_ID.fullmatch(value):
-        raise ValueError(f"{value!r} is not a backend id: up to 128 of A-Z a-z 0-9 . _ : - (a letter or digit first)")
-    return value
-
-
-class BackendEntry(Section):
-    """One backend of a static or file discovery; `id=host:port` or just `host:port` is its short spelling."""
-
-    id: Annotated[str, BeforeValidator(backend_id)]
-    address: Listen
-    weight: Number = 1.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        name, _, where = value.rpartition("=")
-        return {"id": name or where, "address": where}
-
-
-def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
-    """Refuse two backends of one id or one address. Raises `ValueError`."""
-    for what in ("id", "address"):
-        values = [str(getattr(backend, what)) for backend in backends]
-        twice = sorted({value for value in values if values.count(value) > 1})
-        _expect(not twice, f"{what} used twice: {', '.join(twice)}")
-    return backends
-
-
-class StaticDiscovery(Section):
-    """Backends named in the configuration."""
-
-    kind: Literal["static"]
-    backends: Annotated[tuple[BackendEntry, ...], BeforeValidator(_split)] = ()
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        unique(self.backends)
-        return self
-
-
-class DnsDiscovery(Section):
-    """Backends are the addresses of a name, asked for again and again."""
-
-    kind: Literal["dns"]
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    port: Annotated[int, Field(ge=1, le=65535)]
-    interval: Positive = 1.0
-    timeout: Positive = 2.0
-    """An answer that takes longer counts as none, and the known backends stay."""
-
-
-class FileDiscovery(Section):
-    """Backends are listed in a YAML file of their own, read again when it changes."""
-
-    kind: Literal["file"]
-    path: Path
-    interval: Positive = 1.0
-
-
-Discovery = StaticDiscovery | DnsDiscovery | FileDiscovery
-
-
 class Health(Section):
     """Active checks: see `lb.core.settings.HealthSettings`."""
 
-    path: Annotated[str, BeforeValidator(_path)] = _HEALTH.path
+    path: UrlPath = _HEALTH.path
     interval: Positive = _HEALTH.interval
     fast_interval: Positive = _HEALTH.fast_interval
     timeout: Positive = _HEALTH.timeout
@@ -166,8 +62,8 @@ class Health(Section):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        _expect(self.fast_interval <= self.interval, "fast_interval must not exceed interval")
-        _expect(self.hold_down <= self.max_hold_down, "hold_down must not exceed max_hold_down")
+        expect(self.fast_interval <= self.interval, "fast_interval must not exceed interval")
+        expect(self.hold_down <= self.max_hold_down, "hold_down must not exceed max_hold_down")
         return self
 
 
@@ -190,8 +86,8 @@ class Passive(Section):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        _expect(self.stall_floor <= self.stall_ceiling, "stall_floor must not exceed stall_ceiling")
-        _expect(self.base_ejection <= self.max_ejection, "base_ejection must not exceed max_ejection")
+        expect(self.stall_floor <= self.stall_ceiling, "stall_floor must not exceed stall_ceiling")
+        expect(self.base_ejection <= self.max_ejection, "base_ejection must not exceed max_ejection")
         return self
 
 
@@ -210,7 +106,7 @@ class Retry(Section):
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         for name in ("per_try_timeout", "connect_timeout"):
-            _expect(getattr(self, name) <= self.total_timeout, f"{name} must not exceed total_timeout")
+            expect(getattr(self, name) <= self.total_timeout, f"{name} must not exceed total_timeout")
         return self
 
 
@@ -245,7 +141,7 @@ class Limits(Section):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        _expect(self.target <= self.head, "target must not exceed head, which contains it")
+        expect(self.target <= self.head, "target must not exceed head, which contains it")
         return self
 
 
@@ -258,7 +154,7 @@ class AccessLog(Section):
 
 
 def _policy(value: object) -> object:
-    _expect(value in POLICIES, f"{value!r} is not a policy; allowed: {', '.join(sorted(POLICIES))}")
+    expect(value in POLICIES, f"{value!r} is not a policy; allowed: {', '.join(sorted(POLICIES))}")
     return value
 
 
@@ -275,7 +171,7 @@ class Config(Section):
     tick: Positive = _CORE.tick
     shutdown_timeout: Duration = 10.0
     """How long SIGTERM waits for requests in flight."""
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_split)] = ()
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(split)] = ()
     """Networks whose `Forwarded` and `X-Forwarded-*` are believed."""
     health: Health = Health()
     passive: Passive = Passive()
@@ -287,7 +183,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _distinct_listeners(self) -> Self:
         same = self.listen == self.admin.listen and self.listen.port != 0
-        _expect(not same, f"listen and admin.listen are both {self.listen}")
+        expect(not same, f"listen and admin.listen are both {self.listen}")
         return self
 
     def core_settings(self) -> core.Settings:

@@ -13,7 +13,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from lb.config import Config, DnsDiscovery, FileDiscovery, Section, StaticDiscovery
+from lb.config import Config
+from lb.config_types import Section
+from lb.discovery.config import DnsDiscovery, FileDiscovery, StaticDiscovery
 from lb.errors import ConfigError
 
 DEFAULT = Path(__file__).with_name("default.yaml")

@@ -15,10 +15,11 @@ from aiohttp import web
 
 from lb.access_log import AccessLog
 from lb.admin.app import Admin
-from lb.config import Config, DnsDiscovery, FileDiscovery, StaticDiscovery
+from lb.config import Config
 from lb.core.balancer import Balancer
 from lb.core.events import Added, Cleared, Emit, Event, PanicChanged, ProbeWanted, Removed, Suspected, Transition
 from lb.discovery import Change, Follower, Insert, Source
+from lb.discovery.config import DnsDiscovery, FileDiscovery, StaticDiscovery
 from lb.discovery.dns import DnsSource
 from lb.discovery.file import FileSource
 from lb.discovery.static import StaticSource

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lb.admin.views import Shown
-from lb.config import BackendEntry
 from lb.core.backend import Backend, State
+from lb.discovery.config import BackendEntry
 from lb.errors import ConflictError, InvalidError, UnknownBackendError
 
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]

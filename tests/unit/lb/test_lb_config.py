@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lb.config import Config, Section
+from lb.config import Config
 from lb.config_file import DEFAULT, load
+from lb.config_types import Section
 from lb.core import settings as core
 from lb.errors import ConfigError
 from lb.proxy.limits import Limits
