@@ -62,9 +62,9 @@ class _Service:
         """The service's monotonic time, seconds."""
         return float((await self.get("/clock"))["mono"])
 
-    def events(self, since: int = 0) -> AsyncIterator[Json]:
-        """Its event stream after `since`, for ever."""
-        return follow(self._session, f"{self._base}/events", since, self._headers)
+    def events(self) -> AsyncIterator[Json]:
+        """Its event stream, for ever."""
+        return follow(self._session, f"{self._base}/events", self._headers)
 
 
 class BalancerClient(_Service):

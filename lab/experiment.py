@@ -220,7 +220,9 @@ class Experiment:
         deadline = time.monotonic() + step.duration_s + HEAL_MARGIN_S
         while injection.record["state"] != "healed" and time.monotonic() < deadline:
             await asyncio.sleep(POLL_S)
-            injection.record = await self._services.chaos.fault(injection.record["id"])
+            # The chaos service may be killed and come back; its journal remembers the fault.
+            with contextlib.suppress(EnvironmentProblemError):
+                injection.record = await self._services.chaos.fault(injection.record["id"])
 
     async def _heal_all(self) -> None:
         """Heal whatever is active on the plan's targets, also faults whose injection nobody waited for."""

@@ -53,18 +53,23 @@ async def prepare(plan: Plan, balancer: BalancerClient, chaos: ChaosClient) -> R
 async def all_up(
     balancer: BalancerClient, chaos: ChaosClient, within_s: float
 ) -> tuple[list[Json], dict[str, Identity]]:
-    """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time."""
+    """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time.
+
+    A service that does not answer may just be restarting: that is one more thing to wait for.
+    """
     deadline = time.monotonic() + within_s
     while True:
-        backends = await balancer.backends()
-        identities = identify(await chaos.targets(), backends)
-        missing = _missing(identities, backends)
-        if identities and not missing:
+        try:
+            backends = await balancer.backends()
+            identities = identify(await chaos.targets(), backends)
+            missing = _missing(identities, backends)
+        except EnvironmentProblemError as error:
+            missing = [str(error)]
+        if not missing:
             return backends, identities
         if time.monotonic() >= deadline:
-            found = "; ".join(missing) or "the chaos service knows no backend"
             raise EnvironmentProblemError(
-                f"the lab was not ready within {within_s:.0f} s: {found}", "`lab status` shows what runs"
+                f"the lab was not ready within {within_s:.0f} s: {'; '.join(missing)}", "`lab status` shows what runs"
             )
         await asyncio.sleep(POLL_S)
 
@@ -85,7 +90,7 @@ def _choose(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str, ...]:
 
 def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[str]:
     states = {each["id"]: str(each["state"]) for each in backends}
-    complaints = []
+    complaints = [] if identities else ["the chaos service knows no backend"]
     for name, identity in identities.items():
         if not identity.backends:
             complaints.append(f"{name} is not known to the balancer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -34,21 +35,42 @@ class SseParser:
         return messages
 
 
+@dataclass(slots=True)
+class _Seen:
+    """The newest event received. A restarted service counts from 1 again, but its monotonic clock goes on."""
+
+    mono: float = float("-inf")
+    seq: int = 0
+
+    def is_news(self, message: dict[str, Any]) -> bool:
+        """Whether the event has not come before: a higher number, or a lower one from a later life."""
+        mono, seq = float(message["mono"]), int(message["seq"])
+        if seq <= self.seq and mono <= self.mono:
+            return False
+        self.mono, self.seq = max(mono, self.mono), seq
+        return True
+
+
 async def follow(
-    session: aiohttp.ClientSession, url: str, since: int, headers: dict[str, str] | None = None
+    session: aiohttp.ClientSession, url: str, headers: dict[str, str] | None = None
 ) -> AsyncIterator[dict[str, Any]]:
-    """Every event of `url` after `since`, for ever: reconnects, and asks for what it missed."""
+    """Every event of `url` that can still be had, each once, then each new one, for ever.
+
+    Reconnects by itself. It then asks for everything again and leaves out what it knows: a service that was restarted
+    in between would answer a number from its former life with silence.
+    """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=_SILENCE_S)
+    seen = _Seen()
     while True:
         try:
-            async with session.get(url, params={"since": str(since)}, headers=headers, timeout=timeout) as response:
+            async with session.get(url, params={"since": "0"}, headers=headers, timeout=timeout) as response:
                 response.raise_for_status()
                 parser = SseParser()
                 async for chunk in response.content.iter_any():
                     for text in parser.feed(chunk):
                         message = json.loads(text)
-                        since = max(since, int(message.get("seq", since)))
-                        yield message
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            pass  # gone, silent or garbled: the next connection asks for everything since the last good one
+                        if seen.is_news(message):
+                            yield message
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+            pass  # gone, silent or garbled: what was missed comes with the next connection
         await asyncio.sleep(_RECONNECT_AFTER_S)

@@ -15,6 +15,7 @@ from lab.checkers import (
     generator_lag,
     idempotent_ok,
     not_vacuous,
+    punctuality,
     readmit_within_bound,
     reroute_within_bound,
     work,
@@ -235,6 +236,12 @@ class TestTheRecordItself:
     @pytest.mark.parametrize(("lag", "verdict"), [(0.004, PASS), (0.006, UNKNOWN)])
     def test_a_generator_behind_its_schedule_is_no_witness(self, lag: float, verdict: Verdict) -> None:
         assert generator_lag.check(run(request(3, sent=3 + lag))).verdict is verdict
+
+    @pytest.mark.parametrize(("began", "verdict"), [(3.04, PASS), (3.06, UNKNOWN)])
+    def test_a_step_that_began_late_is_not_the_planned_one(self, began: float, verdict: Verdict) -> None:
+        step = Event(began, "lab", "step", {"step": 0, "at": 3.0})
+        assert punctuality.check(run(step)).verdict is verdict
+        assert punctuality.check(run()).verdict is UNKNOWN
 
     def test_a_clock_that_stepped_is_no_witness(self) -> None:
         assert clocks.check(run(clock(0), clock(10, offset_s=0.001))).verdict is PASS
