@@ -1,0 +1,70 @@
+"""What the commands share: their options, where they print, how they find a lab."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError
+from lab.runtime import Runtime
+from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
+from lab.runtime.local import LocalRuntime
+
+STATE_ROOT = Path(".lab")
+
+
+class RuntimeName(StrEnum):
+    """Where a lab runs."""
+
+    LOCAL = "local"
+    DOCKER = "docker"
+
+
+RuntimeOption = Annotated[
+    RuntimeName, typer.Option("--runtime", help="Plain processes on this machine, or containers (docker compose).")
+]
+AnyRuntimeOption = Annotated[
+    RuntimeName | None, typer.Option("--runtime", help="Default: whichever lab runs, the local one first.")
+]
+ProjectOption = Annotated[
+    str, typer.Option("--project", envvar="COMPOSE_PROJECT_NAME", help="Compose project; runtime docker only.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; messages go to stderr.")]
+
+
+def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT) -> Runtime:
+    """The runtime of that name."""
+    return LocalRuntime(STATE_ROOT) if name is RuntimeName.LOCAL else DockerRuntime(project)
+
+
+def running(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]:
+    """The lab that runs. Raises `EnvironmentProblemError` where none does."""
+    for candidate in [name] if name else list(RuntimeName):
+        chosen = runtime(candidate, project)
+        try:
+            endpoints = chosen.find()
+        except EnvironmentProblemError:
+            if name:
+                raise
+            continue  # no Docker here: then no lab runs in it
+        if endpoints is not None:
+            return chosen, endpoints
+    where = f" on runtime {name}" if name else ""
+    raise EnvironmentProblemError(f"no lab is running{where}", f"lab up --runtime {name or RuntimeName.LOCAL}")
+
+
+def people(as_json: bool) -> Console:
+    """Where to talk to people: stdout, unless a program reads that."""
+    return Console(stderr=as_json, highlight=False, markup=False)
+
+
+def answer(document: Any) -> None:
+    """Print the one JSON document of a `--json` command."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")

@@ -1,0 +1,42 @@
+"""`lab doctor`: what this machine offers."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from lab.cli.common import JsonOption, answer, people
+from lab.doctor import Finding, Level, examine, usable
+from lab.errors import ExitCode
+
+_WORDS = {
+    Level.GOOD: Text("✓ ok", style="green"),
+    Level.LESS: Text("! less", style="yellow"),
+    Level.MISSING: Text("✗ missing", style="red"),
+}
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """What this machine offers, what each missing thing costs, and the command that mends it.
+
+    Exit 255 only where neither runtime can work.
+    """
+    findings = examine()
+    able = usable(findings)
+    if as_json:
+        answer({"runtimes": able, "findings": [finding.as_json() for finding in findings]})
+    else:
+        _print(findings, able)
+    if not any(able.values()):
+        raise typer.Exit(ExitCode.INTERNAL)
+
+
+def _print(findings: list[Finding], able: dict[str, bool]) -> None:
+    console = people(as_json=False)
+    table = Table("what", "", "found", "what that costs", "mend it with", box=None, pad_edge=False, header_style="dim")
+    for each in findings:
+        table.add_row(each.name, _WORDS[each.level], each.found, each.costs, each.mend)
+    console.print(table)
+    for name, works in able.items():
+        console.print(f"runtime {name}: {'works here' if works else 'does not work here'}")

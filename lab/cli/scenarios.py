@@ -1,0 +1,63 @@
+"""`lab validate` and `lab report`: files in, files out; no lab needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.cli.common import JsonOption, answer, people
+from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from lab.report import write_reports
+from lab.scenario.library import find
+from lab.scenario.loader import ScenarioError, load_scenario
+
+
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="YAML files, or names from the library.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check scenarios without running them: every problem with file and line. Exit 254 where there is one."""
+    verdicts = [_validated(name) for name in files]
+    good = all(verdict["valid"] for verdict in verdicts)
+    if as_json:
+        answer({"valid": good, "files": verdicts})
+    else:
+        console = people(as_json)
+        for verdict in verdicts:
+            for line in verdict["problems"] or [f"{verdict['file']}: valid: {verdict['title']}"]:
+                console.print(line, soft_wrap=True)
+    raise typer.Exit(ExitCode.PASS if good else ExitCode.BAD_ARGUMENTS)
+
+
+def _validated(name: str) -> dict[str, Any]:
+    try:
+        path = find(name)
+        return {"file": str(path), "valid": True, "title": load_scenario(path).title, "problems": []}
+    except ScenarioError as error:
+        return {"file": name, "valid": False, "problems": [str(problem) for problem in error.problems]}
+    except BadArgumentsError as error:
+        return {"file": name, "valid": False, "problems": [str(error)]}
+
+
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write report.html and junit.xml again from the other files of a run."""
+    folder = next((each for each in (Path(run), results / run) if each.is_dir()), None)
+    if folder is None:
+        raise BadArgumentsError(f"there is no run {run!r}", f"give a folder, or one of those in {results}/")
+    try:
+        write_reports(folder)
+    except OSError as error:
+        raise EnvironmentProblemError(
+            f"the reports cannot be written: {error}", "check the folder's permissions"
+        ) from error
+    written = folder.resolve() / "report.html"
+    if as_json:
+        answer({"report": str(written), "junit": str(written.with_name("junit.xml"))})
+    else:
+        people(as_json).print(str(written), soft_wrap=True)

@@ -1,0 +1,71 @@
+"""Engine, Compose, buildx, and whether images can be built: what runtime docker stands on."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from lab.doctor.findings import Finding, good, less, missing
+from lab.errors import EnvironmentProblemError
+from lab.runtime.docker import COMPOSE_FILE
+from lab.runtime.docker_cli import compose_version, docker, engine_version
+
+ENV_FILE = COMPOSE_FILE.with_name(".env")
+DEFAULT_BASE = "python:3.13-slim"
+REGISTRY_WITHIN_S = 10.0
+COSTS = "no runtime docker; runtime local works without"
+
+
+def docker_findings() -> list[Finding]:
+    """Everything below; what needs the engine is only asked where one answers."""
+    try:
+        engine = good("Docker engine", engine_version())
+    except EnvironmentProblemError as error:
+        return [missing("Docker engine", str(error), COSTS, error.next_step, ("docker",))]
+    return [engine, compose(), buildx(), base_image()]
+
+
+def compose() -> Finding:
+    """The compose plugin and its version."""
+    try:
+        return good("Docker Compose", compose_version())
+    except EnvironmentProblemError as error:
+        return missing("Docker Compose", str(error), COSTS, error.next_step, ("docker",))
+
+
+def buildx() -> Finding:
+    """The buildx plugin: newer versions of Compose build with nothing else."""
+    try:
+        result = docker(["buildx", "version"])
+    except EnvironmentProblemError as error:
+        return less("Docker buildx", str(error), "images may not build")
+    if result.returncode == 0:
+        return good("Docker buildx", next(iter(result.stdout.split()[1:2]), "found"))
+    return less("Docker buildx", "not installed", "newer versions of Compose cannot build", "scripts/docker-setup")
+
+
+def base_image() -> Finding:
+    """The image that all others start from: here already, or to be had from its registry."""
+    image = configured_base()
+    try:
+        if docker(["image", "inspect", image]).returncode == 0:
+            return good("base image", f"{image} is here")
+        # Asks for the manifest only: nothing is downloaded.
+        if docker(["manifest", "inspect", image], timeout_s=REGISTRY_WITHIN_S).returncode == 0:
+            return good("base image", f"{image} is to be had from its registry")
+    except EnvironmentProblemError:
+        pass
+    costs = "images cannot be built"
+    return missing("base image", f"{image} is neither here nor in a registry", costs, "make base-image", ("docker",))
+
+
+def configured_base(env_file: Path = ENV_FILE) -> str:
+    """BASE_IMAGE as Compose sees it: environment, then `.env`, then the default."""
+    if image := os.environ.get("BASE_IMAGE"):
+        return image
+    try:
+        found = re.search(r"^BASE_IMAGE=(\S+)$", env_file.read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else DEFAULT_BASE

@@ -1,0 +1,178 @@
+"""The lab as containers: `docker compose` on the repository's compose.yaml."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError
+from lab.runtime import Member, Say, ports
+from lab.runtime.docker_cli import compose_version, docker, engine_version
+
+DEFAULT_PROJECT: Final = "reroute"
+COMPOSE_FILE: Final = Path(__file__).resolve().parents[2] / "compose.yaml"
+UP_WITHIN_S: Final = 600.0
+"""The first time, images are built: two minutes on a slow line; five times that is stuck."""
+HEALTHY_WITHIN_S: Final = 120
+DOWN_WITHIN_S: Final = 90.0
+TRAFFIC, ADMIN, CHAOS = ("lb", 8080), ("lb", 8081), ("chaos", 8082)
+"""Service and port inside its container."""
+
+
+@dataclass(slots=True)
+class DockerRuntime:
+    """One compose project."""
+
+    project: str = DEFAULT_PROJECT
+    name: str = "docker"
+    _checked: bool = field(default=False, init=False, repr=False)
+
+    def find(self) -> Endpoints | None:
+        """The lab, if its balancer and its chaos service run."""
+        containers = self._containers()
+        running = {each["Service"] for each in containers if each["State"] == "running"}
+        if not {"lb", "chaos", "api"} <= running:
+            return None
+        traffic, admin, chaos = (_published(containers, *which) for which in (TRAFFIC, ADMIN, CHAOS))
+        if not (traffic and admin and chaos):
+            return None
+        return Endpoints(traffic=traffic, admin=admin, chaos=chaos, chaos_token=self._token(), runtime="docker")
+
+    def up(self, say: Say) -> Endpoints:
+        """Build and start what does not run yet; everything is healthy when this returns."""
+        if not self._containers():
+            _check_ports()
+        say("docker compose up --build --wait (the first time, images are built)")
+        arguments = ["up", "--detach", "--build", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
+        result = self._compose(*arguments, timeout_s=UP_WITHIN_S)
+        if result.returncode != 0:
+            raise _up_problem(result.stderr)
+        endpoints = self.find()
+        if endpoints is None:
+            raise EnvironmentProblemError("the containers came up but not all of them stay", f"{self._command()} logs")
+        return endpoints
+
+    @contextlib.contextmanager
+    def borrow(self, say: Say) -> Iterator[Endpoints]:
+        """The running lab, else one for the length of the context."""
+        running = self.find()
+        if running is not None:
+            yield running
+            return
+        try:
+            yield self.up(say)
+        finally:
+            with _uninterrupted():
+                self.down(say)
+
+    def down(self, say: Say) -> bool:
+        """Remove the project's containers, network and volumes."""
+        if not self._containers():
+            return False
+        say(f"docker compose down ({self.project})")
+        # The labs' own grace periods are for requests that somebody still waits for.
+        result = self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
+        if result.returncode != 0:
+            raise EnvironmentProblemError(
+                "docker compose down failed", f"{self._command()} down --volumes", _tail(result.stderr)
+            )
+        return True
+
+    def status(self) -> list[Member]:
+        """All containers of the project, also those that do not run."""
+        return [_member(each) for each in self._containers()]
+
+    def logs(self, tail: int) -> str:
+        """What the containers wrote last."""
+        return self._compose("logs", "--no-color", "--tail", str(tail), timeout_s=30).stdout
+
+    def _containers(self) -> list[dict[str, Any]]:
+        if not self._checked:
+            engine_version()
+            compose_version()
+            self._checked = True
+        result = self._compose("ps", "--all", "--format", "json")
+        if result.returncode != 0:
+            raise EnvironmentProblemError("docker compose ps failed", f"{self._command()} ps", _tail(result.stderr))
+        return parse_ps(result.stdout)
+
+    def _token(self) -> str:
+        result = self._compose("exec", "-T", "chaos", "cat", "/state/token")
+        token = result.stdout.strip()
+        if result.returncode != 0 or not token:
+            raise EnvironmentProblemError(
+                "the chaos service's token cannot be read", f"{self._command()} logs chaos", _tail(result.stderr)
+            )
+        return token
+
+    def _compose(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+        whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(COMPOSE_FILE), "-p", self.project]
+        return docker([*whole, *arguments], timeout_s=timeout_s, directory=COMPOSE_FILE.parent)
+
+    def _command(self) -> str:
+        return f"docker compose -p {self.project}"
+
+
+def parse_ps(text: str) -> list[dict[str, Any]]:
+    """The containers in `docker compose ps --format json`: one array until 2.20, an object a line since 2.21."""
+    lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [each for line in lines for each in (line if isinstance(line, list) else [line])]
+
+
+def _published(containers: list[dict[str, Any]], service: str, port: int) -> str | None:
+    for container in containers:
+        for publisher in container.get("Publishers") or [] if container["Service"] == service else []:
+            if publisher["TargetPort"] == port and publisher["PublishedPort"]:
+                return f"http://{ports.LOOPBACK}:{publisher['PublishedPort']}"
+    return None
+
+
+def _member(container: dict[str, Any]) -> Member:
+    health = container.get("Health") or ""
+    published = {f"{p['URL']}:{p['PublishedPort']}" for p in container.get("Publishers") or [] if p["PublishedPort"]}
+    return Member(
+        name=container["Name"],
+        role=container["Service"],
+        state=f"{container['State']} ({health})" if health else container["State"],
+        address=" ".join(sorted(published)),
+    )
+
+
+def _check_ports() -> None:
+    """Compose's own complaint about a taken port comes after half of the lab has started."""
+    for published in ports.PUBLISHED:
+        port = ports.wanted(published)
+        if not ports.is_free(port):
+            raise EnvironmentProblemError(
+                f"port {port} ({published.name}) is in use",
+                f"stop what listens there (lab down?), or set {published.variable} to another port",
+            )
+
+
+def _up_problem(stderr: str) -> EnvironmentProblemError:
+    if "pull access denied" in stderr or "failed to resolve" in stderr or "failed to do request" in stderr:
+        return EnvironmentProblemError(
+            "the base image cannot be fetched", "on a host without an image registry: make base-image", _tail(stderr)
+        )
+    return EnvironmentProblemError("docker compose up failed", "read the lines above; lab doctor", _tail(stderr))
+
+
+def _tail(text: str, lines: int = 12) -> tuple[str, ...]:
+    return tuple(line for line in text.splitlines() if line.strip())[-lines:]
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C must not cut the clean-up short that the first one asked for."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
