@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -86,8 +85,11 @@ def main() -> int:
     except SettingsError as error:
         print(f"chaos: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
         return BAD_ENVIRONMENT
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(serve(settings))
+    except OSError as error:
+        print(f"chaos: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
+        return BAD_ENVIRONMENT
     return 0
 
 

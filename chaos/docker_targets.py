@@ -215,6 +215,6 @@ def _instance(inspected: Mapping[str, Any]) -> str:
 
 
 def _finished_mono(inspected: Mapping[str, Any]) -> float:
-    """When the process ended, on our monotonic clock. Docker writes nanoseconds, `fromisoformat` reads microseconds."""
-    finished = datetime.fromisoformat(inspected["State"]["FinishedAt"][:26].rstrip("Z") + "+00:00")
+    """When the process ended, on our monotonic clock."""
+    finished = datetime.fromisoformat(inspected["State"]["FinishedAt"])
     return time.monotonic() - (time.time() - finished.timestamp())

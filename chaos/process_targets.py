@@ -21,8 +21,8 @@ from chaos.supervisor import Process, Supervisor
 from chaos.targets import Capability, Injection, Running, Target, TargetInfo
 
 BACKEND_ROLE = "api"
-GRACEFUL_EXITS = (0, 143, -signal.SIGTERM)
-"""Exit codes of a stop that somebody asked for."""
+GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
+"""Exit codes of a stop that somebody asked for, and of a process that was never started."""
 SETTLE_S = 2.0
 """A signal's effect shows in the process table well before this."""
 

@@ -153,6 +153,26 @@ async def _url(lab: Lab) -> str:
         return ""  # not running again yet
 
 
+async def test_a_frozen_chaos_service_is_stood_in_for_by_the_reaper(chaos: ChaosClient, lab: Lab) -> None:
+    record = await chaos.inject("pause", "api-1", "3s")
+    ends = time.monotonic() + 3 + GRACE_S
+    lab.chaos.pause()  # alive for Docker, and not able to heal
+    try:
+        await eventually(lambda: lab.health(1), lambda answer: answer.ok, ends - time.monotonic())
+    finally:
+        lab.chaos.unpause()
+    assert (await chaos.healed(record["id"], GRACE_S))["state"] == "healed"
+
+
+async def test_a_target_restarted_in_the_middle_of_a_link_fault(chaos: ChaosClient, lab: Lab) -> None:
+    before = await lab.snapshot(1)
+    record = await chaos.inject("blackhole", "api-1", "3s")
+    await asyncio.to_thread(lab.api[0].restart, timeout=1)
+    await chaos.healed(record["id"], 3 + GRACE_S)
+    assert await lab.snapshot(1) == before
+    assert (await lab.health(1)).ok
+
+
 async def test_a_killed_helper_leaves_nothing(chaos: ChaosClient, lab: Lab) -> None:
     before = await lab.snapshot(1)
     record = await chaos.inject("blackhole", "api-1", "2s")

@@ -1,0 +1,173 @@
+"""What each fault takes for proof that it bit, and what it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaos.errors import InjectionFailedError
+from chaos.faults import FAULTS, base, delay, loss, misbehave
+from chaos.faults.base import Before
+from chaos.probe import Answer
+from chaos.targets import Running
+from tests.support.chaos_fakes import FakeTarget
+
+HEALTHY = Answer(0.001, 0.0005, 200)
+SILENT = Answer(0.3, 0.0005, failure="timeout")
+UNCONNECTED = Answer(0.3, failure="connect_timeout")
+REFUSED = Answer(0.001, failure="refused")
+
+
+def slow(seconds: float) -> Answer:
+    return Answer(seconds, 0.0005, 200)
+
+
+def failed(status: int) -> Answer:
+    return Answer(0.001, 0.0005, status)
+
+
+class Probe:
+    """Answers in order, the last one for ever; remembers what was asked."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, Any]] = []
+
+    async def __call__(self, _: object, path: str = "/health", *, body: Any = None, **__: Any) -> Answer:
+        self.asked.append((path, body))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+async def verdict(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    *answers: Answer,
+    state: Running = Running.RUNNING,
+    starts: int = 0,
+    **params: Any,
+) -> bool | None:
+    for module in (base, delay, loss, misbehave):
+        monkeypatch.setattr(module, "ask", Probe(*answers))
+    target = FakeTarget("api-1")
+    target.state, target.starts = state, starts
+    fault = FAULTS[kind]
+    said = await fault.verify(target, fault.params.model_validate(params), Before(HEALTHY, "start 0"))
+    assert said.evidence
+    return said.bit
+
+
+@pytest.mark.parametrize("kind", ["kill", "stop"])
+@pytest.mark.parametrize(
+    ("state", "answer", "bit"),
+    [
+        (Running.EXITED, REFUSED, True),
+        (Running.EXITED, UNCONNECTED, True),  # a bridge network after `docker kill`
+        (Running.EXITED, HEALTHY, False),  # somebody else answers at its address
+        (Running.RUNNING, REFUSED, False),
+    ],
+)
+async def test_kill_and_stop_want_it_exited_and_silent(
+    monkeypatch: pytest.MonkeyPatch, kind: str, state: Running, answer: Answer, bit: bool
+) -> None:
+    assert await verdict(monkeypatch, kind, answer, state=state) is bit
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "bit"),
+    [
+        (Running.PAUSED, SILENT, True),
+        (Running.PAUSED, UNCONNECTED, True),  # its listen backlog is full
+        (Running.PAUSED, HEALTHY, False),
+        (Running.PAUSED, REFUSED, False),
+        (Running.RUNNING, SILENT, False),
+    ],
+)
+async def test_pause_wants_it_frozen_and_silent(
+    monkeypatch: pytest.MonkeyPatch, state: Running, answer: Answer, bit: bool
+) -> None:
+    assert await verdict(monkeypatch, "pause", answer, state=state) is bit
+
+
+async def test_restart_wants_another_incarnation(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "restart", HEALTHY, starts=1) is True
+    assert await verdict(monkeypatch, "restart", HEALTHY, starts=0) is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "bit"), [(slow(0.1), True), (slow(0.082), True), (slow(0.05), False), (HEALTHY, False), (REFUSED, False)]
+)
+async def test_delay_wants_four_fifths_of_what_was_asked(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, bit: bool
+) -> None:
+    assert await verdict(monkeypatch, "delay", answer, delay="100ms") is bit
+
+
+async def test_delay_counts_from_the_least_that_jitter_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "delay", slow(0.05), delay="100ms", jitter="60ms") is True
+
+
+async def test_a_delay_longer_than_the_verification_is_proven_by_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "delay", Answer(1.9, failure="connect_timeout"), delay="10s") is True
+    assert await verdict(monkeypatch, "delay", slow(1.0), delay="10s") is False
+
+
+async def test_loss_wants_a_stall_of_a_retransmission(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "loss", HEALTHY, slow(0.21), loss="30%") is True
+    assert await verdict(monkeypatch, "loss", HEALTHY, SILENT, loss="30%") is True
+
+
+async def test_loss_without_a_stall_is_a_miss_only_when_it_was_likely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "VERIFY_DEADLINE_S", 0.505)  # 5 ms of questions
+    assert await verdict(monkeypatch, "loss", HEALTHY, loss="99%") is False
+    assert await verdict(monkeypatch, "loss", HEALTHY, loss="0.0001%") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "bit"),
+    [
+        ("blackhole", SILENT, True),
+        ("blackhole", UNCONNECTED, True),
+        ("blackhole", REFUSED, False),
+        ("blackhole", HEALTHY, False),
+        ("refuse", REFUSED, True),
+        ("refuse", Answer(0.001, 0.0005, failure="reset"), True),
+        ("refuse", SILENT, False),
+        ("hang", SILENT, True),
+        ("hang", HEALTHY, False),
+    ],
+)
+async def test_silence_and_refusal_are_not_mistaken_for_each_other(
+    monkeypatch: pytest.MonkeyPatch, kind: str, answer: Answer, bit: bool
+) -> None:
+    assert await verdict(monkeypatch, kind, answer) is bit
+
+
+async def test_unhealthy_and_lie_are_told_apart_by_health_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    sick, well = failed(503), HEALTHY
+    assert await verdict(monkeypatch, "unhealthy", sick, well) is True
+    assert await verdict(monkeypatch, "unhealthy", sick, sick) is False
+    assert await verdict(monkeypatch, "lie", well, failed(500)) is True
+    assert await verdict(monkeypatch, "lie", sick, failed(500)) is False
+
+
+async def test_an_error_rate_is_seen_in_any_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "error", HEALTHY, HEALTHY, failed(500), rate="30%") is True
+    assert await verdict(monkeypatch, "error", HEALTHY, rate="30%") is False
+    assert await verdict(monkeypatch, "error", HEALTHY, rate="1%") is None
+
+
+async def test_misbehaviour_is_asked_of_the_backend_with_an_end_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = Probe(HEALTHY)
+    monkeypatch.setattr(misbehave, "ask", probe)
+    fault = FAULTS["slow"]
+    await fault.inject(FakeTarget("api-1"), fault.params.model_validate({"delay": "250ms"}), 5.0)
+    await fault.heal(FakeTarget("api-1"))
+    wish = {"mode": "slow", "duration_s": 6.0, "delay_ms": 250.0}
+    assert probe.asked == [("/misbehave", wish), ("/misbehave", {"mode": "ok"})]
+
+
+async def test_a_backend_that_does_not_take_the_wish_is_a_failed_injection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(misbehave, "ask", Probe(failed(404)))
+    with pytest.raises(InjectionFailedError, match="HTTP 404"):
+        await FAULTS["hang"].inject(FakeTarget("api-1"), None, 5.0)
