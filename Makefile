@@ -1,0 +1,68 @@
+# `make` alone lists what there is. Only Python ≥ 3.11 and make are needed; Docker where a target says so.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.local ## kill and pause a backend under load, on this machine, without Docker; results in results/
+	@$(BIN)/lab run kill pause --runtime local
+
+.PHONY: test
+test: $(VENV)/.dev ## all tests; the Docker ones where an engine answers (LAB_REQUIRE_DOCKER=1 makes their skip a failure)
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/.dev ## exactly what CI checks: style, types, import contracts, docs match code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/meta
+
+.PHONY: base-image
+base-image: ## a local base image, for hosts that reach no image registry (Docker, mmdebstrap)
+	@scripts/base-image
+
+.PHONY: lock
+lock: $(VENV)/.dev ## write requirements/*.txt again; images and demo get the very versions that the tests had
+	@$(PIP) install uv
+	$(BIN)/$(LOCK) --extra dev -o requirements/dev.txt
+	$(BIN)/$(LOCK) --extra lb -c requirements/dev.txt -o requirements/lb.txt
+	$(BIN)/$(LOCK) --extra api -c requirements/dev.txt -o requirements/api.txt
+	$(BIN)/$(LOCK) --extra chaos -c requirements/dev.txt -o requirements/chaos.txt
+	$(BIN)/$(LOCK) --extra lb --extra api --extra chaos --extra lab -c requirements/dev.txt -o requirements/local.txt
+
+.PHONY: clean
+clean: ## remove what was built here; results/ stay
+	rm -rf $(VENV) build .lab *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# Stamps: the second time, nothing is installed. The editable install itself needs no other package at run time.
+$(VENV)/.local: requirements/local.txt pyproject.toml | $(VENV)/.python
+	@echo "installing what a local lab needs (once)"
+	@$(PIP) install --require-hashes -r requirements/local.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.local
+	@echo "installing what the checks need (once)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not there)" >&2; \
+		echo "  next: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 255; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) cannot make virtual environments" >&2; \
+		echo "  next: apt-get install python3-venv (or your system's package for it)" >&2; exit 255; }
+	@touch $@
