@@ -61,6 +61,8 @@ class ResponseShape(NamedTuple):
 
 
 NO_NAMES: frozenset[bytes] = frozenset()
+_NO_REMOVAL = frozenset({b"keep-alive", b"close"})
+"""The two values that nearly every `Connection` has; neither names a field that would otherwise pass."""
 _MAX_LENGTH = 2**63 - 1
 """What every backend can hold in a signed 64-bit integer."""
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
@@ -90,17 +92,16 @@ def check_request(
     host = _host(special.get(b"host"), version)
     target = _origin_form(method, target, host)
     body, length = _request_body(special, version, limits, raw)
-    connection = special.get(b"connection")
-    removed = connection_named(connection) if connection is not None else NO_NAMES
+    removed = _removed(special)
     if version == "1.0" and b"expect" in special:
         removed |= {b"expect"}  # RFC 9110 §10.1.1: to be ignored, so it must not reach an HTTP/1.1 backend
     return RequestShape(
-        target=target,
-        host=host,
-        body=body,
-        length=length,
-        removed=removed,
-        upgrade=_upgrade(special, removed, version),
+        target,
+        host,
+        body,
+        length,
+        removed,
+        upgrade=_upgrade(special, removed, version) if b"upgrade" in special else b"",
         expects_continue=_expects_continue(special.get(b"expect"), version),
         trailers_welcome=b"te" in special and _TRAILERS.search(special[b"te"]) is not None,
         special=special,
@@ -115,9 +116,7 @@ def check_response(method: str, status: int, version: str, fields: Sequence[Fiel
         raise MalformedError(502, "bad_response")
     special = _collect(fields, _INSPECTED_IN_RESPONSES)
     body, length = _response_body(method, status, version, special)
-    connection = special.get(b"connection")
-    removed = connection_named(connection) if connection is not None else NO_NAMES
-    return ResponseShape(body, length, removed, special.get(b"upgrade", b""))
+    return ResponseShape(body, length, _removed(special), special.get(b"upgrade", b""))
 
 
 def check_trailers(trailers: Sequence[Field], limits: Limits) -> None:
@@ -163,6 +162,13 @@ def _collect(fields: Sequence[Field], inspected: frozenset[bytes]) -> dict[bytes
             else:
                 special[lower] += b", " + value
     return special
+
+
+def _removed(special: dict[bytes, bytes]) -> frozenset[bytes]:
+    connection = special.get(b"connection")
+    if connection is None or connection.lower() in _NO_REMOVAL:
+        return NO_NAMES
+    return connection_named(connection)
 
 
 def _host(value: bytes | None, version: str) -> bytes:
@@ -240,8 +246,8 @@ def _length(value: bytes) -> int:
 
 def _upgrade(special: dict[bytes, bytes], removed: frozenset[bytes], version: str) -> bytes:
     """The protocol asked for. `h2c` is ignored: RFC 9113 §3.1 retired it, and its tunnel would hide requests."""
-    upgrade = special.get(b"upgrade", b"")
-    if not upgrade or b"upgrade" not in removed or version == "1.0" or b"h2c" in upgrade.lower():
+    upgrade = special[b"upgrade"]
+    if b"upgrade" not in removed or version == "1.0" or b"h2c" in upgrade.lower():
         return b""
     return upgrade
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lb.core.exchange import Attempt, Exchange
 from lb.core.headers import Peer, request_head, request_id, response_head, server_timing
-from lb.proxy.framing import Body
+from lb.proxy.framing import Body, RequestShape
 
 if TYPE_CHECKING:
     from lb.proxy.plane import Plane
@@ -31,10 +31,8 @@ def to_backend(plane: Plane, peer: Peer, request: Request, own_id: bytes, attemp
         request.fields,
         shape.removed,
         peer.provenance(request.fields, host),
-        _framing(request)
-        + _connection(request)
-        + b"X-Request-Id: %s\r\n" % own_id
-        + _deadline(plane, request, attempt),
+        b"%s%sX-Request-Id: %s\r\n%s"
+        % (_framing(shape), _connection(shape), own_id, _deadline(plane, request, attempt)),
     )
 
 
@@ -70,16 +68,14 @@ def _named(attempt: Attempt, exchange: Exchange) -> bytes:
     return b"X-Backend: %s\r\n%s" % (attempt.backend.id.encode("ascii", "replace"), tried_line(exchange))
 
 
-def _framing(request: Request) -> bytes:
-    shape = request.shape
+def _framing(shape: RequestShape) -> bytes:
     if shape.body is Body.LENGTH:
         return b"Content-Length: %d\r\n" % shape.length
     return b"Transfer-Encoding: chunked\r\n" if shape.body is Body.CHUNKED else b""
 
 
-def _connection(request: Request) -> bytes:
+def _connection(shape: RequestShape) -> bytes:
     """Keep-alive is HTTP/1.1's default and needs no word; what we support on this hop does."""
-    shape = request.shape
     if shape.upgrade:
         return b"Connection: upgrade\r\nUpgrade: %s\r\n" % shape.upgrade
     return b"Connection: TE\r\nTE: trailers\r\n" if shape.trailers_welcome else b""

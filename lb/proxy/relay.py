@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from lb.core.balancer import Queued, Refusal
 from lb.core.exchange import Attempt, Exchange, Failure
-from lb.core.headers import Field, response_head
+from lb.core.headers import Field
 from lb.proxy import heads
-from lb.proxy.answers import GAVE_UP, answer
+from lb.proxy.answers import GAVE_UP
 from lb.proxy.dialing import Dialing
 from lb.proxy.framing import Body
-from lb.proxy.record import Record
-from lb.proxy.request import encode_body
+from lb.proxy.reply import Reply
 from lb.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -29,23 +28,7 @@ class Relay:
     runs and one otherwise; whichever link the core accepts an answer from is the only one left.
     """
 
-    __slots__ = (
-        "_backend",
-        "_backend_s",
-        "_bytes_out",
-        "_client",
-        "_close",
-        "_continued",
-        "_links",
-        "_out_body",
-        "_plane",
-        "_progress",
-        "_request_id",
-        "_status",
-        "_uplink",
-        "exchange",
-        "request",
-    )
+    __slots__ = ("_client", "_links", "_plane", "_progress", "_reply", "_uplink", "exchange", "request")
 
     def __init__(self, plane: Plane, client: ClientConnection, request: Request) -> None:
         self.request = request
@@ -54,14 +37,7 @@ class Relay:
         self._links: list[Dialing | UpstreamConnection] = []
         self._uplink: UpstreamConnection | None = None
         """Where the rest of the request body goes while it is still coming."""
-        self._out_body = Body.NONE
-        self._close = False
-        self._continued = False
-        self._status = 0
-        self._backend = ""
-        self._backend_s = 0.0
-        self._bytes_out = 0
-        self._request_id = heads.choose_request_id(plane, request)
+        self._reply = Reply(plane, request)
         self._progress = plane.clock()
         self.exchange: Exchange = plane.balancer.admit(
             request.method, self._progress, idempotency_key=b"idempotency-key" in request.shape.special
@@ -129,7 +105,7 @@ class Relay:
     def _send(self, connection: UpstreamConnection, attempt: Attempt) -> None:
         request, plane = self.request, self._plane
         self._links.append(connection)
-        head = heads.to_backend(plane, self._client.peer, request, self._request_id, attempt)
+        head = heads.to_backend(plane, self._client.peer, request, self._reply.request_id, attempt)
         if request.complete:
             body = request.peek() if request.parts or request.shape.body is Body.CHUNKED else b""
         else:
@@ -180,12 +156,10 @@ class Relay:
     # --- the answer ---
 
     def interim(self, answer: Answer) -> None:
-        """Pass on a 1xx (RFC 9110 §15.2), but `100 Continue` only once: a retry must not repeat the invitation."""
-        if self.request.version == "1.0" or self.exchange.responding or (answer.status == 100 and self._continued):
-            return
-        self._continued |= answer.status == 100
-        self._progress = self._plane.clock()
-        self._client.write(response_head(answer.status, answer.fields, answer.shape.removed, b""))
+        """Pass on a 1xx, which commits to nothing."""
+        if not self.exchange.responding:
+            self._progress = self._plane.clock()
+            self._client.write(self._reply.interim(answer))
 
     def received(
         self, connection: UpstreamConnection, answer: Answer | None, parts: list[bytes], trailers: list[Field] | None
@@ -194,10 +168,11 @@ class Relay:
         head = b""
         now = self._progress = self._plane.clock()
         if answer is not None:
-            if not self._accepts(connection, answer.status, now):
+            attempt = self._accepted(connection, answer.status, now)
+            if attempt is None:
                 return
-            head = self._head(connection, answer, now)
-        body = self._encode(parts, trailers)
+            head = self._reply.head(answer, attempt, now)
+        body = self._reply.body(parts, trailers)
         if head or body:
             self._client.write(head + body)
         if trailers is not None:
@@ -207,16 +182,15 @@ class Relay:
 
     def switched(self, connection: UpstreamConnection, answer: Answer, rest: bytes) -> None:
         """The backend agreed to another protocol: from here on the two sockets are a tunnel."""
-        protocol = self.request.shape.upgrade
-        attempt = connection.attempt
-        if not protocol or attempt is None:
+        if not self.request.shape.upgrade:
             self.attempt_failed(connection, Failure.BAD_RESPONSE)
             return
         now = self._plane.clock()
-        if not self._accepts(connection, answer.status, now):
+        attempt = self._accepted(connection, answer.status, now)
+        if attempt is None:
             return
-        own = heads.own_lines(self._plane, self.exchange, attempt, self._request_id, now, self._backend_s)
-        self._client.write(heads.switching(answer, answer.shape.upgrade or protocol, own))
+        self._client.write(self._reply.switching(answer, attempt, now))
+        self._plane.leave(self.exchange)  # no time-out of HTTP applies any more
         client_transport, early = self._client.hand_over()
         self._links.clear()
         tunnel = Tunnel(self._plane, lambda up, down: self._tunnel_ended(attempt, up, down))
@@ -234,8 +208,8 @@ class Relay:
             if not isinstance(link, Dialing):
                 link.hold()
 
-    def _accepts(self, connection: UpstreamConnection, status: int, now: float) -> bool:
-        """Ask the core whether this answer is the one. The others end here, by its word or because it won."""
+    def _accepted(self, connection: UpstreamConnection, status: int, now: float) -> Attempt | None:
+        """Ask the core whether this answer is the one. The others end here, and so does this one if it is not."""
         plane, attempt = self._plane, connection.attempt
         assert attempt is not None
         if not plane.balancer.answered(attempt, status, now):
@@ -243,35 +217,11 @@ class Relay:
             connection.retire(now)
             if not self._links:
                 self.proceed(plane.balancer.next(self.exchange, now))
-            return False
+            return None
         self.exchange.responding = True
-        self._status = status
-        self._backend = attempt.backend.id
-        self._backend_s = now - attempt.started
+        self._reply.accept(attempt, status, now)
         self._cancel_links(but=connection)
-        return True
-
-    def _head(self, connection: UpstreamConnection, answer: Answer, now: float) -> bytes:
-        request, plane, attempt = self.request, self._plane, connection.attempt
-        assert attempt is not None
-        body = answer.shape.body
-        if body is Body.EOF or body is Body.CHUNKED:
-            body = Body.EOF if request.version == "1.0" else Body.CHUNKED
-        self._out_body = body
-        self._close = self._must_close() or body is Body.EOF
-        own = heads.own_lines(plane, self.exchange, attempt, self._request_id, now, self._backend_s)
-        return heads.to_client(request, answer, body, own, close=self._close)
-
-    def _encode(self, parts: list[bytes], trailers: list[Field] | None) -> bytes:
-        if parts:
-            self._bytes_out += sum(map(len, parts))
-        elif self._out_body is not Body.CHUNKED:
-            return b""
-        return encode_body(self._out_body, parts, trailers)
-
-    def _must_close(self) -> bool:
-        """An unread rest of the request would be taken for the next one."""
-        return not self.request.keep_alive or not self.request.complete or self._plane.stopping
+        return attempt
 
     # --- endings: exactly one of these is reached ---
 
@@ -302,7 +252,7 @@ class Relay:
         connection.retire(self._progress)
         resumed = self._plane.balancer.completed(attempt, self._progress)
         self._over("")
-        self._client.finished(close=self._close)
+        self._client.finished(close=self._reply.close)
         if resumed:
             self._plane.resume(resumed)
 
@@ -311,22 +261,18 @@ class Relay:
         if self.exchange.responding:
             self._cut(reason)
             return
-        self._status = status
-        close = self._must_close()
-        own = b"X-Request-Id: %s\r\n%s" % (self._request_id, heads.tried_line(self.exchange))
-        with_body = self.request.method != "HEAD"
-        self._client.write(answer(status, reason, retry_after=retry_after, own=own, close=close, body=with_body))
+        self._client.write(self._reply.own(self.exchange, status, reason, retry_after))
         self._over(reason)
-        self._client.finished(close=close)
+        self._client.finished(close=self._reply.close)
 
     def _cut(self, error: str) -> None:
         self._cancel_links()
         self._over(error)
-        self._client.cut(reset=self._out_body is Body.EOF)
+        self._client.cut(reset=self._reply.lasts_until_eof)
 
     def _tunnel_ended(self, attempt: Attempt, bytes_up: int, bytes_down: int) -> None:
         self.request.received += bytes_up
-        self._bytes_out += bytes_down
+        self._reply.bytes_out += bytes_down
         resumed = self._plane.balancer.completed(attempt, self._plane.clock())
         self._over("")
         self._plane.resume(resumed)
@@ -345,22 +291,5 @@ class Relay:
             self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
 
     def _over(self, error: str) -> None:
-        exchange = self.exchange
-        self._plane.leave(exchange)
-        self._plane.on_done(
-            Record(
-                method=exchange.method,
-                target=self.request.shape.target,
-                status=self._status,
-                backend=self._backend,
-                attempts=len(exchange.tried),
-                started=exchange.started,
-                total_s=self._plane.clock() - exchange.started,
-                backend_s=self._backend_s,
-                bytes_in=self.request.received,
-                bytes_out=self._bytes_out,
-                error=error,
-                request_id=self._request_id,
-                client=self._client.peer.address,
-            )
-        )
+        self._plane.leave(self.exchange)
+        self._plane.on_done(self._reply.record(self.exchange, self._client.peer.address, error))

@@ -292,10 +292,42 @@ async def test_a_client_that_does_not_read_stops_the_backend_from_sending() -> N
         while written != last:
             last = written
             await asyncio.sleep(0.2)
-        # What is out is in the kernel's socket buffers and in ours, not in an unbounded one: far below the 64 MiB.
+        # What is out is in the kernel's socket buffers (a few MiB each way) and in ours: two segments at most.
         assert written < 32 * 1024 * 1024
+        (ours,) = lab.server._plane.clients
+        assert ours._transport.get_write_buffer_size() < 1024 * 1024
         await client.head()
         assert len(await client.exactly(1024 * len(chunk))) == 1024 * len(chunk)
+        client.close()
+
+
+async def test_a_backend_that_does_not_read_stops_the_client_from_sending() -> None:
+    go = asyncio.Event()
+    size = 64 * 1024 * 1024
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await go.wait()
+        left = size
+        while left:
+            left -= len(await peer.reader.read(1024 * 1024))
+        await peer.send(OK)
+
+    async with proxy(Stub("api-1", script)) as lab:
+        client = await lab.connect()
+        client.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        client.writer.write(b"x" * size)
+        last = -1
+        while (unsent := client.writer.transport.get_write_buffer_size()) != last:
+            last = unsent
+            await asyncio.sleep(0.2)
+        assert unsent > size / 2, "the rest waits with the client, not in the balancer"
+        (ours,) = lab.server._plane.clients
+        incoming = ours._reader.incoming
+        assert incoming is not None
+        assert incoming.buffered < 1024 * 1024
+        go.set()
+        assert status_of((await client.response())[0]) == 200
         client.close()
 
 
