@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -51,20 +50,11 @@ class _Watch:
 class Prober:
     """Probes every backend that the balancer knows, from its insertion to its removal."""
 
-    def __init__(
-        self,
-        judge: Judge,
-        probe: Probe,
-        clock: Callable[[], float],
-        rng: Random,
-        stopwatch: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        """`clock` is the balancer's; `stopwatch` measures a probe, because a loop's clock may count whole ms only."""
+    def __init__(self, judge: Judge, probe: Probe, clock: Callable[[], float], rng: Random) -> None:
         self._judge = judge
         self._probe = probe
         self._clock = clock
         self._rng = rng
-        self._stopwatch = stopwatch
         self._watches: dict[Backend, _Watch] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -96,9 +86,9 @@ class Prober:
         await asyncio.sleep(self._rng.uniform(0, START_SPREAD_S))
         while True:
             wanted.clear()
-            started = self._stopwatch()
+            started = self._clock()
             report = await self._probe(backend)
-            took = self._stopwatch() - started
-            wait = self._judge.probed(backend, report.failure, took, self._clock(), report.name)
+            now = self._clock()
+            wait = self._judge.probed(backend, report.failure, now - started, now, report.name)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wanted.wait(), wait)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError
@@ -33,6 +34,8 @@ from lb.proxy.record import OnDone, Record
 from lb.proxy.server import ProxyRunner, ProxyServer
 from lb.units import Address
 
+CLOCK = time.monotonic
+"""The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
 BACKLOG = 1024
 """Connections that may wait to be accepted: a burst of clients, while one turn of the loop is served."""
 _ADMIN_SHUTDOWN_S = 0.5
@@ -44,7 +47,7 @@ class Service:
     """One running balancer."""
 
     def __init__(self, config: Config, lines: Lines) -> None:
-        """Must be called on the running loop, whose clock is the balancer's only one."""
+        """Must be called on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._lines = lines
@@ -62,7 +65,7 @@ class Service:
         )
         self._log = EventLog()
         self._probe = HttpProbe(self._settings.health)
-        self._prober = Prober(self._balancer, self._probe, self._loop.time, rng)
+        self._prober = Prober(self._balancer, self._probe, CLOCK, rng)
         self._follower = Follower(source_of(config), self._apply, self._complain)
         self._subscribers = [
             self._log.append,
@@ -80,7 +83,7 @@ class Service:
         async with AsyncExitStack() as stack:
             stop, hurry = stack.enter_context(_signals(self._loop))
             await stack.enter_async_context(self._probe)
-            admin = Admin(self._balancer, self._config, self._log, self._metrics, self._loop.time)
+            admin = Admin(self._balancer, self._config, self._log, self._metrics, CLOCK)
             admin_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S)
             stack.push_async_callback(admin_runner.cleanup)
             admin_at = await _listen(admin_runner, self._config.admin.listen)
@@ -124,7 +127,7 @@ class Service:
             self._lines.put(fields.pop("type"), **fields)
 
     def _apply(self, change: Change) -> None:
-        now = self._loop.time()
+        now = CLOCK()
         if isinstance(change, Insert):
             member = change.member
             self._balancer.insert(member.id, member.host, member.port, now, member.weight)
