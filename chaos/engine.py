@@ -149,9 +149,9 @@ class Engine:
         record = life.record
         try:
             async with asyncio.timeout(INJECT_TIMEOUT_S):
-                before = Before(
-                    await ask(await target.address(), timeout_s=BASELINE_TIMEOUT_S), await target.incarnation()
-                )
+                address = await target.address()
+                answer = await ask(address, timeout_s=BASELINE_TIMEOUT_S)
+                before = Before(address, answer, await target.incarnation())
                 injection = await fault.inject(target, params, record.duration_s)
         except (ChaosError, TimeoutError) as error:
             raise await self._give_up(life, error) from error

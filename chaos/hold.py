@@ -24,9 +24,7 @@ class Hold(Generic[T]):
         return len(self._items)
 
     def push(self, item: T, due: float) -> None:
-        """Hold `item` until `due`, or until the item before it is due: jitter must not reorder a byte stream."""
-        if self._items:
-            due = max(due, self._items[-1][0])
+        """Hold `item` until `due`, and until the item before it has left: jitter must not reorder a byte stream."""
         self._items.append((due, item))
 
     def release(self, now: float) -> Iterator[T]:

@@ -8,8 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.errors import NoAddressError
-from chaos.probe import Answer, ask
+from chaos.probe import Address, Answer, ask
 from chaos.targets import Injection, Running, Target
 
 VERIFY_DEADLINE_S = 2.0
@@ -100,6 +99,7 @@ AnyFault = Fault[Any, Any]
 class Before:
     """How the target stood just before the injection."""
 
+    address: Address
     answer: Answer
     incarnation: str
 
@@ -109,11 +109,8 @@ async def measure_silence(target: Target) -> Answer:
     return await ask(await target.address(), timeout_s=SILENCE_S)
 
 
-async def verify_gone(target: Target) -> Verdict:
-    """The runtime says exited, and nobody answers at its address."""
+async def verify_gone(target: Target, before: Before) -> Verdict:
+    """The runtime says exited, and nobody answers where it answered before (Docker takes the address away)."""
     running = await target.running()
-    try:
-        answer = await measure_silence(target)
-    except NoAddressError:
-        return Verdict(running is Running.EXITED, f"process {running}, without an address")
+    answer = await ask(before.address, timeout_s=SILENCE_S)
     return Verdict(running is Running.EXITED and answer.status is None, f"process {running}; direct probe: {answer}")

@@ -19,7 +19,7 @@ class Kill:
         return await target.kill()
 
     async def verify(self, target: Killable, params: NoParams, before: Before) -> Verdict:
-        return await verify_gone(target)
+        return await verify_gone(target, before)
 
     async def heal(self, target: Killable) -> None:
         await target.ensure_running()

@@ -19,7 +19,7 @@ class Stop:
         return await target.stop()
 
     async def verify(self, target: Stoppable, params: NoParams, before: Before) -> Verdict:
-        return await verify_gone(target)
+        return await verify_gone(target, before)
 
     async def heal(self, target: Stoppable) -> None:
         await target.ensure_running()

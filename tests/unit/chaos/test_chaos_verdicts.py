@@ -52,7 +52,7 @@ async def verdict(
     target = FakeTarget("api-1")
     target.state, target.starts = state, starts
     fault = FAULTS[kind]
-    said = await fault.verify(target, fault.params.model_validate(params), Before(HEALTHY, "start 0"))
+    said = await fault.verify(target, fault.params.model_validate(params), Before(("api-1", 80), HEALTHY, "start 0"))
     assert said.evidence
     return said.bit
 
