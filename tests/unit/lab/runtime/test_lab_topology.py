@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.runtime.topology import Layout, Role, Spec, local_lab
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> dict[str, Spec]:
+    layout = Layout(
+        state_dir=tmp_path,
+        traffic_port=8080,
+        admin_port=8081,
+        chaos_port=8082,
+        supervisor_url="http://127.0.0.1:7000",
+        supervisor_token="of the supervisor",
+        chaos_token="of chaos",
+        backends=3,
+    )
+    return {spec.name: spec for spec in local_lab(layout, itertools.count(20000))}
+
+
+def test_every_backend_stands_behind_a_relay(specs: dict[str, Spec]) -> None:
+    for number in (1, 2, 3):
+        backend, relay = specs[f"api-{number}"], specs[f"api-{number}-relay"]
+        assert backend.address == relay.address != backend.upstream
+        assert backend.upstream == relay.upstream
+        assert backend.control == relay.control
+
+
+def test_the_balancer_knows_the_relays_not_the_backends(specs: dict[str, Spec], tmp_path: Path) -> None:
+    config = json.loads((tmp_path / "lb.yaml").read_text())
+    known = {each["id"]: each["address"] for each in config["discovery"]["backends"]}
+    assert known == {name: specs[name].address for name in ("api-1", "api-2", "api-3")}
+
+
+def test_no_address_is_given_twice(specs: dict[str, Spec]) -> None:
+    listened = [specs[name].address for name in ("lb", "chaos", "api-1-relay", "api-2-relay", "api-3-relay")]
+    listened += [spec.upstream for spec in specs.values() if spec.role is Role.API and spec.upstream]
+    listened += [spec.control for spec in specs.values() if spec.role is Role.RELAY and spec.control]
+    assert len(set(listened)) == len(listened) == 11
+
+
+def test_only_backends_stay_dead(specs: dict[str, Spec]) -> None:
+    assert {name for name, spec in specs.items() if not spec.restarted} == {"api-1", "api-2", "api-3"}
+
+
+def test_the_backends_share_one_ledger_folder_and_nothing_else(specs: dict[str, Spec]) -> None:
+    environments = [specs[f"api-{number}"].environment for number in (1, 2, 3)]
+    assert len({each["API_LEDGER_DIR"] for each in environments}) == 1
+    assert len({each["API_PORT"] for each in environments}) == 3
+    assert [each["API_INSTANCE"] for each in environments] == ["api-1", "api-2", "api-3"]
+
+
+def test_tokens_do_not_show_in_representations(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, 1, 2, 3, "http://127.0.0.1:7000", "secret-one", "secret-two")
+    assert "secret" not in repr(layout)
