@@ -210,6 +210,33 @@ async def test_fresh_connections_are_not_reused(tmp_path: Path) -> None:
         assert all(b"Connection: close" in head for head in stub.heads)
 
 
+async def test_it_tells_its_parent_what_it_has_done(tmp_path: Path) -> None:
+    async with stub_server() as stub:
+        stub.gate.clear()
+        traffic = await Traffic.start(traffic_only(0.4, slow_s=0.05), stub.url, tmp_path)
+        traffic.go()
+        waiting = await traffic.said()
+        await traffic.until(0.5)
+        stub.gate.set()
+        while (last := await traffic.said())["type"] != "done":
+            assert last["type"] == "counts"
+        await traffic.ended()
+    assert waiting["in_flight"] == waiting["sent"] > 0
+    assert waiting["lag_max_s"] > 0.0
+    assert (last["sent"], last["ok"], last["slow"], last["in_flight"]) == (80, 80, 80, 0)
+
+
+async def test_what_cannot_be_recorded_is_not_sent(tmp_path: Path) -> None:
+    """/dev/full is a disk without space: every write to it fails."""
+    async with stub_server() as stub:
+        (tmp_path / "history.jsonl").symlink_to("/dev/full")
+        traffic = await Traffic.start(traffic_only(5.0), stub.url, tmp_path)
+        traffic.go()
+        await asyncio.wait_for(traffic.process.communicate(), 5.0)
+        assert traffic.process.returncode == 255
+        assert stub.heads == []
+
+
 async def test_a_plan_that_does_not_exist_is_one_line_and_254(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "lab.traffic", "--plan", str(tmp_path / "no.json"), "--target", "http://127.0.0.1:1",
