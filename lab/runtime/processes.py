@@ -70,6 +70,8 @@ class Process:
         self._started_at = 0.0
         self._restarts_in_a_row = 0
         self._stopping = False
+        self._turn = asyncio.Lock()
+        """Starting takes a moment: who asks meanwhile, to start or to stop, waits and sees the outcome."""
 
     @property
     def running(self) -> bool:
@@ -91,28 +93,20 @@ class Process:
             instance=self.spec.name,
         )
 
-    async def start(self) -> None:
-        """Start it and watch over it. The caller checks that it is not `running`."""
-        self._stopping = False
-        await self._spawn()
-        self._watch = asyncio.create_task(self._watch_over(), name=f"watch {self.spec.name}")
+    async def start(self) -> bool:
+        """Start it and watch over it. False: it is running already."""
+        async with self._turn:
+            if self.running:
+                return False
+            self._stopping = False
+            await self._spawn()
+            self._watch = asyncio.create_task(self._watch_over(), name=f"watch {self.spec.name}")
+            return True
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """SIGTERM, then SIGKILL after the grace; returns when it is gone. Stopping twice is fine."""
-        self._stopping = True
-        if self._child is not None and self.running:
-            self._signal(signal.SIGCONT)  # a paused process cannot handle SIGTERM
-            self._signal(signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._child.wait(), grace_s)
-            self._signal(signal.SIGKILL)
-            await self._child.wait()
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
-        if self._child is not None:
-            self.exit_code = self._child.returncode
+        async with self._turn:
+            await self._stop(grace_s)
 
     async def wait_ready(self, ready: Ready, deadline_s: float) -> str:
         """Poll until it does its work. Answers why it does not, within `deadline_s`; an empty string is success."""
@@ -133,6 +127,22 @@ class Process:
             return self.log.read_text(errors="replace").splitlines()[-lines:]
         except OSError:
             return []
+
+    async def _stop(self, grace_s: float) -> None:
+        self._stopping = True
+        if self._child is not None and self.running:
+            self._signal(signal.SIGCONT)  # a paused process cannot handle SIGTERM
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._child.wait(), grace_s)
+            self._signal(signal.SIGKILL)
+            await self._child.wait()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        if self._child is not None:
+            self.exit_code = self._child.returncode
 
     async def _spawn(self) -> None:
         with self.log.open("ab") as log:

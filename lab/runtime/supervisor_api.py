@@ -44,9 +44,8 @@ def application(processes: Mapping[str, Process], stop_asked: asyncio.Event, tok
         process = find(request)
         if stop_asked.is_set():
             raise _error(web.HTTPServiceUnavailable, "stopping", "the lab is being stopped")
-        if process.running:
+        if not await process.start():
             raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running")
-        await process.start()
         return web.json_response(process.report().as_json())
 
     async def stop(request: web.Request) -> web.Response:
