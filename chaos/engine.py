@@ -24,7 +24,8 @@ from chaos.probe import ask
 from chaos.records import Entry, FaultRecord, HealedBy, State
 from chaos.targets import Runtime, Target
 
-INJECT_TIMEOUT_S = 10.0
+INJECT_TIMEOUT_S = 20.0
+"""Longer than the drivers' own time-outs (10 s a call): theirs names the call that hung."""
 BASELINE_TIMEOUT_S = 1.0
 
 

@@ -25,6 +25,8 @@ HELPER_LABEL = "reroute.helper"
 OWN_END_S = 1.0
 """A helper's own end comes this much after the fault's, so that normally the service's heal is what ends it."""
 END_WITHIN_S = 2
+FINISH_WITHIN_S = 15
+"""For a `clear` or `probe` run, start of its Python included, on a busy host."""
 HARDENING: dict[str, Any] = {
     "cap_drop": ["ALL"],
     "cap_add": ["NET_ADMIN", "NET_RAW"],  # iptables-legacy talks to the kernel through a raw socket
@@ -129,7 +131,7 @@ class NetnsHelpers:
         """Wait for a short run's end; its output. Raises InjectionFailedError on a failure."""
 
         def wait(sdk: Any) -> tuple[int, str]:
-            code = int(sdk.api.wait(helper)["StatusCode"])
+            code = int(sdk.api.wait(helper, timeout=FINISH_WITHIN_S)["StatusCode"])
             return code, sdk.api.logs(helper, stdout=True, stderr=True).decode(errors="replace")
 
         try:

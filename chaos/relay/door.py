@@ -31,6 +31,7 @@ class Door:
         self._place = _bound(listen)
         self._server: asyncio.Server | None = None
         self._locked = False
+        self._opening = asyncio.Lock()
         self._looking_again = asyncio.Event()
 
     @property
@@ -63,7 +64,8 @@ class Door:
     async def lock(self) -> None:
         """Refuse new connections although the backend listens: the `refuse` fault."""
         self._locked = True
-        self._shut()
+        async with self._opening:
+            self._shut()
 
     async def unlock(self) -> None:
         """End of `lock`; opens at once if the backend listens."""
@@ -85,8 +87,7 @@ class Door:
             self._shut()
             return
         try:
-            if not self._locked:
-                await self._open()
+            await self._open()
             await _first(reader.read(1), self._looking_again.wait())
         finally:
             writer.transport.abort()
@@ -97,9 +98,10 @@ class Door:
             return await asyncio.open_connection(*self.upstream)
 
     async def _open(self) -> None:
-        if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._accept, sock=_bound(self.address), backlog=BACKLOG)
+        async with self._opening:  # the sentinel and `unlock` may both come here
+            if self._server is None and not self._locked:
+                loop = asyncio.get_running_loop()
+                self._server = await loop.create_server(self._accept, sock=_bound(self.address), backlog=BACKLOG)
 
     def _shut(self) -> None:
         if self._server is not None:
