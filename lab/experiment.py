@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from lab.clients import BalancerClient, ChaosClient, FaultRefusedError, Json, TrafficPort
-from lab.clock import ClockOffset, RunClock, measure_offset
+from lab import notes
+from lab.clients import BalancerClient, ChaosClient, FaultRefusedError, TrafficPort
+from lab.clock import RunClock, measure_offset
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError, LabError
-from lab.events import Event
 from lab.identity import Identity, identify
 from lab.judge import judge_folder
+from lab.notes import Injection
 from lab.preflight import POLL_S, Readiness, all_up, prepare
 from lab.progress import Progress, Silent
 from lab.recorder import Recorder
-from lab.scenario.plan import Plan, PlannedStep
+from lab.scenario.plan import Plan
 from lab.traffic.process import TrafficProcess
 from lab.verdict import RunVerdict
 from lab.witness import watch_host
@@ -89,18 +87,6 @@ class Services:
     port: TrafficPort
 
 
-@dataclass(slots=True)
-class Injection:
-    """One step on its way."""
-
-    index: int
-    step: PlannedStep
-    target: str
-    before: Identity
-    record: Json
-    """The chaos service's latest word on the fault; holds only `error` when it was refused."""
-
-
 class Experiment:
     """One run, from its first request to its last event."""
 
@@ -126,8 +112,8 @@ class Experiment:
         """Let the traffic begin; t = 0 is `LEAD_S` away."""
         self._traffic.go(self._recorder.clock.zero)
         self.progress.started(self._run_id, self._plan, endpoints)
-        self._recorder.note("run_started", _description(self._plan, endpoints, self._run_id))
-        self._note_readiness()
+        self._recorder.note("run_started", notes.description(self._plan, endpoints, self._run_id))
+        notes.note_readiness(self._recorder, self._ready)
 
     def close(self) -> None:
         """No event follows; the folder can be judged."""
@@ -191,7 +177,7 @@ class Experiment:
             self._recorder.note("not_readmitted", {"reason": str(error)})
             backends = await self._services.balancer.backends()
             identities = identify(await self._services.chaos.targets(), backends)
-        self._note_identities(backends, identities)
+        notes.note_identities(self._recorder, backends, identities)
         self._note_faults(identities)
         await asyncio.sleep(self._plan.settle_s)
 
@@ -200,9 +186,23 @@ class Experiment:
         await self._traffic.stop(self._plan.load.patience_s)
         if failure := await self._traffic.failure():
             raise EnvironmentProblemError(f"the traffic generator failed: {failure}")
-        self._note_clock("lb", await measure_offset(self._services.balancer.clock))
-        self._note_clock("chaos", await measure_offset(self._services.chaos.clock))
-        await self._note_ledger()
+        notes.note_clock(self._recorder, "lb", await measure_offset(self._services.balancer.clock))
+        notes.note_clock(self._recorder, "chaos", await measure_offset(self._services.chaos.clock))
+        await self._read_ledgers()
+
+    async def _read_ledgers(self) -> None:
+        try:
+            async with asyncio.timeout(LEDGER_WITHIN_S):
+                entries = await self._services.port.ledger(f"{self._run_id}-")
+        except (LabError, TimeoutError) as error:
+            self._recorder.note("ledger_missing", {"reason": str(error)})
+        else:
+            notes.note_ledger(self._recorder, entries, self._ready.lb_clock)
+
+    def _note_faults(self, identities: Mapping[str, Identity]) -> None:
+        for injection in self._injections:
+            after = identities.get(injection.target, injection.before)
+            notes.note_fault(self._recorder, injection, after, self._ready.chaos_clock)
 
     # --- one step ---
     async def _carry_out(self, injection: Injection) -> None:
@@ -233,66 +233,6 @@ class Experiment:
     async def _until(self, t: float) -> None:
         await asyncio.sleep(max(0.0, t - self._recorder.clock.now()))
 
-    # --- notes ---
-    def _note_readiness(self) -> None:
-        ready = self._ready
-        self._recorder.note("config", {"config": ready.config})
-        self._recorder.note("bounds", {"bounds": ready.bounds})
-        self._note_clock("lb", ready.lb_clock)
-        self._note_clock("chaos", ready.chaos_clock)
-        self._note_identities(ready.backends, ready.identities)
-
-    def _note_identities(self, backends: list[Json], identities: Mapping[str, Identity]) -> None:
-        self._recorder.note("backends", {"backends": backends})
-        self._recorder.note("targets", {"targets": {name: asdict(each) for name, each in identities.items()}})
-
-    def _note_clock(self, of: str, offset: ClockOffset) -> None:
-        self._recorder.note("clock", {"of": of, **asdict(offset)})
-
-    def _note_faults(self, identities: Mapping[str, Identity]) -> None:
-        for injection in self._injections:
-            after = identities.get(injection.target, injection.before)
-            self._recorder.note("fault", self._fault_fields(injection, after))
-
-    def _fault_fields(self, injection: Injection, after: Identity) -> Json:
-        record = injection.record
-        return {
-            "step": injection.index,
-            "kind": injection.step.fault,
-            "target": injection.target,
-            "instance": injection.before.instance,
-            "backends": injection.before.backends,
-            "backends_after": after.backends,
-            "id": record.get("id"),
-            "mechanism": record.get("mechanism"),
-            "injected_at": self._when(record.get("injected_mono")),
-            "heal_started_at": self._when(record.get("heal_started_mono")),
-            "healed_at": self._when(record.get("healed_mono")),
-            "bit": record.get("bit"),
-            "evidence": record.get("evidence"),
-            "error": record.get("error"),
-        }
-
-    def _when(self, mono: float | None) -> float | None:
-        return None if mono is None else round(self._recorder.clock.of(mono, self._ready.chaos_clock), 6)
-
-    async def _note_ledger(self) -> None:
-        """Put the ledgers on the axis.
-
-        Backends share their kernel with the balancer, and with it CLOCK_MONOTONIC, in containers and without: its
-        offset serves for theirs.
-        """
-        try:
-            async with asyncio.timeout(LEDGER_WITHIN_S):
-                entries = await self._services.port.ledger(f"{self._run_id}-")
-        except (LabError, TimeoutError) as error:
-            self._recorder.note("ledger_missing", {"reason": str(error)})
-            return
-        for entry in entries:
-            t = self._recorder.clock.of(float(entry["mono"]), self._ready.lb_clock)
-            self._recorder.record(Event(t, "api", "executed", {"id": entry["id"], "instance": entry["instance"]}))
-        self._recorder.note("ledger", {"entries": len(entries)})
-
 
 @contextlib.asynccontextmanager
 async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
@@ -307,15 +247,3 @@ async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     for ending in endings:
         if isinstance(ending, Exception):  # a collector that broke has lost events: the run must not go on to pass
             raise ending
-
-
-def _description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
-    return {
-        "run_id": run_id,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "scenario": plan.scenario,
-        "runtime": endpoints.runtime,
-        "balancer": endpoints.balancer,
-        "versions": {"reroute": version("reroute"), "python": platform.python_version()},
-        "machine": {"system": platform.platform(), "cpu": platform.machine()},
-    }
