@@ -177,8 +177,6 @@ class Relay:
             self._client.write(head + body)
         if trailers is not None:
             self._complete(connection)
-        elif self._client.blocked:
-            connection.hold()
 
     def switched(self, connection: UpstreamConnection, answer: Answer, rest: bytes) -> None:
         """The backend agreed to another protocol: from here on the two sockets are a tunnel."""

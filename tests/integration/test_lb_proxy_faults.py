@@ -223,7 +223,9 @@ async def test_an_answer_that_breaks_http_is_not_forwarded(answer: bytes) -> Non
 
 
 @pytest.mark.parametrize(
-    "surplus", [b"X", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"], ids=["bytes", "a second answer"]
+    "surplus",
+    [b"X", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"],
+    ids=["a byte", "the start of an answer", "a second answer"],
 )
 async def test_surplus_after_an_answer_never_reaches_the_next_request(surplus: bytes) -> None:
     stub = Stub("api-1", first_then(answering(OK + surplus), answering()))
