@@ -116,6 +116,7 @@ class Engine:
             target = await self._admit(order, fault)
             life = self._announce(order, target, duration_s)
         life.injecting = asyncio.ensure_future(self._inject(life, fault, target, params))
+        life.injecting.add_done_callback(lambda _: life.settled.set())
         return await asyncio.shield(life.injecting)
 
     async def _admit(self, order: Order, fault: AnyFault) -> Target:
