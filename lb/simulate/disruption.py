@@ -1,0 +1,48 @@
+"""How many keys change their backend when one leaves: what hashing is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from lb.core.backend import Backend
+from lb.core.exchange import Exchange
+from lb.core.policies import HASHING, Candidates, Load, Policy, create
+
+BACKENDS = 10
+KEYS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Disruption:
+    """Shares of all keys."""
+
+    policy: str
+    backends: int
+    moved: float
+    """Keys that have another backend afterwards."""
+    without_need: float
+    """Those among them whose old backend is still there."""
+    theory: float = 1.0 / BACKENDS
+    formula: str = "1/N: the keys of the one that left"
+    source: str = "Karger 1997 (ring); Eisenbud 2016, §5.3 (Maglev: a few more)"
+
+
+def disruptions() -> list[Disruption]:
+    """For every policy that picks by key."""
+    return [disruption(name) for name in sorted(HASHING)]
+
+
+def disruption(name: str) -> Disruption:
+    """The first of ten equal, idle backends leaves."""
+    backends = tuple(Backend(f"api-{n}", "127.0.0.1", 9000 + n) for n in range(1, BACKENDS + 1))
+    policy = create(name, Load(max_in_flight=1))
+    before, after = _owners(policy, backends), _owners(policy, backends[1:])
+    moved = sum(old is not new for old, new in zip(before, after, strict=True))
+    homeless = sum(old is backends[0] for old in before)
+    return Disruption(name, BACKENDS, moved / KEYS, (moved - homeless) / KEYS)
+
+
+def _owners(policy: Policy, backends: Candidates) -> list[Backend | None]:
+    rng = Random(0)
+    return [policy.pick(backends, Exchange("GET", True, 0.0, 1.0, b"%d" % key), rng, 0.0) for key in range(KEYS)]

@@ -1,0 +1,69 @@
+"""The simulation's findings as JSON documents, one a line; times in seconds. Read by `lab bench policies`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import fmean
+from typing import Any
+
+from lb.simulate import expected
+from lb.simulate.measure import Result
+from lb.simulate.scenario import Scenario
+
+SCHEMA = 1
+Document = dict[str, Any]
+
+
+def scenario(each: Scenario) -> Document:
+    """What is simulated."""
+    floor = expected.floor(each)
+    return {
+        "kind": "scenario",
+        "schema": SCHEMA,
+        "scenario": each.name,
+        "title": each.title,
+        "story": each.story,
+        "watch": each.watch.value,
+        "rate_per_s": each.rate,
+        "utilisation": each.utilisation,
+        "measured": [each.warm_up, each.warm_up + each.measured],
+        "ends_s": each.ends,
+        "focus": each.focus,
+        "changes": [{"at_s": change.at, "condition": change.condition.name.lower()} for change in each.changes],
+        "backends": [
+            {
+                "id": f"api-{number}",
+                "servers": model.servers,
+                "weight": model.weight,
+                "work_s": model.service.mean,
+                "scv": model.service.scv,
+            }
+            for number, model in enumerate(each.fleet, 1)
+        ],
+        "floor": asdict(floor) if floor else None,
+    }
+
+
+def cell(each: Scenario, policy: str, results: Sequence[Result]) -> Document:
+    """One policy in one scenario over some seeds: counts are summed up, times and shares are means over the seeds."""
+    latency, shares = expected.latency(each, policy), expected.shares(each, policy)
+    return {
+        "kind": "cell",
+        "scenario": each.name,
+        "policy": policy,
+        "seeds": len(results),
+        **{name: sum(getattr(r, name) for r in results) for name in _COUNTS},
+        **{name: _over_seeds([getattr(r, name) for r in results]) for name in _TIMES},
+        "shares": [fmean(part) for part in zip(*(r.shares for r in results), strict=True)],
+        "series": [fmean(part) for part in zip(*(r.series for r in results), strict=True)],
+        "theory": {"latency": asdict(latency) if latency else None, "shares": asdict(shares) if shares else None},
+    }
+
+
+_COUNTS = ("requests", "failed", "slow", "unfinished", "attempts")
+_TIMES = ("mean_s", "p50_s", "p99_s", "worst_s")
+
+
+def _over_seeds(values: Sequence[float]) -> Document:
+    return {"value": fmean(values), "low": min(values), "high": max(values)}

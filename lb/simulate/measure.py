@@ -1,0 +1,98 @@
+"""Runs one policy in one scenario with one seed, and says in numbers what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from lb.core.backend import Backend, State
+from lb.simulate.scenario import Scenario, Watch
+from lb.simulate.simulation import Request, Simulation
+
+BINS = 60
+"""Points of the series: about what a small chart can show."""
+SLOW = 0.250
+"""Seconds, the lab's usual threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of the requests that arrived within the measured window; times in seconds."""
+
+    requests: int
+    failed: int
+    slow: int
+    unfinished: int
+    """Had no answer when the run ended: their latency is counted as what they had waited so far."""
+    attempts: int
+    mean_s: float
+    p50_s: float
+    p99_s: float
+    worst_s: float
+    shares: tuple[float, ...]
+    """By backend, in the order of the fleet."""
+    series: tuple[float, ...]
+    """The share of the backend in focus, over `BINS` equal slices of the whole run; empty without focus."""
+
+
+def run(scenario: Scenario, policy: str, seed: int) -> Result:
+    """Simulate and measure."""
+    probing = scenario.watch is not Watch.NOTHING
+    simulation = Simulation(scenario.settings(policy), scenario.fleet, seed=seed, probing=probing)
+    simulation.traffic(lambda rng: rng.expovariate(scenario.rate), until=scenario.ends)
+    for change in scenario.changes:
+        simulation.run_until(change.at)
+        simulation.become(_focus(scenario, simulation), change.condition)
+    simulation.run_until(scenario.ends)
+    start = _window_start(scenario, simulation)
+    measured = [r for r in simulation.requests if start <= r.arrived < start + scenario.measured]
+    return _result(scenario, simulation, measured)
+
+
+def _window_start(scenario: Scenario, simulation: Simulation) -> float:
+    if not scenario.from_readmission:
+        return scenario.warm_up
+    focus = _focus(scenario, simulation)
+    return next(t.at for t in reversed(simulation.transitions) if t.backend == focus.id and t.new is State.UP)
+
+
+def _result(scenario: Scenario, simulation: Simulation, requests: Sequence[Request]) -> Result:
+    now = simulation.agenda.now
+    latencies = sorted(request.latency(now) for request in requests)
+    picked = Counter(request.first for request in requests)
+    return Result(
+        requests=len(requests),
+        failed=sum(request.status not in (0, 200) for request in requests),
+        slow=sum(latency > SLOW for latency in latencies),
+        unfinished=sum(request.status == 0 for request in requests),
+        attempts=sum(request.attempts for request in requests),
+        mean_s=fmean(latencies),
+        p50_s=percentile(latencies, 0.5),
+        p99_s=percentile(latencies, 0.99),
+        worst_s=latencies[-1],
+        shares=tuple(picked[backend.id] / len(requests) for backend in simulation.backends),
+        series=_series(scenario, simulation),
+    )
+
+
+def _series(scenario: Scenario, simulation: Simulation) -> tuple[float, ...]:
+    if scenario.focus is None:
+        return ()
+    focus = _focus(scenario, simulation).id
+    every, its = [0] * BINS, [0] * BINS
+    for request in simulation.requests:
+        slice_ = min(BINS - 1, int(request.arrived / scenario.ends * BINS))
+        every[slice_] += 1
+        its[slice_] += request.first == focus
+    return tuple(part / max(1, whole) for part, whole in zip(its, every, strict=True))
+
+
+def _focus(scenario: Scenario, simulation: Simulation) -> Backend:
+    return simulation.backends[scenario.focus or 0]
+
+
+def percentile(ascending: Sequence[float], q: float) -> float:
+    """The smallest value that at least a share `q` of them does not exceed (nearest rank)."""
+    return ascending[max(0, -int(-q * len(ascending) // 1) - 1)]
