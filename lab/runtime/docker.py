@@ -51,7 +51,7 @@ class DockerRuntime:
             _check_ports()
         say("docker compose up --build --wait (the first time, images are built)")
         arguments = ["up", "--detach", "--build", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
-        result = self._compose(*arguments, timeout_s=UP_WITHIN_S)
+        result = self.compose(*arguments, timeout_s=UP_WITHIN_S)
         if result.returncode != 0:
             raise _up_problem(result.stderr)
         endpoints = self.find()
@@ -78,7 +78,7 @@ class DockerRuntime:
             return False
         say(f"docker compose down ({self.project})")
         # The labs' own grace periods are for requests that somebody still waits for.
-        result = self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
+        result = self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
         if result.returncode != 0:
             raise EnvironmentProblemError(
                 "docker compose down failed", f"{self._command()} down --volumes", _tail(result.stderr)
@@ -91,20 +91,20 @@ class DockerRuntime:
 
     def logs(self, tail: int) -> str:
         """What the containers wrote last."""
-        return self._compose("logs", "--no-color", "--tail", str(tail), timeout_s=30).stdout
+        return self.compose("logs", "--no-color", "--tail", str(tail), timeout_s=30).stdout
 
     def _containers(self) -> list[dict[str, Any]]:
         if not self._checked:
             engine_version()
             compose_version()
             self._checked = True
-        result = self._compose("ps", "--all", "--format", "json")
+        result = self.compose("ps", "--all", "--format", "json")
         if result.returncode != 0:
             raise EnvironmentProblemError("docker compose ps failed", f"{self._command()} ps", _tail(result.stderr))
         return parse_ps(result.stdout)
 
     def _token(self) -> str:
-        result = self._compose("exec", "-T", "chaos", "cat", "/state/token")
+        result = self.compose("exec", "-T", "chaos", "cat", "/state/token")
         token = result.stdout.strip()
         if result.returncode != 0 or not token:
             raise EnvironmentProblemError(
@@ -112,7 +112,8 @@ class DockerRuntime:
             )
         return token
 
-    def _compose(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def compose(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Any other command of compose on this project."""
         whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(COMPOSE_FILE), "-p", self.project]
         return docker([*whole, *arguments], timeout_s=timeout_s, directory=COMPOSE_FILE.parent)
 
