@@ -28,7 +28,7 @@ class _End(Enum):
 
 
 class Side(asyncio.Protocol):
-    """One of the two sockets. `deliver` hands its peer what this side has read, at once or later."""
+    """One of the two sockets: hands its peer what it reads, at once or later."""
 
     def __init__(self, delay_of: Callable[[Impairment, Random], float], on_lost: Callable[[Side, bool], None]) -> None:
         self.transport: asyncio.Transport | None = None
