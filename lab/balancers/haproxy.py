@@ -1,0 +1,67 @@
+"""HAProxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.balancers import programs
+from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
+from lab.balancers.rendering import health_url, policy_or_round_robin, policy_quirks, write
+from lab.balancers.spec import ProxySpec
+
+_FILE = "haproxy.cfg"
+_POLICIES = {
+    "round_robin": "roundrobin",
+    "least_requests": "leastconn",
+    "p2c": "random(2)",
+    "random": "random(1)",
+}
+_DOCS = "https://docs.haproxy.org/2.6/configuration.html"
+
+
+class Haproxy:
+    """`haproxy`, from Debian."""
+
+    name = "haproxy"
+    tuning = (
+        Tuning("observe live traffic, and mark a server down after a few errors in a row", f"{_DOCS}#5.2-observe"),
+        Tuning("close the sessions of a server that went down", f"{_DOCS}#5.2-on-marked-down"),
+        Tuning("retry everything that is safe to retry", f"{_DOCS}#4.2-retry-on"),
+    )
+
+    def find(self) -> Program | Missing:
+        """`haproxy`."""
+        return programs.find("haproxy", "apt-get install haproxy")
+
+    def version(self, program: Program) -> str:
+        """As in `HAProxy version 2.6.12`."""
+        return programs.version(program, "-v")
+
+    def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
+        """One file."""
+        return (write(workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+
+    def check(self, program: Program, workdir: Path) -> Command:
+        """`-c` parses and resolves everything."""
+        return Command((*program.argv, "-c", "-f", str(workdir / _FILE)))
+
+    def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
+        """`-db`: stay in the foreground, without a master process."""
+        return Command((*program.argv, "-db", "-f", str(workdir / _FILE)))
+
+    def ready(self, spec: ProxySpec) -> tuple[str, ...]:
+        """Servers are up until a check says otherwise, so answering is all there is to wait for."""
+        return (health_url(spec),)
+
+    def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
+        """What it cannot say."""
+        if not spec.ours:
+            return (Quirk("time-outs", "it ships with none: those of Debian's default file (5 s, 50 s, 50 s)"),)
+        return (
+            Quirk("per-try time-out", "`timeout server` also ends a response that pauses for as long"),
+            Quirk("total time-out", "none over all attempts: per-try time-out × attempts is the limit"),
+            Quirk("retry budget", "retries are limited per request only, so they multiply load when all is slow"),
+            Quirk("hedging", "a request waits for its one server until the per-try time-out"),
+            Quirk("retries elsewhere", "`option redispatch 1` picks again by policy, which may be the same server"),
+            *policy_quirks(spec, _POLICIES),
+        )

@@ -1,0 +1,102 @@
+"""nginx, the free one."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import os
+from pathlib import Path
+
+from lab.balancers import programs
+from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
+from lab.balancers.rendering import health_url, policy_or_round_robin, policy_quirks, write
+from lab.balancers.spec import ProxySpec
+
+_FILE = "nginx.conf"
+_POLICIES = {
+    "round_robin": "",
+    "least_requests": "least_conn",
+    "p2c": "random two least_conn",
+    "random": "random",
+}
+_DOCS = "https://nginx.org/en/docs/http"
+
+
+class Nginx:
+    """`nginx`, from Debian's nginx-light."""
+
+    name = "nginx"
+    tuning = (
+        Tuning(
+            "one failure takes a server out (max_fails=1)",
+            f"{_DOCS}/ngx_http_upstream_module.html#server",
+        ),
+        Tuning(
+            "pass 500, 502, 503 and 504 on to the next server too",
+            f"{_DOCS}/ngx_http_proxy_module.html#proxy_next_upstream",
+        ),
+    )
+
+    def find(self) -> Program | Missing:
+        """`nginx`."""
+        return programs.find("nginx", "apt-get install nginx-light")
+
+    def version(self, program: Program) -> str:
+        """As in `nginx version: nginx/1.22.1`."""
+        return programs.version(program, "-v")
+
+    def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
+        """One file; everything that nginx writes stays in `workdir`."""
+        path = write(
+            workdir,
+            _FILE,
+            spec,
+            policy=policy_or_round_robin(spec, _POLICIES),
+            fail_timeout_s=fail_timeout_s(spec),
+            # Started as root it would serve as `nobody`, who may not enter a private folder.
+            user=getpass.getuser() if os.geteuid() == 0 else "",
+        )
+        return (path,)
+
+    def check(self, program: Program, workdir: Path) -> Command:
+        """`-t` parses and opens everything."""
+        return Command((*program.argv, *_arguments(workdir), "-t"))
+
+    def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
+        """A master process and its workers; the file says `daemon off`."""
+        return Command((*program.argv, *_arguments(workdir)))
+
+    def ready(self, spec: ProxySpec) -> tuple[str, ...]:
+        """There are no checks to wait for."""
+        return (health_url(spec),)
+
+    def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
+        """What it cannot say."""
+        passive = Quirk(
+            "active checks",
+            "only in NGINX Plus: live requests must fail first, and a server comes back by being tried with one",
+        )
+        if not spec.ours:
+            return (passive,)
+        return (
+            passive,
+            Quirk(
+                "interval and rise",
+                f"whole seconds only: a failed server is left alone for fail_timeout={fail_timeout_s(spec)}s",
+            ),
+            Quirk("per-try time-out", "`proxy_read_timeout` is between two reads, so a trickling answer passes"),
+            Quirk("retry budget", "retries are limited per request only"),
+            Quirk("hedging", "a request waits for its one server until the per-try time-out"),
+            *policy_quirks(spec, _POLICIES),
+        )
+
+
+def fail_timeout_s(spec: ProxySpec) -> int:
+    """How long a failed server is left alone: as long as our checks take to bring one back, in whole seconds."""
+    health = spec.health
+    return max(1, math.ceil(health.interval_s + (health.rise - 1) * health.fast_interval_s))
+
+
+def _arguments(workdir: Path) -> tuple[str, ...]:
+    # -e: without it, the log path that was compiled in is opened before the file is read.
+    return ("-p", str(workdir), "-c", str(workdir / _FILE), "-e", "stderr")

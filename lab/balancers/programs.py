@@ -1,0 +1,41 @@
+"""Where installed programs are, and what version they say they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from lab.balancers.adapter import Missing, Program
+from lab.errors import EnvironmentProblemError
+
+VERSION_TIMEOUT_S: Final = 10.0
+_NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?")
+
+
+def find(name: str, install: str) -> Program | Missing:
+    """The program next to this Python first (where pip puts it), then on PATH, then where Debian keeps daemons."""
+    places = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"]
+    path = shutil.which(name, path=os.pathsep.join(places))
+    return Program((path,)) if path else Missing(install)
+
+
+def version(program: Program, *arguments: str) -> str:
+    """The first version number that it prints, on stdout or stderr.
+
+    Raises `EnvironmentProblemError` where it does not run, or prints none.
+    """
+    argv = [*program.argv, *arguments]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentProblemError(f"{program.argv[0]} does not run: {error}", "install it again") from error
+    found = _NUMBER.search(done.stdout + done.stderr)
+    if found is None:
+        lines = tuple((done.stdout + done.stderr).strip().splitlines()[-5:])
+        raise EnvironmentProblemError(f"{' '.join(argv)} names no version", "install it again", lines)
+    return found[0]

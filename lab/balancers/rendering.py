@@ -1,0 +1,57 @@
+"""Templates to files, and the few helpers that several adapters share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lab.balancers.adapter import Quirk
+from lab.balancers.spec import ProxySpec
+
+
+def milliseconds(seconds: float) -> str:
+    """`0.5` as `500ms`, which HAProxy, nginx, Go and Reroute all read; at least 1ms, since 0 often means never."""
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
+def protobuf_seconds(seconds: float) -> str:
+    """`0.5` as `0.500s`: a google.protobuf.Duration in JSON or YAML."""
+    return f"{max(0.001, seconds):.3f}s"
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("lab.balancers", "templates"),
+    autoescape=False,  # configuration languages, not HTML; `ProxySpec` admits nothing that needs quoting
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.filters.update(ms=milliseconds, pb=protobuf_seconds)
+
+
+def write(workdir: Path, name: str, spec: ProxySpec, **extra: Any) -> Path:
+    """Render the template `<name>.j2` to the file `<name>` in `workdir`."""
+    path = workdir / name
+    path.write_text(_TEMPLATES.get_template(f"{name}.j2").render(spec=spec, **extra), encoding="utf-8")
+    return path
+
+
+def policy_or_round_robin(spec: ProxySpec, known: Mapping[str, str]) -> str:
+    """The balancer's word for the policy, else its word for round robin."""
+    return known.get(spec.policy, known["round_robin"])
+
+
+def policy_quirks(spec: ProxySpec, known: Mapping[str, str]) -> tuple[Quirk, ...]:
+    """Says that the policy became round robin, where it did."""
+    if spec.policy in known:
+        return ()
+    return (Quirk(f"policy {spec.policy}", "it has no such policy: round robin instead"),)
+
+
+def health_url(spec: ProxySpec) -> str:
+    """Through the balancer: answers 200 once it listens and reaches a backend."""
+    return f"http://{spec.listen}{spec.health.path}"

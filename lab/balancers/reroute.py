@@ -1,0 +1,93 @@
+"""Reroute itself, as one balancer among others: run as a process and spoken to over HTTP only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
+from lab.balancers.rendering import health_url, milliseconds
+from lab.balancers.spec import ProxySpec
+
+_FILE = "lb.yaml"
+
+
+class Reroute:
+    """`python -m lb`."""
+
+    name = "reroute"
+    tuning: tuple[Tuning, ...] = ()
+
+    def find(self) -> Program | Missing:
+        """This Python, where the package is."""
+        return Program((sys.executable, "-m", "lb")) if find_spec("lb") else Missing("pip install 'reroute[lb]'")
+
+    def version(self, program: Program) -> str:
+        """Of the installed distribution; a bare source tree has none."""
+        try:
+            return version("reroute")
+        except PackageNotFoundError:
+            return "unreleased"
+
+    def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
+        """JSON, which is YAML."""
+        path = workdir / _FILE
+        path.write_text(json.dumps(_minimum(spec) | (_settings(spec) if spec.ours else {}), indent=2) + "\n")
+        return (path,)
+
+    def check(self, program: Program, workdir: Path) -> Command:
+        """Reads the file and exits."""
+        return Command((*program.argv, "--config", str(workdir / _FILE), "--check"))
+
+    def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
+        """In the foreground, as always."""
+        return Command((*program.argv, "--config", str(workdir / _FILE)))
+
+    def ready(self, spec: ProxySpec) -> tuple[str, ...]:
+        """Every backend probed, one usable; and traffic flows."""
+        return (f"http://{spec.admin}/readyz", health_url(spec))
+
+    def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
+        """One process so far."""
+        if spec.threads == 1:
+            return ()
+        return (Quirk(f"{spec.threads} threads", "it serves from one process"),)
+
+
+def _minimum(spec: ProxySpec) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "listen": str(spec.listen),
+        "admin": {"listen": str(spec.admin)},
+        "discovery": {
+            "kind": "static",
+            "backends": [{"id": backend.id, "address": str(backend.address)} for backend in spec.backends],
+        },
+    }
+
+
+def _settings(spec: ProxySpec) -> dict[str, Any]:
+    health, retry = spec.health, spec.retry
+    return {
+        "policy": spec.policy,
+        "health": {
+            "path": health.path,
+            "interval": milliseconds(health.interval_s),
+            "fast_interval": milliseconds(health.fast_interval_s),
+            "timeout": milliseconds(health.timeout_s),
+            "fall": health.fall,
+            "rise": health.rise,
+        },
+        "retry": {
+            "max_attempts": retry.max_attempts,
+            "budget": f"{retry.budget_percent:g}%",
+            "budget_min_per_s": retry.budget_min,
+            "per_try_timeout": milliseconds(retry.per_try_timeout_s),
+            "total_timeout": milliseconds(retry.total_timeout_s),
+            "connect_timeout": milliseconds(retry.connect_timeout_s),
+        },
+    }

@@ -1,0 +1,206 @@
+"""A balancer as a process: checked, started with its log, waited for, stopped for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from lab.balancers.adapter import Adapter, Command, Missing, Program
+from lab.balancers.spec import ProxySpec
+from lab.errors import EnvironmentProblemError
+
+START_DEADLINE_S: Final = 15.0
+STOP_GRACE_S: Final = 3.0
+"""From SIGTERM to SIGKILL."""
+CHECK_TIMEOUT_S: Final = 20.0
+_POLL_S: Final = 0.02
+_TOLD_LINES: Final = 12
+
+
+class MissingProgramError(EnvironmentProblemError):
+    """The balancer is not installed; the next step is the command that installs it."""
+
+
+class RejectedConfigError(EnvironmentProblemError):
+    """The program refused its configuration; the details are its own words."""
+
+
+class NotReadyError(EnvironmentProblemError):
+    """It started and did not come to work; the details are the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A balancer that does its work."""
+
+    adapter: Adapter
+    spec: ProxySpec
+    version: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; it may have children."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs. One that died in mid-run is a result, not an error."""
+        return self.process.returncode is None
+
+    def log_tail(self, lines: int = _TOLD_LINES) -> tuple[str, ...]:
+        """The last lines that it wrote."""
+        return tail(self.log, lines)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    adapter: Adapter,
+    spec: ProxySpec,
+    workdir: Path,
+    *,
+    cores: Collection[int] = (),
+    deadline_s: float = START_DEADLINE_S,
+) -> AsyncIterator[Running]:
+    """Render, check, start, wait until ready; stop at the end. `cores` are the only ones that it may run on.
+
+    Raises `MissingProgramError`, `RejectedConfigError`, `NotReadyError`.
+    """
+    program = installed(adapter)
+    adapter.render(spec, workdir)
+    async with launched(adapter, program, spec, workdir, cores=cores, deadline_s=deadline_s) as balancer:
+        yield balancer
+
+
+@contextlib.asynccontextmanager
+async def launched(
+    adapter: Adapter,
+    program: Program,
+    spec: ProxySpec,
+    workdir: Path,
+    *,
+    cores: Collection[int] = (),
+    deadline_s: float = START_DEADLINE_S,
+) -> AsyncIterator[Running]:
+    """As `running`, on the files that are in `workdir` already: rendered ones, or somebody's own."""
+    if check := adapter.check(program, workdir):
+        await accepted(adapter.name, check)
+    version = await asyncio.to_thread(adapter.version, program)
+    log = workdir / f"{adapter.name}.log"
+    process = await spawn(adapter.command(program, spec, workdir), log, cores)
+    balancer = Running(adapter, spec, version, process, log)
+    try:
+        await _wait_ready(balancer, deadline_s)
+        yield balancer
+    finally:
+        await stop(process)
+
+
+def installed(adapter: Adapter) -> Program:
+    """The adapter's program. Raises `MissingProgramError`."""
+    found = adapter.find()
+    if isinstance(found, Missing):
+        raise MissingProgramError(f"{adapter.name} is not installed", found.install)
+    return found
+
+
+async def accepted(name: str, check: Command) -> None:
+    """Let the program check its files. Raises `RejectedConfigError` with what it says."""
+    process = await asyncio.create_subprocess_exec(
+        *check.argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **check.environment},
+    )
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        raise RejectedConfigError(f"{name} did not finish checking its configuration", " ".join(check.argv)) from None
+    finally:
+        await stop(process)
+    if process.returncode != 0:
+        lines = tuple(said.decode(errors="replace").strip().splitlines()[-_TOLD_LINES:])
+        raise RejectedConfigError(f"{name} rejects its configuration", " ".join(check.argv), lines)
+
+
+async def spawn(command: Command, log: Path, cores: Collection[int] = ()) -> asyncio.subprocess.Process:
+    """Start a process whose output goes to `log`, on `cores` only where some are given."""
+    with log.open("ab") as output:
+        return await asyncio.create_subprocess_exec(
+            *command.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **command.environment},
+            preexec_fn=_pin_to(cores) if cores else None,
+        )
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, then SIGKILL after the grace; returns when it is gone. Stopping twice is fine."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), STOP_GRACE_S)
+
+
+def tail(log: Path, lines: int = _TOLD_LINES) -> tuple[str, ...]:
+    """The last lines of a log; none where there is no log."""
+    try:
+        return tuple(log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ()
+
+
+async def _wait_ready(balancer: Running, deadline_s: float) -> None:
+    """Poll its ready URLs. Raises `NotReadyError` when it exits, or not all answer 200 within `deadline_s`."""
+    until = time.monotonic() + deadline_s
+    waiting = list(balancer.adapter.ready(balancer.spec))
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as client:
+        while waiting:
+            if not balancer.alive:
+                raise _not_ready(balancer, f"exited with code {balancer.process.returncode}")
+            if time.monotonic() > until:
+                raise _not_ready(balancer, f"did not come to work within {deadline_s:g} s")
+            if await _answers(client, waiting[0]):
+                del waiting[0]
+            else:
+                await asyncio.sleep(_POLL_S)
+
+
+async def _answers(client: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with client.get(url) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _not_ready(balancer: Running, what: str) -> NotReadyError:
+    name = balancer.adapter.name
+    return NotReadyError(f"{name} {what}", f"read its log, {balancer.log}", balancer.log_tail())
+
+
+def _pin_to(cores: Collection[int]) -> Callable[[], None]:
+    """Between fork and exec, so that no thread is ever elsewhere and the program counts the right number of cores."""
+    wanted = set(cores)
+
+    def pin() -> None:
+        os.sched_setaffinity(0, wanted)
+
+    return pin

@@ -1,0 +1,1 @@
+"""Configuration templates: one a file that a balancer reads, named as that file is."""
