@@ -34,9 +34,15 @@ def doctor(as_json: JsonOption = False) -> None:
 
 def _print(findings: list[Finding], able: dict[str, bool]) -> None:
     console = people(as_json=False)
-    table = Table("what", "", "found", "what that costs", "mend it with", box=None, pad_edge=False, header_style="dim")
+    table = Table("", "what", "found", box=None, pad_edge=False, header_style="dim")
     for each in findings:
-        table.add_row(each.name, _WORDS[each.level], each.found, each.costs, each.mend)
+        table.add_row(_WORDS[each.level], each.name, each.found)
+        # Below the row, not beside it: sentences in narrow columns are hard to read.
+        if each.costs:
+            table.add_row("", "", Text(f"costs: {each.costs}", style="yellow"))
+        if each.mend:
+            table.add_row("", "", Text(f"mend:  {each.mend}", style="cyan"))
     console.print(table)
+    console.print()
     for name, works in able.items():
         console.print(f"runtime {name}: {'works here' if works else 'does not work here'}")
