@@ -60,6 +60,7 @@ class Service:
             self._balancer,
             config.proxy_limits(),
             connect_timeout=config.retry.connect_timeout,
+            tick=config.tick,
             trusted=config.trusted_proxies,
             on_done=self._on_done(rng),
         )

@@ -115,6 +115,10 @@ class Balancer:
         self._queue.leave(exchange)
         self._timeouts.closed(exchange)
 
+    def gives_up_at(self, attempt: Attempt, now: float) -> float:
+        """Until when an attempt that is sent `now` will be waited for: what its backend is told as the deadline."""
+        return self._timeouts.gives_up_at(attempt, now)
+
     def sent(self, attempt: Attempt, now: float, *, complete: bool = True) -> None:
         """The first request byte was written: the stall and per-try clocks start.
 

@@ -23,6 +23,10 @@ class Timeouts:
         """The exchange has its answer, or nobody waits for one."""
         self._exchanges.pop(exchange, None)
 
+    def gives_up_at(self, attempt: Attempt, now: float) -> float:
+        """Until when an attempt sent `now` is waited for, monotonic seconds."""
+        return min(attempt.exchange.deadline, now + self._per_try)
+
     def sent(self, attempt: Attempt, now: float) -> None:
         """The per-try clock starts, or starts again."""
         self._attempts.pop(attempt, None)

@@ -55,8 +55,6 @@ class Plane:
         self.tunnels: set[Tunnel] = set()
         self.stopping = False
         """Answers say `Connection: close`, and no connection outlives its request."""
-        self.wake: Callable[[], None] = lambda: None
-        """Called when the first request comes under way: the ticker must speed up."""
         self._empty: asyncio.Event | None = None
         self._id_prefix = os.urandom(6).hex().encode()
         self._ids = count(1)
@@ -86,8 +84,6 @@ class Plane:
 
     def enter(self, exchange: Exchange, relay: Relay) -> None:
         """A request is under way."""
-        if not self.relays:
-            self.wake()
         self.relays[exchange] = relay
 
     def leave(self, exchange: Exchange) -> None:

@@ -113,7 +113,7 @@ class Relay:
             self._uplink = connection
         connection.begin(self, attempt, request.method, head + body, complete=request.complete)
         now = self._progress = plane.clock()
-        plane.balancer.sent(attempt, now)
+        plane.balancer.sent(attempt, now, complete=request.complete)
         if not request.complete:
             self._client.regulate()
 

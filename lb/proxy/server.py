@@ -33,12 +33,13 @@ class ProxyServer:
         limits: Limits | None = None,
         *,
         connect_timeout: float = 0.25,
+        tick: float = 0.01,
         trusted: Sequence[Network] = (),
         on_done: OnDone = ignore,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """`connect_timeout` (seconds) is `Settings.retry.connect_timeout`; `trusted` are the networks whose
-        `X-Forwarded-*` and `Forwarded` are believed."""
+        """`connect_timeout` and `tick` (seconds) are `Settings.retry.connect_timeout` and `Settings.tick`; `trusted` are
+        the networks whose `X-Forwarded-*` and `Forwarded` are believed."""
         loop = loop or asyncio.get_running_loop()
         self._plane = Plane(
             balancer,
@@ -49,7 +50,7 @@ class ProxyServer:
             on_done=on_done,
             connect_timeout=connect_timeout,
         )
-        self._ticker = Ticker(self._plane, loop)
+        self._ticker = Ticker(self._plane, loop, tick)
         self._ticker.start()
 
     def __call__(self) -> ClientConnection:

@@ -11,25 +11,28 @@ from lb.core.balancer import Action, Resume, StartHedge, TimedOut
 if TYPE_CHECKING:
     from lb.proxy.plane import Plane
 
-BUSY_S = 0.02
-"""While requests are in flight. Stalls are measured in tens of milliseconds, and a tick costs tens of microseconds."""
-IDLE_S = 0.2
-"""Otherwise; also how often connections are swept. Their time-outs are seconds, so this is precise enough."""
+SWEEP_S = 0.2
+"""How often connections are swept. Their time-outs are seconds, so this is precise enough."""
 
 
 class Ticker:
-    """One timer for everything: no connection and no request has its own."""
+    """One timer for everything: no connection and no request has its own.
 
-    def __init__(self, plane: Plane, loop: asyncio.AbstractEventLoop) -> None:
+    It ticks when nothing is under way too: the bounds promise that ejections and ramps end on time on a quiet balancer,
+    and a tick costs a few microseconds.
+    """
+
+    def __init__(self, plane: Plane, loop: asyncio.AbstractEventLoop, tick: float) -> None:
+        """`tick` is `Settings.tick`, seconds."""
         self._plane = plane
         self._loop = loop
+        self._tick_s = tick
         self._next: asyncio.TimerHandle | None = None
         self._sweep_at = 0.0
-        plane.wake = self.wake
 
     def start(self) -> None:
         """Begin to tick."""
-        self._next = self._loop.call_later(IDLE_S, self._tick)
+        self._next = self._loop.call_later(self._tick_s, self._tick)
 
     def stop(self) -> None:
         """End it."""
@@ -37,19 +40,13 @@ class Ticker:
             self._next.cancel()
             self._next = None
 
-    def wake(self) -> None:
-        """The first request is under way: an idle wait is too long from now on."""
-        if self._next is not None and self._next.when() - self._loop.time() > BUSY_S:
-            self._next.cancel()
-            self._next = self._loop.call_later(BUSY_S, self._tick)
-
     def _tick(self) -> None:
-        self._next = self._loop.call_later(BUSY_S if self._plane.relays else IDLE_S, self._tick)
+        self._next = self._loop.call_later(self._tick_s, self._tick)
         now = self._plane.clock()
         for action in self._plane.balancer.tick(now):
             perform(self._plane, action)
         if now >= self._sweep_at:
-            self._sweep_at = now + IDLE_S
+            self._sweep_at = now + SWEEP_S
             sweep(self._plane, now)
 
 
