@@ -38,8 +38,8 @@ class ProxyServer:
         on_done: OnDone = ignore,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """`connect_timeout` and `tick` (seconds) are `Settings.retry.connect_timeout` and `Settings.tick`; `trusted` are
-        the networks whose `X-Forwarded-*` and `Forwarded` are believed."""
+        """`connect_timeout` and `tick` (seconds) are `Settings.retry.connect_timeout` and `Settings.tick`; `trusted`
+        are the networks whose `X-Forwarded-*` and `Forwarded` are believed."""
         loop = loop or asyncio.get_running_loop()
         self._plane = Plane(
             balancer,
