@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 from typer.exceptions import TyperException
 
-from lab.cli import doctor, faults, labs, run_scenarios, scenarios
+from lab.cli import bench, doctor, faults, labs, run_scenarios, scenarios
 from lab.errors import ExitCode, LabError
 
 app = typer.Typer(
@@ -32,10 +32,13 @@ app.command("validate")(scenarios.validate)
 app.command("report")(scenarios.report)
 app.command("doctor")(doctor.doctor)
 app.add_typer(faults.app, name="faults")
+app.add_typer(bench.app, name="bench")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and answer its exit code. Raises only KeyboardInterrupt, and anything under LAB_DEBUG=1."""
+    # A shell starts background jobs with SIGINT ignored; SIGTERM, which takes its road, must still arrive.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     as_json = "--json" in arguments

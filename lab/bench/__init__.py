@@ -1,0 +1,1 @@
+"""Benchmarks: what the balancer's policies do by simulation, and beside theory."""

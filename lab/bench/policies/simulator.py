@@ -1,0 +1,81 @@
+"""The simulator as a child process: `lab` and `lb` share no code, only the documents that it prints."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+from lab.bench.policies.record import DOCUMENT, Document
+from lab.errors import BadArgumentsError, EnvironmentProblemError
+
+_BAD_ARGUMENTS = 2
+
+
+class Simulator:
+    """Runs simulations, several at once if called from several threads. Leaving it ends all that still run."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = Lock()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _where: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all simulations and start no more."""
+        with self._lock:
+            self._closed = True
+            for child in self._running:
+                child.terminate()
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """The scenarios and the policies that it knows."""
+        listed: dict[str, Any] = json.loads(next(self._lines("list")))
+        return listed["scenarios"], listed["policies"]
+
+    def documents(self, *arguments: str) -> Iterator[Document]:
+        """What one run finds, as it finds it. Raises `BadArgumentsError` and `EnvironmentProblemError`."""
+        for line in self._lines(*arguments):
+            yield DOCUMENT.validate_json(line)
+
+    def _lines(self, *arguments: str) -> Iterator[str]:
+        child = self._start(*arguments)
+        try:
+            with child:
+                assert child.stdout is not None and child.stderr is not None  # noqa: PT018 - both are pipes
+                yield from child.stdout
+                complaint = child.stderr.read().strip()
+            if child.returncode and not self._closed:
+                self._give_up(child.returncode, complaint)
+        finally:
+            with self._lock:
+                self._running.discard(child)
+            if child.poll() is None:
+                child.terminate()
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "lb.simulate", *arguments]
+        with self._lock:
+            if self._closed:
+                raise EnvironmentProblemError("the simulator has been stopped")
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self._running.add(child)
+            return child
+
+    @staticmethod
+    def _give_up(code: int, complaint: str) -> None:
+        last = complaint.splitlines()[-1] if complaint else f"exit code {code}"
+        if code == _BAD_ARGUMENTS:
+            raise BadArgumentsError(last.partition("error: ")[2] or last, "lab bench policies --help")
+        raise EnvironmentProblemError(
+            f"the simulator failed: {last}", "python -m lb.simulate list", tuple(complaint.splitlines()[-8:])
+        )

@@ -1,0 +1,89 @@
+"""The same cheap backends for every contender: nginx where it is installed, else our own small server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lab.balancers import adapter
+from lab.balancers.adapter import Command, Program
+from lab.balancers.running import spawn, stop, tail
+from lab.balancers.spec import Address, Backend
+from lab.errors import EnvironmentProblemError
+from lab.runtime.ports import LOOPBACK, free_ports
+
+COUNT: Final = 3
+_INLINE_UP_TO: Final = 1024
+"""Larger bodies come from files: nginx takes no longer word in its configuration than 4 KiB."""
+_DEADLINE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Running backends: one process, so that they share one core, on several ports."""
+
+    kind: str
+    members: tuple[Backend, ...]
+
+
+@contextlib.asynccontextmanager
+async def backends(sizes: Collection[int], workdir: Path, cores: Collection[int]) -> AsyncIterator[Backends]:
+    """Serve `/health` and `/bytes/N` for each N of `sizes`. Raises `EnvironmentProblemError`."""
+    ports = list(islice(free_ports(), COUNT))
+    nginx = adapter("nginx").find()
+    kind = "nginx" if isinstance(nginx, Program) else "lab.bench.proxy_server"
+    command = _nginx(nginx, ports, sizes, workdir) if isinstance(nginx, Program) else _own(ports)
+    log = workdir / "backends.log"
+    process = await spawn(command, log, cores)
+    try:
+        for port in ports:
+            await _answering(process, f"http://{LOOPBACK}:{port}/health", log)
+        yield Backends(kind, tuple(Backend(f"b{n}", Address(LOOPBACK, p)) for n, p in enumerate(ports, 1)))
+    finally:
+        await stop(process)
+
+
+def _own(ports: list[int]) -> Command:
+    return Command((sys.executable, "-m", "lab.bench.proxy_server", LOOPBACK, *map(str, ports)))
+
+
+def _nginx(program: Program, ports: list[int], sizes: Collection[int], workdir: Path) -> Command:
+    for size in sizes:
+        (workdir / f"{size}.bin").write_bytes(b"x" * size)
+    templates = Environment(loader=PackageLoader("lab.bench", "templates"), undefined=StrictUndefined, trim_blocks=True)
+    path = workdir / "backends.conf"
+    path.write_text(
+        templates.get_template("proxy-backends.conf.j2").render(
+            host=LOOPBACK,
+            ports=ports,
+            sizes=sorted(sizes),
+            inline_up_to=_INLINE_UP_TO,
+            folder=workdir,
+            user=getpass.getuser() if os.geteuid() == 0 else "",
+        )
+    )
+    return Command((*program.argv, "-p", str(workdir), "-c", str(path), "-e", "stderr"))
+
+
+async def _answering(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+    until = time.monotonic() + _DEADLINE_S
+    async with aiohttp.ClientSession() as client:
+        while process.returncode is None and time.monotonic() < until:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with client.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.02)
+    raise EnvironmentProblemError("the bench's backends did not start", f"read {log}", tail(log))
