@@ -99,7 +99,7 @@ def _fault_result(fault: Fault, run: RunRecord) -> FaultResult:
         healed_at=fault.healed_at,
         bit=fault.bit,
         reroute_s=reroute_s(fault, run.measured, run.plan.load.slow_s),
-        bound_s=bound.reroute_s if bound else None,
+        bound_s=bound.allowed_s if bound else None,
         readmit_s=readmit_s(fault, run),
         readmit_bound_s=bound.readmit_s if bound else None,
         reroute_traffic_bound_s=bound.reroute_traffic_s if bound else None,

@@ -17,12 +17,18 @@ from lab.scenario.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The balancer's promise for one kind of fault, seconds."""
+    """The balancer's promise for one kind of fault, seconds; None where its configuration promises nothing."""
 
-    reroute_s: float
+    reroute_s: float | None
     reroute_traffic_s: float | None
-    readmit_s: float
+    """The promise while requests flow: a hint that a probe is due, or, for a lying backend, all there is to see."""
+    readmit_s: float | None
     formula: str
+
+    @property
+    def allowed_s(self) -> float | None:
+        """What a run is held to: the promise that needs no traffic, else the one that does, since a run has traffic."""
+        return self.reroute_traffic_s if self.reroute_s is None else self.reroute_s
 
 
 @dataclass(frozen=True, slots=True)

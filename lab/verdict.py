@@ -146,7 +146,8 @@ class RunVerdict:
 
     def to_json(self) -> str:
         """The text of `verdict.json`."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        fields = asdict(self)
+        return json.dumps({"schema": fields.pop("schema"), **fields}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> RunVerdict:

@@ -69,7 +69,8 @@ def _phase(request: Request, fault: Fault, detected: float | None, run: RunRecor
     bound = run.bounds.get(fault.kind)
     if request.due < begin:
         return Phase.DRAINING
-    if bound is not None and request.due > begin + bound.reroute_s + run.clock_error_s:
+    allowed_s = bound.allowed_s if bound else None
+    if allowed_s is not None and request.due > begin + allowed_s + run.clock_error_s:
         return Phase.AFTER_BOUND
     return Phase.BEFORE_DETECTION if detected is None or request.due <= detected else Phase.DRAINING
 

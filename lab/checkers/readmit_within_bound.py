@@ -23,7 +23,7 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
     name = f"{fault.kind} on {fault.target}"
     bound = run.bounds.get(fault.kind)
     measured = readmit_s(fault, run)
-    if bound is None:
+    if bound is None or bound.readmit_s is None:
         return Verdict.UNKNOWN, f"{name}: the balancer names no bound for {fault.kind}"
     if fault.bit is not True:
         return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to return from"

@@ -23,14 +23,14 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
     name = f"{fault.kind} on {fault.target}"
     bound = run.bounds.get(fault.kind)
     measured = reroute_s(fault, run.measured, run.plan.load.slow_s)
-    if bound is None:
+    if bound is None or bound.allowed_s is None:
         return Verdict.UNKNOWN, f"{name}: the balancer names no bound for {fault.kind}"
     if not fault.backends:
         return Verdict.UNKNOWN, f"{name}: the balancer did not know this target"
     if measured is None or fault.bit is not True:
         return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to leave"
-    within = measured <= bound.reroute_s + run.clock_error_s
-    text = f"{name}: traffic left after {measured:.3f} s, bound {bound.reroute_s:.3f} s ({bound.formula})"
-    if bound.reroute_traffic_s is not None:
+    within = measured <= bound.allowed_s + run.clock_error_s
+    text = f"{name}: traffic left after {measured:.3f} s, bound {bound.allowed_s:.3f} s ({bound.formula})"
+    if bound.reroute_s is not None and bound.reroute_traffic_s is not None:
         text += f", with traffic {bound.reroute_traffic_s:.3f} s"
     return (Verdict.PASS if within else Verdict.FAIL), text

@@ -6,12 +6,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.report.words import seconds
 from lab.verdict import Check, FaultResult, RunVerdict, Verdict
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
@@ -24,11 +24,19 @@ _COLUMNS = (
     "Unknown",
     "Slow",
     "Fault",
-    "Reroute",
-    "Taken back",
+    "Reroute (s)",
+    "Taken back (s)",
     "Lost/dup/zombie",
 )
 _NUMBERS = {"Requests", "Failed", "Unknown", "Slow"}
+_HEADINGS = {
+    "Requests": "Reqs",
+    "Failed": "Fail",
+    "Unknown": "Unk",
+    "Taken back (s)": "Taken\nback (s)",
+    "Lost/dup/zombie": "Lost/\ndup/\nzombie",
+}
+"""On a terminal of 80 columns every cell must be whole, so the headings give way."""
 PLAIN_WIDTH = 140
 """Columns of a plain-text summary: a log wraps nothing by itself."""
 
@@ -43,9 +51,10 @@ class Judged:
 
 def summary(runs: Sequence[Judged]) -> RenderableType:
     """For a rich console: the table, then what did not pass and why, then where the reports are."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for column in _COLUMNS:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=column == "Verdict")
+        justify: Literal["right", "left"] = "right" if column in _NUMBERS else "left"
+        table.add_column(_HEADINGS.get(column, column), justify=justify, no_wrap=True)
     for judged in runs:
         for cells in _rows(judged.verdict):
             table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
@@ -88,12 +97,12 @@ def _fault(fault: FaultResult) -> tuple[str, str, str]:
 
 
 def _measured(value: float | None, bound: float | None) -> str:
-    """`0.08 ≤ 1.52 s`: the relation is the finding."""
+    """`0.08 ≤ 1.52`: the relation is the finding."""
     if bound is None:
-        return seconds(value)
+        return "–" if value is None else f"{value:.2f}"
     if value is None:
-        return f"– (≤ {seconds(bound)})"
-    return f"{value:.2f} {'≤' if value <= bound else '>'} {seconds(bound)}"
+        return f"– (≤ {bound:.2f})"
+    return f"{value:.2f} {'≤' if value <= bound else '>'} {bound:.2f}"
 
 
 def _open(runs: Sequence[Judged]) -> list[tuple[str, Check]]:

@@ -58,8 +58,8 @@ def ledger() -> Event:
     return Event(9.5, "lab", "ledger", {"entries": 0})
 
 
-def bounds(kind: str = "pause") -> Event:
-    row = {"fault": kind, "reroute_s": BOUND, "readmit_s": READMIT_BOUND, "formula": "I + F·T + (F−1)·f"}
+def bounds(kind: str = "pause", **changed: float | None) -> Event:
+    row = {"fault": kind, "reroute_s": BOUND, "readmit_s": READMIT_BOUND, "formula": "I + F·T + (F−1)·f", **changed}
     return Event(0.0, "lab", "bounds", {"bounds": [row]})
 
 
@@ -79,5 +79,6 @@ def run(*facts: Request | Event, wanted: Plan | None = None, defects: tuple[str,
     """A completed run with bounds, and these requests and events. A fault is only in it when given."""
     requests = sorted((fact for fact in facts if isinstance(fact, Request)), key=lambda each: each.due)
     events = [fact for fact in facts if isinstance(fact, Event)]
-    everything = sorted([bounds(), ended(), *events], key=lambda event: event.t)
+    promised = [] if any(event.type == "bounds" for event in events) else [bounds()]
+    everything = sorted([*promised, ended(), *events], key=lambda event: event.t)
     return RunRecord(wanted or plan(), History(requests, defects), Events(tuple(everything)))

@@ -30,6 +30,7 @@ from tests.support.lab_records import (
     HEALED,
     INJECTED,
     READMIT_BOUND,
+    bounds,
     clock,
     executed,
     fault_event,
@@ -84,6 +85,20 @@ class TestReroute:
     def test_what_cannot_be_judged_is_unknown(self, flaw: dict[str, object]) -> None:
         record = run(fault_event(**flaw), request(6.9, **via("api-1")))
         assert reroute_within_bound.check(record).verdict is UNKNOWN
+
+    def test_a_promise_that_needs_traffic_counts_where_there_is_no_other(self) -> None:
+        """A lying backend passes every probe: only traffic can show it, and a run has traffic."""
+        promise = bounds(reroute_s=None, reroute_traffic_s=0.5)
+        in_time = request(INJECTED + 0.4, **via("api-1", "api-2"))
+        late = request(INJECTED + 0.6, **via("api-1", "api-2"))
+        assert reroute_within_bound.check(run(fault_event(), promise, in_time)).verdict is PASS
+        assert reroute_within_bound.check(run(fault_event(), promise, late)).verdict is FAIL
+
+    def test_no_promise_at_all_is_unknown(self) -> None:
+        promise = bounds(reroute_s=None, reroute_traffic_s=None, readmit_s=None)
+        record = run(fault_event(), promise, request(6.9, **via("api-1")))
+        assert reroute_within_bound.check(record).verdict is UNKNOWN
+        assert readmit_within_bound.check(record).verdict is UNKNOWN
 
 
 class TestReadmit:

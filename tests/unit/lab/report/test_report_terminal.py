@@ -155,8 +155,8 @@ def test_the_view_suits_the_console() -> None:
 def test_the_summary_holds_measurement_and_bound_side_by_side() -> None:
     text = plain([judged()])
     assert "✓ pass" in text
-    assert "0.08 ≤ 1.52 s" in text
-    assert "0.61 ≤ 0.95 s" in text
+    assert "0.08 ≤ 1.52" in text
+    assert "0.61 ≤ 0.95" in text
     assert "results/run-1/report.html" in text
     assert "reroute_within_bound" not in text, "what passed needs no line"
 
@@ -174,7 +174,7 @@ def with_bound(bound_s: float | None, reroute_s: float | None) -> RunVerdict:
 
 @pytest.mark.parametrize(
     ("bound_s", "reroute_s", "cell"),
-    [(1.5, 2.0, "2.00 > 1.50 s"), (None, 2.0, "2.00 s"), (1.5, None, "– (≤ 1.50 s)"), (1.5, 1.5, "1.50 ≤ 1.50 s")],
+    [(1.5, 2.0, "2.00 > 1.50"), (None, 2.0, "2.00"), (1.5, None, "– (≤ 1.50)"), (1.5, 1.5, "1.50 ≤ 1.50")],
 )
 def test_the_relation_to_the_bound_is_the_finding(bound_s: float, reroute_s: float, cell: str) -> None:
     assert cell in plain([Judged(with_bound(bound_s, reroute_s), Path("r"))])
