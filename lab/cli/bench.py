@@ -57,5 +57,6 @@ def policies(
         return
     for table in tables(found):
         console.print(table, "")
+    console.print("Behind a value of ours stands theory's: = exact, ≈ in the limit, ≤ at most, ∞ overloaded.")
     console.print(agreement(found))
     console.print("written: " + " ".join(map(str, written)), soft_wrap=True)

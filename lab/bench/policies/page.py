@@ -36,7 +36,6 @@ def page(bench: Bench) -> str:
         exact=exact,
         unstable=sum(cell.unstable for cell in bench.cells),
         sections=[_section(bench, scenario) for scenario in bench.scenarios],
-        columns=table.COLUMNS,
         costs=words.costs(bench),
         sizes=sorted({cost.backends for cost in bench.cost}),
     )
@@ -45,6 +44,7 @@ def page(bench: Bench) -> str:
 def _section(bench: Bench, scenario: Scenario) -> dict[str, Any]:
     """Every text in the plots is escaped where it is made (`lab.report.timeline.svg`)."""
     cells = bench.of(scenario)
+    columns = table.columns(scenario, cells)
     top = plots.top_of_panels(scenario, cells) if scenario.focus is not None else 0.0
     panels = sorted(cells, key=lambda cell: cell.policy) if scenario.focus is not None else []
     formulas = {c.theory.latency.formula: c.theory.latency.source for c in cells if c.theory.latency}
@@ -57,7 +57,8 @@ def _section(bench: Bench, scenario: Scenario) -> dict[str, Any]:
         "latency": Markup(plots.latency(scenario, cells)),  # see above
         "shares": Markup(plots.shares(scenario, cells)),  # see above
         "panels": [Markup(plots.over_time(scenario, cell, top)) for cell in panels],  # see above
-        "rows": [(cell, table.row(scenario, cell)) for cell in cells],
+        "columns": columns,
+        "rows": list(zip(cells, zip(*(column.texts for column in columns), strict=True), strict=True)),
         "formulas": formulas,
         "share_formulas": shares,
     }

@@ -87,15 +87,17 @@ def _measured(cell: Cell, x: Log, y: float) -> str:
         f"over {cell.seeds} seeds)"
     )
     kind = "unstable" if cell.unstable else "stable"
-    spread = svg.element("line", x1=x(cell.p99_s.low), x2=x(cell.p99_s.high), y1=y, y2=y, class_="spread")
     bar = svg.element("rect", x=low, width=max(1.0, high - low), y=y - 5, height=10, rx=2, class_=f"range {kind}")
     dot = svg.element("circle", cx=x(cell.mean_s.value), cy=y, r=3.4, class_=f"mean {kind}")
-    note = _overload(high, y) if cell.unstable else ""
-    return svg.group([svg.title(told), bar, spread, dot, note])
+    return svg.group([svg.title(told), bar, _overload(low, y) if cell.unstable else _spread(cell, x, y), dot])
 
 
-def _overload(high: float, y: float) -> str:
-    return svg.element("text", "overloaded, still growing", x=high - 8, y=y + 3.6, class_="overload end")
+def _spread(cell: Cell, x: Log, y: float) -> str:
+    return svg.element("line", x1=x(cell.p99_s.low), x2=x(cell.p99_s.high), y1=y, y2=y, class_="spread")
+
+
+def _overload(low: float, y: float) -> str:
+    return svg.element("text", "overloaded, still growing", x=low + 8, y=y + 3.6, class_="overload")
 
 
 def _theory(cell: Cell, x: Log, y: float) -> str:
@@ -173,7 +175,7 @@ PANEL_WIDTH, PANEL_HEIGHT, PANEL_LEFT, PANEL_TOP = 236.0, 108.0, 34.0, 22.0
 
 def over_time(scenario: Scenario, cell: Cell, most: float) -> str:
     """The share of the backend in focus over the run; `most` is the top of the axis."""
-    bottom, right = PANEL_HEIGHT - 18.0, PANEL_WIDTH - 6.0
+    bottom, right = PANEL_HEIGHT - 18.0, PANEL_WIDTH - 14.0
     x, y = Linear(0.0, scenario.ends_s, PANEL_LEFT, right), Linear(0.0, most, bottom, PANEL_TOP)
     label = f"{cell.policy}: share of the backend in focus over time"
     parts = [svg.title(label), *_fault_band(scenario, x, bottom), *_panel_axes(x, y, bottom)]

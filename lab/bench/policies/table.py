@@ -2,61 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from lab.bench.policies import words
 from lab.bench.policies.record import Bench, Cell, Scenario
 
-COLUMNS = ("policy", "mean", "theory", "p50", "theory", "p99", "theory", "share", "theory", "slow", "failed")
+_ALWAYS = ("policy", "mean", "p50", "p99", "share")
+_NOTHING = ("", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading and a text for each policy."""
+
+    name: str
+    texts: tuple[str, ...]
+
+    @property
+    def is_theory(self) -> bool:
+        """Whether it holds the yardstick of the column before it."""
+        return self.name == "theory"
+
+
+def columns(scenario: Scenario, cells: Sequence[Cell]) -> list[Column]:
+    """One line for each cell. Columns in which nobody has anything to say are left out."""
+    made = [Column("policy", tuple(cell.policy for cell in cells))]
+    for name in ("mean", "p50", "p99"):
+        field = f"{name}_s"
+        made.append(Column(name, tuple(words.duration(getattr(cell, field).value) for cell in cells)))
+        made.append(Column("theory", tuple(words.expected(cell.theory.latency, field) for cell in cells)))
+    made.append(Column("share", tuple(words.measured_share(scenario, cell) for cell in cells)))
+    made.append(Column("theory", tuple(words.expected_share(scenario, cell) for cell in cells)))
+    made.append(Column("slow", tuple(words.part(cell.slow, cell.requests) for cell in cells)))
+    made.append(Column("failed", tuple(words.part(cell.failed, cell.requests) for cell in cells)))
+    return [column for column in made if column.name in _ALWAYS or any(t not in _NOTHING for t in column.texts)]
 
 
 def tables(bench: Bench) -> Iterator[Table]:
-    """One for each scenario. Values that theory gives too stand beside its own."""
+    """One for each scenario, no wider than a terminal of 80 columns: theory's values stand right behind ours."""
     for scenario in bench.scenarios:
-        table = Table(
-            title=f"{scenario.title} · {words.load(scenario)}",
-            title_justify="left",
-            title_style="bold",
-            box=None,
-            header_style="dim",
-            pad_edge=False,
-        )
-        for number, name in enumerate(COLUMNS):
-            table.add_column(name, justify="right" if number else "left", style="cyan" if name == "theory" else None)
-        for cell in bench.of(scenario):
-            cells = row(scenario, cell)
-            table.add_row(*cells[:-1], Text(cells[-1], style="red" if cell.failed else ""))
+        title = Text.assemble((scenario.title, "bold"), "\n", (f"{words.load(scenario)}; times in ms", "dim"))
+        table = Table(title=title, title_justify="left", title_style="", box=None, header_style="dim", pad_edge=False)
+        found = columns(scenario, bench.of(scenario))
+        for column, yardstick in zip(found, [*found[1:], None], strict=True):
+            if not column.is_theory:
+                theory = yardstick if yardstick and yardstick.is_theory else None
+                _add(table, column, theory)
+        for index in range(len(found[0].texts)):
+            table.add_row(*_cells(found, index))
         yield table
 
 
-def row(scenario: Scenario, cell: Cell) -> list[str]:
-    """The texts of one line, in the order of `COLUMNS`."""
-    theory = cell.theory.latency
-    times = []
-    for name in ("mean_s", "p50_s", "p99_s"):
-        measured = getattr(cell, name).value
-        times += [words.duration(measured), words.expected(theory, name)]
-    return [
-        cell.policy,
-        *times,
-        words.measured_share(scenario, cell),
-        words.expected_share(scenario, cell),
-        f"{cell.slow / cell.requests:.1%}" if cell.slow else "0",
-        str(cell.failed),
-    ]
+def _add(table: Table, column: Column, theory: Column | None) -> None:
+    justify: JustifyMethod = "left" if theory or column.name == "policy" else "right"
+    table.add_column(column.name, justify=justify, style="red" if column.name == "failed" else None, no_wrap=True)
+
+
+def _cells(found: Sequence[Column], index: int) -> list[Text]:
+    """The texts of a line, each with its yardstick; milliseconds go without their unit."""
+    cells: list[Text] = []
+    widths = {column.name: max(len(_bare(text)) for text in column.texts) for column in found if not column.is_theory}
+    for column in found:
+        text = _bare(column.texts[index])
+        if column.is_theory:
+            cells[-1] = Text.assemble(cells[-1], " ", (text, "cyan"))
+        elif column.name == "policy":
+            cells.append(Text(text))
+        else:
+            cells.append(Text(text.rjust(widths[column.name])))
+    return cells
+
+
+def _bare(text: str) -> str:
+    return text.removesuffix(" ms")
 
 
 def markdown(bench: Bench) -> str:
     """All of it as Markdown, to be pasted into a document."""
     parts = [f"<!-- `{bench.command}`, {bench.made} -->"]
     for scenario in bench.scenarios:
-        lines = [_line(row(scenario, cell)) for cell in bench.of(scenario)]
+        found = columns(scenario, bench.of(scenario))
+        lines = [_line(texts) for texts in zip(*(column.texts for column in found), strict=True)]
         parts.append(
             f"**{scenario.title}** (`{scenario.scenario}`: {words.load(scenario)}{_floor(scenario)})\n\n"
-            + "\n".join([_line(COLUMNS), _rule(len(COLUMNS)), *lines])
+            + "\n".join([_line([column.name for column in found]), _rule(len(found)), *lines])
         )
     if bench.disruption:
         rows = [
@@ -77,7 +111,7 @@ def _floor(scenario: Scenario) -> str:
     return f"; no policy can beat a mean of {words.duration(floor.mean_s)}" if floor and floor.mean_s else ""
 
 
-def _line(cells: tuple[str, ...] | list[str]) -> str:
+def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -31,7 +31,8 @@ def measured_share(scenario: Scenario, cell: Cell) -> str:
     """Of the backend in focus; without one, the range over all."""
     if scenario.focus is not None:
         return f"{cell.shares[scenario.focus]:.1%}"
-    return f"{min(cell.shares):.1%}–{max(cell.shares):.1%}"
+    low, high = f"{100 * min(cell.shares):.1f}", f"{100 * max(cell.shares):.1f}"
+    return f"{low}%" if low == high else f"{low}–{high}%"
 
 
 def expected_share(scenario: Scenario, cell: Cell) -> str:
@@ -42,6 +43,14 @@ def expected_share(scenario: Scenario, cell: Cell) -> str:
     if shares.focus is not None:
         return f"{shares.relation} {shares.focus:.1%}"
     return f"{shares.relation} {shares.each[0]:.1%}" if scenario.focus is None and shares.each else ""
+
+
+def part(count: int, whole: int) -> str:
+    """A share; never 0 for more than none."""
+    if not count:
+        return "0"
+    share = count / whole
+    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
 
 
 def load(scenario: Scenario) -> str:
