@@ -46,28 +46,31 @@ class DockerRuntime:
         return Endpoints(traffic=traffic, admin=admin, chaos=chaos, chaos_token=self._token(), runtime="docker")
 
     def up(self, say: Say) -> Endpoints:
-        """Build and start what does not run yet; everything is healthy when this returns."""
-        if not self._containers():
+        """Build and start what does not run yet; everything is healthy when this returns.
+
+        A lab that was not there before and does not come up, or is interrupted, is removed again.
+        """
+        fresh = not self._containers()
+        if fresh:
             _check_ports()
         say("docker compose up --build --wait (the first time, images are built)")
-        arguments = ["up", "--detach", "--build", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
-        result = self.compose(*arguments, timeout_s=UP_WITHIN_S)
-        if result.returncode != 0:
-            raise _up_problem(result.stderr)
-        endpoints = self.find()
-        if endpoints is None:
-            raise EnvironmentProblemError("the containers came up but not all of them stay", f"{self._command()} logs")
-        return endpoints
+        try:
+            return self._up()
+        except BaseException:
+            if fresh:
+                with _uninterrupted():
+                    self._remove()
+            raise
 
     @contextlib.contextmanager
     def borrow(self, say: Say) -> Iterator[Endpoints]:
         """The running lab, else one for the length of the context."""
-        running = self.find()
-        if running is not None:
+        if (running := self.find()) is not None:
             yield running
             return
+        endpoints = self.up(say)
         try:
-            yield self.up(say)
+            yield endpoints
         finally:
             with _uninterrupted():
                 self.down(say)
@@ -77,12 +80,7 @@ class DockerRuntime:
         if not self._containers():
             return False
         say(f"docker compose down ({self.project})")
-        # The labs' own grace periods are for requests that somebody still waits for.
-        result = self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
-        if result.returncode != 0:
-            raise EnvironmentProblemError(
-                "docker compose down failed", f"{self._command()} down --volumes", _tail(result.stderr)
-            )
+        self._remove()
         return True
 
     def status(self) -> list[Member]:
@@ -92,6 +90,24 @@ class DockerRuntime:
     def logs(self, tail: int) -> str:
         """What the containers wrote last."""
         return self.compose("logs", "--no-color", "--tail", str(tail), timeout_s=30).stdout
+
+    def _up(self) -> Endpoints:
+        arguments = ["up", "--detach", "--build", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
+        result = self.compose(*arguments, timeout_s=UP_WITHIN_S)
+        if result.returncode != 0:
+            raise _up_problem(result.stderr, self.logs(tail=5))
+        endpoints = self.find()
+        if endpoints is None:
+            raise EnvironmentProblemError("the containers came up but not all of them stay", "lab doctor")
+        return endpoints
+
+    def _remove(self) -> None:
+        # The members' own grace periods are for requests that somebody still waits for.
+        result = self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
+        if result.returncode != 0:
+            raise EnvironmentProblemError(
+                "docker compose down failed", f"{self._command()} down --volumes", _tail(result.stderr)
+            )
 
     def _containers(self) -> list[dict[str, Any]]:
         if not self._checked:
@@ -157,12 +173,14 @@ def _check_ports() -> None:
             )
 
 
-def _up_problem(stderr: str) -> EnvironmentProblemError:
+def _up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
     if "pull access denied" in stderr or "failed to resolve" in stderr or "failed to do request" in stderr:
         return EnvironmentProblemError(
             "the base image cannot be fetched", "on a host without an image registry: make base-image", _tail(stderr)
         )
-    return EnvironmentProblemError("docker compose up failed", "read the lines above; lab doctor", _tail(stderr))
+    return EnvironmentProblemError(
+        "docker compose up failed", "read the lines above; lab doctor", (*_tail(stderr), *_tail(logs, 40))
+    )
 
 
 def _tail(text: str, lines: int = 12) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +19,8 @@ MIN_COMPOSE: Final = (2, 20)
 """The first that knows `!reset`, `include` and a dependable `up --wait`."""
 QUICK_S: Final = 15.0
 """For calls that only ask the engine something."""
+END_GRACE_S: Final = 5.0
+"""From SIGTERM to SIGKILL for an interrupted command; Compose then finishes the call that it is in."""
 
 
 def docker(
@@ -31,23 +36,38 @@ def docker(
     """
     if shutil.which("docker") is None:
         raise EnvironmentProblemError("there is no docker command", "scripts/docker-setup, or use --runtime local")
+    process = subprocess.Popen(
+        ["docker", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=None if environment is None else dict(environment),
+        cwd=directory,
+        start_new_session=True,
+    )
     try:
-        return subprocess.run(
-            ["docker", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            env=None if environment is None else dict(environment),
-            cwd=directory,
-            start_new_session=True,
-            check=False,
-        )
+        out, err = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
+        _end(process)
         raise EnvironmentProblemError(
             f"`docker {' '.join(arguments[:6])}` did not come back within {timeout_s:g} s", "is the engine stuck?"
         ) from error
+    except BaseException:
+        _end(process)
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the command and its plugins: a Compose that outlives it would go on creating containers."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_GRACE_S)
+    process.communicate()
 
 
 def engine_version() -> str:

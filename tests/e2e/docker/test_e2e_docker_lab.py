@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import sys
 import time
 import urllib.request
@@ -164,3 +165,19 @@ def test_chaos_killed_in_the_middle_of_a_fault(lab: Lab) -> None:
 def inspect(lab: Lab) -> list[dict[str, Any]]:
     ids = lab.compose("ps", "--quiet", "--all").split()
     return list(json.loads(docker(["inspect", *ids]).stdout))
+
+
+@pytest.mark.parametrize("after_s", [1.0, 3.0, 8.0])
+def test_an_interrupted_run_takes_its_containers_along(tmp_path: Path, after_s: float) -> None:
+    """Beside the lab of the other tests: a project that the command itself brings up."""
+    project = f"reroute-test-{secrets.token_hex(3)}"
+    cli = Cli(tmp_path, spare_ports())
+    with cli.popen("run", "pause", "--runtime", "docker", "--project", project) as process:
+        time.sleep(after_s)  # a moment inside: the first looks, the start, the run
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    for kind in ("container", "volume", "network"):
+        everything = ["--all"] if kind == "container" else []
+        mine = ["--quiet", "--filter", f"label=com.docker.compose.project={project}"]
+        assert docker([kind, "ls", *everything, *mine]).stdout == "", kind
