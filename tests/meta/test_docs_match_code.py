@@ -49,8 +49,8 @@ def uses(word: str) -> list[tuple[str, list[str]]]:
     found = []
     for document in documents():
         for snippet in snippets(document):
-            # `$ lab …`, `VARIABLE=1 lab …`, `.venv/bin/lab …` are all uses of lab.
-            match = re.match(rf"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/)?{word} +([^#|;&>]+)", snippet.strip())
+            # `$ lab …`, `VARIABLE=1 lab …`, `.venv/bin/lab …` are all uses of lab; `lab ───▶ lb` is a picture.
+            match = re.match(rf"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/)?{word} +(?=[\w-])([^#|;&>]+)", snippet.strip())
             if match:
                 found.append((str(document.relative_to(ROOT)), match[1].split()))
     return found
