@@ -47,7 +47,15 @@ def tables(bench: Bench) -> Iterator[Table]:
     """One for each scenario, no wider than a terminal of 80 columns: theory's values stand right behind ours."""
     for scenario in bench.scenarios:
         title = Text.assemble((scenario.title, "bold"), "\n", (f"{words.load(scenario)}; times in ms", "dim"))
-        table = Table(title=title, title_justify="left", title_style="", box=None, header_style="dim", pad_edge=False)
+        table = Table(
+            title=title,
+            title_justify="left",
+            title_style="",
+            box=None,
+            header_style="dim",
+            pad_edge=False,
+            collapse_padding=True,
+        )
         found = columns(scenario, bench.of(scenario))
         for column, yardstick in zip(found, [*found[1:], None], strict=True):
             if not column.is_theory:
