@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -14,14 +15,17 @@ from lab.bench import policies as bench_policies
 from lab.bench.policies.record import Cell, Document
 from lab.bench.policies.table import tables
 from lab.bench.policies.words import agreement
+from lab.bench.proxy import run as bench_proxy
+from lab.bench.proxy.files import write as write_proxy
+from lab.bench.proxy.load import parse_counts, parse_sizes
+from lab.bench.proxy.table import tables as proxy_tables
+from lab.bench.proxy.words import how
 from lab.cli.common import JsonOption, answer, people
 
-app = typer.Typer(help="Benchmarks: policies on a simulator, beside theory.", rich_markup_mode=None)
-
-
-@app.callback()
-def bench() -> None:
-    """Benchmarks. (A callback keeps `policies` a subcommand while it is the only one.)"""
+app = typer.Typer(
+    help="Benchmarks: policies on a simulator, beside theory; the cost of a request through each balancer.",
+    rich_markup_mode=None,
+)
 
 
 @app.command()
@@ -59,4 +63,42 @@ def policies(
         console.print(table, "")
     console.print("Behind a value of ours stands theory's: = exact, ≈ in the limit, ≤ at most, ∞ overloaded.")
     console.print(agreement(found))
+    console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
+
+
+@app.command()
+def proxy(
+    balancers: Annotated[str, typer.Option(help="Comma-separated. Default: all, and a plain aiohttp proxy.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="64 connections, 3 rounds of 1 s: under a minute.")] = False,
+    connections: Annotated[str, typer.Option(help="Comma-separated numbers. Default: 1,64,512.")] = "",
+    bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0:64,16KiB:64KiB.")] = "",
+    rounds: Annotated[int, typer.Option(min=0, max=100, help="0: 5, or 3 when quick.")] = 0,
+    seconds: Annotated[int, typer.Option(min=0, max=600, help="Of each load in a round. 0: 2, or 1 when quick.")] = 0,
+    idle: Annotated[int, typer.Option(min=-1, max=50_000, help="Idle connections; 0: none. -1: 5000, or 1000.")] = -1,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the findings go.")] = Path("results/bench-proxy"),
+    as_json: JsonOption = False,
+) -> None:
+    """What a request costs in CPU, and an idle connection in memory, through each balancer on one core.
+
+    Body sizes after the first pair are run with the middle number of connections only. Writes bench.json and
+    report.html.
+    """
+    base = bench_proxy.QUICK if quick else bench_proxy.Settings()
+    settings = bench_proxy.Settings(
+        contenders=tuple(name.strip() for name in balancers.split(",") if name.strip()),
+        shapes=bench_proxy.shapes(parse_counts(connections), parse_sizes(bodies), base.shapes),
+        rounds=rounds or base.rounds,
+        seconds=seconds or base.seconds,
+        idle=base.idle if idle < 0 else idle,
+    )
+    console = people(as_json)
+    with console.status("starting") as status:
+        report = asyncio.run(bench_proxy.bench(settings, status.update))
+    written = write_proxy(report, out)
+    if as_json:
+        answer(report.as_json())
+        return
+    for table in proxy_tables(report):
+        console.print(table, "")
+    console.print(how(report))
     console.print("written: " + " ".join(map(str, written)), soft_wrap=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.balancers.adapter import Command
 from lab.balancers.running import spawn, stop, tail
-from lab.bench.load import Loaded, Shape
+from lab.bench.proxy.load import Loaded, Shape
 from lab.errors import EnvironmentProblemError
 
 _SECONDS_PER = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -16,6 +16,7 @@ from lab.errors import BadArgumentsError
 _SIZE = re.compile(r"(\d+)(KiB|MiB)?")
 _UNITS = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
 MAX_BODY = 64 * 1024 * 1024
+MAX_CONNECTIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,20 @@ class Generator(Protocol):
         """Load `url` (without path) for so long. Raises `EnvironmentProblemError` where the generator fails."""
 
 
+def parse_counts(text: str) -> tuple[int, ...]:
+    """Numbers of connections from `1,64,512`; none from nothing. Raises `BadArgumentsError`."""
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not all(item.isascii() and item.isdigit() and 1 <= int(item) <= MAX_CONNECTIONS for item in items):
+        raise BadArgumentsError(
+            f"{text!r} is not a list of numbers of connections", f"write 1,64 (each ≤ {MAX_CONNECTIONS})"
+        )
+    return tuple(map(int, items))
+
+
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """(sent, received) of each `16KiB:64KiB` in a comma-separated list. Raises `BadArgumentsError`."""
+    """(sent, received) of each `16KiB:64KiB` in a comma-separated list; none from nothing. Raises as `parse_counts`."""
     pairs = []
-    for item in text.split(","):
+    for item in filter(None, text.split(",")):
         sent, colon, received = item.strip().partition(":")
         if not colon:
             raise BadArgumentsError(

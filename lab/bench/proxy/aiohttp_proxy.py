@@ -1,6 +1,7 @@
-"""A plain proxy on aiohttp's public server and client: what one would write first. `python -m lab.bench.aiohttp_proxy`.
+"""A plain proxy on aiohttp's public server and client: what one would write first.
 
-Round robin, streaming both ways, pooled connections; no checks, no retries. The bench's lower bar.
+`python -m lab.bench.proxy.aiohttp_proxy`. Round robin, streaming both ways, pooled connections;
+no checks, no retries. The bench's lower bar.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Proxy:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="lab.bench.aiohttp_proxy")
+    parser = argparse.ArgumentParser(prog="lab.bench.proxy.aiohttp_proxy")
     parser.add_argument("--listen", required=True, help="HOST:PORT")
     parser.add_argument("backends", nargs="+", help="HOST:PORT")
     options = parser.parse_args()

@@ -1,6 +1,7 @@
-"""Load by a generator of our own, for machines without wrk. `python -m lab.bench.load_own` prints one JSON object.
+"""Load by a generator of our own, for machines without wrk.
 
-It costs several times what wrk does, so it caps the throughput of fast balancers; CPU per request stays comparable.
+`python -m lab.bench.proxy.load_own URL CONNECTIONS SENDS RECEIVES SECONDS` prints one JSON object. It costs several
+times what wrk does, so it caps the throughput of fast balancers; CPU per request stays comparable.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 import httptools
 import uvloop
 
 from lab.balancers.adapter import Command
 from lab.balancers.running import spawn, stop, tail
-from lab.bench.load import Loaded, Shape, percentile
+from lab.bench.proxy.load import Loaded, Shape, percentile
 from lab.errors import EnvironmentProblemError
 
 _GRACE_S = 15.0
@@ -27,7 +29,7 @@ _GRACE_S = 15.0
 class OwnGenerator:
     """The generator as a process on its own cores."""
 
-    name = "lab.bench.load_own"
+    name = "lab.bench.proxy.load_own"
 
     def __init__(self, workdir: Path, cores: Collection[int]) -> None:
         self._workdir, self._cores = workdir, cores
@@ -37,7 +39,9 @@ class OwnGenerator:
         log = self._workdir / "load.log"
         log.write_bytes(b"")
         numbers = map(str, (shape.connections, shape.sends, shape.receives, seconds))
-        process = await spawn(Command((sys.executable, "-m", "lab.bench.load_own", url, *numbers)), log, self._cores)
+        process = await spawn(
+            Command((sys.executable, "-m", "lab.bench.proxy.load_own", url, *numbers)), log, self._cores
+        )
         try:
             await asyncio.wait_for(process.wait(), seconds + _GRACE_S)
             return Loaded(**json.loads(log.read_text()))
@@ -67,12 +71,11 @@ class Connection(asyncio.Protocol):
     def __init__(self, request: bytes, tally: Tally) -> None:
         self._request, self._tally = request, tally
         self._sent_at = 0.0
-        self.closed = asyncio.get_running_loop().create_future()
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the first time."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         self._ask()
 
     def data_received(self, data: bytes) -> None:
@@ -94,7 +97,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """An error, unless time is up."""
         self._tally.errors += not self._tally.over
-        self.closed.set_result(None)
+        self.closed.set()
 
     def _ask(self) -> None:
         if self._tally.over:
@@ -120,7 +123,7 @@ async def load(host: str, port: int, shape: Shape, seconds: float) -> Loaded:
             except OSError:
                 tally.errors += 1
                 return
-            await connection.closed
+            await connection.closed.wait()
 
     connections = [asyncio.create_task(keep_one_open()) for _ in range(shape.connections)]
     await asyncio.sleep(seconds)
@@ -134,7 +137,7 @@ async def load(host: str, port: int, shape: Shape, seconds: float) -> Loaded:
 
 def main() -> None:
     """Arguments to JSON."""
-    parser = argparse.ArgumentParser(prog="lab.bench.load_own")
+    parser = argparse.ArgumentParser(prog="lab.bench.proxy.load_own")
     parser.add_argument("url", help="http://HOST:PORT")
     for name in ("connections", "sends", "receives", "seconds"):
         parser.add_argument(name, type=int)

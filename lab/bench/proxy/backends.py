@@ -43,7 +43,7 @@ async def backends(sizes: Collection[int], workdir: Path, cores: Collection[int]
     """Serve `/health` and `/bytes/N` for each N of `sizes`. Raises `EnvironmentProblemError`."""
     ports = list(islice(free_ports(), COUNT))
     nginx = adapter("nginx").find()
-    kind = "nginx" if isinstance(nginx, Program) else "lab.bench.proxy_server"
+    kind = "nginx" if isinstance(nginx, Program) else "lab.bench.proxy.backend_server"
     command = _nginx(nginx, ports, sizes, workdir) if isinstance(nginx, Program) else _own(ports)
     log = workdir / "backends.log"
     process = await spawn(command, log, cores)
@@ -56,7 +56,7 @@ async def backends(sizes: Collection[int], workdir: Path, cores: Collection[int]
 
 
 def _own(ports: list[int]) -> Command:
-    return Command((sys.executable, "-m", "lab.bench.proxy_server", LOOPBACK, *map(str, ports)))
+    return Command((sys.executable, "-m", "lab.bench.proxy.backend_server", LOOPBACK, *map(str, ports)))
 
 
 def _nginx(program: Program, ports: list[int], sizes: Collection[int], workdir: Path) -> Command:

@@ -1,6 +1,7 @@
-"""The bench's backends where nginx is missing: `GET /bytes/N` answers N bytes. `python -m lab.bench.proxy_server`.
+"""The bench's backends where nginx is missing: `GET /bytes/N` answers N bytes.
 
-Every answer is made beforehand, so a request costs little more than parsing it and one write.
+`python -m lab.bench.proxy.backend_server HOST PORT…`. Every answer is made beforehand, so a request
+costs little more than parsing it and one write.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from functools import lru_cache
+from typing import cast
 
 import httptools
 import uvloop
@@ -32,8 +34,7 @@ class Serving(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where answers go."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
 
     def data_received(self, data: bytes) -> None:
         """Requests, or garbage, which ends the connection."""
@@ -57,14 +58,13 @@ class Serving(asyncio.Protocol):
 async def serve(host: str, ports: list[int]) -> None:
     """Listen on every port until the process ends."""
     loop = asyncio.get_running_loop()
-    for port in ports:
-        await loop.create_server(Serving, host, port, backlog=4096)
-    await asyncio.Event().wait()
+    servers = [await loop.create_server(Serving, host, port, backlog=4096) for port in ports]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 def main() -> None:
     """`HOST PORT…`"""
-    parser = argparse.ArgumentParser(prog="lab.bench.proxy_server")
+    parser = argparse.ArgumentParser(prog="lab.bench.proxy.backend_server")
     parser.add_argument("host")
     parser.add_argument("ports", type=int, nargs="+")
     options = parser.parse_args()

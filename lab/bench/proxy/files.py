@@ -1,0 +1,24 @@
+"""Where the findings go: `bench.json` for programs, `report.html` for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab.bench.proxy.page import page
+from lab.bench.proxy.result import Report
+from lab.errors import EnvironmentProblemError
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write both, over what an earlier run left. Raises `EnvironmentProblemError` where that is not possible."""
+    contents = {"bench.json": json.dumps(report.as_json(), indent=2) + "\n", "report.html": page(report)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentProblemError(
+            f"{folder} cannot be written: {error.strerror}", "choose another --out"
+        ) from error
+    return [folder / name for name in contents]

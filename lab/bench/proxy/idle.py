@@ -1,0 +1,91 @@
+"""What a kept-alive connection without a request costs a balancer in resident memory."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.balancers.spec import Address
+from lab.bench.proxy.load import Shape
+from lab.bench.proxy.proc import resident_bytes
+
+_TOGETHER = 64
+"""Connections with a request under way at once: as few as in an ordinary run, so that the pool does not grow for it."""
+_TIMEOUT_S = 5.0
+_SPARE_FILES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """N connections that were served one request each, and then nothing."""
+
+    asked: int
+    held: int
+    """Still open afterwards."""
+    bytes_each: float
+    """Resident memory, without what the kernel keeps for the socket."""
+
+
+def raise_file_limit() -> int:
+    """Allow as many open files as this user may have, here and in what is started from here. Answers how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def measure(pid: int, address: Address, count: int) -> Idle:
+    """Open `count` connections through the balancer, or as many as files may be open. Raises OSError."""
+    count = min(count, raise_file_limit() - _SPARE_FILES)
+    before = resident_bytes(pid)
+    with _opened(address, count) as connections:
+        grown = resident_bytes(pid) - before
+        held = sum(map(_is_open, connections))
+    return Idle(count, held, grown / max(1, held))
+
+
+@contextlib.contextmanager
+def _opened(address: Address, count: int) -> Iterator[list[socket.socket]]:
+    connections: list[socket.socket] = []
+    try:
+        while len(connections) < count:
+            batch = min(_TOGETHER, count - len(connections))
+            fresh = []
+            for _ in range(batch):
+                connection = socket.create_connection((address.host, address.port), _TIMEOUT_S)
+                connections.append(connection)
+                fresh.append(connection)
+            _ask_all(fresh, address)
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def _ask_all(connections: list[socket.socket], address: Address) -> None:
+    request = f"GET {Shape(1).path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode()
+    for connection in connections:
+        connection.sendall(request)
+    for connection in connections:
+        _read_answer(connection)
+
+
+def _read_answer(connection: socket.socket) -> None:
+    received = b""
+    while len(received.partition(b"\r\n\r\n")[2]) < Shape(1).receives:
+        part = connection.recv(65536)
+        if not part:
+            raise ConnectionError(f"closed instead of answering: {received[:80]!r}")
+        received += part
+
+
+def _is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

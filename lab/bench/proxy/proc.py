@@ -1,0 +1,60 @@
+"""What a process and all its descendants use, read from Linux' /proc."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROC = Path("/proc")
+Threads = dict[tuple[int, int], int]
+"""Nanoseconds on a CPU so far, by (process, thread)."""
+
+
+def family(pid: int, proc: Path = PROC) -> set[int]:
+    """The process and its descendants, as far as they live."""
+    children: dict[int, list[int]] = {}
+    for entry in proc.iterdir():
+        if entry.name.isdigit() and (parent := _parent(entry)) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found, unseen = set(), [pid]
+    while unseen:
+        current = unseen.pop()
+        found.add(current)
+        unseen += children.get(current, [])
+    return found
+
+
+def cpu_times(pid: int, proc: Path = PROC) -> Threads:
+    """First field of every thread's schedstat (the kernel's sched-stats.rst): exact, not sampled by ticks."""
+    times: Threads = {}
+    for member in family(pid, proc):
+        try:
+            for task in (proc / str(member) / "task").iterdir():
+                times[member, int(task.name)] = int((task / "schedstat").read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+    return times
+
+
+def cpu_seconds(before: Threads, after: Threads) -> float:
+    """CPU time between two readings. A thread that ended in between takes its share with it."""
+    return sum(time - before.get(thread, 0) for thread, time in after.items()) / 1e9
+
+
+def resident_bytes(pid: int, proc: Path = PROC) -> int:
+    """Resident memory of the family. Pages that two of them share count twice, so use differences."""
+    page, total = os.sysconf("SC_PAGE_SIZE"), 0
+    for member in family(pid, proc):
+        try:
+            total += int((proc / str(member) / "statm").read_text().split()[1]) * page
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
+def _parent(entry: Path) -> int | None:
+    try:
+        # The command's name, in brackets, may hold spaces and brackets itself: count from the last one.
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None

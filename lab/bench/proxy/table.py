@@ -1,0 +1,46 @@
+"""The findings as tables, no wider than a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from lab.bench.proxy import words
+from lab.bench.proxy.load import Shape
+from lab.bench.proxy.result import Report
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """One a load, then who was left out."""
+    versions = {entrant.name: entrant.version or "" for entrant in report.entrants}
+    for shape in report.shapes:
+        yield _load(report, shape, versions)
+    if troubles := words.troubles(report):
+        table = Table("", "what did not go as asked", box=None, pad_edge=False, header_style="dim")
+        for contender, trouble in troubles:
+            table.add_row(contender, trouble)
+        yield table
+
+
+def _load(report: Report, shape: Shape, versions: dict[str, str]) -> Table:
+    title = f"{shape.connections} connections, {words.body(shape.sends, shape.receives)}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    rows = report.rows(shape)
+    table.add_column("", no_wrap=True)
+    failing = ("errors",) if any(row.errors for row in rows) else ()
+    for heading in ("CPU µs/request", f"÷ {report.baseline}", "requests/s", "p50 ms", "p99 ms", "idle", *failing):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        errors = (f"{row.errors:,}",) if failing else ()
+        table.add_row(
+            f"{row.contender} {versions.get(row.contender, '')}",
+            words.cost(row),
+            words.ratio(row),
+            words.rate(row),
+            words.latency(row.p50_s),
+            words.latency(row.p99_s),
+            words.idle(report, row.contender),
+            *errors,
+        )
+    return table
