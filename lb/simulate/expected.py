@@ -18,8 +18,8 @@ So are Maglev's, as every simulated request brings another key."""
 TAKING_TURNS = ("round_robin", "weighted")
 RAMPED_KEYS = ("maglev", "ring_hash")
 """A ramp passes some of the backend's own keys on, instead of scaling its weight among all."""
-BY_TABLE = {"maglev": 0.01, "ring_hash": 0.05}
-"""How far shares may lie from even, of themselves: 100 slots a backend; 1/√points of the ring."""
+BY_TABLE = ("maglev", "ring_hash")
+"""Their tables are not quite even: 100 slots a backend are good for 1 %, n points of a ring for 1/√n."""
 
 
 class Relation(StrEnum):
@@ -62,11 +62,10 @@ def shares(scenario: Scenario, policy: str) -> Shares | None:
         return _shares_in_a_fault(scenario, policy)
     if policy in (*TAKING_TURNS, *SPLITTING, "ring_hash"):
         each = static_shares(scenario, policy)
-        relation = Relation.LIMIT if policy in BY_TABLE else Relation.EQUAL
         if policy == "ring_hash" and len(set(scenario.fleet)) > 1:
             return None  # the load bound passes keys on from whoever is busy
         formula = "1/N: ignores weights" if policy == "round_robin" else "wᵢ / Σw"
-        return Shares(relation, formula, each, _at(each, scenario.focus))
+        return Shares(_chance(policy), formula, each, _at(each, scenario.focus))
     if len(set(scenario.fleet)) == 1:
         each = static_shares(scenario, policy)
         return Shares(Relation.EQUAL, "1/N by symmetry", each, None)
@@ -169,7 +168,7 @@ def _shares_in_a_pause(scenario: Scenario, policy: str) -> Shares | None:
     if policy == "ring_hash":
         return None
     if policy in SPLITTING:
-        return Shares(Relation.EQUAL, "1/N: blind to load", focus=1.0 / size)
+        return Shares(_chance(policy), "1/N: blind to load", focus=1.0 / size)
     if policy == "round_robin":
         return Shares(Relation.LIMIT, "1/N, but for the turns of retries", focus=1.0 / size)
     focus = (timeout / size + (scenario.measured - timeout) / (size - 1)) / scenario.measured
@@ -179,13 +178,17 @@ def _shares_in_a_pause(scenario: Scenario, policy: str) -> Shares | None:
 def _shares_after_an_outage(scenario: Scenario, policy: str) -> Shares:
     others = len(scenario.fleet) - 1.0
     if not scenario.slow_start:
-        return Shares(Relation.EQUAL, "1/N at once", focus=1.0 / (others + 1.0))
+        return Shares(_chance(policy), "1/N at once", focus=1.0 / (others + 1.0))
     reached = min(1.0, 0.1 + 0.9 * scenario.measured / scenario.slow_start)
     if policy in RAMPED_KEYS:
         return Shares(Relation.LIMIT, "mean of r(t)/N", focus=(0.1 + reached) / 2 / (others + 1))
     slope = 0.9 / scenario.slow_start
     mean = 1.0 - others / (slope * scenario.measured) * log((others + reached) / (others + 0.1))
     return Shares(Relation.LIMIT, "mean of r(t)/(N − 1 + r(t))", focus=mean)
+
+
+def _chance(policy: str) -> Relation:
+    return Relation.LIMIT if policy in BY_TABLE else Relation.EQUAL
 
 
 def _at(values: Sequence[float], index: int | None) -> float | None:
