@@ -115,7 +115,7 @@ _ALL = (
     Scenario(
         "homogeneous",
         "Fifty equal backends",
-        "Each serves one request at a time and is busy 70 % of it. The textbook case: theory has an exact answer for "
+        "Each serves one request at a time and is busy 70 % of it. The textbook case: theory has an answer for "
         "most policies.",
         _even(50),
         rate=_at(0.7, _even(50)),
