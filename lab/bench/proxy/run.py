@@ -73,7 +73,7 @@ def shapes(connections: Sequence[int], bodies: Sequence[tuple[int, int]], base: 
 async def bench(settings: Settings, say: Say) -> Report:
     """Run it. Raises `EnvironmentProblemError` where this machine cannot, `BadArgumentsError` for unknown names."""
     adapters = contenders.chosen(settings.contenders)
-    cores = divide_cores()
+    cores, machine = divide_cores(), _machine()
     idle.raise_file_limit()
     async with AsyncExitStack() as stack:
         workdir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-proxy-")))
@@ -87,7 +87,7 @@ async def bench(settings: Settings, say: Say) -> Report:
                 "no contender starts here", "", tuple(map(contenders.why, field.absent.values()))
             )
         generator = _generator(workdir, cores)
-        report = _empty_report(settings, generator, behind.kind)
+        report = _empty_report(settings, machine, generator, behind.kind)
         await _measure_idle(field.running, settings.idle, generator, report, say)
         await _measure_load(field.running, settings, generator, report, say)
         report.entrants = _entrants([adapter.name for adapter in adapters], field)
@@ -162,11 +162,11 @@ def _generator(workdir: Path, cores: Cores) -> Generator:
     return Wrk(program, workdir, cores.others) if program else OwnGenerator(workdir, cores.others)
 
 
-def _empty_report(settings: Settings, generator: Generator, behind: str) -> Report:
+def _empty_report(settings: Settings, machine: dict[str, str], generator: Generator, behind: str) -> Report:
     return Report(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join(["lab", *sys.argv[1:]]),
-        machine=_machine(),
+        machine=machine,
         generator=generator.name,
         backends=behind,
         baseline=contenders.BASELINE,

@@ -24,15 +24,13 @@ def tables(report: Report) -> Iterator[Table]:
 
 
 def _load(report: Report, shape: Shape, versions: dict[str, str]) -> Table:
-    title = f"{shape.connections} connections, {words.body(shape.sends, shape.receives)}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
-    rows = report.rows(shape)
+    table = Table(
+        title=words.load(shape), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
     table.add_column("", no_wrap=True)
-    failing = ("errors",) if any(row.errors for row in rows) else ()
-    for heading in ("CPU µs/request", f"÷ {report.baseline}", "requests/s", "p50 ms", "p99 ms", "idle", *failing):
+    for heading in ("CPU µs/request", f"÷ {report.baseline}", "requests/s", "p50 ms", "p99 ms", "idle"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        errors = (f"{row.errors:,}",) if failing else ()
+    for row in report.rows(shape):
         table.add_row(
             f"{row.contender} {versions.get(row.contender, '')}",
             words.cost(row),
@@ -41,6 +39,5 @@ def _load(report: Report, shape: Shape, versions: dict[str, str]) -> Table:
             words.latency(row.p50_s),
             words.latency(row.p99_s),
             words.idle(report, row.contender),
-            *errors,
         )
     return table

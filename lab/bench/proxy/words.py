@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.bench.proxy.load import format_size
+from lab.bench.proxy.load import Shape, format_size
 from lab.bench.proxy.result import Report, Row
 
 
@@ -40,7 +40,13 @@ def troubles(report: Report) -> list[tuple[str, str]]:
         for name, found in report.idle.items()
         if found.held < found.asked
     ]
-    return ended + dropped
+    failed = [
+        (row.contender, f"{count(row.errors, 'request')} failed over {load(shape)}")
+        for shape in report.shapes
+        for row in report.rows(shape)
+        if row.errors
+    ]
+    return ended + dropped + failed
 
 
 def how(report: Report) -> str:
@@ -51,6 +57,17 @@ def how(report: Report) -> str:
     )
 
 
-def body(sends: int, receives: int) -> str:
+def load(shape: Shape) -> str:
+    """`64 connections, GET → 64 B`."""
+    return f"{count(shape.connections, 'connection')}, {body(shape)}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 request`, `1,000 requests`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def body(shape: Shape) -> str:
     """`GET → 64 B`, `POST 16 KiB → 64 KiB`."""
-    return f"{f'POST {format_size(sends)}' if sends else 'GET'} → {format_size(receives)}"
+    asked = f"POST {format_size(shape.sends)}" if shape.sends else "GET"
+    return f"{asked} → {format_size(shape.receives)}"

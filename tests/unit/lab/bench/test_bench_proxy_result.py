@@ -79,7 +79,7 @@ def test_the_json_holds_results_and_the_samples_that_they_come_from() -> None:
 
 
 def test_the_table_fits_80_columns_and_says_what_went_wrong() -> None:
-    samples = [sample(name, n, 123.4) for name in ("haproxy", "reroute") for n in range(3)]
+    samples = [sample(name, n, 123.4, errors=n) for name in ("haproxy", "reroute") for n in range(3)]
     console = Console(width=80, force_terminal=False)
     with console.capture() as capture:
         for table in tables(report(*samples)):
@@ -89,7 +89,7 @@ def test_the_table_fits_80_columns_and_says_what_went_wrong() -> None:
     assert "123.4 (123–123)" in text
     assert "envoy    not installed: pip install it" in text
     assert "reroute  10 of 1,000 idle connections were dropped" in text
-    assert "errors" not in text
+    assert "haproxy  3 requests failed over 64 connections, GET → 64 B" in text
 
 
 def test_the_page_stands_alone_and_escapes_what_it_was_told() -> None:
