@@ -36,7 +36,7 @@ def create_app(replica: Replica) -> FastAPI:
     app.include_router(streams)
     app.add_exception_handler(RefusedError, _refuse)
     app.add_middleware(MisbehaviourMiddleware, conduct=replica.conduct, rng=replica.rng)
-    app.add_middleware(MeterMiddleware, metrics=replica.metrics, in_flight=replica.in_flight)
+    app.add_middleware(MeterMiddleware, metrics=replica.metrics, in_flight=replica.in_flight, load=replica.load_line)
     return app
 
 

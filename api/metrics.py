@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,12 +38,14 @@ class Metrics:
 
 
 class MeterMiddleware:
-    """Counts every request; outermost, so that misbehaviour is counted too."""
+    """Counts every request; outermost, so that misbehaviour is counted too, and every answer says how busy we are."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, in_flight: InFlight) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, in_flight: InFlight, load: Callable[[], bytes]) -> None:
+        """`load` answers the value of `X-Load` at this moment."""
         self._app = app
         self._metrics = metrics
         self._in_flight = in_flight
+        self._load = load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and count it by what was answered; 0 stands for none (client gone, or a WebSocket)."""
@@ -53,6 +56,8 @@ class MeterMiddleware:
         async def noting_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-load", self._load())]}
             await send(message)
 
         try:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from lb.config_affinity import Hash, Sticky
 from lb.config_types import (
     AtLeastOne,
     Count,
     Duration,
+    Fields,
     Listen,
     Network,
     Number,
@@ -20,6 +22,7 @@ from lb.config_types import (
     Section,
     Share,
     Size,
+    Statuses,
     UrlPath,
     expect,
     split,
@@ -36,6 +39,7 @@ _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.RetrySettings(),
     core.AdmissionSettings(),
 )
+_NO_ANSWER = "a tcp check sends nothing and reads nothing"
 _CORE, _LIMITS = core.Settings(), ProxyLimits()
 
 
@@ -43,12 +47,23 @@ class Admin(Section):
     """The admin API."""
 
     listen: Listen = Address("127.0.0.1", 8081)
+    token: SecretStr | None = None
+    """The bearer token that every change needs, once it is set or the address is not loopback."""
+
+    @model_validator(mode="after")
+    def _a_real_token(self) -> Self:
+        expect(self.token is None or len(self.token.get_secret_value()) >= 16, "token must have 16 characters or more")
+        return self
 
 
 class Health(Section):
     """Active checks: see `lb.core.settings.HealthSettings`."""
 
+    kind: Literal["http", "tcp"] = "http"
     path: UrlPath = _HEALTH.path
+    headers: Fields = Field(default_factory=dict)
+    expect_status: Statuses = _HEALTH.expect_status
+    expect_body: str = _HEALTH.expect_body
     interval: Positive = _HEALTH.interval
     fast_interval: Positive = _HEALTH.fast_interval
     timeout: Positive = _HEALTH.timeout
@@ -59,11 +74,18 @@ class Health(Section):
     flap_forget: Positive = _HEALTH.flap_forget
     hold_down: Duration = _HEALTH.hold_down
     max_hold_down: Duration = _HEALTH.max_hold_down
+    start_phase: Duration = _HEALTH.start_phase
+    assume_up: bool = _HEALTH.assume_up
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         expect(self.fast_interval <= self.interval, "fast_interval must not exceed interval")
         expect(self.hold_down <= self.max_hold_down, "hold_down must not exceed max_hold_down")
+        if self.kind == "tcp":
+            for name in ("headers", "expect_status", "expect_body"):
+                expect(
+                    not getattr(self, name) or getattr(self, name) == getattr(_HEALTH, name), f"{name}: {_NO_ANSWER}"
+                )
         return self
 
 
@@ -166,6 +188,10 @@ class Config(Section):
     admin: Admin = Admin()
     discovery: Annotated[Discovery, Field(discriminator="kind")]
     policy: Annotated[str, BeforeValidator(_policy)] = _CORE.policy
+    hash: Hash = Hash()
+    sticky: Sticky | None = None
+    load_feedback: bool = _CORE.load_feedback
+    decisions: Annotated[int, Field(ge=0, le=100_000)] = _CORE.decisions
     panic: Literal["open", "closed"] = "open"
     slow_start: Duration = _CORE.slow_start
     tick: Positive = _CORE.tick
@@ -198,6 +224,8 @@ class Config(Section):
             tick=self.tick,
             slow_start=self.slow_start,
             discovery_interval=0.0 if isinstance(self.discovery, StaticDiscovery) else self.discovery.interval,
+            load_feedback=self.load_feedback,
+            decisions=self.decisions,
             panic=self.panic,
         )
 

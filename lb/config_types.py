@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from lb.units import (
     Address,
@@ -50,11 +51,56 @@ def _path(value: object) -> object:
     return value
 
 
+def _token(value: object) -> object:
+    expect(bool(_TOKEN.fullmatch(str(value))), f"{str(value)!r} is not a name of letters, digits and !#$%&'*+.^_`|~-")
+    return value
+
+
+def _fields(value: object) -> object:
+    """A mapping, or `Name: value, Name: value` in an environment variable."""
+    if isinstance(value, str):
+        lines = (line.partition(":") for line in value.split(",") if line.strip())
+        value = {name.strip(): text.strip() for name, _, text in lines}
+    if isinstance(value, Mapping):
+        for name, text in value.items():
+            _token(name)
+            expect(bool(_FIELD_VALUE.fullmatch(str(text))), f"the value of {name} is not printable text in one line")
+    return value
+
+
+def _statuses(value: object) -> object:
+    """`200`, or `200-399` for a range."""
+    if isinstance(value, tuple):
+        return value
+    match = _STATUSES.fullmatch(str(value))
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    expect(200 <= low <= high <= 599, f"{str(value)!r} is not a status such as 200 or a range such as 200-399")
+    return low, high
+
+
+def _show_statuses(statuses: tuple[int, int]) -> str:
+    low, high = statuses
+    return str(low) if low == high else f"{low}-{high}"
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_FIELD_VALUE = re.compile(r"[\t -~]*")
+_STATUSES = re.compile(r"(\d{3})(?:-(\d{3}))?")
+
+Token = Annotated[str, BeforeValidator(_token)]
+"""RFC 9110 §5.6.2: what field names and cookie names are made of."""
+Fields = Annotated[Mapping[str, str], BeforeValidator(_fields)]
+Statuses = Annotated[tuple[int, int], BeforeValidator(_statuses), PlainSerializer(_show_statuses, return_type=str)]
 Duration = Annotated[float, BeforeValidator(duration), PlainSerializer(format_duration, return_type=str)]
 Positive = Annotated[float, BeforeValidator(positive_duration), PlainSerializer(format_duration, return_type=str)]
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
 Size = Annotated[int, BeforeValidator(size), PlainSerializer(format_size, return_type=str)]
-Listen = Annotated[Address, BeforeValidator(address), PlainSerializer(str, return_type=str)]
+Listen = Annotated[
+    Address,
+    BeforeValidator(address),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8080"]}),
+]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]

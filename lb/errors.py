@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
+
+_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Out of file descriptors (ours, the machine's), buffers, memory, local ports: connect(2), socket(2)."""
+
+
+def is_our_own(error: OSError) -> bool:
+    """Whether a connection failed for want of something on this side, which says nothing about the backend."""
+    return error.errno in _OUR_OWN
 
 
 class LbError(Exception):
@@ -34,6 +43,13 @@ class AdminError(LbError):
 
     status = 400
     code = "bad_request"
+
+
+class UnauthorizedError(AdminError):
+    """A change without the token that it needs."""
+
+    status = 401
+    code = "unauthorized"
 
 
 class UnknownBackendError(AdminError):

@@ -10,13 +10,14 @@ from typing import Any, Self
 import aiohttp
 
 from lb.core.backend import Backend
+from lb.core.load import LoadReport, report_in_health
 from lb.core.settings import HealthSettings
+from lb.errors import is_our_own
 from lb.prober import Report
 from lb.units import Address
 
 MAX_BODY = 64 * 1024
 MAX_NAME = 128
-_EXPECTED = 200
 _WORDS = {
     errno.ECONNREFUSED: "refused",
     errno.EHOSTUNREACH: "unreachable",
@@ -34,7 +35,7 @@ class HttpProbe:
     """
 
     def __init__(self, settings: HealthSettings) -> None:
-        self._path = settings.path
+        self._settings = settings
         self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
 
     async def __aenter__(self) -> Self:
@@ -42,7 +43,7 @@ class HttpProbe:
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "reroute-probe"},
+            headers={"User-Agent": "reroute-probe", **self._settings.headers},
             auto_decompress=False,
         )
         return self
@@ -55,18 +56,23 @@ class HttpProbe:
     async def __call__(self, backend: Backend) -> Report:
         """Probe once, within the probe time-out, connecting included."""
         try:
-            return await self._ask(f"http://{Address(backend.host, backend.port)}{self._path}")
+            return await self._ask(f"http://{Address(backend.host, backend.port)}{self._settings.path}")
         except TimeoutError:
             return Report("timeout")
         except (aiohttp.ClientError, OSError) as error:
-            return Report(word(error))
+            return Report(word(error), inconclusive=isinstance(error, OSError) and is_our_own(error))
 
     async def _ask(self, url: str) -> Report:
         async with self._session.get(url, allow_redirects=False) as response:
-            name = name_in(await _body(response.content))
-            if response.status != _EXPECTED:
-                return Report(f"status {response.status}", name)
-            return Report(name=name)
+            body = await _body(response.content)
+            name, load = said_in(body)
+            return Report(self._failure(response.status, body), name, load)
+
+    def _failure(self, status: int, body: bytes) -> str:
+        low, high = self._settings.expect_status
+        if not low <= status <= high:
+            return f"status {status}"
+        return "" if self._settings.expect_body.encode() in body else "unexpected body"
 
 
 async def _body(content: aiohttp.StreamReader) -> bytes:
@@ -88,11 +94,14 @@ def word(error: Exception) -> str:
     return "bad_response"
 
 
-def name_in(body: bytes) -> str:
-    """The `instance` of a JSON health report; empty where there is none."""
+def said_in(body: bytes) -> tuple[str, LoadReport | None]:
+    """The `instance` and the `load` of a JSON health report; empty and None where there is none."""
     try:
         report: Any = json.loads(body)
     except ValueError:
-        return ""
-    name = report.get("instance") if isinstance(report, dict) else None
-    return name if isinstance(name, str) and name.isprintable() and len(name) <= MAX_NAME else ""
+        return "", None
+    if not isinstance(report, dict):
+        return "", None
+    name = report.get("instance")
+    fit = name if isinstance(name, str) and name.isprintable() and len(name) <= MAX_NAME else ""
+    return fit, report_in_health(report.get("load"))

@@ -10,7 +10,10 @@ from random import Random
 from typing import Protocol
 
 from lb.core.backend import Backend
+from lb.core.load import LoadReport
 
+REPEAT_S = 0.1
+"""Seconds until a probe that could not be made is tried again."""
 START_SPREAD_S = 0.02
 """First probes start within this: at once, as far as anybody can tell, yet not all in one burst."""
 
@@ -23,6 +26,10 @@ class Report:
     """A word for what went wrong; empty for a pass."""
     name: str = ""
     """What the backend calls itself."""
+    load: LoadReport | None = None
+    """How loaded it says that it is."""
+    inconclusive: bool = False
+    """The probe could not be made, for want of something on our side: no verdict on the backend."""
 
 
 class Judge(Protocol):
@@ -34,6 +41,9 @@ class Judge(Protocol):
 
     def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         """Record a finished probe, answer the seconds until the next."""
+
+    def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
+        """Record what the backend says of its load."""
 
 
 Probe = Callable[[Backend], Awaitable[Report]]
@@ -56,6 +66,7 @@ class Prober:
         self._clock = clock
         self._rng = rng
         self._watches: dict[Backend, _Watch] = {}
+        self._by_id: dict[str, _Watch] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -71,16 +82,16 @@ class Prober:
         known = set(self._judge.backends)
         for gone in self._watches.keys() - known:
             self._watches.pop(gone).task.cancel()
-        for backend in self._judge.backends:
-            if backend not in self._watches:
-                wanted = asyncio.Event()
-                self._watches[backend] = _Watch(self._group.create_task(self._loop(backend, wanted)), wanted)
+        for backend in known - self._watches.keys():
+            wanted = asyncio.Event()
+            self._watches[backend] = _Watch(self._group.create_task(self._loop(backend, wanted)), wanted)
+        self._by_id = {backend.id: self._watches[backend] for backend in self._judge.backends}
 
     def wake(self, backend_id: str) -> None:
         """Traffic wants to know: probe now instead of waiting for the next interval."""
-        for backend, watch in self._watches.items():
-            if backend.id == backend_id:
-                watch.wanted.set()
+        watch = self._by_id.get(backend_id)
+        if watch is not None:
+            watch.wanted.set()
 
     async def _loop(self, backend: Backend, wanted: asyncio.Event) -> None:
         await asyncio.sleep(self._rng.uniform(0, START_SPREAD_S))
@@ -89,6 +100,13 @@ class Prober:
             started = self._clock()
             report = await self._probe(backend)
             now = self._clock()
-            wait = self._judge.probed(backend, report.failure, now - started, now, report.name)
+            wait = self._judged(backend, report, now - started, now)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wanted.wait(), wait)
+
+    def _judged(self, backend: Backend, report: Report, took: float, now: float) -> float:
+        if report.inconclusive:
+            return REPEAT_S
+        if report.load is not None:
+            self._judge.reported(backend, report.load, now)
+        return self._judge.probed(backend, report.failure, took, now, report.name)

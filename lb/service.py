@@ -19,20 +19,18 @@ from lb.admin.app import Admin
 from lb.config import Config
 from lb.core.balancer import Balancer
 from lb.core.events import Added, Cleared, Emit, Event, PanicChanged, ProbeWanted, Removed, Suspected, Transition
-from lb.discovery import Change, Follower, Insert, Source
-from lb.discovery.config import DnsDiscovery, FileDiscovery, StaticDiscovery
-from lb.discovery.dns import DnsSource
-from lb.discovery.file import FileSource
-from lb.discovery.static import StaticSource
+from lb.decision_log import DecisionLog
+from lb.discovery import Change, Follower, Insert
 from lb.errors import EnvironmentUnfitError
 from lb.event_log import EventLog, as_dict
-from lb.http_probe import HttpProbe
 from lb.lines import Lines
 from lb.metrics import Metrics
 from lb.prober import Prober
+from lb.proxy.affinity import key_source
 from lb.proxy.record import OnDone, Record
 from lb.proxy.server import ProxyRunner, ProxyServer
 from lb.units import Address
+from lb.wiring import probe_of, source_of, stickiness_of
 
 CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
@@ -55,6 +53,7 @@ class Service:
         rng = Random()
         self._settings = config.core_settings()
         self._balancer = Balancer(self._settings, rng, self._emit)
+        self._decisions = DecisionLog(config.decisions)
         self._metrics = Metrics(self._balancer, version(), lambda: self._proxy.connections)
         self._proxy = ProxyServer(
             self._balancer,
@@ -63,9 +62,14 @@ class Service:
             tick=config.tick,
             trusted=config.trusted_proxies,
             on_done=self._on_done(rng),
+            key_of=key_source(config.hash.by, config.trusted_proxies),
+            sticky=stickiness_of(config),
+            load_feedback=config.load_feedback,
+            panic=config.panic,
         )
         self._log = EventLog()
-        self._probe = HttpProbe(self._settings.health)
+        self._probe = probe_of(self._settings.health)
+        self._sync_due = False
         self._prober = Prober(self._balancer, self._probe, CLOCK, rng)
         self._follower = Follower(source_of(config), self._apply, self._complain)
         self._subscribers = [
@@ -84,7 +88,7 @@ class Service:
         async with AsyncExitStack() as stack:
             stop, hurry = stack.enter_context(_signals(self._loop))
             await stack.enter_async_context(self._probe)
-            admin = Admin(self._balancer, self._config, self._log, self._metrics, CLOCK)
+            admin = Admin(self._balancer, self._config, self._log, self._metrics, self._decisions, CLOCK, version())
             admin_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S)
             stack.push_async_callback(admin_runner.cleanup)
             admin_at = await _listen(admin_runner, self._config.admin.listen)
@@ -105,22 +109,29 @@ class Service:
             subscriber(event)
 
     def _on_done(self, rng: Random) -> OnDone:
-        if not self._config.access_log.enabled:
-            return self._metrics.done
-        log = AccessLog(self._lines, self._config.access_log.sample, rng)
+        told: list[OnDone] = [self._metrics.done]
+        if self._config.decisions:
+            told.append(self._decisions.keep)
+        if self._config.access_log.enabled:
+            told.append(AccessLog(self._lines, self._config.access_log.sample, rng))
 
         def done(record: Record) -> None:
-            self._metrics.done(record)
-            log(record)
+            for one in told:
+                one(record)
 
         return done
 
     def _steer_prober(self, event: Event) -> None:
         if isinstance(event, ProbeWanted):
             self._prober.wake(event.backend)
-        elif isinstance(event, Added | Removed):
-            # Later: the core is in the middle of the change that it reports.
-            self._loop.call_soon(self._prober.sync)
+        elif isinstance(event, Added | Removed) and not self._sync_due:
+            # Later, since the core is in the middle of the change that it reports; and once for all that change now.
+            self._sync_due = True
+            self._loop.call_soon(self._sync_prober)
+
+    def _sync_prober(self) -> None:
+        self._sync_due = False
+        self._prober.sync()
 
     def _write_down(self, event: Event) -> None:
         if isinstance(event, _LOGGED):
@@ -138,17 +149,6 @@ class Service:
 
     def _complain(self, text: str) -> None:
         self._lines.put("warning", text=text)
-
-
-def source_of(config: Config) -> Source:
-    """The source of backends that the configuration names."""
-    match config.discovery:
-        case StaticDiscovery(backends=backends):
-            return StaticSource(backends)
-        case DnsDiscovery(name=name, port=port, interval=interval, timeout=timeout):
-            return DnsSource(name, port, interval, timeout)
-        case FileDiscovery(path=path, interval=interval):
-            return FileSource(path, interval)
 
 
 def version() -> str:

@@ -10,10 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
-from lb.admin import changes, views
+from lb.admin import changes, openapi, views
+from lb.admin.auth import Gate, guarded
 from lb.admin.stream import stream
 from lb.config import Config
 from lb.core.bounds import bounds
+from lb.decision_log import DecisionLog
 from lb.errors import AdminError, InvalidError
 from lb.event_log import EventLog
 from lb.metrics import Metrics
@@ -29,11 +31,15 @@ class Admin:
     config: Config
     log: EventLog
     metrics: Metrics
+    decisions: DecisionLog
     clock: Callable[[], float]
+    version: str = "unreleased"
 
     def app(self) -> web.Application:
         """The application, to be served on the admin address."""
-        app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
+        token = self.config.admin.token
+        gate = Gate(self.config.admin.listen, token.get_secret_value() if token else "")
+        app = web.Application(middlewares=[errors_as_json, guarded(gate)], client_max_size=MAX_BODY)
         app.add_routes(
             [
                 web.get("/healthz", self.healthz),
@@ -43,10 +49,13 @@ class Admin:
                 web.post("/backends", self.add),
                 web.put("/backends/{id}", self.adjust),
                 web.delete("/backends/{id}", self.remove),
+                web.put("/policy", self.change_policy),
+                web.get("/decisions", self.show_decisions),
                 web.get("/config", self.show_config),
                 web.get("/bounds", self.show_bounds),
                 web.get("/events", self.events),
                 web.get("/metrics", self.show_metrics),
+                web.get("/openapi.json", self.describe),
             ]
         )
         return app
@@ -87,9 +96,24 @@ class Admin:
         backend = changes.remove(self.balancer, request.match_info["id"], removal, self.clock())
         return web.json_response(views.backend(backend, self.clock()))
 
+    async def change_policy(self, request: web.Request) -> web.Response:
+        """Pick by another policy from the next request on."""
+        change = changes.parse(changes.PolicyChange, await body_of(request))
+        return web.json_response({"policy": changes.use_policy(self.balancer, change)})
+
+    async def show_decisions(self, request: web.Request) -> web.Response:
+        """Why the latest requests went where they went, the newest first."""
+        query = changes.parse(changes.DecisionQuery, dict(request.query))
+        shown = self.decisions.latest(query.last, query.backend, query.id)
+        return web.json_response({"decisions": shown})
+
+    async def describe(self, request: web.Request) -> web.Response:
+        """This API as an OpenAPI document."""
+        return web.json_response(openapi.document(request.app, self.version))
+
     async def show_config(self, _: web.Request) -> web.Response:
         """The live configuration, every key with its unit."""
-        return web.json_response(self.config.printable())
+        return web.json_response({**self.config.printable(), "policy": self.balancer.policy})
 
     async def show_bounds(self, _: web.Request) -> web.Response:
         """What the live configuration promises for each kind of fault."""
@@ -126,7 +150,10 @@ async def errors_as_json(
     try:
         return await handler(request)
     except AdminError as error:
-        return web.json_response({"error": error.code, "detail": str(error)}, status=error.status)
+        # RFC 9110 §11.6.1: a 401 says how to do better.
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        body = {"error": error.code, "detail": str(error)}
+        return web.json_response(body, status=error.status, headers=headers)
     except web.HTTPException as error:
         code = error.reason.lower().replace(" ", "_")
         body = {"error": code, "detail": f"{request.method} {request.path}: {error.reason.lower()}"}

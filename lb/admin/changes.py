@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lb.admin.views import Shown
 from lb.core.backend import Backend, State
+from lb.core.policies import POLICIES, UnknownPolicyError
 from lb.discovery.config import BackendEntry
 from lb.errors import ConflictError, InvalidError, UnknownBackendError
 
@@ -30,6 +31,9 @@ class Changeable(Shown, Protocol):
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
         """Operator's word."""
+
+    def use_policy(self, name: str) -> None:
+        """Pick by another policy. Raises `UnknownPolicyError`."""
 
 
 class _Body(BaseModel):
@@ -54,6 +58,20 @@ class Removal(_Body):
     """`DELETE /backends/{id}`."""
 
     force: bool = False
+
+
+class PolicyChange(_Body):
+    """`PUT /policy`."""
+
+    policy: Annotated[str, Field(json_schema_extra={"enum": sorted(POLICIES)})]
+
+
+class DecisionQuery(_Body):
+    """The query of `GET /decisions`; the limits of `last` are those of the configuration's `decisions`."""
+
+    last: Annotated[int, Field(ge=1, le=100_000)] = 50
+    backend: str = ""
+    id: str = ""
 
 
 class Addition(BackendEntry):
@@ -86,14 +104,26 @@ def add(balancer: Changeable, addition: Addition, now: float) -> Backend:
 def adjust(balancer: Changeable, backend_id: str, adjustment: Adjustment, now: float) -> Backend:
     """Raises `UnknownBackendError`, `ConflictError`."""
     backend = find(balancer, backend_id)
-    if adjustment.state in ("drain", "maint") and not adjustment.force:
-        refuse_last(balancer, backend, f"state {adjustment.state}")
+    if not adjustment.force:
+        if adjustment.state in ("drain", "maint"):
+            refuse_last(balancer, backend, f"state {adjustment.state}")
+        if adjustment.weight == 0:
+            refuse_last(balancer, backend, "weight 0")
     with _refusing_leavers(backend_id):
         if adjustment.weight is not None:
             balancer.set_weight(backend_id, adjustment.weight, now)
         if adjustment.state is not None:
             balancer.set_state(backend_id, State(adjustment.state), now)
     return backend
+
+
+def use_policy(balancer: Changeable, change: PolicyChange) -> str:
+    """Raises `InvalidError`, naming the policies that exist."""
+    try:
+        balancer.use_policy(change.policy)
+    except UnknownPolicyError as error:
+        raise InvalidError(f"policy: {error}") from error
+    return balancer.policy
 
 
 def remove(balancer: Changeable, backend_id: str, removal: Removal, now: float) -> Backend:
@@ -124,8 +154,8 @@ def find(balancer: Shown, backend_id: str) -> Backend:
 
 
 def refuse_last(balancer: Shown, backend: Backend, change: str) -> None:
-    """Raises `ConflictError` if nobody but `backend` serves."""
-    others = any(one.state is State.UP for one in balancer.backends if one is not backend)
+    """Raises `ConflictError` if nobody but `backend` serves with a weight."""
+    others = any(one.state is State.UP and one.weight > 0 for one in balancer.backends if one is not backend)
     if backend.state is State.UP and not others:
         raise ConflictError(f"{change} of {backend.id!r} would leave no usable backend; repeat with force to do it")
 

@@ -1,8 +1,9 @@
 """Sticky sessions: a signed cookie that names the backend of a client.
 
-The cookie is a hint, never an order: `Balancer.next` follows it while its backend is UP or drains, and picks by
-policy otherwise; the answer then carries a new cookie. It is signed so that clients cannot gather on a backend of
-their choice, and the secret can be rotated: the first one signs, all of them verify.
+The cookie is a hint, never an order: `Balancer.next` follows it while its backend is UP or an operator drains it, and
+picks by policy otherwise. The answer carries a new cookie only once the pin does not stand any more: a moment's
+suspicion, a full backend or a hedge must not cost a client its session. It is signed so that clients cannot gather on
+a backend of their choice, and the secret can be rotated: the first one signs, all of them verify.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from lb.core.backend import Backend, State
 
 SIGNATURE_BYTES = 16
 """128 bits of HMAC-SHA-256 (RFC 2104 §5 allows half of the output)."""
-HONOURED = frozenset({State.UP, State.DRAIN})
-"""Draining means: no new sessions, but those that are there may finish."""
 
 
 class StickyCookie:
@@ -29,9 +28,9 @@ class StickyCookie:
         self.name = name
         self._secrets = tuple(secrets)
 
-    def issue(self, backend: Backend) -> str:
-        """The value that pins to `backend`: `<id>.<signature>`."""
-        return f"{backend.id}.{self._signature(backend.id, self._secrets[0])}"
+    def issue(self, backend_id: str) -> str:
+        """The value that pins to the backend: `<id>.<signature>`."""
+        return f"{backend_id}.{self._signature(backend_id, self._secrets[0])}"
 
     def read(self, value: str) -> str:
         """The id of the backend that the value pins to; empty if one of our secrets did not sign it."""
@@ -58,6 +57,16 @@ class StickyCookie:
         return urlsafe_b64encode(digest(secret, message, "sha256")[:SIGNATURE_BYTES]).decode().rstrip("=")
 
 
+def stands(backend: Backend) -> bool:
+    """Whether clients stay pinned to the backend. Draining means: no new sessions, but those that are there may finish.
+
+    The health machine does not move a draining backend, so whether it still lives only its last probe tells.
+    """
+    if backend.state is State.DRAIN:
+        return backend.last_probe is None or backend.last_probe.passed
+    return backend.state is State.UP
+
+
 def honours(backend: Backend) -> bool:
-    """Whether a client that is pinned to the backend should go there: not to one that is down or stalls."""
-    return backend.state in HONOURED and not backend.suspected
+    """Whether a request that is pinned to the backend should go there now: not while others stall on it."""
+    return not backend.suspected and stands(backend)

@@ -8,11 +8,13 @@ from random import Random
 from lb.core import policies
 from lb.core.actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
 from lb.core.admission import Queue
-from lb.core.affinity import honours
+from lb.core.affinity import honours, stands
 from lb.core.backend import Backend, State
+from lb.core.decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
 from lb.core.events import AttemptFailed, Emit, Hedged
 from lb.core.exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
 from lb.core.hedging import HedgeWatch
+from lb.core.load import LoadReport
 from lb.core.registry import Registry
 from lb.core.retry import GATEWAY_STATUSES, Retries, Verdict
 from lb.core.settings import Settings
@@ -31,12 +33,16 @@ class Balancer:
         self._load = policies.Load(settings.admission.max_in_flight)
         self._policy = policies.create(settings.policy, self._load)
         self._policy_name = settings.policy
+        self.hashes = settings.policy in policies.HASHING
+        """The policy picks by `hash_key`; otherwise the shell need not work one out."""
         self._registry = Registry(settings, rng, emit)
         self._retries = Retries(settings.retry)
         self._queue = Queue(settings.admission)
         self._timeouts = Timeouts(settings.retry)
         self._stalls = HedgeWatch(self._registry.stall_threshold)
         self._held_up = HeldUp(settings.passive.max_tick_gap)
+        self._told = settings.decisions > 0
+        """Somebody may ask about decisions: each exchange collects its story."""
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
@@ -79,11 +85,16 @@ class Balancer:
         """Pick by another policy from now on. Raises UnknownPolicyError, and then changes nothing."""
         self._policy = policies.create(name, self._load)
         self._policy_name = name
+        self.hashes = name in policies.HASHING
 
     # --- probes ---
     def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         """Record a finished probe (`failure` empty = passed) and answer how long to wait before the next one."""
         return self._registry.probed(backend, failure, took, now, name)
+
+    def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
+        """The backend says how loaded it is: by a probe's answer, or beside the answer to a request."""
+        self._registry.reported(backend, report, now)
 
     # --- requests ---
     def admit(
@@ -99,21 +110,31 @@ class Balancer:
     def next(self, exchange: Exchange, now: float) -> Attempt | Queued | Refusal:
         """Pick a backend not tried yet and count the attempt as in flight, or say why there is none."""
         if now >= exchange.deadline:
-            return self._refuse(exchange, 504, "deadline")
+            return self._refuse(exchange, 504, "deadline", now)
         if len(self._queue) == 0 or exchange.tried:
-            attempt = self._start(exchange, now)
+            attempt = self._start(exchange, now, "retry" if exchange.tried else "policy")
             if attempt is not None:
                 return attempt
         if not self._registry.usable:
-            return self._refuse(exchange, 503, "no_backend")
+            return self._refuse(exchange, 503, "no_backend", now)
         if not exchange.tried and self._queue.enter(exchange, now):
+            if self._told:
+                exchange.story.append(Waited(now))
             return Queued()
-        return self._refuse(exchange, 503, "overload")
+        return self._refuse(exchange, 503, "overload", now)
 
     def abandoned(self, exchange: Exchange) -> None:
         """The client left while the exchange was queued or between two attempts: it is not handed back."""
         self._queue.leave(exchange)
         self._timeouts.closed(exchange)
+
+    def pin(self, exchange: Exchange, answering: Backend) -> str:
+        """The id that a sticky client is to be pinned to from this answer on; empty where its pin stands, or where
+        `answering` is itself on its way out."""
+        pinned = self._registry.member(exchange.pinned_to) if exchange.pinned_to else None
+        if (pinned is not None and stands(pinned)) or answering.state is not State.UP:
+            return ""
+        return answering.id
 
     def gives_up_at(self, attempt: Attempt, now: float) -> float:
         """Until when an attempt that is sent `now` will be waited for: what its backend is told as the deadline."""
@@ -167,7 +188,8 @@ class Balancer:
         """
         if not self._leave(attempt):
             return False
-        if failure is Failure.TIMEOUT and not self._stalled(attempt, now):
+        ours = failure is Failure.EXHAUSTED or (failure is Failure.TIMEOUT and not self._stalled(attempt, now))
+        if ours:
             self._registry.attempt_cancelled(attempt, now)
         else:
             self._registry.attempt_failed(attempt, failure, now)
@@ -193,17 +215,21 @@ class Balancer:
             actions += map(TimedOut, late)
             actions += map(StartHedge, self._hedges(now, late))
         for exchange in self._queue.expired(now):
-            actions.append(Resume(exchange, self._refuse(exchange, 503, "overload")))
+            actions.append(Resume(exchange, self._refuse(exchange, 503, "overload", now)))
         actions += self._hand_out(now)
         return actions
 
     # --- the parts, put together ---
-    def _start(self, exchange: Exchange, now: float, *, is_hedge: bool = False) -> Attempt | None:
-        backend = self._pinned(exchange) if exchange.pinned_to else None
-        backend = backend or self._policy.pick(self._registry.usable, exchange, self._rng, now)
+    def _start(self, exchange: Exchange, now: float, why: str) -> Attempt | None:
+        pinned = self._pinned(exchange) if exchange.pinned_to else None
+        backend = pinned or self._policy.pick(self._registry.usable, exchange, self._rng, now)
         if backend is None:
             return None
-        attempt = Attempt(exchange, backend, now, is_hedge=is_hedge)
+        if self._told:
+            picture = self._registry.picture
+            loads = loads_of(picture.usable)
+            exchange.story.append(Picked(now, backend, "pinned" if pinned else why, self._policy_name, picture, loads))
+        attempt = Attempt(exchange, backend, now, is_hedge=why == "hedge")
         exchange.tried.append(backend)
         exchange.attempts.append(attempt)
         self._load.in_flight += 1
@@ -212,7 +238,7 @@ class Balancer:
         return attempt
 
     def _pinned(self, exchange: Exchange) -> Backend | None:
-        backend = self._registry.get(exchange.pinned_to)
+        backend = self._registry.member(exchange.pinned_to)
         return backend if backend and honours(backend) and self._policy.takes(backend, exchange) else None
 
     def _leave(self, attempt: Attempt) -> bool:
@@ -227,6 +253,8 @@ class Balancer:
 
     def _cancel(self, attempt: Attempt, now: float) -> None:
         if self._leave(attempt):
+            if self._told:
+                attempt.exchange.story.append(Cancelled(now, attempt.backend))
             self._registry.attempt_cancelled(attempt, now)
             self._released(attempt)
             if not attempt.exchange.attempts:
@@ -237,7 +265,9 @@ class Balancer:
         self._load.in_flight -= 1
         self._policy.released(attempt.backend)
 
-    def _refuse(self, exchange: Exchange, status: int, reason: str) -> Refusal:
+    def _refuse(self, exchange: Exchange, status: int, reason: str, now: float) -> Refusal:
+        if self._told:
+            exchange.story.append(Refused(now, status, reason))
         self._timeouts.closed(exchange)
         return Refusal(status, reason, self._settings.admission.retry_after if status == 503 else None)
 
@@ -255,6 +285,8 @@ class Balancer:
         exchange = attempt.exchange
         verdict = self._retries.judge(attempt, failure, now, another=lambda: self._room_for(exchange))
         retried, reason = verdict
+        if self._told:
+            exchange.story.append(Failed(now, attempt.backend, failure.value, retried, reason))
         self._emit(AttemptFailed(now, attempt.backend.id, failure.value, exchange.method, retried, reason))
         return verdict
 
@@ -272,7 +304,7 @@ class Balancer:
                 continue
             if not self._retries.pay_hedge(now):
                 return
-            hedge = self._start(exchange, now, is_hedge=True)
+            hedge = self._start(exchange, now, "hedge")
             if hedge is not None:
                 self._emit(Hedged(now, hedge.backend.id, stalled.backend.id))
                 yield hedge
@@ -281,7 +313,7 @@ class Balancer:
         """Queued exchanges, by deadline, for as long as there are free slots."""
         resumed: list[Resume] = []
         while (exchange := self._queue.first()) is not None:
-            attempt = self._start(exchange, now)
+            attempt = self._start(exchange, now, "queued")
             if attempt is None:
                 break
             self._queue.leave(exchange)

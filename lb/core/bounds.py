@@ -58,7 +58,8 @@ class _Family:
 def bounds(settings: Settings) -> list[Bound]:
     """One bound for each kind of fault that the lab can inject."""
     terms = _terms(settings)
-    return [_bound(fault, family, condition, terms) for fault, (family, condition) in _FAULTS.items()]
+    known = {**_FAULTS, **_SEEN_BY_TCP} if settings.health.kind == "tcp" else _FAULTS
+    return [_bound(fault, family, condition, terms) for fault, (family, condition) in known.items()]
 
 
 def _bound(fault: str, family: _Family, condition: str, terms: dict[str, float]) -> Bound:
@@ -232,3 +233,12 @@ _FAULTS: dict[str, tuple[_Family, str]] = {
     "duplicate": (_HARMLESS, "TCP drops duplicates"),
     "reorder": (_HARMLESS, "TCP restores the order"),
 }
+
+_KERNEL_ACCEPTS = "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
+
+_SEEN_BY_TCP: dict[str, tuple[_Family, str]] = {
+    **{fault: (_HARMLESS, _KERNEL_ACCEPTS) for fault in ("pause", "hang", "delay", "slow", "bandwidth", "cpu")},
+    "unhealthy": (_HARMLESS, "a tcp check asks nothing"),
+    "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
+}
+"""What differs where probes only connect."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
+    from lb.core.decisions import Step
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 """RFC 9110 §9.2.2. TRACE is refused before it gets here; it is listed because the RFC lists it."""
@@ -18,6 +19,8 @@ class Failure(StrEnum):
 
     REFUSED = "refused"
     """The connection was refused or unreachable: nothing was sent."""
+    EXHAUSTED = "exhausted"
+    """The balancer itself has no socket left to connect with: no backend is to blame, and no other would do."""
     CONNECT_TIMEOUT = "connect_timeout"
     RESET = "reset"
     """The connection ended before a complete response head."""
@@ -53,6 +56,8 @@ class Exchange:
     """Backends tried so far, in order; never the same twice."""
     attempts: list[Attempt] = field(default_factory=list)
     """Attempts under way: one, or two while a hedge runs."""
+    story: list[Step] = field(default_factory=list)
+    """What was decided about it, in order; empty where nobody may ask."""
     winner: Attempt | None = None
     """The attempt whose answer goes to the client: from then on nothing is retried and a twin is too late."""
 

@@ -26,7 +26,11 @@ _PROVENANCE = frozenset(
 _REWRITTEN_IN_REQUESTS = (
     HOP_BY_HOP | _PROVENANCE | {b"host", b"content-length", b"x-request-id", b"x-deadline", b"proxy-authorization"}
 )
-_REWRITTEN_IN_RESPONSES = HOP_BY_HOP | {b"x-request-id", b"x-backend", b"x-tried", b"x-lb-error", b"proxy-authenticate"}
+_REWRITTEN_IN_RESPONSES = (
+    HOP_BY_HOP
+    | {b"x-request-id", b"x-backend", b"x-tried", b"x-lb-error", b"x-lb-panic", b"proxy-authenticate"}
+    | {b"x-load"}  # meant for us
+)
 
 VIA = b"Via: 1.1 reroute\r\n"
 
@@ -49,7 +53,7 @@ class Peer:
     def __init__(self, address: str, scheme: str = "http", trusted: Sequence[Network] = ()) -> None:
         self.address = address.encode("ascii", "replace")
         self.scheme = scheme.encode()
-        self.trusted = _is_within(address, trusted)
+        self.trusted = is_within(address, trusted)
         node = b'"[%s]"' % self.address if b":" in self.address else self.address or b"unknown"
         self._forwarded = b"for=%s;proto=%s" % (node, self.scheme)
         self._plain = b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\n" % (self.address or b"unknown", self.scheme)
@@ -134,7 +138,22 @@ def _appended(before: bytes | None, value: bytes) -> bytes:
     return b"%s, %s" % (before, value) if before else value
 
 
-def _is_within(address: str, networks: Sequence[Network]) -> bool:
+def client_of(peer: Peer, fields: Iterable[Field], trusted: Sequence[Network]) -> bytes:
+    """The client's address: the peer's, or what trusted proxies say it is.
+
+    The last address in `X-Forwarded-For` that no trusted proxy owns: what stands before it could be anybody's claim.
+    """
+    if not peer.trusted:
+        return peer.address
+    claimed = _merged(fields).get(b"x-forwarded-for", b"").split(b",")
+    for node in reversed([node.strip() for node in claimed if node.strip()]):
+        if not is_within(node.decode("latin-1"), trusted):
+            return node
+    return peer.address
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an IP address lies in one of the networks; what is no address does not."""
     if not networks:
         return False
     try:

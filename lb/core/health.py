@@ -4,7 +4,8 @@ Rules:
 
 (Rule 1) A backend starts UNKNOWN, and nothing but a passed probe makes it UP: one is enough for UNKNOWN (it has no
     record to live down), `rise` in a row for DOWN. `fall` failures in a row take it DOWN. "In a row" is meant: any
-    opposite result starts the count again.
+    opposite result starts the count again. Two settings bend this for a new backend: `assume_up` makes it UP
+    unprobed, and `start_phase` overlooks failures for a while, since it may still be booting.
 (Rule 2) Traffic can eject an UP backend whose probes pass. An ejection ends by itself, back to UP, because its
     probes kept passing; had they failed, they would have taken it DOWN, and from DOWN only probes lead back. So
     probes have the last word: after a crash, readmission never waits for the rest of an ejection.
@@ -30,6 +31,7 @@ from lb.core.settings import HealthSettings
 class Cause(StrEnum):
     """What can move a backend."""
 
+    ASSUMED = "assumed up"
     PROBES_PASS = "probes pass"
     PROBES_FAIL = "probes fail"
     TRAFFIC_FAILS = "traffic fails"
@@ -44,6 +46,7 @@ _OPERATOR = {Cause.DRAIN: State.DRAIN, Cause.MAINT: State.MAINT, Cause.REMOVE: S
 
 TABLE: dict[State, dict[Cause, State]] = {
     State.UNKNOWN: {
+        Cause.ASSUMED: State.UP,
         Cause.PROBES_PASS: State.UP,
         Cause.PROBES_FAIL: State.DOWN,
         **_OPERATOR,

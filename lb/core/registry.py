@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from random import Random
 
 from lb.core.backend import Backend, ProbeResult, State
+from lb.core.decisions import Picture
 from lb.core.ejection import Ejections
 from lb.core.events import Added, Emit, Probed, Removed
 from lb.core.exchange import Attempt, Failure
 from lb.core.health import Cause, next_probe_in, verdict
 from lb.core.latency import learn, learn_at_least, stall_threshold, unexplained_after
+from lb.core.load import LoadFeedback, LoadReport
 from lb.core.rotation import Rotation
 from lb.core.settings import Settings
 from lb.core.slow_start import ramp
@@ -41,11 +43,17 @@ class Registry:
         self._watch = StallWatch(settings.passive.max_tick_gap)
         self._ramping: dict[Standing, None] = {}
         self._asking: dict[Standing, None] = {}
+        self._feedback = LoadFeedback(settings.admission.max_in_flight)
 
     @property
     def usable(self) -> tuple[Backend, ...]:
         """Whom a policy may pick: a snapshot that stays the same object until something changes."""
         return self._rotation.usable
+
+    @property
+    def picture(self) -> Picture:
+        """How all backends stand now, for the record of a decision."""
+        return self._rotation.picture
 
     @property
     def version(self) -> int:
@@ -78,6 +86,7 @@ class Registry:
         self._members[backend_id] = backend
         self._emit(Added(now, backend_id, f"{host}:{port}"))
         self._rotation.add(backend, now)
+        self._assume(backend, now)
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
@@ -107,6 +116,10 @@ class Registry:
         """The member of that id; one that drains out counts only while no other has its id."""
         return self._members.get(backend_id) or self._leaving.get(backend_id)
 
+    def member(self, backend_id: str) -> Backend | None:
+        """The member of that id, and never one that was removed: discovery and the operator have parted with it."""
+        return self._members.get(backend_id)
+
     # --- probes ---
     def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         """Record a finished probe (`failure` empty = passed) and answer the seconds to wait before the next one."""
@@ -124,6 +137,8 @@ class Registry:
         return next_probe_in(backend.state, standing.streak, self._settings.health, self._rng)
 
     def _probe_failed(self, standing: Standing, failure: str, now: float) -> None:
+        if standing.booting(now):
+            return
         if verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_FAIL:
             reason = f"{_counted(standing.streak.failures, 'probe')} failed in a row: {failure}"
             self._move(standing, Cause.PROBES_FAIL, reason, now)
@@ -143,6 +158,11 @@ class Registry:
         if passes and not standing.held(now):
             self._move(standing, Cause.PROBES_PASS, f"{_counted(standing.streak.passes, 'probe')} passed in a row", now)
 
+    def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
+        """The backend says how loaded it is. Without `load_feedback` that changes nothing."""
+        if self._settings.load_feedback and backend in self._standings:
+            self._feedback.reported(backend, report, now)
+
     # --- attempts ---
     def attempt_started(self, attempt: Attempt, now: float) -> None:
         """Picked: counts as in flight on `attempt.backend`."""
@@ -150,6 +170,7 @@ class Registry:
 
     def attempt_sent(self, attempt: Attempt, now: float) -> None:
         """First request byte written: it is in `backend.waiting` now and can stall."""
+        attempt.backend.waiting.pop(attempt, None)  # oldest first, whatever it was before
         attempt.backend.waiting[attempt] = now
         self._watch.sent(attempt, now)
 
@@ -215,6 +236,7 @@ class Registry:
     # --- time ---
     def tick(self, now: float) -> None:
         """Stalls, ends of ejections, ramps. To be called every `settings.tick` seconds."""
+        self._rotation.settle(now)
         for backend, waited in self._watch.tick(now):
             self._judge_wait(self._standings[backend], waited, now)
         for standing in list(self._asking):
@@ -222,6 +244,8 @@ class Registry:
             self._note_asking(standing)
         for standing in list(self._ramping):
             self._weigh(standing.backend, now)
+        for backend in self._feedback.tick(now):
+            self._weigh(backend, now)
         self._ejections.tick(self._standings.values(), now)
 
     def _judge_wait(self, standing: Standing, waited: float, now: float) -> None:
@@ -246,6 +270,12 @@ class Registry:
         self._ejections.forget(standing)
         self._asking.pop(standing, None)
         self._weigh(backend, now)
+        if backend.state is State.UNKNOWN:
+            self._assume(backend, now)
+
+    def _assume(self, backend: Backend, now: float) -> None:
+        if self._settings.health.assume_up:
+            self._move(self._standings[backend], Cause.ASSUMED, "assumed up", now)
 
     def _clear(self, standing: Standing, reason: str, now: float) -> None:
         self._watch.explain(standing.backend)
@@ -276,6 +306,7 @@ class Registry:
         self._emit(Removed(now, backend.id))
         del self._standings[backend]
         self._rotation.drop(backend, now)
+        self._feedback.forget(backend)
         if self._leaving.get(backend.id) is backend:
             del self._leaving[backend.id]
 

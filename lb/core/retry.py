@@ -46,6 +46,8 @@ class Retries:
         exchange = attempt.exchange
         if failure is Failure.TRUNCATED:
             return Verdict(False, "responding")
+        if failure is Failure.EXHAUSTED:
+            return Verdict(False, "own sockets exhausted")
         if forbidden := self._forbidden(exchange, attempt, now):
             return Verdict(False, forbidden)
         if attempt.sent is not None and not exchange.idempotent:

@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from lb.core.backend import Backend, State
+from lb.core.decisions import Picture, picture_of
 from lb.core.events import Emit, PanicChanged
 
 _LAST_RESORT = (State.DOWN, State.EJECTED)
 _OUT_OF_SERVICE = (State.DRAIN, State.MAINT)
+LARGE = 256
+"""From so many backends on, one that comes UP waits for the next tick to be used (`settle`). A snapshot and the tables
+that policies build on it cost O(n); a new one for each arrival would make bringing up a fleet O(n²)."""
 
 
 class Rotation:
@@ -24,6 +28,8 @@ class Rotation:
         self._backends: dict[Backend, None] = {}
         self._standing_at: Counter[State] = Counter()
         self._usable: tuple[Backend, ...] | None = ()
+        self._picture: Picture | None = None
+        self._arrivals = False
 
     @property
     def usable(self) -> tuple[Backend, ...]:
@@ -36,6 +42,13 @@ class Rotation:
             trusted = tuple(backend for backend in up if not backend.suspected)
             self._usable = trusted or up or (self._at(_LAST_RESORT) if self._open_in_panic else ())
         return self._usable
+
+    @property
+    def picture(self) -> Picture:
+        """How all backends stand: like `usable`, the same object until something changes."""
+        if self._picture is None:
+            self._picture = picture_of(self.usable, self._backends)
+        return self._picture
 
     @property
     def up(self) -> int:
@@ -56,7 +69,7 @@ class Rotation:
         """The backend is known from now on."""
         self._backends[backend] = None
         self._standing_at[backend.state] += 1
-        self.changed(now)
+        self._picture = None  # and nothing else: it is UNKNOWN, which nobody may pick
 
     def drop(self, backend: Backend, now: float) -> None:
         """The backend is gone."""
@@ -68,12 +81,21 @@ class Rotation:
         """A backend stands elsewhere."""
         self._standing_at[old] -= 1
         self._standing_at[new] += 1
-        self.changed(now)
+        if new is State.UP and self.up > LARGE:
+            self._arrivals = True
+        else:
+            self.changed(now)
+
+    def settle(self, now: float) -> None:
+        """Use those that came UP since the last tick."""
+        if self._arrivals:
+            self._arrivals = False
+            self.changed(now)
 
     def changed(self, now: float) -> None:
         """Something that a policy may depend on is different: standing, suspicion, weight."""
         self.version += 1
-        self._usable = None
+        self._usable = self._picture = None
         panic = not self.up and any(self._standing_at[state] for state in _LAST_RESORT)
         if panic != self.panic:
             self.panic = panic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -9,7 +10,15 @@ from dataclasses import dataclass, field
 class HealthSettings:
     """Active checks. A schedule is end-to-start: the next probe starts `interval` after the last one ended."""
 
+    kind: str = "http"
+    """`http` asks the backend, `tcp` only connects: a hung or paused backend passes that."""
     path: str = "/health"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every probe; `Host` among them replaces the backend's address."""
+    expect_status: tuple[int, int] = (200, 200)
+    """From and to, both included."""
+    expect_body: str = ""
+    """What the first 64 KiB of the answer must contain; empty: whatever it says will do."""
     interval: float = 0.5
     fast_interval: float = 0.1
     """Between probes while the verdict is in doubt (UP and failing, DOWN and passing)."""
@@ -28,6 +37,11 @@ class HealthSettings:
     hold_down: float = 1.0
     """The first hold-down: how long a flapping backend stays DOWN although its probes pass."""
     max_hold_down: float = 30.0
+    start_phase: float = 0.0
+    """For this long after it became known, failing probes do not take an UNKNOWN backend DOWN: it is still booting. It
+    is probed at the fast interval meanwhile, and a single pass brings it UP, where from DOWN it would take `rise`."""
+    assume_up: bool = False
+    """A new backend is UP before its first probe: for a fleet that is known to serve when the balancer restarts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +125,9 @@ class Settings:
     """A backend that comes UP ramps from 10 % to 100 % of its weight over this long; 0 turns the ramp off."""
     discovery_interval: float = 0.0
     """How often membership is read; 0 where it is static. A term of the bounds."""
+    load_feedback: bool = False
+    """Weights follow the load that backends report (`lb.core.load`)."""
+    decisions: int = 1000
+    """How many of the latest requests can be asked why they went where they went; 0 keeps no record."""
     panic: str = "open"
     """No usable backend left: `open` tries the DOWN ones anyway, `closed` answers 503."""

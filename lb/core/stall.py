@@ -21,6 +21,7 @@ class StallWatch:
         watched = self._watched.get(attempt.backend)
         if watched is None:
             watched = self._watched[attempt.backend] = {}
+        watched.pop(attempt, None)  # sent again is sent last
         watched[attempt] = now
 
     def ended(self, attempt: Attempt) -> None:

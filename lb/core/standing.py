@@ -58,6 +58,10 @@ class Standing:
         """Whether a flapping backend has to stay DOWN although its probes pass."""
         return self.backend.state is State.DOWN and now < self.damper.held_until
 
+    def booting(self, now: float) -> bool:
+        """Whether the backend is so new that a failed probe says nothing about it yet."""
+        return self.backend.state is State.UNKNOWN and now - self.backend.since < self.settings.health.start_phase
+
     @property
     def passed_since_moved(self) -> bool:
         """Whether a probe has passed since the backend entered its state, and none has failed after it."""

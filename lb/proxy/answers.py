@@ -10,6 +10,7 @@ from lb.core.headers import STATUS_LINES
 
 GAVE_UP = {
     Failure.REFUSED: (502, "refused"),
+    Failure.EXHAUSTED: (503, "exhausted"),
     Failure.CONNECT_TIMEOUT: (504, "connect_timeout"),
     Failure.RESET: (502, "reset"),
     Failure.TIMEOUT: (504, "timeout"),
@@ -17,7 +18,8 @@ GAVE_UP = {
     Failure.GATEWAY: (502, "gateway"),
     Failure.TRUNCATED: (502, "truncated"),
 }
-"""Status and `X-Lb-Error` once the last attempt failed and no other follows: 504 where time ran out, else 502."""
+"""Status and `X-Lb-Error` once the last attempt failed and no other follows: 504 where time ran out, 503 where
+the balancer is at its own end, else 502."""
 
 _ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 

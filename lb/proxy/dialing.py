@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from lb.core.exchange import Attempt, Failure
+from lb.errors import is_our_own
 
 if TYPE_CHECKING:
     from lb.proxy.plane import Plane
@@ -30,7 +31,7 @@ class Dialing:
             connection = await self._plane.dial(self.attempt.backend, self._plane)
         except TimeoutError:
             self._relay.attempt_failed(self, Failure.CONNECT_TIMEOUT)
-        except OSError:
-            self._relay.attempt_failed(self, Failure.REFUSED)
+        except OSError as error:
+            self._relay.attempt_failed(self, Failure.EXHAUSTED if is_our_own(error) else Failure.REFUSED)
         else:
             self._relay.connected(self, connection)

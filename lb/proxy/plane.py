@@ -11,7 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from lb.core.exchange import Attempt, Exchange
-from lb.core.headers import Network
+from lb.core.headers import Network, Peer
+from lb.proxy.affinity import KeyOf, Stickiness, no_key
 from lb.proxy.limits import Limits
 from lb.proxy.pool import Pool
 from lb.proxy.record import OnDone, ignore
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lb.core.balancer import Balancer, Resume
     from lb.proxy.client import ClientConnection
     from lb.proxy.relay import Relay
+    from lb.proxy.request import Request
     from lb.proxy.tunnel import Tunnel
     from lb.proxy.upstream import UpstreamConnection
 
@@ -40,6 +42,9 @@ class Plane:
         trusted: Sequence[Network] = (),
         on_done: OnDone = ignore,
         connect_timeout: float = 0.25,
+        key_of: KeyOf = no_key,
+        sticky: Stickiness | None = None,
+        load_feedback: bool = False,
     ) -> None:
         self.balancer = balancer
         self.clock = clock
@@ -50,6 +55,13 @@ class Plane:
         self.on_done = on_done
         self.connect_timeout = connect_timeout
         """Seconds; `Settings.retry.connect_timeout`."""
+        self.key_of = key_of
+        """What a hash policy picks by; asked only while one is in force."""
+        self.sticky = sticky
+        self.load_feedback = load_feedback
+        """Look for `X-Load` in answers."""
+        self.panic_line = b""
+        """`X-Lb-Panic` while no backend is usable."""
         self.clients: set[ClientConnection] = set()
         self.relays: dict[Exchange, Relay] = {}
         self.tunnels: set[Tunnel] = set()
@@ -58,7 +70,7 @@ class Plane:
         self._empty: asyncio.Event | None = None
         self._id_prefix = os.urandom(6).hex().encode()
         self._ids = count(1)
-        self._names: dict[Backend, bytes] = {}
+        self._names: dict[str, bytes] = {}
         self.unix_offset = time.time() - clock()
         """Wall clock minus `clock`; refreshed with every sweep, since the wall clock may be stepped."""
 
@@ -82,6 +94,17 @@ class Plane:
             self._empty = asyncio.Event()
             await self._empty.wait()
 
+    def admit(self, request: Request, peer: Peer, now: float) -> Exchange:
+        """Tell the core of a request: what it must know of it, and nothing that nobody will look at."""
+        balancer, sticky = self.balancer, self.sticky
+        return balancer.admit(
+            request.method,
+            now,
+            idempotency_key=b"idempotency-key" in request.shape.special,
+            hash_key=self.key_of(request, peer) if balancer.hashes else b"",
+            pinned_to=sticky.pinned_to(request) if sticky is not None else "",
+        )
+
     def enter(self, exchange: Exchange, relay: Relay) -> None:
         """A request is under way."""
         self.relays[exchange] = relay
@@ -103,13 +126,13 @@ class Plane:
 
     def only_tried(self, backend: Backend) -> bytes:
         """The `X-Backend` and `X-Tried` lines of a request that needed one attempt, as most do."""
-        lines = self._names.get(backend)
+        lines = self._names.get(backend.id)
         if lines is None:
             name = backend.id.encode("ascii", "replace")
-            lines = self._names[backend] = b"X-Backend: %s\r\nX-Tried: %s\r\n" % (name, name)
+            lines = self._names[backend.id] = b"X-Backend: %s\r\nX-Tried: %s\r\n" % (name, name)
         return lines
 
-    def purge(self, doomed: Callable[[Backend], bool]) -> None:
-        """Close the idle connections to the backends that `doomed` names, and forget their names."""
-        self.pool.purge(doomed)
-        self._names = {backend: lines for backend, lines in self._names.items() if not doomed(backend)}
+    def purge(self, backend_id: str) -> None:
+        """Close the idle connections to the backend, and forget its name."""
+        self.pool.purge(backend_id)
+        self._names.pop(backend_id, None)

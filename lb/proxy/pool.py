@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lb.core.backend import Backend, State
@@ -24,6 +23,8 @@ class Pool:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._idle: dict[Backend, list[UpstreamConnection]] = {}
+        self._known_as: dict[str, list[Backend]] = {}
+        """Backends with a stack, by id: usually one, two while one of them drains out."""
 
     def take(self, backend: Backend, now: float, *, careful: bool) -> UpstreamConnection | None:
         """The most recently used idle connection that is still open.
@@ -50,6 +51,7 @@ class Pool:
         connection.idle_since = now
         if stack is None:
             self._idle[backend] = [connection]
+            self._known_as.setdefault(backend.id, []).append(backend)
         else:
             stack.append(connection)
 
@@ -69,9 +71,14 @@ class Pool:
                 expired += 1
             del stack[:expired]
 
-    def purge(self, doomed: Callable[[Backend], bool]) -> None:
-        """Close all idle connections to the backends that `doomed` names."""
-        for backend in [backend for backend in self._idle if doomed(backend)]:
+    def close(self) -> None:
+        """Close all idle connections."""
+        for backend_id in list(self._known_as):
+            self.purge(backend_id)
+
+    def purge(self, backend_id: str) -> None:
+        """Close all idle connections to the backend of that id; if one drains out beside it, to both."""
+        for backend in self._known_as.pop(backend_id, ()):
             for connection in self._idle.pop(backend):
                 connection.close()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from lb.core.decisions import Step
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Record:
     request_id: bytes
     client: bytes
     """The client's address."""
+    story: Sequence[Step] = ()
+    """What was decided on its way; empty unless decisions are kept."""
 
 
 def refused(status: int, reason: str, client: bytes, now: float) -> Record:

@@ -11,6 +11,7 @@ from lb.proxy import heads
 from lb.proxy.answers import GAVE_UP
 from lb.proxy.dialing import Dialing
 from lb.proxy.framing import Body
+from lb.proxy.load import note_load
 from lb.proxy.reply import Reply
 from lb.proxy.tunnel import Tunnel
 
@@ -39,9 +40,7 @@ class Relay:
         """Where the rest of the request body goes while it is still coming."""
         self._reply = Reply(plane, request)
         self._progress = plane.clock()
-        self.exchange: Exchange = plane.balancer.admit(
-            request.method, self._progress, idempotency_key=b"idempotency-key" in request.shape.special
-        )
+        self.exchange: Exchange = plane.admit(request, client.peer, self._progress)
 
     def start(self) -> None:
         """Take the first step."""
@@ -168,6 +167,8 @@ class Relay:
         head = b""
         now = self._progress = self._plane.clock()
         if answer is not None:
+            if self._plane.load_feedback:
+                note_load(self._plane, connection.backend, answer, now)
             attempt = self._accepted(connection, answer.status, now)
             if attempt is None:
                 return

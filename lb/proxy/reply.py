@@ -92,7 +92,7 @@ class Reply:
         """The balancer's own answer."""
         self._status = status
         self.close = self._must_close()
-        own = b"X-Request-Id: %s\r\n%s" % (self.request_id, heads.tried_line(exchange))
+        own = b"X-Request-Id: %s\r\n%s%s" % (self.request_id, heads.tried_line(exchange), self._plane.panic_line)
         with_body = self._request.method != "HEAD"
         return own_answer(status, reason, retry_after=retry_after, own=own, close=self.close, body=with_body)
 
@@ -112,10 +112,15 @@ class Reply:
             error=error,
             request_id=self.request_id,
             client=client,
+            story=exchange.story,
         )
 
     def _own_lines(self, attempt: Attempt, now: float) -> bytes:
-        return heads.own_lines(self._plane, attempt.exchange, attempt, self.request_id, now, self._backend_s)
+        plane = self._plane
+        own = heads.own_lines(plane, attempt.exchange, attempt, self.request_id, now, self._backend_s)
+        if plane.sticky is not None:
+            own += plane.sticky.line(plane.balancer.pin(attempt.exchange, attempt.backend))
+        return own + plane.panic_line
 
     def _must_close(self) -> bool:
         """An unread rest of the request would be taken for the next one."""

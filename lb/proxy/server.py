@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
-from lb.core.backend import Backend, State
-from lb.core.events import Event, Removed, Suspected, Transition
+from lb.core.backend import State
+from lb.core.events import Event, PanicChanged, Removed, Suspected, Transition
 from lb.core.headers import Network
+from lb.proxy.affinity import KeyOf, Stickiness, no_key
 from lb.proxy.client import ClientConnection
 from lb.proxy.limits import Limits
 from lb.proxy.plane import Plane
@@ -36,10 +37,14 @@ class ProxyServer:
         tick: float = 0.01,
         trusted: Sequence[Network] = (),
         on_done: OnDone = ignore,
+        key_of: KeyOf = no_key,
+        sticky: Stickiness | None = None,
+        load_feedback: bool = False,
+        panic: str = "open",
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`connect_timeout` and `tick` (seconds) are `Settings.retry.connect_timeout` and `Settings.tick`; `trusted`
-        are the networks whose `X-Forwarded-*` and `Forwarded` are believed."""
+        are the networks whose `X-Forwarded-*` and `Forwarded` are believed; `panic` is `Settings.panic`."""
         loop = loop or asyncio.get_running_loop()
         self._plane = Plane(
             balancer,
@@ -49,7 +54,11 @@ class ProxyServer:
             trusted=trusted,
             on_done=on_done,
             connect_timeout=connect_timeout,
+            key_of=key_of,
+            sticky=sticky,
+            load_feedback=load_feedback,
         )
+        self._panic_line = b"X-Lb-Panic: %s\r\n" % panic.encode()
         self._ticker = Ticker(self._plane, loop, tick)
         self._ticker.start()
 
@@ -66,15 +75,14 @@ class ProxyServer:
         """Requests under way."""
         return len(self._plane.relays)
 
-    def purge(self, backend: Backend) -> None:
-        """Close the idle connections to `backend`."""
-        self._plane.purge(lambda candidate: candidate is backend)
-
     def on_event(self, event: Event) -> None:
-        """To be subscribed to the core's events: what happens to a backend may concern its pooled connections."""
+        """To be subscribed to the core's events: what happens to a backend may concern its pooled connections, and in
+        panic every answer says so."""
+        if isinstance(event, PanicChanged):
+            self._plane.panic_line = self._panic_line if event.active else b""
         gone = isinstance(event, Removed) or (isinstance(event, Transition) and event.new is not State.UP)
         if gone or isinstance(event, Suspected):
-            self._plane.purge(lambda backend: backend.id == event.backend)
+            self._plane.purge(event.backend)
 
     def pre_shutdown(self) -> None:
         """Stop keeping connections alive: idle ones end now, the others with their answer."""
@@ -94,7 +102,7 @@ class ProxyServer:
             client.abort()
         await asyncio.sleep(0)  # the aborted connections report their end on the next turn of the loop
         self._ticker.stop()
-        plane.pool.purge(lambda backend: True)
+        plane.pool.close()
 
 
 class ProxyRunner(web.BaseRunner):

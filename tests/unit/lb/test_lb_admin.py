@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lb.admin import changes, views
+from lb.core import policies
 from lb.core.backend import Backend, ProbeResult, State
 from lb.errors import ConflictError, InvalidError
 
@@ -31,6 +32,10 @@ class Balancer:
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
         changes.find(self, backend_id).state = state
+
+    def use_policy(self, name: str) -> None:
+        policies.create(name, policies.Load(1))
+        self.policy = name
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
         changes.find(self, backend_id).weight = weight

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from lb.core.backend import Backend
-from lb.http_probe import name_in, word
+from lb.core.load import LoadReport
+from lb.http_probe import said_in, word
 from lb.prober import Prober, Report
 
 A, B = Backend("a", "h", 1), Backend("b", "h", 2)
@@ -24,10 +25,14 @@ class Balancer:
     backends: Sequence[Backend]
     wait: float = FOREVER
     verdicts: list[tuple[str, str, str]] = field(default_factory=list)
+    loads: list[tuple[str, LoadReport]] = field(default_factory=list)
 
     def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         self.verdicts.append((backend.id, failure, name))
         return self.wait
+
+    def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
+        self.loads.append((backend.id, report))
 
 
 class Probes:
@@ -170,4 +175,4 @@ def test_a_failed_probe_in_one_word(error: Exception, expected: str) -> None:
     ],
 )
 def test_the_name_in_a_health_report(body: bytes, name: str) -> None:
-    assert name_in(body) == name
+    assert said_in(body)[0] == name

@@ -95,7 +95,7 @@ def test_a_purge_closes_one_backends_connections_and_no_others() -> None:
     pool = Pool(Limits())
     gone, kept = keep(pool, Connection(doomed)), keep(pool, Connection(other))
 
-    pool.purge(lambda backend: backend is doomed)
+    pool.purge(doomed.id)
 
     assert (gone.open, kept.open) == (False, True)
     assert pool.idle(doomed) == 0
