@@ -237,7 +237,7 @@ _FAULTS: dict[str, tuple[_Family, str]] = {
 _KERNEL_ACCEPTS = "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
 
 _SEEN_BY_TCP: dict[str, tuple[_Family, str]] = {
-    **{fault: (_HARMLESS, _KERNEL_ACCEPTS) for fault in ("pause", "hang", "delay", "slow", "bandwidth", "cpu")},
+    **dict.fromkeys(("pause", "hang", "delay", "slow", "bandwidth", "cpu"), (_HARMLESS, _KERNEL_ACCEPTS)),
     "unhealthy": (_HARMLESS, "a tcp check asks nothing"),
     "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
 }
