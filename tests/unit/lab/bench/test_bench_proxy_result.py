@@ -38,10 +38,10 @@ def report(*samples: Sample) -> Report:
 
 
 def test_the_ratio_is_taken_inside_each_round_so_that_slow_rounds_do_not_bend_it() -> None:
-    # The second round ran on a host twice as slow; ours costs exactly twice the baseline in each.
+    # The first round ran on a host twice as slow; ours costs exactly twice the baseline in each.
     noisy = report(
-        *(sample("haproxy", number, cost) for number, cost in enumerate([20, 40, 20])),
-        *(sample("reroute", number, cost) for number, cost in enumerate([40, 80, 40])),
+        *(sample("haproxy", number, cost) for number, cost in enumerate([40, 20, 20])),
+        *(sample("reroute", number, cost) for number, cost in enumerate([80, 40, 40])),
     )
     base, ours = noisy.rows(SHAPE)
     assert (base.contender, base.ratio) == ("haproxy", pytest.approx(1.0))
@@ -52,7 +52,7 @@ def test_the_ratio_is_taken_inside_each_round_so_that_slow_rounds_do_not_bend_it
 
 def test_one_who_died_in_mid_run_is_compared_by_the_rounds_that_it_lived_through() -> None:
     died = report(
-        *(sample("haproxy", number, 20) for number in range(3)),
+        *(sample("haproxy", number, cost) for number, cost in enumerate([20, 40, 40])),
         sample("reroute", 0, 50),
     )
     ours = died.rows(SHAPE)[1]
