@@ -291,6 +291,10 @@ class Balancer:
         return verdict
 
     def _room_for(self, exchange: Exchange) -> bool:
+        """Whether another backend could take it. In panic none is known to work: a first attempt may find one that
+        does, but further ones would only multiply a total outage, and with a whole window's budget behind them."""
+        if self._registry.panic:
+            return False
         return any(self._policy.takes(backend, exchange) for backend in self._registry.usable)
 
     def _stalled(self, attempt: Attempt, now: float) -> bool:

@@ -32,8 +32,10 @@ def test_a_bad_configuration_is_a_line_for_each_problem_and_exit_254(tmp_path: P
     assert code == 254
     assert stderr.splitlines() == [
         "lb: lb.yaml:4: health.fall: 0: should be greater than or equal to 1",
-        "lb: lb.yaml:3: health.intervall: unknown key; did you mean 'interval'? allowed: fall, fast_interval, "
-        "flap_forget, flap_limit, hold_down, interval, jitter, max_hold_down, path, rise, timeout",
+        "lb: lb.yaml:3: health.intervall: unknown key; did you mean 'interval'? allowed: assume_up, expect_body, "
+        "expect_status, fall, fast_interval, "
+        "flap_forget, flap_limit, headers, hold_down, interval, jitter, kind, max_hold_down, path, rise, start_phase, "
+        "timeout",
     ]
 
 
