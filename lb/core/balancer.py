@@ -148,6 +148,8 @@ class Balancer:
         """
         if attempt not in attempt.exchange.attempts:
             return
+        if attempt.sent is None:
+            attempt.exchange.sent += 1
         attempt.sent = now
         self._stalls.sent(attempt)
         if complete:

@@ -54,6 +54,8 @@ class Exchange:
     """True once a response byte went to the client: never retried after."""
     tried: list[Backend] = field(default_factory=list)
     """Backends tried so far, in order; never the same twice."""
+    sent: int = 0
+    """Attempts of which at least one byte was written."""
     attempts: list[Attempt] = field(default_factory=list)
     """Attempts under way: one, or two while a hedge runs."""
     story: list[Step] = field(default_factory=list)

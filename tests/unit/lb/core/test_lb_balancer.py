@@ -209,7 +209,8 @@ class AnySequence(RuleBasedStateMachine):
     @invariant()
     def exchanges_keep_the_rules(self) -> None:
         for exchange in {attempt.exchange for attempt in self.running}:
-            assert len(exchange.tried) == len(set(exchange.tried)) <= Settings().retry.max_attempts
+            assert len(exchange.tried) == len(set(exchange.tried))
+            assert exchange.sent <= Settings().retry.max_attempts
             assert 1 <= len(exchange.attempts) <= 2
         assert all(times == 1 for times in self.forwarded.values())
         retry = Settings().retry

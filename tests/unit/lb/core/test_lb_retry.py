@@ -72,6 +72,17 @@ def test_no_more_attempts_than_allowed() -> None:
     assert world.failures()[-1] == ("reset", False, "attempts")
 
 
+def test_refused_connections_are_no_attempts() -> None:
+    """Four of five replicas stop at once (a scale-down): whoever asks all four finds the fifth, POST or not."""
+    world = World(backends=5)
+    world.serve(50)
+    exchange = world.admit("POST")
+    for _ in range(4):
+        assert world.balancer.failed(world.start(exchange, sent=False), Failure.REFUSED, world.now)
+    assert world.answer(world.start(exchange))
+    assert len(exchange.tried) == 5
+
+
 def test_a_retry_never_goes_where_the_exchange_has_been() -> None:
     world = World(backends=2)
     exchange = world.admit()
