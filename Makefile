@@ -33,6 +33,13 @@ check: $(VENV)/.dev ## exactly what CI checks: style, types, import contracts, d
 base-image: ## a local base image, for hosts that reach no image registry (Docker, mmdebstrap)
 	@scripts/base-image
 
+.PHONY: install
+install: $(VENV)/.local ## only the environment, so that `. .venv/bin/activate` puts `lab` on the path
+
+.PHONY: peers
+peers: $(VENV)/.local ## Envoy, Traefik and Caddy beside it, for `lab bench proxy` and the tests of their adapters
+	@$(PIP) install --require-hashes -r requirements/peers.txt
+
 .PHONY: lock
 lock: $(VENV)/.dev ## write requirements/*.txt again; images and demo get the very versions that the tests had
 	@$(PIP) install uv
@@ -41,6 +48,7 @@ lock: $(VENV)/.dev ## write requirements/*.txt again; images and demo get the ve
 	$(BIN)/$(LOCK) --extra api -c requirements/dev.txt -o requirements/api.txt
 	$(BIN)/$(LOCK) --extra chaos -c requirements/dev.txt -o requirements/chaos.txt
 	$(BIN)/$(LOCK) --extra lb --extra api --extra chaos --extra lab -c requirements/dev.txt -o requirements/local.txt
+	$(BIN)/$(LOCK) --extra peers -o requirements/peers.txt
 
 .PHONY: clean
 clean: ## remove what was built here; results/ stay
