@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from lb.admin import changes, views
+from lb.admin.auth import Gate
 from lb.core import policies
 from lb.core.backend import Backend, ProbeResult, State
-from lb.errors import ConflictError, InvalidError
+from lb.errors import ConflictError, InvalidError, UnauthorizedError
+from lb.units import Address
 
 
 @dataclass
@@ -160,3 +162,55 @@ def protocols_hold(of: Balancer) -> Sequence[object]:
     """For mypy: the double is what the handlers ask for."""
     changeable: changes.Changeable = of
     return changeable.backends
+
+
+# --- policy, weight and who may change them ---
+
+
+def test_another_policy_is_used_and_an_unknown_one_is_refused_with_the_known() -> None:
+    to = balancer(State.UP)
+    change = changes.parse(changes.PolicyChange, {"policy": "p2c"})
+    assert changes.use_policy(to, change) == to.policy == "p2c"
+    with pytest.raises(InvalidError, match=r"unknown policy 'best'; known: least_requests, .*weighted"):
+        changes.use_policy(to, changes.parse(changes.PolicyChange, {"policy": "best"}))
+    assert to.policy == "p2c"
+    with pytest.raises(InvalidError, match="hash"):
+        changes.parse(changes.PolicyChange, {"policy": "p2c", "hash": "client"})
+
+
+def test_the_last_one_keeps_its_weight_unless_forced() -> None:
+    to = balancer(State.UP, State.DOWN)
+    with pytest.raises(ConflictError, match="force"):
+        adjust(to, "a", weight=0)
+    assert adjust(to, "a", weight=0, force=True).weight == 0
+    both = balancer(State.UP, State.UP)
+    assert adjust(both, "a", weight=0).weight == 0
+    with pytest.raises(ConflictError, match="force"):
+        adjust(both, "b", state="drain")
+
+
+@pytest.mark.parametrize(
+    ("listen", "token", "authorization", "refusal"),
+    [
+        ("127.0.0.1", "", "", None),
+        ("::1", "", "", None),
+        ("localhost", "", "", None),
+        ("0.0.0.0", "", "", "no admin.token is configured"),
+        ("0.0.0.0", "", "Bearer anything", "no admin.token is configured"),
+        ("lb.internal", "", "", "no admin.token is configured"),
+        ("0.0.0.0", "secret", "", "need the header"),
+        ("0.0.0.0", "secret", "Basic secret", "need the header"),
+        ("0.0.0.0", "secret", "Bearer secre", "is not the configured"),
+        ("0.0.0.0", "secret", "Bearer ", "is not the configured"),
+        ("0.0.0.0", "secret", "bearer secret", None),
+        ("127.0.0.1", "secret", "", "need the header"),
+        ("127.0.0.1", "secret", "Bearer secret", None),
+    ],
+)
+def test_who_may_change_the_balancer(listen: str, token: str, authorization: str, refusal: str | None) -> None:
+    gate = Gate(Address(listen, 8081), token)
+    if refusal is None:
+        gate.check(authorization)
+        return
+    with pytest.raises(UnauthorizedError, match=refusal):
+        gate.check(authorization)

@@ -255,3 +255,67 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def _names(tree: dict[str, Any]) -> list[str]:
     return [key.rsplit(".", 1)[-1] for key, _ in _leaves(tree)]
+
+
+# --- clients that stay, and secrets ---
+
+SECRETS = "sticky: {cookie: lb, secrets: [sixteen-characters, another-one-of-sixteen]}\n"
+
+
+def test_sticky_sessions_are_off_unless_configured(tmp_path: Path) -> None:
+    assert written(tmp_path, STATIC).sticky is None
+    sticky = written(tmp_path, STATIC + SECRETS).sticky
+    assert sticky is not None
+    assert [secret.get_secret_value() for secret in sticky.secrets] == ["sixteen-characters", "another-one-of-sixteen"]
+
+
+def test_what_is_shown_holds_no_secret(tmp_path: Path) -> None:
+    config = written(tmp_path, STATIC + SECRETS, LB_ADMIN__TOKEN="a-token-of-enough-length")
+    shown = str(config.printable()) + repr(config)
+    assert "sixteen" not in shown
+    assert "enough" not in shown
+
+
+def test_secrets_may_come_from_the_environment(tmp_path: Path) -> None:
+    environ = {"LB_STICKY__COOKIE": "lb", "LB_STICKY__SECRETS": "sixteen-characters,another-one-of-sixteen"}
+    assert written(tmp_path, STATIC, **environ) == written(tmp_path, STATIC + SECRETS)
+
+
+def test_health_headers_and_statuses(tmp_path: Path) -> None:
+    health = "health: {headers: {Host: api.test, X-Check: '1'}, expect_status: 200-299}\n"
+    config = written(tmp_path, STATIC + health)
+    assert config.core_settings().health.expect_status == (200, 299)
+    assert config.core_settings().health.headers == {"Host": "api.test", "X-Check": "1"}
+    assert config.printable()["health"]["expect_status"] == "200-299"
+    assert written(tmp_path, STATIC, LB_HEALTH__HEADERS="Host: api.test, X-Check: 1").health.headers == {
+        "Host": "api.test", "X-Check": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("hash: {by: moon}\n",
+         "lb.yaml:2: hash.by: 'moon' is nothing to hash by; allowed: client, path, header:NAME or cookie:NAME"),
+        ("hash: {by: 'header:'}\n",
+         "lb.yaml:2: hash.by: 'header:' is nothing to hash by; allowed: client, path, header:NAME or cookie:NAME"),
+        ("sticky: {cookie: lb, secrets: [short]}\n",
+         "lb.yaml:2: sticky.secrets.0: a secret needs 16 characters or more"),
+        ("sticky: {cookie: 'l b', secrets: [sixteen-characters]}\n",
+         "lb.yaml:2: sticky.cookie: 'l b' is not a name of letters, digits and !#$%&'*+.^_`|~-"),
+        ("admin: {token: short}\n", "lb.yaml:2: admin: token must have 16 characters or more"),
+        ("health: {expect_status: 2xx}\n",
+         "lb.yaml:2: health.expect_status: '2xx' is not a status such as 200 or a range such as 200-399"),
+        ("health: {expect_status: 300-200}\n",
+         "lb.yaml:2: health.expect_status: '300-200' is not a status such as 200 or a range such as 200-399"),
+        ("health: {headers: {'X Y': '1'}}\n",
+         "lb.yaml:2: health.headers: 'X Y' is not a name of letters, digits and !#$%&'*+.^_`|~-"),
+        ("health: {headers: {X-Y: \"1\\r\\n2\"}}\n",
+         "lb.yaml:2: health.headers: the value of X-Y is not printable text in one line"),
+        ("health: {kind: tcp, expect_body: ok}\n",
+         "lb.yaml:2: health: expect_body: a tcp check sends nothing and reads nothing"),
+        ("health: {kind: icmp}\n", "lb.yaml:2: health.kind: 'icmp' is not allowed; allowed: http or tcp"),
+    ],
+)  # fmt: skip
+def test_each_mistake_about_clients_and_checks(tmp_path: Path, text: str, problem: str) -> None:
+    assert problems(tmp_path, STATIC + text) == [problem]

@@ -99,3 +99,58 @@ def test_a_retry_leaves_the_pinned_backend() -> None:
     first = start_pinned(world, "api-2")
     assert world.balancer.failed(first, Failure.RESET, world.now)
     assert world.start(first.exchange).backend.id != "api-2"
+
+
+# --- whether the cookie is renewed ---
+
+
+def pin_after(world: World, pinned_to: str, answering: str) -> str:
+    exchange = world.balancer.admit("GET", world.now, pinned_to=pinned_to)
+    return world.balancer.pin(exchange, world.backend(answering))
+
+
+def test_the_first_answer_pins() -> None:
+    assert pin_after(World(), "", "api-2") == "api-2"
+
+
+def test_a_pin_that_stands_is_not_renewed_whoever_answered() -> None:
+    world = World()
+    world.backend("api-1").suspected = True
+    assert pin_after(world, "api-1", "api-1") == ""
+    assert pin_after(world, "api-1", "api-2") == "", "a hedge or a moment's suspicion must not cost the session"
+
+
+def test_a_pin_moves_when_its_backend_is_down_or_unheard_of() -> None:
+    world = World()
+    for _ in range(2):
+        world.balancer.probed(world.backend("api-1"), "timeout", 0.4, world.now)
+    assert pin_after(world, "api-1", "api-2") == "api-2"
+    assert pin_after(world, "api-9", "api-2") == "api-2"
+
+
+def test_drained_by_the_operator_it_stands_and_removed_it_does_not() -> None:
+    """Both are DRAIN; but what discovery or the operator removed has been parted with."""
+    world = World()
+    holding = start_pinned(world, "api-1"), start_pinned(world, "api-2")
+    world.balancer.set_state("api-1", State.DRAIN, world.now)
+    world.balancer.remove("api-2", world.now)
+    assert {attempt.backend.state for attempt in holding} == {State.DRAIN}
+
+    assert start_pinned(world, "api-1").backend.id == "api-1"
+    assert pin_after(world, "api-1", "api-3") == ""
+    assert start_pinned(world, "api-2").backend.id == "api-3"
+    assert pin_after(world, "api-2", "api-3") == "api-3"
+
+
+def test_a_draining_backend_that_died_holds_nobody() -> None:
+    world = World()
+    world.balancer.set_state("api-1", State.DRAIN, world.now)
+    world.balancer.probed(world.backend("api-1"), "refused", 0.001, world.now)
+    assert start_pinned(world, "api-1").backend.id != "api-1"
+    assert pin_after(world, "api-1", "api-3") == "api-3"
+
+
+def test_nobody_is_pinned_to_a_backend_on_its_way_out() -> None:
+    world = World()
+    world.balancer.set_state("api-1", State.DRAIN, world.now)
+    assert pin_after(world, "", "api-1") == ""
