@@ -12,8 +12,9 @@ from aiohttp import web
 
 from lb.core.backend import Backend
 from lb.core.balancer import Balancer
-from lb.core.events import Event
+from lb.core.events import Emit, Event
 from lb.core.settings import Settings
+from lb.proxy.affinity import Stickiness, key_source
 from lb.proxy.limits import Limits
 from lb.proxy.record import Record
 from lb.proxy.server import ProxyRunner, ProxyServer
@@ -198,22 +199,37 @@ class Lab:
 
 @asynccontextmanager
 async def proxy(
-    *stubs: Stub, settings: Settings | None = None, limits: Limits | None = None, shutdown_timeout: float = 0.1
+    *stubs: Stub,
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+    shutdown_timeout: float = 0.1,
+    hash_by: str = "client",
+    sticky: Stickiness | None = None,
 ) -> AsyncIterator[Lab]:
     """The data plane in front of `stubs`, which are started, known to the balancer, and UP."""
     settings = settings or Settings()
     loop = asyncio.get_running_loop()
     events: list[Event] = []
     records: list[Record] = []
-    balancer = Balancer(settings, random.Random(1), events.append)
+    subscribers: list[Emit] = [events.append]
+    balancer = Balancer(settings, random.Random(1), lambda event: [tell(event) for tell in subscribers][-1])
     backends = {}
     for stub in stubs:
         await stub.start()
         backends[stub.id] = balancer.insert(stub.id, "127.0.0.1", stub.port, loop.time())
         balancer.probed(backends[stub.id], "", 0.001, loop.time())
     server = ProxyServer(
-        balancer, limits, connect_timeout=settings.retry.connect_timeout, on_done=records.append, loop=loop
+        balancer,
+        limits,
+        connect_timeout=settings.retry.connect_timeout,
+        on_done=records.append,
+        key_of=key_source(hash_by),
+        sticky=sticky,
+        load_feedback=settings.load_feedback,
+        panic=settings.panic,
+        loop=loop,
     )
+    subscribers.append(server.on_event)
     runner = ProxyRunner(server, shutdown_timeout=shutdown_timeout)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
