@@ -1,0 +1,100 @@
+"""Active checks against real sockets: what counts as a pass over HTTP and over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from lb.core.backend import Backend
+from lb.core.load import LoadReport
+from lb.core.settings import HealthSettings
+from lb.http_probe import HttpProbe
+from lb.prober import Report
+from lb.tcp_probe import TcpProbe
+from tests.support.raw_http import Peer, Script, Stub, answering, silent
+
+HEALTHY = b'{"status":"ok","instance":"x","load":{"in_flight":2,"cpu":0.25}}'
+
+
+def answer(status: bytes, body: bytes) -> Script:
+    return answering(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+
+
+@asynccontextmanager
+async def behind(script: Script) -> AsyncIterator[tuple[Stub, Backend]]:
+    stub = Stub("api-1", script)
+    await stub.start()
+    try:
+        yield stub, Backend("api-1", "127.0.0.1", stub.port)
+    finally:
+        await stub.stop()
+
+
+async def checked(script: Script, **health: Any) -> Report:
+    async with behind(script) as (_, backend), HttpProbe(HealthSettings(**health)) as probe:
+        return await probe(backend)
+
+
+@pytest.mark.parametrize(
+    ("status", "health", "failure"),
+    [
+        (b"200 OK", {}, ""),
+        (b"204 No Content", {}, "status 204"),
+        (b"204 No Content", {"expect_status": (200, 299)}, ""),
+        (b"302 Found", {"expect_status": (200, 299)}, "status 302"),
+        (b"200 OK", {"expect_body": '"status":"ok"'}, ""),
+        (b"200 OK", {"expect_body": "ready"}, "unexpected body"),
+        (b"500 Oops", {"expect_body": "ready"}, "status 500"),
+    ],
+)
+async def test_what_passes_over_http(status: bytes, health: dict[str, Any], failure: str) -> None:
+    body = b"" if status.startswith(b"204") else HEALTHY
+    assert (await checked(answer(status, body), **health)).failure == failure
+
+
+async def test_a_health_report_brings_name_and_load() -> None:
+    report = await checked(answer(b"200 OK", HEALTHY))
+    assert (report.name, report.load) == ("x", LoadReport(0.25, 2.0))
+
+
+async def test_the_configured_headers_are_sent() -> None:
+    async def script(peer: Peer) -> None:
+        heads.append(await peer.head())
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    heads: list[bytes] = []
+    await checked(script, headers={"Host": "api.test", "X-Check": "yes"})
+    assert heads[0].count(b"Host:") == 1
+    assert b"Host: api.test\r\n" in heads[0]
+    assert b"X-Check: yes\r\n" in heads[0]
+
+
+async def test_over_tcp_connecting_is_enough_and_nothing_is_asked() -> None:
+    async with behind(silent) as (stub, backend), TcpProbe(0.4) as probe:
+        assert await probe(backend) == Report()
+    assert stub.heads == []
+
+
+async def test_over_tcp_a_closed_port_fails() -> None:
+    async with behind(silent) as (_, backend):
+        pass
+    async with TcpProbe(0.4) as probe:
+        assert (await probe(backend)).failure == "refused"
+
+
+@pytest.mark.parametrize("probe", [TcpProbe(0.4), HttpProbe(HealthSettings())])
+async def test_a_check_that_could_not_be_made_says_nothing_about_the_backend(
+    probe: TcpProbe | HttpProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def exhausted(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with behind(silent) as (_, backend), probe:
+        monkeypatch.setattr(asyncio, "open_connection", exhausted)
+        monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", exhausted)
+        assert (await probe(backend)).inconclusive
