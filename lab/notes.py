@@ -78,6 +78,7 @@ def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_
         "instance": injection.before.instance,
         "backends": injection.before.backends,
         "backends_after": after.backends,
+        "requested_at": when("requested_mono"),
         "injected_at": when("injected_mono"),
         "heal_started_at": when("heal_started_mono"),
         "healed_at": when("healed_mono"),

@@ -43,6 +43,7 @@ class Fault:
     backends_after: tuple[str, ...]
     """Its ids after it was healed."""
     mechanism: str
+    requested_at: float | None
     injected_at: float | None
     heal_started_at: float | None
     healed_at: float | None
@@ -56,6 +57,12 @@ class Fault:
         ends = [at for at in (self.heal_started_at, self.healed_at) if at is not None]
         begin = float("inf") if self.injected_at is None else self.injected_at
         return begin, min(ends, default=float("inf"))
+
+    def being_injected(self, request: Request) -> bool:
+        """Whether the request was under way while the fault was on its way but not in effect."""
+        if self.requested_at is None or self.injected_at is None or request.ended is None:
+            return False
+        return request.due < self.injected_at and request.ended > self.requested_at
 
     def touches(self, request: Request) -> bool | None:
         """Whether the request went to the target (by its ids at injection); None where nobody can tell."""
@@ -192,6 +199,7 @@ def _fault(raw: Mapping[str, Any]) -> Fault:
         backends=tuple(raw.get("backends", ())),
         backends_after=tuple(raw.get("backends_after", ())),
         mechanism=raw.get("mechanism") or "",
+        requested_at=raw.get("requested_at"),
         injected_at=raw.get("injected_at"),
         heal_started_at=raw.get("heal_started_at"),
         healed_at=raw.get("healed_at"),

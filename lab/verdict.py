@@ -106,6 +106,8 @@ class Phase(StrEnum):
     """Sent before the fault or its detection, ended after: it was on its way."""
     AFTER_BOUND = "after_bound"
     """Sent to the faulted backend later than the bound allows."""
+    INJECTING = "injecting"
+    """Slow while the fault was being injected, and the host was seen busy with that: the lab's own doing."""
     UNEXPLAINED = "unexplained"
     """No fault explains it."""
 

@@ -41,10 +41,16 @@ def check(run: RunRecord) -> Check:
 
 def _is_the_hosts_doing(request: Request, run: RunRecord) -> bool:
     """Answered well but late, while the lab itself could not keep time."""
+    return _host_was_busy(request, run) or (
+        request.outcome is Outcome.OK and generator_lag.check(run).verdict is not Verdict.PASS
+    )
+
+
+def _host_was_busy(request: Request, run: RunRecord) -> bool:
+    """A witness saw the host without CPU to spare during a request that was answered well but late."""
     if request.outcome is not Outcome.OK or request.ended is None:
         return False
-    stalled = any(since < request.ended and until > request.due for since, until in run.stalls)
-    return stalled or generator_lag.check(run).verdict is not Verdict.PASS
+    return any(since < request.ended and until > request.due for since, until in run.stalls)
 
 
 def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> Attribution:
@@ -54,6 +60,9 @@ def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> 
             backend = next((each for each in request.tried if each in fault.backends), fault.target)
             return Attribution(request.id, outcome, index, backend, _phase(request, fault, detected[index], run))
     backend = request.backend or (request.tried[-1] if request.tried else "")
+    for index, fault in enumerate(run.faults):
+        if fault.being_injected(request) and _host_was_busy(request, run):
+            return Attribution(request.id, outcome, index, backend, Phase.INJECTING)
     return Attribution(request.id, outcome, None, backend, Phase.UNEXPLAINED)
 
 

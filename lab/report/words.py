@@ -19,6 +19,7 @@ PHASES = {
     Phase.BEFORE_DETECTION: "before detection",
     Phase.DRAINING: "already on its way",
     Phase.AFTER_BOUND: "after the bound",
+    Phase.INJECTING: "while injecting",
     Phase.UNEXPLAINED: "unexplained",
 }
 """How the phases of an attribution are called on paper."""

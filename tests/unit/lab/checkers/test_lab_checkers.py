@@ -221,6 +221,15 @@ class TestAttribution:
         assert attribution.check(run(late, stall)).verdict is UNKNOWN
         assert attribution.check(run(late)).verdict is FAIL
 
+    def test_a_slow_answer_while_the_lab_injects_on_a_busy_host_is_the_labs_doing(self) -> None:
+        late = request(2.8, took=0.3, **via("api-2"))
+        stall = Event(2.95, "lab", "stall", {"since": 2.85, "cpu_pressure": 0.97})
+        fault = fault_event(requested_at=2.7, target="api-1")
+        assert phases(run(fault, late, stall)) == [Phase.INJECTING]
+        assert attribution.check(run(fault, late, stall)).verdict is PASS
+        assert phases(run(fault, late)) == [Phase.UNEXPLAINED]
+        assert phases(run(fault_event(requested_at=2.95), request(2.5, took=0.3), stall)) == [Phase.UNEXPLAINED]
+
     def test_a_failure_is_not_excused_by_a_busy_host(self) -> None:
         failed = request(2.0, "fail", took=0.3, sent=2.1)
         stall = Event(2.28, "lab", "stall", {"since": 2.05, "late_s": 0.21})
