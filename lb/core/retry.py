@@ -4,9 +4,10 @@
 2. Never while a twin (hedge) is still running: it is the other try.
 3. Never when the request body is gone and a second backend would get half a request.
 4. At most `max_attempts` that reached a backend, hedges counted, and none past the deadline: nobody waits for it any
-   more. A refused connection is no attempt in this sense: when four of five replicas stop at once, the fourth is the one
-   that answers, and rules 5 and 7 bound what the search may cost.
-5. Never on a backend that was tried: only if another one can take it now.
+   more. A refused connection is no attempt in this sense: when four of five replicas stop at once, the fourth is the
+   one that answers, and rules 5 and 7 bound what the search may cost.
+5. Never on a backend that was tried: only if another one can take it now. And not in panic, where none is known to
+   work: each retry would only multiply the outage.
 6. Anything, while no byte of the request was written: no backend can have executed it.
    After that, only what is idempotent (RFC 9110 §9.2.2) or carries an `Idempotency-Key`.
 7. Only inside the budget.
