@@ -45,7 +45,7 @@ def test_a_pause_executes_no_post_twice_and_gives_ten_up_at_most(cli: Cli) -> No
     work = found.verdict["work"]
     assert (work["duplicated"], work["zombie"], work["lost"]) == (0, 0, 0)
     assert found.gave_up <= 10
-    assert found.failed == found.gave_up
+    assert found.failed <= 10, "whatever else a client saw counts against the same ten"
 
 
 def test_a_backend_that_fails_behind_green_checks_is_out_within_ten_requests(cli: Cli) -> None:

@@ -12,6 +12,7 @@ from lb.core.headers import (
     HOP_BY_HOP,
     Field,
     Peer,
+    client_of,
     connection_named,
     request_head,
     request_id,
@@ -138,3 +139,22 @@ def test_a_head_is_always_well_formed_and_holds_nothing_that_was_not_there(
     assert head.count(b"\r\nX-Forwarded-For: ") == 1
     passed = [line for line in head.split(b"\r\n") if line.partition(b": ")[0].lower() in removed - {b""}]
     assert all(line.startswith((b"Via", b"X-Forwarded", b"Forwarded")) for line in passed), "ours are added after"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.9", [], b"203.0.113.9"),
+        ("203.0.113.9", [b"198.51.100.1"], b"203.0.113.9"),  # an untrusted peer's claim is nothing
+        ("10.0.0.1", [b"198.51.100.1"], b"198.51.100.1"),
+        ("10.0.0.1", [b"192.0.2.66, 198.51.100.1"], b"198.51.100.1"),  # the first one could be anybody's claim
+        ("10.0.0.1", [b"192.0.2.66", b"198.51.100.1, 10.0.0.7"], b"198.51.100.1"),  # 10.0.0.7 is one of ours, too
+        ("10.0.0.1", [b"10.0.0.7"], b"10.0.0.1"),
+        ("10.0.0.1", [], b"10.0.0.1"),
+        ("10.0.0.1", [b"unknown"], b"unknown"),
+    ],
+)
+def test_whose_request_it_is(peer: str, forwarded: list[bytes], client: bytes) -> None:
+    trusted = [ip_network("10.0.0.0/8")]
+    fields = [(b"X-Forwarded-For", b"x-forwarded-for", value) for value in forwarded]
+    assert client_of(Peer(peer, trusted=trusted), fields, trusted) == client
