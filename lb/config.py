@@ -150,6 +150,7 @@ class Limits(Section):
     body: Size = _LIMITS.body
     buffered: Size = _LIMITS.buffered
     gather: Duration = _LIMITS.gather
+    gather_answer: Duration = _LIMITS.gather_answer
     slow_head: Positive = _LIMITS.slow_head
     slow_body: Positive = _LIMITS.slow_body
     slow_reader: Positive = _LIMITS.slow_reader

@@ -65,6 +65,8 @@ class Plane:
         self.clients: set[ClientConnection] = set()
         self.relays: dict[Exchange, Relay] = {}
         self.tunnels: set[Tunnel] = set()
+        self.gathering: dict[UpstreamConnection, float] = {}
+        """Connections whose small answer is not complete yet, and until when that is waited for; the oldest first."""
         self.stopping = False
         """Answers say `Connection: close`, and no connection outlives its request."""
         self._empty: asyncio.Event | None = None

@@ -45,6 +45,7 @@ class Ticker:
         now = self._plane.clock()
         for action in self._plane.balancer.tick(now):
             perform(self._plane, action)
+        end_gathering(self._plane, now)
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             sweep(self._plane, now)
@@ -65,6 +66,12 @@ def perform(plane: Plane, action: Action) -> None:
                 plane.resume(plane.balancer.cancelled(attempt, plane.clock()))
         case Resume():
             plane.resume([action])
+
+
+def end_gathering(plane: Plane, now: float) -> None:
+    """Pass on the small answers that were not complete in time. The wait is a constant: O(expired)."""
+    while plane.gathering and (connection := next(iter(plane.gathering))) and plane.gathering[connection] <= now:
+        connection.end_gathering()
 
 
 def sweep(plane: Plane, now: float) -> None:

@@ -76,6 +76,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._in_interim = False
         self._malformed = False
         self._told = False
+        self._gathered = False
+        """The rest of a small answer has been waited for long enough."""
 
     # --- the relay's verbs ---
 
@@ -103,6 +105,12 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
+
+    def end_gathering(self) -> None:
+        """Wait no longer for the rest of a small answer."""
+        self._plane.gathering.pop(self, None)
+        self._gathered = True
+        self._tell(None)
 
     def retire(self, now: float) -> None:
         """The request is over for the relay: pool the connection if both messages ended cleanly, else close it."""
@@ -183,7 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.relay is None:
             self._plane.pool.forget(self)
             return
-        self.relay.attempt_failed(self, Failure.RESET if self._shape is None else Failure.TRUNCATED)
+        self.relay.attempt_failed(self, Failure.TRUNCATED if self._told else Failure.RESET)
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -261,15 +269,29 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._malformed:
             self.reusable = False
+        if self._should_gather():
+            return
         answer, self._answer = self._answer, None
         if answer is not None:
             self._told = True
+            self._plane.gathering.pop(self, None)
             if answer.status == 101:
                 relay.switched(self, answer, rest or b"")
                 return
         parts, self._parts = self._parts, []
         if answer is not None or parts or self._complete:
             relay.received(self, answer, parts, self._trailers if self._complete else None)
+
+    def _should_gather(self) -> bool:
+        """Whether the head waits for the rest: the answer is small and the client has seen nothing of it."""
+        answer, plane = self._answer, self._plane
+        if answer is None or self._complete or self._gathered:
+            return False
+        if answer.shape.body is not Body.LENGTH or answer.shape.length > plane.limits.buffered:
+            return False
+        if self not in plane.gathering:
+            plane.gathering[self] = plane.clock() + plane.limits.gather_answer
+        return True
 
     def _take_interims(self) -> list[Answer]:
         interims = self._interims

@@ -137,7 +137,7 @@ async def test_a_gateway_error_is_tried_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("start", "end"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc", b"abc"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"3\r\nabc\r\n"),
     ],
     ids=["length", "chunked"],
@@ -175,10 +175,59 @@ async def test_an_answer_to_http_1_0_that_is_cut_ends_with_a_reset() -> None:
             await client.to_end()
 
 
+async def half_a_small_answer(peer: Peer) -> None:
+    await peer.head()
+    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+
+
+async def test_a_small_answer_that_is_cut_is_fetched_elsewhere() -> None:
+    """The client has seen nothing of it yet, so a GET is repeated; a POST is not, but its failure is a whole answer."""
+
+    async def script(peer: Peer) -> None:
+        await half_a_small_answer(peer)
+        peer.close()
+
+    async with proxy(Stub("api-1", script), Stub("api-2", answering()), settings=QUICK) as lab:
+        head, body = await lab.exchange(GET)
+        assert (status_of(head), body) == (200, b"ok")
+        assert value_of(head, b"x-tried") == b"api-1,api-2"
+    async with proxy(Stub("api-1", script), Stub("api-2", answering()), settings=QUICK) as lab:
+        head, _ = await lab.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        assert status_of(head) == 502
+
+
+async def test_a_backend_that_freezes_between_head_and_body_is_a_stall_like_any_other() -> None:
+    async def script(peer: Peer) -> None:
+        await half_a_small_answer(peer)
+        await peer.ended()
+
+    async with proxy(Stub("api-1", script), Stub("api-2", answering())) as lab:
+        head, body = await lab.exchange(GET)
+        assert (status_of(head), body) == (200, b"ok")
+        assert value_of(head, b"x-tried") == b"api-1,api-2"
+
+
+async def test_a_small_answer_that_takes_its_time_is_passed_on_as_it_comes() -> None:
+    seen = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await half_a_small_answer(peer)
+        await seen.wait()
+        await peer.send(b"def")
+
+    async with proxy(Stub("api-1", script), settings=QUICK, limits=Limits(gather_answer=0.02)) as lab:
+        client = await lab.connect()
+        await client.send(GET)
+        assert (await client.until(b"abc")).endswith(b"abc")
+        seen.set()
+        assert await client.exactly(3) == b"def"
+        client.close()
+
+
 async def test_a_backend_that_stops_inside_its_answer_is_given_up() -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc")
         await peer.ended()
 
     async with proxy(Stub("api-1", script), settings=QUICK, limits=Limits(upstream_stall=0.1)) as lab:
