@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from lb.config_affinity import Hash, Sticky
 from lb.config_types import (
@@ -49,6 +49,11 @@ class Admin(Section):
     listen: Listen = Address("127.0.0.1", 8081)
     token: SecretStr | None = None
     """The bearer token that every change needs, once it is set or the address is not loopback."""
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None  # a container's environment can only be empty, not absent
 
     @model_validator(mode="after")
     def _a_real_token(self) -> Self:

@@ -58,7 +58,7 @@ class Balancer:
         self._registry.set_state(backend_id, state, now)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word on the configured weight; 0 takes no new traffic from weighted policies. KeyError."""
+        """Operator's word on the configured weight; 0 takes no new traffic. KeyError."""
         self._registry.set_weight(backend_id, weight, now)
 
     @property

@@ -116,7 +116,7 @@ def trailer_lines(fields: Iterable[Field]) -> bytes:
 
 
 def server_timing(total_s: float, backend_s: float, attempts: int) -> bytes:
-    """`Server-Timing`: time inside the balancer, time in the backend (both ms), and the number of attempts."""
+    """`Server-Timing`: time before the answering attempt, time in the backend (both ms), and the number of attempts."""
     own_ms = max(0.0, total_s - backend_s) * 1000
     return b'Server-Timing: lb;dur=%.2f, backend;dur=%.2f, attempts;desc="%d"\r\n' % (
         own_ms,

@@ -102,7 +102,7 @@ class Registry:
         self._move(self._standings[self._members[backend_id]], _OPERATOR_CAUSES[state], "operator", now)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word on the configured weight; 0 takes no new traffic from weighted policies. KeyError."""
+        """Operator's word on the configured weight; 0 takes no new traffic. KeyError."""
         backend = self._members[backend_id]
         backend.weight = weight
         self._weigh(backend, now)

@@ -36,11 +36,13 @@ class Rotation:
         """Whom to pick from: the same object until something changes, then made anew when next asked for.
 
         UP and not suspected, else UP, else – where panic is `open` – DOWN and EJECTED. Never DRAIN, MAINT, UNKNOWN.
+        Weight 0 is the operator's word for “nothing new”, to every policy, as long as somebody else is UP.
         """
         if self._usable is None:
             up = self._at((State.UP,))
-            trusted = tuple(backend for backend in up if not backend.suspected)
-            self._usable = trusted or up or (self._at(_LAST_RESORT) if self._open_in_panic else ())
+            serving = tuple(backend for backend in up if backend.weight > 0.0) or up
+            trusted = tuple(backend for backend in serving if not backend.suspected)
+            self._usable = trusted or serving or (self._at(_LAST_RESORT) if self._open_in_panic else ())
         return self._usable
 
     @property

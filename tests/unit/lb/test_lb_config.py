@@ -276,6 +276,11 @@ def test_what_is_shown_holds_no_secret(tmp_path: Path) -> None:
     assert "enough" not in shown
 
 
+def test_an_empty_admin_token_is_none(tmp_path: Path) -> None:
+    """Compose hands a variable that nobody set to the container as an empty one."""
+    assert written(tmp_path, STATIC, LB_ADMIN__TOKEN="").admin.token is None
+
+
 def test_secrets_may_come_from_the_environment(tmp_path: Path) -> None:
     environ = {"LB_STICKY__COOKIE": "lb", "LB_STICKY__SECRETS": "sixteen-characters,another-one-of-sixteen"}
     assert written(tmp_path, STATIC, **environ) == written(tmp_path, STATIC + SECRETS)

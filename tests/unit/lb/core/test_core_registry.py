@@ -450,6 +450,16 @@ def test_the_snapshot_is_the_same_object_until_something_changes() -> None:
     assert world.backends[0].effective_weight == 3.0
 
 
+def test_weight_0_takes_nothing_new_whatever_the_policy_unless_nobody_else_is_up() -> None:
+    world = warm_world()
+    first, *others = world.backends
+    world.registry.set_weight(first.id, 0.0, world.now)
+    assert world.registry.usable == tuple(others)
+    for other in others:
+        world.registry.set_state(other.id, State.MAINT, world.now)
+    assert world.registry.usable == (first,)
+
+
 # --- panic ---
 @pytest.mark.parametrize(("policy", "used"), [("open", 2), ("closed", 0)])
 def test_without_a_usable_backend_the_panic_policy_decides(policy: str, used: int) -> None:
