@@ -19,7 +19,8 @@ def check(run: RunRecord) -> Check:
         complaints.append(_interruption(run))
     if complaints:
         return Check(NAME, Verdict.UNKNOWN, "; ".join(complaints))
-    return Check(NAME, Verdict.PASS, f"{len(run.history.requests)} requests, every one with its outcome")
+    told = f"{len(run.history.requests)} requests (warm-up included), every one with its outcome"
+    return Check(NAME, Verdict.PASS, told)
 
 
 def _interruption(run: RunRecord) -> str:

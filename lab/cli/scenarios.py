@@ -9,7 +9,7 @@ import typer
 
 from lab.cli.common import JsonOption, answer, people
 from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
-from lab.report import write_reports
+from lab.report import is_run, write_reports
 from lab.scenario.library import find
 from lab.scenario.loader import ScenarioError, load_scenario
 
@@ -46,18 +46,30 @@ def report(
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
-    """Write report.html and junit.xml again from the other files of a run."""
-    folder = next((each for each in (Path(run), results / run) if each.is_dir()), None)
-    if folder is None:
-        raise BadArgumentsError(f"there is no run {run!r}", f"give a folder, or one of those in {results}/")
+    """Write report.html and junit.xml again from the other files of a run. Exit 2 where those are not whole."""
+    folder = _folder(run, results)
     try:
-        write_reports(folder)
+        read = write_reports(folder)
     except OSError as error:
         raise EnvironmentProblemError(
             f"the reports cannot be written: {error}", "check the folder's permissions"
         ) from error
     written = folder.resolve() / "report.html"
     if as_json:
-        answer({"report": str(written), "junit": str(written.with_name("junit.xml"))})
+        paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
+        answer({**paths, "verdict": read.word, "problems": read.problems})
     else:
-        people(as_json).print(str(written), soft_wrap=True)
+        console = people(as_json)
+        console.print(str(written), soft_wrap=True)
+        for problem in read.damage:
+            console.print(f"  {read.word}: {problem}", soft_wrap=True)
+    raise typer.Exit(ExitCode.UNKNOWN if read.damage else ExitCode.PASS)
+
+
+def _folder(run: str, results: Path) -> Path:
+    folders = [each for each in (Path(run), results / run) if each.is_dir()]
+    if not folders:
+        raise BadArgumentsError(f"there is no run {run!r}", f"give a folder, or one of those in {results}/")
+    if not (runs := [folder for folder in folders if is_run(folder)]):
+        raise BadArgumentsError(f"{folders[0]} is not the folder of a run", f"give one of those in {results}/")
+    return runs[0]

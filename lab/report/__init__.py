@@ -6,16 +6,19 @@ from pathlib import Path
 
 from lab.report.html import html
 from lab.report.junit import junit
-from lab.report.run import load
+from lab.report.run import Run, is_run, load
+
+__all__ = ["Run", "is_run", "write_reports"]
 
 
-def write_reports(run_dir: Path) -> None:
-    """Write `report.html` and `junit.xml` from the other files of the run, as far as they exist.
+def write_reports(run_dir: Path) -> Run:
+    """Write `report.html` and `junit.xml` from the other files of the run, as far as they exist; returns what was read.
 
-    Raises FileNotFoundError when there is no such folder, OSError when it cannot be written to.
+    Raises FileNotFoundError when the folder is not that of a run, OSError when it cannot be written to.
     """
     run = load(run_dir)
     for name, content in (("report.html", html(run)), ("junit.xml", junit(run))):
         draft = run_dir / f"{name}.tmp"
         draft.write_text(content, encoding="utf-8")
         draft.replace(run_dir / name)
+    return run

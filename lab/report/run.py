@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 from lab.events import Event, Events, read_events
 from lab.history import History, Outcome, Request, read_history
 from lab.scenario.plan import Plan
-from lab.verdict import Check, FaultResult, RunVerdict, Verdict
+from lab.verdict import Check, FaultResult, RunVerdict, Verdict, worst
 
 T = TypeVar("T")
 NO_BACKEND = ""
 """The lane of requests that no backend is known to have seen."""
 DEFAULT_SLOW_S = 0.25
 """Where the plan names no threshold; the one the comparison of balancers uses."""
+FILES = ("verdict.json", "plan.json", "history.jsonl", "events.jsonl")
+"""What makes a folder the folder of a run: at least one of these."""
 
 
 class Look(StrEnum):
@@ -41,14 +43,18 @@ class Run:
     events: Events = field(default_factory=lambda: Events(()))
     faults: tuple[FaultResult, ...] = ()
     problems: list[str] = field(default_factory=list)
-    """What is missing or damaged, one sentence each."""
+    """What is missing, damaged or remarkable about the record, one sentence each."""
+    damage: list[str] = field(default_factory=list)
+    """Those of the problems that are in the files themselves: with any of them there is no pass."""
     names: dict[str, str] = field(default_factory=dict)
     """The balancer's backend ids → the name of the replica behind each."""
 
     @property
     def word(self) -> Verdict:
-        """A run that was never judged is unknown."""
-        return self.verdict.verdict if self.verdict else Verdict.UNKNOWN
+        """A run that was never judged is unknown, and so is a pass whose evidence is no longer whole."""
+        if self.verdict is None:
+            return Verdict.UNKNOWN
+        return worst([self.verdict.verdict, Verdict.UNKNOWN]) if self.damage else self.verdict.verdict
 
     @property
     def scenario(self) -> str:
@@ -58,9 +64,18 @@ class Run:
 
     @property
     def checks(self) -> list[Check]:
-        """The checks, worst first."""
+        """The checks, worst first; one more where the files were damaged after they had been judged."""
         order = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS]
-        return sorted(self.verdict.checks if self.verdict else (), key=lambda check: order.index(check.verdict))
+        return sorted([*self._judged(), *self._damaged()], key=lambda check: order.index(check.verdict))
+
+    def _judged(self) -> tuple[Check, ...]:
+        return self.verdict.checks if self.verdict else ()
+
+    def _damaged(self) -> list[Check]:
+        known = any(c.name == "completeness" and c.verdict is Verdict.UNKNOWN for c in self._judged())
+        if self.verdict is None or known or not self.damage:
+            return []
+        return [Check("record", Verdict.UNKNOWN, " ".join(self.damage))]
 
     @property
     def slow_s(self) -> float:
@@ -94,18 +109,25 @@ class Run:
         return [name for name in dict.fromkeys(tried) if name != self.lane(request)]
 
 
+def is_run(folder: Path) -> bool:
+    """Whether `folder` holds anything of a run."""
+    return any((folder / name).is_file() for name in FILES)
+
+
 def load(run_dir: Path) -> Run:
-    """Read what there is in `run_dir`. Raises FileNotFoundError only when the folder itself does not exist."""
-    if not run_dir.is_dir():
+    """Read what there is in `run_dir`. Raises FileNotFoundError only when there is nothing of a run in it."""
+    if not is_run(run_dir):
         raise FileNotFoundError(f"{run_dir} is not the folder of a run")
     run = Run(folder=run_dir.resolve().name)
-    run.plan = _read(run_dir / "plan.json", lambda path: Plan.from_json(path.read_text()), run.problems)
-    run.verdict = _read(run_dir / "verdict.json", lambda path: RunVerdict.from_json(path.read_text()), run.problems)
-    history = _read(run_dir / "history.jsonl", read_history, run.problems) or History([])
-    run.events = _read(run_dir / "events.jsonl", read_events, run.problems) or Events(())
+    run.plan = _read(run_dir / "plan.json", lambda path: Plan.from_json(path.read_text()), run.damage)
+    run.verdict = _read(run_dir / "verdict.json", lambda path: RunVerdict.from_json(path.read_text()), run.damage)
+    history = _read(run_dir / "history.jsonl", read_history, run.damage)
+    events = _read(run_dir / "events.jsonl", read_events, run.damage)
+    run.damage += _cut_short(run, history, events)
+    history, run.events = history or History([]), events or Events(())
     run.requests = sorted(history.requests, key=lambda request: request.due)
-    run.problems += _summed_up(history.defects) + _summed_up(run.events.defects)
-    run.problems += _remarks(run.events)
+    run.damage += _summed_up(history.defects) + _summed_up(run.events.defects)
+    run.problems = run.damage + _remarks(run.events)
     run.names = _names(run)
     run.faults = run.verdict.faults if run.verdict else _faults_seen(run.events)
     return run
@@ -116,9 +138,24 @@ def _read(path: Path, reader: Callable[[Path], T], problems: list[str]) -> T | N
         return reader(path)
     except FileNotFoundError:
         problems.append(f"{path.name} is missing: the run ended before it was written.")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:  # the last one: JSON, but of another shape
         problems.append(f"{path.name} cannot be read: {error}.")
     return None
+
+
+def _cut_short(run: Run, history: History | None, events: Events | None) -> list[str]:
+    """A file that ends between two lines has no damaged one; but the verdict knows what it was based on."""
+    found = []
+    if run.verdict and run.plan and history and not history.defects:
+        had, has = run.verdict.requests.total, sum(request.due >= run.warm_up_s for request in history.requests)
+        open_ended = sum(request.outcome is None for request in history.requests)
+        if has < had:
+            found.append(f"history.jsonl is cut short: {has:,} requests after the warm-up, but {had:,} were judged.")
+        elif open_ended:
+            found.append(f"history.jsonl is cut short: {open_ended:,} requests have no outcome.")
+    if run.verdict and events and not events.defects and not events.all:
+        found.append("events.jsonl is empty.")
+    return found
 
 
 def _summed_up(defects: tuple[str, ...]) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -37,6 +37,9 @@ _HEADINGS = {
     "Lost/dup/zombie": "Lost/\ndup/\nzombie",
 }
 """On a terminal of 80 columns every cell must be whole, so the headings give way."""
+_WRAPPED = {"Fault", "Reroute (s)", "Taken back (s)"}
+"""Where the headings do not suffice, these go on in a second line at their first space: `unhealthy`, `api-3`."""
+_ANY_WIDTH = 10_000
 PLAIN_WIDTH = 140
 """Columns of a plain-text summary: a log wraps nothing by itself."""
 
@@ -51,14 +54,58 @@ class Judged:
 
 def summary(runs: Sequence[Judged]) -> RenderableType:
     """For a rich console: the table, then what did not pass and why, then where the reports are."""
+    return Group(_Rows(runs), *_failing(runs), *_where(runs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The table in the first form that fits without cutting anything: plain, wrapped, or as lines below each other."""
+
+    runs: Sequence[Judged]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        wide = options.update(width=_ANY_WIDTH)
+        for table in (_table(self.runs, wrapped=False), _table(self.runs, wrapped=True)):
+            if console.measure(table, options=wide).maximum <= options.max_width:
+                yield table
+                return
+        for judged in self.runs:
+            yield from _stacked(judged.verdict)
+
+
+def _table(runs: Sequence[Judged], *, wrapped: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for column in _COLUMNS:
         justify: Literal["right", "left"] = "right" if column in _NUMBERS else "left"
-        table.add_column(_HEADINGS.get(column, column), justify=justify, no_wrap=True)
+        heading = _HEADINGS.get(column, column)
+        table.add_column(_broken(heading) if wrapped and column in _WRAPPED else heading, justify=justify, no_wrap=True)
     for judged in runs:
-        for cells in _rows(judged.verdict):
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
-    return Group(table, *_failing(runs), *_where(runs))
+        for row in _rows(judged.verdict):
+            cells = zip(_COLUMNS, row, strict=True)
+            shown = [_broken(cell) if wrapped and column in _WRAPPED else cell for column, cell in cells]
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in shown))
+    return table
+
+
+def _broken(cell: str) -> str:
+    return cell.replace(" ", "\n", 1)
+
+
+def _stacked(verdict: RunVerdict) -> list[Text]:
+    """For a terminal that is too narrow for any table; words may wrap, nothing is cut."""
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(verdict)]
+    first, word = rows[0], _WORDS[verdict.verdict]
+    lines = [Text.assemble((word, _STYLES[word]), f"  {verdict.scenario}")]
+    counts = [f"{name.lower()} {first[name]}" for name in ("Requests", "Failed", "Unknown", "Slow")]
+    lines.append(_line(counts, 4))
+    for row in rows:
+        lines += [Text(f"    {row['Fault']}")] if verdict.faults else []
+        lines += [_line([f"{name.lower()} {row[name]}"], 6) for name in ("Reroute (s)", "Taken back (s)")]
+    return [*lines, _line([f"lost/dup/zombie {first['Lost/dup/zombie']}"], 4)]
+
+
+def _line(parts: Sequence[str], indent: int) -> Text:
+    return Text(" " * indent + " · ".join(parts), overflow="fold")
 
 
 def plain(runs: Sequence[Judged]) -> str:

@@ -13,7 +13,6 @@ _DONE_TO = {
     "delay": "had its traffic delayed",
     "blackhole": "was cut off (packets dropped)",
     "refuse": "refused connections",
-    "disconnect": "was disconnected from the network",
 }
 PHASES = {
     Phase.BEFORE_DETECTION: "before detection",

@@ -6,17 +6,11 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from lab.scenario.faults import FaultKind, complaints
 from lab.scenario.units import Duration, Rate, Share
-
-FaultKind = Literal[
-    "kill", "stop", "restart", "pause",
-    "delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse",
-    "disconnect", "partition", "cpu", "memory",
-    "error", "hang", "slow", "lie", "unhealthy",
-]  # fmt: skip
 
 _REQUEST = re.compile(r"([A-Z]+) (/[!-~]*)")
 _METHODS = ("GET", "POST")
@@ -93,9 +87,17 @@ class Step(Strict):
     target: Annotated[str, Field(min_length=1)] = "any"
     """A target's name; `any`: the first one in sorted order; `random`: drawn from the seed."""
     duration: Annotated[Duration, Field(gt=0, le=300)]
-    params: dict[str, Parameter] = Field(default_factory=dict)
+    params: dict[str, Parameter] = Field(default_factory=dict, validate_default=True)
     allow_last: bool = False
     """Permit the fault on the last healthy backend."""
+
+    @field_validator("params")
+    @classmethod
+    def _of_this_fault(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        kind = info.data.get("fault")  # absent where it was wrong itself, which has been said then
+        if kind is not None and (wrong := complaints(kind, params)):
+            raise PydanticCustomError("scenario", "{wrong}", {"wrong": "; ".join(wrong)})
+        return params
 
 
 class Settle(Strict):

@@ -23,6 +23,7 @@ BACKENDS = ("api-1", "api-2", "api-3")
 TARGET = "api-2"
 INJECTED, HEALED, END = 3.0, 7.0, 10.0
 SLOW_S = 0.25
+WARM_UP = 1.0
 Json = dict[str, Any]
 
 
@@ -128,6 +129,7 @@ def verdict(history: list[Json], word: str, checks: list[Check], reroute_s: floa
     ended = [line for line in history if line["e"] != "invoke"]
     slow = [line for line in ended if line["e"] == "ok" and line["t"] - due[line["id"]] > SLOW_S]
     failed, unknown = ([line for line in ended if line["e"] == kind] for kind in ("fail", "unknown"))
+    judged = sum(each >= WARM_UP for each in due.values())
     bad = sorted([*slow, *failed, *unknown], key=lambda line: line["id"])
     limits = {"reroute_s": reroute_s, "bound_s": 1.52, "readmit_s": readmit_s, "readmit_bound_s": 0.95}
     return RunVerdict(
@@ -139,7 +141,7 @@ def verdict(history: list[Json], word: str, checks: list[Check], reroute_s: floa
         balancer="reroute",
         seed=7,
         lag_p99_s=0.0011,
-        requests=RequestCounts(len(due), len(due) - len(failed) - len(unknown), len(failed), len(unknown), len(slow)),
+        requests=RequestCounts(judged, judged - len(failed) - len(unknown), len(failed), len(unknown), len(slow)),
         faults=(FaultResult("pause", TARGET, "SIGSTOP", INJECTED, HEALED, True, **limits, backends=(TARGET,)),),
         work=Work(sent=193, executed=193),
         checks=tuple(checks),
@@ -180,7 +182,7 @@ def plan(rate: float) -> Plan:
         description="One backend is frozen for four seconds: it accepts connections and never answers.",
         seed=7,
         load=PlannedLoad(rate, "constant", True, patience_s=3.0, slow_s=SLOW_S, mix=mix),
-        warm_up_s=1.0,
+        warm_up_s=WARM_UP,
         steady_s=2.0,
         steps=(PlannedStep(INJECTED, "pause", None, 0.4, HEALED - INJECTED, {}, False),),
         settle_s=1.0,

@@ -243,6 +243,7 @@ class TestAttribution:
 class TestTheRecordItself:
     def test_whole(self) -> None:
         assert completeness.check(run(request(3))).verdict is PASS
+        assert "1 requests (warm-up included)" in completeness.check(run(request(3))).detail
 
     def test_an_invocation_without_outcome(self) -> None:
         assert completeness.check(run(request(3, ""))).verdict is UNKNOWN

@@ -8,6 +8,7 @@ import pytest
 from lab.cli import app, doctor
 from lab.doctor.findings import Finding, good, less, missing
 from lab.errors import EnvironmentProblemError
+from tests.support import report_samples as samples
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +125,26 @@ def test_valid_and_invalid_scenarios_side_by_side(tmp_path: Path, capsys: pytest
     verdicts = json.loads(capsys.readouterr().out)["files"]
     assert [verdict["valid"] for verdict in verdicts] == [True, False]
     assert any("broken.yaml:2:" in problem for problem in verdicts[1]["problems"])
+
+
+def test_a_folder_that_is_no_runs_is_refused_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    assert app.run(["report", str(folder)]) == 254
+    said = capsys.readouterr().err
+    assert "is not the folder of a run" in said
+    assert "next: " in said
+    assert list(folder.iterdir()) == []
+
+
+def test_a_report_on_damaged_evidence_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = samples.passing(tmp_path / "run")
+    assert app.run(["report", str(folder)]) == 0
+    (folder / "history.jsonl").unlink()
+    capsys.readouterr()
+    assert app.run(["report", str(folder)]) == 2
+    assert "unknown: history.jsonl is missing" in " ".join(capsys.readouterr().out.split())
+    assert app.run(["report", str(folder), "--json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "unknown"
+    assert document["problems"]

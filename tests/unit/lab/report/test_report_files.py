@@ -171,3 +171,17 @@ def test_the_chart_is_complete_without_script(tmp_path: Path) -> None:
     page = html(run)
     assert timeline(run) in page
     assert page.index("</svg>") < page.index("<script>")
+
+
+def test_a_pass_with_damaged_evidence_is_unknown_in_both_files(tmp_path: Path) -> None:
+    (samples.passing(tmp_path) / "events.jsonl").unlink()
+    write_reports(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert '<span class="verdict">unknown</span>' in page
+    assert "<title>unknown:" in page
+    assert "events.jsonl is missing" in page
+    assert "Every check held." not in page
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert suite.attrib["errors"] == "1"
+    (error,) = suite.iter("error")
+    assert "events.jsonl is missing" in error.attrib["message"]

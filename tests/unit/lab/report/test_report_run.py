@@ -126,3 +126,41 @@ def test_durations_keep_the_digits_that_matter() -> None:
 def test_the_end_covers_events_after_the_last_request() -> None:
     assert Run(events=Events((Event(12.5, "lb", "transition", {}),))).end == 12.5
     assert Run().end == 1.0
+
+
+@pytest.mark.parametrize("name", ["plan.json", "history.jsonl", "events.jsonl"])
+@pytest.mark.parametrize("content", [None, b"\xff\x00{not json", b""])
+def test_a_pass_whose_evidence_is_gone_is_unknown(tmp_path: Path, name: str, content: bytes | None) -> None:
+    samples.passing(tmp_path)
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
+    run = load(tmp_path)
+    assert run.word is Verdict.UNKNOWN
+    assert run.checks[0].name == "record"
+    assert name in run.checks[0].detail
+    assert words.meaning(run).endswith("Undecided: record.")
+
+
+def test_a_history_cut_between_two_lines_is_noticed(tmp_path: Path) -> None:
+    lines = (samples.passing(tmp_path) / "history.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "history.jsonl").write_text("".join(lines[:-40]))
+    run = load(tmp_path)
+    assert run.word is Verdict.UNKNOWN
+    assert "history.jsonl is cut short" in run.problems[0]
+
+
+def test_a_fail_stays_a_fail_but_its_missing_evidence_is_said(tmp_path: Path) -> None:
+    (samples.failing(tmp_path) / "events.jsonl").unlink()
+    run = load(tmp_path)
+    assert run.word is Verdict.FAIL
+    assert [check.name for check in run.checks if check.verdict is Verdict.UNKNOWN] == ["record"]
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "{}"])
+def test_a_verdict_of_another_shape_is_none(tmp_path: Path, text: str) -> None:
+    (samples.passing(tmp_path) / "verdict.json").write_text(text)
+    assert load(tmp_path).word is Verdict.UNKNOWN
+
+
+def test_a_folder_without_anything_of_a_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
+        load(tmp_path)

@@ -15,8 +15,8 @@ from lab.events import Event
 from lab.progress import TrafficCounts
 from lab.report.live import LineView, PanelView, View, panel, view
 from lab.report.live_state import RECENT, LiveState
-from lab.report.summary import Judged, markdown, plain
-from lab.verdict import Check, RunVerdict, Verdict
+from lab.report.summary import Judged, markdown, plain, summary
+from lab.verdict import Check, RequestCounts, RunVerdict, Verdict
 from tests.support import report_samples as samples
 
 ENDPOINTS = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "t", "local")
@@ -195,3 +195,36 @@ def test_markdown_cells_cannot_break_the_table() -> None:
     assert "a\\|b" in text
     assert "<img" not in text
     assert "? unknown" in text
+
+
+def drawn(runs: list[Judged], width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(summary(runs))
+    return captured.get()
+
+
+def unhealthy(scenario: str = "unhealthy") -> Judged:
+    verdict = judged("unknown", [Check("completeness", Verdict.UNKNOWN, "why")]).verdict
+    first = replace(verdict.faults[0], kind="unhealthy", target="api-3", reroute_s=12.34, readmit_s=None)
+    counts = RequestCounts(total=123_456, failed=1_505, unknown=12, slow=3_210)
+    return Judged(replace(verdict, scenario=scenario, faults=(first,), requests=counts), Path("r"))
+
+
+@pytest.mark.parametrize("scenario", ["unhealthy", "everything-at-once-and-then-some"])
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_no_width_cuts_a_number_or_a_verdict(width: int, scenario: str) -> None:
+    text = drawn([judged(), unhealthy(scenario)], width)
+    said = text.split()
+    assert "…" not in text
+    assert {scenario, "unhealthy", "api-3", "123,456", "1,505", "12", "3,210", "12.34", "0/0/0"} <= {*said}
+    assert "? unknown" in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_at_80_columns_the_target_goes_below_the_kind() -> None:
+    few = replace(unhealthy().verdict, requests=RequestCounts(total=1_505))
+    lines = [line.split() for line in drawn([Judged(few, Path("r"))], 80).splitlines()]
+    row = next(number for number, words in enumerate(lines) if "1,505" in words)
+    assert {"unhealthy", "12.34"} <= {*lines[row]}
+    assert lines[row + 1][:3] == ["api-3", ">", "1.52"]

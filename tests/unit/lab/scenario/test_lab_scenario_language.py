@@ -141,3 +141,50 @@ def test_a_step_names_a_target_or_picks_one() -> None:
     assert plan.steps[0].choose(["api-1", "api-2"]) == "api-2"
     with pytest.raises(ValueError, match="there are api-1, api-3"):
         plan.steps[0].choose(["api-3", "api-1"])
+
+
+STEP = "fault: delay, target: random, duration: 4s, params: {delay: 1500ms}"
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "duplicate", "reorder", "bandwidth", "disconnect", "partition", "cpu"])
+def test_faults_that_do_not_exist_are_refused(kind: str) -> None:
+    (complaint,) = complaints(VALID.replace(STEP, f"fault: {kind}, duration: 4s"))
+    assert f"got '{kind}'" in complaint
+
+
+@pytest.mark.parametrize(
+    ("step", "complaint"),
+    [
+        ("fault: delay", "delay requires delay"),
+        ("fault: loss", "loss requires loss"),
+        (
+            "fault: delay, params: {dealy: 1s, delay: 1s}",
+            "dealy is not a known parameter of delay (did you mean delay?)",
+        ),
+        ("fault: delay, params: {delay: 10%}", "delay: expected a duration with a unit"),
+        ("fault: slow, params: {delay: 2m}", "delay: expected a duration above 0 and of at most 60s; got '2m'"),
+        ("fault: loss, params: {loss: 0%}", "loss: expected a share above 0%"),
+        ("fault: error, params: {rate: 120%}", "rate: expected a share of at most 100%"),
+        ("fault: lie, params: {status: '200'}", "status: expected a quoted status code from '500' to '599'"),
+        ("fault: kill, params: {signal: TERM}", "signal is not a known parameter: kill takes none"),
+    ],
+)
+def test_parameters_are_those_of_the_fault(step: str, complaint: str) -> None:
+    (said,) = complaints(VALID.replace(STEP, f"{step}, duration: 4s"))
+    assert said.startswith("x.yaml:9: steps[0].params: ")
+    assert complaint in said
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "fault: delay, params: {delay: 20ms, jitter: 5ms}",
+        "fault: loss, params: {loss: 30%}",
+        "fault: error, params: {rate: 50%, status: '503'}",
+        "fault: error",
+        "fault: lie, params: {status: '503'}",
+        "fault: refuse",
+    ],
+)
+def test_what_the_chaos_service_takes_is_valid(step: str) -> None:
+    parse_scenario(VALID.replace(STEP, f"{step}, duration: 4s"), "x.yaml")
