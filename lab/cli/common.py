@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from enum import StrEnum
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
-from lab.runtime import Runtime
+from lab.runtime import Member, Runtime, ports
 from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
 from lab.runtime.local import LocalRuntime
 
@@ -40,7 +41,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 
 
 def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT) -> Runtime:
-    """The runtime of that name."""
+    """The runtime of that name. Raises `BadArgumentsError` where a port in the environment is none."""
+    for published in ports.PUBLISHED:
+        ports.wanted(published)
     return LocalRuntime(STATE_ROOT) if name is RuntimeName.LOCAL else DockerRuntime(project)
 
 
@@ -58,6 +61,15 @@ def running(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]
             return chosen, endpoints
     where = f" on runtime {name}" if name else ""
     raise EnvironmentProblemError(f"no lab is running{where}", f"lab up --runtime {name or RuntimeName.LOCAL}")
+
+
+def remains(name: RuntimeName | None, project: str) -> tuple[RuntimeName, list[Member]] | None:
+    """A lab of which something is left, though not enough to work with; None where there is nothing."""
+    for candidate in [name] if name else list(RuntimeName):
+        with contextlib.suppress(EnvironmentProblemError):
+            if members := runtime(candidate, project).status():
+                return candidate, members
+    return None
 
 
 def people(as_json: bool) -> Console:

@@ -15,12 +15,13 @@ from lab.cli.common import (
     RuntimeOption,
     answer,
     people,
+    remains,
     running,
     runtime,
 )
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError, ExitCode
-from lab.runtime import Runtime
+from lab.runtime import Member, Runtime
 from lab.runtime.docker import DEFAULT_PROJECT
 
 
@@ -63,10 +64,13 @@ def down(
 def status(
     runtime_name: AnyRuntimeOption = None, project: ProjectOption = DEFAULT_PROJECT, as_json: JsonOption = False
 ) -> None:
-    """What runs, and where. Exit 1 where no lab runs."""
+    """What runs, and where. With --json, exit 1 where no lab runs; exit 1 also where one runs in part."""
     try:
         chosen, endpoints = running(runtime_name, project)
     except EnvironmentProblemError as error:
+        if left := remains(runtime_name, project):
+            _show_remains(*left, as_json)
+            raise typer.Exit(ExitCode.FAIL) from error
         if not as_json:
             raise
         answer({"running": False, "detail": str(error)})
@@ -80,10 +84,25 @@ def _show(chosen: Runtime, endpoints: Endpoints, as_json: bool) -> None:
         document = {"running": True, **_places(endpoints), "members": [asdict(member) for member in members]}
         answer(document)
         return
+    people(as_json).print(_table(members))
+
+
+def _show_remains(name: RuntimeName, members: list[Member], as_json: bool) -> None:
+    down = [f"{member.name} {member.state}" for member in members if not member.state.startswith("running")]
+    detail = f"the lab on runtime {name} runs in part: {', '.join(down) or 'members are missing'}"
+    if as_json:
+        answer({"running": False, "detail": detail, "members": [asdict(member) for member in members]})
+        return
+    console = people(as_json)
+    console.print(_table(members))
+    console.print(f"{detail}\n  next: lab up --runtime {name}, or lab down --runtime {name}", soft_wrap=True)
+
+
+def _table(members: list[Member]) -> Table:
     table = Table("member", "role", "state", "address", box=None, pad_edge=False, header_style="dim")
     for member in members:
         table.add_row(member.name, member.role, member.state, member.address)
-    people(as_json).print(table)
+    return table
 
 
 def _places(endpoints: Endpoints) -> dict[str, str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from lab.endpoints import Endpoints
-from lab.errors import EnvironmentProblemError
+from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.runtime import Member, Say, ports
 from lab.runtime.docker_cli import compose_version, docker, engine_version
 
@@ -22,6 +24,11 @@ UP_WITHIN_S: Final = 600.0
 """The first time, images are built: two minutes on a slow line; five times that is stuck."""
 HEALTHY_WITHIN_S: Final = 120
 DOWN_WITHIN_S: Final = 90.0
+RECOVER_WITHIN_S: Final = 20.0
+"""A balancer that lacked backends is healthy again within two of its checks: 4 s; five times that."""
+RECOVER_POLL_S: Final = 2.0
+ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""Colours and cursor movements (ECMA-48, control sequences)."""
 TRAFFIC, ADMIN, CHAOS = ("lb", 8080), ("lb", 8081), ("chaos", 8082)
 """Service and port inside its container."""
 
@@ -53,9 +60,11 @@ class DockerRuntime:
         fresh = not self._containers()
         if fresh:
             _check_ports()
+        else:
+            self._refuse_foreign("replaced")
         say("docker compose up --build --wait (the first time, images are built)")
         try:
-            return self._up()
+            return self._up(fresh)
         except BaseException:
             if fresh:
                 with _uninterrupted():
@@ -66,6 +75,8 @@ class DockerRuntime:
     def borrow(self, say: Say) -> Iterator[Endpoints]:
         """The running lab, else one for the length of the context."""
         if (running := self.find()) is not None:
+            if folder := self._foreign_folder():
+                say(f"this lab was started from {folder}: its code is measured, not that of {COMPOSE_FILE.parent}")
             yield running
             return
         endpoints = self.up(say)
@@ -79,6 +90,7 @@ class DockerRuntime:
         """Remove the project's containers, network and volumes."""
         if not self._containers():
             return False
+        self._refuse_foreign("removed")
         say(f"docker compose down ({self.project})")
         self._remove()
         return True
@@ -91,15 +103,46 @@ class DockerRuntime:
         """What the containers wrote last."""
         return self.compose("logs", "--no-color", "--tail", str(tail), timeout_s=30).stdout
 
-    def _up(self) -> Endpoints:
-        arguments = ["up", "--detach", "--build", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
-        result = self.compose(*arguments, timeout_s=UP_WITHIN_S)
+    def _up(self, fresh: bool) -> Endpoints:
+        self._unpause()
+        arguments = ["--detach", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
+        result = self.compose("up", "--build", *arguments, timeout_s=UP_WITHIN_S)
+        # Compose gives up on a container that was unhealthy before: it needs a moment with what it was lacking.
+        until = time.monotonic() + RECOVER_WITHIN_S
+        while not fresh and result.returncode != 0 and "is unhealthy" in result.stderr and time.monotonic() < until:
+            time.sleep(RECOVER_POLL_S)
+            result = self.compose("up", *arguments, timeout_s=HEALTHY_WITHIN_S + DOWN_WITHIN_S)
         if result.returncode != 0:
             raise _up_problem(result.stderr, self.logs(tail=5))
         endpoints = self.find()
         if endpoints is None:
             raise EnvironmentProblemError("the containers came up but not all of them stay", "lab doctor")
         return endpoints
+
+    def _unpause(self) -> None:
+        """A fault that nobody lived to undo must not keep the lab down: Compose cannot start a paused container."""
+        paused = [each["Name"] for each in self._containers() if each["State"] == "paused"]
+        if paused and (result := docker(["unpause", *paused], timeout_s=30)).returncode != 0:
+            raise EnvironmentProblemError(
+                "paused containers cannot be unpaused", f"docker unpause {' '.join(paused)}", _tail(result.stderr)
+            )
+
+    def _foreign_folder(self) -> str | None:
+        """The folder that the project was started from, where that is another than ours."""
+        label = "com.docker.compose.project"
+        shown = '{{.Label "' + label + '.working_dir"}}'
+        result = docker(["ps", "--all", "--filter", f"label={label}={self.project}", "--format", shown])
+        if result.returncode != 0:
+            raise EnvironmentProblemError("docker ps failed", "lab doctor", _tail(result.stderr))
+        folders = {line.strip() for line in result.stdout.splitlines() if line.strip()}
+        return next((each for each in sorted(folders) if Path(each).resolve() != COMPOSE_FILE.parent), None)
+
+    def _refuse_foreign(self, what: str) -> None:
+        if folder := self._foreign_folder():
+            raise BadArgumentsError(
+                f"project {self.project} was started from {folder}: it is not {what} from {COMPOSE_FILE.parent}",
+                f"run this in {folder}, or choose another --project",
+            )
 
     def _remove(self) -> None:
         # The members' own grace periods are for requests that somebody still waits for.
@@ -184,7 +227,8 @@ def _up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
 
 
 def _tail(text: str, lines: int = 12) -> tuple[str, ...]:
-    return tuple(line for line in text.splitlines() if line.strip())[-lines:]
+    plain = ANSI.sub("", text)
+    return tuple(line for line in plain.splitlines() if line.strip())[-lines:]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -26,6 +27,8 @@ from lab.runtime.handshake import DETACH, Failed, Notice, Ready, decode
 STOP_WITHIN_S: Final = 10.0
 """The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""
 DEFAULT_BACKENDS: Final = 3
+KEPT_RUNS: Final = 5
+"""Folders of failed runs that stay, the newest: their logs say why."""
 
 
 @dataclass(slots=True)
@@ -58,15 +61,24 @@ class LocalRuntime:
 
     @contextlib.contextmanager
     def borrow(self, say: Say) -> Iterator[Endpoints]:
-        """The background lab, else one of our own, whose folder stays only if the context fails: its logs say why."""
+        """The background lab, else one of our own, whose folder stays only if the context fails: its logs say why.
+
+        An interruption is no failure.
+        """
         if (running := self.find()) is not None:
             yield running
             return
         self.root.mkdir(parents=True, exist_ok=True)
+        prune(self.root, KEPT_RUNS)
         state_dir = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
-        with _Child(state_dir, self.backends) as child:
-            yield _endpoints(child.wait_ready(say))
-        shutil.rmtree(state_dir, ignore_errors=True)
+        with _in_use(state_dir):
+            try:
+                with _Child(state_dir, self.backends) as child:
+                    yield _endpoints(child.wait_ready(say))
+            except KeyboardInterrupt:
+                shutil.rmtree(state_dir, ignore_errors=True)
+                raise
+            shutil.rmtree(state_dir, ignore_errors=True)
 
     def down(self, say: Say) -> bool:
         """Stop the background lab; returns when its processes are gone."""
@@ -160,6 +172,28 @@ class _Child:
         _pipe(self._process.stdin).write(DETACH)
         _pipe(self._process.stdin).flush()
         self._detached = True
+
+
+def prune(root: Path, kept: int) -> None:
+    """Remove the folders of earlier runs but for the newest `kept`, and never one that a lab uses."""
+    dated = []
+    for folder in root.glob("run-*"):
+        with contextlib.suppress(OSError):  # another lab's clean-up was faster
+            dated.append((folder.stat().st_mtime, folder))
+    for _, folder in sorted(dated, reverse=True)[kept:]:
+        with contextlib.suppress(OSError), _in_use(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _in_use(folder: Path) -> Iterator[None]:
+    """Hold the folder for oneself. Raises `BlockingIOError` where somebody else does; ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -14,7 +14,8 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,21 +26,25 @@ from lab.runtime import ports
 from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.processes import Process
 from lab.runtime.supervisor_api import serve
-from lab.runtime.topology import Layout, local_lab
+from lab.runtime.topology import Layout, Role, local_lab
+from lab.runtime.turn import lock_path, turn
 
 READY_WITHIN_S: Final = 25.0
 """A cold start of six Python processes on two slow cores takes 5 s; five times that is not coming any more."""
+OURS_WITHIN_S: Final = 3.0
+"""Ready members answer within milliseconds who they are; this is for a busy machine."""
 
 
 class Supervisor:
     """The processes of one lab, by name."""
 
-    def __init__(self, processes: Sequence[Process]) -> None:
+    def __init__(self, processes: Sequence[Process], layout: Layout, stop_asked: asyncio.Event) -> None:
         self.processes = {process.spec.name: process for process in processes}
-        self.stop_asked = asyncio.Event()
+        self.layout = layout
+        self.stop_asked = stop_asked
 
     async def start_all(self) -> Failed | None:
-        """Start everything at once and wait until all of it does its work; None is success."""
+        """Start everything at once and wait until all of it, and nobody in its place, does its work; None: success."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
 
             async def ready(url: str) -> bool:
@@ -52,7 +57,8 @@ class Supervisor:
             await asyncio.gather(*(process.start() for process in self.processes.values()))
             waits = [process.wait_ready(ready, READY_WITHIN_S) for process in self.processes.values()]
             problems = await asyncio.gather(*waits)
-        return next(
+            foreign = None if any(problems) else await self._foreign(session)
+        return foreign or next(
             (
                 Failed(problem, f"read {process.log}", tuple(process.log_tail()))
                 for process, problem in zip(self.processes.values(), problems, strict=True)
@@ -60,6 +66,27 @@ class Supervisor:
             ),
             None,
         )
+
+    async def _foreign(self, session: aiohttp.ClientSession) -> Failed | None:
+        """Whether a program that is not of this lab answers at one of the ports that people know."""
+        relays = {process.spec.address for process in self.processes.values() if process.spec.role is Role.API}
+        bearer = {"Authorization": f"Bearer {self.layout.chaos_token}"}
+
+        async def balancer() -> bool:
+            async with session.get(f"http://{ports.LOOPBACK}:{self.layout.admin_port}/backends") as answer:
+                return {each["address"] for each in (await answer.json())["backends"]} == relays
+
+        async def chaos() -> bool:
+            url = f"http://{ports.LOOPBACK}:{self.layout.chaos_port}/targets"
+            async with session.get(url, headers=bearer) as answer:
+                return answer.status == 200
+
+        for name, port, ask in (("lb", self.layout.admin_port, balancer), ("chaos", self.layout.chaos_port, chaos)):
+            if not await _soon(ask, OURS_WITHIN_S):
+                process = self.processes[name]
+                problem = f"port {port} is answered by another program, not by this lab's {name}"
+                return Failed(problem, "lab up again: it takes another port", tuple(process.log_tail()))
+        return None
 
     async def stop_all(self) -> None:
         """Stop every process; returns when all are gone."""
@@ -69,6 +96,23 @@ class Supervisor:
 
 async def supervise(state_dir: Path, backends: int) -> ExitCode:
     """Bring the lab up, keep it up until asked to stop, take it down."""
+    stop_asked = asyncio.Event()
+    _stop_on_signals(stop_asked)
+    lifeline = await _hold_lifeline(stop_asked)
+    try:
+        async with contextlib.AsyncExitStack() as until_up:
+            await until_up.enter_async_context(turn(lock_path(), stop_asked))
+            if stop_asked.is_set():
+                return ExitCode.INTERRUPTED
+            supervisor = _prepare(state_dir, backends, stop_asked)
+            return await _serve(supervisor, until_up)
+    finally:
+        lifeline.cancel()
+        (state_dir / "state.json").unlink(missing_ok=True)
+
+
+def _prepare(state_dir: Path, backends: int, stop_asked: asyncio.Event) -> Supervisor:
+    """Choose the ports and what is to run on them."""
     spare = ports.free_ports()
     chosen = [ports.choose(published, spare) for published in ports.PUBLISHED]
     for choice in chosen:
@@ -88,19 +132,20 @@ async def supervise(state_dir: Path, backends: int) -> ExitCode:
     )
     log_dir = state_dir / "logs"
     log_dir.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor([Process(spec, log_dir) for spec in local_lab(layout, spare)])
-    _stop_on_signals(supervisor)
-    lifeline = await _hold_lifeline(supervisor)
+    return Supervisor([Process(spec, log_dir) for spec in local_lab(layout, spare)], layout, stop_asked)
+
+
+async def _serve(supervisor: Supervisor, until_up: contextlib.AsyncExitStack) -> ExitCode:
+    layout = supervisor.layout
+    control_port = int(layout.supervisor_url.rpartition(":")[2])
     try:
         async with serve(supervisor.processes, supervisor.stop_asked, control_port, layout.supervisor_token):
-            return await _run(supervisor, layout)
+            return await _run(supervisor, layout, until_up)
     finally:
-        lifeline.cancel()
         await supervisor.stop_all()
-        (state_dir / "state.json").unlink(missing_ok=True)
 
 
-async def _run(supervisor: Supervisor, layout: Layout) -> ExitCode:
+async def _run(supervisor: Supervisor, layout: Layout, until_up: contextlib.AsyncExitStack) -> ExitCode:
     stop_asked = asyncio.create_task(supervisor.stop_asked.wait())
     starting = asyncio.create_task(supervisor.start_all())
     await asyncio.wait({stop_asked, starting}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +157,7 @@ async def _run(supervisor: Supervisor, layout: Layout) -> ExitCode:
         await supervisor.stop_all()
         _say(failed)
         return ExitCode.INTERNAL
+    await until_up.aclose()  # everything listens: the next lab sees which ports are taken
     ready = Ready(
         traffic=f"http://{ports.LOOPBACK}:{layout.traffic_port}",
         admin=f"http://{ports.LOOPBACK}:{layout.admin_port}",
@@ -127,22 +173,34 @@ async def _run(supervisor: Supervisor, layout: Layout) -> ExitCode:
     return ExitCode.PASS
 
 
-async def _hold_lifeline(supervisor: Supervisor) -> asyncio.Task[None]:
+async def _soon(holds: Callable[[], Awaitable[bool]], within_s: float) -> bool:
+    """Ask until it holds, or has not within the time."""
+    until = time.monotonic() + within_s
+    while True:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+            if await holds():
+                return True
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(0.05)
+
+
+async def _hold_lifeline(stop_asked: asyncio.Event) -> asyncio.Task[None]:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 
     async def hold() -> None:
         if await reader.readline() != DETACH:
-            supervisor.stop_asked.set()
+            stop_asked.set()
 
     return asyncio.create_task(hold(), name="lifeline")
 
 
-def _stop_on_signals(supervisor: Supervisor) -> None:
+def _stop_on_signals(stop_asked: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop_asked.set)
+        loop.add_signal_handler(number, stop_asked.set)
     # A closing terminal is no reason to stop a background lab; for a foreground one the lifeline ends too.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
