@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import uvicorn
 
 from api.app import create_app
 from api.errors import EnvironmentUnfitError, SettingsError
 from api.replica import Replica
-from api.settings import Settings, from_environment
+from api.settings import Settings, from_environment, variables
 
 
 class Server(uvicorn.Server):
@@ -34,9 +37,16 @@ class Server(uvicorn.Server):
         sys.stdout.flush()
 
 
-def main() -> int:
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line and our exit code instead of argparse's usage text and 2."""
+        raise SettingsError(f"{message}\n  next: {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then finish what is in flight. Answers the exit code."""
     try:
+        _parser().parse_args(arguments)
         settings = from_environment(os.environ)
         listener = _listen(settings)
         replica = _replica(settings)
@@ -48,6 +58,17 @@ def main() -> int:
     with contextlib.suppress(KeyboardInterrupt):
         _server(settings, replica).run(sockets=[listener])
     return 0
+
+
+def _parser() -> _Parser:
+    rows = [f"  {name:<22} {default:<12} {meaning}" for name, default, meaning in variables()]
+    return _Parser(
+        prog="python -m api",
+        description="One replica of the API.",
+        epilog="\n".join(["environment variables, their defaults and meaning:", *rows]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def _server(settings: Settings, replica: Replica) -> Server:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from api.errors import SettingsError
@@ -19,17 +19,16 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One replica's configuration."""
+    """One replica's configuration; `meaning` is what `--help` says about a field's variable."""
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    """0 picks a free port; the line printed at start names it."""
-    instance: str = "api"
-    ledger_dir: Path = Path("ledger")
-    keep_alive_s: float = 75.0
+    host: str = field(default="127.0.0.1", metadata={"meaning": "address to listen on"})
+    port: int = field(default=8000, metadata={"meaning": "port to listen on; 0 picks a free one, named at start"})
+    instance: str = field(default="api", metadata={"meaning": "this replica's name; default: the host's name"})
+    ledger_dir: Path = field(default=Path("ledger"), metadata={"meaning": "folder for the ledger of executed jobs"})
+    keep_alive_s: float = field(default=75.0, metadata={"meaning": "how long an idle connection is kept"})
     """Longer than the balancer keeps an idle connection, so that it is always the balancer that closes first: a
     backend that closes first races with the next request on that connection."""
-    shutdown_timeout_s: float = 10.0
+    shutdown_timeout_s: float = field(default=10.0, metadata={"meaning": "at most this long for what is in flight"})
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -43,6 +42,15 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         keep_alive_s=_duration(environ, "API_KEEP_ALIVE", default.keep_alive_s),
         shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
     )
+
+
+def variables() -> Iterator[tuple[str, str, str]]:
+    """Name, default and meaning of each variable."""
+    default = from_environment({})
+    for each in fields(Settings):
+        value = getattr(default, each.name)
+        shown = f"{value:g}s" if isinstance(value, float) else str(value)
+        yield f"API_{each.name.removesuffix('_s').upper()}", shown, each.metadata["meaning"]
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
 
 from chaos.auth import load_token
+from chaos.command import CommandError, make_state_dir, run
 from chaos.engine import Engine
 from chaos.events import EventLog
 from chaos.journal import Journal
@@ -18,22 +20,28 @@ from chaos.keeper import Keeper
 from chaos.lease import Lease
 from chaos.runtimes import open_runtime
 from chaos.service import create_app
-from chaos.settings import Settings, SettingsError
+from chaos.settings import Settings
 
 log = logging.getLogger("chaos")
 
 GRACE_S = 1
 """For requests under way at SIGTERM; healing follows and has its own deadline."""
-BAD_ENVIRONMENT = 255
 
 
 class _Server(uvicorn.Server):
     """Ends event streams at once when told to stop: they would use up the grace otherwise. And keeps the signal to
-    itself: uvicorn's own handler raises it again after serving, which would kill us before the heal."""
+    itself: uvicorn's own handler raises it again after serving, which would kill us before the heal. Shows a new token
+    only once it listens: one that never did would have shown it for nothing."""
 
-    def __init__(self, config: uvicorn.Config, events: EventLog) -> None:
+    def __init__(self, config: uvicorn.Config, events: EventLog, notice: str) -> None:
         super().__init__(config)
         self._events = events
+        self._notice = notice
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._notice:
+            log.warning(self._notice)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.should_exit = True
@@ -42,25 +50,24 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    token = settings.token or _own_token(settings.state_dir)
+    listener = _listen(settings)  # first: where another one runs already, its faults and its token are not ours
+    make_state_dir(settings.state_dir)
+    token, notice = _token(settings)
     runtime = open_runtime(settings)
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
     config = uvicorn.Config(
         create_app(engine, runtime, events, token),
-        host=settings.host,
-        port=settings.port,
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=GRACE_S,
     )
     await engine.start()
     keeper = asyncio.ensure_future(Keeper(runtime, engine, events, lease, settings.revive_after).run())
-    server = _Server(config, events)
+    server = _Server(config, events, notice)
     keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without a keeper, better none at all
     try:
-        await server.serve()
+        await server.serve(sockets=[listener])
     finally:
         keeper.cancel()
         (failure,) = await asyncio.gather(keeper, return_exceptions=True)
@@ -70,27 +77,33 @@ async def serve(settings: Settings) -> None:
         raise failure
 
 
-def _own_token(state_dir: Path) -> str:
-    token, is_new = load_token(state_dir)
-    if is_new:
-        log.warning("token (shown once, kept in %s): %s", state_dir / "token", token)
-    return token
-
-
-def main() -> int:
-    """Entry point. Exit 255 on a wrong environment."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+def _listen(settings: Settings) -> socket.socket:
+    """Bind here and not in uvicorn, whose failure is a log line of its own and exit code 3."""
     try:
-        settings = Settings.from_environment()
-    except SettingsError as error:
-        print(f"chaos: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
-        return BAD_ENVIRONMENT
-    try:
-        asyncio.run(serve(settings))
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
     except OSError as error:
-        print(f"chaos: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
-        return BAD_ENVIRONMENT
-    return 0
+        reason = (error.strerror or str(error)).lower()
+        raise CommandError(
+            f"cannot listen on {settings.host}:{settings.port}: {reason}",
+            "end what listens there, or set CHAOS_HOST and CHAOS_PORT to a free address of this machine",
+        ) from error
+    return listener
+
+
+def _token(settings: Settings) -> tuple[str, str]:
+    """The token, and what to say about it: nothing unless it was made just now."""
+    if settings.token:
+        return settings.token, ""
+    token, is_new = load_token(settings.state_dir)
+    return token, f"token (shown once, kept in {settings.state_dir / 'token'}): {token}" if is_new else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point. Exit 254 on wrong arguments or variables, 255 where this machine cannot."""
+    return run("chaos", "The chaos service: injects faults, and heals every one of them.", serve, arguments)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from chaos.engine import Engine
 from chaos.errors import ChaosError
 from chaos.events import EventLog
 from chaos.lease import RENEW_EVERY_S, Lease
+from chaos.outage import Outage
 from chaos.targets import Runtime
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Keeper:
         self._events = events
         self._lease = lease
         self._patience = Patience(revive_after_s)
+        self._outage = Outage(log, "keeper")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,7 +58,9 @@ class Keeper:
             try:
                 await self._revive()
             except ChaosError as error:
-                log.warning("keeper: %s", error.detail)
+                self._outage.failed(error)
+            else:
+                self._outage.succeeded()
             look += 1
             if look % RETRY_FAILED_EVERY == 0:
                 await self._engine.retry_failed()

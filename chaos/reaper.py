@@ -13,21 +13,23 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 from chaos import healing
+from chaos.command import make_state_dir, run
 from chaos.errors import ChaosError
 from chaos.journal import Journal
 from chaos.lease import DEAD_AFTER_S, Lease
+from chaos.outage import Outage
 from chaos.records import Entry, State
 from chaos.runtimes import open_runtime
-from chaos.settings import Settings, SettingsError
+from chaos.settings import Settings
 from chaos.targets import Runtime
 
 log = logging.getLogger("chaos.reaper")
 
 LOOK_EVERY_S = 0.5
 CHAOS_ROLE = "chaos"
-BAD_ENVIRONMENT = 255
 
 
 class Reaper:
@@ -37,6 +39,7 @@ class Reaper:
         self._runtime = runtime
         self._journal = journal
         self._lease = lease
+        self._outage = Outage(log, "reaper")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -44,7 +47,9 @@ class Reaper:
             try:
                 await self.look()
             except ChaosError as error:
-                log.warning("reaper: %s", error.detail)
+                self._outage.failed(error)
+            else:
+                self._outage.succeeded()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
@@ -80,7 +85,7 @@ def expired(entries: list[Entry], now_unix: float) -> list[Entry]:
 
 async def watch(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_dir(settings.state_dir)
     runtime = open_runtime(settings)
     running = asyncio.ensure_future(Reaper(runtime, Journal(settings.state_dir), Lease(settings.state_dir)).run())
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -90,16 +95,9 @@ async def watch(settings: Settings) -> None:
     await runtime.close()
 
 
-def main() -> int:
-    """Entry point. Exit 255 on a wrong environment."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    try:
-        settings = Settings.from_environment()
-    except SettingsError as error:
-        print(f"reaper: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
-        return BAD_ENVIRONMENT
-    asyncio.run(watch(settings))
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point. Exit 254 on wrong arguments or variables, 255 where this machine cannot."""
+    return run("chaos.reaper", "Starts a dead chaos service, and heals in its place.", watch, arguments)
 
 
 if __name__ == "__main__":

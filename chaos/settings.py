@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chaos.units import Seconds
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_EXPECTED = {
+    "runtime": "docker or local",
+    "port": "a port number, 0 to 65535",
+    "service_port": "a port number, 1 to 65535",
+}
 
 
 class SettingsError(ValueError):
@@ -18,13 +27,16 @@ class SettingsError(ValueError):
 
 
 class Settings(BaseModel):
-    """Each field is the environment variable `CHAOS_<FIELD>`."""
+    """Each field is the environment variable `CHAOS_<FIELD>`; its docstring is what `--help` says about it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     runtime: Literal["docker", "local"] = "local"
+    """Where the members of the lab run: docker or local."""
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=8082, ge=0, le=65535)
+    """Port to listen on."""
     state_dir: Path = Path(".lab/chaos")
     """Journal, lease and token."""
     token: str = ""
@@ -34,7 +46,9 @@ class Settings(BaseModel):
     supervisor: str = ""
     """Local: the supervisor's URL."""
     supervisor_token: str = ""
+    """Local: the supervisor's token."""
     max_duration: Seconds = 300.0
+    """No fault may last longer."""
     revive_after: Seconds = 5.0
     """A crashed member stays down this long before the keeper starts it: long enough for whoever else would."""
     service_port: int = Field(default=8000, ge=1, le=65535)
@@ -47,7 +61,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _runtime_has_what_it_needs(self) -> Settings:
         if self.runtime == "local" and not self.supervisor:
-            raise ValueError("CHAOS_RUNTIME=local needs CHAOS_SUPERVISOR, the supervisor's URL")
+            raise ValueError("CHAOS_SUPERVISOR='': expected the supervisor's URL, because CHAOS_RUNTIME is local")
         return self
 
     @classmethod
@@ -57,8 +71,22 @@ class Settings(BaseModel):
         try:
             return cls.model_validate({name: value for name, value in given.items() if value})
         except ValidationError as error:
-            raise SettingsError("; ".join(_explain(e["loc"], e["msg"]) for e in error.errors())) from error
+            raise SettingsError("; ".join(_explain(each) for each in error.errors())) from error
+
+    @classmethod
+    def variables(cls) -> Iterator[tuple[str, str, str]]:
+        """Name, default and meaning of each variable."""
+        for name, field in cls.model_fields.items():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            shown = f"{default:g}s" if isinstance(default, float) else str(default)
+            yield f"CHAOS_{name.upper()}", shown, " ".join((field.description or "").split())
 
 
-def _explain(loc: tuple[int | str, ...], message: str) -> str:
-    return f"CHAOS_{str(loc[0]).upper()}: {message}" if loc else message
+def _explain(error: ErrorDetails) -> str:
+    """The variable, its value, and what was expected instead."""
+    ours = str(error.get("ctx", {}).get("error", error["msg"]))
+    if not error["loc"]:
+        return ours
+    name = str(error["loc"][0])
+    expected = _EXPECTED.get(name) or ours.removeprefix("expected ").partition(", not ")[0]
+    return f"CHAOS_{name.upper()}={error['input']!r}: expected {expected}"

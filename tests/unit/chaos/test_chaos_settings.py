@@ -24,6 +24,13 @@ def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
         (LOCAL | {"CHAOS_RUNTIME": "kubernetes"}, "CHAOS_RUNTIME"),
         (LOCAL | {"CHAOS_PORT": "http"}, "CHAOS_PORT"),
         (LOCAL | {"CHAOS_MAX_DURATION": "300"}, "CHAOS_MAX_DURATION.*unit"),
+        (LOCAL | {"CHAOS_SERVICE_PORT": "0"}, "^CHAOS_SERVICE_PORT='0': expected a port number, 1 to 65535$"),
+        (LOCAL | {"CHAOS_RUNTIME": "k8s"}, "^CHAOS_RUNTIME='k8s': expected docker or local$"),
+        (
+            LOCAL | {"CHAOS_REVIVE_AFTER": "5"},
+            "^CHAOS_REVIVE_AFTER='5': expected a duration with its unit,[^;]*5min$",
+        ),
+        ({}, "^CHAOS_SUPERVISOR='': expected the supervisor's URL"),
     ],
 )
 def test_what_is_wrong_is_named(environment: dict[str, str], complaint: str) -> None:
