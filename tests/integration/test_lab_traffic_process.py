@@ -73,12 +73,15 @@ async def test_a_stall_of_one_second_makes_everything_due_in_it_late_by_what_was
 
     assert history.defects == ()
     assert len(history.requests) == 600
-    late = [each for each in history.requests if each.latency is not None and each.latency > 0.1]
-    # 180 are due more than 100 ms before the gate opens; this process closes the gate a little late on a busy host.
-    assert 160 <= len(late) <= 190
+    # The gate closes a little late on a busy host, and 200 answers that leave at once take their time there.
+    late = [each for each in history.requests if stall_from + 0.1 <= each.due <= stall_until - 0.1]
+    assert len(late) == 161
     for request in late:
-        assert request.latency == pytest.approx(reopened - request.due, abs=0.1)
-    assert max(each.latency or 0.0 for each in late) > 0.9
+        waited = reopened - request.due
+        assert request.latency is not None
+        assert waited <= request.latency < waited + 0.3
+    others = [each for each in history.requests if each.due < stall_from - 0.1 or each.due > stall_until + 0.5]
+    assert sum((each.latency or 9.0) > 0.1 for each in others) < len(others) / 10
 
 
 async def test_two_thousand_requests_a_second_leave_on_time(tmp_path: Path) -> None:
