@@ -44,6 +44,9 @@ CHECKERS: dict[str, Checker] = {
     )
 }
 
+_SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME})
+"""Checkers that are unknown only where a witness saw the host busy."""
+
 
 def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict:
     """Run every checker; the worst of their answers is the verdict, unless the run was cut short: unknown."""
@@ -80,6 +83,14 @@ def count_requests(run: RunRecord) -> RequestCounts:
     slow = sum(request.is_slow(run.plan.load.slow_s) for request in run.measured)
     total = len(run.measured)
     return RequestCounts(total=total, ok=ok, failed=failed, unknown=total - ok - failed, slow=slow)
+
+
+def spoiled_by_host(verdict: RunVerdict) -> bool:
+    """Whether the run is unknown for no other reason than a host that was too busy: to be repeated, not believed."""
+    open_checks = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
+    return bool(open_checks) and all(
+        check.verdict is Verdict.UNKNOWN and check.name in _SPOILED_BY_HOST for check in open_checks
+    )
 
 
 def _run_checker(name: str, checker: Checker, run: RunRecord) -> Check:

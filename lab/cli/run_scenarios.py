@@ -15,6 +15,7 @@ from rich.console import Console
 from lab.cli.common import JsonOption, ProjectOption, RuntimeName, RuntimeOption, answer, people, runtime
 from lab.endpoints import Endpoints
 from lab.experiment import run_experiment
+from lab.judge import spoiled_by_host
 from lab.report import write_reports
 from lab.report.live import View, view
 from lab.report.summary import Judged, summary
@@ -34,6 +35,9 @@ def run(
         int | None, typer.Option(help="Makes every random choice of the plan repeatable. Default: a new one.", min=0)
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder that gets one folder a run.")] = Path("results"),
+    repeats: Annotated[
+        int, typer.Option("--repeats", help="How often a run that only a busy host spoiled is repeated.", min=0, max=5)
+    ] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running afterwards.")] = False,
     project: ProjectOption = DEFAULT_PROJECT,
     as_json: JsonOption = False,
@@ -46,13 +50,23 @@ def run(
     if keep:
         place.up(console.print)
     with place.borrow(console.print) as endpoints, view(console) as live:
-        judged = [_one(plan, endpoints, results, live, console) for plan in plans]
+        judged = [_settled(plan, endpoints, results, live, console, repeats) for plan in plans]
     verdict = worst(run.verdict.verdict for run in judged)
     if as_json:
         answer({"verdict": verdict, "seed": chosen_seed, "runs": [_document(each) for each in judged]})
     else:
         console.print(summary(judged))
     raise typer.Exit(verdict.exit_code)
+
+
+def _settled(plan: Plan, endpoints: Endpoints, results: Path, live: View, console: Console, repeats: int) -> Judged:
+    """The first run that is evidence, or the last one. Spoiled runs stay in the results folder as they are."""
+    judged = _one(plan, endpoints, results, live, console)
+    while repeats > 0 and spoiled_by_host(judged.verdict):
+        repeats -= 1
+        console.print(f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); once more")
+        judged = _one(plan, endpoints, results, live, console)
+    return judged
 
 
 def _one(plan: Plan, endpoints: Endpoints, results: Path, live: View, console: Console) -> Judged:

@@ -21,9 +21,9 @@ from lab.checkers import (
     work,
 )
 from lab.events import Event, Events
-from lab.judge import CHECKERS, judge
+from lab.judge import CHECKERS, judge, spoiled_by_host
 from lab.record import RunRecord
-from lab.verdict import Check, Phase, Verdict
+from lab.verdict import Check, Phase, RunVerdict, Verdict
 from tests.support.lab_plans import EXPECT, plan
 from tests.support.lab_records import (
     BOUND,
@@ -306,3 +306,22 @@ def test_an_empty_run_passes_nothing_that_needs_evidence() -> None:
     record = RunRecord(plan(), run().history, Events((Event(0.0, "lab", "run_ended"),)))
     assert judge(record).verdict is UNKNOWN
     assert set(CHECKERS) == {check.name for check in judge(record).checks}
+
+
+class TestSpoiledByTheHost:
+    def test_only_what_a_busy_host_left_open_is_worth_a_repeat(self) -> None:
+        verdict = judge_of(Check("work", PASS, ""), Check("generator_lag", UNKNOWN, ""))
+        assert spoiled_by_host(verdict)
+
+    @pytest.mark.parametrize(
+        "open_check", [Check("generator_lag", FAIL, ""), Check("fault_bit", UNKNOWN, ""), Check("work", FAIL, "")]
+    )
+    def test_anything_else_is_an_answer(self, open_check: Check) -> None:
+        assert not spoiled_by_host(judge_of(Check("attribution", UNKNOWN, ""), open_check))
+
+    def test_a_passed_run_is_not_repeated(self) -> None:
+        assert not spoiled_by_host(judge_of(Check("work", PASS, "")))
+
+
+def judge_of(*checks: Check) -> RunVerdict:
+    return replace(judge(run(request(3))), checks=checks)
