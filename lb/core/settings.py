@@ -84,6 +84,7 @@ class RetrySettings:
     """When a failed attempt may be repeated on another backend."""
 
     max_attempts: int = 3
+    """That reach a backend, the first and hedges counted; a refused connection is none (docs/decisions/0008)."""
     budget_ratio: float = 0.2
     """Retries and hedges together: at most this share of the requests …"""
     budget_min_per_s: float = 3.0
