@@ -165,6 +165,8 @@ class Limits(Section):
     tunnel_idle: Positive = _LIMITS.tunnel_idle
     linger: Duration = _LIMITS.linger
     connections: AtLeastOne = _LIMITS.connections
+    connections_per_client: Count = _LIMITS.connections_per_client
+    requests_per_connection: Count = _LIMITS.requests_per_connection
     idle_per_backend: Count = _LIMITS.idle_per_backend
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from lb.core.headers import Peer
 from lb.proxy.answers import answer
 from lb.proxy.framing import MalformedError
+from lb.proxy.origin import Origin, origin_of
 from lb.proxy.reader import RequestReader
 from lb.proxy.record import refused
 from lb.proxy.relay import Relay
@@ -29,12 +30,15 @@ class ClientConnection(asyncio.Protocol):
     `deadline` is when the ticker calls `expire`: what runs out then depends on what the connection waits for.
     """
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, origin: Origin | None = None) -> None:
+        """`origin` is what a PROXY header said; without one the kernel is asked."""
         self.deadline = inf
         self.blocked = False
         """The client does not read: answers wait in the transport's buffer, which has passed its high-water mark."""
         self.peer: Peer
         self._plane = plane
+        self._origin = origin
+        self._served = 0
         self._transport: asyncio.Transport
         self._reader = RequestReader(plane.limits)
         self._relay: Relay | None = None
@@ -54,13 +58,12 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         plane = self._plane
         self._transport = cast(asyncio.Transport, transport)
-        address = transport.get_extra_info("peername")
-        scheme = "https" if transport.get_extra_info("sslcontext") else "http"
-        self.peer = Peer(address[0] if isinstance(address, tuple) else "", scheme, plane.trusted)
-        plane.joined(self)
+        origin = self.origin
+        scheme = "https" if origin.over_tls or transport.get_extra_info("sslcontext") else "http"
+        self.peer = Peer(origin.source.host, scheme, plane.trusted)
         self.deadline = plane.clock() + plane.limits.client_idle
-        if len(plane.clients) > plane.limits.connections:
-            self._end_with(MalformedError(503, "connections"))
+        if too_many := plane.joined(self):
+            self._end_with(MalformedError(503, too_many))
 
     def data_received(self, data: bytes) -> None:
         if not self._ending:
@@ -89,6 +92,11 @@ class ClientConnection(asyncio.Protocol):
         self._advance()
 
     # --- the relay's verbs ---
+
+    @property
+    def origin(self) -> Origin:
+        """Both ends of the connection that the client made."""
+        return self._origin or origin_of(self._transport)
 
     def write(self, data: bytes) -> None:
         """Send part of an answer."""
@@ -122,7 +130,7 @@ class ClientConnection(asyncio.Protocol):
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
         """Let go of the transport and of what was read ahead: they belong to a tunnel now."""
-        self._plane.left(self)
+        self._plane.switched(self)
         self._relay = None
         self._reader.close()
         self._ending = True
@@ -203,6 +211,9 @@ class ClientConnection(asyncio.Protocol):
             if self._should_gather(request):
                 return False
         self._stop_gathering()
+        self._served += 1
+        if self._served == self._plane.limits.requests_per_connection:
+            request.keep_alive = False
         self._relay = Relay(self._plane, self, request)
         self._relay.start()
         return True

@@ -44,6 +44,12 @@ class Limits:
     linger: float = 2.0
     """After refusing a request whose rest is still coming: the client's time to read the answer before the reset."""
     connections: int = 20_000
-    """Client connections in total; 503 beyond."""
+    """Client connections in total, tunnels included; 503 beyond."""
+    connections_per_client: int = 0
+    """Client connections from one address; 503 beyond; 0: no limit but the total, since whole offices, and everybody
+    behind a proxy that does not say whose connection it is, share an address."""
+    requests_per_connection: int = 0
+    """After so many requests a client connection closes with its answer, so that long-lived ones spread anew over
+    what has been added meanwhile; 0: no limit."""
     idle_per_backend: int = 256
     """Pooled connections kept for one backend; more are closed when they fall idle."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lb.core.exchange import Attempt, Exchange
 from lb.core.headers import Network, Peer
@@ -20,13 +20,29 @@ from lb.proxy.record import OnDone, ignore
 if TYPE_CHECKING:
     from lb.core.backend import Backend
     from lb.core.balancer import Balancer, Resume
-    from lb.proxy.client import ClientConnection
     from lb.proxy.relay import Relay
     from lb.proxy.request import Request
     from lb.proxy.tunnel import Tunnel
     from lb.proxy.upstream import UpstreamConnection
 
     Dial = Callable[[Backend, "Plane"], Coroutine[None, None, UpstreamConnection]]
+
+
+class Client(Protocol):
+    """One client's connection, as the plane and the ticker see it."""
+
+    deadline: float
+    """When `expire` is to be called; monotonic seconds."""
+    peer: Peer
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+
+    def stop(self) -> None:
+        """The balancer stops: end now if nothing is under way, else when it is done."""
+
+    def abort(self) -> None:
+        """End at once."""
 
 
 class Plane:
@@ -62,7 +78,7 @@ class Plane:
         """Look for `X-Load` in answers."""
         self.panic_line = b""
         """`X-Lb-Panic` while no backend is usable."""
-        self.clients: set[ClientConnection] = set()
+        self.clients: set[Client] = set()
         self.relays: dict[Exchange, Relay] = {}
         self.tunnels: set[Tunnel] = set()
         self.gathering: dict[UpstreamConnection, float] = {}
@@ -70,6 +86,8 @@ class Plane:
         self.stopping = False
         """Answers say `Connection: close`, and no connection outlives its request."""
         self._empty: asyncio.Event | None = None
+        self._held: Counter[bytes] = Counter()
+        """Connections of each client address, tunnels included."""
         self._id_prefix = os.urandom(6).hex().encode()
         self._ids = count(1)
         self._names: dict[str, bytes] = {}
@@ -80,19 +98,35 @@ class Plane:
         """Unique across restarts by its random prefix, within one by counting."""
         return b"%s-%x" % (self._id_prefix, next(self._ids))
 
-    def joined(self, client: ClientConnection) -> None:
-        """A client has connected."""
+    def joined(self, client: Client) -> str:
+        """A client has connected. Answers the limit that this exceeds, empty if none: it must be refused then."""
         self.clients.add(client)
+        address = client.peer.address
+        self._held[address] += 1
+        limits = self.limits
+        if len(self.clients) + len(self.tunnels) > limits.connections:
+            return "connections"
+        if 0 < limits.connections_per_client < self._held[address]:
+            return "connections_per_client"
+        return ""
 
-    def left(self, client: ClientConnection) -> None:
-        """A client's connection is lost, or has become a tunnel."""
+    def switched(self, client: Client) -> None:
+        """A client's connection has become a tunnel; `left` follows when that ends."""
         self.clients.discard(client)
-        if not self.clients and self._empty is not None:
+
+    def left(self, client: Client) -> None:
+        """A client's connection, or the tunnel that it has become, is over."""
+        self.clients.discard(client)
+        address = client.peer.address
+        self._held[address] -= 1
+        if not self._held[address]:
+            del self._held[address]
+        if not self._held and self._empty is not None:
             self._empty.set()
 
     async def empty(self) -> None:
-        """Wait until no client is connected."""
-        if self.clients:
+        """Wait until no client is connected, through a tunnel or otherwise."""
+        if self._held:
             self._empty = asyncio.Event()
             await self._empty.wait()
 

@@ -192,7 +192,13 @@ class Relay:
         self._plane.leave(self.exchange)  # no time-out of HTTP applies any more
         client_transport, early = self._client.hand_over()
         self._links.clear()
-        tunnel = Tunnel(self._plane, lambda up, down: self._tunnel_ended(attempt, up, down))
+        tunnel = Tunnel(
+            self._plane,
+            attempt.backend,
+            lambda ended: self._tunnel_ended(attempt, ended),
+            idle=self._plane.limits.tunnel_idle,
+            websocket=(answer.shape.upgrade or self.request.shape.upgrade).lower() == b"websocket",
+        )
         tunnel.open(client_transport, connection.hand_over(), early, rest)
 
     def client_ready(self) -> None:
@@ -269,9 +275,10 @@ class Relay:
         self._over(error)
         self._client.cut(reset=self._reply.lasts_until_eof)
 
-    def _tunnel_ended(self, attempt: Attempt, bytes_up: int, bytes_down: int) -> None:
-        self.request.received += bytes_up
-        self._reply.bytes_out += bytes_down
+    def _tunnel_ended(self, attempt: Attempt, tunnel: Tunnel) -> None:
+        self.request.received += tunnel.bytes_up
+        self._reply.bytes_out += tunnel.bytes_down
+        self._plane.left(self._client)
         resumed = self._plane.balancer.completed(attempt, self._plane.clock())
         self._over("")
         self._plane.resume(resumed)

@@ -89,9 +89,11 @@ class ProxyServer:
         self._plane.stopping = True
         for client in tuple(self._plane.clients):
             client.stop()
+        for tunnel in tuple(self._plane.tunnels):
+            tunnel.drain()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's server interface)
-        """Wait for the requests under way, at most `timeout` seconds, then end the rest, tunnels included."""
+        """Wait for requests under way and tunnels, at most `timeout` seconds, then end the rest."""
         plane = self._plane
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):

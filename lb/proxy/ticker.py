@@ -83,4 +83,4 @@ def sweep(plane: Plane, now: float) -> None:
     for relay in tuple(plane.relays.values()):
         relay.check_stall(now)
     for tunnel in [tunnel for tunnel in plane.tunnels if tunnel.deadline <= now]:
-        tunnel.close()
+        tunnel.expire()

@@ -1,0 +1,63 @@
+"""As much of WebSocket (RFC 6455) as it takes to say goodbye between two frames."""
+
+from __future__ import annotations
+
+import os
+
+GOING_AWAY = 1001
+"""RFC 6455 §7.4.1: the endpoint is going away, such as a server that stops."""
+_CLOSE = 0x88
+_MASKED = 0x80
+
+
+class Frames:
+    """Follows one direction of a connection, a segment at a time; keeps at most one frame's head."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._payload = 0
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether a frame may begin here."""
+        return not self._head and not self._payload
+
+    def feed(self, data: bytes) -> None:
+        """What has passed."""
+        position, size = 0, len(data)
+        while position < size:
+            if self._payload:
+                step = min(self._payload, size - position)
+                self._payload -= step
+                position += step
+                continue
+            missing = _head_size(self._head) - len(self._head)
+            self._head += data[position : position + missing]
+            position += missing
+            if len(self._head) == _head_size(self._head):
+                self._payload = _payload_size(self._head)
+                self._head = b""
+
+
+def close_frame(*, masked: bool) -> bytes:
+    """The frame that ends a connection with `GOING_AWAY`; masked from a client to a server, else not (§5.1)."""
+    code = GOING_AWAY.to_bytes(2, "big")
+    if not masked:
+        return bytes((_CLOSE, len(code))) + code
+    key = os.urandom(4)
+    return bytes((_CLOSE, _MASKED | len(code))) + key + bytes(byte ^ key[at] for at, byte in enumerate(code))
+
+
+def _head_size(head: bytes) -> int:
+    """Size of the frame head that begins so (§5.2): known once two bytes are there."""
+    if len(head) < 2:
+        return 2
+    length = head[1] & 0x7F
+    return 2 + {126: 2, 127: 8}.get(length, 0) + (4 if head[1] & _MASKED else 0)
+
+
+def _payload_size(head: bytes) -> int:
+    length = head[1] & 0x7F
+    if length < 126:
+        return length
+    return int.from_bytes(head[2 : 4 if length == 126 else 10], "big")
