@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
+import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +15,7 @@ import typer
 from rich.console import Console
 
 from lab.endpoints import Endpoints
-from lab.errors import EnvironmentProblemError
+from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.runtime import Member, Runtime, ports
 from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
 from lab.runtime.local import LocalRuntime
@@ -37,14 +39,42 @@ AnyRuntimeOption = Annotated[
 ProjectOption = Annotated[
     str, typer.Option("--project", envvar="COMPOSE_PROJECT_NAME", help="Compose project; runtime docker only.")
 ]
+BalancerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--balancer-cmd",
+        metavar="COMMAND",
+        help="Starts another balancer than ours, with `--config FILE` appended; runtime local only.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; messages go to stderr.")]
 
 
-def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT) -> Runtime:
-    """The runtime of that name. Raises `BadArgumentsError` where a port in the environment is none."""
+def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str | None = None) -> Runtime:
+    """The runtime of that name.
+
+    Raises `BadArgumentsError` where a port in the environment is none, or the balancer's command cannot be used.
+    """
     for published in ports.PUBLISHED:
         ports.wanted(published)
-    return LocalRuntime(STATE_ROOT) if name is RuntimeName.LOCAL else DockerRuntime(project)
+    if balancer_cmd is None:
+        return LocalRuntime(STATE_ROOT) if name is RuntimeName.LOCAL else DockerRuntime(project)
+    if name is not RuntimeName.LOCAL:
+        raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
+    lab = LocalRuntime(STATE_ROOT, balancer_command=_command(balancer_cmd))
+    if lab.find() is not None:
+        raise BadArgumentsError("--balancer-cmd cannot change the balancer of the lab that runs", "lab down")
+    return lab
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise BadArgumentsError(f"--balancer-cmd {text!r} is no command: {error}", "quote as for a shell") from error
+    if not words or shutil.which(words[0]) is None:
+        raise BadArgumentsError(f"--balancer-cmd {text!r}: expected a program that can be run", "check its path")
+    return words
 
 
 def running(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]:

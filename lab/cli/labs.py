@@ -9,6 +9,7 @@ from rich.table import Table
 
 from lab.cli.common import (
     AnyRuntimeOption,
+    BalancerOption,
     JsonOption,
     ProjectOption,
     RuntimeName,
@@ -28,11 +29,12 @@ from lab.runtime.docker import DEFAULT_PROJECT
 def up(
     runtime_name: RuntimeOption = RuntimeName.LOCAL,
     project: ProjectOption = DEFAULT_PROJECT,
+    balancer_cmd: BalancerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring up a lab that stays until `lab down`."""
     console = people(as_json)
-    endpoints = runtime(runtime_name, project).up(console.print)
+    endpoints = runtime(runtime_name, project, balancer_cmd).up(console.print)
     if as_json:
         answer(_places(endpoints))
         return

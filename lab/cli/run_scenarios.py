@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lab.cli.common import JsonOption, ProjectOption, RuntimeName, RuntimeOption, answer, people, runtime
+from lab.cli.common import (
+    BalancerOption,
+    JsonOption,
+    ProjectOption,
+    RuntimeName,
+    RuntimeOption,
+    answer,
+    people,
+    runtime,
+)
 from lab.endpoints import Endpoints
 from lab.experiment import run_experiment
 from lab.judge import spoiled_by_host
@@ -40,13 +49,14 @@ def run(
     ] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running afterwards.")] = False,
     project: ProjectOption = DEFAULT_PROJECT,
+    balancer_cmd: BalancerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run scenarios one after another on the running lab, or else on one brought up for them; exit with the worst."""
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, scenarios)]
     console = people(as_json)
-    place = runtime(runtime_name, project)
+    place = runtime(runtime_name, project, balancer_cmd)
     if keep:
         place.up(console.print)
     with place.borrow(console.print) as endpoints, view(console) as live:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
 from lab.runtime import Member, Say
 from lab.runtime.handshake import DETACH, Failed, Notice, Ready, decode
+from lab.runtime.topology import OUR_BALANCER
 
 STOP_WITHIN_S: Final = 10.0
 """The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""
@@ -38,6 +40,8 @@ class LocalRuntime:
     root: Path
     backends: int = DEFAULT_BACKENDS
     name: str = "local"
+    balancer_command: tuple[str, ...] = OUR_BALANCER
+    """What starts the balancer of a lab that is brought up here; a lab that runs already keeps its own."""
 
     @property
     def state_dir(self) -> Path:
@@ -54,7 +58,7 @@ class LocalRuntime:
         if (running := self.find()) is not None:
             return running
         shutil.rmtree(self.state_dir, ignore_errors=True)
-        with _Child(self.state_dir, self.backends) as child:
+        with _Child(self.state_dir, self.backends, self.balancer_command) as child:
             ready = child.wait_ready(say)
             child.detach()
         return _endpoints(ready)
@@ -73,7 +77,7 @@ class LocalRuntime:
         state_dir = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
         with _in_use(state_dir):
             try:
-                with _Child(state_dir, self.backends) as child:
+                with _Child(state_dir, self.backends, self.balancer_command) as child:
                     yield _endpoints(child.wait_ready(say))
             except KeyboardInterrupt:
                 shutil.rmtree(state_dir, ignore_errors=True)
@@ -122,10 +126,11 @@ class LocalRuntime:
 class _Child:
     """A supervisor of ours: stopped when the context ends, unless it was detached."""
 
-    def __init__(self, state_dir: Path, backends: int) -> None:
+    def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...]) -> None:
         self._state_dir = state_dir
         self._command = [sys.executable, "-m", "lab.runtime.supervisor"]
         self._command += ["--state-dir", str(state_dir), "--backends", str(backends)]
+        self._command += ["--balancer-cmd", shlex.join(balancer_command)]
         self._detached = False
 
     def __enter__(self) -> _Child:

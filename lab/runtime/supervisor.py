@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shlex
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ from lab.runtime import ports
 from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.processes import Process
 from lab.runtime.supervisor_api import serve
-from lab.runtime.topology import Layout, Role, local_lab
+from lab.runtime.topology import OUR_BALANCER, Layout, Role, local_lab
 from lab.runtime.turn import lock_path, turn
 
 READY_WITHIN_S: Final = 25.0
@@ -94,7 +95,7 @@ class Supervisor:
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
 
 
-async def supervise(state_dir: Path, backends: int) -> ExitCode:
+async def supervise(state_dir: Path, backends: int, balancer_command: tuple[str, ...]) -> ExitCode:
     """Bring the lab up, keep it up until asked to stop, take it down."""
     stop_asked = asyncio.Event()
     _stop_on_signals(stop_asked)
@@ -104,14 +105,16 @@ async def supervise(state_dir: Path, backends: int) -> ExitCode:
             await until_up.enter_async_context(turn(lock_path(), stop_asked))
             if stop_asked.is_set():
                 return ExitCode.INTERRUPTED
-            supervisor = _prepare(state_dir, backends, stop_asked)
+            supervisor = _prepare(state_dir, backends, balancer_command, stop_asked)
             return await _serve(supervisor, until_up)
     finally:
         lifeline.cancel()
         (state_dir / "state.json").unlink(missing_ok=True)
 
 
-def _prepare(state_dir: Path, backends: int, stop_asked: asyncio.Event) -> Supervisor:
+def _prepare(
+    state_dir: Path, backends: int, balancer_command: tuple[str, ...], stop_asked: asyncio.Event
+) -> Supervisor:
     """Choose the ports and what is to run on them."""
     spare = ports.free_ports()
     chosen = [ports.choose(published, spare) for published in ports.PUBLISHED]
@@ -129,6 +132,7 @@ def _prepare(state_dir: Path, backends: int, stop_asked: asyncio.Event) -> Super
         supervisor_token=secrets.token_urlsafe(32),
         chaos_token=secrets.token_urlsafe(32),
         backends=backends,
+        balancer_command=balancer_command,
     )
     log_dir = state_dir / "logs"
     log_dir.mkdir(parents=True, exist_ok=True)
@@ -225,6 +229,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lab.runtime.supervisor", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True, help="logs, ledger, journal and state.json")
     parser.add_argument("--backends", type=int, default=3)
+    parser.add_argument("--balancer-cmd", default=shlex.join(OUR_BALANCER), help="another balancer; gets --config FILE")
     return parser.parse_args(argv)
 
 
@@ -233,7 +238,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     arguments.state_dir.mkdir(parents=True, exist_ok=True)
     try:
-        return asyncio.run(supervise(arguments.state_dir.resolve(), arguments.backends))
+        command = tuple(shlex.split(arguments.balancer_cmd))
+        return asyncio.run(supervise(arguments.state_dir.resolve(), arguments.backends, command))
     except LabError as error:
         _say(Failed(str(error), error.next_step))
         return error.exit_code

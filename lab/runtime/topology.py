@@ -11,6 +11,8 @@ from pathlib import Path
 
 from lab.runtime.ports import LOOPBACK
 
+OUR_BALANCER = (sys.executable, "-m", "lb")
+
 
 class Role(StrEnum):
     """What a process is in the lab."""
@@ -54,6 +56,8 @@ class Layout:
     supervisor_token: str = field(repr=False)
     chaos_token: str = field(repr=False)
     backends: int = 3
+    balancer_command: tuple[str, ...] = OUR_BALANCER
+    """What starts the balancer; `--config FILE` is appended. It must speak the admin API of docs/interfaces.md."""
 
 
 def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
@@ -112,7 +116,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
     return Spec(
         name="lb",
         role=Role.LB,
-        command=(sys.executable, "-m", "lb", "--config", str(path)),
+        command=(*layout.balancer_command, "--config", str(path)),
         environment={},
         ready_url=f"http://{admin}/readyz",
         address=_address(layout.traffic_port),

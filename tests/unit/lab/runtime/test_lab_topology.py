@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,8 @@ import pytest
 from lab.runtime.topology import Layout, Role, Spec, local_lab
 
 
-@pytest.fixture
-def specs(tmp_path: Path) -> dict[str, Spec]:
-    layout = Layout(
+def layout_in(tmp_path: Path) -> Layout:
+    return Layout(
         state_dir=tmp_path,
         traffic_port=8080,
         admin_port=8081,
@@ -21,6 +21,11 @@ def specs(tmp_path: Path) -> dict[str, Spec]:
         chaos_token="of chaos",
         backends=3,
     )
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> dict[str, Spec]:
+    layout = layout_in(tmp_path)
     return {spec.name: spec for spec in local_lab(layout, itertools.count(20000))}
 
 
@@ -59,3 +64,9 @@ def test_the_backends_share_one_ledger_folder_and_nothing_else(specs: dict[str, 
 def test_tokens_do_not_show_in_representations(tmp_path: Path) -> None:
     layout = Layout(tmp_path, 1, 2, 3, "http://127.0.0.1:7000", "secret-one", "secret-two")
     assert "secret" not in repr(layout)
+
+
+def test_another_balancer_is_started_with_the_same_configuration(tmp_path: Path) -> None:
+    layout = replace(layout_in(tmp_path), balancer_command=("my-balancer", "--quiet"))
+    [balancer] = [spec for spec in local_lab(layout, itertools.count(20000)) if spec.role is Role.LB]
+    assert balancer.command == ("my-balancer", "--quiet", "--config", str(tmp_path / "lb.yaml"))
