@@ -107,7 +107,8 @@ class Phase(StrEnum):
     AFTER_BOUND = "after_bound"
     """Sent to the faulted backend later than the bound allows."""
     INJECTING = "injecting"
-    """Slow while the fault was being injected, and the host was seen busy with that: the lab's own doing."""
+    """Under way while the fault was being injected: its target did not answer (the fault was there before anybody could
+    say so), or the answer was slow and the host was seen busy with the injection: the lab's own doing."""
     UNEXPLAINED = "unexplained"
     """No fault explains it."""
 

@@ -61,7 +61,7 @@ def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> 
             return Attribution(request.id, outcome, index, backend, _phase(request, fault, detected[index], run))
     backend = request.backend or (request.tried[-1] if request.tried else "")
     for index, fault in enumerate(run.faults):
-        if fault.being_injected(request) and _host_was_busy(request, run):
+        if fault.being_injected(request) and (_met_it_early(request, fault) or _host_was_busy(request, run)):
             return Attribution(request.id, outcome, index, backend, Phase.INJECTING)
     return Attribution(request.id, outcome, None, backend, Phase.UNEXPLAINED)
 
@@ -71,6 +71,12 @@ def _overlaps(request: Request, fault: Fault) -> bool:
     begin, healing = fault.window
     until = healing if fault.healed_at is None else fault.healed_at
     return request.due < until and (request.ended is None or request.ended > begin)
+
+
+def _met_it_early(request: Request, fault: Fault) -> bool:
+    """A killed process is gone some milliseconds before its runtime says so (`injected_at`): what its target did not
+    answer meanwhile met the fault. An answer that was merely late needs another explanation."""
+    return fault.touches(request) is True and request.outcome is not Outcome.OK
 
 
 def _phase(request: Request, fault: Fault, detected: float | None, run: RunRecord) -> Phase:

@@ -230,6 +230,15 @@ class TestAttribution:
         assert phases(run(fault, late)) == [Phase.UNEXPLAINED]
         assert phases(run(fault_event(requested_at=2.95), request(2.5, took=0.3), stall)) == [Phase.UNEXPLAINED]
 
+    def test_a_killed_process_is_gone_before_its_runtime_says_so(self) -> None:
+        fault = fault_event(requested_at=INJECTED - 0.010)
+        cut = request(INJECTED - 0.004, "fail", took=0.002, status=502, error="reset", **via("api-1"))
+        assert phases(run(fault, cut)) == [Phase.INJECTING]
+        elsewhere = request(INJECTED - 0.004, "fail", took=0.002, status=502, error="reset", **via("api-2"))
+        before = request(INJECTED - 0.040, "fail", took=0.002, status=502, error="reset", **via("api-1"))
+        late = request(INJECTED - 0.300, took=0.295, **via("api-1"))
+        assert phases(run(fault, elsewhere, before, late)) == [Phase.UNEXPLAINED] * 3
+
     def test_a_failure_is_not_excused_by_a_busy_host(self) -> None:
         failed = request(2.0, "fail", took=0.3, sent=2.1)
         stall = Event(2.28, "lab", "stall", {"since": 2.05, "late_s": 0.21})
