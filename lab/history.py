@@ -52,6 +52,10 @@ class Request:
     tried: tuple[str, ...] = ()
     """Ids of all backends the balancer tried, in order; empty when no answer arrived or the balancer does not tell."""
     error: str | None = None
+    session: int | None = None
+    """Whose cookies it carried; None outside sessions."""
+    size: int | None = None
+    """Bytes of the answer's body as received; None where nobody counted."""
 
     @property
     def latency(self) -> float | None:
@@ -111,12 +115,11 @@ class HistoryWriter:
         backend: str | None = None,
         tried: Iterable[str] = (),
         error: str | None = None,
+        size: int | None = None,
     ) -> None:
         """Note how a request ended."""
-        facts = json.dumps(
-            {"status": status, "instance": instance, "backend": backend, "tried": [*tried], "error": error},
-            separators=(",", ":"),
-        )
+        told = {"status": status, "instance": instance, "backend": backend, "tried": [*tried], "error": error}
+        facts = json.dumps({**told, "size": size}, separators=(",", ":"))
         self._lines.append(f'{{"e":"{kind}","id":{request_id},"t":{t:.6f},{facts[1:]}\n')
 
     def flush(self) -> None:
@@ -136,9 +139,10 @@ class HistoryWriter:
             os.close(self._descriptor)
 
 
-def invocation_shape(method: str, path: str, key: str | None) -> str:
-    """The part of an invocation line that does not depend on time, as JSON members."""
-    return json.dumps({"method": method, "path": path, "key": key}, separators=(",", ":"))[1:-1]
+def invocation_shape(method: str, path: str, key: str | None, session: int | None = None) -> str:
+    """The part of an invocation line that does not depend on time, as JSON members; `session` only where it is one."""
+    own = {} if session is None else {"session": session}
+    return json.dumps({"method": method, "path": path, "key": key, **own}, separators=(",", ":"))[1:-1]
 
 
 @dataclass(slots=True)
@@ -159,6 +163,7 @@ class _Assembly:
         request = Request(
             line["id"], line["due"], line["t"], self._share(line["method"]), self._share(line["path"]), line["key"]
         )
+        request.session = line.get("session")
         if request.id in self.by_id:
             self.defects.append(f"request {request.id} was invoked twice")
         self.by_id[request.id] = request
@@ -178,6 +183,7 @@ class _Assembly:
         request.backend = self._share(line["backend"])
         request.tried = self._share(tuple(line["tried"]))
         request.error = self._share(line["error"])
+        request.size = line.get("size")
 
     def _share(self, value: Any) -> Any:
         return self._shared.setdefault(value, value)

@@ -10,13 +10,19 @@ from lab.checkers import (
     budgets,
     clocks,
     completeness,
+    distribution,
     fault_bit,
     generator_lag,
     idempotent_ok,
+    latency,
+    no_dead_traffic,
     not_vacuous,
     punctuality,
     readmit_within_bound,
     reroute_within_bound,
+    retry_budget,
+    stickiness,
+    truncation,
     work,
 )
 from lab.history import Outcome
@@ -34,7 +40,13 @@ CHECKERS: dict[str, Checker] = {
         readmit_within_bound,
         idempotent_ok,
         budgets,
+        latency,
         work,
+        truncation,
+        no_dead_traffic,
+        retry_budget,
+        distribution,
+        stickiness,
         attribution,
         not_vacuous,
         punctuality,
@@ -44,7 +56,7 @@ CHECKERS: dict[str, Checker] = {
     )
 }
 
-_SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME})
+_SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME})
 """Checkers that are unknown only where a witness saw the host busy."""
 
 

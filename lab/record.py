@@ -145,6 +145,12 @@ class RunRecord:
         """When the host stood still: from and until."""
         return [(event.data["since"], event.t) for event in self.events.of("lab", "stall")]
 
+    def host_was_busy(self, request: Request) -> bool:
+        """Whether a witness saw the host without CPU to spare while the request was under way."""
+        return request.ended is not None and any(
+            since < request.ended and until > request.due for since, until in self.stalls
+        )
+
     def transitions(self, backends: Iterable[str]) -> list[Event]:
         """The balancer's state changes of these backends, in order of time."""
         wanted = set(backends)

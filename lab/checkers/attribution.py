@@ -50,7 +50,7 @@ def _host_was_busy(request: Request, run: RunRecord) -> bool:
     """A witness saw the host without CPU to spare during a request that was answered well but late."""
     if request.outcome is not Outcome.OK or request.ended is None:
         return False
-    return any(since < request.ended and until > request.due for since, until in run.stalls)
+    return run.host_was_busy(request)
 
 
 def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> Attribution:

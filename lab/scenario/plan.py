@@ -7,6 +7,7 @@ found there, and the times of all requests follow from the seed (`lab.traffic.sc
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,26 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyBudget:
+    """Longest latencies of good answers, seconds; None: not limited."""
+
+    p50_s: float | None = None
+    p95_s: float | None = None
+    p99_s: float | None = None
+    max_s: float | None = None
+
+    def limits(self) -> Iterator[tuple[str, float, float]]:
+        """The limits that are set: name, share of requests, seconds."""
+        each = (
+            ("p50", 0.5, self.p50_s),
+            ("p95", 0.95, self.p95_s),
+            ("p99", 0.99, self.p99_s),
+            ("max", 1.0, self.max_s),
+        )
+        return ((name, share, limit) for name, share, limit in each if limit is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Expectations:
     """What must hold. None: not asserted."""
 
@@ -78,6 +99,14 @@ class Expectations:
     """Largest fraction of requests that may fail or stay unknown."""
     slow_budget: float | None
     """Largest fraction of requests that may be slow."""
+    distribution: bool = False
+    """Undisturbed traffic is spread as the live policy promises."""
+    sticky: bool = False
+    """Sessions stay on their backend while it is up."""
+    latency_outside: LatencyBudget | None = None
+    """Of requests that no fault touches in time."""
+    latency_inside: LatencyBudget | None = None
+    """Of requests between a fault and the readmission of its target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +165,16 @@ class Plan:
             mix = tuple(PlannedRequest(**each) for each in load["mix"])
             steps = tuple(PlannedStep(**each) for each in raw["steps"])
             fields = {"load": PlannedLoad(**{**load, "mix": mix}), "steps": steps}
-            return cls(**{**raw, **fields, "expect": Expectations(**raw["expect"])})
+            return cls(**{**raw, **fields, "expect": _expectations(raw["expect"])})
         except (KeyError, TypeError) as error:
             raise ValueError(f"plan.json is malformed: {error}") from error
 
     def write(self, run_dir: Path) -> None:
         """Write `plan.json` into the run's folder."""
         (run_dir / "plan.json").write_text(self.to_json(), encoding="utf-8")
+
+
+def _expectations(raw: dict[str, Any]) -> Expectations:
+    """Plans of before the latency budgets have none."""
+    budgets = {name: LatencyBudget(**raw[name]) for name in ("latency_outside", "latency_inside") if raw.get(name)}
+    return Expectations(**{**raw, **budgets})

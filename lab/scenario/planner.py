@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest, PlannedStep
-from lab.scenario.schema import Expect, Load, Scenario, Step
+from lab.scenario.plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest, PlannedStep
+from lab.scenario.schema import Expect, LatencyLimits, Load, Scenario, Step
 
 
 def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
@@ -61,4 +61,13 @@ def _expectations(expect: Expect) -> Expectations:
         zombie=expect.zombie,
         error_budget=expect.error_budget,
         slow_budget=expect.slow_budget,
+        distribution=expect.distribution is not None,
+        sticky=expect.sticky is not None,
+        latency_outside=_latency(expect.latency.outside) if expect.latency else None,
+        latency_inside=_latency(expect.latency.inside) if expect.latency else None,
     )
+
+
+def _latency(limits: LatencyLimits) -> LatencyBudget | None:
+    budget = LatencyBudget(limits.p50, limits.p95, limits.p99, limits.max)
+    return budget if any(budget.limits()) else None

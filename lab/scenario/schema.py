@@ -108,6 +108,22 @@ class Settle(Strict):
     """The longest wait for readmission."""
 
 
+class LatencyLimits(Strict):
+    """Longest latencies of good answers; one left out is not limited."""
+
+    p50: Annotated[Duration, Field(gt=0)] | None = None
+    p95: Annotated[Duration, Field(gt=0)] | None = None
+    p99: Annotated[Duration, Field(gt=0)] | None = None
+    max: Annotated[Duration, Field(gt=0)] | None = None
+
+
+class LatencyExpectation(Strict):
+    """Requests that no fault touches in time, and those between a fault and its target's readmission."""
+
+    outside: LatencyLimits = LatencyLimits()
+    inside: LatencyLimits = LatencyLimits()
+
+
 class Expect(Strict):
     """What must hold; a key left out is not asserted."""
 
@@ -119,6 +135,11 @@ class Expect(Strict):
     zombie: Annotated[int, Field(ge=0, strict=True)] | None = None
     error_budget: Share | None = None
     slow_budget: Share | None = None
+    distribution: Literal["policy"] | None = None
+    """Undisturbed traffic is spread as the balancer's policy promises."""
+    sticky: Literal["kept"] | None = None
+    """Sessions of the load stay on their backend while it is up."""
+    latency: LatencyExpectation | None = None
 
 
 class Scenario(Strict):

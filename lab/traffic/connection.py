@@ -22,6 +22,7 @@ class Ending:
     backend: str | None = None
     tried: tuple[str, ...] = ()
     error: str | None = None
+    size: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._fields: dict[bytes, bytes] = {}
         self._head_complete = False
+        self._size = 0
 
     @property
     def usable(self) -> bool:
@@ -62,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         self._fields = {}
         self._head_complete = False
+        self._size = 0
         exchange.connection = self
         self._transport.write(exchange.payload)
 
@@ -102,6 +105,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._head_complete = True
 
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim answer, the real one follows
             self._fields = {}
@@ -131,6 +137,7 @@ class Connection(asyncio.Protocol):
             backend=self._text(b"x-backend"),
             tried=tuple(each.strip() for each in (self._text(b"x-tried") or "").split(",") if each.strip()),
             error=error,
+            size=self._size,
         )
 
     def _text(self, name: bytes) -> str | None:

@@ -160,6 +160,7 @@ class Generator:
             backend=ending.backend,
             tried=ending.tried,
             error=ending.error,
+            size=ending.size,
         )
         self._count(ending.outcome, t - exchange.due)
         self._settle()
