@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.errors import RefusedError
+from api.head import HeadMiddleware
 from api.metrics import MeterMiddleware
 from api.misbehave import MisbehaviourMiddleware
 from api.replica import Replica
@@ -36,6 +37,7 @@ def create_app(replica: Replica) -> FastAPI:
     app.include_router(streams)
     app.add_exception_handler(RefusedError, _refuse)
     app.add_middleware(MisbehaviourMiddleware, conduct=replica.conduct, rng=replica.rng)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(MeterMiddleware, metrics=replica.metrics, in_flight=replica.in_flight, load=replica.load_line)
     return app
 

@@ -66,7 +66,7 @@ def _bound(fault: str, family: _Family, condition: str, terms: dict[str, float])
     reroute, traffic = family.reroute(terms), family.traffic(terms)
     if reroute is not None and traffic is not None:
         traffic = min(traffic, reroute)  # probes go on under traffic too
-    named = {symbol: value for symbol, value in terms.items() if _names(family.formula, symbol)}
+    named = {symbol: round(value, 6) for symbol, value in terms.items() if _names(family.formula, symbol)}
     readmit = family.readmit(terms)
     return Bound(fault, _rounded(reroute), _rounded(traffic), _rounded(readmit), family.formula, named, condition)
 

@@ -51,6 +51,16 @@ async def test_work_of_some_bytes_is_exactly_that_many(app: FastAPI) -> None:
     assert len(answer.body) == 150_000
 
 
+@pytest.mark.parametrize("path", ["/work", "/work?bytes=5", "/whoami", "/health", "/stream?chunks=2", "/metrics"])
+async def test_head_is_get_without_its_body(app: FastAPI, path: str) -> None:
+    asked, answered = await call(app, "HEAD", path), await call(app, "GET", path)
+
+    assert (asked.status, asked.body) == (200, b"")
+    assert asked.headers.get("content-type") == answered.headers.get("content-type")
+    assert ("content-length" in asked.headers) == ("content-length" in answered.headers)
+    assert (await call(app, "HEAD", "/jobs")).status == 405
+
+
 @pytest.mark.parametrize(
     "query", ["cpu_ms=10001", "cpu_ms=-1", "sleep_ms=60001", "sleep_ms=nan", "bytes=67108865", "bytes=x"]
 )

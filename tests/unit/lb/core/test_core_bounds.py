@@ -203,3 +203,10 @@ def test_discovery_counts_only_where_membership_changes() -> None:
 def test_with_a_ceiling_above_the_time_out_traffic_does_not_help_against_a_delay() -> None:
     bound = bound_of("delay", Settings(passive=PassiveSettings(stall_ceiling=0.5)))
     assert bound.reroute_traffic_s == bound.reroute_s
+
+
+def test_no_floating_point_dust_in_what_is_printed() -> None:
+    """0.1 × 1.1 is 0.11000000000000001 to a computer; a reader wants 0.11."""
+    for bound in bounds(Settings()):
+        for value in (bound.reroute_s, bound.reroute_traffic_s, bound.readmit_s, *bound.terms.values()):
+            assert value is None or value == round(value, 6)
