@@ -300,9 +300,11 @@ class UpstreamConnection(asyncio.Protocol):
         return interims
 
     def _checked_trailers(self) -> list[Field]:
+        """The trailers as they are now: the fields of a surplus answer in the same segment must not join them."""
+        trailers, self._fields = self._fields, []
         try:
-            check_trailers(self._fields, self._plane.limits)
+            check_trailers(trailers, self._plane.limits)
         except MalformedError:
             self.reusable = False
             return []
-        return self._fields
+        return trailers

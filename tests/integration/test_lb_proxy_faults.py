@@ -285,6 +285,17 @@ async def test_surplus_after_an_answer_never_reaches_the_next_request(surplus: b
     assert stub.connections == 2
 
 
+async def test_the_fields_of_a_surplus_answer_do_not_become_trailers_of_the_first() -> None:
+    """Found by tests/fuzz: both in one segment, and `Content-Length` arrived behind the last chunk."""
+    first = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n"
+    async with proxy(Stub("api-1", answering(first + OK)), settings=QUICK) as lab:
+        client = await lab.connect()
+        await client.send(GET)
+        await client.head()
+        assert await client.until(b"\r\n\r\n") == b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n"
+        client.close()
+
+
 async def test_an_answer_that_nobody_asked_for_costs_the_backend_its_connection() -> None:
     unsolicited = asyncio.Event()
 
