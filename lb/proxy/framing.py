@@ -123,6 +123,8 @@ def check_trailers(trailers: Sequence[Field], limits: Limits) -> None:
     """Refuse trailer fields that would frame, route or authorise (RFC 9110 §6.5.1). Raises `MalformedError`."""
     if len(trailers) > limits.fields:
         raise MalformedError(431, "fields")
+    if head_size(trailers) > limits.head:
+        raise MalformedError(431, "trailers")
     if any(lower in _NOT_IN_TRAILERS for _, lower, _ in trailers):
         raise MalformedError(400, "trailers")
 

@@ -37,7 +37,8 @@ class RequestReader:
         self._segments: list[bytes] = []
         """Those that hold the head under way."""
         self._head_size = 0
-        """An upper limit for the size of that head: what else is in its segments counts too."""
+        """An upper limit for the size of that head: what else is in its segments counts too. Inside a body, what has
+        come since its last byte: chunk extensions and trailers must end as a head must."""
 
     @property
     def awaits_switch(self) -> bool:
@@ -52,14 +53,16 @@ class RequestReader:
             self.early += data
             return
         self._segments.append(data)
-        if self.incoming is None:
-            self._head_size += len(data)
+        self._head_size += len(data)
         self._parse(self._parser, data)
         if self.in_head:
             self._check_unfinished_head()
-        else:
-            self._segments.clear()
+            return
+        self._segments.clear()
+        if self.incoming is None:
             self._head_size = 0
+        elif self._head_size > self._limits.head:
+            self._refuse(MalformedError(431, "trailers"))
 
     def switch_refused(self) -> None:
         """The upgrade was not granted: what came after its request is ordinary HTTP again."""
@@ -105,6 +108,7 @@ class RequestReader:
         if request.received + len(part) > self._limits.body:
             self.refusal = MalformedError(413, "body")
             return
+        self._head_size = 0
         request.add(part)
 
     def on_message_complete(self) -> None:

@@ -166,16 +166,15 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()
             return
         rest: bytes | None = None
-        if self._shape is None:
-            self._head_size += len(data)
+        self._head_size += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as switch:
             rest = data[switch.args[0] :]
         except httptools.HttpParserError:
             self._malformed = True
-        if self._shape is None and self._head_size > self._plane.limits.head:
-            self._malformed = True
+        if self._head_size > self._plane.limits.head and not self._complete:
+            self._malformed = True  # a head, or what is between the parts of a body: extensions and trailers
         self._tell(rest)
 
     def eof_received(self) -> None:
@@ -240,6 +239,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             self.reusable = False
         else:
+            self._head_size = 0
             self._parts.append(part)
 
     def on_message_complete(self) -> None:
