@@ -21,6 +21,10 @@ demo: $(VENV)/.local ## kill and pause a backend under load, on this machine, wi
 test: $(VENV)/.dev ## all tests; the Docker ones where an engine answers (LAB_REQUIRE_DOCKER=1 makes their skip a failure)
 	@$(BIN)/python -m pytest
 
+.PHONY: soak
+soak: $(VENV)/.dev ## the long versions (half an hour): fuzzing against other parsers, the keep-alive race, slow clients, 1 GiB
+	@$(BIN)/python -m pytest --soak tests/fuzz tests/soak
+
 .PHONY: check
 check: $(VENV)/.dev ## exactly what CI checks: style, types, import contracts, docs match code
 	$(BIN)/ruff check .

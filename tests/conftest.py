@@ -1,8 +1,29 @@
-"""Makes `tests.support` importable from every test, and nothing else."""
+"""Makes `tests.support` importable from every test, and knows `--soak`: the long versions of what CI runs short."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import pytest
+from hypothesis import settings
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+FUZZ_EXAMPLES = {False: 400, True: 30_000}
+"""Per property of `tests/fuzz`: seconds in CI, and the same ones every time; minutes of new ones in a soak."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="the long versions: minutes of fuzzing and load")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    soak = bool(config.getoption("--soak"))
+    settings.register_profile("fuzz", max_examples=FUZZ_EXAMPLES[soak], derandomize=not soak, deadline=None)
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether minutes may be spent."""
+    return bool(request.config.getoption("--soak"))
