@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 
 class Outcome(StrEnum):
@@ -29,9 +32,12 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110 §9.2.2, without TRACE, which no load sends."""
 
 
-@dataclass(slots=True, eq=False)
-class Request:
-    """One request with all that its client saw. Times are seconds since the run's start."""
+class Request(msgspec.Struct, eq=False, gc=False):
+    """One request with all that its client saw. Times are seconds since the run's start.
+
+    Untracked by the garbage collector, which would otherwise walk a million of them again and again: a request holds
+    nothing that could hold it.
+    """
 
     id: int
     due: float
@@ -145,48 +151,94 @@ def invocation_shape(method: str, path: str, key: str | None, session: int | Non
     return json.dumps({"method": method, "path": path, "key": key, **own}, separators=(",", ":"))[1:-1]
 
 
+class _Invocation(msgspec.Struct, tag_field="e", tag="invoke", gc=False):
+    """A line as it is read; msgspec checks the types of its members."""
+
+    id: int
+    due: float
+    t: float
+    method: str
+    path: str
+    key: str | None
+    session: int | None = None
+
+
+class _Conclusion(msgspec.Struct, tag_field="e", gc=False):
+    id: int
+    t: float
+    status: int | None
+    instance: str | None
+    backend: str | None
+    tried: tuple[str, ...]
+    error: str | None
+    size: int | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        raise NotImplementedError
+
+
+class _Ok(_Conclusion, tag="ok", gc=False):
+    outcome = Outcome.OK
+
+
+class _Fail(_Conclusion, tag="fail", gc=False):
+    outcome = Outcome.FAIL
+
+
+class _Unknown(_Conclusion, tag="unknown", gc=False):
+    outcome = Outcome.UNKNOWN
+
+
+_decode = msgspec.json.Decoder(_Invocation | _Ok | _Fail | _Unknown).decode
+
+
 @dataclass(slots=True)
 class _Assembly:
-    """Joins invocations and outcomes while lines come in; shares equal strings, of which there are few."""
+    """Joins invocations and outcomes while lines come in. Only what is open is indexed, and equal strings are shared:
+    a million requests take some 300 MB."""
 
-    by_id: dict[int, Request] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
+    _open: dict[int, Request] = field(default_factory=dict)
     _shared: dict[Any, Any] = field(default_factory=dict)
 
-    def add(self, line: dict[str, Any]) -> None:
-        if line["e"] == "invoke":
+    def add(self, line: _Invocation | _Conclusion) -> None:
+        if isinstance(line, _Invocation):
             self._invoke(line)
         else:
             self._conclude(line)
 
-    def _invoke(self, line: dict[str, Any]) -> None:
-        request = Request(
-            line["id"], line["due"], line["t"], self._share(line["method"]), self._share(line["path"]), line["key"]
-        )
-        request.session = line.get("session")
-        if request.id in self.by_id:
-            self.defects.append(f"request {request.id} was invoked twice")
-        self.by_id[request.id] = request
+    def _invoke(self, line: _Invocation) -> None:
+        if self.requests and line.id <= self.requests[-1].id:
+            self.defects.append(f"request {line.id} was invoked twice, or out of order")
+            return
+        share = self._shared.setdefault
+        method, path = share(line.method, line.method), share(line.path, line.path)
+        request = Request(line.id, line.due, line.t, method, path, line.key, session=line.session)
+        self.requests.append(request)
+        self._open[line.id] = request
 
-    def _conclude(self, line: dict[str, Any]) -> None:
-        request = self.by_id.get(line["id"])
+    def _conclude(self, line: _Conclusion) -> None:
+        request = self._open.pop(line.id, None)
         if request is None:
-            self.defects.append(f"request {line['id']} has an outcome but no invocation")
+            what = "has two outcomes" if self._known(line.id) else "has an outcome but no invocation"
+            self.defects.append(f"request {line.id} {what}")
             return
-        if request.outcome is not None:
-            self.defects.append(f"request {request.id} has two outcomes")
-            return
-        request.outcome = Outcome(line["e"])
-        request.ended = line["t"]
-        request.status = line["status"]
-        request.instance = self._share(line["instance"])
-        request.backend = self._share(line["backend"])
-        request.tried = self._share(tuple(line["tried"]))
-        request.error = self._share(line["error"])
-        request.size = line.get("size")
+        share = self._shared.setdefault
+        request.outcome = line.outcome
+        request.ended = line.t
+        request.status = line.status
+        request.instance = share(line.instance, line.instance)
+        request.backend = share(line.backend, line.backend)
+        request.tried = share(line.tried, line.tried)
+        request.error = share(line.error, line.error)
+        request.size = line.size
 
-    def _share(self, value: Any) -> Any:
-        return self._shared.setdefault(value, value)
+    def _known(self, request_id: int) -> bool:
+        """Ids only grow, so the list is sorted by them."""
+        index = bisect_left(self.requests, request_id, key=lambda request: request.id)
+        return index < len(self.requests) and self.requests[index].id == request_id
 
 
 def read_history(path: Path) -> History:
@@ -194,11 +246,13 @@ def read_history(path: Path) -> History:
     assembly = _Assembly()
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
+            if not raw.endswith(b"\n"):
+                assembly.defects.append(f"history.jsonl line {number} is torn")
+                continue
             try:
-                if not raw.endswith(b"\n"):
-                    raise ValueError("torn")
-                assembly.add(json.loads(raw))
-            except (ValueError, KeyError, TypeError):
-                word = "torn" if not raw.endswith(b"\n") else "unreadable"
-                assembly.defects.append(f"history.jsonl line {number} is {word}")
-    return History([*assembly.by_id.values()], tuple(assembly.defects))
+                line = _decode(raw)
+            except msgspec.DecodeError as error:
+                assembly.defects.append(f"history.jsonl line {number} is unreadable: {error}")
+            else:
+                assembly.add(line)
+    return History(assembly.requests, tuple(assembly.defects))

@@ -29,21 +29,20 @@ def check(run: RunRecord) -> Check:
     phases = Counter(each.phase for each in found)
     summary = ", ".join(f"{phases[phase]} {phase.replace('_', ' ')}" for phase in Phase if phases[phase])
     text = f"{len(found)} bad requests: {summary}" if found else "no bad request"
-    by_id = {request.id: request for request in run.measured}
-    unexplained = [by_id[each.request] for each in found if each.phase is Phase.UNEXPLAINED]
+    ids = {each.request for each in found if each.phase is Phase.UNEXPLAINED}
+    unexplained = [request for request in run.measured if request.id in ids] if ids else []
     if not unexplained:
         return Check(NAME, Verdict.PASS, text)
     examples = "; ".join(_describe(request) for request in unexplained[:_SHOWN])
-    if all(_is_the_hosts_doing(request, run) for request in unexplained):
+    late = generator_lag.check(run).verdict is not Verdict.PASS
+    if all(_is_the_hosts_doing(request, run, late) for request in unexplained):
         return Check(NAME, Verdict.UNKNOWN, f"{text}. The host stood still or was too busy: {examples}")
     return Check(NAME, Verdict.FAIL, f"{text}. Unexplained: {examples}")
 
 
-def _is_the_hosts_doing(request: Request, run: RunRecord) -> bool:
+def _is_the_hosts_doing(request: Request, run: RunRecord, generator_was_late: bool) -> bool:
     """Answered well but late, while the lab itself could not keep time."""
-    return _host_was_busy(request, run) or (
-        request.outcome is Outcome.OK and generator_lag.check(run).verdict is not Verdict.PASS
-    )
+    return _host_was_busy(request, run) or (request.outcome is Outcome.OK and generator_was_late)
 
 
 def _host_was_busy(request: Request, run: RunRecord) -> bool:

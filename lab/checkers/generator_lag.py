@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import nlargest
+
 from lab.record import RunRecord
 from lab.verdict import Check, Verdict
 
@@ -12,8 +14,9 @@ LIMIT_S = 0.005
 
 def p99(run: RunRecord) -> float | None:
     """99th percentile of sent − due in seconds, the warm-up excluded; None without requests."""
-    lags = sorted(request.lag for request in run.measured)
-    return round(lags[int(len(lags) * 0.99)], 6) if lags else None
+    count = len(run.measured)
+    latest = nlargest(count - int(count * 0.99), (request.lag for request in run.measured))
+    return round(latest[-1], 6) if latest else None
 
 
 def check(run: RunRecord) -> Check:

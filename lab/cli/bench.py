@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lab.bench import check as bench_check
 from lab.bench import policies as bench_policies
 from lab.bench.policies.record import Cell, Document
 from lab.bench.policies.table import tables
@@ -21,9 +24,11 @@ from lab.bench.proxy.load import parse_counts, parse_sizes
 from lab.bench.proxy.table import tables as proxy_tables
 from lab.bench.proxy.words import how
 from lab.cli.common import JsonOption, answer, people
+from lab.errors import ExitCode
+from lab.verdict import Verdict
 
 app = typer.Typer(
-    help="Benchmarks: policies on a simulator, beside theory; the cost of a request through each balancer.",
+    help="Benchmarks: policies on a simulator, beside theory; what a request costs in each balancer, what a verdict.",
     rich_markup_mode=None,
 )
 
@@ -102,3 +107,27 @@ def proxy(
         console.print(table, "")
     console.print(how(report))
     console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
+
+
+@app.command()
+def check(
+    records: Annotated[int, typer.Option(min=1000, max=10_000_000, help="Requests in the made-up run.")] = 1_000_000,
+    within_s: Annotated[float, typer.Option("--within-s", min=0.1, help="Exit 1 when it takes longer.")] = 20.0,
+    within_mb: Annotated[float, typer.Option("--within-mb", min=1, help="Exit 1 when it takes more memory.")] = 500.0,
+    as_json: JsonOption = False,
+) -> None:
+    """How long the history of a long run takes to check, and how much memory. 250 MB of disk for a million requests."""
+    console = people(as_json)
+    with console.status(f"checking {records:,} requests"), tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
+        found = bench_check.bench(records, Path(folder))
+    good = found.total_s <= within_s and found.peak_mb <= within_mb and found.verdict is Verdict.PASS
+    if as_json:
+        answer({**asdict(found), "total_s": found.total_s, "within_s": within_s, "within_mb": within_mb, "good": good})
+    else:
+        console.print(
+            f"{found.requests:,} requests ({found.history_bytes / 1e6:.0f} MB of history) judged {found.verdict}: "
+            f"read {found.load_s:.1f} s + checked {found.judge_s:.1f} s = {found.total_s:.1f} s "
+            f"(limit {within_s:g} s), {found.peak_mb:.0f} MB (limit {within_mb:g} MB)",
+            soft_wrap=True,
+        )
+    raise typer.Exit(ExitCode.PASS if good else ExitCode.FAIL)

@@ -1,0 +1,37 @@
+"""`python -m lab.bench.check.measure FOLDER`: judge one run and print what that took, as JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from lab.judge import judge
+from lab.record import load_run
+
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""getrusage(2): kilobytes on Linux, bytes on macOS."""
+
+
+def main() -> int:
+    """Answers 0; a run that cannot be read raises."""
+    started = time.perf_counter()
+    run = load_run(Path(sys.argv[1]))
+    loaded = time.perf_counter()
+    verdict = judge(run)
+    judged = time.perf_counter()
+    told = {
+        "requests": len(run.history.requests),
+        "verdict": verdict.verdict,
+        "load_s": round(loaded - started, 3),
+        "judge_s": round(judged - loaded, 3),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT / 1e6, 1),
+    }
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""A long run that never happened: a backend is paused in its middle, and the balancer does well.
+
+Every tenth request is a job with its ledger entry, and until the fault is detected every third request costs a second
+attempt, so that every checker has its work to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lab.events import Event, EventLog
+from lab.history import HistoryWriter, Outcome, invocation_shape
+from lab.scenario.library import find
+from lab.scenario.loader import load_scenario
+from lab.scenario.plan import Plan
+from lab.scenario.planner import make_plan
+
+RATE_PER_S = 2000.0
+BACKENDS = ("api-1", "api-2", "api-3")
+DETECTED_AFTER_S = 0.2
+BACK_AFTER_S = 0.5
+_FLUSH_EVERY = 1000
+_JOB_EVERY = 10
+
+
+def write_run(folder: Path, requests: int) -> Plan:
+    """Write plan, history and events of a run with so many requests; answers its plan."""
+    plan = long_plan(requests)
+    plan.write(folder)
+    _write_history(folder / "history.jsonl", plan, requests)
+    log = EventLog(folder / "events.jsonl")
+    for event in _events(plan, requests):
+        log.write(event)
+    log.close()
+    return plan
+
+
+def long_plan(requests: int) -> Plan:
+    """The library's pause with a steady state that makes the run as long as it has to be."""
+    plan = make_plan(load_scenario(find("pause")), "pause", seed=1)
+    lasts_s = requests / RATE_PER_S
+    at_s = round(max(plan.warm_up_s, lasts_s * 0.5), 6)
+    step = replace(plan.steps[0], at_s=at_s, duration_s=round(min(4.0, lasts_s / 4), 6))
+    return replace(plan, load=replace(plan.load, rate=RATE_PER_S), steady_s=at_s - plan.warm_up_s, steps=(step,))
+
+
+def _write_history(path: Path, plan: Plan, requests: int) -> None:
+    writer = HistoryWriter(path)
+    paused_at, healed_at = plan.steps[0].at_s, plan.faults_end_s
+    get = invocation_shape("GET", "/work?sleep_ms=2", None)
+    for number in range(requests):
+        due = number / RATE_PER_S
+        job = invocation_shape("POST", "/jobs", _job(number)) if number % _JOB_EVERY == 0 else None
+        writer.invoke(number, due, due + 0.0002, job or get)
+        first = number % 3
+        out = first == 0 and paused_at <= due < healed_at + BACK_AFTER_S
+        backend = BACKENDS[1 if out else first]
+        retried = out and due < paused_at + DETECTED_AFTER_S and job is None
+        took = 0.08 if retried else 0.003 + number % 7 * 0.001
+        tried = (BACKENDS[0], backend) if retried else (backend,)
+        status = 201 if job else 200
+        writer.outcome(
+            Outcome.OK, number, due + took, status=status, instance=backend, backend=backend, tried=tried, size=64
+        )
+        if number % _FLUSH_EVERY == 0:
+            writer.flush()
+    writer.close()
+
+
+def _events(plan: Plan, requests: int) -> Iterator[Event]:
+    at, healed = plan.steps[0].at_s, plan.faults_end_s
+    end = requests / RATE_PER_S
+
+    def lab(t: float, event: str, **data: Any) -> Event:
+        return Event(t, "lab", event, data)
+
+    yield lab(0.0, "run_started", run_id="synthetic", started="", runtime="synthetic", balancer="synthetic")
+    retry = {"budget": 0.2, "budget_min_per_s": 3.0, "budget_window": "10s"}
+    yield lab(0.0, "config", config={"policy": "round_robin", "retry": retry})
+    bound = {"fault": "pause", "reroute_s": 1.5, "reroute_traffic_s": 0.5, "readmit_s": 1.9, "formula": "synthetic"}
+    yield lab(0.0, "bounds", bounds=[bound])
+    yield lab(0.0, "clock", of="lb", offset_s=0.0, error_s=0.0001)
+    yield lab(0.0, "backends", backends=[{"id": name, "weight": 1.0} for name in BACKENDS])
+    yield lab(0.0, "targets", targets={name: {"instance": name, "backends": [name]} for name in BACKENDS})
+    yield lab(at, "step", step=0, fault="pause", target="api-1", at=at)
+    yield Event(at + DETECTED_AFTER_S, "lb", "transition", {"seq": 1, "backend": "api-1", "new": "down"})
+    yield Event(healed + BACK_AFTER_S, "lb", "transition", {"seq": 2, "backend": "api-1", "new": "up"})
+    known = {"kind": "pause", "target": "api-1", "instance": "api-1", "mechanism": "none", "evidence": "made up"}
+    ids = {"backends": ["api-1"], "backends_after": ["api-1"]}
+    times = {"requested_at": at, "injected_at": at, "heal_started_at": healed, "healed_at": healed}
+    yield lab(healed, "fault", step=0, bit=True, error=None, **known, **ids, **times)
+    for number in range(0, requests, _JOB_EVERY):
+        yield Event(number / RATE_PER_S + 0.002, "api", "executed", {"id": _job(number), "instance": BACKENDS[1]})
+    yield lab(end, "ledger", entries=len(range(0, requests, _JOB_EVERY)))
+    yield lab(end, "run_ended")
+
+
+def _job(number: int) -> str:
+    return f"20260101-000000-synthetic-{number}"
