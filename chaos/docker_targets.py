@@ -78,6 +78,7 @@ class DockerTarget:
     def __init__(self, client: DockerClient, helpers: NetnsHelpers, summary: Mapping[str, Any], port: int) -> None:
         labels = summary["Labels"] or {}
         self.id: str = summary["Id"]
+        self.labels: Mapping[str, str] = labels
         self.role: str = labels.get(SERVICE_LABEL, "")
         self.name = f"{self.role}-{labels.get(NUMBER_LABEL, '1')}"
         self.port = int(labels.get(PORT_LABEL, port))

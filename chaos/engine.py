@@ -7,57 +7,31 @@ written only after the target was seen to work. What is owed at start was left b
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-import uuid
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
-from chaos import guard, healing
-from chaos.errors import ChaosError, InjectionFailedError, NotPossibleError, UnknownFaultError
+from chaos import healing
+from chaos.admission import admit
+from chaos.errors import ChaosError, InjectionFailedError, RuntimeUnavailableError, UnknownFaultError
 from chaos.events import EventLog
 from chaos.faults import AnyFault
 from chaos.faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict
 from chaos.journal import Journal
+from chaos.life import Life
+from chaos.orders import Checked, Order, Placed, Preview
 from chaos.probe import ask
-from chaos.records import Entry, FaultRecord, HealedBy, State
+from chaos.records import FaultRecord, HealedBy, State
 from chaos.targets import Runtime, Target
+from chaos.watch import Watched, prepare
+
+log = logging.getLogger(__name__)
 
 INJECT_TIMEOUT_S = 20.0
 """Longer than the drivers' own time-outs (10 s a call): theirs names the call that hung."""
 BASELINE_TIMEOUT_S = 1.0
-
-
-class Order(BaseModel):
-    """The body of `POST /faults`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: str
-    target: str
-    duration: Any
-    """With its unit, such as `5s`; checked by the guard, which says what was expected."""
-    params: dict[str, Any] = {}
-    allow_last: bool = False
-
-
-@dataclass(eq=False)
-class _Life:
-    """One fault while this process lives."""
-
-    entry: Entry
-    injecting: asyncio.Task[FaultRecord] | None = None
-    healing: asyncio.Task[None] | None = None
-    expiry: asyncio.TimerHandle | None = None
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the injection is over, one way or the other."""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a heal begins: whoever still verifies may stop."""
-
-    @property
-    def record(self) -> FaultRecord:
-        return self.entry.record
+T = TypeVar("T")
 
 
 class Engine:
@@ -68,8 +42,10 @@ class Engine:
         self._journal = journal
         self._events = events
         self._max_duration_s = max_duration_s
-        self._lives: dict[str, _Life] = {}
+        self._lives: dict[str, Life] = {}
         self._admission = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """Held here, because the event loop holds tasks only weakly."""
 
     # --- reading ---
     def records(self) -> list[FaultRecord]:
@@ -91,7 +67,7 @@ class Engine:
     # --- the service's own life ---
     async def start(self) -> None:
         """Read the journal and begin to heal what a crash left behind; returns without waiting for it."""
-        self._lives = {key: _Life(entry) for key, entry in self._journal.compact().items()}
+        self._lives = {key: Life(entry) for key, entry in self._journal.compact().items()}
         for record in self.owed():
             self._begin_heal(self._life(record.id), "restart")
 
@@ -106,48 +82,70 @@ class Engine:
                 self._begin_heal(self._life(record.id), record.healed_by or "restart")
 
     # --- inject ---
-    async def inject(self, order: Order) -> FaultRecord:
-        """Answers when the fault is injected and verified. Raises the guard's errors, NotPossibleError and
-        InjectionFailedError; a client that goes away meanwhile does not interrupt it."""
-        fault = guard.check_kind(order.kind)
-        duration_s = guard.check_duration(order.duration, self._max_duration_s)
-        params = guard.check_params(fault, order.params)
+    async def inject(self, order: Order) -> Placed:
+        """Answers when every fault of the order is injected and verified; all or none: where one cannot be injected,
+        the others are healed. Raises the guard's errors, NotPossibleError and InjectionFailedError; a client that goes
+        away meanwhile does not interrupt it."""
+        watched = None if order.stop_when is None else await prepare(order.stop_when, self._runtime)
         async with self._admission:
-            target = await self._admit(order, fault)
-            life = self._announce(order, target, duration_s)
-        life.injecting = asyncio.ensure_future(self._inject(life, fault, target, params))
-        life.injecting.add_done_callback(lambda _: life.settled.set())
-        return await asyncio.shield(life.injecting)
+            checked = await admit(order, self._runtime, self.owed(), self._max_duration_s)
+            lives = self._announce(checked)
+            # At once, without a pause in between: a heal that comes now has to find an injection to wait for.
+            for life, target in zip(lives, checked.targets, strict=True):
+                life.injecting = self._start(self._inject(life, checked.fault, target, checked.params))
+                life.injecting.add_done_callback(life.settle)
+        return await asyncio.shield(self._start(self._place(checked, lives, watched)))
 
-    async def _admit(self, order: Order, fault: AnyFault) -> Target:
-        backends = await self._runtime.targets()
-        target = guard.check_target(order.target, backends)
-        if not _able(target, fault):
-            raise NotPossibleError(f"{order.kind} is not possible on the {self._runtime.name} runtime")
-        guard.check_conflicts(fault, order.target, self.owed())
-        if not order.allow_last:
-            await guard.check_not_last(order.target, backends, self.faulted())
-        return target
+    async def preview(self, order: Order) -> Preview:
+        """All checks, and what would be done; nothing is. Raises what `inject` would."""
+        if order.stop_when is not None:
+            await prepare(order.stop_when, self._runtime)
+        checked = await admit(order, self._runtime, self.owed(), self._max_duration_s)
+        return await checked.preview(self._runtime)
 
-    def _announce(self, order: Order, target: Target, duration_s: float) -> _Life:
-        """Write ahead: from here on the undo is owed, whatever happens."""
-        record = FaultRecord(
-            id=uuid.uuid4().hex[:12],
-            kind=order.kind,
-            target=order.target,
-            params=order.params,
-            duration_s=duration_s,
-            requested_mono=time.monotonic(),
-        )
-        life = _Life(Entry(record=record, expires_unix=time.time() + duration_s, undo=target.undo))
-        self._journal.append(life.entry)
-        self._lives[record.id] = life
-        self._events.emit("fault_injecting", record)
-        # Should the injection end in a way nobody thought of, this still undoes it.
-        self._arm_expiry(life, record.requested_mono + duration_s + INJECT_TIMEOUT_S)
-        return life
+    def _announce(self, checked: Checked) -> list[Life]:
+        """Write ahead: from here on the undo is owed, whatever happens. Raises RuntimeUnavailableError where the
+        journal cannot be written; then nothing is injected."""
+        lives = [Life(entry) for entry in checked.entries()]
+        try:
+            for life in lives:
+                self._journal.append(life.entry)
+        except OSError as error:
+            raise RuntimeUnavailableError(f"the journal cannot be written: {error}") from error
+        for life in lives:
+            self._lives[life.record.id] = life
+            self._events.emit("fault_injecting", life.record)
+            # Should the injection end in a way nobody thought of, this still undoes it.
+            self._arm_expiry(life, life.record.requested_mono + life.record.duration_s + INJECT_TIMEOUT_S)
+        return lives
 
-    async def _inject(self, life: _Life, fault: AnyFault, target: Target, params: Params) -> FaultRecord:
+    async def _place(self, checked: Checked, lives: Sequence[Life], watched: Watched | None) -> Placed:
+        """Wait until all are in; undo all where one is not."""
+        if watched is not None:
+            self._start(self._stop_when_met(lives, watched))
+        injections = [life.injecting for life in lives if life.injecting is not None]
+        results = await asyncio.gather(*injections, return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
+            await asyncio.gather(*(self.heal(life.record.id, "rollback") for life in lives))
+            raise failures[0]
+        return Placed(order=checked.id, seed=checked.told_seed, faults=[life.record for life in lives])
+
+    async def _stop_when_met(self, lives: Sequence[Life], watched: Watched) -> None:
+        """Heal the order's faults when its stop condition says so; ends with the last of them."""
+        watching = asyncio.ensure_future(watched.until_met())
+        over = self._start(_all_ended(lives))
+        await asyncio.wait([watching, over], return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if not watching.done():
+            watching.cancel()
+            return
+        for life in lives:
+            if life.entry.owed:
+                life.record.error = watching.result()
+        await asyncio.gather(*(self.heal(life.record.id, "stop_condition") for life in lives))
+
+    async def _inject(self, life: Life, fault: AnyFault, target: Target, params: Params) -> FaultRecord:
         record = life.record
         try:
             async with asyncio.timeout(INJECT_TIMEOUT_S):
@@ -165,17 +163,17 @@ class Engine:
         await self._verify(life, fault, target, params, before)
         return record
 
-    async def _give_up(self, life: _Life, error: Exception) -> ChaosError:
+    async def _give_up(self, life: Life, error: Exception) -> ChaosError:
         """The injection failed, nobody knows how far it came: undo it all the same."""
         life.record.bit = False
         life.record.error = f"injection failed: {error or type(error).__name__}"
-        self._begin_heal(life, "request")
+        self._begin_heal(life, "rollback")
         life.settled.set()
         if life.healing is not None:
             await life.healing
         return error if isinstance(error, ChaosError) else InjectionFailedError(life.record.error)
 
-    async def _verify(self, life: _Life, fault: AnyFault, target: Target, params: Params, before: Before) -> None:
+    async def _verify(self, life: Life, fault: AnyFault, target: Target, params: Params, before: Before) -> None:
         """Fill in `bit` and `evidence`; a heal that begins meanwhile ends the verification without a verdict."""
         verifying = asyncio.ensure_future(self._verdict(fault, target, params, before))
         ended = asyncio.ensure_future(life.ended.wait())
@@ -188,7 +186,7 @@ class Engine:
         verdict = verifying.result()
         life.record.bit, life.record.evidence = verdict.bit, verdict.evidence
         life.record.verified_mono = time.monotonic()
-        self._journal.append(life.entry)
+        self._write(life)
         self._events.emit("fault_verified", life.record)
 
     @staticmethod
@@ -219,14 +217,14 @@ class Engine:
         healed = await asyncio.gather(*(self.heal(fault_id, by) for fault_id in owed))
         return [record.id for record in healed if record.state is State.HEALED]
 
-    def _begin_heal(self, life: _Life, by: HealedBy) -> None:
+    def _begin_heal(self, life: Life, by: HealedBy) -> None:
         if not life.entry.owed or (life.healing is not None and not life.healing.done()):
             return
         if life.expiry is not None:
             life.expiry.cancel()
         life.healing = asyncio.ensure_future(self._heal(life, by))
 
-    async def _heal(self, life: _Life, by: HealedBy) -> None:
+    async def _heal(self, life: Life, by: HealedBy) -> None:
         record = life.record
         life.ended.set()
         record.healed_by = by
@@ -249,23 +247,38 @@ class Engine:
         """Another fault is on the same target: its health says nothing about the end of this one."""
         return any(other.target == record.target and other.id != record.id for other in self.owed())
 
-    def _arm_expiry(self, life: _Life, due_mono: float) -> None:
+    def _arm_expiry(self, life: Life, due_mono: float) -> None:
         if life.expiry is not None:
             life.expiry.cancel()
         left_s = due_mono - time.monotonic()
         life.expiry = asyncio.get_running_loop().call_later(left_s, self._begin_heal, life, "expiry")
 
     # --- bookkeeping ---
-    def _move(self, life: _Life, state: State, event: str) -> None:
+    def _move(self, life: Life, state: State, event: str) -> None:
         life.entry.move(state)
-        self._journal.append(life.entry)
+        self._write(life)
         self._events.emit(event, life.record)
 
-    def _life(self, fault_id: str) -> _Life:
+    def _write(self, life: Life) -> None:
+        """A journal that cannot be written (a full disk) must not stop an undo: what it says then is older than the
+        truth, and owes more."""
+        try:
+            self._journal.append(life.entry)
+        except OSError as error:
+            log.error("the journal cannot be written: %s", error)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _life(self, fault_id: str) -> Life:
         if fault_id not in self._lives:
             raise UnknownFaultError(f"there is no fault {fault_id!r}")
         return self._lives[fault_id]
 
 
-def _able(target: Target, fault: AnyFault) -> bool:
-    return isinstance(target, fault.needs)
+async def _all_ended(lives: Sequence[Life]) -> None:
+    for life in lives:
+        await life.ended.wait()

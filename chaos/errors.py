@@ -1,14 +1,18 @@
 """Everything that can go wrong, each with its HTTP status and the word that a client can match on.
 
 ChaosError                      500
-├── BadRequestError             422   kind, duration or parameter
+├── BadRequestError             422   kind, duration, parameter or selection
 ├── UnauthorizedError           401
 ├── ForbiddenOriginError        403
 ├── UnknownTargetError          404   also: a container that is not this lab's
 ├── UnknownFaultError           404
+├── UnknownMonkeyError          404
 ├── ConflictError               409
-│   └── LastHealthyBackendError 409
-├── NotPossibleError            501   this host or runtime cannot do it
+│   ├── LastHealthyBackendError 409
+│   ├── NotRunningError         409   a target that is not up cannot be faulted
+│   ├── StopConditionMetError   409
+│   └── MonkeyRunsError         409   one at a time
+├── NotPossibleError            422   this host or runtime cannot do it
 ├── InjectionFailedError        502   tried, and undone
 └── RuntimeUnavailableError     503   Docker or the supervisor does not answer
     ├── NoAddressError          503   not running, so nowhere to ask it
@@ -67,6 +71,13 @@ class UnknownFaultError(ChaosError):
     code = "unknown_fault"
 
 
+class UnknownMonkeyError(ChaosError):
+    """No monkey with this id."""
+
+    status = 404
+    code = "unknown_monkey"
+
+
 class ConflictError(ChaosError):
     """Another fault on the same target stands in the way."""
 
@@ -80,10 +91,28 @@ class LastHealthyBackendError(ConflictError):
     code = "last_healthy_backend"
 
 
+class NotRunningError(ConflictError):
+    """The target is down or frozen already: what would be seen is not this fault."""
+
+    code = "not_running"
+
+
+class StopConditionMetError(ConflictError):
+    """It would be aborted at once."""
+
+    code = "stop_condition_met"
+
+
+class MonkeyRunsError(ConflictError):
+    """Another monkey is at work; together they would exceed what either was allowed."""
+
+    code = "monkey_runs"
+
+
 class NotPossibleError(ChaosError):
     """This host or runtime has no mechanism for the fault."""
 
-    status = 501
+    status = 422
     code = "not_possible"
 
 

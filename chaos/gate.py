@@ -1,4 +1,4 @@
-"""The door of the service: an ASGI middleware that lets nothing but the two health calls through without the token.
+"""The door of the service: an ASGI middleware that lets nothing but `/healthz` through without the token.
 
 In front of routing and parsing, so that a stranger learns neither which paths exist nor what a body must look like.
 """
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chaos.auth import check_origin, check_token
 from chaos.errors import ChaosError
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz"})
 
 
 class Gate:

@@ -12,14 +12,14 @@ from chaos.errors import (
     BadRequestError,
     ConflictError,
     LastHealthyBackendError,
+    NotRunningError,
     RuntimeUnavailableError,
-    UnknownTargetError,
 )
 from chaos.faults import FAULTS, AnyFault
 from chaos.faults.base import Params
 from chaos.probe import ask
 from chaos.records import FaultRecord
-from chaos.targets import Target
+from chaos.targets import Running, Target
 from chaos.units import parse_duration
 
 HEALTHY_WITHIN_S = 0.5
@@ -55,14 +55,6 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
         raise BadRequestError(problems, possible=sorted(fault.params.model_fields)) from error
 
 
-def check_target(name: str, backends: Sequence[Target]) -> Target:
-    """Raises UnknownTargetError for anything that is not one of this lab's backends."""
-    for target in backends:
-        if target.name == name:
-            return target
-    raise UnknownTargetError(f"this lab has no backend {name!r}", possible=[target.name for target in backends])
-
-
 def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord]) -> None:
     """Raises ConflictError where a fault that is not healed yet occupies what this one needs."""
     for record in owed:
@@ -70,11 +62,22 @@ def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord]) -
             raise ConflictError(f"{target} already has {record.kind} ({record.id}, {record.state})")
 
 
-async def check_not_last(target: str, backends: Sequence[Target], faulted: Collection[str]) -> None:
-    """Raises LastHealthyBackendError unless another backend, without a fault, answers its health check now."""
-    others = [other for other in backends if other.name != target and other.name not in faulted]
+async def check_running(targets: Collection[Target]) -> None:
+    """Raises NotRunningError: what is down or frozen already would show that, and not the fault. It also means that
+    every target ran before, which is the state that a heal restores."""
+    for target, state in zip(targets, await asyncio.gather(*(each.running() for each in targets)), strict=True):
+        if state is not Running.RUNNING:
+            raise NotRunningError(f"{target.name} is {state}: only a running target can be faulted")
+
+
+async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:
+    """Raises LastHealthyBackendError unless a backend that is not among the `targets`, and has no fault, answers its
+    health check now."""
+    others = [other for other in backends if other.name not in targets and other.name not in faulted]
     if not any(await asyncio.gather(*map(_healthy, others))):
-        raise LastHealthyBackendError(f"{target} is the last healthy backend", possible=["allow_last: true"])
+        names = " and ".join(sorted(targets))
+        verb = "is the last healthy backend" if len(targets) == 1 else "are the last healthy backends"
+        raise LastHealthyBackendError(f"{names} {verb}", possible=["allow_last: true"])
 
 
 async def _healthy(target: Target) -> bool:

@@ -49,6 +49,8 @@ async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str |
         async for attempt in patiently:
             with attempt:
                 target = await runtime.recall(entry.record.target, entry.undo)
+                # It ran when the fault was admitted. Whatever killed or froze it since is part of what the fault did.
+                await target.ensure_running()
                 await FAULTS[entry.record.kind].heal(target)
                 if measure:
                     await _see_healthy(target)

@@ -37,6 +37,12 @@ class ProcessTarget:
         self._process = process
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """The supervisor's facts: its processes carry no labels of their own."""
+        process = self._process
+        return {"name": process.name, "role": process.role, "instance": process.instance, "address": process.address}
+
+    @property
     def undo(self) -> dict[str, Any]:
         """The name is enough: the supervisor never re-creates another process under it."""
         return {}

@@ -34,13 +34,15 @@ NEXT: dict[State, frozenset[State]] = {
     State.HEALED: frozenset(),
 }
 
-HealedBy = Literal["expiry", "request", "restart", "reset"]
+HealedBy = Literal["expiry", "request", "restart", "reset", "rollback", "stop_condition"]
 
 
 class FaultRecord(BaseModel):
     """What `GET /faults/{id}` answers. `*_mono` are monotonic seconds of the chaos process (see `GET /clock`)."""
 
     id: str
+    order: str = ""
+    """What was asked for in one request shares this."""
     kind: str
     target: str
     params: dict[str, Any]

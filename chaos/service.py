@@ -8,101 +8,63 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from chaos import metrics
-from chaos.engine import Engine, Order
+from chaos.answers import Capabilities, Clock, Faults, Healed, Status, Targets, problems
+from chaos.capabilities import capability
+from chaos.engine import Engine
 from chaos.errors import BadRequestError, ChaosError
 from chaos.events import EventLog
-from chaos.faults import FAULTS, AnyFault
+from chaos.faults import FAULTS
 from chaos.gate import Gate, error_response
+from chaos.orders import Order, Placed, Preview
 from chaos.records import FaultRecord
-from chaos.targets import Capability, LinkTarget, Runtime, TargetInfo
+from chaos.targets import Runtime
 
 KEEP_ALIVE_S = 15.0
 """A comment line this often, so that a quiet event stream is not taken for a dead one."""
-
-
-class Problem(BaseModel):
-    """Every error's body."""
-
-    error: str
-    detail: str
-    possible: list[str]
-
-
-class Targets(BaseModel):
-    """`GET /targets`."""
-
-    targets: list[TargetInfo]
-
-
-class Capabilities(BaseModel):
-    """`GET /capabilities`."""
-
-    runtime: str
-    faults: dict[str, Capability]
-
-
-class Faults(BaseModel):
-    """`GET /faults`."""
-
-    faults: list[FaultRecord]
-
-
-class Healed(BaseModel):
-    """`POST /reset`."""
-
-    healed: list[str]
-
-
-class Clock(BaseModel):
-    """`GET /clock`."""
-
-    mono: float
-    unix: float
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 403, 404, 409, 422, 501, 502, 503)
-}
+DRY_RUN = Query(description="Check everything and tell what would happen; do nothing.")
+BEARER = HTTPBearer(auto_error=False, description="The token in `<state>/token`, or CHAOS_TOKEN.")
+"""For the document only: the gate checks it, before anything is routed or parsed."""
 
 
 def create_app(engine: Engine, runtime: Runtime, events: EventLog, token: str) -> FastAPI:
     """The application, behind its gate."""
-    app = FastAPI(title="Reroute chaos", version="1", responses=PROBLEMS)
-    _add_probes(app, runtime)
-    _add_views(app, engine, runtime)
-    _add_faults(app, engine)
-    _add_streams(app, engine, events)
+    app = FastAPI(title="Reroute chaos", version="1", summary="Injects faults, and heals every one of them.")
+    app.add_api_route("/healthz", _healthz, tags=["probes"], responses=problems(403))
+    guarded = APIRouter(dependencies=[Security(BEARER)], responses=problems(401, 403))
+    _add_views(guarded, engine, runtime)
+    _add_faults(guarded, engine)
+    _add_streams(guarded, engine, events)
+    app.include_router(guarded)
     _add_errors(app)
     app.add_middleware(Gate, token=token)
     return app
 
 
-def _add_probes(app: FastAPI, runtime: Runtime) -> None:
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+async def _healthz() -> Status:
+    """The process runs. The only call without a token."""
+    return Status(status="ok")
 
-    @app.get("/readyz")
-    async def readyz() -> dict[str, str]:
+
+def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
+    @app.get("/readyz", tags=["probes"], responses=problems(503))
+    async def readyz() -> Status:
         """503 while the runtime does not answer."""
         await runtime.targets()
-        return {"status": "ready"}
+        return Status(status="ready")
 
-    @app.get("/clock")
+    @app.get("/clock", tags=["probes"])
     async def clock() -> Clock:
         return Clock(mono=time.monotonic(), unix=time.time())
 
-
-def _add_views(app: FastAPI, engine: Engine, runtime: Runtime) -> None:
-    @app.get("/targets")
+    @app.get("/targets", tags=["views"], responses=problems(422, 503))
     async def targets(all_roles: Annotated[bool, Query(alias="all")] = False) -> Targets:
         found = await runtime.targets(all_roles=all_roles)
         infos = await asyncio.gather(*(target.info() for target in found))
@@ -110,49 +72,68 @@ def _add_views(app: FastAPI, engine: Engine, runtime: Runtime) -> None:
             info.faults = [record.id for record in engine.owed() if record.target == info.name]
         return Targets(targets=list(infos))
 
-    @app.get("/capabilities")
+    @app.get("/capabilities", tags=["views"], responses=problems(503))
     async def capabilities() -> Capabilities:
-        faults = {kind: await _capability(fault, runtime) for kind, fault in FAULTS.items()}
+        faults = {kind: await capability(fault, runtime) for kind, fault in FAULTS.items()}
         return Capabilities(runtime=runtime.name, faults=faults)
 
 
-async def _capability(fault: AnyFault, runtime: Runtime) -> Capability:
-    if fault.needs is LinkTarget:
-        return await runtime.link_capability(fault.kind)
-    return Capability(possible=True, mechanism=fault.mechanism)
+def _add_faults(app: APIRouter, engine: Engine) -> None:
+    @app.post(
+        "/faults",
+        tags=["faults"],
+        status_code=201,
+        responses={
+            200: {"model": Preview, "description": "Dry run: what would happen."},
+            201: {"description": "A record for one target by name, all records of the order for a selection."},
+            **problems(400, 404, 409, 422, 502, 503),
+        },
+    )
+    async def inject(
+        order: Order, response: Response, dry_run: Annotated[bool, DRY_RUN] = False
+    ) -> FaultRecord | Placed | Preview:
+        """Answers once every fault of the order is injected and verified; all of them or none."""
+        if dry_run:
+            response.status_code = 200
+            return await engine.preview(order)
+        placed = await engine.inject(order)
+        return placed.faults[0] if isinstance(order.target, str) else placed
 
-
-def _add_faults(app: FastAPI, engine: Engine) -> None:
-    @app.post("/faults", status_code=201)
-    async def inject(order: Order) -> FaultRecord:
-        """Answers once the fault is injected and verified."""
-        return await engine.inject(order)
-
-    @app.get("/faults")
+    @app.get("/faults", tags=["faults"])
     async def faults() -> Faults:
         return Faults(faults=engine.records())
 
-    @app.get("/faults/{fault_id}")
+    @app.get("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
     async def fault(fault_id: str) -> FaultRecord:
         return engine.record(fault_id)
 
-    @app.delete("/faults/{fault_id}")
+    @app.delete("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
     async def heal(fault_id: str) -> FaultRecord:
         """Answers once the target was seen to work; a healed fault stays as it is."""
         return await engine.heal(fault_id)
 
-    @app.post("/reset")
+    @app.post("/reset", tags=["faults"])
     async def reset() -> Healed:
         return Healed(healed=await engine.reset())
 
 
-def _add_streams(app: FastAPI, engine: Engine, events: EventLog) -> None:
-    @app.get("/events", response_class=StreamingResponse)
+def _add_streams(app: APIRouter, engine: Engine, events: EventLog) -> None:
+    @app.get(
+        "/events",
+        tags=["views"],
+        response_class=StreamingResponse,
+        responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}, **problems(422)},
+    )
     async def follow(since: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_sse(events, since), media_type="text/event-stream", headers=headers)
 
-    @app.get("/metrics", response_class=Response)
+    @app.get(
+        "/metrics",
+        tags=["views"],
+        response_class=Response,
+        responses={200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}},
+    )
     async def prometheus() -> Response:
         return Response(metrics.render(engine), media_type=CONTENT_TYPE_LATEST)
 
@@ -174,10 +155,16 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(_explain(each) for each in error.errors())
         return error_response(BadRequestError(problems, possible=sorted(Order.model_fields)))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
         body = {"error": "http", "detail": str(error.detail), "possible": []}
         return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+def _explain(error: Any) -> str:
+    """The field and what was expected; a body's field by its own name."""
+    path = [str(each) for each in error["loc"] if each not in ("body", "one", "several")]
+    return f"{'.'.join(path) or 'body'}: {error['msg']}"

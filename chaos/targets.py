@@ -60,6 +60,11 @@ class Target(Protocol):
     role: str
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """What a selection can ask for: Docker's labels, the supervisor's facts."""
+        ...
+
+    @property
     def undo(self) -> dict[str, Any]:
         """What `Runtime.recall` needs to find this very target again after a crash of ours."""
         ...

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+DURATION_PATTERN = r"^\d+(\.\d+)?\s*(us|ms|s|min|m|h)$"
+"""For documents; what is accepted may also have space around it."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 

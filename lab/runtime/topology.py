@@ -138,7 +138,7 @@ def _chaos(layout: Layout) -> Spec:
             "CHAOS_SUPERVISOR": layout.supervisor_url,
             "CHAOS_SUPERVISOR_TOKEN": layout.supervisor_token,
         },
-        ready_url=f"http://{address}/readyz",
+        ready_url=f"http://{address}/healthz",  # `/readyz` wants the token, and only asks for the supervisor
         address=address,
     )
 

@@ -34,6 +34,7 @@ class FakeTarget:
         self.deaf = False
         """Faults on it have no effect: they must be seen not to bite."""
         self.undo: dict[str, Any] = {"token": name}
+        self.labels: dict[str, str] = {}
         self.starts = 0
 
     async def info(self) -> TargetInfo:

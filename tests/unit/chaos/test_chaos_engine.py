@@ -8,55 +8,23 @@ from typing import Any
 
 import pytest
 
-from chaos import engine as engine_module
-from chaos import guard, healing
-from chaos.engine import Engine, Order
 from chaos.errors import ConflictError, RuntimeUnavailableError, UnknownFaultError
-from chaos.events import EventLog
-from chaos.faults import base
-from chaos.journal import Journal
+from chaos.orders import Order
 from chaos.records import State
 from chaos.targets import Running
 from tests.support.chaos_fakes import FakeRuntime
-
-
-class World:
-    """An engine on a fake runtime; `crash` is SIGKILL: a new engine on the same journal."""
-
-    def __init__(self, directory: Path, runtime: FakeRuntime) -> None:
-        self.runtime = runtime
-        self.journal = Journal(directory)
-        self.api = runtime.backends["api-1"]
-        self.crash()
-
-    def crash(self) -> None:
-        self.events = EventLog()
-        self.engine = Engine(self.runtime, self.journal, self.events, max_duration_s=300)
-
-    def order(self, kind: str = "pause", **fields: Any) -> Order:
-        return Order(kind=kind, target="api-1", **({"duration": "60s"} | fields))
-
-    def told(self) -> list[str]:
-        return [event["type"] for event in self.events.since(0)]
-
-    async def healed(self) -> None:
-        async with asyncio.timeout(5):
-            async for event in self.events.follow(0):
-                if event is not None and event["type"] == "fault_healed":
-                    return
+from tests.support.chaos_world import World, fast_probes
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     runtime = FakeRuntime("api-1", "api-2")
-    for module in (engine_module, guard, healing, base):
-        monkeypatch.setattr(module, "ask", runtime.ask)
-    monkeypatch.setattr(healing, "DEADLINE_S", 0.0)  # one try, no patience: nothing here gets better by waiting
+    fast_probes(monkeypatch, runtime)
     return World(tmp_path, runtime)
 
 
 async def test_a_fault_is_injected_verified_and_healed(world: World) -> None:
-    record = await world.engine.inject(world.order())
+    record = await world.inject()
     assert (record.state, record.bit, record.mechanism) == (State.ACTIVE, True, "fake")
     assert world.api.state is Running.PAUSED
     record = await world.engine.heal(record.id)
@@ -74,13 +42,13 @@ async def test_the_undo_is_on_the_disk_before_the_fault_is_in(world: World, monk
         return await pause()
 
     monkeypatch.setattr(world.api, "pause", watched)
-    await world.engine.inject(world.order())
+    await world.inject()
     assert [(each.record.state, each.undo) for each in on_disk] == [(State.INJECTING, {"token": "api-1"})]
 
 
 async def test_a_fault_without_effect_is_recorded_as_such(world: World) -> None:
     world.api.deaf = True
-    record = await world.engine.inject(world.order("kill"))
+    record = await world.inject("kill")
     assert record.bit is False
     assert record.evidence is not None
     assert "HTTP 200" in record.evidence
@@ -89,7 +57,7 @@ async def test_a_fault_without_effect_is_recorded_as_such(world: World) -> None:
 async def test_an_injection_that_fails_half_way_is_undone(world: World) -> None:
     world.api.broken = RuntimeUnavailableError("the runtime went away")
     with pytest.raises(RuntimeUnavailableError):
-        await world.engine.inject(world.order())
+        await world.inject()
     (record,) = world.engine.records()
     assert (record.state, record.bit) == (State.HEALED, False)
     assert record.error == "injection failed: the runtime went away"
@@ -98,7 +66,7 @@ async def test_an_injection_that_fails_half_way_is_undone(world: World) -> None:
 
 @pytest.mark.parametrize("state", [State.INJECTING, State.ACTIVE, State.HEALING, State.FAILED])
 async def test_after_a_crash_at_any_moment_the_next_start_heals(world: World, state: State) -> None:
-    record = await world.engine.inject(world.order())
+    record = await world.inject()
     left = world.journal.read()[record.id]
     left.record.state = state
     world.journal.append(left)
@@ -112,14 +80,14 @@ async def test_after_a_crash_at_any_moment_the_next_start_heals(world: World, st
 
 
 async def test_healing_twice_and_at_once_heals_once(world: World) -> None:
-    record = await world.engine.inject(world.order())
+    record = await world.inject()
     await asyncio.gather(*(world.engine.heal(record.id) for _ in range(3)))
     await world.engine.heal(record.id)
     assert world.told().count("fault_healing") == world.told().count("fault_healed") == 1
 
 
 async def test_a_heal_that_fails_is_owed_and_tried_again(world: World) -> None:
-    record = await world.engine.inject(world.order())
+    record = await world.inject()
     world.runtime.reachable = False
     assert (await world.engine.heal(record.id)).state is State.FAILED
     assert "does not answer" in (record.error or "")
@@ -131,7 +99,7 @@ async def test_a_heal_that_fails_is_owed_and_tried_again(world: World) -> None:
 
 
 async def test_a_target_that_is_gone_has_nothing_left_to_heal(world: World) -> None:
-    record = await world.engine.inject(world.order())
+    record = await world.inject()
     del world.runtime.backends["api-1"]
     healed = await world.engine.heal(record.id)
     assert healed.state is State.HEALED
@@ -156,7 +124,7 @@ async def test_reset_heals_faults_on_all_layers(world: World) -> None:
 async def test_a_refused_order_leaves_no_trace(world: World) -> None:
     world.runtime.backends["api-2"].state = Running.EXITED  # so api-1 is the last one
     with pytest.raises(ConflictError):
-        await world.engine.inject(world.order())
+        await world.inject()
     assert world.journal.read() == {}
     assert world.told() == []
 

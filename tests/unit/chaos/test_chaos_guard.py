@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chaos import guard
-from chaos.errors import BadRequestError, ConflictError, LastHealthyBackendError, UnknownTargetError
+from chaos.errors import BadRequestError, ConflictError, LastHealthyBackendError, NotRunningError
 from chaos.faults import FAULTS
 from chaos.targets import Running
 from tests.support.chaos_fakes import FakeRuntime, record
@@ -36,12 +36,6 @@ def test_parameters_are_named_when_they_are_wrong() -> None:
     assert guard.check_params(FAULTS["delay"], {"delay": "1500ms"}).model_dump() == {"delay": 1.5, "jitter": 0.0}
 
 
-async def test_only_this_labs_backends_are_targets(runtime: FakeRuntime) -> None:
-    with pytest.raises(UnknownTargetError) as refusal:
-        guard.check_target("postgres", await runtime.targets())
-    assert refusal.value.possible == ["api-1", "api-2"]
-
-
 @pytest.mark.parametrize(
     ("present", "wanted", "conflict"),
     [
@@ -64,11 +58,24 @@ def test_faults_conflict_on_one_layer_and_process_faults_with_all(present: str, 
         guard.check_conflicts(FAULTS[wanted], "api-1", owed)
 
 
+@pytest.mark.parametrize("state", [Running.EXITED, Running.PAUSED])
+async def test_only_what_runs_can_be_faulted(runtime: FakeRuntime, state: Running) -> None:
+    await guard.check_running(await runtime.targets())
+    runtime.backends["api-2"].state = state
+    with pytest.raises(NotRunningError, match=f"api-2 is {state}"):
+        await guard.check_running(await runtime.targets())
+
+
 async def test_the_last_healthy_backend_is_spared(runtime: FakeRuntime) -> None:
     backends = await runtime.targets()
-    await guard.check_not_last("api-1", backends, faulted=())
+    await guard.check_not_last(["api-1"], backends, faulted=())
     with pytest.raises(LastHealthyBackendError):
-        await guard.check_not_last("api-1", backends, faulted={"api-2"})
+        await guard.check_not_last(["api-1"], backends, faulted={"api-2"})
     runtime.backends["api-2"].state = Running.PAUSED
     with pytest.raises(LastHealthyBackendError):
-        await guard.check_not_last("api-1", backends, faulted=())
+        await guard.check_not_last(["api-1"], backends, faulted=())
+
+
+async def test_the_last_ones_are_counted_together(runtime: FakeRuntime) -> None:
+    with pytest.raises(LastHealthyBackendError, match="api-1 and api-2 are the last"):
+        await guard.check_not_last(["api-2", "api-1"], await runtime.targets(), faulted=())

@@ -1,0 +1,32 @@
+"""From an order to what will be done: every check, in the order in which its answer helps most. Nothing is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaos import guard
+from chaos.errors import NotPossibleError
+from chaos.orders import Checked, Order, seed_of
+from chaos.records import FaultRecord
+from chaos.selection import select
+from chaos.targets import Runtime
+
+
+async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max_duration_s: float) -> Checked:
+    """Raises the guard's errors. `owed` are all faults that are not healed, those of other orders under way included:
+    whoever calls this announces what was admitted before the next order is looked at."""
+    fault = guard.check_kind(order.kind)
+    duration_s = guard.check_duration(order.duration, max_duration_s)
+    params = guard.check_params(fault, order.params)
+    backends = await runtime.targets()
+    seed = seed_of(order)
+    targets = select(order.target, backends, seed)
+    if not all(isinstance(target, fault.needs) for target in targets):
+        raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime")
+    for target in targets:
+        guard.check_conflicts(fault, target.name, owed)
+    await guard.check_running(targets)
+    if not order.allow_last:
+        faulted = frozenset(record.target for record in owed)
+        await guard.check_not_last([target.name for target in targets], backends, faulted)
+    return Checked(order, fault, params, duration_s, seed, targets)
