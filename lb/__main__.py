@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from lb.config_file import DEFAULT, load
 from lb.errors import ConfigError, StartError
 from lb.lines import Lines
 from lb.service import Service
+from lb.wiring import certificates_of
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,9 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, check, run. Answers the exit code: 0, 254 (arguments, configuration) or 255 (this machine)."""
     try:
         options = _parser().parse_args(arguments)
-        config = load(options.config, os.environ)
-        if not options.check:
-            _run(config)
+        reread = partial(load, options.config, dict(os.environ))
+        config = reread()
+        if options.check:
+            certificates_of(config)
+        else:
+            _run(config, reread)
     except StartError as error:
         sys.stderr.writelines(f"lb: {line}\n" for line in str(error).splitlines())
         return error.exit_code
@@ -44,18 +49,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(config: Config) -> None:
+def _run(config: Config, reread: Callable[[], Config]) -> None:
     lines = Lines()
     lines.start()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(config, lines))
+            runner.run(_serve(config, lines, reread))
     finally:
         lines.close()
 
 
-async def _serve(config: Config, lines: Lines) -> None:
-    await Service(config, lines).run()
+async def _serve(config: Config, lines: Lines, reread: Callable[[], Config]) -> None:
+    await Service(config, lines, reread).run()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -5,11 +5,13 @@ Defaults come from the core's and the data plane's own settings, where the arith
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from lb.config_affinity import Hash, Sticky
+from lb.config_gates import ProxyProtocol, Tcp, Tls
 from lb.config_types import (
     AtLeastOne,
     Count,
@@ -181,6 +183,13 @@ class AccessLog(Section):
     enabled: bool = True
     sample: Share = 0.0
     """Share of the requests that went well."""
+    path: Path | None = None
+    """A file of its own, opened anew at each reload; stdout without one."""
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
 
 
 def _policy(value: object) -> object:
@@ -193,6 +202,9 @@ class Config(Section):
 
     version: Literal[1] = 1
     listen: Listen = Address("127.0.0.1", 8080)
+    tls: Tls | None = None
+    proxy_protocol: ProxyProtocol = ProxyProtocol()
+    tcp: Tcp = Tcp()
     admin: Admin = Admin()
     discovery: Annotated[Discovery, Field(discriminator="kind")]
     policy: Annotated[str, BeforeValidator(_policy)] = _CORE.policy
@@ -216,8 +228,20 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _distinct_listeners(self) -> Self:
-        same = self.listen == self.admin.listen and self.listen.port != 0
-        expect(not same, f"listen and admin.listen are both {self.listen}")
+        taken: dict[Address, str] = {}
+        for key, where in (
+            ("listen", self.listen),
+            ("admin.listen", self.admin.listen),
+            ("tcp.listen", self.tcp.listen),
+        ):
+            if where is not None and where.port != 0:
+                expect(where not in taken, f"{taken.get(where)} and {key} are both {where}")
+                taken[where] = key
+        return self
+
+    @model_validator(mode="after")
+    def _tls_has_certificates(self) -> Self:
+        expect(self.tls is not None or not self.tcp.tls, "tcp.tls needs the certificates of tls")
         return self
 
     def core_settings(self) -> core.Settings:

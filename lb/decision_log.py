@@ -23,6 +23,10 @@ class DecisionLog:
         if record.method:
             self._records.append(record)
 
+    def resize(self, capacity: int) -> None:
+        """Keep another number from now on, the newest of those that are here among them."""
+        self._records = deque(self._records, maxlen=capacity)
+
     def latest(self, last: int, backend: str = "", request_id: str = "") -> list[dict[str, Any]]:
         """At most `last` requests, the newest first; only those that were tried on `backend`, or have that id."""
         chosen = (

@@ -34,6 +34,10 @@ class ConfigError(StartError):
         self.problems = tuple(problems)
 
 
+class FixedKeyError(ConfigError):
+    """A reload would change what only a restart can: one line for each key."""
+
+
 class EnvironmentUnfitError(StartError):
     """The configuration is fine and this machine cannot honour it: port taken, address not ours."""
 

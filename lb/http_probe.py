@@ -34,16 +34,21 @@ class HttpProbe:
     `docker kill` leaves behind.
     """
 
-    def __init__(self, settings: HealthSettings) -> None:
+    def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
+        """`greeting` is the PROXY header of a connection that is nobody's, where backends want one."""
+        self._greeting = greeting
+        self.use(settings)
+
+    def use(self, settings: HealthSettings) -> None:
+        """Check by other settings from the next probe on."""
         self._settings = settings
+        self._headers = {"User-Agent": "reroute-probe", **settings.headers}
         self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True, limit=0),
-            timeout=self._timeout,
+            connector=_Greeting(self._greeting),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "reroute-probe", **self._settings.headers},
             auto_decompress=False,
         )
         return self
@@ -63,7 +68,8 @@ class HttpProbe:
             return Report(word(error), inconclusive=isinstance(error, OSError) and is_our_own(error))
 
     async def _ask(self, url: str) -> Report:
-        async with self._session.get(url, allow_redirects=False) as response:
+        options: dict[str, Any] = {"headers": self._headers, "timeout": self._timeout, "allow_redirects": False}
+        async with self._session.get(url, **options) as response:
             body = await _body(response.content)
             name, load = said_in(body)
             return Report(self._failure(response.status, body), name, load)
@@ -73,6 +79,21 @@ class HttpProbe:
         if not low <= status <= high:
             return f"status {status}"
         return "" if self._settings.expect_body.encode() in body else "unexpected body"
+
+
+class _Greeting(aiohttp.TCPConnector):
+    """Says something on each new connection before the request does."""
+
+    def __init__(self, greeting: bytes) -> None:
+        super().__init__(force_close=True, limit=0)
+        self._greeting = greeting
+
+    async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:
+        """A new connection; none is ever used twice."""
+        connection = await super().connect(*arguments, **options)
+        if self._greeting and connection.transport is not None:
+            connection.transport.write(self._greeting)
+        return connection
 
 
 async def _body(content: aiohttp.StreamReader) -> bytes:

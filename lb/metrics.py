@@ -5,10 +5,8 @@ One request costs two dictionary updates and a bisection, under 1 µs; a prometh
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -23,13 +21,14 @@ from prometheus_client.registry import Collector
 
 from lb.core.backend import Backend, State
 from lb.core.events import AttemptFailed, Event, Hedged, Probed, ProbeWanted, Transition
-from lb.proxy.record import Record
+from lb.proxy.record import Record, Session
+from lb.tally import BUCKETS, Gauges, Tally, Timings, together
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds. 250 ms, where the lab's clients call an answer slow, is one of the bounds."""
+__all__ = ["BUCKETS", "Counts", "Metrics", "Timings"]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+Expiries = Callable[[], Mapping[str, float]]
 
 
 class Watched(Protocol):
@@ -44,61 +43,63 @@ class Watched(Protocol):
         """No backend is usable."""
 
 
-@dataclass(slots=True)
-class Timings:
-    """A histogram that is cheap to feed."""
+class Counts:
+    """Counts the requests and connections of one data plane; fed by `OnDone` and `OnSession`."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    total: float = 0.0
+    def __init__(self) -> None:
+        self.tally = Tally()
 
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
+    def done(self, record: Record) -> None:
+        """A request is over (`OnDone`)."""
+        tally = self.tally
+        method = record.method if record.method in _METHODS else "other"
+        tally.requests[record.backend, method, _CLASSES[min(record.status // 100, 5)]] += 1
+        tally.seconds[record.backend].observe(record.total_s)
+        tally.attempts += record.attempts
+        tally.bytes_in += record.bytes_in
+        tally.bytes_out += record.bytes_out
+        if record.error:
+            tally.errors[record.error] += 1
 
-    def buckets(self) -> list[tuple[str, float]]:
-        """Cumulative, as Prometheus wants them."""
-        cumulative, total = [], 0
-        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self.counts, strict=True):
-            total += count
-            cumulative.append((bound, float(total)))
-        return cumulative
+    def session(self, session: Session) -> None:
+        """A connection of TCP mode is over (`OnSession`)."""
+        tally = self.tally
+        tally.sessions[session.backend, session.error or "ok"] += 1
+        tally.session_bytes_in += session.bytes_in
+        tally.session_bytes_out += session.bytes_out
 
 
 class Metrics(Collector):
-    """Counts requests (`done`) and events (`on_event`); the rest is read from the balancer."""
+    """Adds up what data planes have counted, counts events (`on_event`), and reads the rest from the balancer."""
 
-    def __init__(self, watched: Watched, version: str, connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        watched: Watched,
+        version: str,
+        tallies: Callable[[], Sequence[Tally]],
+        gauges: Callable[[], Gauges],
+        expiries: Expiries = dict,
+    ) -> None:
+        """`expiries` tells when each TLS certificate ends, by its path, in Unix time."""
         self._watched = watched
         self._version = version
-        self._connections = connections
-        self._requests: defaultdict[tuple[str, str, str], int] = defaultdict(int)
-        self._attempts = 0
-        self._bytes = {"in": 0, "out": 0}
-        self._errors: defaultdict[str, int] = defaultdict(int)
-        self._seconds: defaultdict[str, Timings] = defaultdict(Timings)
-        self._failures: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._tallies = tallies
+        self._gauges = gauges
+        self._expiries = expiries
+        self._failures: Counter[tuple[str, str]] = Counter()
         self._retries = 0
-        self._hedges: defaultdict[str, int] = defaultdict(int)
-        self._transitions: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._probes: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._hedges: Counter[str] = Counter()
+        self._transitions: Counter[tuple[str, str]] = Counter()
+        self._probes: Counter[tuple[str, str]] = Counter()
         self._probe_seconds: defaultdict[str, Timings] = defaultdict(Timings)
-        self._probes_wanted: defaultdict[str, int] = defaultdict(int)
+        self._probes_wanted: Counter[str] = Counter()
+        self.reloads: Counter[str] = Counter()
+        """By result: `changed`, `unchanged`, `refused`."""
+        self.workers_died = 0
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
         self._registry.register(self)
-
-    def done(self, record: Record) -> None:
-        """A request is over (`OnDone`)."""
-        method = record.method if record.method in _METHODS else "other"
-        self._requests[record.backend, method, _CLASSES[min(record.status // 100, 5)]] += 1
-        self._seconds[record.backend].observe(record.total_s)
-        self._attempts += record.attempts
-        self._bytes["in"] += record.bytes_in
-        self._bytes["out"] += record.bytes_out
-        if record.error:
-            self._errors[record.error] += 1
 
     def on_event(self, event: Event) -> None:
         """Something happened in the core (`Emit`)."""
@@ -122,26 +123,13 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Everything, shaped for prometheus-client."""
-        yield from self._traffic()
+        tally, gauges = together(self._tallies()), self._gauges()
+        yield from _traffic(tally, gauges)
+        yield from _sessions(tally, gauges)
         yield from self._decisions()
         yield from self._checks()
-        yield from self._standing()
-        yield InfoMetricFamily("lb_build", "The running balancer", {"version": self._version})
-
-    def _traffic(self) -> Iterator[Metric]:
-        yield _counter(
-            "lb_requests",
-            "Requests finished; backend is empty where the balancer answered itself",
-            ("backend", "method", "status"),
-            self._requests,
-        )
-        yield _histogram("lb_request_seconds", "From head to last byte, s", self._seconds)
-        yield _counter("lb_attempts", "Attempts of finished requests", (), {(): self._attempts})
-        yield _counter(
-            "lb_body_bytes", "Body bytes, in from clients and out to them", ("direction",), _keyed(self._bytes)
-        )
-        yield _counter("lb_errors", "Requests that did not end well, by reason", ("reason",), _keyed(self._errors))
-        yield GaugeMetricFamily("lb_client_connections", "Open client connections", self._connections())
+        yield from self._standing(gauges)
+        yield from self._process(tally)
 
     def _decisions(self) -> Iterator[Metric]:
         yield _counter("lb_attempt_failures", "Failed attempts, by kind", ("backend", "failure"), self._failures)
@@ -154,7 +142,7 @@ class Metrics(Collector):
         yield _counter("lb_probes_wanted", "Checks that traffic asked for", ("backend",), _keyed(self._probes_wanted))
         yield _counter("lb_transitions", "Moves in the health machine", ("backend", "state"), self._transitions)
 
-    def _standing(self) -> Iterator[Metric]:
+    def _standing(self, gauges: Gauges) -> Iterator[Metric]:
         state = GaugeMetricFamily("lb_backend_state", "1 for the state it is in", labels=["backend", "state"])
         in_flight = GaugeMetricFamily("lb_backend_in_flight", "Attempts under way", labels=["backend"])
         weight = GaugeMetricFamily(
@@ -164,11 +152,53 @@ class Metrics(Collector):
         for backend in self._watched.backends:
             for one in State:
                 state.add_metric([backend.id, one.value], float(backend.state is one))
-            in_flight.add_metric([backend.id], backend.in_flight)
+            in_flight.add_metric([backend.id], gauges.in_flight[backend.id])
             weight.add_metric([backend.id], backend.effective_weight)
             suspected.add_metric([backend.id], float(backend.suspected))
         yield from (state, in_flight, weight, suspected)
         yield GaugeMetricFamily("lb_panic", "1 while no backend is usable", float(self._watched.panic))
+
+    def _process(self, tally: Tally) -> Iterator[Metric]:
+        expiry = GaugeMetricFamily(
+            "lb_tls_certificate_expiry_timestamp_seconds", "When it ends, Unix time", labels=["certificate"]
+        )
+        for path, when in self._expiries().items():
+            expiry.add_metric([path], when)
+        yield expiry
+        yield _counter("lb_reloads", "Reloads of the configuration, by result", ("result",), _keyed(self.reloads))
+        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self.workers_died})
+        yield _counter("lb_log_lines_dropped", "Log lines lost to a slow reader", (), {(): tally.dropped_lines})
+        yield InfoMetricFamily("lb_build", "The running balancer", {"version": self._version})
+
+
+def _traffic(tally: Tally, gauges: Gauges) -> Iterator[Metric]:
+    yield _counter(
+        "lb_requests",
+        "Requests finished; backend is empty where the balancer answered itself",
+        ("backend", "method", "status"),
+        tally.requests,
+    )
+    yield _histogram("lb_request_seconds", "From head to last byte, s", tally.seconds)
+    yield _counter("lb_attempts", "Attempts of finished requests", (), {(): tally.attempts})
+    body_bytes = {("in",): tally.bytes_in, ("out",): tally.bytes_out}
+    yield _counter("lb_body_bytes", "Body bytes, in from clients and out to them", ("direction",), body_bytes)
+    yield _counter("lb_errors", "Requests that did not end well, by reason", ("reason",), _keyed(tally.errors))
+    yield GaugeMetricFamily("lb_client_connections", "Open client connections", gauges.connections)
+
+
+def _sessions(tally: Tally, gauges: Gauges) -> Iterator[Metric]:
+    yield _counter(
+        "lb_tcp_connections",
+        "Connections of TCP mode that are over; backend is empty where none was found",
+        ("backend", "outcome"),
+        tally.sessions,
+    )
+    passed = {("in",): tally.session_bytes_in, ("out",): tally.session_bytes_out}
+    yield _counter("lb_tcp_bytes", "Bytes of these, in from clients and out to them", ("direction",), passed)
+    tunnels = GaugeMetricFamily("lb_tunnels", "Open upgraded connections and those of TCP mode", labels=["backend"])
+    for backend, count in gauges.tunnels.items():
+        tunnels.add_metric([backend], count)
+    yield tunnels
 
 
 def _keyed(counts: Mapping[str, int]) -> dict[tuple[str], int]:

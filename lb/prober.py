@@ -93,6 +93,11 @@ class Prober:
         if watch is not None:
             watch.wanted.set()
 
+    def wake_all(self) -> None:
+        """Other settings are in force: what was waited for by the old ones begins now."""
+        for watch in self._watches.values():
+            watch.wanted.set()
+
     async def _loop(self, backend: Backend, wanted: asyncio.Event) -> None:
         await asyncio.sleep(self._rng.uniform(0, START_SPREAD_S))
         while True:

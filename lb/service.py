@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
+import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -14,28 +13,24 @@ from random import Random
 
 from aiohttp import web
 
-from lb.access_log import AccessLog
 from lb.admin.app import Admin
 from lb.config import Config
+from lb.control import Control
 from lb.core.balancer import Balancer
-from lb.core.events import Added, Cleared, Emit, Event, PanicChanged, ProbeWanted, Removed, Suspected, Transition
-from lb.decision_log import DecisionLog
-from lb.discovery import Change, Follower, Insert
-from lb.errors import EnvironmentUnfitError
+from lb.core.events import Added, Cleared, Emit, Event, PanicChanged, Removed, Suspected, Transition
+from lb.errors import ConfigError
 from lb.event_log import EventLog, as_dict
 from lb.lines import Lines
+from lb.listening import address_of, bind
 from lb.metrics import Metrics
-from lb.prober import Prober
-from lb.proxy.affinity import key_source
-from lb.proxy.record import OnDone, Record
-from lb.proxy.server import ProxyRunner, ProxyServer
-from lb.units import Address
-from lb.wiring import probe_of, source_of, stickiness_of
+from lb.reload import Change, changes
+from lb.signals import on_hangup, stop_signals, unless
+from lb.tls import describe, expiry_warnings, load
+from lb.traffic import Traffic
+from lb.wiring import certificates_of, open_log
 
 CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
-BACKLOG = 1024
-"""Connections that may wait to be accepted: a burst of clients, while one turn of the loop is served."""
 _ADMIN_SHUTDOWN_S = 0.5
 """Event streams never end by themselves."""
 _LOGGED = (Added, Removed, Transition, PanicChanged, Suspected, Cleared)
@@ -44,39 +39,35 @@ _LOGGED = (Added, Removed, Transition, PanicChanged, Suspected, Cleared)
 class Service:
     """One running balancer."""
 
-    def __init__(self, config: Config, lines: Lines) -> None:
-        """Must be called on the running loop."""
+    def __init__(self, config: Config, lines: Lines, reread: Callable[[], Config]) -> None:
+        """Must be called on the running loop. `reread` is asked for the configuration at each reload; both it and this
+        raise `ConfigError`."""
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._lines = lines
+        self._reread = reread
+        self._reloading = asyncio.Lock()
+        self._group: asyncio.TaskGroup | None = None
         self._subscribers: list[Emit] = []
         rng = Random()
-        self._settings = config.core_settings()
-        self._balancer = Balancer(self._settings, rng, self._emit)
-        self._decisions = DecisionLog(config.decisions)
-        self._metrics = Metrics(self._balancer, version(), lambda: self._proxy.connections)
-        self._proxy = ProxyServer(
-            self._balancer,
-            config.proxy_limits(),
-            connect_timeout=config.retry.connect_timeout,
-            tick=config.tick,
-            trusted=config.trusted_proxies,
-            on_done=self._on_done(rng),
-            key_of=key_source(config.hash.by, config.trusted_proxies),
-            sticky=stickiness_of(config),
-            load_feedback=config.load_feedback,
-            panic=config.panic,
+        out = open_log(config)
+        self._requests = Lines(out) if out is not None else lines
+        self._certificates = certificates_of(config)
+        self._balancer = Balancer(config.core_settings(), rng, self._emit)
+        self._traffic = Traffic(config, self._balancer, self._certificates, lines, self._requests, rng)
+        self._metrics = Metrics(
+            self._balancer, version(), lambda: [self._traffic.tally], lambda: self._traffic.gauges, self._expiries
         )
         self._log = EventLog()
-        self._probe = probe_of(self._settings.health)
-        self._sync_due = False
-        self._prober = Prober(self._balancer, self._probe, CLOCK, rng)
-        self._follower = Follower(source_of(config), self._apply, self._complain)
+        self._control = Control(config, self._balancer, CLOCK, rng, self._complain)
+        self._admin = Admin(
+            self._balancer, config, self._log, self._metrics, self._traffic, CLOCK, self.reload, version()
+        )
         self._subscribers = [
             self._log.append,
             self._metrics.on_event,
-            self._proxy.on_event,
-            self._steer_prober,
+            self._traffic.on_event,
+            self._control.on_event,
             self._write_down,
         ]
 
@@ -86,69 +77,95 @@ class Service:
         Raises `EnvironmentUnfitError` when an address cannot be listened on.
         """
         async with AsyncExitStack() as stack:
-            stop, hurry = stack.enter_context(_signals(self._loop))
-            await stack.enter_async_context(self._probe)
-            admin = Admin(self._balancer, self._config, self._log, self._metrics, self._decisions, CLOCK, version())
-            admin_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S)
-            stack.push_async_callback(admin_runner.cleanup)
-            admin_at = await _listen(admin_runner, self._config.admin.listen)
-            await self._follower.step()
-            traffic_runner = ProxyRunner(self._proxy, shutdown_timeout=self._config.shutdown_timeout)
-            traffic_at = await _listen(traffic_runner, self._config.listen)
+            stop, hurry = stack.enter_context(stop_signals(self._loop))
+            stack.enter_context(on_hangup(self._loop, self._hung_up))
+            if self._requests is not self._lines:
+                self._requests.start()
+                stack.callback(self._requests.close)
+            sockets = _bound(self._config)
+            self._warn_of_expiry()
+            await stack.enter_async_context(self._control)
+            runner = web.AppRunner(self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            for sock in sockets["admin.listen"]:
+                await web.SockSite(runner, sock).start()
+            await self._control.look()
+            addresses = {key: str(address_of(sockets[key])) for key in sockets}
+            await self._traffic.start(sockets)
             async with asyncio.TaskGroup() as group:
-                background = [group.create_task(self._prober.run()), group.create_task(self._follower.run())]
-                self._lines.put("listening", traffic=str(traffic_at), admin=str(admin_at))
+                self._group = group
+                self._control.start(group)
+                self._lines.put("listening", **_told(addresses))
                 await stop.wait()
-                self._lines.put("stopping", requests=self._proxy.requests, connections=self._proxy.connections)
-                await _unless(hurry, traffic_runner.cleanup())
-                for task in background:
-                    task.cancel()
+                gauges = self._traffic.gauges
+                self._lines.put("stopping", requests=gauges.requests, connections=gauges.connections)
+                await unless(hurry, self._traffic.stop())
+                self._control.stop()
+
+    async def reload(self) -> Sequence[Change]:
+        """Read the configuration again and go by it, completely or not at all. Raises `ConfigError`."""
+        async with self._reloading:
+            try:
+                changed = await self._change()
+            except ConfigError as error:
+                self._metrics.reloads["refused"] += 1
+                self._lines.put("reload_refused", problems=list(error.problems))
+                raise
+            self._metrics.reloads["changed" if changed else "unchanged"] += 1
+            self._lines.put("reloaded", changed=[change.key for change in changed])
+            self._warn_of_expiry()
+            return changed
+
+    async def _change(self) -> Sequence[Change]:
+        new = self._reread()
+        changed = changes(self._config, new)
+        served = load(new.tls) if new.tls is not None else []
+        out = open_log(new)
+        # From here on nothing is refused, and nothing is awaited until every part goes by the new configuration.
+        if out is not None:
+            self._requests.turn_to(out)
+        if self._certificates is not None and new.tls is not None:
+            before, after = describe(self._certificates.served), describe(served)
+            self._certificates.use(served, new.tls)
+            if before != after:
+                changed.append(Change("tls.certificates (files)", before, after))
+        self._config = self._admin.config = new
+        self._balancer.use(new.core_settings(), CLOCK())
+        self._traffic.use(new)
+        await self._control.use(new)
+        return changed
+
+    def _hung_up(self) -> None:
+        if self._group is not None:  # else what it has just read is as new as can be
+            self._group.create_task(self._reload_for_a_signal())
+
+    async def _reload_for_a_signal(self) -> None:
+        """What is refused has been logged; there is nobody to answer."""
+        try:
+            await self.reload()
+        except ConfigError:
+            return
 
     def _emit(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
-
-    def _on_done(self, rng: Random) -> OnDone:
-        told: list[OnDone] = [self._metrics.done]
-        if self._config.decisions:
-            told.append(self._decisions.keep)
-        if self._config.access_log.enabled:
-            told.append(AccessLog(self._lines, self._config.access_log.sample, rng))
-
-        def done(record: Record) -> None:
-            for one in told:
-                one(record)
-
-        return done
-
-    def _steer_prober(self, event: Event) -> None:
-        if isinstance(event, ProbeWanted):
-            self._prober.wake(event.backend)
-        elif isinstance(event, Added | Removed) and not self._sync_due:
-            # Later, since the core is in the middle of the change that it reports; and once for all that change now.
-            self._sync_due = True
-            self._loop.call_soon(self._sync_prober)
-
-    def _sync_prober(self) -> None:
-        self._sync_due = False
-        self._prober.sync()
 
     def _write_down(self, event: Event) -> None:
         if isinstance(event, _LOGGED):
             fields = as_dict(event)
             self._lines.put(fields.pop("type"), **fields)
 
-    def _apply(self, change: Change) -> None:
-        now = CLOCK()
-        if isinstance(change, Insert):
-            member = change.member
-            self._balancer.insert(member.id, member.host, member.port, now, member.weight)
-        else:
-            with contextlib.suppress(KeyError):  # the operator was faster
-                self._balancer.remove(change.id, now)
-
     def _complain(self, text: str) -> None:
         self._lines.put("warning", text=text)
+
+    def _expiries(self) -> Mapping[str, float]:
+        served = self._certificates.served if self._certificates is not None else ()
+        return {str(one.path): one.expires for one in served}
+
+    def _warn_of_expiry(self) -> None:
+        for text in expiry_warnings(self._certificates, time.time()):
+            self._complain(text)
 
 
 def version() -> str:
@@ -159,43 +176,13 @@ def version() -> str:
         return "unreleased"
 
 
-async def _listen(runner: web.BaseRunner, where: Address) -> Address:
-    """Start accepting; answers the actual address, which tells the port when 0 was asked for."""
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, where.host, where.port, backlog=BACKLOG).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise EnvironmentUnfitError(f"cannot listen on {where}: {_why(error)}") from error
-    host, port = runner.addresses[0][:2]
-    return Address(host, port)
+def _bound(config: Config) -> dict[str, list[socket.socket]]:
+    """Sockets for every address that the configuration names. Raises `EnvironmentUnfitError`."""
+    wanted = {"admin.listen": config.admin.listen, "listen": config.listen, "tcp.listen": config.tcp.listen}
+    return {key: bind(where) for key, where in wanted.items() if where is not None}
 
 
-def _why(error: OSError) -> str:
-    """asyncio words a failed bind as `[Errno 98] error while attempting to bind on address …: the reason`."""
-    return (error.strerror or str(error)).rpartition(": ")[2]
-
-
-@contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Two events: set by the first and by the second SIGTERM or SIGINT."""
-    stop, hurry = asyncio.Event(), asyncio.Event()
-
-    def received() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received)
-    try:
-        yield stop, hurry
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-async def _unless(hurry: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Wait for `work`, but no longer than until `hurry` is set."""
-    tasks = {asyncio.create_task(work), asyncio.create_task(hurry.wait())}
-    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+def _told(addresses: Mapping[str, str]) -> dict[str, str]:
+    """As the `listening` line names them."""
+    names = {"listen": "traffic", "tcp.listen": "tcp", "admin.listen": "admin"}
+    return {name: addresses[key] for key, name in names.items() if key in addresses}

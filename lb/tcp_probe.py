@@ -19,9 +19,10 @@ from lb.prober import Report
 class TcpProbe:
     """Probes backends; a context manager only because the other kind of probe is one."""
 
-    def __init__(self, timeout: float) -> None:
-        """`timeout` is seconds."""
-        self._timeout = timeout
+    def __init__(self, timeout: float, greeting: bytes = b"") -> None:
+        """`timeout` is seconds; `greeting` is the PROXY header that a backend may want to see."""
+        self.timeout = timeout
+        self._greeting = greeting
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,11 +35,12 @@ class TcpProbe:
     async def __call__(self, backend: Backend) -> Report:
         """Connect and close, within the probe time-out."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 _, writer = await asyncio.open_connection(backend.host, backend.port)
         except TimeoutError:
             return Report("timeout")
         except OSError as error:
             return Report(word(error), inconclusive=is_our_own(error))
+        writer.write(self._greeting)
         writer.close()
         return Report()

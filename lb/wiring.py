@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
+from lb.checks import Checks
 from lb.config import Config
 from lb.core.affinity import StickyCookie
-from lb.core.settings import HealthSettings
 from lb.discovery import Source
 from lb.discovery.config import DnsDiscovery, FileDiscovery, StaticDiscovery
 from lb.discovery.dns import DnsSource
 from lb.discovery.file import FileSource
 from lb.discovery.static import StaticSource
-from lb.http_probe import HttpProbe
+from lb.errors import ConfigError
 from lb.proxy.affinity import Stickiness
-from lb.tcp_probe import TcpProbe
+from lb.proxy.origin import NOBODY, Origin
+from lb.proxy.preface import encode
+from lb.tls import Certificates
 
 
 def stickiness_of(config: Config) -> Stickiness | None:
@@ -24,9 +28,27 @@ def stickiness_of(config: Config) -> Stickiness | None:
     return Stickiness(StickyCookie(sticky.cookie, secrets), ttl=sticky.ttl, secure=sticky.secure)
 
 
-def probe_of(settings: HealthSettings) -> HttpProbe | TcpProbe:
-    """How backends are checked."""
-    return TcpProbe(settings.timeout) if settings.kind == "tcp" else HttpProbe(settings)
+def checks_of(config: Config) -> Checks:
+    """How backends are checked: introduced as nobody's connection where they want PROXY headers."""
+    send = config.proxy_protocol.send
+    greeting = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
+    return Checks(config.core_settings().health, greeting)
+
+
+def certificates_of(config: Config) -> Certificates | None:
+    """What TLS is ended with. Raises `ConfigError`: a line for each file that cannot be used."""
+    return Certificates(config.tls) if config.tls is not None else None
+
+
+def open_log(config: Config) -> TextIO | None:
+    """The file that the access log goes to, if it has one. Raises `ConfigError`."""
+    path = config.access_log.path
+    if path is None:
+        return None
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"access_log.path: {path}: cannot be written: {error.strerror}"]) from error
 
 
 def source_of(config: Config) -> Source:

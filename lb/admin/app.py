@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -14,25 +14,43 @@ from lb.admin import changes, openapi, views
 from lb.admin.auth import Gate, guarded
 from lb.admin.stream import stream
 from lb.config import Config
+from lb.core.backend import Backend
 from lb.core.bounds import bounds
-from lb.decision_log import DecisionLog
-from lb.errors import AdminError, InvalidError
+from lb.errors import AdminError, ConfigError, ConflictError, FixedKeyError, InvalidError
 from lb.event_log import EventLog
 from lb.metrics import Metrics
+from lb.reload import Change
+from lb.tally import Gauges
 
 MAX_BODY = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+class Data(Protocol):
+    """What is asked of the data plane, which may be in other processes."""
+
+    async def refresh(self) -> None:
+        """Let what is read next be up to date."""
+
+    async def explain(self, last: int, backend: str, request_id: str) -> list[dict[str, Any]]:
+        """The decisions about the latest requests."""
+
+    @property
+    def gauges(self) -> Gauges:
+        """How it stands."""
+
+
+@dataclass(slots=True)
 class Admin:
     """What the handlers stand on; `clock` is the one that the balancer is told the time by."""
 
     balancer: changes.Changeable
     config: Config
+    """Replaced at each reload."""
     log: EventLog
     metrics: Metrics
-    decisions: DecisionLog
+    data: Data
     clock: Callable[[], float]
+    reread: Callable[[], Awaitable[Sequence[Change]]]
     version: str = "unreleased"
 
     def app(self) -> web.Application:
@@ -50,6 +68,7 @@ class Admin:
                 web.put("/backends/{id}", self.adjust),
                 web.delete("/backends/{id}", self.remove),
                 web.put("/policy", self.change_policy),
+                web.post("/reload", self.reload),
                 web.get("/decisions", self.show_decisions),
                 web.get("/config", self.show_config),
                 web.get("/bounds", self.show_bounds),
@@ -75,37 +94,51 @@ class Admin:
 
     async def backends(self, _: web.Request) -> web.Response:
         """Every backend and how it stands."""
-        return web.json_response(views.backends(self.balancer, self.clock()))
+        await self.data.refresh()
+        return web.json_response(views.backends(self.balancer, self.data.gauges.in_flight, self.clock()))
 
     async def add(self, request: web.Request) -> web.Response:
         """A backend that no discovery names."""
         addition = changes.parse(changes.Addition, await body_of(request))
         backend = changes.add(self.balancer, addition, self.clock())
-        return web.json_response(views.backend(backend, self.clock()), status=201)
+        return web.json_response(self._shown(backend), status=201)
 
     async def adjust(self, request: web.Request) -> web.Response:
         """Weight, drain, maintenance, and back."""
         adjustment = changes.parse(changes.Adjustment, await body_of(request))
         backend = changes.adjust(self.balancer, request.match_info["id"], adjustment, self.clock())
-        return web.json_response(views.backend(backend, self.clock()))
+        return web.json_response(self._shown(backend))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Drain, then forget. `force` may stand in the query too: many clients send no body with DELETE."""
         body = await body_of(request) if request.can_read_body else dict(request.query)
         removal = changes.parse(changes.Removal, body)
         backend = changes.remove(self.balancer, request.match_info["id"], removal, self.clock())
-        return web.json_response(views.backend(backend, self.clock()))
+        return web.json_response(self._shown(backend))
 
     async def change_policy(self, request: web.Request) -> web.Response:
         """Pick by another policy from the next request on."""
         change = changes.parse(changes.PolicyChange, await body_of(request))
         return web.json_response({"policy": changes.use_policy(self.balancer, change)})
 
+    async def reload(self, _: web.Request) -> web.Response:
+        """Read the configuration again and go by it, completely or not at all."""
+        try:
+            changed = await self.reread()
+        except FixedKeyError as error:
+            raise ConflictError("; ".join(error.problems)) from error
+        except ConfigError as error:
+            raise InvalidError("; ".join(error.problems)) from error
+        return web.json_response({"changed": [change._asdict() for change in changed]})
+
     async def show_decisions(self, request: web.Request) -> web.Response:
         """Why the latest requests went where they went, the newest first."""
         query = changes.parse(changes.DecisionQuery, dict(request.query))
-        shown = self.decisions.latest(query.last, query.backend, query.id)
+        shown = await self.data.explain(query.last, query.backend, query.id)
         return web.json_response({"decisions": shown})
+
+    def _shown(self, backend: Backend) -> dict[str, Any]:
+        return views.backend(backend, self.data.gauges.in_flight, self.clock())
 
     async def describe(self, request: web.Request) -> web.Response:
         """This API as an OpenAPI document."""
@@ -125,6 +158,7 @@ class Admin:
 
     async def show_metrics(self, _: web.Request) -> web.Response:
         """Prometheus text format."""
+        await self.data.refresh()
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         return web.Response(body=self.metrics.exposition(), headers=headers)
 

@@ -28,6 +28,7 @@ QUERIES: dict[tuple[str, str], dict[str, str]] = {
 }
 _MEDIA = {"/metrics": "text/plain", "/events": "text/event-stream"}
 _READ_ONLY = "get"
+_CREATING = {("POST", "/backends")}
 
 
 def document(app: web.Application, version: str) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def _operation(method: str, path: str, handler: Callable[..., Any], schema: Any)
         "summary": (inspect.getdoc(handler) or "").partition("\n")[0],
         "parameters": [*_in_path(path), *_in_query(method, path)],
         "responses": {
-            "201" if method == "POST" else "200": {
+            "201" if (method, path) in _CREATING else "200": {
                 "description": "Done" if method != "GET" else "As it is now",
                 "content": {_MEDIA.get(path, "application/json"): {}},
             },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from lb.core.backend import Backend, State
@@ -25,14 +25,15 @@ class Shown(Protocol):
         """No backend is usable."""
 
 
-def backends(shown: Shown, now: float) -> dict[str, Any]:
+def backends(shown: Shown, in_flight: Mapping[str, int], now: float) -> dict[str, Any]:
     """`GET /backends`."""
-    listed = [backend(one, now) for one in shown.backends]
+    listed = [backend(one, in_flight, now) for one in shown.backends]
     return {"backends": listed, "policy": shown.policy, "panic": shown.panic}
 
 
-def backend(one: Backend, now: float) -> dict[str, Any]:
-    """One backend. Times in seconds (`_s`) or milliseconds (`_ms`); `latency_ms` is null before the first answer."""
+def backend(one: Backend, in_flight: Mapping[str, int], now: float) -> dict[str, Any]:
+    """One backend; `in_flight` counts attempts by id. Times in seconds (`_s`) or milliseconds (`_ms`); `latency_ms` is
+    null before the first answer."""
     return {
         "id": one.id,
         "name": one.name,
@@ -42,7 +43,7 @@ def backend(one: Backend, now: float) -> dict[str, Any]:
         "suspected": one.suspected,
         "weight": one.weight,
         "effective_weight": round(one.effective_weight, 6),
-        "in_flight": one.in_flight,
+        "in_flight": in_flight.get(one.id, 0),
         "latency_ms": round(one.latency_mean * 1000, 3) or None,
         "last_probe": last_probe(one, now),
     }

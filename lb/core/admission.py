@@ -23,6 +23,10 @@ class Queue:
         self._order: list[tuple[float, int, Exchange]] = []
         self._tickets = count()
 
+    def use(self, settings: AdmissionSettings) -> None:
+        """Go by other settings; whoever waits already keeps its place."""
+        self._settings = settings
+
     def __len__(self) -> int:
         return len(self._entered)
 

@@ -87,6 +87,23 @@ class Balancer:
         self._policy_name = name
         self.hashes = name in policies.HASHING
 
+    def use(self, settings: Settings, now: float) -> None:
+        """Go by other settings from now on. What is under way keeps its deadlines; standing and counts stay.
+
+        The policy changes only where the settings name another one than they did: the operator's word outlives them.
+        Raises UnknownPolicyError, and then changes nothing.
+        """
+        if settings.policy != self._settings.policy:
+            self.use_policy(settings.policy)
+        self._settings = settings
+        self._load.max_in_flight = settings.admission.max_in_flight
+        self._registry.use(settings, now)
+        self._retries.use(settings.retry)
+        self._queue.use(settings.admission)
+        self._timeouts.use(settings.retry)
+        self._held_up.use(settings.passive.max_tick_gap)
+        self._told = settings.decisions > 0
+
     # --- probes ---
     def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         """Record a finished probe (`failure` empty = passed) and answer how long to wait before the next one."""

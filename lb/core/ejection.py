@@ -27,6 +27,11 @@ class Ejections:
         self._serving: dict[Standing, None] = {}
         self._outliers_checked = 0.0
 
+    def use(self, settings: PassiveSettings) -> None:
+        """Judge by other settings; sentences that are being served stay."""
+        self._settings = settings
+        self._jury.use(settings)
+
     def count(self, standing: Standing, now: float, *, failed: bool, suspect_only: bool = False) -> None:
         """Count an outcome of an UP backend, and eject for it if the jury says so.
 

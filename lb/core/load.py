@@ -96,6 +96,10 @@ class LoadFeedback:
         self._followers: dict[Backend, _Follower] = {}
         self._stepped = 0.0
 
+    def use(self, max_in_flight: int) -> None:
+        """`Settings.admission.max_in_flight` has changed."""
+        self._max_in_flight = max_in_flight
+
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
         """Smooth a report in, with the weight 1 − e^(−Δt/SMOOTHING) of the time since the one before."""
         utilisation = report.utilisation(self._max_in_flight)

@@ -47,6 +47,10 @@ class Jury:
         self._ever = 0
         self._ever_failed = 0
 
+    def use(self, settings: PassiveSettings) -> None:
+        """Judge by other settings from the next outcome on."""
+        self._settings = settings
+
     def record(self, outcomes: Outcomes, failed: bool, now: float) -> str:
         """Add an outcome and answer the reason to eject its backend; empty when there is none."""
         self._expire(outcomes, now)

@@ -65,6 +65,20 @@ class Registry:
         """No backend is usable. Policy `open`: `usable` holds the DOWN and EJECTED ones; `closed`: it is empty."""
         return self._rotation.panic
 
+    def use(self, settings: Settings, now: float) -> None:
+        """Go by other settings from now on: standing, streaks and sentences stay as they are."""
+        self._settings = settings
+        self._ejections.use(settings.passive)
+        self._watch.use(settings.passive.max_tick_gap)
+        self._feedback.use(settings.admission.max_in_flight)
+        for standing in self._standings.values():
+            standing.settings = settings
+            if not settings.load_feedback:
+                self._feedback.forget(standing.backend)
+                standing.backend.load_factor = 1.0
+            self._weigh(standing.backend, now)
+        self._rotation.use(open_in_panic=settings.panic == "open", now=now)
+
     # --- membership ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
         """Add a backend (UNKNOWN). The same id at the same address, while draining out, is taken back (UNKNOWN).

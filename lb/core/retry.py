@@ -40,6 +40,13 @@ class Retries:
         self._settings = settings
         self._budget = RetryBudget(settings.budget_ratio, settings.budget_min_per_s, settings.budget_window)
 
+    def use(self, settings: RetrySettings) -> None:
+        """Go by other settings. Another budget starts with an empty window, so that nothing is counted twice."""
+        budget = (settings.budget_ratio, settings.budget_min_per_s, settings.budget_window)
+        if budget != (self._settings.budget_ratio, self._settings.budget_min_per_s, self._settings.budget_window):
+            self._budget = RetryBudget(*budget)
+        self._settings = settings
+
     def admitted(self, now: float) -> None:
         """A request arrived: it deposits its share."""
         self._budget.deposit(now)

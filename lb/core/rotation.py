@@ -31,6 +31,12 @@ class Rotation:
         self._picture: Picture | None = None
         self._arrivals = False
 
+    def use(self, *, open_in_panic: bool, now: float) -> None:
+        """What a panic means from now on."""
+        if open_in_panic != self._open_in_panic:
+            self._open_in_panic = open_in_panic
+            self.changed(now)
+
     @property
     def usable(self) -> tuple[Backend, ...]:
         """Whom to pick from: the same object until something changes, then made anew when next asked for.

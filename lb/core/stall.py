@@ -16,6 +16,10 @@ class StallWatch:
         self._awake_since = 0.0
         self._excused = False
 
+    def use(self, max_gap: float) -> None:
+        """`Settings.passive.max_tick_gap` has changed."""
+        self._max_gap = max_gap
+
     def sent(self, attempt: Attempt, now: float) -> None:
         """Watch the attempt from now on."""
         watched = self._watched.get(attempt.backend)

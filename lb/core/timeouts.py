@@ -1,4 +1,7 @@
-"""Which attempts are past their time. Both time-outs are constants, so arrival order is expiry order: O(expired)."""
+"""Which attempts are past their time. Both time-outs are constants, so arrival order is expiry order: O(expired).
+
+After a reload that shortens one, newcomers wait behind those that were promised more, until these have ended.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ class Timeouts:
         self._per_try = settings.per_try_timeout
         self._exchanges: dict[Exchange, None] = {}
         self._attempts: dict[Attempt, float] = {}
+
+    def use(self, settings: RetrySettings) -> None:
+        """Go by another per-try time-out from the next attempt on."""
+        self._per_try = settings.per_try_timeout
 
     def opened(self, exchange: Exchange) -> None:
         """The exchange was admitted: its deadline runs."""
@@ -66,6 +73,10 @@ class HeldUp:
         self._max_gap = max_gap
         self._last = 0.0
         self._spared = False
+
+    def use(self, max_gap: float) -> None:
+        """`Settings.passive.max_tick_gap` has changed."""
+        self._max_gap = max_gap
 
     def tick(self, now: float) -> bool:
         """True: let this tick end no attempt. Never twice in a row, or a host that is always late would never time

@@ -79,6 +79,12 @@ class Follower:
         self._known: dict[str, Member] = {}
         self._failing = False
 
+    async def follow(self, source: Source) -> None:
+        """Read another source from now on, once at once; who it does not name leaves."""
+        self._source = source
+        self._failing = False
+        await self.step()
+
     async def run(self) -> None:
         """Follow the source; returns only where one reading is enough."""
         while True:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lb.core.exchange import Attempt, Failure
 from lb.errors import is_our_own
+from lb.proxy.preface import encode
 
 if TYPE_CHECKING:
     from lb.proxy.plane import Plane
@@ -34,4 +35,6 @@ class Dialing:
         except OSError as error:
             self._relay.attempt_failed(self, Failure.EXHAUSTED if is_our_own(error) else Failure.REFUSED)
         else:
+            if self._plane.announce:
+                connection.write(encode(self._plane.announce, self._relay.origin), complete=False)
             self._relay.connected(self, connection)

@@ -14,13 +14,12 @@ from lb.core.exchange import Attempt, Exchange
 from lb.core.headers import Network, Peer
 from lb.proxy.affinity import KeyOf, Stickiness, no_key
 from lb.proxy.limits import Limits
-from lb.proxy.pool import Pool
-from lb.proxy.record import OnDone, ignore
+from lb.proxy.pool import NoPool, Pool
+from lb.proxy.record import OnDone, OnSession, ignore, ignore_session
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
-    from lb.core.balancer import Balancer, Resume
-    from lb.proxy.relay import Relay
+    from lb.core.balancer import Balancer, Queued, Refusal, Resume
     from lb.proxy.request import Request
     from lb.proxy.tunnel import Tunnel
     from lb.proxy.upstream import UpstreamConnection
@@ -45,6 +44,22 @@ class Client(Protocol):
         """End at once."""
 
 
+class Owner(Protocol):
+    """Whoever performs an exchange: a `Relay`, or a `TcpConnection` that looks for its backend."""
+
+    def proceed(self, step: Attempt | Queued | Refusal) -> None:
+        """Do what the core says."""
+
+    def timed_out(self, attempt: Attempt) -> None:
+        """The core's patience with the attempt is over."""
+
+    def hedge(self, attempt: Attempt) -> None:
+        """Start a second attempt."""
+
+    def check_stall(self, now: float) -> None:
+        """Look whether the backend has stopped in the middle."""
+
+
 class Plane:
     """The balancer to ask, the pool to take connections from, and everything that is under way."""
 
@@ -61,14 +76,22 @@ class Plane:
         key_of: KeyOf = no_key,
         sticky: Stickiness | None = None,
         load_feedback: bool = False,
+        announce: str = "",
+        on_session: OnSession = ignore_session,
+        tcp_idle: float = 3600.0,
     ) -> None:
         self.balancer = balancer
         self.clock = clock
         self.limits = limits or Limits()
         self.dial = dial
-        self.pool = Pool(self.limits)
+        self.announce = announce
+        """The PROXY header that backends are sent, `v1` or `v2`; empty: none."""
+        self.pool = NoPool(self.limits) if announce else Pool(self.limits)
         self.trusted = trusted
         self.on_done = on_done
+        self.on_session = on_session
+        self.tcp_idle = tcp_idle
+        """Seconds of silence that end a connection of TCP mode."""
         self.connect_timeout = connect_timeout
         """Seconds; `Settings.retry.connect_timeout`."""
         self.key_of = key_of
@@ -79,7 +102,7 @@ class Plane:
         self.panic_line = b""
         """`X-Lb-Panic` while no backend is usable."""
         self.clients: set[Client] = set()
-        self.relays: dict[Exchange, Relay] = {}
+        self.relays: dict[Exchange, Owner] = {}
         self.tunnels: set[Tunnel] = set()
         self.gathering: dict[UpstreamConnection, float] = {}
         """Connections whose small answer is not complete yet, and until when that is waited for; the oldest first."""
@@ -93,6 +116,11 @@ class Plane:
         self._names: dict[str, bytes] = {}
         self.unix_offset = time.time() - clock()
         """Wall clock minus `clock`; refreshed with every sweep, since the wall clock may be stepped."""
+
+    def use(self, limits: Limits) -> None:
+        """Bear as much as `limits` say from now on."""
+        self.limits = limits
+        self.pool.limits = limits
 
     def new_request_id(self) -> bytes:
         """Unique across restarts by its random prefix, within one by counting."""
@@ -141,7 +169,7 @@ class Plane:
             pinned_to=sticky.pinned_to(request) if sticky is not None else "",
         )
 
-    def enter(self, exchange: Exchange, relay: Relay) -> None:
+    def enter(self, exchange: Exchange, relay: Owner) -> None:
         """A request is under way."""
         self.relays[exchange] = relay
 

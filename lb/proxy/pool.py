@@ -21,7 +21,7 @@ class Pool:
     """Never retries and never connects: an empty stack is the caller's to deal with."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._idle: dict[Backend, list[UpstreamConnection]] = {}
         self._known_as: dict[str, list[Backend]] = {}
         """Backends with a stack, by id: usually one, two while one of them drains out."""
@@ -45,7 +45,7 @@ class Pool:
         """Keep a connection that has finished its request, or close it where there is no use for it."""
         backend = connection.backend
         stack = self._idle.get(backend)
-        if backend.state not in _POOLED_STATES or (stack and len(stack) >= self._limits.idle_per_backend):
+        if backend.state not in _POOLED_STATES or (stack and len(stack) >= self.limits.idle_per_backend):
             connection.close()
             return
         connection.idle_since = now
@@ -63,7 +63,7 @@ class Pool:
 
     def expire(self, now: float) -> None:
         """Close what has been idle too long. The bottom of a stack is its oldest."""
-        oldest = now - self._limits.upstream_idle
+        oldest = now - self.limits.upstream_idle
         for stack in self._idle.values():
             expired = 0
             while expired < len(stack) and stack[expired].idle_since < oldest:
@@ -85,3 +85,11 @@ class Pool:
     def idle(self, backend: Backend) -> int:
         """How many idle connections there are to `backend`."""
         return len(self._idle.get(backend, ()))
+
+
+class NoPool(Pool):
+    """Keeps nothing: each connection was introduced to its backend as one client's, and is nobody else's."""
+
+    def release(self, connection: UpstreamConnection, now: float) -> None:
+        """Close a connection that has finished its request."""
+        connection.close()

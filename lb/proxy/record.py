@@ -56,9 +56,36 @@ def refused(status: int, reason: str, client: bytes, now: float) -> Record:
     )
 
 
+@dataclass(slots=True)
+class Session:
+    """One finished connection of TCP mode. Times are seconds, sizes bytes."""
+
+    backend: str
+    """Id of the backend that took it; empty when none did."""
+    attempts: int
+    started: float
+    """Monotonic seconds."""
+    total_s: float
+    bytes_in: int
+    """From the client."""
+    bytes_out: int
+    error: str
+    """Why it did not end well: a word as in `X-Lb-Error`, `idle`, `reset` (by its backend, before the first byte),
+    `client_gone` (before a backend was found); empty when it did."""
+    client: bytes
+    """The client's address."""
+
+
+OnSession = Callable[[Session], None]
+"""Called once for every connection of TCP mode, like an `OnDone`."""
+
 OnDone = Callable[[Record], None]
 """Called once for every request, refused ones included, on the event loop: it must be cheap and must not raise."""
 
 
 def ignore(record: Record) -> None:
     """The `OnDone` of a data plane that nobody watches."""
+
+
+def ignore_session(session: Session) -> None:
+    """Its `OnSession`."""

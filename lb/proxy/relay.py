@@ -17,6 +17,7 @@ from lb.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from lb.proxy.client import ClientConnection
+    from lb.proxy.origin import Origin
     from lb.proxy.plane import Plane
     from lb.proxy.request import Request
     from lb.proxy.upstream import Answer, UpstreamConnection
@@ -41,6 +42,11 @@ class Relay:
         self._reply = Reply(plane, request)
         self._progress = plane.clock()
         self.exchange: Exchange = plane.admit(request, client.peer, self._progress)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the client's connection comes from."""
+        return self._client.origin
 
     def start(self) -> None:
         """Take the first step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -16,8 +17,10 @@ from lb.core.headers import Network
 from lb.proxy.affinity import KeyOf, Stickiness, no_key
 from lb.proxy.client import ClientConnection
 from lb.proxy.limits import Limits
+from lb.proxy.origin import Origin
 from lb.proxy.plane import Plane
-from lb.proxy.record import OnDone, ignore
+from lb.proxy.record import OnDone, OnSession, ignore, ignore_session, refused
+from lb.proxy.tcp import TcpConnection
 from lb.proxy.ticker import Ticker
 from lb.proxy.upstream import connect
 
@@ -41,10 +44,14 @@ class ProxyServer:
         sticky: Stickiness | None = None,
         load_feedback: bool = False,
         panic: str = "open",
+        announce: str = "",
+        on_session: OnSession = ignore_session,
+        tcp_idle: float = 3600.0,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`connect_timeout` and `tick` (seconds) are `Settings.retry.connect_timeout` and `Settings.tick`; `trusted`
-        are the networks whose `X-Forwarded-*` and `Forwarded` are believed; `panic` is `Settings.panic`."""
+        are the networks whose `X-Forwarded-*` and `Forwarded` are believed; `panic` is `Settings.panic`; `announce` is
+        the version (`v1`, `v2`) of the PROXY header that backends get."""
         loop = loop or asyncio.get_running_loop()
         self._plane = Plane(
             balancer,
@@ -57,13 +64,60 @@ class ProxyServer:
             key_of=key_of,
             sticky=sticky,
             load_feedback=load_feedback,
+            announce=announce,
+            on_session=on_session,
+            tcp_idle=tcp_idle,
         )
         self._panic_line = b"X-Lb-Panic: %s\r\n" % panic.encode()
         self._ticker = Ticker(self._plane, loop, tick)
         self._ticker.start()
 
+    def use(
+        self,
+        limits: Limits,
+        *,
+        connect_timeout: float,
+        tick: float,
+        trusted: Sequence[Network],
+        key_of: KeyOf,
+        sticky: Stickiness | None,
+        load_feedback: bool,
+        panic: str,
+        tcp_idle: float,
+    ) -> None:
+        """Go by other settings, those of `__init__`, from now on; connections keep what they have read by the old."""
+        plane = self._plane
+        plane.use(limits)
+        plane.connect_timeout = connect_timeout
+        plane.trusted = trusted
+        plane.key_of = key_of
+        plane.sticky = sticky
+        plane.load_feedback = load_feedback
+        plane.tcp_idle = tcp_idle
+        self._panic_line = b"X-Lb-Panic: %s\r\n" % panic.encode()
+        plane.panic_line = self._panic_line if plane.balancer.panic else b""
+        self._ticker.every(tick)
+
     def __call__(self) -> ClientConnection:
         return ClientConnection(self._plane)
+
+    def http(self, origin: Origin | None) -> ClientConnection:
+        """The protocol of a connection that speaks HTTP; `origin` is what a PROXY header said."""
+        return ClientConnection(self._plane, origin)
+
+    def tcp(self, origin: Origin | None) -> TcpConnection:
+        """The protocol of a connection that is balanced as it is."""
+        return TcpConnection(self._plane, origin)
+
+    def refused(self, client: str, reason: str) -> None:
+        """A connection was not let in: its PROXY header is missing, wrong, or nobody's business to send."""
+        plane = self._plane
+        plane.on_done(refused(0, reason, client.encode("ascii", "replace"), plane.clock()))
+
+    @property
+    def tunnels(self) -> Counter[str]:
+        """Open tunnels by backend id: upgraded connections, and those of TCP mode."""
+        return Counter(tunnel.backend.id for tunnel in self._plane.tunnels)
 
     @property
     def connections(self) -> int:
@@ -113,6 +167,10 @@ class ProxyRunner(web.BaseRunner):
     def __init__(self, proxy: ProxyServer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._proxy = proxy
+
+    def patience(self, seconds: float) -> None:
+        """How long a graceful stop waits for what is under way."""
+        self._shutdown_timeout = seconds
 
     async def shutdown(self) -> None:
         """Nothing beyond what the server's own `shutdown` does."""

@@ -34,6 +34,10 @@ class Ticker:
         """Begin to tick."""
         self._next = self._loop.call_later(self._tick_s, self._tick)
 
+    def every(self, tick: float) -> None:
+        """Tick so often, from the next time on."""
+        self._tick_s = tick
+
     def stop(self) -> None:
         """End it."""
         if self._next is not None:

@@ -52,6 +52,13 @@ class Tunnel:
         if self._plane.stopping:
             self.drain()
 
+    def half_closed(self, *, by_client: bool) -> None:
+        """One side had ended its direction before the tunnel was open."""
+        if self._ends is not None:
+            end = self._ends[0 if by_client else 1]
+            if not end.eof_received():
+                end.transport.close()
+
     def touch(self) -> None:
         """A byte has passed."""
         self.deadline = self._plane.clock() + self._idle

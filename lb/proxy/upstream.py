@@ -11,6 +11,7 @@ import httptools
 from lb.core.exchange import Attempt, Failure
 from lb.core.headers import Field
 from lb.proxy.framing import Body, MalformedError, ResponseShape, check_response, check_trailers, head_size
+from lb.proxy.sockets import connected_socket
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
@@ -28,14 +29,9 @@ class Answer(NamedTuple):
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
     """A new connection to `backend`. Raises OSError (refused, unreachable) or TimeoutError."""
+    sock = await connected_socket(backend, plane.connect_timeout)
     loop = asyncio.get_running_loop()
-    family = socket.AF_INET6 if ":" in backend.host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named: without, delayed ACKs add 40 ms.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.setblocking(False)
     try:
-        async with asyncio.timeout(plane.connect_timeout):
-            await loop.sock_connect(sock, (backend.host, backend.port))
         _, connection = await loop.create_connection(lambda: UpstreamConnection(plane, backend, sock), sock=sock)
     except BaseException:
         sock.close()

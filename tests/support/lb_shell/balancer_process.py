@@ -29,6 +29,8 @@ class BalancerProcess:
     traffic: str
     admin: str
     client: aiohttp.ClientSession
+    listening: dict[str, Any]
+    """The log line that says where it listens."""
 
     async def get(self, path: str, **options: Any) -> Any:
         """JSON from the admin API, whatever its status."""
@@ -61,6 +63,25 @@ class BalancerProcess:
         assert await eventually(seen, timeout_s), f"{path} after {timeout_s} s: {answer}"
         return answer
 
+    def port(self, of: str = "traffic") -> int:
+        """Of `traffic`, `tcp` or `admin`."""
+        return int(self.listening[of].rpartition(":")[2])
+
+    async def line(self, event: str) -> dict[str, Any]:
+        """The next log line of that event; those before it are gone."""
+        while True:
+            line = json.loads(await asyncio.to_thread(read_line, self.process, START_TIMEOUT_S))
+            if line["event"] == event:
+                return line  # type: ignore[no-any-return]
+
+    async def metric(self, sample: str) -> float:
+        """The value of one sample, such as `lb_errors_total{reason="reset"}`; 0 where there is none."""
+        async with self.client.get(f"{self.admin}/metrics") as answer:
+            for line in (await answer.text()).splitlines():
+                if line.startswith(f"{sample} "):
+                    return float(line.rpartition(" ")[2])
+        return 0.0
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -83,7 +104,7 @@ async def running_balancer(*arguments: str, **environ: str) -> AsyncIterator[Bal
         while line.get("event") != "listening":
             line = json.loads(await asyncio.to_thread(read_line, process, START_TIMEOUT_S))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as client:
-            yield BalancerProcess(process, f"http://{line['traffic']}", f"http://{line['admin']}", client)
+            yield BalancerProcess(process, f"http://{line['traffic']}", f"http://{line['admin']}", client, line)
     finally:
         if process.poll() is None:
             process.kill()

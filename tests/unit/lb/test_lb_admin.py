@@ -58,14 +58,14 @@ def test_a_backend_shows_durations_and_not_moments() -> None:
     one = Backend("a", "::1", 80, state=State.UP, since=90.0, last_probe=ProbeResult(98.0, 0.004, ""))
     one.latency_mean = 0.0125
 
-    shown = views.backend(one, now=100.0)
+    shown = views.backend(one, {"a": 2}, now=100.0)
 
     assert (shown["address"], shown["state"], shown["since_s"], shown["latency_ms"]) == ("[::1]:80", "up", 10.0, 12.5)
     assert shown["last_probe"] == {"passed": True, "failure": None, "took_ms": 4.0, "ago_s": 2.0}
 
 
 def test_what_is_not_known_yet_is_null() -> None:
-    shown = views.backend(Backend("a", "h", 1), now=0.0)
+    shown = views.backend(Backend("a", "h", 1), {}, now=0.0)
 
     assert shown["last_probe"] is None
     assert shown["latency_ms"] is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -7,8 +8,9 @@ import pytest
 
 from lb.core.backend import Backend, State
 from lb.core.events import AttemptFailed, Hedged, Probed, ProbeWanted, Transition
-from lb.metrics import BUCKETS, Metrics, Timings
-from lb.proxy.record import Record
+from lb.metrics import BUCKETS, Counts, Metrics, Timings
+from lb.proxy.record import Record, Session
+from lb.tally import Gauges, Tally
 
 RECORD = Record("GET", b"/", 200, "a", 1, 0.0, 0.004, 0.003, 0, 120, "", b"id", b"127.0.0.1")
 
@@ -20,19 +22,33 @@ class Balancer:
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    return Metrics(Balancer(), "1.2.3", lambda: 7)
+def metrics() -> CountingMetrics:
+    """With the counts of one data plane, `metrics.counts`."""
+    counts = Counts()
+    made = CountingMetrics(
+        Balancer(),
+        "1.2.3",
+        lambda: [counts.tally, Tally(requests=Counter({("old", "GET", "2xx"): 4}))],
+        lambda: Gauges(connections=7, tunnels=Counter(a=2), in_flight=Counter(a=3)),
+        lambda: {"a.pem": 1.8e9},
+    )
+    made.counts = counts
+    return made
+
+
+class CountingMetrics(Metrics):
+    counts: Counts
 
 
 def lines(metrics: Metrics) -> set[str]:
     return set(metrics.exposition().decode().splitlines())
 
 
-def test_requests_are_counted_by_backend_method_and_class(metrics: Metrics) -> None:
-    metrics.done(RECORD)
-    metrics.done(RECORD)
-    metrics.done(replace(RECORD, method="POST", status=504, backend="", attempts=3, error="timeout", bytes_in=9))
-    metrics.done(replace(RECORD, status=0, error="client_gone"))
+def test_requests_are_counted_by_backend_method_and_class(metrics: CountingMetrics) -> None:
+    metrics.counts.done(RECORD)
+    metrics.counts.done(RECORD)
+    metrics.counts.done(replace(RECORD, method="POST", status=504, backend="", attempts=3, error="timeout", bytes_in=9))
+    metrics.counts.done(replace(RECORD, status=0, error="client_gone"))
 
     assert {
         'lb_requests_total{backend="a",method="GET",status="2xx"} 2.0',
@@ -45,9 +61,9 @@ def test_requests_are_counted_by_backend_method_and_class(metrics: Metrics) -> N
     } <= lines(metrics)
 
 
-def test_invented_methods_do_not_make_new_series(metrics: Metrics) -> None:
+def test_invented_methods_do_not_make_new_series(metrics: CountingMetrics) -> None:
     for number in range(3):
-        metrics.done(replace(RECORD, method=f"X{number}"))
+        metrics.counts.done(replace(RECORD, method=f"X{number}"))
 
     assert 'lb_requests_total{backend="a",method="other",status="2xx"} 3.0' in lines(metrics)
 
@@ -96,3 +112,52 @@ def test_standing_is_read_at_the_scrape(metrics: Metrics) -> None:
         "lb_client_connections 7.0",
         'lb_build_info{version="1.2.3"} 1.0',
     } <= lines(metrics)
+
+
+def test_data_planes_are_added_up(metrics: CountingMetrics) -> None:
+    metrics.counts.done(replace(RECORD, backend="old"))
+
+    assert 'lb_requests_total{backend="old",method="GET",status="2xx"} 5.0' in lines(metrics)
+
+
+def test_tallies_add_up_in_every_field() -> None:
+    one, other = Counts(), Counts()
+    for counts in (one, other):
+        counts.done(replace(RECORD, error="reset", bytes_in=3))
+        counts.session(SESSION)
+        counts.tally.dropped_lines = 2
+    whole = Tally()
+    whole.add(one.tally)
+    whole.add(other.tally)
+
+    for name in Tally.__slots__:
+        mine, sum_of_both = getattr(one.tally, name), getattr(whole, name)
+        if name == "seconds":
+            assert sum_of_both["a"].total == 2 * mine["a"].total
+            assert sum(sum_of_both["a"].counts) == 2
+        elif isinstance(mine, Counter):
+            assert sum_of_both == mine + mine
+        else:
+            assert sum_of_both == 2 * mine > 0, name
+
+
+SESSION = Session("a", 1, 0.0, 60.0, 10, 20, "", b"127.0.0.1")
+
+
+def test_connections_of_tcp_mode_have_counters_of_their_own(metrics: CountingMetrics) -> None:
+    metrics.counts.session(SESSION)
+    metrics.counts.session(replace(SESSION, backend="", error="no_backend", bytes_in=0, bytes_out=0))
+
+    found = lines(metrics)
+    assert {
+        'lb_tcp_connections_total{backend="a",outcome="ok"} 1.0',
+        'lb_tcp_connections_total{backend="",outcome="no_backend"} 1.0',
+        'lb_tcp_bytes_total{direction="in"} 10.0',
+        'lb_tcp_bytes_total{direction="out"} 20.0',
+        'lb_tunnels{backend="a"} 2.0',
+    } <= found
+    assert 'lb_request_seconds_count{backend="a"} 1.0' not in found, "an hour of a tunnel is no slow request"
+
+
+def test_certificates_tell_when_they_end(metrics: CountingMetrics) -> None:
+    assert 'lb_tls_certificate_expiry_timestamp_seconds{certificate="a.pem"} 1.8e+09' in lines(metrics)

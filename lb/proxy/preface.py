@@ -1,0 +1,126 @@
+"""The PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt): who the client is, ahead of its first byte.
+
+Pure: bytes to `Origin` and back. Strict, since whoever is allowed to send a header is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+from lb.proxy.origin import Endpoint, Origin
+
+SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+"""Of version 2; 12 bytes, and never the beginning of version 1 or of HTTP."""
+V2_HEAD = 16
+V1_LONGEST = 107
+"""Section 2.1: the longest line, its CRLF included."""
+V2_LONGEST = 4096
+"""Of addresses and extensions together. The addresses take 36 bytes at most, extensions a certificate's name or two."""
+
+_V1 = re.compile(rb"PROXY (TCP4|TCP6) (\S+) (\S+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})\r\n")
+_UNKNOWN = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n")
+_VERSIONS = {b"TCP4": 4, b"TCP6": 6}
+_LOCAL, _PROXY = 0x20, 0x21
+_TCP4, _TCP6 = 0x11, 0x21
+_SIZES = {_TCP4: 4, _TCP6: 16}
+_TLV_SSL, _CLIENT_SSL = 0x20, 0x01
+
+
+class PrefaceError(ValueError):
+    """Not a PROXY header, or one that makes no sense; the message says why."""
+
+
+def parse_v1(line: bytes) -> Origin | None:
+    """The origin in a complete line; None for `UNKNOWN`, where the kernel's word counts. Raises `PrefaceError`."""
+    if _UNKNOWN.fullmatch(line):
+        return None
+    match = _V1.fullmatch(line)
+    if match is None:
+        raise PrefaceError("not a PROXY line of version 1")
+    family, source, destination, source_port, destination_port = match.groups()
+    return Origin(
+        _endpoint(source, int(source_port), _VERSIONS[family]),
+        _endpoint(destination, int(destination_port), _VERSIONS[family]),
+    )
+
+
+def v2_size(head: bytes) -> int:
+    """Bytes that follow the first 16. Raises `PrefaceError`."""
+    if not head.startswith(SIGNATURE) or head[12] not in (_LOCAL, _PROXY):
+        raise PrefaceError("not a PROXY header of version 2")
+    size = int.from_bytes(head[14:16], "big")
+    if size > V2_LONGEST:
+        raise PrefaceError(f"{size} bytes of addresses and extensions; at most {V2_LONGEST} are taken")
+    return size
+
+
+def parse_v2(head: bytes, rest: bytes) -> Origin | None:
+    """The origin in a header; None for LOCAL (a health check of the sender) and for what is not TCP over IP."""
+    family = head[13]
+    if head[12] == _LOCAL or family not in _SIZES:
+        return None
+    width = _SIZES[family]
+    if len(rest) < 2 * width + 4:
+        raise PrefaceError("too short for its addresses")
+    source, destination, ports = rest[:width], rest[width : 2 * width], rest[2 * width : 2 * width + 4]
+    return Origin(
+        Endpoint(str(ip_address(source)), int.from_bytes(ports[:2], "big")),
+        Endpoint(str(ip_address(destination)), int.from_bytes(ports[2:], "big")),
+        _came_over_tls(rest[2 * width + 4 :]),
+    )
+
+
+def encode(version: str, origin: Origin) -> bytes:
+    """The header that a backend gets: `v1` or `v2`. Without a client (`NOBODY`) it says so."""
+    return _encode_v1(origin) if version == "v1" else _encode_v2(origin)
+
+
+def _encode_v1(origin: Origin) -> bytes:
+    ends = _packed(origin)
+    if ends is None:
+        return b"PROXY UNKNOWN\r\n"
+    family = "TCP4" if len(ends[0]) == 4 else "TCP6"
+    source, destination = (ip_address(packed) for packed in ends)
+    return f"PROXY {family} {source} {destination} {origin.source.port} {origin.destination.port}\r\n".encode()
+
+
+def _encode_v2(origin: Origin) -> bytes:
+    ends = _packed(origin)
+    if ends is None:
+        return SIGNATURE + bytes((_LOCAL, 0, 0, 0))
+    body = ends[0] + ends[1] + origin.source.port.to_bytes(2, "big") + origin.destination.port.to_bytes(2, "big")
+    family = _TCP4 if len(ends[0]) == 4 else _TCP6
+    return SIGNATURE + bytes((_PROXY, family)) + len(body).to_bytes(2, "big") + body
+
+
+def _packed(origin: Origin) -> tuple[bytes, bytes] | None:
+    """Both addresses in the same family: an IPv4 one beside an IPv6 one is written as the IPv6 one that maps it."""
+    if not origin.source.host or not origin.destination.host:
+        return None
+    ends = [ip_address(end.host.partition("%")[0]) for end in (origin.source, origin.destination)]
+    if {end.version for end in ends} == {4, 6}:
+        ends = [ip_address(f"::ffff:{end}") if end.version == 4 else end for end in ends]
+    return ends[0].packed, ends[1].packed
+
+
+def _endpoint(host: bytes, port: int, version: int) -> Endpoint:
+    try:
+        address = ip_address(host.decode("ascii"))
+    except ValueError as error:
+        raise PrefaceError("an address that is none") from error
+    if address.version != version or port > 65535:
+        raise PrefaceError("an address of the other family, or a port beyond 65535")
+    return Endpoint(str(address), port)
+
+
+def _came_over_tls(extensions: bytes) -> bool:
+    """Whether the sender had ended TLS (section 2.2.5)."""
+    while len(extensions) >= 3:
+        kind, size = extensions[0], int.from_bytes(extensions[1:3], "big")
+        value, extensions = extensions[3 : 3 + size], extensions[3 + size :]
+        if len(value) != size:
+            raise PrefaceError("an extension that is cut short")
+        if kind == _TLV_SSL and value:
+            return bool(value[0] & _CLIENT_SSL)
+    return False
