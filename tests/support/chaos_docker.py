@@ -70,7 +70,9 @@ class DockerLab:
         """One backend container, `api-<number>`."""
         script = ROOT / "tests/support/chaos_backend.py"
         labels = self.labels("api", number, project) | ({"reroute.chaos": "allow"} if allow else {})
-        return self._run(["python", "-c", script.read_text(), str(PORT), "0.0.0.0"], labels=labels, init=True)
+        return self._run(
+            ["python", "-c", script.read_text(), str(PORT), "0.0.0.0"], labels=labels, init=True, mem_limit="128m"
+        )
 
     def service(self, service: str, module: str, **options: Any) -> Any:
         """The chaos service or its reaper, as compose.yaml runs them."""
@@ -113,7 +115,7 @@ class DockerLab:
         ).decode()
         return {
             "status": state["Status"],
-            "rules": [line for line in rules.splitlines() if _is_rule(line)],
+            "rules": [line for line in rules.splitlines() if is_rule(line)],
             "networks": sorted(container.attrs["NetworkSettings"]["Networks"]),
             "helpers": [helper.name for helper in self.helpers(container)],
         }
@@ -133,9 +135,10 @@ class DockerLab:
         self.volume.remove()
 
 
-def _is_rule(line: str) -> bool:
-    """Not an empty built-in chain or table (iptables creates them when it is first asked), nor the engine's own DNS
-    redirection, whose ports are new with every start."""
+def is_rule(line: str) -> bool:
+    """Whether a line of iptables-save or `tc qdisc show` is one that somebody added: not an empty built-in chain or
+    table (iptables creates them when it is first asked), nor the engine's own DNS redirection, whose ports are new with
+    every start."""
     is_frame = line.startswith(("#", ":INPUT", ":OUTPUT", ":FORWARD", "*", "COMMIT", ":PRE", ":POST"))
     return bool(line) and not is_frame and "DOCKER_" not in line and "127.0.0.11" not in line
 

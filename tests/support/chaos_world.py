@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chaos import engine, guard, healing
+from chaos import engine, faults, guard, healing
 from chaos.engine import Engine
 from chaos.events import EventLog
-from chaos.faults import base
 from chaos.journal import Journal
 from chaos.orders import Order
 from chaos.records import FaultRecord
@@ -20,7 +21,8 @@ from tests.support.chaos_fakes import FakeRuntime
 
 def fast_probes(monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime) -> None:
     """Direct probes are answered by the runtime, and a heal gets one try: nothing here gets better by waiting."""
-    for module in (engine, guard, healing, base):
+    files = [importlib.import_module(f"chaos.faults.{each.name}") for each in pkgutil.iter_modules(faults.__path__)]
+    for module in (engine, guard, healing, *(each for each in files if hasattr(each, "ask"))):
         monkeypatch.setattr(module, "ask", runtime.ask)
     monkeypatch.setattr(healing, "DEADLINE_S", 0.0)
 
