@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.checkers import (
+    answered,
     attribution,
     budgets,
     clocks,
     completeness,
     distribution,
+    ejections,
     fault_bit,
     generator_lag,
     idempotent_ok,
@@ -47,6 +49,8 @@ CHECKERS: dict[str, Checker] = {
         retry_budget,
         distribution,
         stickiness,
+        ejections,
+        answered,
         attribution,
         not_vacuous,
         punctuality,
@@ -56,7 +60,7 @@ CHECKERS: dict[str, Checker] = {
     )
 }
 
-_SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME})
+_SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
 """Checkers that are unknown only where a witness saw the host busy."""
 
 

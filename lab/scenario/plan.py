@@ -103,6 +103,10 @@ class Expectations:
     """Undisturbed traffic is spread as the live policy promises."""
     sticky: bool = False
     """Sessions stay on their backend while it is up."""
+    nobody_ejected: bool = False
+    """The balancer takes no backend out, not even the faulted one."""
+    answer_within_s: float | None = None
+    """Longest wait for any answer, good or bad."""
     latency_outside: LatencyBudget | None = None
     """Of requests that no fault touches in time."""
     latency_inside: LatencyBudget | None = None

@@ -63,6 +63,8 @@ def _expectations(expect: Expect) -> Expectations:
         slow_budget=expect.slow_budget,
         distribution=expect.distribution is not None,
         sticky=expect.sticky is not None,
+        nobody_ejected=expect.ejected is not None,
+        answer_within_s=expect.answer_within,
         latency_outside=_latency(expect.latency.outside) if expect.latency else None,
         latency_inside=_latency(expect.latency.inside) if expect.latency else None,
     )

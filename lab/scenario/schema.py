@@ -139,6 +139,10 @@ class Expect(Strict):
     """Undisturbed traffic is spread as the balancer's policy promises."""
     sticky: Literal["kept"] | None = None
     """Sessions of the load stay on their backend while it is up."""
+    ejected: Literal["none"] | None = None
+    """The balancer takes no backend out: the fault is one to sit out."""
+    answer_within: Annotated[Duration, Field(gt=0)] | None = None
+    """Longest wait for any answer, good or bad."""
     latency: LatencyExpectation | None = None
 
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from lab.checkers import completeness, distribution, latency, no_dead_traffic, retry_budget, stickiness, truncation
+from lab.checkers import (
+    answered,
+    completeness,
+    distribution,
+    ejections,
+    latency,
+    no_dead_traffic,
+    retry_budget,
+    stickiness,
+    truncation,
+)
 from lab.events import Event
 from lab.history import Request
 from lab.record import RunRecord
@@ -260,3 +270,48 @@ class TestNumberedEvents:
 
     def test_a_restart_and_a_little_shuffle_are_none(self) -> None:
         assert completeness.check(self.record(105, 107, 106, 1, 2)).verdict is PASS
+
+
+class TestEjections:
+    def verdict(self, *facts: Request | Event, **expect: Any) -> Verdict:
+        return ejections.check(run(*facts, wanted=expecting(**expect))).verdict
+
+    def test_a_fault_explains_the_ejection_of_its_target(self) -> None:
+        assert self.verdict(fault_event(), transition(3.2, "down"), transition(7.4, "up")) is PASS
+
+    def test_of_another_backend_or_at_another_time_it_does_not(self) -> None:
+        assert self.verdict(fault_event(), transition(3.2, "down", "api-2")) is FAIL
+        assert self.verdict(fault_event(), transition(2.0, "down")) is FAIL
+        assert self.verdict(fault_event(), transition(7.4, "up"), transition(7.9, "ejected")) is FAIL
+
+    def test_until_it_is_back_it_may_go_out_once_more(self) -> None:
+        assert self.verdict(fault_event(), transition(3.2, "ejected"), transition(7.2, "down")) is PASS
+
+    def test_a_scenario_may_forbid_all_of_them(self) -> None:
+        assert self.verdict(fault_event(), transition(3.2, "down"), nobody_ejected=True) is FAIL
+
+    def test_orders_are_no_ejections(self) -> None:
+        assert self.verdict(transition(2.0, "drain"), transition(2.5, "maint"), transition(3.0, "unknown")) is PASS
+
+    def test_a_host_without_cpu_during_the_deciding_probe_makes_it_unknown(self) -> None:
+        assert self.verdict(transition(2.0, "down"), Event(1.9, "lab", "stall", {"since": 1.8})) is UNKNOWN
+        assert self.verdict(transition(2.0, "down"), Event(1.5, "lab", "stall", {"since": 1.4})) is FAIL
+
+
+class TestAnswered:
+    def verdict(self, *facts: Request | Event) -> Verdict:
+        return answered.check(run(*facts, wanted=expecting(answer_within_s=2.0))).verdict
+
+    def test_any_answer_will_do(self) -> None:
+        assert self.verdict(request(4.0), request(5.0, "fail", took=1.9)) is PASS
+
+    def test_a_client_that_gave_up_was_left_hanging(self) -> None:
+        assert self.verdict(request(4.0), request(5.0, "unknown", took=3.0, error="timeout")) is FAIL
+
+    def test_a_late_answer_on_a_busy_host_is_unknown_and_no_answer_is_not(self) -> None:
+        stall = Event(6.0, "lab", "stall", {"since": 5.5})
+        assert self.verdict(request(5.0, took=2.1), stall) is UNKNOWN
+        assert self.verdict(request(5.0, "unknown", took=3.0, error="timeout"), stall) is FAIL
+
+    def test_without_requests_there_is_no_evidence(self) -> None:
+        assert self.verdict() is UNKNOWN

@@ -1,0 +1,26 @@
+"""Did every request get some answer in time, a bad one if need be? A balancer must not let its clients hang."""
+
+from __future__ import annotations
+
+from lab.record import RunRecord
+from lab.verdict import Check, Verdict
+
+NAME = "answered"
+
+
+def check(run: RunRecord) -> Check:
+    """The longest wait of all requests, however they ended, against the scenario's limit."""
+    limit = run.plan.expect.answer_within_s
+    if limit is None:
+        return Check(NAME, Verdict.PASS, "not asserted by the scenario")
+    waited = [(request.latency, request) for request in run.measured if request.latency is not None]
+    if not waited:
+        return Check(NAME, Verdict.UNKNOWN, "no request after the warm-up")
+    late = [(latency, request) for latency, request in waited if latency > limit]
+    longest = max(latency for latency, _ in waited)
+    text = f"the longest wait was {longest:.3f} s, limit {limit:.3f} s"
+    if not late:
+        return Check(NAME, Verdict.PASS, text)
+    text = f"{len(late)} of {len(waited)} requests had no answer in time: {text}"
+    excused = all(run.host_was_busy(request) and request.error != "timeout" for _, request in late)
+    return Check(NAME, Verdict.UNKNOWN if excused else Verdict.FAIL, text)

@@ -1,0 +1,103 @@
+"""Planted bugs: each is caught by its scenario, with the right checks; the same scenarios pass without a bug.
+
+Two labs run at a time: each is a handful of processes at some per cent of a core, and a run that a busy host spoils is
+repeated. Runs start when the first test asks, so that a selection of tests runs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.scenario.library import find
+from tests.e2e.conftest import Cli, Outcome, spare_ports
+from tests.mutants.planting import FOLDER, Mutant, mutants
+
+ROOT = Path(__file__).parents[3]
+MUTANTS = {mutant.name: mutant for mutant in mutants()}
+OWN_SCENARIOS = sorted(path.stem for path in (FOLDER / "scenarios").glob("*.yaml"))
+PATIENCE = ("at_most: 15s", "at_most: 4s")
+"""A backend that does not come back is waited for in the library for 15 s; twice its bound is enough to tell."""
+LABS_AT_ONCE = 2
+
+Ask = Callable[[str], tuple[Outcome, dict[str, Any]]]
+
+
+def run_of(folder: Path, scenario: str, mutant: Mutant | None) -> tuple[Outcome, dict[str, Any]]:
+    """One judged run of the scenario against the balancer with that bug, or without any."""
+    environment = {**spare_ports(), "PYTHONPATH": str(ROOT), **(mutant.settings if mutant else {})}
+    cli = Cli(folder, environment)
+    own = FOLDER / "scenarios" / f"{scenario}.yaml"
+    file = folder / f"{scenario}.yaml"
+    file.write_text((own if own.exists() else find(scenario)).read_text().replace(*PATIENCE))
+    command = f"{sys.executable} -m tests.mutants {mutant.name} --" if mutant else f"{sys.executable} -m lb"
+    outcome = cli.run(
+        "run",
+        str(file),
+        "--runtime",
+        "local",
+        "--seed",
+        "7",
+        "--repeats",
+        "3",
+        "--balancer-cmd",
+        command,
+        "--json",
+        within_s=200,
+    )
+    cli.expect_nothing_left()
+    return outcome, outcome.document["runs"][0] if "runs" in outcome.document else {}
+
+
+@pytest.fixture(scope="module")
+def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """The run of a case by its name. All cases that were selected are under way, two at a time, from the first on."""
+    pool = ThreadPoolExecutor(LABS_AT_ONCE)
+    runs: dict[str, Future[tuple[Outcome, dict[str, Any]]]] = {}
+    for item in request.session.items:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if case and item.path == request.path:
+            folder = tmp_path_factory.mktemp(case)
+            mutant = MUTANTS.get(case)
+            runs[case] = pool.submit(run_of, folder, mutant.scenario if mutant else case, mutant)
+    yield lambda case: runs[case].result()
+    pool.shutdown(cancel_futures=True)
+
+
+def failed(run: dict[str, Any]) -> dict[str, str]:
+    """Check → its detail, of those that failed."""
+    return {check["name"]: check["detail"] for check in run["checks"] if check["verdict"] == "fail"}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", sorted(MUTANTS))
+def test_a_planted_bug_is_caught(ask: Ask, case: str) -> None:
+    mutant = MUTANTS[case]
+    outcome, run = ask(case)
+    assert run, outcome
+    assert run["verdict"] == "fail", json.dumps(run["checks"], indent=2)
+    assert set(mutant.caught_by) <= failed(run).keys(), json.dumps(run["checks"], indent=2)
+    assert outcome.code == 1, outcome
+    if mutant.phase:
+        phases = {each["phase"] for each in run["attributions"]}
+        assert mutant.phase in phases, f"{phases}; {failed(run)}"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", OWN_SCENARIOS)
+def test_without_a_bug_the_same_scenario_passes(ask: Ask, case: str) -> None:
+    outcome, run = ask(case)
+    assert run, outcome
+    open_checks = {check["name"]: check["detail"] for check in run["checks"] if check["verdict"] != "pass"}
+    assert open_checks.keys() <= {"generator_lag"}, open_checks
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(MUTANTS) >= 15
+    assert len({mutant.story for mutant in MUTANTS.values()}) == len(MUTANTS)

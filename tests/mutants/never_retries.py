@@ -1,0 +1,15 @@
+"""What fails on one backend is never tried on another."""
+
+from __future__ import annotations
+
+from lb.core.retry import Retries, Verdict
+from tests.mutants.planting import wrap
+
+SCENARIO = "kill"
+CAUGHT_BY = ("idempotent_ok",)
+PHASE = "before_detection"
+
+
+def plant() -> None:
+    wrap(Retries, "judge", lambda judge: lambda self, *facts, **more: Verdict(False, "never"))
+    wrap(Retries, "may_hedge", lambda may_hedge: lambda self, *facts: False)

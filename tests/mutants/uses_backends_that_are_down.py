@@ -1,0 +1,13 @@
+"""Policies pick among all backends, wherever these stand."""
+
+from __future__ import annotations
+
+from lb.core.rotation import Rotation
+
+SCENARIO = "pause"
+CAUGHT_BY = ("no_dead_traffic", "reroute_within_bound")
+PHASE = "after_bound"
+
+
+def plant() -> None:
+    Rotation.usable = property(lambda self: tuple(self._backends))
