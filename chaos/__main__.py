@@ -18,6 +18,7 @@ from chaos.events import EventLog
 from chaos.journal import Journal
 from chaos.keeper import Keeper
 from chaos.lease import Lease
+from chaos.monkey.troop import Troop
 from chaos.runtimes import open_runtime
 from chaos.service import create_app
 from chaos.settings import Settings
@@ -56,8 +57,9 @@ async def serve(settings: Settings) -> None:
     runtime = open_runtime(settings)
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
+    troop = Troop(engine, runtime, events)
     config = uvicorn.Config(
-        create_app(engine, runtime, events, token),
+        create_app(engine, runtime, events, troop, token),
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=GRACE_S,
@@ -71,6 +73,7 @@ async def serve(settings: Settings) -> None:
     finally:
         keeper.cancel()
         (failure,) = await asyncio.gather(keeper, return_exceptions=True)
+        await troop.stop_all("shutdown")
         await engine.stop()
         await runtime.close()
     if isinstance(failure, Exception):

@@ -41,7 +41,7 @@ class Engine:
         self._runtime = runtime
         self._journal = journal
         self._events = events
-        self._max_duration_s = max_duration_s
+        self.max_duration_s = max_duration_s
         self._lives: dict[str, Life] = {}
         self._admission = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -88,7 +88,7 @@ class Engine:
         away meanwhile does not interrupt it."""
         watched = None if order.stop_when is None else await prepare(order.stop_when, self._runtime)
         async with self._admission:
-            checked = await admit(order, self._runtime, self.owed(), self._max_duration_s)
+            checked = await admit(order, self._runtime, self.owed(), self.max_duration_s)
             lives = self._announce(checked)
             # At once, without a pause in between: a heal that comes now has to find an injection to wait for.
             for life, target in zip(lives, checked.targets, strict=True):
@@ -100,7 +100,7 @@ class Engine:
         """All checks, and what would be done; nothing is. Raises what `inject` would."""
         if order.stop_when is not None:
             await prepare(order.stop_when, self._runtime)
-        checked = await admit(order, self._runtime, self.owed(), self._max_duration_s)
+        checked = await admit(order, self._runtime, self.owed(), self.max_duration_s)
         return await checked.preview(self._runtime)
 
     def _announce(self, checked: Checked) -> list[Life]:
@@ -210,6 +210,13 @@ class Engine:
         if life.healing is not None:
             await asyncio.shield(life.healing)
         return life.record
+
+    async def until_over(self, fault_id: str) -> None:
+        """Returns when its heal, whoever begins it, has ended. Raises UnknownFaultError."""
+        life = self._life(fault_id)
+        await life.ended.wait()
+        if life.healing is not None:
+            await asyncio.shield(life.healing)
 
     async def reset(self, by: HealedBy = "reset") -> list[str]:
         """Heal everything; the ids that were healed."""

@@ -121,6 +121,11 @@ class Checked:
 
 
 def seed_of(order: Order) -> int:
-    """The order's seed; one is drawn where it has none, small enough to be typed again."""
+    """The order's seed; one is drawn where it has none."""
     given = order.target.seed if isinstance(order.target, Selector) else None
-    return secrets.randbelow(2**31) if given is None else given
+    return draw_seed() if given is None else given
+
+
+def draw_seed() -> int:
+    """One that nobody asked for; small enough to be typed again."""
+    return secrets.randbelow(2**31)

@@ -34,7 +34,7 @@ NEXT: dict[State, frozenset[State]] = {
     State.HEALED: frozenset(),
 }
 
-HealedBy = Literal["expiry", "request", "restart", "reset", "rollback", "stop_condition"]
+HealedBy = Literal["expiry", "request", "restart", "reset", "rollback", "stop_condition", "monkey"]
 
 
 class FaultRecord(BaseModel):

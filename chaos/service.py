@@ -23,6 +23,8 @@ from chaos.errors import BadRequestError, ChaosError
 from chaos.events import EventLog
 from chaos.faults import FAULTS
 from chaos.gate import Gate, error_response
+from chaos.monkey.api import add_monkeys
+from chaos.monkey.troop import Troop
 from chaos.orders import Order, Placed, Preview
 from chaos.records import FaultRecord
 from chaos.targets import Runtime
@@ -34,13 +36,14 @@ BEARER = HTTPBearer(auto_error=False, description="The token in `<state>/token`,
 """For the document only: the gate checks it, before anything is routed or parsed."""
 
 
-def create_app(engine: Engine, runtime: Runtime, events: EventLog, token: str) -> FastAPI:
+def create_app(engine: Engine, runtime: Runtime, events: EventLog, troop: Troop, token: str) -> FastAPI:
     """The application, behind its gate."""
     app = FastAPI(title="Reroute chaos", version="1", summary="Injects faults, and heals every one of them.")
     app.add_api_route("/healthz", _healthz, tags=["probes"], responses=problems(403))
     guarded = APIRouter(dependencies=[Security(BEARER)], responses=problems(401, 403))
     _add_views(guarded, engine, runtime)
-    _add_faults(guarded, engine)
+    _add_faults(guarded, engine, troop)
+    add_monkeys(guarded, troop)
     _add_streams(guarded, engine, events)
     app.include_router(guarded)
     _add_errors(app)
@@ -78,7 +81,7 @@ def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
         return Capabilities(runtime=runtime.name, faults=faults)
 
 
-def _add_faults(app: APIRouter, engine: Engine) -> None:
+def _add_faults(app: APIRouter, engine: Engine, troop: Troop) -> None:
     @app.post(
         "/faults",
         tags=["faults"],
@@ -114,6 +117,8 @@ def _add_faults(app: APIRouter, engine: Engine) -> None:
 
     @app.post("/reset", tags=["faults"])
     async def reset() -> Healed:
+        """Ends the monkey, then heals everything."""
+        await troop.stop_all("reset")
         return Healed(healed=await engine.reset())
 
 
@@ -156,7 +161,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         problems = "; ".join(_explain(each) for each in error.errors())
-        return error_response(BadRequestError(problems, possible=sorted(Order.model_fields)))
+        return error_response(BadRequestError(problems))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -166,5 +171,5 @@ def _add_errors(app: FastAPI) -> None:
 
 def _explain(error: Any) -> str:
     """The field and what was expected; a body's field by its own name."""
-    path = [str(each) for each in error["loc"] if each not in ("body", "one", "several")]
+    path = [str(each) for each in error["loc"] if each not in ("body", "one", "several", "order", "plan")]
     return f"{'.'.join(path) or 'body'}: {error['msg']}"

@@ -20,6 +20,7 @@ from schemathesis import GenerationMode, checks
 from chaos.engine import Engine
 from chaos.events import EventLog
 from chaos.journal import Journal
+from chaos.monkey.troop import Troop
 from chaos.service import create_app
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_supervisor import free_port
@@ -83,7 +84,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def make_app(runtime: FakeRuntime, events: EventLog, directory: Path) -> Any:
-    return create_app(Engine(runtime, Journal(directory), events, 300.0), runtime, events, TOKEN)
+    engine = Engine(runtime, Journal(directory), events, 300.0)
+    return create_app(engine, runtime, events, Troop(engine, runtime, events), TOKEN)
 
 
 def inputs(operation: Any) -> tuple[Any, ...]:
