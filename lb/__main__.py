@@ -15,6 +15,7 @@ from lb.config import Config
 from lb.config_file import DEFAULT, load
 from lb.errors import ConfigError, StartError
 from lb.lines import Lines
+from lb.loop import loop_factory
 from lb.service import Service
 from lb.wiring import certificates_of
 
@@ -53,7 +54,7 @@ def _run(config: Config, reread: Callable[[], Config]) -> None:
     lines = Lines()
     lines.start()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(config, lines, reread))
     finally:
         lines.close()
@@ -61,15 +62,6 @@ def _run(config: Config, reread: Callable[[], Config]) -> None:
 
 async def _serve(config: Config, lines: Lines, reread: Callable[[], Config]) -> None:
     await Service(config, lines, reread).run()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:  # nothing depends on it, it is only faster
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 if __name__ == "__main__":

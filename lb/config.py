@@ -197,10 +197,19 @@ def _policy(value: object) -> object:
     return value
 
 
+def _workers(value: object) -> object:
+    text = str(value)
+    fits = text == "auto" or (text.isascii() and text.isdigit() and 1 <= int(text) <= 64)
+    expect(fits, f"{value!r} is no number of workers: 1 to 64, or auto")
+    return value if text == "auto" else int(text)
+
+
 class Config(Section):
     """Everything that the balancer is told."""
 
     version: Literal[1] = 1
+    workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_workers)] = 1
+    """Processes for the traffic: 1 is all in one; `auto` is one for each processor."""
     listen: Listen = Address("127.0.0.1", 8080)
     tls: Tls | None = None
     proxy_protocol: ProxyProtocol = ProxyProtocol()

@@ -21,8 +21,10 @@ Line = tuple[float, str, Mapping[str, Any]]
 class Lines:
     """Accepts lines from the event loop without ever blocking it; they are put into words by the thread."""
 
-    def __init__(self, out: TextIO = sys.stdout, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, out: TextIO = sys.stdout, max_waiting: int = MAX_WAITING, *, whole: bool = False) -> None:
+        """`whole` writes each line by itself: other processes write to the same place."""
         self._out = out
+        self._whole = whole
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[Line | TextIO | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
@@ -55,7 +57,7 @@ class Lines:
                     self._out.write(worded(item))
                 else:
                     self._turn_to(item)
-                if self._queue.empty():
+                if self._whole or self._queue.empty():
                     self._out.flush()
             except (OSError, ValueError):  # the reader is gone, the disk full; traffic goes on without a log
                 self.dropped += 1

@@ -79,13 +79,15 @@ class Metrics(Collector):
         tallies: Callable[[], Sequence[Tally]],
         gauges: Callable[[], Gauges],
         expiries: Expiries = dict,
+        died: Callable[[], int] = int,
     ) -> None:
-        """`expiries` tells when each TLS certificate ends, by its path, in Unix time."""
+        """`expiries`: when each TLS certificate ends, by its path, Unix time; `died`: how many workers were."""
         self._watched = watched
         self._version = version
         self._tallies = tallies
         self._gauges = gauges
         self._expiries = expiries
+        self._died = died
         self._failures: Counter[tuple[str, str]] = Counter()
         self._retries = 0
         self._hedges: Counter[str] = Counter()
@@ -95,7 +97,6 @@ class Metrics(Collector):
         self._probes_wanted: Counter[str] = Counter()
         self.reloads: Counter[str] = Counter()
         """By result: `changed`, `unchanged`, `refused`."""
-        self.workers_died = 0
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
@@ -166,7 +167,7 @@ class Metrics(Collector):
             expiry.add_metric([path], when)
         yield expiry
         yield _counter("lb_reloads", "Reloads of the configuration, by result", ("result",), _keyed(self.reloads))
-        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self.workers_died})
+        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self._died()})
         yield _counter("lb_log_lines_dropped", "Log lines lost to a slow reader", (), {(): tally.dropped_lines})
         yield InfoMetricFamily("lb_build", "The running balancer", {"version": self._version})
 

@@ -11,6 +11,7 @@ from lb.errors import FixedKeyError
 FIXED = frozenset(
     {
         "version",
+        "workers",
         "listen",
         "admin.listen",
         "admin.token",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -27,7 +27,10 @@ from lb.reload import Change, changes
 from lb.signals import on_hangup, stop_signals, unless
 from lb.tls import describe, expiry_warnings, load
 from lb.traffic import Traffic
+from lb.units import Address
 from lb.wiring import certificates_of, open_log
+from lb.workers.fleet import Replicated
+from lb.workers.workforce import Workforce
 
 CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
@@ -53,10 +56,22 @@ class Service:
         out = open_log(config)
         self._requests = Lines(out) if out is not None else lines
         self._certificates = certificates_of(config)
-        self._balancer = Balancer(config.core_settings(), rng, self._emit)
-        self._traffic = Traffic(config, self._balancer, self._certificates, lines, self._requests, rng)
+        balancer = Balancer(config.core_settings(), rng, self._emit)
+        self._balancer: Balancer | Replicated = balancer
+        self._traffic: Traffic | Workforce
+        count = worker_count(config)
+        if count == 1:
+            self._traffic = Traffic(config, balancer, self._certificates, lines, self._requests, rng)
+        else:
+            self._traffic = Workforce(config, count, balancer, self._emit, lines)
+            self._balancer = Replicated(balancer, self._traffic.tell)
         self._metrics = Metrics(
-            self._balancer, version(), lambda: [self._traffic.tally], lambda: self._traffic.gauges, self._expiries
+            self._balancer,
+            version(),
+            lambda: [self._traffic.tally],
+            lambda: self._traffic.gauges,
+            self._expiries,
+            lambda: self._traffic.died,
         )
         self._log = EventLog()
         self._control = Control(config, self._balancer, CLOCK, rng, self._complain)
@@ -82,22 +97,24 @@ class Service:
             if self._requests is not self._lines:
                 self._requests.start()
                 stack.callback(self._requests.close)
-            sockets = _bound(self._config)
+            admin_sockets = bind(self._config.admin.listen)
+            addresses = {**self._traffic.open(), "admin.listen": address_of(admin_sockets)}
             self._warn_of_expiry()
             await stack.enter_async_context(self._control)
             runner = web.AppRunner(self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
-            for sock in sockets["admin.listen"]:
+            for sock in admin_sockets:
                 await web.SockSite(runner, sock).start()
             await self._control.look()
-            addresses = {key: str(address_of(sockets[key])) for key in sockets}
-            await self._traffic.start(sockets)
+            stack.callback(self._traffic.close)
+            await self._traffic.start()
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._control.start(group)
                 self._lines.put("listening", **_told(addresses))
                 await stop.wait()
+                await self._traffic.refresh()
                 gauges = self._traffic.gauges
                 self._lines.put("stopping", requests=gauges.requests, connections=gauges.connections)
                 await unless(hurry, self._traffic.stop())
@@ -176,13 +193,12 @@ def version() -> str:
         return "unreleased"
 
 
-def _bound(config: Config) -> dict[str, list[socket.socket]]:
-    """Sockets for every address that the configuration names. Raises `EnvironmentUnfitError`."""
-    wanted = {"admin.listen": config.admin.listen, "listen": config.listen, "tcp.listen": config.tcp.listen}
-    return {key: bind(where) for key, where in wanted.items() if where is not None}
+def worker_count(config: Config) -> int:
+    """How many processes carry traffic; `auto` is as many as there are processors for us."""
+    return len(os.sched_getaffinity(0)) if config.workers == "auto" else config.workers
 
 
-def _told(addresses: Mapping[str, str]) -> dict[str, str]:
+def _told(addresses: Mapping[str, Address]) -> dict[str, str]:
     """As the `listening` line names them."""
     names = {"listen": "traffic", "tcp.listen": "tcp", "admin.listen": "admin"}
-    return {name: addresses[key] for key, name in names.items() if key in addresses}
+    return {name: str(addresses[key]) for key, name in names.items() if key in addresses}

@@ -8,7 +8,7 @@ certificates or the new ones, and connections that exist are not touched.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,14 @@ class Certificates:
             for name in one.names:
                 by_name.setdefault(name, one)
         self._by_name, self.served = by_name, tuple(served)
+
+    def renew(self, settings: Tls, complain: Callable[[str], None]) -> None:
+        """Read the files again. One that cannot be used leaves all as they were, and is complained of."""
+        try:
+            self.use(load(settings), settings)
+        except ConfigError as error:
+            for problem in error.problems:
+                complain(problem)
 
     def chosen(self, name: str | None) -> Served:
         """Exact, else the wildcard of its domain (one label, RFC 6125 §6.4.3), else the first."""

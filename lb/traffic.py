@@ -14,6 +14,7 @@ from lb.core.balancer import Balancer
 from lb.core.events import Event
 from lb.decision_log import DecisionLog
 from lb.lines import Lines
+from lb.listening import address_of, bind
 from lb.metrics import Counts
 from lb.proxy.affinity import key_source
 from lb.proxy.gate import Factory, Gate, Headers, TlsGate
@@ -21,6 +22,7 @@ from lb.proxy.record import OnDone, Record, Session
 from lb.proxy.server import ProxyRunner, ProxyServer
 from lb.tally import Gauges, Tally
 from lb.tls import Certificates
+from lb.units import Address
 from lb.wiring import stickiness_of
 
 Sockets = Mapping[str, Sequence[socket.socket]]
@@ -29,6 +31,9 @@ Sockets = Mapping[str, Sequence[socket.socket]]
 
 class Traffic:
     """One data plane. Build it on the event loop that is to run it."""
+
+    died = 0
+    """Workers that had to be replaced: it has none."""
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Traffic:
         self._counts = Counts()
         self._access = AccessLog(log, config.access_log.sample, rng)
         self._told: tuple[OnDone, ...] = ()
+        self._sockets: Sockets = {}
         self.decisions = DecisionLog(config.decisions)
         send = config.proxy_protocol.send
         self.proxy = ProxyServer(
@@ -86,8 +92,15 @@ class Traffic:
             tcp_idle=config.tcp.idle,
         )
 
-    async def start(self, sockets: Sockets) -> None:
-        """Accept connections on `sockets`."""
+    def open(self) -> Mapping[str, Address]:
+        """Bind every address. Raises `EnvironmentUnfitError`."""
+        wanted = {"listen": self._config.listen, "tcp.listen": self._config.tcp.listen}
+        self._sockets = {key: bind(where) for key, where in wanted.items() if where is not None}
+        return {key: address_of(sockets) for key, sockets in self._sockets.items()}
+
+    async def start(self, inherited: Sockets | None = None) -> None:
+        """Accept connections on what was opened, or on sockets of another process."""
+        sockets = self._sockets if inherited is None else inherited
         await self._runner.setup()
         tls = self._tls()
         for sock in sockets["listen"]:
@@ -98,6 +111,9 @@ class Traffic:
     async def stop(self) -> None:
         """Accept no more, finish what is under way within `shutdown_timeout`."""
         await self._runner.cleanup()
+
+    def close(self) -> None:
+        """Nothing that the end of the process would not do."""
 
     def on_event(self, event: Event) -> None:
         """To be subscribed to the core's events."""

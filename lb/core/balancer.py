@@ -66,6 +66,23 @@ class Balancer:
         """All known backends, in order of insertion."""
         return self._registry.backends
 
+    def member(self, backend_id: str) -> Backend | None:
+        """The backend of that id, unless it is on its way out."""
+        return self._registry.member(backend_id)
+
+    # --- other processes that share the traffic ---
+    def suspect(self, backend_id: str, reason: str, unreachable: bool, now: float) -> None:
+        """Requests stall on the backend elsewhere. KeyError."""
+        self._registry.suspect(backend_id, reason, unreachable, now)
+
+    def absolve(self, backend_id: str, reason: str, now: float) -> None:
+        """The suspicion ended elsewhere. KeyError."""
+        self._registry.absolve(backend_id, reason, now)
+
+    def eject(self, backend_id: str, reason: str, now: float) -> None:
+        """Traffic elsewhere was reason enough to take the backend out. KeyError."""
+        self._registry.eject(backend_id, reason, now)
+
     @property
     def usable(self) -> Sequence[Backend]:
         """Those that a policy may pick now; in panic with the policy `open`, all that might work."""

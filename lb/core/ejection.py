@@ -44,6 +44,12 @@ class Ejections:
         elif reason:
             self._eject(standing, reason, now)
 
+    def follow(self, standing: Standing, reason: str, now: float) -> None:
+        """Another process, which sees another share of the traffic, has ejected the backend: so do we, for as long."""
+        if standing.backend.state is State.UP:
+            standing.sentence.eject(now, self._settings)
+            self._take_out(standing, reason, now)
+
     def forget(self, standing: Standing) -> None:
         """What the backend did so far counts no more, neither for it nor for the others."""
         self._jury.forget(standing.outcomes)
@@ -70,6 +76,9 @@ class Ejections:
         if not may_eject(rotation.ejected, rotation.up, rotation.in_service, self._settings):
             return
         length = standing.sentence.eject(now, self._settings)
-        self._move(standing, Cause.TRAFFIC_FAILS, f"{reason}; ejected for {length:.1f} s", now)
+        self._take_out(standing, f"{reason}; ejected for {length:.1f} s", now)
         standing.want_probe(reason, now)
+
+    def _take_out(self, standing: Standing, reason: str, now: float) -> None:
+        self._move(standing, Cause.TRAFFIC_FAILS, reason, now)
         self._serving[standing] = None

@@ -63,6 +63,8 @@ class Suspected(Event):
     waited: float
     threshold: float
     reason: str = ""
+    unreachable: bool = False
+    """It accepts no connection: answers on connections that it still has do not prove the contrary."""
 
 
 @dataclass(frozen=True, slots=True)

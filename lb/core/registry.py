@@ -236,8 +236,8 @@ class Registry:
     def _doubt(self, standing: Standing, failure: Failure, now: float) -> None:
         reason = f"a request failed: {failure.value}"
         if failure in _UNREACHABLE:
-            standing.suspect(0.0, 0.0, reason, now)
             standing.unreachable = True
+            standing.suspect(0.0, 0.0, reason, now)
         standing.want_probe(reason, now)
 
     def _release(self, attempt: Attempt, now: float) -> None:
@@ -246,6 +246,21 @@ class Registry:
         backend.waiting.pop(attempt, None)
         self._watch.ended(attempt)
         self._leave_if_idle(backend, now)
+
+    # --- the word of another process, which has a share of the same traffic ---
+    def suspect(self, backend_id: str, reason: str, unreachable: bool, now: float) -> None:
+        """Requests stall on the backend there. KeyError."""
+        standing = self._standings[self._members[backend_id]]
+        standing.unreachable |= unreachable
+        standing.suspect(0.0, 0.0, reason, now)
+
+    def absolve(self, backend_id: str, reason: str, now: float) -> None:
+        """It has answered there. KeyError."""
+        self._clear(self._standings[self._members[backend_id]], reason, now)
+
+    def eject(self, backend_id: str, reason: str, now: float) -> None:
+        """It was ejected there. KeyError."""
+        self._ejections.follow(self._standings[self._members[backend_id]], reason, now)
 
     # --- time ---
     def tick(self, now: float) -> None:

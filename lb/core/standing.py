@@ -72,7 +72,7 @@ class Standing:
         if self.backend.suspected or self.backend.state is not State.UP:
             return
         self.backend.suspected = True
-        self.emit(Suspected(now, self.backend.id, waited, threshold, reason))
+        self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.unreachable))
         self.want_probe(reason, now)
         self.changed(now)
 

@@ -1,0 +1,1 @@
+"""Several processes for the traffic, one for everything else: `workers: N` (docs/decisions/0015)."""

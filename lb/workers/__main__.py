@@ -1,0 +1,41 @@
+"""A worker process: `python -m lb.workers FD`, started by the balancer and by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+
+from lb.errors import StartError
+from lb.lines import Lines
+from lb.loop import loop_factory
+from lb.workers.wire import Link
+from lb.workers.worker import Worker
+
+
+def main() -> int:
+    """Serve until told to stop; the exit code says whether that went well."""
+    lines = Lines(whole=True)
+    lines.start()
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(int(sys.argv[1]), lines))
+    except StartError as error:
+        sys.stderr.writelines(f"lb worker: {line}\n" for line in str(error).splitlines())
+        return error.exit_code
+    finally:
+        lines.close()
+    return 0
+
+
+async def _serve(descriptor: int, lines: Lines) -> None:
+    link = await Link.over(socket.socket(fileno=descriptor))
+    try:
+        begin = await link.receive()
+    except EOFError:  # the parent died in between
+        return
+    await Worker(begin, link, lines).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

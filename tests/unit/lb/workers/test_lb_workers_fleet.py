@@ -1,0 +1,228 @@
+"""Balancers that are told the same stand the same, a newcomer included."""
+
+from __future__ import annotations
+
+import pickle
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lb.config import Config
+from lb.core.backend import Backend, State
+from lb.core.balancer import Balancer
+from lb.core.events import AttemptFailed, Event, Suspected, Transition
+from lb.core.exchange import Attempt, Failure
+from lb.core.load import LoadReport
+from lb.core.settings import HealthSettings, PassiveSettings, Settings
+from lb.discovery.config import StaticDiscovery
+from lb.units import Address
+from lb.workers.fleet import Follower, Replicated, story
+from lb.workers.wire import Do
+from lb.workers.worker import settings_of, shared
+
+SETTINGS = Settings(health=HealthSettings(jitter=0.0), passive=PassiveSettings(consecutive_failures=2))
+
+
+class Fleet:
+    """A parent and its workers, whose messages arrive at once."""
+
+    def __init__(self, workers: int = 2, settings: Settings = SETTINGS) -> None:
+        self.now = 0.0
+        self.settings = settings
+        self.parent_events: list[Event] = []
+        self.core = Balancer(settings, Random(1), self.parent_events.append)
+        self.workers: list[tuple[Balancer, Follower, list[Event]]] = []
+        self.parent = Replicated(self.core, self.tell)
+        for _ in range(workers):
+            self.hire()
+
+    def hire(self) -> Balancer:
+        events: list[Event] = []
+        balancer = Balancer(self.settings, Random(2), events.append)
+        follower = Follower(balancer, lambda: self.now)
+        for told in story(self.core, self.settings.health.fall):
+            follower.do(told)
+        self.workers.append((balancer, follower, events))
+        return balancer
+
+    def tell(self, told: Do) -> None:
+        told = pickle.loads(pickle.dumps(told))
+        for _, follower, _ in self.workers:
+            follower.do(told)
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            self.parent.insert(name, name, 1, self.now)
+
+    def probe(self, name: str, failure: str = "") -> None:
+        self.parent.probed(next(one for one in self.core.backends if one.id == name), failure, 0.001, self.now)
+
+
+def standing(balancer: Balancer) -> list[tuple[str, State, bool, float]]:
+    return [(one.id, one.state, one.suspected, one.weight) for one in balancer.backends]
+
+
+CALLS = st.lists(
+    st.one_of(
+        st.tuples(st.just("probe"), st.sampled_from("abc"), st.sampled_from(["", "", "timeout", "refused"])),
+        st.tuples(st.just("state"), st.sampled_from("abc"), st.sampled_from([State.DRAIN, State.MAINT, State.UP])),
+        st.tuples(st.just("weight"), st.sampled_from("abc"), st.sampled_from([0.0, 1.0, 5.0])),
+        st.tuples(st.just("remove"), st.sampled_from("abc"), st.none()),
+        st.tuples(st.just("insert"), st.sampled_from("abc"), st.none()),
+        st.tuples(st.just("policy"), st.sampled_from(["p2c", "maglev", "round_robin"]), st.none()),
+        st.tuples(st.just("load"), st.sampled_from("abc"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@given(CALLS)
+def test_whatever_the_parent_is_told_its_workers_stand_where_it_stands(calls: list[tuple[str, str, object]]) -> None:
+    fleet = Fleet()
+    fleet.add("a", "b", "c")
+    for kind, name, value in calls:
+        fleet.now += 0.3
+        known = {one.id: one for one in fleet.core.backends}
+        if kind == "insert":
+            fleet.parent.insert(name, name, 1, fleet.now)
+        elif kind == "policy":
+            fleet.parent.use_policy(name)
+        elif name in known:
+            act(fleet, kind, known[name], value)
+        for balancer, _, _ in fleet.workers:
+            assert standing(balancer) == standing(fleet.core)
+            assert balancer.policy == fleet.core.policy
+            assert balancer.panic == fleet.core.panic
+
+
+def act(fleet: Fleet, kind: str, backend: Backend, value: object) -> None:
+    if kind == "probe":
+        fleet.probe(backend.id, str(value))
+    elif kind == "state":
+        fleet.parent.set_state(backend.id, State(value), fleet.now)
+    elif kind == "weight":
+        fleet.parent.set_weight(backend.id, float(str(value)), fleet.now)
+    elif kind == "load":
+        fleet.parent.reported(backend, LoadReport(cpu=0.5), fleet.now)
+    else:
+        fleet.parent.remove(backend.id, fleet.now)
+
+
+@given(CALLS)
+def test_a_newcomer_stands_where_the_others_do(calls: list[tuple[str, str, object]]) -> None:
+    fleet = Fleet(workers=0)
+    fleet.add("a", "b", "c")
+    for kind, name, value in calls:
+        fleet.now += 0.3
+        known = {one.id: one for one in fleet.core.backends}
+        if kind in ("probe", "state", "weight", "remove") and name in known:
+            act(fleet, kind, known[name], value)
+
+    assert standing(fleet.hire()) == standing(fleet.core)
+
+
+def test_a_newcomer_learns_of_suspicions_and_ejections() -> None:
+    fleet = Fleet(workers=0)
+    fleet.add("a", "b", "c")
+    for name in "abc":
+        fleet.probe(name)
+    fleet.core.suspect("a", "stalled", False, 0.5)
+    fleet.core.eject("b", "2 requests failed in a row; ejected for 3.0 s", 0.5)
+
+    newcomer = fleet.hire()
+
+    assert standing(newcomer) == standing(fleet.core)
+    assert [one.state for one in newcomer.backends] == [State.UP, State.EJECTED, State.UP]
+    assert newcomer.backends[0].suspected
+
+
+def serve(balancer: Balancer, times: int, now: float) -> None:
+    """Requests of which `a` fails every one and the others none."""
+    for _ in range(times):
+        attempt = balancer.next(balancer.admit("POST", now), now)
+        assert isinstance(attempt, Attempt)
+        balancer.sent(attempt, now)
+        balancer.answered(attempt, 500 if attempt.backend.id == "a" else 200, now)
+        balancer.completed(attempt, now)
+
+
+def test_an_ejection_elsewhere_ends_here_when_it_ends_there() -> None:
+    fleet = Fleet()
+    fleet.add("a", "b")
+    for name in "ab":
+        fleet.probe(name)
+    (first, _, events), (second, follower, _) = fleet.workers
+    fleet.now = 0.2
+    serve(first, 6, 0.2)
+    (ejection,) = [event for event in events if isinstance(event, Transition) and event.new is State.EJECTED]
+    follower.do(Do("eject", ("a", ejection.reason)))
+    assert second.backends[0].state is State.EJECTED
+
+    fleet.now = 3.0
+    fleet.probe("a")
+    for now, expected in ((3.1, State.EJECTED), (3.3, State.UP)):
+        for balancer in (first, second):
+            balancer.tick(now)
+            assert balancer.backends[0].state is expected
+
+
+def test_unreachable_is_passed_on_so_that_an_old_connection_proves_nothing() -> None:
+    fleet = Fleet()
+    fleet.add("a", "b")
+    for name in "ab":
+        fleet.probe(name)
+    (first, _, events), (second, follower, _) = fleet.workers
+    under_way = second.next(second.admit("GET", 0.1), 0.1)
+    assert isinstance(under_way, Attempt)
+    second.sent(under_way, 0.1)
+    step = first.next(first.admit("GET", 0.2), 0.2)
+    assert isinstance(step, Attempt)
+    assert step.backend.id == under_way.backend.id
+    first.failed(step, Failure.REFUSED, 0.2)
+    (suspected,) = [event for event in events if isinstance(event, Suspected)]
+    assert suspected.unreachable
+
+    fleet.now = 0.3
+    follower.do(Do("suspect", (suspected.backend, suspected.reason, suspected.unreachable)))
+    second.answered(under_way, 200, 0.4)
+
+    assert under_way.backend.suspected
+
+
+@pytest.mark.parametrize(
+    "told",
+    [Do("remove", ("x",)), Do("set_weight", ("x", 1.0)), Do("probed", ("x", "", 0.1, "")), Do("eject", ("x", "r"))],
+)
+def test_news_of_a_backend_that_has_left_are_no_error(told: Do) -> None:
+    fleet = Fleet(workers=1)
+    fleet.workers[0][1].do(told)
+
+
+def test_events_and_configurations_survive_the_way() -> None:
+    event = AttemptFailed(1.0, "a", "reset", "GET", True, "idempotent")
+    config = Config(
+        discovery=StaticDiscovery(kind="static"), admin={"token": "a-token-of-enough-length"}, listen=Address("h", 1)
+    )
+
+    assert pickle.loads(pickle.dumps(event)) == event
+    again = pickle.loads(pickle.dumps(config))
+    assert again == config
+    assert again.admin.token.get_secret_value() == "a-token-of-enough-length"
+
+
+def test_what_counts_for_all_is_shared() -> None:
+    config = Config.model_validate(
+        {
+            "discovery": {"kind": "static"},
+            "admission": {"max_in_flight": 5, "max_queue": 0},
+            "limits": {"connections": 1001},
+            "retry": {"budget_min_per_s": 3},
+        }
+    )
+
+    settings = settings_of(config, 2)
+    assert (settings.admission.max_in_flight, settings.admission.max_queue) == (3, 0)
+    assert settings.retry.budget_min_per_s == 1.5
+    assert shared(config, 2).limits.connections == 501
