@@ -135,7 +135,7 @@ def test_the_supervisor_killed_outright_leaves_nothing(cli: Cli) -> None:
 def test_the_chaos_service_killed_in_the_middle_of_a_fault(cli: Cli) -> None:
     assert cli.run("up", "--runtime", "local").code == 0
     duration_s = 3.0
-    assert cli.run("faults", "inject", "pause", "api-1", "--duration", f"{duration_s:g}s").code == 0
+    assert cli.run("faults", "inject", "pause", "api-1", "--duration", f"{duration_s:g}s", "--detach").code == 0
     began = time.monotonic()
     [chaos] = [pid for pid, command in cli.processes().items() if command.endswith("-m chaos")]
     os.kill(chaos, signal.SIGKILL)

@@ -1,0 +1,93 @@
+"""Faults while they last: a bar each, until they are healed. Ctrl-C heals them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from lab.cli.fault_calls import Chaos, Document
+from lab.errors import EnvironmentProblemError, ExitCode
+
+LOOK_EVERY_S = 0.2
+PATIENCE_S = 25.0
+"""After a fault's end: the service may have to be started again, and gives a heal 15 s."""
+
+
+async def inject_and_watch(chaos: Chaos, order: Document, console: Console) -> list[Document]:
+    """The records at their end. When interrupted, also in the middle of the injection, everything is healed first."""
+    injecting = asyncio.ensure_future(chaos.call("POST", "/faults", order))
+    try:
+        records = records_of(await asyncio.shield(injecting))
+        for record in records:
+            console.print(told(record), soft_wrap=True)
+        return await _until_healed(chaos, records, console)
+    except asyncio.CancelledError:
+        await _heal(chaos, injecting, console)
+        raise
+
+
+def records_of(placed: Document) -> list[Document]:
+    """A selection is answered with several records, a name with one."""
+    return list(placed["faults"]) if "faults" in placed else [placed]
+
+
+def told(record: Document) -> str:
+    """One line about a fault that is in."""
+    duration = f"{record['duration_s']:g}s"
+    return f"{record['id']}: {record['kind']} on {record['target']} for {duration}: {record['evidence']}"
+
+
+def exit_code(records: list[Document]) -> ExitCode:
+    """The worst: an undo that is owed, a stop condition that was met, a fault that did not bite."""
+    if any(record["state"] == "failed" for record in records):
+        return ExitCode.INTERNAL
+    if any(record["healed_by"] == "stop_condition" for record in records):
+        return ExitCode.FAIL
+    return ExitCode.UNKNOWN if any(record["bit"] is False for record in records) else ExitCode.PASS
+
+
+async def _until_healed(chaos: Chaos, records: list[Document], console: Console) -> list[Document]:
+    offset = (await chaos.call("GET", "/clock"))["mono"] - time.monotonic()
+    last = max(record["injected_mono"] + record["duration_s"] for record in records) - offset + PATIENCE_S
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bars = {record["id"]: _bar(progress, record) for record in records}
+        while any(record["state"] not in ("healed", "failed") for record in records) and time.monotonic() < last:
+            await asyncio.sleep(LOOK_EVERY_S)
+            records = [await _newer(chaos, record) for record in records]
+            for record in records:
+                progress.update(bars[record["id"]], **_standing(record, time.monotonic() + offset))
+    for record in records:
+        how = f" ({record['error']})" if record["error"] else ""
+        console.print(f"{record['id']}: {record['state']} by {record['healed_by']}{how}", soft_wrap=True)
+    return records
+
+
+def _bar(progress: Progress, record: Document) -> TaskID:
+    return progress.add_task(f"{record['kind']} {record['target']}", total=record["duration_s"], left="")
+
+
+def _standing(record: Document, now_mono: float) -> dict[str, Any]:
+    """How far a fault has come, for its bar."""
+    passed = min(record["duration_s"], max(0.0, now_mono - record["injected_mono"]))
+    left = f"{record['duration_s'] - passed:.1f} s left" if record["state"] == "active" else record["state"]
+    return {"completed": passed, "left": left}
+
+
+async def _newer(chaos: Chaos, record: Document) -> Document:
+    """The record now; the one that is known, while the service is being started again."""
+    try:
+        return await chaos.call("GET", f"/faults/{record['id']}")
+    except EnvironmentProblemError:
+        return record
+
+
+async def _heal(chaos: Chaos, injecting: asyncio.Task[Document], console: Console) -> None:
+    """An injection under way cannot be called back, so it is waited for."""
+    records = records_of(await injecting)
+    await asyncio.gather(*(chaos.call("DELETE", f"/faults/{record['id']}") for record in records))
+    console.print(f"interrupted; healed: {', '.join(record['id'] for record in records)}")
