@@ -9,22 +9,24 @@ from lb.core.backend import Backend
 from lb.core.settings import HealthSettings
 from lb.http_probe import HttpProbe
 from lb.prober import Report
-from lb.tcp_probe import TcpProbe
+from lb.tcp_probe import TcpProbe, TlsProbe
 
 
 class Checks:
-    """Probes backends over HTTP or by connecting; an async context manager that owns what either needs."""
+    """Probes backends over HTTP, by connecting, or by a TLS handshake. An async context manager that owns what
+    they need."""
 
     def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
         """`greeting` goes ahead of every check: the PROXY header, where backends want one."""
         self._http = HttpProbe(settings, greeting)
         self._tcp = TcpProbe(settings.timeout, greeting)
+        self._tls = TlsProbe(settings.timeout, greeting)
         self._kind = settings.kind
 
     def use(self, settings: HealthSettings) -> None:
         """Check by other settings from the next probe on."""
         self._http.use(settings)
-        self._tcp.timeout = settings.timeout
+        self._tcp.timeout = self._tls.timeout = settings.timeout
         self._kind = settings.kind
 
     async def __aenter__(self) -> Self:
@@ -38,4 +40,10 @@ class Checks:
 
     async def __call__(self, backend: Backend) -> Report:
         """Probe once, within the probe time-out."""
-        return await (self._tcp if self._kind == "tcp" else self._http)(backend)
+        match self._kind:
+            case "tcp":
+                return await self._tcp(backend)
+            case "tls":
+                return await self._tls(backend)
+            case _:
+                return await self._http(backend)

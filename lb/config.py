@@ -41,7 +41,7 @@ _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.RetrySettings(),
     core.AdmissionSettings(),
 )
-_NO_ANSWER = "a tcp check sends nothing and reads nothing"
+_NO_ANSWER = "a {} check sends nothing and reads nothing"
 _CORE, _LIMITS = core.Settings(), ProxyLimits()
 
 
@@ -66,7 +66,7 @@ class Admin(Section):
 class Health(Section):
     """Active checks: see `lb.core.settings.HealthSettings`."""
 
-    kind: Literal["http", "tcp"] = "http"
+    kind: Literal["http", "tcp", "tls"] = "http"
     path: UrlPath = _HEALTH.path
     headers: Fields = Field(default_factory=dict)
     expect_status: Statuses = _HEALTH.expect_status
@@ -88,11 +88,10 @@ class Health(Section):
     def _sensible(self) -> Self:
         expect(self.fast_interval <= self.interval, "fast_interval must not exceed interval")
         expect(self.hold_down <= self.max_hold_down, "hold_down must not exceed max_hold_down")
-        if self.kind == "tcp":
+        if self.kind != "http":
             for name in ("headers", "expect_status", "expect_body"):
-                expect(
-                    not getattr(self, name) or getattr(self, name) == getattr(_HEALTH, name), f"{name}: {_NO_ANSWER}"
-                )
+                unset = not getattr(self, name) or getattr(self, name) == getattr(_HEALTH, name)
+                expect(unset, f"{name}: {_NO_ANSWER.format(self.kind)}")
         return self
 
 

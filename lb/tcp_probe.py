@@ -1,12 +1,13 @@
-"""One active check by connecting: for backends that do not speak HTTP about themselves.
+"""Active checks for backends that do not speak HTTP about themselves: by connecting, and by a TLS handshake.
 
-The kernel accepts for a process that is paused or hung, so this finds dead hosts and closed ports, and nothing else;
-the bounds say so.
+The kernel accepts for a process that is paused or hung, so connecting finds dead hosts and closed ports, and nothing
+else. A handshake needs the process to run. The bounds say so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -36,11 +37,37 @@ class TcpProbe:
         """Connect and close, within the probe time-out."""
         try:
             async with asyncio.timeout(self.timeout):
-                _, writer = await asyncio.open_connection(backend.host, backend.port)
+                await self._ask(backend)
         except TimeoutError:
             return Report("timeout")
+        except ssl.SSLError:
+            return Report("bad_response")
         except OSError as error:
             return Report(word(error), inconclusive=is_our_own(error))
-        writer.write(self._greeting)
-        writer.close()
         return Report()
+
+    async def _ask(self, backend: Backend) -> None:
+        _, writer = await asyncio.open_connection(backend.host, backend.port)
+        writer.write(self._greeting)
+        await self._go_on(writer)
+        writer.close()
+
+    async def _go_on(self, writer: asyncio.StreamWriter) -> None:
+        """Being connected is enough."""
+
+
+class TlsProbe(TcpProbe):
+    """Asks for nothing but the end of a handshake: whose certificate it is, is for those who send data to know."""
+
+    def __init__(self, timeout: float, greeting: bytes = b"") -> None:
+        super().__init__(timeout, greeting)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.check_hostname = False
+        self._context.verify_mode = ssl.CERT_NONE
+
+    async def _go_on(self, writer: asyncio.StreamWriter) -> None:
+        try:
+            await writer.start_tls(self._context)
+        except BaseException:
+            writer.transport.abort()
+            raise

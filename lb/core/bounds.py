@@ -58,7 +58,7 @@ class _Family:
 def bounds(settings: Settings) -> list[Bound]:
     """One bound for each kind of fault that the lab can inject."""
     terms = _terms(settings)
-    known = {**_FAULTS, **_SEEN_BY_TCP} if settings.health.kind == "tcp" else _FAULTS
+    known = {**_FAULTS, **_SEEN_BY.get(settings.health.kind, {})}
     return [_bound(fault, family, condition, terms) for fault, (family, condition) in known.items()]
 
 
@@ -242,3 +242,16 @@ _SEEN_BY_TCP: dict[str, tuple[_Family, str]] = {
     "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
 }
 """What differs where probes only connect."""
+
+_STACK_ANSWERS = "what ends TLS answers a tls check, whatever the application behind it does"
+_SHAKES_LATER = "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"
+
+_SEEN_BY_TLS: dict[str, tuple[_Family, str]] = {
+    **dict.fromkeys(("hang", "slow"), (_HARMLESS, _STACK_ANSWERS)),
+    **dict.fromkeys(("delay", "bandwidth", "cpu"), (_LATE, _SHAKES_LATER)),
+    "unhealthy": (_HARMLESS, "a tls check asks nothing"),
+    "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
+}
+"""What differs where probes shake hands and no more; a paused process does not."""
+
+_SEEN_BY = {"tcp": _SEEN_BY_TCP, "tls": _SEEN_BY_TLS}

@@ -11,7 +11,8 @@ class HealthSettings:
     """Active checks. A schedule is end-to-start: the next probe starts `interval` after the last one ended."""
 
     kind: str = "http"
-    """`http` asks the backend, `tcp` only connects: a hung or paused backend passes that."""
+    """`http` asks the backend. `tcp` only connects: a hung or paused backend passes that. `tls` also makes a
+    handshake, which a paused one does not pass."""
     path: str = "/health"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every probe; `Host` among them replaces the backend's address."""

@@ -319,7 +319,7 @@ def test_health_headers_and_statuses(tmp_path: Path) -> None:
          "lb.yaml:2: health.headers: the value of X-Y is not printable text in one line"),
         ("health: {kind: tcp, expect_body: ok}\n",
          "lb.yaml:2: health: expect_body: a tcp check sends nothing and reads nothing"),
-        ("health: {kind: icmp}\n", "lb.yaml:2: health.kind: 'icmp' is not allowed; allowed: http or tcp"),
+        ("health: {kind: icmp}\n", "lb.yaml:2: health.kind: 'icmp' is not allowed; allowed: http, tcp or tls"),
     ],
 )  # fmt: skip
 def test_each_mistake_about_clients_and_checks(tmp_path: Path, text: str, problem: str) -> None:
