@@ -47,6 +47,12 @@ def first_answer_at(fault: Fault, run: RunRecord) -> float | None:
     return min(answers, default=None)
 
 
+def troubled_until(fault: Fault, run: RunRecord) -> float:
+    """When the fault is over for the balancer: its target healed and back in use. Infinite: it is not."""
+    back = readmitted_at(fault, run)
+    return float("inf") if fault.healed_at is None or back is None else max(fault.healed_at, back)
+
+
 def readmit_s(fault: Fault, run: RunRecord) -> float | None:
     """Seconds from the healed target being seen to work to the balancer using it again; None: it did not.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lab.events import Event
-from lab.measure import readmitted_at
+from lab.measure import troubled_until
 from lab.record import Fault, RunRecord
 from lab.verdict import Check, Verdict
 
@@ -41,9 +41,8 @@ def _explains(fault: Fault, event: Event, run: RunRecord) -> bool:
     if event.data.get("backend") not in {*fault.backends, *fault.backends_after}:
         return False
     begin = fault.window[0] if fault.requested_at is None else fault.requested_at
-    ends = [at for at in (fault.healed_at, readmitted_at(fault, run)) if at is not None]
     margin_s = run.clock_error_s
-    return begin - margin_s <= event.t <= max(ends, default=float("inf")) + margin_s
+    return begin - margin_s <= event.t <= troubled_until(fault, run) + margin_s
 
 
 def _host_was_busy(event: Event, stalls: Iterable[tuple[float, float]]) -> bool:

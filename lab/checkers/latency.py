@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lab.history import Outcome, Request
-from lab.measure import readmitted_at
+from lab.measure import troubled_until
 from lab.record import RunRecord
 from lab.scenario.plan import LatencyBudget
 from lab.verdict import Check, Verdict, worst
@@ -42,9 +42,7 @@ def _split(run: RunRecord) -> tuple[list[Request], list[Request]]:
     spans = []
     for fault in run.faults:
         begin = fault.window[0] if fault.requested_at is None else fault.requested_at
-        back = readmitted_at(fault, run)
-        ends = [at for at in (fault.healed_at, back) if at is not None]
-        spans.append((begin, max(ends, default=float("inf"))))
+        spans.append((begin, troubled_until(fault, run)))
     outside: list[Request] = []
     inside: list[Request] = []
     for request in run.measured:
