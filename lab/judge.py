@@ -65,9 +65,13 @@ _SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME
 
 
 def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict:
-    """Run every checker; the worst of their answers is the verdict, unless the run was cut short: unknown."""
+    """Run every checker; the worst of their answers is the verdict, unless the record itself is not whole: unknown.
+
+    What is missing may be what explains the rest: a failed check of such a run is told, but not believed.
+    """
     checks = tuple(_run_checker(name, checker, run) for name, checker in checkers.items())
-    verdict = worst(check.verdict for check in checks) if run.completed else Verdict.UNKNOWN
+    whole = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name == completeness.NAME)
+    verdict = worst(check.verdict for check in checks) if whole else Verdict.UNKNOWN
     return RunVerdict(
         run_id=str(run.meta.get("run_id", "")),
         started=str(run.meta.get("started", "")),

@@ -111,7 +111,7 @@ def proxy(
 
 @app.command()
 def check(
-    records: Annotated[int, typer.Option(min=1000, max=10_000_000, help="Requests in the made-up run.")] = 1_000_000,
+    records: Annotated[int, typer.Option(min=10_000, max=10_000_000, help="Requests in the made-up run.")] = 1_000_000,
     within_s: Annotated[float, typer.Option("--within-s", min=0.1, help="Exit 1 when it takes longer.")] = 20.0,
     within_mb: Annotated[float, typer.Option("--within-mb", min=1, help="Exit 1 when it takes more memory.")] = 500.0,
     as_json: JsonOption = False,

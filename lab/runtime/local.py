@@ -29,6 +29,7 @@ from lab.runtime.topology import OUR_BALANCER
 STOP_WITHIN_S: Final = 10.0
 """The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""
 DEFAULT_BACKENDS: Final = 3
+SUPERVISOR = "lab.runtime.supervisor"
 KEPT_RUNS: Final = 5
 """Folders of failed runs that stay, the newest: their logs say why."""
 
@@ -128,7 +129,7 @@ class _Child:
 
     def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...]) -> None:
         self._state_dir = state_dir
-        self._command = [sys.executable, "-m", "lab.runtime.supervisor"]
+        self._command = [sys.executable, "-m", SUPERVISOR]
         self._command += ["--state-dir", str(state_dir), "--backends", str(backends)]
         self._command += ["--balancer-cmd", shlex.join(balancer_command)]
         self._detached = False

@@ -32,5 +32,5 @@ def test_a_smaller_run_is_judged_within_its_share(capsys: pytest.CaptureFixture[
 
 
 def test_a_limit_that_is_not_kept_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.run(["bench", "check", "--records", "2000", "--within-mb", "1"]) == 1
+    assert app.run(["bench", "check", "--records", "10000", "--within-mb", "1"]) == 1
     assert "limit 1 MB" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,17 @@ def generators(folder: Path) -> list[int]:
 
 def assert_no_generator(folder: Path) -> None:
     assert generators(folder) == []
+
+
+async def test_a_history_that_cannot_grow_is_said_and_nothing_passes(tmp_path: Path) -> None:
+    """A limit on the size of files is a full disk that a test can have; the generator inherits it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (48 * 1024, hard))
+    try:
+        async with fake_lab() as (lab, endpoints):
+            with pytest.raises(EnvironmentProblemError, match="File too large"):
+                await run(lab, endpoints, tmp_path, short_plan(load=load(rate=400.0, patience_s=1.0)))
+            assert all(record["state"] == "healed" for record in lab.faults.values())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert RunVerdict.from_json((tmp_path / "verdict.json").read_text()).verdict is Verdict.UNKNOWN
