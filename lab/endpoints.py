@@ -11,8 +11,13 @@ class Endpoints:
 
     traffic: str
     admin: str
+    """Empty where the balancer has no admin API of ours."""
     chaos: str
     chaos_token: str = field(repr=False)
     runtime: str
     """`docker` or `local`."""
     balancer: str = "reroute"
+    balancer_pid: int = 0
+    """Of the balancer's first process, where it is a process of this host; else 0."""
+    balancer_log: str = ""
+    """The file with what that process writes."""

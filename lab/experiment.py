@@ -17,7 +17,8 @@ from typing import Any
 import aiohttp
 
 from lab import notes
-from lab.clients import BalancerClient, ChaosClient, FaultRefusedError, TrafficPort
+from lab.balancer_view import BalancerView, balancer_view
+from lab.clients import ChaosClient, FaultRefusedError, TrafficPort
 from lab.clock import RunClock, measure_offset
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError, LabError
@@ -51,9 +52,8 @@ async def run_experiment(
     watcher = progress or Silent()
     plan.write(run_dir)
     async with aiohttp.ClientSession() as session:
-        services = Services(
-            BalancerClient(session, endpoints), ChaosClient(session, endpoints), TrafficPort(session, endpoints)
-        )
+        chaos = ChaosClient(session, endpoints)
+        services = Services(balancer_view(session, endpoints, chaos), chaos, TrafficPort(session, endpoints))
         ready = await prepare(plan, services.balancer, services.chaos)
         traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
         try:
@@ -82,7 +82,7 @@ async def _run(plan: Plan, endpoints: Endpoints, run_dir: Path, experiment: Expe
 class Services:
     """The three doors of a lab."""
 
-    balancer: BalancerClient
+    balancer: BalancerView
     chaos: ChaosClient
     port: TrafficPort
 

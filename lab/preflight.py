@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.clients import BalancerClient, ChaosClient, Json
+from lab.balancer_view import BalancerView
+from lab.clients import ChaosClient, Json
 from lab.clock import ClockOffset, measure_offset
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.identity import Identity, identify
@@ -31,7 +32,7 @@ class Readiness:
     """The target of each step of the plan."""
 
 
-async def prepare(plan: Plan, balancer: BalancerClient, chaos: ChaosClient) -> Readiness:
+async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Readiness:
     """Wait for the lab and take stock of it.
 
     Raises EnvironmentProblemError when it is not ready in time or still faulted, BadArgumentsError when the plan
@@ -50,9 +51,7 @@ async def prepare(plan: Plan, balancer: BalancerClient, chaos: ChaosClient) -> R
     )
 
 
-async def all_up(
-    balancer: BalancerClient, chaos: ChaosClient, within_s: float
-) -> tuple[list[Json], dict[str, Identity]]:
+async def all_up(balancer: BalancerView, chaos: ChaosClient, within_s: float) -> tuple[list[Json], dict[str, Identity]]:
     """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time.
 
     A service that does not answer may just be restarting: that is one more thing to wait for.

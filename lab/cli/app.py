@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 from typer.exceptions import TyperException
 
-from lab.cli import bench, doctor, faults, labs, run_scenarios, scenarios
+from lab.cli import bench, compare, doctor, faults, labs, run_scenarios, scenarios
 from lab.errors import ExitCode, LabError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("down")(labs.down)
 app.command("status")(labs.status)
 app.command("validate")(scenarios.validate)
 app.command("report")(scenarios.report)
+app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
 app.add_typer(faults.app, name="faults")
 app.add_typer(bench.app, name="bench")

@@ -32,6 +32,9 @@ class Ready:
     supervisor: str
     supervisor_token: str
     pid: int
+    balancer: str = "reroute"
+    balancer_pid: int = 0
+    balancer_log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from lab.balancers.choice import Choice
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
 from lab.runtime import Member, Say
@@ -43,6 +44,8 @@ class LocalRuntime:
     name: str = "local"
     balancer_command: tuple[str, ...] = OUR_BALANCER
     """What starts the balancer of a lab that is brought up here; a lab that runs already keeps its own."""
+    other: Choice | None = None
+    """Another balancer instead, one without our admin API (`lab compare`)."""
 
     @property
     def state_dir(self) -> Path:
@@ -59,7 +62,7 @@ class LocalRuntime:
         if (running := self.find()) is not None:
             return running
         shutil.rmtree(self.state_dir, ignore_errors=True)
-        with _Child(self.state_dir, self.backends, self.balancer_command) as child:
+        with _Child(self.state_dir, self.backends, self.balancer_command, self.other) as child:
             ready = child.wait_ready(say)
             child.detach()
         return _endpoints(ready)
@@ -78,7 +81,7 @@ class LocalRuntime:
         state_dir = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
         with _in_use(state_dir):
             try:
-                with _Child(state_dir, self.backends, self.balancer_command) as child:
+                with _Child(state_dir, self.backends, self.balancer_command, self.other) as child:
                     yield _endpoints(child.wait_ready(say))
             except KeyboardInterrupt:
                 shutil.rmtree(state_dir, ignore_errors=True)
@@ -127,11 +130,12 @@ class LocalRuntime:
 class _Child:
     """A supervisor of ours: stopped when the context ends, unless it was detached."""
 
-    def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...]) -> None:
+    def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None) -> None:
         self._state_dir = state_dir
         self._command = [sys.executable, "-m", SUPERVISOR]
         self._command += ["--state-dir", str(state_dir), "--backends", str(backends)]
         self._command += ["--balancer-cmd", shlex.join(balancer_command)]
+        self._command += ["--other", other.to_json()] if other else []
         self._detached = False
 
     def __enter__(self) -> _Child:
@@ -209,7 +213,14 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 def _endpoints(ready: Ready) -> Endpoints:
     return Endpoints(
-        traffic=ready.traffic, admin=ready.admin, chaos=ready.chaos, chaos_token=ready.chaos_token, runtime="local"
+        traffic=ready.traffic,
+        admin=ready.admin,
+        chaos=ready.chaos,
+        chaos_token=ready.chaos_token,
+        runtime="local",
+        balancer=ready.balancer,
+        balancer_pid=ready.balancer_pid,
+        balancer_log=ready.balancer_log,
     )
 
 

@@ -22,6 +22,7 @@ from typing import Final
 
 import aiohttp
 
+from lab.balancers.choice import Choice
 from lab.errors import ExitCode, LabError
 from lab.runtime import ports
 from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
@@ -58,7 +59,7 @@ class Supervisor:
             await asyncio.gather(*(process.start() for process in self.processes.values()))
             waits = [process.wait_ready(ready, READY_WITHIN_S) for process in self.processes.values()]
             problems = await asyncio.gather(*waits)
-            foreign = None if any(problems) else await self._foreign(session)
+            foreign = None if any(problems) or self.layout.other else await self._foreign(session)
         return foreign or next(
             (
                 Failed(problem, f"read {process.log}", tuple(process.log_tail()))
@@ -95,7 +96,9 @@ class Supervisor:
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
 
 
-async def supervise(state_dir: Path, backends: int, balancer_command: tuple[str, ...]) -> ExitCode:
+async def supervise(
+    state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None = None
+) -> ExitCode:
     """Bring the lab up, keep it up until asked to stop, take it down."""
     stop_asked = asyncio.Event()
     _stop_on_signals(stop_asked)
@@ -105,7 +108,7 @@ async def supervise(state_dir: Path, backends: int, balancer_command: tuple[str,
             await until_up.enter_async_context(turn(lock_path(), stop_asked))
             if stop_asked.is_set():
                 return ExitCode.INTERRUPTED
-            supervisor = _prepare(state_dir, backends, balancer_command, stop_asked)
+            supervisor = _prepare(state_dir, backends, balancer_command, other, stop_asked)
             return await _serve(supervisor, until_up)
     finally:
         lifeline.cancel()
@@ -113,7 +116,11 @@ async def supervise(state_dir: Path, backends: int, balancer_command: tuple[str,
 
 
 def _prepare(
-    state_dir: Path, backends: int, balancer_command: tuple[str, ...], stop_asked: asyncio.Event
+    state_dir: Path,
+    backends: int,
+    balancer_command: tuple[str, ...],
+    other: Choice | None,
+    stop_asked: asyncio.Event,
 ) -> Supervisor:
     """Choose the ports and what is to run on them."""
     spare = ports.free_ports()
@@ -133,6 +140,7 @@ def _prepare(
         chaos_token=secrets.token_urlsafe(32),
         backends=backends,
         balancer_command=balancer_command,
+        other=other,
     )
     log_dir = state_dir / "logs"
     log_dir.mkdir(parents=True, exist_ok=True)
@@ -162,14 +170,19 @@ async def _run(supervisor: Supervisor, layout: Layout, until_up: contextlib.Asyn
         _say(failed)
         return ExitCode.INTERNAL
     await until_up.aclose()  # everything listens: the next lab sees which ports are taken
+    balancer = supervisor.processes.get("lb")
+    own_url = layout.other.url if layout.other else ""
     ready = Ready(
-        traffic=f"http://{ports.LOOPBACK}:{layout.traffic_port}",
-        admin=f"http://{ports.LOOPBACK}:{layout.admin_port}",
+        traffic=own_url or f"http://{ports.LOOPBACK}:{layout.traffic_port}",
+        admin="" if layout.other else f"http://{ports.LOOPBACK}:{layout.admin_port}",
         chaos=f"http://{ports.LOOPBACK}:{layout.chaos_port}",
         chaos_token=layout.chaos_token,
         supervisor=layout.supervisor_url,
         supervisor_token=layout.supervisor_token,
         pid=os.getpid(),
+        balancer=layout.other.name if layout.other else "reroute",
+        balancer_pid=(balancer.report().pid or 0) if balancer else 0,
+        balancer_log=str(balancer.log) if balancer else "",
     )
     write_secret(layout.state_dir / "state.json", encode(ready))
     _say(ready)
@@ -230,6 +243,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--state-dir", type=Path, required=True, help="logs, ledger, journal and state.json")
     parser.add_argument("--backends", type=int, default=3)
     parser.add_argument("--balancer-cmd", default=shlex.join(OUR_BALANCER), help="another balancer; gets --config FILE")
+    parser.add_argument("--other", default="", help="a balancer without our admin API: a JSON object of its choices")
     return parser.parse_args(argv)
 
 
@@ -238,10 +252,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     arguments.state_dir.mkdir(parents=True, exist_ok=True)
     try:
+        other = Choice.from_json(arguments.other) if arguments.other else None
         command = tuple(shlex.split(arguments.balancer_cmd))
-        return asyncio.run(supervise(arguments.state_dir.resolve(), arguments.backends, command))
+        return asyncio.run(supervise(arguments.state_dir.resolve(), arguments.backends, command, other))
     except LabError as error:
-        _say(Failed(str(error), error.next_step))
+        _say(Failed(str(error), error.next_step, tuple(error.details)))
         return error.exit_code
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from lab.balancers.choice import Choice, Wanted, prepare
 from lab.runtime.ports import LOOPBACK
 
 OUR_BALANCER = (sys.executable, "-m", "lb")
@@ -58,22 +59,30 @@ class Layout:
     backends: int = 3
     balancer_command: tuple[str, ...] = OUR_BALANCER
     """What starts the balancer; `--config FILE` is appended. It must speak the admin API of docs/interfaces.md."""
+    other: Choice | None = None
+    """A balancer without that API, instead."""
 
 
 def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
-    """Every process of the lab; also writes the balancer's configuration file."""
+    """Every process of the lab; also writes the balancer's configuration file.
+
+    Raises LabError where another balancer is asked for that is not here, or rejects its configuration.
+    """
     specs: list[Spec] = []
     addresses: dict[str, str] = {}
+    relay_ports = iter(layout.other.relay_ports if layout.other else ())
     for number in range(1, layout.backends + 1):
-        backend, relay = _backend(f"api-{number}", layout, spare_ports)
+        relay_port = next(relay_ports, None)
+        relay = _address(next(spare_ports) if relay_port is None else relay_port)
+        backend, relay_spec = _backend(f"api-{number}", relay, layout, spare_ports)
         addresses[backend.name] = backend.address
-        specs += [backend, relay]
-    return [*specs, _balancer(layout, addresses), _chaos(layout)]
+        specs += [backend, relay_spec]
+    return [*specs, *(_other(layout, addresses) if layout.other else [_balancer(layout, addresses)]), _chaos(layout)]
 
 
-def _backend(name: str, layout: Layout, spare_ports: Iterator[int]) -> tuple[Spec, Spec]:
+def _backend(name: str, relay: str, layout: Layout, spare_ports: Iterator[int]) -> tuple[Spec, Spec]:
     port = next(spare_ports)
-    upstream, relay, control = f"{LOOPBACK}:{port}", _address(next(spare_ports)), _address(next(spare_ports))
+    upstream, control = f"{LOOPBACK}:{port}", _address(next(spare_ports))
     backend = Spec(
         name=name,
         role=Role.API,
@@ -121,6 +130,28 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
         ready_url=f"http://{admin}/readyz",
         address=_address(layout.traffic_port),
     )
+
+
+def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
+    """A balancer that is not restarted when it dies: that is a result. None where it runs elsewhere."""
+    assert layout.other is not None
+    workdir = layout.state_dir / "balancer"
+    workdir.mkdir()
+    wanted = Wanted(_address(layout.traffic_port), _address(layout.admin_port), backends)
+    prepared = prepare(layout.other, wanted, workdir)
+    if prepared is None:
+        return []
+    return [
+        Spec(
+            name="lb",
+            role=Role.LB,
+            command=prepared.argv,
+            environment=dict(prepared.environment),
+            ready_url=prepared.ready_url,
+            address=wanted.listen,
+            restarted=False,
+        )
+    ]
 
 
 def _chaos(layout: Layout) -> Spec:

@@ -13,7 +13,7 @@ from lab.runtime.handshake import Ready
 class FakeChild:
     """A supervisor that is ready at once."""
 
-    def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...]) -> None:
+    def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: object) -> None:
         self.state_dir = state_dir
 
     def __enter__(self) -> FakeChild:

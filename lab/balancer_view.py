@@ -1,0 +1,100 @@
+"""What an experiment asks of a balancer, and the two that answer: one with our admin API, and any other.
+
+Of a balancer without that API, only its traffic port is known. Which backends it uses is seen as a client sees it: by
+the names of the replicas that answer. It promises nothing, and tells no events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
+
+import aiohttp
+
+from lab.clients import BalancerClient, ChaosClient, Json
+from lab.endpoints import Endpoints
+
+SEEN_FOR_S: Final = 1.0
+"""An instance that answered within this time is in use. Round robin over three at the polls' pace takes 0.1 s."""
+_ASKED_PER_TARGET: Final = 2
+_PATIENCE: Final = aiohttp.ClientTimeout(total=1.0)
+
+
+class BalancerView(Protocol):
+    """The narrow seam: all that `lab.experiment` and `lab.preflight` need to know of a balancer."""
+
+    async def backends(self) -> list[Json]:
+        """All known backends, each with `id`, `name`, `address` and `state` (`up` when it is in use)."""
+
+    async def config(self) -> Json:
+        """The live configuration; empty where it cannot tell."""
+
+    async def bounds(self) -> list[Json]:
+        """One bound for each fault kind; empty where it promises nothing."""
+
+    async def clock(self) -> float:
+        """Monotonic time of the kernel that it runs on, seconds."""
+
+    def events(self) -> AsyncIterator[Json]:
+        """Its event stream, for ever; one that never yields where it tells none."""
+
+
+class OpaqueBalancer:
+    """A balancer seen from its traffic port alone."""
+
+    def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> None:
+        self._session = session
+        self._traffic = endpoints.traffic
+        self._chaos = chaos
+        self._seen: dict[str, float] = {}
+
+    async def backends(self) -> list[Json]:
+        """The lab's targets, each `up` if it has answered through the balancer within `SEEN_FOR_S`, else `unseen`.
+
+        Raises EnvironmentProblemError where the chaos service, which knows the targets, does not answer.
+        """
+        instances = [str(target["instance"]) for target in await self._chaos.targets()]
+        answered = await asyncio.gather(*(self._who() for _ in range(_ASKED_PER_TARGET * len(instances))))
+        now = time.monotonic()
+        self._seen.update(dict.fromkeys(filter(None, answered), now))
+        return [
+            {"id": name, "name": name, "address": "", "state": self._state(name, now)} for name in sorted(instances)
+        ]
+
+    async def config(self) -> Json:
+        """It cannot be asked."""
+        return {}
+
+    async def bounds(self) -> list[Json]:
+        """It makes no promise."""
+        return []
+
+    async def clock(self) -> float:
+        """That of the chaos service, which shares the kernel with it."""
+        return await self._chaos.clock()
+
+    async def events(self) -> AsyncIterator[Json]:
+        """None, for ever."""
+        await asyncio.Event().wait()
+        yield {}
+
+    def _state(self, name: str, now: float) -> str:
+        return "up" if now - self._seen.get(name, float("-inf")) <= SEEN_FOR_S else "unseen"
+
+    async def _who(self) -> str | None:
+        """Who answers one request on a connection of its own; None when nobody does."""
+        try:
+            headers = {"Connection": "close"}  # a balancer of connections would give a kept one to the same backend
+            async with self._session.get(f"{self._traffic}/whoami", headers=headers, timeout=_PATIENCE) as answer:
+                return answer.headers.get("X-Instance") if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+
+def balancer_view(session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> BalancerView:
+    """The view that fits the lab: with an admin API where `endpoints` names one."""
+    if endpoints.admin:
+        return BalancerClient(session, endpoints)
+    return OpaqueBalancer(session, endpoints, chaos)

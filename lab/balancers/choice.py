@@ -1,0 +1,140 @@
+"""Which balancer a lab is to run in the place of ours: an adapter's, somebody's own file, command or URL."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.balancers import adapter as find_adapter
+from lab.balancers.adapter import Adapter, Command, Missing, Program
+from lab.balancers.own_files import adopt, command_for, fill
+from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
+from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.errors import BadArgumentsError
+
+_TOLD_LINES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One balancer. Exactly one of `adapter` (with a level, or with own `files`), `command` and `url` is given."""
+
+    name: str
+    """What its rows are called."""
+    adapter: str = ""
+    level: str = Level.MATCHED.value
+    files: tuple[str, ...] = ()
+    """Own configuration, the main file first, instead of a rendered one."""
+    replace: tuple[tuple[str, str], ...] = ()
+    """What to replace in those files: (text, name of a placeholder, such as `BACKEND_1`)."""
+    command: str = ""
+    """A command line with placeholders."""
+    url: str = ""
+    """Where a balancer listens that runs already."""
+    relay_ports: tuple[int, ...] = ()
+    """Ports of the backends, for a balancer whose addresses cannot be filled in; else any free ones."""
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Choice:
+        """Raises `BadArgumentsError` for anything that `to_json` did not write."""
+        try:
+            raw: dict[str, Any] = json.loads(text)
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+            return cls(**{**fields, "replace": tuple(map(tuple, raw["replace"]))})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadArgumentsError(f"not the description of a balancer: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the lab gives a balancer to work with; addresses are `host:port`."""
+
+    listen: str
+    admin: str
+    backends: Mapping[str, str]
+
+    def placeholders(self, folder: Path) -> dict[str, str]:
+        """By name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR."""
+        named = {"LISTEN": self.listen, "ADMIN": self.admin}
+        named |= {f"BACKEND_{number}": each for number, each in enumerate(self.backends.values(), 1)}
+        values = dict(named)
+        for name, address in named.items():
+            values[f"{name}_HOST"], _, values[f"{name}_PORT"] = address.rpartition(":")
+        return values | {"BACKENDS": ",".join(self.backends.values()), "DIR": str(folder)}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A process to run, and the URL that answers 200 once it works."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_url: str = ""
+
+
+def prepare(choice: Choice, wanted: Wanted, folder: Path) -> Prepared | None:
+    """Write what the balancer reads into `folder`, and let it check that; None for one that runs elsewhere.
+
+    Raises `MissingProgramError`, `RejectedConfigError` with the program's own words, or `BadArgumentsError`.
+    """
+    if choice.url:
+        return None
+    health_url = f"http://{wanted.listen}/health"
+    if choice.command:
+        values = wanted.placeholders(folder)
+        argv = tuple(fill(word, values, "the command") for word in shlex.split(choice.command))
+        return Prepared(argv, {f"LAB_{name}": value for name, value in values.items()}, health_url)
+    adapter = find_adapter(choice.adapter)
+    program = _installed(adapter)
+    spec = _spec(choice, wanted)
+    if not choice.files:
+        adapter.render(spec, folder)
+        _check(adapter.name, adapter.check(program, folder))
+        command = adapter.command(program, spec, folder)
+        return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
+    main = adopt(choice.files, choice.replace, wanted.placeholders(folder), folder)
+    check, command = command_for(adapter.name, program, main)
+    _check(adapter.name, check)
+    return Prepared(command.argv, command.environment, health_url)
+
+
+def _spec(choice: Choice, wanted: Wanted) -> ProxySpec:
+    backends = tuple(Backend(name, _address(address)) for name, address in wanted.backends.items())
+    return ProxySpec(_address(wanted.listen), _address(wanted.admin), backends, level=Level(choice.level))
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return Address(host, int(port))
+
+
+def _installed(adapter: Adapter) -> Program:
+    found = adapter.find()
+    if isinstance(found, Missing):
+        raise MissingProgramError(f"{adapter.name} is not installed", found.install)
+    return found
+
+
+def _check(name: str, check: Command | None) -> None:
+    if check is None:
+        return
+    environment = {**os.environ, **check.environment}
+    try:
+        done = subprocess.run(
+            check.argv, capture_output=True, text=True, env=environment, timeout=CHECK_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RejectedConfigError(f"{name} did not finish checking its configuration", shlex.join(check.argv)) from None
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines()[-_TOLD_LINES:]
+        raise RejectedConfigError(f"{name} rejects its configuration", shlex.join(check.argv), tuple(said))

@@ -1,0 +1,129 @@
+"""`lab compare`: the same faults against several balancers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import shlex
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.balancers import ADAPTERS
+from lab.cli.common import STATE_ROOT, JsonOption, answer, people
+from lab.compare import document, entries
+from lab.compare.block import splice
+from lab.compare.contest import Entry, hold, turns
+from lab.compare.document import Comparison
+from lab.compare.league import LEAGUE, league_file
+from lab.compare.page import write_page
+from lab.compare.table import markdown, table
+from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.scenario.loader import load_scenario
+from lab.scenario.plan import Plan, PlannedRequest
+from lab.scenario.planner import make_plan
+
+MIXES = ("mixed", "get")
+
+
+def compare(
+    balancers: Annotated[str, typer.Option(help="Comma-separated; `none` for only your own.")] = ",".join(ADAPTERS),
+    scenarios: Annotated[
+        str, typer.Option(help="Comma-separated names of the league, of the library, or files.")
+    ] = ",".join(LEAGUE),
+    settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
+    repeat: Annotated[int, typer.Option(help="Runs of each; the table gives median and range.", min=1, max=100)] = 1,
+    mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
+    seed: Annotated[int | None, typer.Option(help="Of the plan and its arrivals. Default: a new one.", min=0)] = None,
+    runtime: Annotated[str, typer.Option(help="local: plain processes on this machine.")] = "local",
+    config: Annotated[
+        list[str] | None, typer.Option(help="Your own file: [NAME=]FILE[,FILE…]; its addresses are filled in.")
+    ] = None,
+    replacing: Annotated[
+        list[str] | None, typer.Option("--replace", help="In your file: OLD=BACKEND_1, OLD=LISTEN, …")
+    ] = None,
+    balancer_cmd: Annotated[str, typer.Option(help="Your own balancer; @LISTEN@ and @BACKENDS@ are filled in.")] = "",
+    balancer_url: Annotated[str, typer.Option(help="Your own balancer, which runs already on loopback.")] = "",
+    backend_port: Annotated[
+        list[int] | None, typer.Option(help="Three times: where --balancer-url forwards to.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that gets the comparison.")] = Path("results"),
+    append: Annotated[Path | None, typer.Option(help="Go on with the comparison in this folder.")] = None,
+    write_markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Also write the table between the markers of this file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The same faults, plan and arrivals against several balancers, interleaved; what each cost its clients."""
+    console = people(as_json)
+    if runtime != "local":
+        raise BadArgumentsError(f"--runtime {runtime}: comparisons run on local", "leave it out")
+    if mix not in MIXES:
+        raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
+    comparison, folder = _comparison(append, results, seed, mix)
+    plans = [_plan(name, comparison) for name in _words(scenarios)]
+    chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
+    chosen += [entries.from_file(each, replacing or []) for each in config or []]
+    chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
+    chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
+    if not chosen:
+        raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
+    comparison.commands.append(shlex.join(["lab", *sys.argv[1:]]))
+    first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
+    folder.mkdir(parents=True, exist_ok=True)
+    hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, STATE_ROOT / "compare", console.print)
+    (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
+    write_page(comparison, folder)
+    if write_markdown:
+        splice(write_markdown, markdown(comparison))
+    if as_json:
+        answer({"folder": str(folder), **document.as_document(comparison)})
+    else:
+        console.print(table(comparison))
+        console.print(f"{folder}/compare.html · compare.md · compare.json")
+    if not any(result.counts for result in comparison.results):
+        raise EnvironmentProblemError("no balancer ran", "the remarks say why")
+
+
+def _comparison(append: Path | None, results: Path, seed: int | None, mix: str) -> tuple[Comparison, Path]:
+    if append is None:
+        now = datetime.now(UTC)
+        number = random.SystemRandom().randrange(2**32) if seed is None else seed
+        machine = f"{_processors()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+        folder = results / f"{now:%Y%m%d-%H%M%S}-compare"
+        return Comparison(number, mix, machine, now.isoformat(timespec="seconds")), folder
+    comparison = document.read(append)
+    if seed not in {None, comparison.seed} or mix != comparison.mix:
+        raise BadArgumentsError(f"{append} has seed {comparison.seed} and mix {comparison.mix}", "use the same")
+    return comparison, append
+
+
+def _plan(name: str, comparison: Comparison) -> Plan:
+    path = league_file(name)
+    plan = make_plan(load_scenario(path), path.stem, comparison.seed)
+    if comparison.mix == "mixed":
+        return plan
+    gets = [each for each in plan.load.mix if each.method == "GET"]
+    if not gets:
+        raise BadArgumentsError(f"{name} sends no GET", "leave --mix out")
+    whole = sum(each.share for each in gets)
+    shares = tuple(PlannedRequest(each.method, each.path, each.share / whole) for each in gets)
+    return replace(plan, load=replace(plan.load, mix=shares))
+
+
+def _same(result: document.Result, chosen: list[Entry], plans: list[Plan]) -> bool:
+    rows = {(each.choice.name, each.settings) for each in chosen}
+    return (result.balancer, result.settings) in rows and result.scenario in {plan.scenario for plan in plans}
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _processors() -> str:
+    return f"{len(os.sched_getaffinity(0))} CPUs of {platform.machine()}"

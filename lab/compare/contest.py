@@ -1,0 +1,168 @@
+"""Runs a comparison: for each repeat and scenario every balancer in turn, each in a fresh lab with the same plan."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from lab.balancers.choice import Choice
+from lab.compare.cpu import CpuMeter
+from lab.compare.document import Comparison, Result
+from lab.compare.measures import measure, spoiled
+from lab.endpoints import Endpoints
+from lab.errors import BadArgumentsError, EnvironmentProblemError, LabError
+from lab.experiment import LEAD_S, run_experiment
+from lab.progress import Silent
+from lab.record import RunRecord, load_run
+from lab.results import new_run_dir
+from lab.runtime import Say
+from lab.runtime.local import LocalRuntime
+from lab.scenario.plan import Plan
+
+TRIES: Final = 2
+"""A run that a busy host spoiled is repeated once."""
+_LOG_LINES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A balancer with its settings, as one row of each scenario."""
+
+    choice: Choice
+    settings: str
+    problem: Result | None = None
+    """Known before any run: the program is not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One run to do."""
+
+    entry: Entry
+    plan: Plan
+    repeat: int
+
+
+class _Started(Silent):
+    """Notes when the run's axis began."""
+
+    zero = 0.0
+
+    def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
+        """t = 0 is `LEAD_S` after traffic was told to go."""
+        self.zero = time.monotonic() + LEAD_S
+
+
+def turns(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[int]) -> Iterator[Turn]:
+    """Interleaved: what the machine does at one time meets all balancers alike. Each round starts with another one."""
+    for repeat in repeats:
+        for plan in plans:
+            shift = repeat % len(entries)
+            for entry in [*entries[shift:], *entries[:shift]]:
+                yield Turn(entry, plan, repeat)
+
+
+def hold(comparison: Comparison, schedule: Iterator[Turn], folder: Path, state: Path, say: Say) -> None:
+    """Run all turns; after each one the comparison is on disk. Raises only what ends the whole: Ctrl-C, a full disk."""
+    refused: dict[str, Result] = {}
+    for turn in schedule:
+        row = f"{turn.entry.choice.name} {turn.entry.settings}"
+        known = refused.get(row) or turn.entry.problem
+        result = _as(known, turn) if known else _settled(turn, folder, state)
+        if result.status in {"rejected", "failed"} and not result.folder:
+            refused[row] = result  # it will not start the next time either
+        comparison.results.append(result)
+        comparison.write(folder)
+        say(f"{turn.plan.scenario} · {row} · {turn.repeat + 1}: {_words(result)}")
+
+
+def _settled(turn: Turn, folder: Path, state: Path) -> Result:
+    result = _once(turn, folder, state)
+    for _ in range(TRIES - 1):
+        if result.status != "spoiled":
+            break
+        result = _once(turn, folder, state)
+    return result
+
+
+def _once(turn: Turn, folder: Path, state: Path) -> Result:
+    empty = Result(turn.entry.choice.name, turn.entry.settings, turn.plan.scenario, turn.repeat, "failed")
+    runtime = LocalRuntime(state, other=turn.entry.choice)
+    try:
+        with runtime.borrow(lambda _: None) as endpoints:
+            return _run(turn.plan, endpoints, folder, empty)
+    except BadArgumentsError:
+        raise
+    except LabError as error:
+        status = "rejected" if "rejects its configuration" in str(error) else "failed"
+        return replace(empty, status=status, reason=str(error), next_step=error.next_step, details=tuple(error.details))
+
+
+def _run(plan: Plan, endpoints: Endpoints, folder: Path, empty: Result) -> Result:
+    run_dir = new_run_dir(folder, f"{empty.balancer}-{empty.settings}-{plan.scenario}")
+    placed = replace(empty, folder=run_dir.name)
+    meter, started = CpuMeter(endpoints.balancer_pid), _Started()
+    try:
+        asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
+    except EnvironmentProblemError as error:
+        if not _died(endpoints):
+            return replace(placed, reason=str(error), next_step=error.next_step, details=tuple(error.details))
+    run = load_run(run_dir)
+    cpu_s = meter.between(started.zero + plan.warm_up_s, started.zero + _last_due(run))
+    result = replace(placed, status="ok", measures=measure(run, cpu_s))
+    if _died(endpoints):
+        return replace(result, status="died", reason="the balancer ended in mid-run", details=_tail(endpoints))
+    reason = spoiled(run)
+    return replace(result, status="spoiled", reason=reason) if reason else result
+
+
+async def _measured(plan: Plan, endpoints: Endpoints, run_dir: Path, meter: CpuMeter, started: _Started) -> None:
+    sampling = asyncio.create_task(meter.run()) if endpoints.balancer_pid else None
+    try:
+        await run_experiment(plan, endpoints, run_dir, started)
+    finally:
+        if sampling is not None:
+            sampling.cancel()
+            await asyncio.gather(sampling, return_exceptions=True)
+
+
+def _died(endpoints: Endpoints) -> bool:
+    if not endpoints.balancer_pid:
+        return False
+    try:
+        os.kill(endpoints.balancer_pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _last_due(run: RunRecord) -> float:
+    return max((request.due for request in run.measured), default=0.0)
+
+
+def _tail(endpoints: Endpoints) -> tuple[str, ...]:
+    try:
+        return tuple(Path(endpoints.balancer_log).read_text(errors="replace").splitlines()[-_LOG_LINES:])
+    except OSError:
+        return ()
+
+
+def _as(known: Result, turn: Turn) -> Result:
+    return replace(known, scenario=turn.plan.scenario, repeat=turn.repeat)
+
+
+def _words(result: Result) -> str:
+    if result.measures is None:
+        return f"{result.status}: {result.reason}"
+    told = result.measures
+    reroute = "–" if told.reroute_s is None else f"{told.reroute_s:.2f} s"
+    return f"{result.status}, {told.failed} failed, {told.slow} slow, reroute {reroute}" + (
+        f" ({result.reason})" if result.reason else ""
+    )

@@ -1,0 +1,105 @@
+"""From the command line's words to the balancers of a comparison."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lab.balancers import ADAPTERS, adapter
+from lab.balancers.adapter import Missing
+from lab.balancers.choice import Choice
+from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.compare.contest import Entry
+from lab.compare.document import Comparison, Result
+from lab.errors import BadArgumentsError
+
+OWN = "own"
+"""The settings of a balancer that somebody brought along."""
+
+
+def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
+    """Every balancer at every level; also notes versions, quirks and tunings."""
+    found = []
+    for name in names:
+        one = adapter(name)
+        program = one.find()
+        if not isinstance(program, Missing):
+            comparison.versions[name] = one.version(program)
+        for level in levels:
+            settings = _level(level)
+            problem = None
+            if isinstance(program, Missing):
+                reason = f"{name} is not installed"
+                problem = Result(name, level, "", 0, "missing", reason, program.install)
+            found.append(Entry(Choice(name, adapter=name, level=settings.value), level, problem))
+            spec = ProxySpec(Address("h", 1), Address("h", 2), (Backend("a", Address("h", 3)),), level=settings)
+            comparison.quirks[f"{name} {level}"] = [
+                {"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)
+            ]
+        if Level.TUNED.value in levels:
+            comparison.tunings[name] = [{"advice": each.advice, "source": each.source} for each in one.tuning]
+    return found
+
+
+def from_file(text: str, replacements: Sequence[str]) -> Entry:
+    """`NAME=FILE[,FILE…]`, or a file whose name tells whose it is. Raises `BadArgumentsError`."""
+    name, _, files = text.rpartition("=")
+    name = name or _guess(files)
+    if name not in ADAPTERS:
+        raise BadArgumentsError(f"--config {text}: whose file is it?", f"NAME=FILE, with one of {', '.join(ADAPTERS)}")
+    paths = [Path(each).resolve() for each in files.split(",")]
+    for path in paths:
+        if not path.is_file():
+            raise BadArgumentsError(f"--config: there is no file {path}", "give the file of your balancer")
+    pairs = []
+    for each in replacements:
+        old, separator, new = each.rpartition("=")
+        if not (separator and old and new):
+            raise BadArgumentsError(f"--replace {each}: expected OLD=NAME, such as 10.0.0.5:80=BACKEND_1")
+        pairs.append((old, new))
+    return Entry(Choice(f"{name} (own)", adapter=name, files=tuple(map(str, paths)), replace=tuple(pairs)), OWN)
+
+
+def from_command(text: str) -> Entry:
+    """A command line with placeholders."""
+    if not text.strip():
+        raise BadArgumentsError("--balancer-cmd is empty", "give the command that starts your balancer (docs/peers.md)")
+    return Entry(Choice("own command", command=text), OWN)
+
+
+def from_url(url: str, ports: Sequence[int]) -> Entry:
+    """A balancer that runs already, on this machine: the lab sends traffic nowhere else."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or not _is_loopback(parts.hostname):
+        raise BadArgumentsError(
+            f"--balancer-url {url}: expected http:// and an address of this machine's loopback",
+            "the lab sends its traffic to loopback only; forward a port of 127.0.0.1 to your balancer",
+        )
+    if len(ports) != 3:
+        raise BadArgumentsError(
+            f"--balancer-url needs three --backend-port, got {len(ports)}", "the ports that your balancer forwards to"
+        )
+    return Entry(Choice("own url", url=url.rstrip("/"), relay_ports=tuple(ports)), OWN)
+
+
+def _level(text: str) -> Level:
+    try:
+        return Level(text)
+    except ValueError:
+        raise BadArgumentsError(f"no settings are called {text!r}", f"choose from {', '.join(Level)}") from None
+
+
+def _guess(files: str) -> str:
+    name = Path(files.split(",")[0]).name.lower()
+    if name.startswith("caddyfile"):
+        return "caddy"
+    return next((each for each in ADAPTERS if each in name), "haproxy" if name.endswith(".cfg") else "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

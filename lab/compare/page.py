@@ -1,0 +1,81 @@
+"""`compare.html`: one file that opens offline, without script: small multiples, the table, quirks and tunings."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab.compare.document import Comparison, Result
+from lab.compare.panels import panel, span
+from lab.compare.table import COLUMNS, cells, remarks
+from lab.record import RunRecord, load_run
+
+FILE = "compare.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """One panel with its caption; without a picture where there was no run."""
+
+    label: str
+    told: str
+    picture: Markup | None
+
+
+def write_page(comparison: Comparison, folder: Path) -> None:
+    """Draw it from `folder`, where the runs are."""
+    style = _part("lab.report.templates", "report.css") + _part("lab.compare.templates", "compare.css")
+    environment = Environment(
+        loader=PackageLoader("lab.compare", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rows = [cells(row) for row in comparison.rows()]
+    page = environment.get_template("compare.html.j2").render(
+        comparison=comparison,
+        style=Markup(style),  # our own file, not input
+        policy=f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'",
+        columns=COLUMNS,
+        rows=rows,
+        remarks=remarks(comparison),
+        scenarios=[(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
+    )
+    (folder / FILE).write_text(page, encoding="utf-8")
+
+
+def multiples(comparison: Comparison, scenario: str, folder: Path) -> list[Multiple]:
+    """A panel a row: of the run in the middle of its repeats, so that no lucky one stands for all."""
+    shown = [(f"{row.balancer} · {row.settings}", _middle(comparison, row.balancer, row.settings, scenario))
+             for row in comparison.rows() if row.scenario == scenario]  # fmt: skip
+    loaded = {result.folder: load_run(folder / result.folder) for _, result in shown if result.measures}
+    until, highest = span([*loaded.values()])
+    return [_multiple(label, result, loaded.get(result.folder), until, highest) for label, result in shown]
+
+
+def _multiple(label: str, result: Result, run: RunRecord | None, until: float, highest: float) -> Multiple:
+    if run is None or result.measures is None:
+        return Multiple(label, f"{result.status}: {result.reason}", None)
+    told = f"{result.measures.failed} failed, {result.measures.slow} slow"
+    if result.status != "ok":
+        told = f"{result.status}: {result.reason}; {told}"
+    return Multiple(label, told, Markup(panel(run, result.measures, label, until, highest)))
+
+
+def _middle(comparison: Comparison, balancer: str, settings: str, scenario: str) -> Result:
+    wanted = (balancer, settings, scenario)
+    runs = [each for each in comparison.results if (each.balancer, each.settings, each.scenario) == wanted]
+    counted = [each for each in runs if each.counts]
+    counted.sort(key=lambda each: (each.measures.failed, each.measures.slow) if each.measures else (0, 0))
+    return counted[(len(counted) - 1) // 2] if counted else runs[-1]
+
+
+def _part(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,87 @@
+"""The rows as a terminal table and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich.table import Table
+
+from lab.compare.document import Comparison, Row, Spread
+
+COLUMNS: Final = (
+    "Scenario", "Balancer", "Settings", "Failed", "of them POST", "Slow", "Reroute s", "Back s", "p99 in fault s",
+    "Lost/dup/zombie", "Herd ×", "CPU µs",
+)  # fmt: skip
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """One row's texts, in the order of `COLUMNS`."""
+    told = row.spreads
+    lead = (row.scenario, row.balancer, row.settings)
+    if not row.runs:
+        return (*lead, *("–",) * (len(COLUMNS) - len(lead)))
+    jobs = "/".join(_middle(told[name]) for name in ("lost", "duplicated", "zombie"))
+    counts = tuple(_text(told[name], 0) for name in ("failed", "failed_posts", "slow"))
+    times = tuple(_text(told[name], 2) for name in ("reroute_s", "readmit_s", "p99_fault_s"))
+    return (*lead, *counts, *times, jobs, _text(told["herd"], 1), _text(told["cpu_us"], 0))
+
+
+def table(comparison: Comparison) -> Table:
+    """For the terminal: median, and (lowest–highest) of several runs. Remarks follow as a caption."""
+    grid = Table(box=None, pad_edge=False, caption_justify="left", caption="\n".join(remarks(comparison)) or None)
+    for number, name in enumerate(COLUMNS):
+        grid.add_column(name, justify="left" if number < 3 else "right", no_wrap=number < 3)
+    last = ""
+    for row in comparison.rows():
+        if last and row.scenario != last:
+            grid.add_section()
+        last = row.scenario
+        grid.add_row(*cells(row))
+    return grid
+
+
+def markdown(comparison: Comparison) -> str:
+    """The table with what it was made by; ends with a newline."""
+    versions = ", ".join(f"{name} {number}" for name, number in comparison.versions.items())
+    lines = [
+        f"Versions: {versions}  ",
+        f"Machine: {comparison.machine}  ",
+        f"Date: {comparison.made}, seed {comparison.seed}, runtime {comparison.runtime}  ",
+        *(f"Command: `{command}`  " for command in comparison.commands),
+        "",
+        _line(COLUMNS),
+        _line("---" if number < 3 else "---:" for number in range(len(COLUMNS))),
+        *(_line(cells(row)) for row in comparison.rows()),
+    ]
+    notes = remarks(comparison)
+    return "\n".join([*lines, *([""] if notes else []), *(f"- {note}" for note in notes)]) + "\n"
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What did not start, died or was spoiled, once each, with what mends it."""
+    found: dict[str, None] = {}
+    for each in comparison.results:
+        if each.status == "ok":
+            continue
+        mend = f" (next: {each.next_step})" if each.next_step else ""
+        said = f" It says: {' | '.join(each.details[-3:])}" if each.details else ""
+        found[f"{each.balancer} {each.settings}, {each.scenario}: {each.status}: {each.reason}{mend}{said}"] = None
+    return [*found]
+
+
+def _text(spread: Spread, digits: int) -> str:
+    if spread.low is None:
+        return "never" if digits == 2 else "–"
+    middle = "never" if spread.median is None else f"{spread.median:.{digits}f}"
+    low = f"{spread.low:.{digits}f}"
+    high = "never" if spread.high is None else f"{spread.high:.{digits}f}"
+    return middle if low == high else f"{middle} ({low}–{high})"
+
+
+def _middle(spread: Spread) -> str:
+    return "?" if spread.median is None else f"{spread.median:.0f}"
+
+
+def _line(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(texts)} |"

@@ -1,0 +1,1 @@
+"""Page and style of the comparison."""

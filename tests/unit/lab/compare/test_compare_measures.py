@@ -1,0 +1,75 @@
+"""One run's numbers, from what its clients saw."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.compare.measures import herd, measure, spoiled
+from lab.record import RunRecord
+from tests.support.lab_records import executed, fault_event, job, ledger, request, run, targets, via
+
+
+def opaque(**changes: object) -> dict[str, object]:
+    """Nobody tells what was tried."""
+    return {"tried": (), "backend": None, **changes}
+
+
+def seconds(record: RunRecord) -> float | None:
+    return measure(record).reroute_s
+
+
+def test_the_last_late_answer_of_another_replica_ends_the_time_to_reroute() -> None:
+    late = request(3.8, took=1.0, **opaque())
+    assert seconds(run(fault_event(), late, request(4.5, **opaque()))) == pytest.approx(0.8)
+
+
+def test_an_answer_of_the_faulted_replica_in_time_still_went_to_it() -> None:
+    assert seconds(run(fault_event(), request(4.2, **opaque(instance="api-1")))) == pytest.approx(1.2)
+
+
+def test_a_retry_that_no_client_notices_is_no_suffering_for_whoever_tells_of_it() -> None:
+    assert seconds(run(fault_event(), request(4.0, **via("api-1", "api-2")))) == 0.0
+
+
+def test_without_a_fault_there_is_nothing_to_measure() -> None:
+    assert seconds(run(request(4.0))) is None
+
+
+def test_back_is_from_working_again_to_its_first_good_answer() -> None:
+    told = run(fault_event(), request(6.9, instance="api-1"), request(7.4, instance="api-1", took=0.1))
+    assert measure(told).readmit_s == pytest.approx(0.5)
+
+
+def test_a_backend_that_never_answers_again_was_never_readmitted() -> None:
+    assert measure(run(fault_event(), request(8.0))).readmit_s is None
+
+
+def test_a_failure_counts_as_the_whole_patience_in_the_percentile() -> None:
+    good = [request(3.0 + number / 100, id=number) for number in range(98)]
+    bad = [request(5.0, "fail", status=502, id=500), request(5.1, "fail", status=502, id=501)]
+    record = run(fault_event(), *good, *bad)
+    assert measure(record).p99_fault_s == record.plan.load.patience_s
+
+
+def test_posts_are_told_apart_and_their_work_is_counted() -> None:
+    record = run(
+        fault_event(), ledger(), job(4.0, "fail", status=502), executed(8.0, "job-4.0"), executed(8.1, "job-4.0")
+    )
+    told = measure(record, cpu_s=0.002)
+    assert (told.failed, told.failed_posts, told.duplicated, told.zombie) == (1, 1, 1, 1)
+    assert told.cpu_us == 2000.0
+
+
+def test_without_a_ledger_work_is_not_counted_as_none() -> None:
+    assert measure(run(fault_event())).lost is None
+
+
+def test_a_herd_is_told_in_fair_shares() -> None:
+    back = [request(7.01 + number / 1000, id=number, instance="api-1") for number in range(90)]
+    others = [request(7.1, id=900 + number, instance="api-2") for number in range(10)]
+    assert herd(run(targets("api-1", "api-2", "api-3"), fault_event(), *back, *others)) == pytest.approx(3.0, abs=0.35)
+
+
+def test_a_fault_that_did_not_bite_is_no_evidence() -> None:
+    assert spoiled(run(fault_event(bit=False), request(4.0))).startswith("pause did not bite")
+    assert spoiled(run(fault_event(), request(4.0))) == ""

