@@ -25,7 +25,7 @@ from lab.cli.common import (
 from lab.endpoints import Endpoints
 from lab.experiment import run_experiment
 from lab.judge import spoiled_by_host
-from lab.report import write_reports
+from lab.report import job_summary, write_reports
 from lab.report.live import View, view
 from lab.report.summary import Judged, summary
 from lab.results import new_run_dir
@@ -61,6 +61,7 @@ def run(
         place.up(console.print)
     with place.borrow(console.print) as endpoints, view(console) as live:
         judged = [_settled(plan, endpoints, results, live, console, repeats) for plan in plans]
+    job_summary.append(judged)
     verdict = worst(run.verdict.verdict for run in judged)
     if as_json:
         answer({"verdict": verdict, "seed": chosen_seed, "runs": [_document(each) for each in judged]})

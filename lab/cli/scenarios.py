@@ -9,7 +9,8 @@ import typer
 
 from lab.cli.common import JsonOption, answer, people
 from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
-from lab.report import is_run, write_reports
+from lab.report import Run, is_run, write_reports
+from lab.report.summary import Judged, markdown
 from lab.scenario.library import find
 from lab.scenario.loader import ScenarioError, load_scenario
 
@@ -44,9 +45,14 @@ def _validated(name: str) -> dict[str, Any]:
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the run's table as Markdown, for a CI job's summary page.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write report.html and junit.xml again from the other files of a run. Exit 2 where those are not whole."""
+    if as_json and as_markdown:
+        raise BadArgumentsError("--json and --markdown exclude each other", "choose one of them")
     folder = _folder(run, results)
     try:
         read = write_reports(folder)
@@ -55,7 +61,9 @@ def report(
             f"the reports cannot be written: {error}", "check the folder's permissions"
         ) from error
     written = folder.resolve() / "report.html"
-    if as_json:
+    if as_markdown:
+        typer.echo(_markdown(read, folder), nl=False)
+    elif as_json:
         paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
         answer({**paths, "verdict": read.word, "problems": read.problems})
     else:
@@ -64,6 +72,14 @@ def report(
         for problem in read.damage:
             console.print(f"  {read.word}: {problem}", soft_wrap=True)
     raise typer.Exit(ExitCode.UNKNOWN if read.damage else ExitCode.PASS)
+
+
+def _markdown(read: Run, folder: Path) -> str:
+    """The table, unless the run was never judged: then what is the matter with it."""
+    if read.verdict is None:
+        return "".join(f"- {problem}\n" for problem in read.problems)
+    damage = "".join(f"- {read.word}: {problem}\n" for problem in read.damage)
+    return markdown([Judged(read.verdict, folder)]) + damage
 
 
 def _folder(run: str, results: Path) -> Path:

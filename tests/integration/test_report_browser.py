@@ -49,6 +49,19 @@ def test_a_script_that_is_not_ours_is_refused(report: Path) -> None:
     assert "<title>owned</title>" not in opened.stdout
 
 
+def test_a_minute_at_500_requests_a_second_is_a_small_page_without_a_message(tmp_path: Path) -> None:
+    history, events = samples.pausing_run(rate=500.0, end=60.0)
+    judged = samples.verdict(history, "pass", samples.PASSING_CHECKS, 0.08, 0.61)
+    write_reports(samples.write_run(tmp_path, history, events, judged))
+    report = tmp_path / "report.html"
+    assert report.stat().st_size < 6e6
+    opened = browse(report, "--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND")
+    assert [line for line in opened.stderr.splitlines() if "CONSOLE" in line] == []
+    assert '<html lang="en" class="js">' in opened.stdout
+    for outside in ("http://", "https://", " src=", "@import"):
+        assert outside not in opened.stdout.replace("http://www.w3.org/2000/svg", ""), outside
+
+
 @pytest.fixture
 def page(report: Path) -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -83,11 +83,11 @@ def _events(plan: Plan, requests: int) -> Iterator[Event]:
     bound = {"fault": "pause", "reroute_s": 1.5, "reroute_traffic_s": 0.5, "readmit_s": 1.9, "formula": "synthetic"}
     yield lab(0.0, "bounds", bounds=[bound])
     yield lab(0.0, "clock", of="lb", offset_s=0.0, error_s=0.0001)
-    yield lab(0.0, "backends", backends=[{"id": name, "weight": 1.0} for name in BACKENDS])
+    yield lab(0.0, "backends", backends=[{"id": name, "name": name, "weight": 1.0, "state": "up"} for name in BACKENDS])
     yield lab(0.0, "targets", targets={name: {"instance": name, "backends": [name]} for name in BACKENDS})
     yield lab(at, "step", step=0, fault="pause", target="api-1", at=at)
-    yield Event(at + DETECTED_AFTER_S, "lb", "transition", {"seq": 1, "backend": "api-1", "new": "down"})
-    yield Event(healed + BACK_AFTER_S, "lb", "transition", {"seq": 2, "backend": "api-1", "new": "up"})
+    yield Event(at + DETECTED_AFTER_S, "lb", "transition", {"seq": 1, "backend": "api-1", "old": "up", "new": "down"})
+    yield Event(healed + BACK_AFTER_S, "lb", "transition", {"seq": 2, "backend": "api-1", "old": "down", "new": "up"})
     known = {"kind": "pause", "target": "api-1", "instance": "api-1", "mechanism": "none", "evidence": "made up"}
     ids = {"backends": ["api-1"], "backends_after": ["api-1"]}
     times = {"requested_at": at, "injected_at": at, "heal_started_at": healed, "healed_at": healed}

@@ -160,3 +160,13 @@ def test_a_report_on_damaged_evidence_exits_2(tmp_path: Path, capsys: pytest.Cap
     document = json.loads(capsys.readouterr().out)
     assert document["verdict"] == "unknown"
     assert document["problems"]
+
+
+def test_a_run_as_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["report", str(samples.failing(tmp_path / "run")), "--markdown"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("| Scenario | Verdict |")
+    assert "| ✗ fail |" in told
+    assert app.run(["report", str(samples.interrupted(tmp_path / "cut")), "--markdown"]) == 2
+    assert "history.jsonl line" in capsys.readouterr().out
+    assert app.run(["report", str(tmp_path / "run"), "--markdown", "--json"]) == 254
