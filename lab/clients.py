@@ -73,7 +73,8 @@ class BalancerClient(_Service):
     name = "the balancer"
 
     def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
-        super().__init__(session, endpoints.admin)
+        headers = {"Authorization": f"Bearer {endpoints.admin_token}"} if endpoints.admin_token else None
+        super().__init__(session, endpoints.admin, headers)
 
     async def backends(self) -> list[Json]:
         """All known backends with their state."""
@@ -82,6 +83,14 @@ class BalancerClient(_Service):
     async def config(self) -> Json:
         """The live configuration."""
         return await self.get("/config")
+
+    async def adjust(self, backend_id: str, change: Json) -> Json:
+        """Change a backend's state or weight. Raises EnvironmentProblemError when it is refused."""
+        status, body = await self.call("PUT", f"/backends/{backend_id}", change)
+        if status != 200:
+            hint = "the balancer needs an admin token: set REROUTE_ADMIN_TOKEN" if status == 401 else ""
+            raise EnvironmentProblemError(f"the balancer refused {change} for {backend_id}: {_reason(body)}", hint)
+        return body
 
     async def bounds(self) -> list[Json]:
         """One bound for each fault kind."""
@@ -99,6 +108,10 @@ class ChaosClient(_Service):
     async def targets(self) -> list[Json]:
         """Everything that can be faulted."""
         return list((await self.get("/targets"))["targets"])
+
+    async def capabilities(self) -> Json:
+        """Fault kind → whether and how it is possible on this host."""
+        return dict((await self.get("/capabilities"))["faults"])
 
     async def inject(self, step: PlannedStep, target: str) -> Json:
         """The record of a fault that is injected and verified. Raises FaultRefusedError."""

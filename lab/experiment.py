@@ -17,11 +17,14 @@ from typing import Any
 import aiohttp
 
 from lab import notes
+from lab.acts import Acts
 from lab.balancer_view import BalancerView, balancer_view
 from lab.clients import ChaosClient, FaultRefusedError, TrafficPort
 from lab.clock import RunClock, measure_offset
+from lab.configured import configured
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError, LabError
+from lab.feasible import obstacles
 from lab.identity import Identity, identify
 from lab.judge import judge_folder
 from lab.notes import Injection
@@ -38,6 +41,7 @@ LEAD_S = 0.1
 HEAL_MARGIN_S = 30.0
 """Longest wait for a fault to be healed beyond its duration; the chaos service itself gives up sooner."""
 CLEAN_UP_WITHIN_S = 15.0
+PHASE_POLL_S = 0.01
 LEDGER_WITHIN_S = 5.0
 
 
@@ -54,14 +58,20 @@ async def run_experiment(
     async with aiohttp.ClientSession() as session:
         chaos = ChaosClient(session, endpoints)
         services = Services(balancer_view(session, endpoints, chaos), chaos, TrafficPort(session, endpoints))
-        ready = await prepare(plan, services.balancer, services.chaos)
-        traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
-        try:
-            return await _run(plan, endpoints, run_dir, Experiment(plan, services, ready, traffic, run_dir, watcher))
-        except OSError as error:
-            raise EnvironmentProblemError(f"the run's files cannot be written: {error}", "is the disk full?") from error
-        finally:
-            await traffic.kill()
+        if complaints := obstacles(plan, endpoints, await services.chaos.capabilities()):
+            raise EnvironmentProblemError(f"{plan.scenario} cannot run here: {'; '.join(complaints)}")
+        async with configured(plan, endpoints, services.balancer):
+            ready = await prepare(plan, services.balancer, services.chaos)
+            traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
+            try:
+                experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)
+                return await _run(plan, endpoints, run_dir, experiment)
+            except OSError as error:
+                raise EnvironmentProblemError(
+                    f"the run's files cannot be written: {error}", "is the disk full?"
+                ) from error
+            finally:
+                await traffic.kill()
 
 
 async def _run(plan: Plan, endpoints: Endpoints, run_dir: Path, experiment: Experiment) -> RunVerdict:
@@ -98,6 +108,7 @@ class Experiment:
         traffic: TrafficProcess,
         run_dir: Path,
         progress: Progress,
+        endpoints: Endpoints,
     ) -> None:
         self.progress = progress
         self._run_id = run_dir.name
@@ -107,6 +118,10 @@ class Experiment:
         self._traffic = traffic
         self._recorder = Recorder(run_dir, RunClock(time.monotonic() + LEAD_S), progress)
         self._injections: list[Injection] = []
+        """Everything that is recorded as a fault."""
+        self._acts = Acts(
+            services.balancer, services.chaos, endpoints, ready, self._recorder, self._inject, self._injections
+        )
 
     def start(self, endpoints: Endpoints) -> None:
         """Let the traffic begin; t = 0 is `LEAD_S` away."""
@@ -157,11 +172,14 @@ class Experiment:
 
     async def _faults(self) -> None:
         self._recorder.phase("faults", self._plan.faults_end_s)
+        planned: list[Injection] = []
         for index, (step, target) in enumerate(zip(self._plan.steps, self._ready.targets, strict=True)):
-            self._injections.append(Injection(index, step, target, self._ready.identities[target], {}))
+            before = self._ready.identities.get(target, Identity(target, ()))
+            planned.append(Injection(index, step, target, before, {}))
+        self._injections += [each for each in planned if each.step.fault]
         try:
             async with asyncio.TaskGroup() as steps:
-                for injection in self._injections:
+                for injection in planned:
                     steps.create_task(self._carry_out(injection))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
@@ -206,12 +224,39 @@ class Experiment:
 
     # --- one step ---
     async def _carry_out(self, injection: Injection) -> None:
-        """Inject at the planned time and follow the fault until it is healed."""
+        """At the planned time, inject a fault or perform an act."""
         step = injection.step
         await self._until(step.at_s)
+        due = step.at_s if step.phase is None else await self._on_phase(injection, step.phase)
         self._recorder.note(
-            "step", {"step": injection.index, "fault": step.fault, "target": injection.target, "at": step.at_s}
+            "step", {"step": injection.index, "fault": step.name, "target": injection.target, "at": round(due, 6)}
         )
+        if step.act:
+            await self._acts.perform(injection)
+        else:
+            await self._inject(injection)
+
+    async def _on_phase(self, injection: Injection, phase: float) -> float:
+        """Wait for the phase of the target's health checks; answers when it was due."""
+        interval_s = self._ready.health_interval_s
+        wanted = {*injection.before.backends}
+
+        async def next_check() -> float:
+            rows = [row for row in await self._services.balancer.backends() if row["id"] in wanted]
+            ago_s = min((float(row["last_probe"]["ago_s"]) for row in rows if row.get("last_probe")), default=0.0)
+            return self._recorder.clock.now() - ago_s
+
+        latest = await next_check()
+        while self._recorder.clock.now() > latest + phase * interval_s:
+            await asyncio.sleep(PHASE_POLL_S)
+            latest = await next_check()
+        due = latest + phase * interval_s
+        await self._until(due)
+        return due
+
+    async def _inject(self, injection: Injection) -> None:
+        """Inject a fault and follow it until it is healed."""
+        step = injection.step
         try:
             injection.record = await self._services.chaos.inject(step, injection.target)
         except FaultRefusedError as error:
@@ -227,7 +272,7 @@ class Experiment:
     async def _heal_all(self) -> None:
         """Heal whatever is active on the plan's targets, also faults whose injection nobody waited for."""
         for record in await self._services.chaos.active_faults():
-            if record["target"] in self._ready.targets:
+            if record["target"] in self._ready.identities:
                 await self._services.chaos.heal(record["id"])
 
     async def _until(self, t: float) -> None:

@@ -62,6 +62,8 @@ class Request(msgspec.Struct, eq=False, gc=False):
     """Whose cookies it carried; None outside sessions."""
     size: int | None = None
     """Bytes of the answer's body as received; None where nobody counted."""
+    pinned: bool = False
+    """Sent on a WebSocket whose backend had been chosen for an earlier message: nothing the balancer could reroute."""
 
     @property
     def latency(self) -> float | None:
@@ -122,10 +124,12 @@ class HistoryWriter:
         tried: Iterable[str] = (),
         error: str | None = None,
         size: int | None = None,
+        pinned: bool = False,
     ) -> None:
         """Note how a request ended."""
         told = {"status": status, "instance": instance, "backend": backend, "tried": [*tried], "error": error}
-        facts = json.dumps({**told, "size": size}, separators=(",", ":"))
+        own = {"pinned": True} if pinned else {}
+        facts = json.dumps({**told, "size": size, **own}, separators=(",", ":"))
         self._lines.append(f'{{"e":"{kind}","id":{request_id},"t":{t:.6f},{facts[1:]}\n')
 
     def flush(self) -> None:
@@ -172,6 +176,7 @@ class _Conclusion(msgspec.Struct, tag_field="e", gc=False):
     tried: tuple[str, ...]
     error: str | None
     size: int | None = None
+    pinned: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -234,6 +239,7 @@ class _Assembly:
         request.tried = share(line.tried, line.tried)
         request.error = share(line.error, line.error)
         request.size = line.size
+        request.pinned = line.pinned
 
     def _known(self, request_id: int) -> bool:
         """Ids only grow, so the list is sorted by them."""

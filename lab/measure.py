@@ -23,7 +23,7 @@ def reroute_s(fault: Fault, requests: Iterable[Request], slow_s: float) -> float
 
 
 def _suffered(fault: Fault, request: Request, begin: float, end: float, slow_s: float) -> bool:
-    if not begin <= request.due < end:
+    if request.pinned or not begin <= request.due < end:
         return False
     touches = fault.touches(request)
     return request.is_bad(slow_s) if touches is None else touches

@@ -73,7 +73,7 @@ def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_
 
     fields = {
         "step": injection.index,
-        "kind": injection.step.fault,
+        "kind": injection.step.name,
         "target": injection.target,
         "instance": injection.before.instance,
         "backends": injection.before.backends,

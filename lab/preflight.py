@@ -13,9 +13,14 @@ from lab.clock import ClockOffset, measure_offset
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.identity import Identity, identify
 from lab.scenario.plan import Plan
+from lab.scenario.units import parse_duration
 
 READY_WITHIN_S = 20.0
 POLL_S = 0.1
+APART_S = 2.0
+"""A backend whose fault has just ended is not back yet."""
+NO_TARGET = "lb"
+"""Of steps that happen to the balancer or to all backends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,12 @@ class Readiness:
     lb_clock: ClockOffset
     chaos_clock: ClockOffset
     targets: tuple[str, ...]
-    """The target of each step of the plan."""
+    """The target of each step of the plan; `lb` where it is no backend."""
+
+    @property
+    def health_interval_s(self) -> float:
+        """Between two checks of a backend while all is quiet."""
+        return float(parse_duration(self.config["health"]["interval"]))
 
 
 async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Readiness:
@@ -81,10 +91,21 @@ async def _refuse_leftovers(chaos: ChaosClient) -> None:
 
 
 def _choose(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str, ...]:
+    """A target for each step; `any` and `random` keep out of the way of steps that overlap them."""
+    chosen: list[str] = []
     try:
-        return tuple(step.choose([*identities]) for step in plan.steps)
+        for step in plan.steps:
+            taken = {
+                name
+                for other, name in zip(plan.steps, chosen, strict=False)
+                if other.at_s + other.duration_s + APART_S > step.at_s
+            }
+            free = [name for name in identities if name not in taken]
+            names = [*identities] if step.target is not None else free or [*identities]
+            chosen.append(step.choose(names) if step.needs_target else NO_TARGET)
     except ValueError as error:
         raise BadArgumentsError(str(error), "name a target of this lab, or write `target: any`") from error
+    return tuple(chosen)
 
 
 def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[str]:

@@ -31,6 +31,10 @@ class Bound:
         return self.reroute_traffic_s if self.reroute_s is None else self.reroute_s
 
 
+BALANCER = "lb"
+"""The target of what happens to the balancer itself: every request goes there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault of the run as it happened. Times are seconds since the run's start; None: it did not get that far."""
@@ -50,6 +54,8 @@ class Fault:
     bit: bool | None
     evidence: str
     error: str
+    step: int = -1
+    """Number of the plan's step; several faults can belong to one."""
 
     @property
     def window(self) -> tuple[float, float]:
@@ -66,6 +72,8 @@ class Fault:
 
     def touches(self, request: Request) -> bool | None:
         """Whether the request went to the target (by its ids at injection); None where nobody can tell."""
+        if self.target == BALANCER:
+            return True
         if request.tried:
             return any(backend in self.backends for backend in request.tried)
         if request.status is None and request.error in NEVER_FORWARDED:
@@ -212,4 +220,5 @@ def _fault(raw: Mapping[str, Any]) -> Fault:
         bit=raw.get("bit"),
         evidence=raw.get("evidence") or "",
         error=raw.get("error") or "",
+        step=int(raw.get("step", -1)),
     )

@@ -10,10 +10,13 @@ NAME = "fault_bit"
 
 def check(run: RunRecord) -> Check:
     """Unknown, never fail: a fault that did not bite says nothing about the balancer."""
-    missing = len(run.plan.steps) - len(run.faults)
+    planned = {index for index, step in enumerate(run.plan.steps) if step.disrupts}
+    missing = len(planned - {fault.step for fault in run.faults})
     complaints = [complaint for fault in run.faults if (complaint := _complaint(fault))]
     if missing:
-        complaints.append(f"{missing} of {len(run.plan.steps)} planned faults were not injected")
+        complaints.append(f"{missing} of {len(planned)} planned faults were not injected")
+    failed = (event for event in run.events.of("lab", "act") if event.data.get("error"))
+    complaints += [f"{event.data['act']} was not carried out: {event.data['error']}" for event in failed]
     if complaints:
         return Check(NAME, Verdict.UNKNOWN, "; ".join(complaints))
     return Check(

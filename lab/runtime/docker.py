@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import secrets
 import signal
 import subprocess
 import time
@@ -17,8 +19,10 @@ from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.runtime import Member, Say, ports
 from lab.runtime.docker_cli import compose_version, docker, engine_version
+from lab.runtime.docker_levers import DockerLevers
 
 DEFAULT_PROJECT: Final = "reroute"
+ADMIN_TOKEN: Final = "REROUTE_ADMIN_TOKEN"
 COMPOSE_FILE: Final = Path(__file__).resolve().parents[2] / "compose.yaml"
 UP_WITHIN_S: Final = 600.0
 """The first time, images are built: two minutes on a slow line; five times that is stuck."""
@@ -40,6 +44,8 @@ class DockerRuntime:
     project: str = DEFAULT_PROJECT
     name: str = "docker"
     _checked: bool = field(default=False, init=False, repr=False)
+    _own_token: str = field(default="", init=False, repr=False)
+    """The balancer's admin token where the environment names none: compose must be told the same one again."""
 
     def find(self) -> Endpoints | None:
         """The lab, if its balancer and its chaos service run."""
@@ -50,14 +56,27 @@ class DockerRuntime:
         traffic, admin, chaos = (_published(containers, *which) for which in (TRAFFIC, ADMIN, CHAOS))
         if not (traffic and admin and chaos):
             return None
-        return Endpoints(traffic=traffic, admin=admin, chaos=chaos, chaos_token=self._token(), runtime="docker")
+        return Endpoints(
+            traffic=traffic,
+            admin=admin,
+            chaos=chaos,
+            chaos_token=self._token(),
+            runtime="docker",
+            admin_token=self._admin_token(containers),
+            levers=DockerLevers(self.compose),
+        )
 
     def up(self, say: Say) -> Endpoints:
         """Build and start what does not run yet; everything is healthy when this returns.
 
         A lab that was not there before and does not come up, or is interrupted, is removed again.
         """
-        fresh = not self._containers()
+        containers = self._containers()
+        fresh = not containers
+        if fresh and not _has_admin_token():
+            self._own_token = secrets.token_urlsafe(24)
+        elif not fresh:
+            self._admin_token(containers)
         if fresh:
             _check_ports()
         else:
@@ -171,13 +190,34 @@ class DockerRuntime:
             )
         return token
 
-    def compose(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
-        """Any other command of compose on this project."""
+    def compose(
+        self, *arguments: str, timeout_s: float = 30.0, override: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Any other command of compose on this project; `override` is one more compose file."""
         whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(COMPOSE_FILE), "-p", self.project]
-        return docker([*whole, *arguments], timeout_s=timeout_s, directory=COMPOSE_FILE.parent)
+        files = ["-f", str(override)] if override else []
+        environment = {**os.environ, ADMIN_TOKEN: self._own_token} if self._own_token else None
+        command = [*whole[:7], *files, *whole[7:], *arguments]
+        return docker(command, timeout_s=timeout_s, directory=COMPOSE_FILE.parent, environment=environment)
+
+    def _admin_token(self, containers: list[dict[str, Any]]) -> str:
+        """The token that the running balancer has; remembered, so that compose does not make it anew without one."""
+        names = [each["Name"] for each in containers if each["Service"] == "lb"]
+        shown = docker(["inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", *names[:1]])
+        found = [line.partition("=")[2] for line in shown.stdout.splitlines() if line.startswith("LB_ADMIN__TOKEN=")]
+        self._own_token = found[0] if found else ""
+        return self._own_token
 
     def _command(self) -> str:
         return f"docker compose -p {self.project}"
+
+
+def _has_admin_token() -> bool:
+    """Whether the environment, or compose's own file for it, names the balancer's admin token."""
+    with contextlib.suppress(OSError):
+        if any(line.startswith(f"{ADMIN_TOKEN}=") for line in COMPOSE_FILE.with_name(".env").read_text().splitlines()):
+            return True
+    return bool(os.environ.get(ADMIN_TOKEN))
 
 
 def parse_ps(text: str) -> list[dict[str, Any]]:

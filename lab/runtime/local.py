@@ -25,6 +25,7 @@ from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
 from lab.runtime import Member, Say
 from lab.runtime.handshake import DETACH, Failed, Notice, Ready, decode
+from lab.runtime.local_levers import LocalLevers
 from lab.runtime.topology import OUR_BALANCER
 
 STOP_WITHIN_S: Final = 10.0
@@ -221,6 +222,7 @@ def _endpoints(ready: Ready) -> Endpoints:
         balancer=ready.balancer,
         balancer_pid=ready.balancer_pid,
         balancer_log=ready.balancer_log,
+        levers=LocalLevers(ready) if ready.admin else None,
     )
 
 

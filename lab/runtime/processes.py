@@ -65,6 +65,8 @@ class Process:
         self.spec = spec
         self.log = log_dir / f"{spec.name}.log"
         self.exit_code: int | None = None
+        self.environment: dict[str, str] = {}
+        """On top of the spec's, from the next start on."""
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started_at = 0.0
@@ -104,7 +106,7 @@ class Process:
             return True
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
-        """SIGTERM, then SIGKILL after the grace; returns when it is gone. Stopping twice is fine."""
+        """SIGTERM, then SIGKILL after the grace (0: at once); returns when it is gone. Stopping twice is fine."""
         async with self._turn:
             await self._stop(grace_s)
 
@@ -131,10 +133,11 @@ class Process:
     async def _stop(self, grace_s: float) -> None:
         self._stopping = True
         if self._child is not None and self.running:
-            self._signal(signal.SIGCONT)  # a paused process cannot handle SIGTERM
-            self._signal(signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._child.wait(), grace_s)
+            if grace_s > 0.0:
+                self._signal(signal.SIGCONT)  # a paused process cannot handle SIGTERM
+                self._signal(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._child.wait(), grace_s)
             self._signal(signal.SIGKILL)
             await self._child.wait()
         if self._watch is not None:
@@ -151,7 +154,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.spec.environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.spec.environment, **self.environment},
                 preexec_fn=_die_with_parent,
             )
         self._started_at = time.monotonic()

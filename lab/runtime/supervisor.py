@@ -16,7 +16,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ from lab.runtime import ports
 from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.processes import Process
 from lab.runtime.supervisor_api import serve
-from lab.runtime.topology import OUR_BALANCER, Layout, Role, local_lab
+from lab.runtime.topology import OUR_BALANCER, Layout, Role, backend_specs, local_lab
 from lab.runtime.turn import lock_path, turn
 
 READY_WITHIN_S: Final = 25.0
@@ -40,25 +40,18 @@ OURS_WITHIN_S: Final = 3.0
 class Supervisor:
     """The processes of one lab, by name."""
 
-    def __init__(self, processes: Sequence[Process], layout: Layout, stop_asked: asyncio.Event) -> None:
+    def __init__(
+        self, processes: Sequence[Process], layout: Layout, stop_asked: asyncio.Event, spare: Iterator[int]
+    ) -> None:
         self.processes = {process.spec.name: process for process in processes}
         self.layout = layout
         self.stop_asked = stop_asked
+        self._spare = spare
 
     async def start_all(self) -> Failed | None:
         """Start everything at once and wait until all of it, and nobody in its place, does its work; None: success."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
-
-            async def ready(url: str) -> bool:
-                try:
-                    async with session.get(url) as answer:
-                        return answer.status == 200
-                except (aiohttp.ClientError, TimeoutError):
-                    return False
-
-            await asyncio.gather(*(process.start() for process in self.processes.values()))
-            waits = [process.wait_ready(ready, READY_WITHIN_S) for process in self.processes.values()]
-            problems = await asyncio.gather(*waits)
+            problems = await _start([*self.processes.values()], session)
             foreign = None if any(problems) or self.layout.other else await self._foreign(session)
         return foreign or next(
             (
@@ -90,10 +83,39 @@ class Supervisor:
                 return Failed(problem, "lab up again: it takes another port", tuple(process.log_tail()))
         return None
 
+    async def scale(self, count: int) -> str:
+        """Run so many backends, each behind its relay; answers why the new ones do not work, or an empty string."""
+        names = [process.spec.name for process in self.processes.values() if process.spec.role is Role.API]
+        for name in names[count:]:
+            for part in (name, f"{name}-relay"):
+                await self.processes.pop(part).stop()
+        added: list[Process] = []
+        for number in range(len(names) + 1, count + 1):
+            relay = f"{ports.LOOPBACK}:{next(self._spare)}"
+            specs = backend_specs(f"api-{number}", relay, self.layout, self._spare)
+            added += [Process(spec, self.layout.state_dir / "logs") for spec in specs]
+        self.processes.update({process.spec.name: process for process in added})
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
+            return "; ".join(filter(None, await _start(added, session)))
+
     async def stop_all(self) -> None:
         """Stop every process; returns when all are gone."""
         self.stop_asked.set()
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
+
+
+async def _start(processes: Sequence[Process], session: aiohttp.ClientSession) -> list[str]:
+    """Start them at once and wait until they work; for each, why it does not, or an empty string."""
+
+    async def ready(url: str) -> bool:
+        try:
+            async with session.get(url) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    await asyncio.gather(*(process.start() for process in processes))
+    return await asyncio.gather(*(process.wait_ready(ready, READY_WITHIN_S) for process in processes))
 
 
 async def supervise(
@@ -144,14 +166,15 @@ def _prepare(
     )
     log_dir = state_dir / "logs"
     log_dir.mkdir(parents=True, exist_ok=True)
-    return Supervisor([Process(spec, log_dir) for spec in local_lab(layout, spare)], layout, stop_asked)
+    return Supervisor([Process(spec, log_dir) for spec in local_lab(layout, spare)], layout, stop_asked, spare)
 
 
 async def _serve(supervisor: Supervisor, until_up: contextlib.AsyncExitStack) -> ExitCode:
     layout = supervisor.layout
     control_port = int(layout.supervisor_url.rpartition(":")[2])
     try:
-        async with serve(supervisor.processes, supervisor.stop_asked, control_port, layout.supervisor_token):
+        token = layout.supervisor_token
+        async with serve(supervisor.processes, supervisor.stop_asked, control_port, token, supervisor.scale):
             return await _run(supervisor, layout, until_up)
     finally:
         await supervisor.stop_all()

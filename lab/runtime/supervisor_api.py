@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from lab.runtime.ports import LOOPBACK
-from lab.runtime.processes import Process
+from lab.runtime.processes import STOP_GRACE_S, Process
+
+Scale = Callable[[int], Awaitable[str]]
+"""Run so many backends; answers what went wrong, or an empty string."""
+MOST_BACKENDS = 20
 
 
 @asynccontextmanager
 async def serve(
-    processes: Mapping[str, Process], stop_asked: asyncio.Event, port: int, token: str
+    processes: Mapping[str, Process], stop_asked: asyncio.Event, port: int, token: str, scale: Scale
 ) -> AsyncIterator[None]:
     """Serve for the length of the context. `POST /shutdown` sets `stop_asked`; after that nothing is started."""
-    runner = web.AppRunner(application(processes, stop_asked, token), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(application(processes, stop_asked, token, scale), access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, port).start()
     try:
@@ -28,7 +34,9 @@ async def serve(
         await runner.cleanup()
 
 
-def application(processes: Mapping[str, Process], stop_asked: asyncio.Event, token: str) -> web.Application:
+def application(
+    processes: Mapping[str, Process], stop_asked: asyncio.Event, token: str, scale: Scale
+) -> web.Application:
     """The routes; errors are `{"error", "detail"}`."""
 
     def find(request: web.Request) -> Process:
@@ -44,14 +52,30 @@ def application(processes: Mapping[str, Process], stop_asked: asyncio.Event, tok
         process = find(request)
         if stop_asked.is_set():
             raise _error(web.HTTPServiceUnavailable, "stopping", "the lab is being stopped")
+        environment = (await _body(request)).get("environment")
+        if environment is not None:
+            if process.running:
+                raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running: stop it first")
+            process.environment = _strings(environment)
         if not await process.start():
             raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running")
         return web.json_response(process.report().as_json())
 
     async def stop(request: web.Request) -> web.Response:
         process = find(request)
-        await process.stop()
+        grace_s = 0.0 if (await _body(request)).get("signal") == "KILL" else STOP_GRACE_S
+        await process.stop(grace_s)
         return web.json_response(process.report().as_json())
+
+    async def backends(request: web.Request) -> web.Response:
+        count = (await _body(request)).get("count")
+        if not isinstance(count, int) or not 1 <= count <= MOST_BACKENDS:
+            raise _error(
+                web.HTTPUnprocessableEntity, "bad_count", f"count: expected 1 to {MOST_BACKENDS}; got {count!r}"
+            )
+        if problem := await scale(count):
+            raise _error(web.HTTPBadGateway, "not_ready", problem)
+        return await listing(request)
 
     async def shutdown(_: web.Request) -> web.Response:
         stop_asked.set()
@@ -61,8 +85,26 @@ def application(processes: Mapping[str, Process], stop_asked: asyncio.Event, tok
     app.router.add_get("/processes", listing)
     app.router.add_post("/processes/{name}/start", start)
     app.router.add_post("/processes/{name}/stop", stop)
+    app.router.add_post("/backends", backends)
     app.router.add_post("/shutdown", shutdown)
     return app
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    """The JSON object of a request; a body is never needed."""
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError as error:
+        raise _error(web.HTTPBadRequest, "bad_json", str(error)) from error
+    if not isinstance(body, dict):
+        raise _error(web.HTTPBadRequest, "bad_json", "expected an object")
+    return body
+
+
+def _strings(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise _error(web.HTTPUnprocessableEntity, "bad_environment", "environment: expected text values")
+    return value
 
 
 def _bearer(token: str) -> Middleware:

@@ -74,13 +74,14 @@ def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
     for number in range(1, layout.backends + 1):
         relay_port = next(relay_ports, None)
         relay = _address(next(spare_ports) if relay_port is None else relay_port)
-        backend, relay_spec = _backend(f"api-{number}", relay, layout, spare_ports)
+        backend, relay_spec = backend_specs(f"api-{number}", relay, layout, spare_ports)
         addresses[backend.name] = backend.address
         specs += [backend, relay_spec]
     return [*specs, *(_other(layout, addresses) if layout.other else [_balancer(layout, addresses)]), _chaos(layout)]
 
 
-def _backend(name: str, relay: str, layout: Layout, spare_ports: Iterator[int]) -> tuple[Spec, Spec]:
+def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[int]) -> tuple[Spec, Spec]:
+    """A backend, and its relay, which listens on `relay`."""
     port = next(spare_ports)
     upstream, control = f"{LOOPBACK}:{port}", _address(next(spare_ports))
     backend = Spec(

@@ -151,5 +151,5 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         if isinstance(part, str):
             model = model.model_fields[part].annotation
         while get_origin(model) is not None:
-            model = get_args(model)[0]
+            model = get_args(model)[0]  # of `X | None` and of `tuple[X, ...]`: X
     return [*model.model_fields] if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of `plan.json`."""
+READABLE = frozenset({1, SCHEMA})
+"""What 2 added has defaults that mean what 1 meant."""
+ROLLING_EACH_S = 3.0
+"""What the restart of one backend takes beyond its duration: drain, checks, readmission."""
+BALANCER_ACTS = frozenset({"kill_balancer", "restart_balancer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,8 @@ class PlannedRequest:
     method: str
     path: str
     share: float
+    body_bytes: int = 0
+    """Of a PUT or of a WebSocket message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +45,17 @@ class PlannedLoad:
     slow_s: float
     """A good answer later than this counts as slow."""
     mix: tuple[PlannedRequest, ...]
+    sessions: int = 0
+    """Clients with a cookie jar each; 0: nobody keeps cookies."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One fault. `at_s` counts from the run's start, warm-up and steady state included."""
+    """One fault or act. `at_s` counts from the run's start, warm-up and steady state included."""
 
     at_s: float
     fault: str
+    """Empty with an act."""
     target: str | None
     """A target's name; None: the one that `pick` chooses."""
     pick: float
@@ -53,6 +63,34 @@ class PlannedStep:
     duration_s: float
     params: dict[str, str]
     allow_last: bool
+    act: str = ""
+    """Something that is no fault: `drain`, `scale`, …; empty with a fault."""
+    value: float = 0.0
+    """The weight, or the number of backends, or 1 for a rolling restart that drains."""
+    phase: float | None = None
+    """In [0, 1): wait, from `at_s`, until so much of the health-check interval has passed since the target's check."""
+
+    @property
+    def name(self) -> str:
+        """The kind of fault or act."""
+        return self.fault or self.act
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether it happens to one backend."""
+        return bool(self.fault) or self.act in {"drain", "maint", "weight"}
+
+    @property
+    def disrupts(self) -> bool:
+        """Whether it is recorded as a fault: something that may explain a bad request."""
+        return bool(self.fault) or self.act in BALANCER_ACTS or self.act == "rolling_restart"
+
+    @property
+    def ends_s(self) -> float:
+        """When it should be over. A rolling restart goes on for as long as there are backends; three are assumed."""
+        if self.act == "rolling_restart":
+            return self.at_s + 3 * (self.duration_s + ROLLING_EACH_S)
+        return self.at_s + self.duration_s
 
     def choose(self, names: list[str]) -> str:
         """The target's name among those that the lab has. Raises ValueError when it has none, or not this one."""
@@ -133,6 +171,8 @@ class Plan:
     """The longest wait for readmission after the last fault is healed."""
     expect: Expectations
     schema: int = SCHEMA
+    balancer: dict[str, str] = field(default_factory=dict)
+    """Settings of the balancer for this run, as its environment variables."""
 
     @property
     def faults_start_s(self) -> float:
@@ -142,7 +182,7 @@ class Plan:
     @property
     def faults_end_s(self) -> float:
         """When the last fault should have expired."""
-        return max((step.at_s + step.duration_s for step in self.steps), default=self.faults_start_s)
+        return max((step.ends_s for step in self.steps), default=self.faults_start_s)
 
     @property
     def traffic_limit_s(self) -> float:
@@ -162,7 +202,7 @@ class Plan:
     def from_json(cls, text: str) -> Plan:
         """Read `plan.json` back. Raises ValueError when it is not one of this schema."""
         raw: dict[str, Any] = json.loads(text)
-        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        if not isinstance(raw, dict) or raw.get("schema") not in READABLE:
             raise ValueError(f"plan.json is not of schema {SCHEMA}")
         try:
             load = raw["load"]

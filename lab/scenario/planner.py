@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from random import Random
+from collections.abc import Mapping
+from typing import Any
 
-from lab.scenario.plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest, PlannedStep
-from lab.scenario.schema import Expect, LatencyLimits, Load, Scenario, Step
+from lab.scenario.concrete import concrete
+from lab.scenario.load import Load
+from lab.scenario.plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest
+from lab.scenario.schema import Expect, LatencyLimits, Scenario
 
 
 def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
     """The plan of the scenario called `name`. Offsets of steps become times since the run's start."""
-    rng = Random(f"{seed}:steps")
-    offset = scenario.warm_up + scenario.steady_state
+    start = scenario.warm_up + scenario.steady_state
+    steps = concrete(scenario.steps, start, f"{seed}:steps")
     return Plan(
         scenario=name,
         title=scenario.title,
@@ -20,10 +23,11 @@ def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
         load=_load(scenario.load),
         warm_up_s=scenario.warm_up,
         steady_s=scenario.steady_state,
-        steps=tuple(sorted((_step(step, offset, rng) for step in scenario.steps), key=lambda step: step.at_s)),
+        steps=tuple(sorted(steps, key=lambda step: step.at_s)),
         settle_s=scenario.settle.after_readmission,
         settle_limit_s=scenario.settle.at_most,
         expect=_expectations(scenario.expect),
+        balancer=environment(scenario.balancer),
     )
 
 
@@ -34,20 +38,8 @@ def _load(load: Load) -> PlannedLoad:
         keep_alive=load.connections == "keep-alive",
         patience_s=load.patience,
         slow_s=load.slow,
-        mix=tuple(PlannedRequest(kind.method, kind.path, kind.share) for kind in load.mix),
-    )
-
-
-def _step(step: Step, offset: float, rng: Random) -> PlannedStep:
-    draw = rng.random()  # drawn for every step: naming one target must not change what the others get
-    return PlannedStep(
-        at_s=round(offset + step.at, 9),
-        fault=step.fault,
-        target=None if step.target in {"any", "random"} else step.target,
-        pick=draw if step.target == "random" else 0.0,
-        duration_s=step.duration,
-        params=dict(sorted(step.params.items())),
-        allow_last=step.allow_last,
+        mix=tuple(PlannedRequest(kind.method, kind.path, kind.share, kind.body_bytes) for kind in load.mix),
+        sessions=load.sessions or 0,
     )
 
 
@@ -73,3 +65,20 @@ def _expectations(expect: Expect) -> Expectations:
 def _latency(limits: LatencyLimits) -> LatencyBudget | None:
     budget = LatencyBudget(limits.p50, limits.p95, limits.p99, limits.max)
     return budget if any(budget.limits()) else None
+
+
+def environment(settings: Mapping[str, Any], prefix: str = "LB") -> dict[str, str]:
+    """The balancer's settings as its environment variables: `{sticky: {cookie: lb}}` → `LB_STICKY__COOKIE=lb`."""
+    found: dict[str, str] = {}
+    joint = "_" if prefix == "LB" else "__"
+    for key, value in sorted(settings.items()):
+        name = f"{prefix}{joint}{key.upper()}"
+        if isinstance(value, Mapping):
+            found |= environment(value, name)
+        else:
+            found[name] = ",".join(map(str, value)) if isinstance(value, list) else _scalar(value)
+    return found
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

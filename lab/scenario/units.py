@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -12,6 +14,8 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(\S*)")
 _SECONDS_PER = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _HERTZ_PER = {"/s": 1.0, "/min": 1 / 60}
 _FRACTION_PER = {"%": 0.01}
+_BYTES_PER = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2}
+_RATIO = re.compile(r"(\d{1,4})/([1-9]\d{0,3})")
 
 
 def _read(value: Any, units: dict[str, float], noun: str, example: str) -> float:
@@ -43,6 +47,48 @@ def parse_share(value: Any) -> float:
     return share
 
 
+def parse_size(value: Any) -> int:
+    """Bytes from `512B`, `4KiB` or `1MiB`. Raises PydanticCustomError."""
+    return int(_read(value, _BYTES_PER, "a size", "512B or 4KiB"))
+
+
+def parse_phase(value: Any) -> float:
+    """A place in a period, in [0, 1), from `3/8` or `25%`. Raises PydanticCustomError."""
+    match = _RATIO.fullmatch(value.strip()) if isinstance(value, str) else None
+    phase = float(Fraction(int(match[1]), int(match[2]))) if match else parse_share(value)
+    if phase >= 1.0:
+        raise PydanticCustomError(
+            "quantity", "expected a part of a period below 1, such as 3/8; got {got}", {"got": repr(value)}
+        )
+    return phase
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A duration in seconds, or any between two: the seed draws."""
+
+    low: float
+    high: float
+
+
+def parse_span(value: Any) -> Span:
+    """`2s`, or `{between: [1s, 3s]}`. Raises PydanticCustomError."""
+    if isinstance(value, Span):
+        return value
+    if not isinstance(value, dict):
+        seconds = parse_duration(value)
+        return Span(seconds, seconds)
+    ends = value.get("between")
+    if set(value) != {"between"} or not isinstance(ends, list) or len(ends) != 2:
+        raise PydanticCustomError(
+            "quantity", "expected a duration or {{between: [1s, 3s]}}; got {got}", {"got": repr(value)}
+        )
+    low, high = map(parse_duration, ends)
+    if low > high:
+        raise PydanticCustomError("quantity", "expected the shorter duration first; got {got}", {"got": repr(ends)})
+    return Span(low, high)
+
+
 def _text(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
@@ -53,3 +99,27 @@ Rate = Annotated[float, BeforeValidator(parse_rate), _text(r"^\d+(\.\d+)?/(s|min
 """Per second."""
 Share = Annotated[float, BeforeValidator(parse_share), _text(r"^\d+(\.\d+)?%$")]
 """A fraction in 0–1."""
+Size = Annotated[int, BeforeValidator(parse_size), _text(r"^\d+(\.\d+)?(B|KiB|MiB)$")]
+"""Bytes."""
+PhaseOfInterval = Annotated[float, BeforeValidator(parse_phase), _text(r"^(\d{1,4}/\d{1,4}|\d+(\.\d+)?%)$")]
+"""A place in a period, in [0, 1)."""
+_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|min|h)$"}
+_BETWEEN_SCHEMA = {"type": "array", "items": _DURATION_SCHEMA, "minItems": 2, "maxItems": 2}
+SpanText = Annotated[
+    Span,
+    BeforeValidator(parse_span),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _DURATION_SCHEMA,
+                {
+                    "type": "object",
+                    "properties": {"between": _BETWEEN_SCHEMA},
+                    "required": ["between"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""A duration, or any between two."""

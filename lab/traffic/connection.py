@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import httptools
 
 from lab.history import Outcome
+from lab.scenario.plan import PlannedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,24 @@ class Ending:
     tried: tuple[str, ...] = ()
     error: str | None = None
     size: int | None = None
+    pinned: bool = False
+    """Went to a backend that had been chosen earlier, for the first message of its WebSocket."""
+    cookies: tuple[str, ...] = ()
+    """`name=value` of each cookie that the answer set."""
+
+
+class Carrier(Protocol):
+    """What a request travels on."""
+
+    @property
+    def usable(self) -> bool:
+        """Open, with no request on it."""
+
+    def send(self, exchange: Exchange) -> None:
+        """Write the request."""
+
+    def abandon(self) -> None:
+        """Close at once without reporting: nobody waits for the answer any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +53,9 @@ class Exchange:
     give_up_at: float
     """Monotonic seconds."""
     payload: bytes
-    connection: Connection | None = None
+    kind: PlannedRequest
+    session: int | None = None
+    connection: Carrier | None = None
     """Set once the request has been written."""
     connecting: asyncio.Task[None] | None = None
     ended: bool = False
@@ -52,6 +73,8 @@ class Connection(asyncio.Protocol):
         self._fields: dict[bytes, bytes] = {}
         self._head_complete = False
         self._size = 0
+        self._echo = bytearray()
+        self._cookies: list[str] = []
 
     @property
     def usable(self) -> bool:
@@ -65,6 +88,8 @@ class Connection(asyncio.Protocol):
         self._fields = {}
         self._head_complete = False
         self._size = 0
+        self._echo.clear()
+        self._cookies.clear()
         exchange.connection = self
         self._transport.write(exchange.payload)
 
@@ -101,12 +126,16 @@ class Connection(asyncio.Protocol):
     # --- httptools callbacks ---
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields[name.lower()] = value
+        if name.lower() == b"set-cookie":
+            self._cookies.append(value.split(b";", 1)[0].strip().decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
+        if self._exchange is not None and self._exchange.kind.method == "PUT":
+            self._echo += data
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim answer, the real one follows
@@ -123,9 +152,18 @@ class Connection(asyncio.Protocol):
     def _judged(self) -> Ending:
         status = self._parser.get_status_code()
         # The load holds no request that deserves a 4xx, so one of those is a bad answer, too.
+        if status < 400 and self._is_another_body():
+            return self._ending(Outcome.FAIL, "wrong_body")
         if status < 400:
             return self._ending(Outcome.OK, None)
         return self._ending(Outcome.FAIL, self._text(b"x-lb-error") or f"status {status}")
+
+    def _is_another_body(self) -> bool:
+        """A PUT is answered with its own body, which its payload ends with."""
+        exchange = self._exchange
+        if exchange is None or exchange.kind.method != "PUT":
+            return False
+        return len(self._echo) != exchange.kind.body_bytes or not exchange.payload.endswith(self._echo)
 
     def _ending(self, outcome: Outcome, error: str | None) -> Ending:
         if not self._head_complete:
@@ -138,6 +176,7 @@ class Connection(asyncio.Protocol):
             tried=tuple(each.strip() for each in (self._text(b"x-tried") or "").split(",") if each.strip()),
             error=error,
             size=self._size,
+            cookies=tuple(self._cookies),
         )
 
     def _text(self, name: bytes) -> str | None:

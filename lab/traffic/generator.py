@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 from lab.history import HistoryWriter, Outcome
 from lab.progress import TrafficCounts
 from lab.scenario.plan import Plan
-from lab.traffic.connection import Connection, Ending, Exchange
+from lab.traffic.connection import Carrier, Connection, Ending, Exchange
+from lab.traffic.cookies import Jars
 from lab.traffic.schedule import Arrival, Renderer, arrivals
+from lab.traffic.websocket import WebSocket
 
 _FINEST_WAIT_S = 0.001
 """Event loops keep timers in whole milliseconds; asking for less would spin."""
@@ -34,6 +36,9 @@ class Generator:
         """In order of `give_up_at`, because patience is the same for all; ended ones leave when they come first."""
         self._idle: list[Connection] = []
         """Last in, first out: under light load the same few connections stay warm."""
+        self._idle_sockets: list[WebSocket] = []
+        self._upgrade_fields = f"Host: {url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
+        self._jars = Jars()
         self._counts = dict.fromkeys(("sent", "ok", "failed", "unknown", "slow", "in_flight"), 0)
         self._lag_max = 0.0
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -47,7 +52,7 @@ class Generator:
         self._next = next(self._arrivals, None)
         self._advance()
         await self._finished
-        for connection in self._idle:
+        for connection in (*self._idle, *self._idle_sockets):
             connection.abandon()
         self._history.flush()
 
@@ -95,10 +100,17 @@ class Generator:
             self._dispatch(exchange)
 
     def _invoke(self, arrival: Arrival, now: float) -> Exchange:
-        message = self._renderer.render(arrival)
+        message = self._renderer.render(arrival, self._jars.of(arrival.session))
         t = now - self._zero
         self._history.invoke(arrival.id, arrival.due, t, message.shape)
-        exchange = Exchange(arrival.id, arrival.due, self._zero + arrival.due + self._load.patience_s, message.payload)
+        exchange = Exchange(
+            arrival.id,
+            arrival.due,
+            self._zero + arrival.due + self._load.patience_s,
+            message.payload,
+            arrival.kind,
+            arrival.session,
+        )
         self._waiting.append(exchange)
         self._counts["sent"] += 1
         self._counts["in_flight"] += 1
@@ -106,8 +118,9 @@ class Generator:
         return exchange
 
     def _dispatch(self, exchange: Exchange) -> None:
-        while self._idle:
-            connection = self._idle.pop()
+        idle: list[Connection] | list[WebSocket] = self._idle_sockets if exchange.kind.method == "WS" else self._idle
+        while idle:
+            connection = idle.pop()
             if connection.usable:
                 connection.send(exchange)
                 return
@@ -115,8 +128,9 @@ class Generator:
 
     async def _connect_and_send(self, exchange: Exchange) -> None:
         loop = asyncio.get_running_loop()
+        connection: Carrier
         try:
-            _, connection = await loop.create_connection(lambda: Connection(self._end, self._release), *self._address)
+            _, connection = await loop.create_connection(lambda: self._carrier(exchange), *self._address)
         except OSError as error:
             self._end(exchange, Ending(Outcome.FAIL, error=_connect_failure(error)))
             return
@@ -126,9 +140,20 @@ class Generator:
         else:
             self._end(exchange, Ending(Outcome.FAIL, error="closed before anything was sent"))
 
+    def _carrier(self, exchange: Exchange) -> Connection | WebSocket:
+        if exchange.kind.method == "WS":
+            return WebSocket(exchange.kind.path, self._upgrade_fields, self._end, self._release_socket)
+        return Connection(self._end, self._release)
+
     def _release(self, connection: Connection) -> None:
         if self._load.keep_alive:
             self._idle.append(connection)
+        else:
+            connection.abandon()
+
+    def _release_socket(self, connection: WebSocket) -> None:
+        if self._load.keep_alive:
+            self._idle_sockets.append(connection)
         else:
             connection.abandon()
 
@@ -161,7 +186,9 @@ class Generator:
             tried=ending.tried,
             error=ending.error,
             size=ending.size,
+            pinned=ending.pinned,
         )
+        self._jars.keep(exchange.session, ending.cookies)
         self._count(ending.outcome, t - exchange.due)
         self._settle()
 

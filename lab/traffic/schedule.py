@@ -22,6 +22,7 @@ class Arrival:
     id: int
     due: float
     kind: PlannedRequest
+    session: int | None = None
 
 
 def arrivals(plan: Plan) -> Iterator[Arrival]:
@@ -29,12 +30,13 @@ def arrivals(plan: Plan) -> Iterator[Arrival]:
     load = plan.load
     times = due_times(load.pacing, load.rate, Random(f"{plan.seed}:arrivals"))
     pick = Random(f"{plan.seed}:mix")
+    who = Random(f"{plan.seed}:sessions")
     edges = [*accumulate(kind.share for kind in load.mix)]
     bounded = islice(takewhile(lambda due: due < plan.traffic_limit_s, times), plan.traffic_limit_count)
     for number, due in enumerate(bounded):
         # The last edge may be 0.9999…: a draw above it belongs to the last kind.
         chosen = min(bisect_right(edges, pick.random()), len(edges) - 1)
-        yield Arrival(number, due, load.mix[chosen])
+        yield Arrival(number, due, load.mix[chosen], who.randrange(load.sessions) if load.sessions else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,38 @@ class Renderer:
         self._run_id = run_id
         self._fields = f"Host: {urlsplit(target).netloc}\r\nX-Request-Id: {run_id}-"
         self._close = "" if keep_alive else "Connection: close\r\n"
-        self._plain_shapes: dict[PlannedRequest, str] = {}
+        self._shapes: dict[tuple[PlannedRequest, int | None], str] = {}
 
-    def render(self, arrival: Arrival) -> Message:
-        """The message of one arrival; a POST carries the id of its job."""
+    def render(self, arrival: Arrival, cookies: str = "") -> Message:
+        """The message of one arrival; a POST carries the id of its job. `cookies` are those of its session."""
         kind = arrival.kind
-        head = f"{kind.method} {kind.path} HTTP/1.1\r\n{self._fields}{arrival.id}\r\n{self._close}"
-        if kind.method != "POST":
-            return Message(f"{head}\r\n".encode(), self._plain_shape(kind))
-        key = f"{self._run_id}-{arrival.id}"
-        body = json.dumps({"id": key})
-        fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return Message(f"{head}{fields}\r\n{body}".encode(), invocation_shape(kind.method, kind.path, key))
+        if kind.method == "WS":
+            return Message(_text(arrival.id, kind.body_bytes), self._shape(arrival))
+        who = "" if arrival.session is None else f"X-Client-Id: {arrival.session}\r\n"
+        jar = f"Cookie: {cookies}\r\n" if cookies else ""
+        head = f"{kind.method} {kind.path} HTTP/1.1\r\n{self._fields}{arrival.id}\r\n{self._close}{who}{jar}"
+        if kind.method == "POST":
+            key = f"{self._run_id}-{arrival.id}"
+            shape = invocation_shape(kind.method, kind.path, key, arrival.session)
+            return Message(_with_body(head, json.dumps({"id": key}).encode(), "application/json"), shape)
+        if kind.method == "PUT":
+            body = _text(arrival.id, kind.body_bytes)
+            return Message(_with_body(head, body, "application/octet-stream"), self._shape(arrival))
+        return Message(f"{head}\r\n".encode(), self._shape(arrival))
 
-    def _plain_shape(self, kind: PlannedRequest) -> str:
-        shape = self._plain_shapes.get(kind)
+    def _shape(self, arrival: Arrival) -> str:
+        key = (arrival.kind, arrival.session)
+        shape = self._shapes.get(key)
         if shape is None:
-            shape = self._plain_shapes[kind] = invocation_shape(kind.method, kind.path, None)
+            shape = invocation_shape(arrival.kind.method, arrival.kind.path, None, arrival.session)
+            self._shapes[key] = shape
         return shape
+
+
+def _with_body(head: str, body: bytes, content_type: str) -> bytes:
+    return f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _text(number: int, size: int) -> bytes:
+    """`size` bytes that differ from request to request: an answer to somebody else's request shows."""
+    return f"{number:020d}".encode().ljust(size, b".")[:size]

@@ -1,0 +1,75 @@
+"""What an experiment can do to a Docker lab's balancer and number of backends: through compose and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from lab.errors import EnvironmentProblemError
+from lab.runtime.docker_cli import docker
+
+_STOP_S: Final = 12
+"""The balancer's own grace, as in compose.yaml."""
+_SCALE_WITHIN_S: Final = 60.0
+
+
+class Compose(Protocol):
+    """Compose on one project."""
+
+    def __call__(
+        self, *arguments: str, timeout_s: float = 30.0, override: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command; `override` is one more compose file."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerLevers:
+    """Levers of one compose project."""
+
+    compose: Compose
+
+    async def scale(self, count: int) -> None:
+        """The balancer follows the service's DNS records; `--no-recreate` leaves the others alone."""
+        arguments = ("up", "--detach", "--no-build", "--no-recreate", "--no-deps", "--scale", f"api={count}", "api")
+        await self._compose(*arguments)
+
+    async def stop_balancer(self, *, kill: bool) -> None:
+        """By the engine: compose would wait for more than we want to."""
+        how = ["kill"] if kill else ["stop", "--time", str(_STOP_S)]
+        await self._docker([*how, await self._balancer()])
+
+    async def start_balancer(self) -> None:
+        """Starting what runs is no error to the engine."""
+        await self._docker(["start", await self._balancer()])
+
+    async def configure_balancer(self, environment: Mapping[str, str]) -> None:
+        """The container is made anew, from compose.yaml and an override with the variables."""
+        with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+            override = Path(folder) / "override.json"
+            override.write_text(json.dumps({"services": {"lb": {"environment": dict(environment)}}}))
+            arguments = ("up", "--detach", "--no-build", "--no-deps", "--wait", "lb")
+            await self._compose(*arguments, override=override if environment else None)
+
+    async def _balancer(self) -> str:
+        found = (await self._compose("ps", "--all", "--quiet", "lb")).split()
+        if not found:
+            raise EnvironmentProblemError("the project has no container of the balancer")
+        return found[0]
+
+    async def _compose(self, *arguments: str, override: Path | None = None) -> str:
+        result = await asyncio.to_thread(self.compose, *arguments, timeout_s=_SCALE_WITHIN_S, override=override)
+        if result.returncode != 0:
+            lines = result.stderr.strip().splitlines() or ["no reason given"]
+            raise EnvironmentProblemError(f"docker compose {arguments[0]} failed: {lines[-1]}")
+        return result.stdout
+
+    async def _docker(self, arguments: list[str]) -> None:
+        result = await asyncio.to_thread(docker, arguments, timeout_s=_STOP_S + 10.0)
+        if result.returncode != 0:
+            raise EnvironmentProblemError(f"docker {arguments[0]} of the balancer failed: {result.stderr.strip()}")

@@ -1,0 +1,94 @@
+"""The steps of a scenario: faults, and what operators do (drain, scale, restart); alone, at once, again and again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from lab.scenario.faults import FaultKind, complaints
+from lab.scenario.strict import Strict, wrong
+from lab.scenario.units import Duration, PhaseOfInterval, Span, SpanText
+
+Act = Literal["drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"]
+ACTS: tuple[str, ...] = get_args(Act)
+_TIMELESS = frozenset({"restart_balancer"})
+"""Acts that take as long as they take."""
+_LONGEST_S = 300.0
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        raise wrong("expected a quantity with a unit, such as 1500ms or 10% (or a quoted code, such as '503')", value)
+    return value
+
+
+Parameter = Annotated[str, BeforeValidator(_parameter)]
+
+
+class Repeat(Strict):
+    """A step again and again: `{times: 3, every: 2s}`."""
+
+    times: Annotated[int, Field(ge=2, le=100, strict=True)]
+    every: Annotated[Duration, Field(gt=0, le=3600)]
+    phases: Annotated[int, Field(ge=2, le=100, strict=True)] | None = None
+    """The k-th repetition falls on phase k / phases of the health-check interval."""
+
+
+class Step(Strict):
+    """One fault, one act, or a group of steps. `at` counts from the end of the steady state, or of the group's start."""
+
+    at: SpanText = Span(0.0, 0.0)
+    phase: PhaseOfInterval | None = None
+    """Wait, from `at`, for this phase of the health-check interval of the target: its last check counts as 0."""
+    repeat: Repeat | None = None
+    fault: FaultKind | None = None
+    act: Act | None = None
+    parallel: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] | None = None
+    """Steps whose `at` counts from this one's."""
+    one_of: Annotated[tuple[Step, ...], Field(min_length=2, max_length=20)] | None = None
+    """The seed draws one of these, afresh for each repetition."""
+    target: Annotated[str, Field(min_length=1)] = "any"
+    """A target's name; `any`: the first free one in sorted order; `random`: drawn from the seed."""
+    duration: SpanText | None = None
+    params: dict[str, Parameter] = Field(default_factory=dict, validate_default=True)
+    allow_last: bool = False
+    """Permit it on the last healthy backend."""
+    to: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
+    """With `act: scale`: how many backends; afterwards as many as before."""
+    weight: Annotated[float, Field(ge=0, le=1000)] | None = None
+    """With `act: weight`; afterwards what it was before."""
+    drain: bool = True
+    """With `act: rolling_restart`: take each backend out through the admin API before its restart."""
+
+    @field_validator("params")
+    @classmethod
+    def _of_this_fault(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        kind = info.data.get("fault")  # absent where it was wrong itself, which has been said then
+        if kind is not None and (found := complaints(kind, params)):
+            raise PydanticCustomError("scenario", "{wrong}", {"wrong": "; ".join(found)})
+        return params
+
+    @field_validator("duration")
+    @classmethod
+    def _bounded(cls, duration: Span | None) -> Span | None:
+        if duration is not None and not 0 < duration.low <= duration.high <= _LONGEST_S:
+            raise wrong(f"expected a duration above 0 and of at most {_LONGEST_S:g}s", f"{duration.high:g}s")
+        return duration
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        named = [name for name in ("fault", "act", "parallel", "one_of") if getattr(self, name) is not None]
+        if len(named) != 1:
+            raise wrong("expected exactly one of fault, act, parallel, one_of", named or "none of them")
+        if named[0] in {"parallel", "one_of"}:
+            return self
+        if self.duration is None and self.act not in _TIMELESS:
+            raise wrong(f"expected a duration with {self.fault or self.act}", "none")
+        for name, act in (("to", "scale"), ("weight", "weight")):
+            if (getattr(self, name) is not None) != (self.act == act):
+                raise wrong(f"expected {name} with act: {act}, and only there", self.act or self.fault)
+        if self.phase is not None and self.repeat is not None and self.repeat.phases is not None:
+            raise wrong("expected either phase or repeat.phases", "both")
+        return self
