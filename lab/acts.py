@@ -111,7 +111,7 @@ class Acts:
 
     async def _wait(self, holds: Callable[[list[Json]], bool]) -> None:
         until = time.monotonic() + IDLE_WITHIN_S
-        while not holds(await self.balancer.backends()) and time.monotonic() < until:
+        while not holds(await self.balancer.backends()) and time.monotonic() < until:  # noqa: ASYNC110 - remote state
             await asyncio.sleep(POLL_S)
 
     # --- the runtime's levers ---

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.errors import EnvironmentProblemError
 
 
-def new_run_dir(results: Path, scenario: str) -> Path:
+def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
     """Make the folder of a new run; its name is the run's id. Raises EnvironmentProblemError when it cannot."""
     name = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-")
     run_dir = results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
@@ -21,7 +21,8 @@ def new_run_dir(results: Path, scenario: str) -> Path:
         raise EnvironmentProblemError(
             f"{run_dir} cannot be made: {error.strerror}", "choose another folder with --results"
         ) from error
-    _link_latest(results, run_dir.name)
+    if latest:
+        _link_latest(results, run_dir.name)
     return run_dir
 
 

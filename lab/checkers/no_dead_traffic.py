@@ -18,7 +18,8 @@ _SHOWN = 3
 
 def check(run: RunRecord) -> Check:
     """A request counts when its backend was out from before it was due until after it ended: no attempt can have been
-    in time. Exempt are times without any usable backend (panic), and sessions on a draining one: they may finish.
+    in time. Exempt are times without any usable backend (panic), and sessions on a draining one, and
+    messages on a WebSocket that it has: they may finish.
     """
     known = availability(run)
     if not known.told:
@@ -40,7 +41,7 @@ def _sent_to_the_dead(run: RunRecord, known: Availability) -> Iterator[tuple[Req
     margin_s = MARGIN_S + run.clock_error_s
     for request in run.history.requests:
         for backend in request.tried:
-            if backend not in known.out or request.ended is None:
+            if backend not in known.out or request.ended is None or request.pinned:
                 continue
             span = known.was_out(backend, request.due, request.ended, margin_s)
             if span is None or known.in_panic(request.due, request.ended, margin_s):

@@ -1,9 +1,7 @@
-"""`lab run`: scenarios against a lab, judged."""
+"""`lab run` and `lab replay`: scenarios against a lab, judged."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import random
 from pathlib import Path
@@ -22,27 +20,35 @@ from lab.cli.common import (
     people,
     runtime,
 )
-from lab.endpoints import Endpoints
-from lab.experiment import run_experiment
-from lab.judge import spoiled_by_host
-from lab.report import job_summary, write_reports
-from lab.report.live import View, view
+from lab.cli.turn import Turn, document, sweep_table
+from lab.errors import BadArgumentsError
+from lab.report import job_summary
+from lab.report.live import view
 from lab.report.summary import Judged, summary
-from lab.results import new_run_dir
 from lab.runtime.docker import DEFAULT_PROJECT
-from lab.scenario.library import find
+from lab.scenario.library import find, names
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
+from lab.sweep import Sweep
 from lab.verdict import worst
 
 
 def run(
-    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names from the library, or YAML files.")],
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO…", help="Names from the library, or YAML files.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The whole library; what this lab cannot do is listed as skipped.")
+    ] = False,
     runtime_name: RuntimeOption = RuntimeName.LOCAL,
     seed: Annotated[
         int | None, typer.Option(help="Makes every random choice of the plan repeatable. Default: a new one.", min=0)
     ] = None,
+    phases: Annotated[
+        int,
+        typer.Option(help="Run each scenario so often, its faults at k/N of the health-check interval.", min=0, max=64),
+    ] = 0,
     results: Annotated[Path, typer.Option(help="Folder that gets one folder a run.")] = Path("results"),
     repeats: Annotated[
         int, typer.Option("--repeats", help="How often a run that only a busy host spoiled is repeated.", min=0, max=5)
@@ -53,51 +59,63 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run scenarios one after another on the running lab, or else on one brought up for them; exit with the worst."""
+    wanted = [*(names() if everything else ()), *(scenarios or ())]
+    if not wanted:
+        raise BadArgumentsError("no scenario was named", f"name some, or --all; there are {', '.join(names())}")
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, scenarios)]
+    plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = people(as_json)
     place = runtime(runtime_name, project, balancer_cmd)
     if keep:
         place.up(console.print)
     with place.borrow(console.print) as endpoints, view(console) as live:
-        judged = [_settled(plan, endpoints, results, live, console, repeats) for plan in plans]
+        turn = Turn(endpoints, results, live, console, repeats)
+        plans, skipped = turn.possible(plans) if everything else (plans, [])
+        if phases:
+            sweeps = [turn.swept(plan, phases) for plan in plans]
+            judged = [run for _, runs in sweeps for run in runs]
+        else:
+            sweeps, judged = [], [turn.settled(plan) for plan in plans]
     job_summary.append(judged)
     verdict = worst(run.verdict.verdict for run in judged)
     if as_json:
-        answer({"verdict": verdict, "seed": chosen_seed, "runs": [_document(each) for each in judged]})
+        runs = [document(each) for each in judged]
+        found = [json.loads(sweep.to_json()) for sweep, _ in sweeps]
+        answer({"verdict": verdict, "seed": chosen_seed, "runs": runs, "skipped": skipped, "sweeps": found})
     else:
-        console.print(summary(judged))
+        _say(console, judged, skipped, [sweep for sweep, _ in sweeps])
     raise typer.Exit(verdict.exit_code)
 
 
-def _settled(plan: Plan, endpoints: Endpoints, results: Path, live: View, console: Console, repeats: int) -> Judged:
-    """The first run that is evidence, or the last one. Spoiled runs stay in the results folder as they are."""
-    judged = _one(plan, endpoints, results, live, console)
-    while repeats > 0 and spoiled_by_host(judged.verdict):
-        repeats -= 1
-        console.print(f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); once more")
-        judged = _one(plan, endpoints, results, live, console)
-    return judged
-
-
-def _one(plan: Plan, endpoints: Endpoints, results: Path, live: View, console: Console) -> Judged:
-    run_dir = new_run_dir(results, plan.scenario)
+def replay(
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="plan.json of an earlier run, or of `lab plan`.")],
+    runtime_name: RuntimeOption = RuntimeName.LOCAL,
+    results: Annotated[Path, typer.Option(help="Folder that gets the run's folder.")] = Path("results"),
+    project: ProjectOption = DEFAULT_PROJECT,
+    balancer_cmd: BalancerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a plan again: the same requests, the same steps, each within 50 ms of its time. Exits with the verdict."""
     try:
-        verdict = asyncio.run(run_experiment(plan, endpoints, run_dir, live))
-    except BaseException:
-        live.close()
-        _report_what_there_is(run_dir, console)
-        raise
-    write_reports(run_dir)
-    return Judged(verdict, run_dir)
+        plan = Plan.from_json(plan_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadArgumentsError(
+            f"{plan_file} is no plan: {error}", "give plan.json from the folder of a run"
+        ) from error
+    console = people(as_json)
+    place = runtime(runtime_name, project, balancer_cmd)
+    with place.borrow(console.print) as endpoints, view(console) as live:
+        judged = Turn(endpoints, results, live, console, repeats=0).settled(plan)
+    if as_json:
+        answer(document(judged))
+    else:
+        console.print(summary([judged]))
+    raise typer.Exit(judged.verdict.verdict.exit_code)
 
 
-def _report_what_there_is(run_dir: Path, console: Console) -> None:
-    """An interrupted run has evidence, too; that it cannot be shown must not hide why the run ended."""
-    with contextlib.suppress(Exception):
-        write_reports(run_dir)
-        console.print(f"the run did not come to its end; what was recorded is in {run_dir}")
-
-
-def _document(judged: Judged) -> dict[str, object]:
-    return {"folder": str(judged.folder), **json.loads(judged.verdict.to_json())}
+def _say(console: Console, judged: list[Judged], skipped: list[dict[str, str]], sweeps: list[Sweep]) -> None:
+    console.print(summary(judged))
+    for sweep in sweeps:
+        console.print(sweep_table(sweep))
+    for each in skipped:
+        console.print(f"skipped: {each['scenario']}: {each['reason']}", soft_wrap=True)

@@ -1,7 +1,9 @@
-"""`lab validate` and `lab report`: files in, files out; no lab needed."""
+"""`lab validate`, `lab plan`, `lab schema`, `lab check` and `lab report`: files in, files out; no lab needed."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +11,14 @@ import typer
 
 from lab.cli.common import JsonOption, answer, people
 from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from lab.judge import judge_folder
 from lab.report import Run, is_run, write_reports
-from lab.report.summary import Judged, markdown
+from lab.report.summary import Judged, markdown, summary
 from lab.scenario.library import find
 from lab.scenario.loader import ScenarioError, load_scenario
+from lab.scenario.planner import make_plan
+from lab.scenario.publish import json_schema
+from lab.scenario.tell import told
 
 
 def validate(
@@ -40,6 +46,46 @@ def _validated(name: str) -> dict[str, Any]:
         return {"file": name, "valid": False, "problems": [str(problem) for problem in error.problems]}
     except BadArgumentsError as error:
         return {"file": name, "valid": False, "problems": [str(error)]}
+
+
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors; docs/scenario.schema.json is the same."""
+    answer(json_schema())
+
+
+def plan(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A name from the library, or a YAML file.")],
+    seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print plan.json itself, for `lab replay`.")] = False,
+) -> None:
+    """What would happen: every step with its time. Nothing is started; the same seed gives the same bytes."""
+    path = find(scenario)
+    made = make_plan(load_scenario(path), path.stem, seed)
+    if as_json:
+        sys.stdout.write(made.to_json())
+        return
+    console = people(as_json)
+    for line in told(made):
+        console.print(line, soft_wrap=True)
+
+
+def check(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Judge an old run again from its files: verdict.json and the reports are written anew. Exits with the verdict."""
+    folder = _folder(run, results)
+    try:
+        verdict = judge_folder(folder)
+        write_reports(folder)
+    except OSError as error:
+        raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
+    if as_json:
+        answer({"folder": str(folder), **json.loads(verdict.to_json())})
+    else:
+        people(as_json).print(summary([Judged(verdict, folder)]))
+    raise typer.Exit(verdict.verdict.exit_code)
 
 
 def report(

@@ -52,30 +52,15 @@ def application(
         process = find(request)
         if stop_asked.is_set():
             raise _error(web.HTTPServiceUnavailable, "stopping", "the lab is being stopped")
-        environment = (await _body(request)).get("environment")
-        if environment is not None:
-            if process.running:
-                raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running: stop it first")
-            process.environment = _strings(environment)
+        await _set_environment(process, request)
         if not await process.start():
             raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running")
         return web.json_response(process.report().as_json())
 
     async def stop(request: web.Request) -> web.Response:
         process = find(request)
-        grace_s = 0.0 if (await _body(request)).get("signal") == "KILL" else STOP_GRACE_S
-        await process.stop(grace_s)
+        await process.stop(await _grace_s(request))
         return web.json_response(process.report().as_json())
-
-    async def backends(request: web.Request) -> web.Response:
-        count = (await _body(request)).get("count")
-        if not isinstance(count, int) or not 1 <= count <= MOST_BACKENDS:
-            raise _error(
-                web.HTTPUnprocessableEntity, "bad_count", f"count: expected 1 to {MOST_BACKENDS}; got {count!r}"
-            )
-        if problem := await scale(count):
-            raise _error(web.HTTPBadGateway, "not_ready", problem)
-        return await listing(request)
 
     async def shutdown(_: web.Request) -> web.Response:
         stop_asked.set()
@@ -85,7 +70,7 @@ def application(
     app.router.add_get("/processes", listing)
     app.router.add_post("/processes/{name}/start", start)
     app.router.add_post("/processes/{name}/stop", stop)
-    app.router.add_post("/backends", backends)
+    app.router.add_post("/backends", _backends(scale, listing))
     app.router.add_post("/shutdown", shutdown)
     return app
 
@@ -99,6 +84,37 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise _error(web.HTTPBadRequest, "bad_json", "expected an object")
     return body
+
+
+def _backends(scale: Scale, listing: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
+    async def backends(request: web.Request) -> web.Response:
+        if problem := await scale(await _count(request)):
+            raise _error(web.HTTPBadGateway, "not_ready", problem)
+        return await listing(request)
+
+    return backends
+
+
+async def _grace_s(request: web.Request) -> float:
+    return 0.0 if (await _body(request)).get("signal") == "KILL" else STOP_GRACE_S
+
+
+async def _count(request: web.Request) -> int:
+    count = (await _body(request)).get("count")
+    if not isinstance(count, int) or not 1 <= count <= MOST_BACKENDS:
+        detail = f"count: expected 1 to {MOST_BACKENDS}; got {count!r}"
+        raise _error(web.HTTPUnprocessableEntity, "bad_count", detail)
+    return count
+
+
+async def _set_environment(process: Process, request: web.Request) -> None:
+    """Of the next start, where the request names one."""
+    environment = (await _body(request)).get("environment")
+    if environment is None:
+        return
+    if process.running:
+        raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running: stop it first")
+    process.environment = _strings(environment)
 
 
 def _strings(value: Any) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Repeat(Strict):
 
 
 class Step(Strict):
-    """One fault, one act, or a group of steps. `at` counts from the end of the steady state, or of the group's start."""
+    """One fault, one act, or a group of steps. `at` counts from the end of the steady state, or from the group's."""
 
     at: SpanText = Span(0.0, 0.0)
     phase: PhaseOfInterval | None = None

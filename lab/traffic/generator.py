@@ -52,8 +52,9 @@ class Generator:
         self._next = next(self._arrivals, None)
         self._advance()
         await self._finished
-        for connection in (*self._idle, *self._idle_sockets):
-            connection.abandon()
+        carriers: list[Carrier] = [*self._idle, *self._idle_sockets]
+        for carrier in carriers:
+            carrier.abandon()
         self._history.flush()
 
     def stop(self) -> None:

@@ -141,6 +141,10 @@ asyncio.run(main())
     await settled(lambda: not alive(child))
 
 
+async def no_scaling(count: int) -> str:
+    return f"{count} backends are more than this test has"
+
+
 class TestControl:
     """The supervisor's HTTP interface, as the chaos service uses it."""
 
@@ -156,7 +160,7 @@ class TestControl:
     async def control(self, backend: Process, stop_asked: asyncio.Event) -> AsyncIterator[aiohttp.ClientSession]:
         port = next(ports.free_ports())
         async with (
-            serve({"api-1": backend}, stop_asked, port, "the token"),
+            serve({"api-1": backend}, stop_asked, port, "the token", no_scaling),
             aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers={"Authorization": "Bearer the token"}) as session,
         ):
             yield session

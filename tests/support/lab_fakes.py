@@ -139,6 +139,10 @@ class FakeLab:
         return web.json_response({"bounds": rows})
 
     # --- the chaos service ---
+    async def capabilities(self, _: web.Request) -> web.Response:
+        kinds = ("kill", "pause", "delay")
+        return web.json_response({"runtime": "fake", "faults": {kind: {"possible": True} for kind in kinds}})
+
     async def targets(self, _: web.Request) -> web.Response:
         rows = [
             {"name": name, "role": "api", "state": "running", "instance": name, "addresses": [], "faults": []}
@@ -255,6 +259,7 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
         [
             web.get("/clock", _clock),
             web.get("/targets", lab.targets),
+            web.get("/capabilities", lab.capabilities),
             web.get("/events", lab.chaos.serve),
             web.get("/faults", lab.list_faults),
             web.post("/faults", lab.inject),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,17 @@ class Engine:
         self.states = {"lb": "running", "chaos": "running", "api": "running"}
         self.ups = [(0, "")]
         self.changes: list[str] = []
+        self.admin_token = "of-the-container"
+        self.told = ""
+        """The admin token that compose was given last."""
 
     def __call__(
-        self, arguments: list[str], *, timeout_s: float = 0, directory: Path | None = None
+        self,
+        arguments: list[str],
+        *,
+        timeout_s: float = 0,
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         verb = arguments[9] if arguments[0] == "compose" else arguments[0]
         code, out, err = 0, "", ""
@@ -33,7 +42,11 @@ class Engine:
             out = f"{self.folder}\n" * len(self.states)
         elif verb == "exec":
             out = "token"
-        elif verb != "logs":
+        elif verb == "inspect":
+            out = f"PATH=/bin\nLB_ADMIN__TOKEN={self.admin_token}\n"
+        if environment is not None:
+            self.told = environment["REROUTE_ADMIN_TOKEN"]
+        if verb not in {"ps", "exec", "inspect", "logs"}:
             self.changes.append(" ".join([verb, *arguments[1:]]) if verb == "unpause" else verb)
             if verb == "up":
                 code, err = self.ups.pop(0)
@@ -97,3 +110,8 @@ def test_who_stays_unhealthy_is_said_without_colours(engine: Engine, monkeypatch
     with pytest.raises(EnvironmentProblemError) as failed:
         DockerRuntime().up(print)
     assert failed.value.details == (UNHEALTHY,)
+
+
+def test_compose_is_told_the_admin_token_that_the_balancer_has_already(engine: Engine) -> None:
+    endpoints = DockerRuntime().up(lambda _: None)
+    assert endpoints.admin_token == engine.told == "of-the-container"

@@ -96,7 +96,7 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
         ("reroute: within_bound", "reroute: never", "x.yaml:11: expect.reroute: expected one of within_bound; got"),
         ("duration: 4s", "duraton: 4s", "x.yaml:9: steps[0].duraton: is not a known field here (did you mean duration"),
         ("duration: 4s, ", "", "x.yaml:9: steps[0]: expected a duration with delay"),
-        ("GET /work", "FETCH /work", "x.yaml:6: load.mix[0]: expected a method (GET, PUT, POST, or WS for WebSocket) and a path"),
+        ("GET /work", "FETCH /work", "x.yaml:6: load.mix[0]: expected a method (GET, PUT, POST, or WS"),
         ("POST /jobs", "POST /work", "x.yaml:7: load.mix[1]: expected 'POST /jobs'"),
         ("version: 1", "version: 2", "x.yaml:1: version: expected one of 1; got 2"),
         ("version: 1", "version: 1\nversion: 1", 'x.yaml:2: is not YAML: found duplicate key "version"'),
