@@ -63,6 +63,9 @@ def parse_phase(value: Any) -> float:
     return phase
 
 
+_A_SPAN = "expected a duration or {between: [1s, 3s]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A duration in seconds, or any between two: the seed draws."""
@@ -80,9 +83,7 @@ def parse_span(value: Any) -> Span:
         return Span(seconds, seconds)
     ends = value.get("between")
     if set(value) != {"between"} or not isinstance(ends, list) or len(ends) != 2:
-        raise PydanticCustomError(
-            "quantity", "expected a duration or {{between: [1s, 3s]}}; got {got}", {"got": repr(value)}
-        )
+        raise PydanticCustomError("quantity", "{wanted}; got {got}", {"wanted": _A_SPAN, "got": repr(value)})
     low, high = map(parse_duration, ends)
     if low > high:
         raise PydanticCustomError("quantity", "expected the shorter duration first; got {got}", {"got": repr(ends)})

@@ -1,0 +1,14 @@
+"""The published JSON Schema is the one that the code has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab.scenario.publish import json_schema
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "scenario.schema.json"
+
+
+def test_the_file_is_what_lab_schema_prints() -> None:
+    assert json.loads(FILE.read_text(encoding="utf-8")) == json_schema(), "lab schema > docs/scenario.schema.json"
