@@ -23,7 +23,7 @@ async def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     spare = ports.free_ports()
     port = next(spare)
     layout = Layout(tmp_path, port, port, port, "http://127.0.0.1:1", "", TOKEN)
-    ours = Supervisor([Process(spec, tmp_path) for spec in local_lab(layout, spare)], layout, asyncio.Event())
+    ours = Supervisor([Process(spec, tmp_path) for spec in local_lab(layout, spare)], layout, asyncio.Event(), spare)
     state: dict[str, object] = {"relays": [], "token": ""}
 
     async def backends(_: web.Request) -> web.Response:
