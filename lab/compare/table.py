@@ -13,6 +13,9 @@ COLUMNS: Final = (
     "Scenario", "Balancer", "Settings", "Failed", "of them POST", "Slow", "Reroute s", "Back s", "p99 in fault s",
     "Lost/dup/zombie", "Herd ×", "CPU µs",
 )  # fmt: skip
+_SHORT: Final = (
+    "Scenario", "Balancer", "Fail", "POST", "Slow", "Reroute", "Back", "p99", "Lost/ dup/ zom.", "Herd", "CPU µs",
+)  # fmt: skip
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -28,16 +31,22 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def table(comparison: Comparison) -> Table:
-    """For the terminal: median, and (lowest–highest) of several runs. Remarks follow as a caption."""
+    """For the terminal: median, and (lowest–highest) of several runs. Remarks follow as a caption.
+
+    Headings are short, so that the table of single runs fits 80 columns; the Markdown has the long ones.
+    """
     grid = Table(box=None, pad_edge=False, caption_justify="left", caption="\n".join(remarks(comparison)) or None)
-    for number, name in enumerate(COLUMNS):
-        grid.add_column(name, justify="left" if number < 3 else "right", no_wrap=number < 3)
+    for number, name in enumerate(_SHORT):
+        width = None if number < 2 else max(map(len, name.split()))
+        grid.add_column(name, justify="left" if number < 2 else "right", no_wrap=number < 2, min_width=width)
+    levels = {row.settings for row in comparison.rows()}
     last = ""
     for row in comparison.rows():
         if last and row.scenario != last:
             grid.add_section()
         last = row.scenario
-        grid.add_row(*cells(row))
+        scenario, balancer, settings, *numbers = cells(row)
+        grid.add_row(scenario, f"{balancer} {settings}" if len(levels) > 1 else balancer, *numbers)
     return grid
 
 
