@@ -42,6 +42,8 @@ class DockerRuntime:
     """One compose project."""
 
     project: str = DEFAULT_PROJECT
+    compose_file: Path = COMPOSE_FILE
+    """Any one with services called lb, api and chaos, labelled as docs/pytest.md says."""
     name: str = "docker"
     _checked: bool = field(default=False, init=False, repr=False)
     _own_token: str = field(default="", init=False, repr=False)
@@ -95,7 +97,7 @@ class DockerRuntime:
         """The running lab, else one for the length of the context."""
         if (running := self.find()) is not None:
             if folder := self._foreign_folder():
-                say(f"this lab was started from {folder}: its code is measured, not that of {COMPOSE_FILE.parent}")
+                say(f"this lab was started from {folder}: its code is measured, not that of {self.compose_file.parent}")
             yield running
             return
         endpoints = self.up(say)
@@ -154,12 +156,12 @@ class DockerRuntime:
         if result.returncode != 0:
             raise EnvironmentProblemError("docker ps failed", "lab doctor", _tail(result.stderr))
         folders = {line.strip() for line in result.stdout.splitlines() if line.strip()}
-        return next((each for each in sorted(folders) if Path(each).resolve() != COMPOSE_FILE.parent), None)
+        return next((each for each in sorted(folders) if Path(each).resolve() != self.compose_file.parent), None)
 
     def _refuse_foreign(self, what: str) -> None:
         if folder := self._foreign_folder():
             raise BadArgumentsError(
-                f"project {self.project} was started from {folder}: it is not {what} from {COMPOSE_FILE.parent}",
+                f"project {self.project} was started from {folder}: it is not {what} from {self.compose_file.parent}",
                 f"run this in {folder}, or choose another --project",
             )
 
@@ -194,11 +196,11 @@ class DockerRuntime:
         self, *arguments: str, timeout_s: float = 30.0, override: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Any other command of compose on this project; `override` is one more compose file."""
-        whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(COMPOSE_FILE), "-p", self.project]
+        whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(self.compose_file), "-p", self.project]
         files = ["-f", str(override)] if override else []
         environment = {**os.environ, ADMIN_TOKEN: self._own_token} if self._own_token else None
         command = [*whole[:7], *files, *whole[7:], *arguments]
-        return docker(command, timeout_s=timeout_s, directory=COMPOSE_FILE.parent, environment=environment)
+        return docker(command, timeout_s=timeout_s, directory=self.compose_file.parent, environment=environment)
 
     def _admin_token(self, containers: list[dict[str, Any]]) -> str:
         """The token that the running balancer has; remembered, so that compose does not make it anew without one."""

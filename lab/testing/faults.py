@@ -1,0 +1,77 @@
+"""Faults by hand from a test: injected and verified when the call returns, healed at the end whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+
+from lab.clients import ChaosClient
+from lab.endpoints import Endpoints
+from lab.scenario.plan import PlannedStep
+from lab.scenario.units import parse_duration
+
+
+class Faults:
+    """The chaos service of the lab."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+        self._ours: list[str] = []
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the backends that may be faulted."""
+        return [str(each["name"]) for each in asyncio.run(self._targets())]
+
+    def inject(
+        self,
+        kind: str,
+        target: str,
+        *,
+        duration: str,
+        params: Mapping[str, str] | None = None,
+        allow_last: bool = False,
+    ) -> dict[str, Any]:
+        """Inject and verify; answers the fault's record (`id`, `bit`, `evidence`, …).
+
+        `duration` has its unit (`5s`); the fault ends by itself after it. Raises FaultRefusedError with the service's
+        reason, ValueError for a duration without unit.
+        """
+        step = PlannedStep(0.0, kind, target, 0.0, parse_duration(duration), dict(params or {}), allow_last)
+        record = asyncio.run(self._inject(step, target))
+        self._ours.append(record["id"])
+        return record
+
+    @contextlib.contextmanager
+    def active(self, kind: str, target: str, *, duration: str = "60s", **more: Any) -> Iterator[dict[str, Any]]:
+        """The fault for the length of a `with` block."""
+        record = self.inject(kind, target, duration=duration, **more)
+        try:
+            yield record
+        finally:
+            self.heal(record["id"])
+
+    def heal(self, fault_id: str) -> None:
+        """Heal now. Healing a healed one is no error."""
+        asyncio.run(self._heal(fault_id))
+
+    def heal_all(self) -> None:
+        """Heal what was injected through this object."""
+        while self._ours:
+            self.heal(self._ours.pop())
+
+    async def _targets(self) -> list[dict[str, Any]]:
+        async with aiohttp.ClientSession() as session:
+            return await ChaosClient(session, self._endpoints).targets()
+
+    async def _inject(self, step: PlannedStep, target: str) -> dict[str, Any]:
+        async with aiohttp.ClientSession() as session:
+            return await ChaosClient(session, self._endpoints).inject(step, target)
+
+    async def _heal(self, fault_id: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            await ChaosClient(session, self._endpoints).heal(fault_id)

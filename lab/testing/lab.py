@@ -1,0 +1,64 @@
+"""A running lab that runs scenarios for a test and says in one text what did not hold."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.endpoints import Endpoints
+from lab.experiment import run_experiment
+from lab.judge import spoiled_by_host
+from lab.report import write_reports
+from lab.results import new_run_dir
+from lab.scenario.library import find
+from lab.scenario.loader import load_scenario
+from lab.scenario.planner import make_plan
+from lab.verdict import RunVerdict, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """One lab for the tests of a session; every run leaves its folder with a report under `results`."""
+
+    endpoints: Endpoints
+    results: Path
+
+    @property
+    def url(self) -> str:
+        """Where the balancer takes traffic."""
+        return self.endpoints.traffic
+
+    def run(self, scenario: str | Path, *, seed: int | None = None, repeats: int = 1) -> RunVerdict:
+        """Run a scenario (a name of the library, or a file) and answer its verdict, whatever it is.
+
+        A run that only a busy host spoiled is repeated up to `repeats` times. Raises LabError when the scenario is not
+        valid or the lab is not fit for it.
+        """
+        path = find(str(scenario))
+        plan = make_plan(
+            load_scenario(path), path.stem, random.SystemRandom().randrange(2**32) if seed is None else seed
+        )
+        while True:
+            folder = new_run_dir(self.results, plan.scenario)
+            verdict = asyncio.run(run_experiment(plan, self.endpoints, folder))
+            write_reports(folder)
+            if repeats <= 0 or not spoiled_by_host(verdict):
+                return verdict
+            repeats -= 1
+
+    def check(self, scenario: str | Path, *, seed: int | None = None, repeats: int = 1) -> RunVerdict:
+        """Run a scenario and fail the test unless it passes. `unknown` is no pass. Raises AssertionError saying why."""
+        __tracebackhide__ = True
+        verdict = self.run(scenario, seed=seed, repeats=repeats)
+        assert verdict.verdict is Verdict.PASS, self.explain(verdict)
+        return verdict
+
+    def explain(self, verdict: RunVerdict) -> str:
+        """What did not hold, a line each, and where to read on."""
+        lines = [
+            f"{check.verdict}: {check.name}: {check.detail}" for check in verdict.checks if check.verdict != "pass"
+        ]
+        report = self.results.resolve() / verdict.run_id / "report.html"
+        return "\n".join([f"{verdict.scenario}: {verdict.verdict}", *lines, f"report: {report}"])

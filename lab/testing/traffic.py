@@ -1,0 +1,105 @@
+"""Open-loop traffic from a test, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError
+from lab.history import Outcome, Request, read_history
+from lab.results import new_run_dir
+from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest
+from lab.traffic.process import TrafficProcess
+
+LONGEST_S = 300.0
+"""Traffic ends by itself after this, whatever becomes of the test."""
+_LEAD_S = 0.1
+
+
+@dataclass(slots=True)
+class Flow:
+    """One stretch of traffic. The requests are there when its `with` block has ended."""
+
+    slow_s: float
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Request]:
+        """Answered badly, not answered in time, or refused."""
+        return [request for request in self.requests if request.outcome is not Outcome.OK]
+
+    @property
+    def slow(self) -> list[Request]:
+        """Answered well, but later than the threshold."""
+        return [request for request in self.requests if request.is_slow(self.slow_s)]
+
+    @property
+    def backends(self) -> set[str]:
+        """Who answered, by the balancer's ids."""
+        return {request.backend for request in self.requests if request.backend}
+
+
+class Traffic:
+    """Makes flows: `with traffic.flow(rate=100) as flow: …`, then look at `flow`."""
+
+    def __init__(self, endpoints: Endpoints, results: Path) -> None:
+        self._endpoints = endpoints
+        self._results = results
+
+    @contextlib.contextmanager
+    def flow(
+        self, rate: float = 100.0, request: str = "GET /work?sleep_ms=2", patience_s: float = 3.0, slow_s: float = 0.25
+    ) -> Iterator[Flow]:
+        """`rate` requests a second, each at its time whatever became of earlier ones, until the block ends.
+
+        Raises EnvironmentProblemError when the generator fails; ValueError for a request that is not `METHOD /path`.
+        """
+        method, _, path = request.partition(" ")
+        if not path.startswith("/"):
+            raise ValueError(f"request {request!r}: expected a method and a path, such as 'GET /whoami'")
+        load = PlannedLoad(rate, "constant", True, patience_s, slow_s, (PlannedRequest(method, path, 1.0),))
+        folder = new_run_dir(self._results, "traffic")
+        _plan(load).write(folder)
+        flow = Flow(slow_s)
+        with asyncio.Runner() as runner:
+            process = runner.run(_begin(folder, self._endpoints.traffic))
+            try:
+                yield flow
+            finally:
+                failure = runner.run(_end(process, patience_s))
+                flow.requests = read_history(folder / "history.jsonl").requests
+        if failure:
+            raise EnvironmentProblemError(f"the traffic generator failed: {failure}")
+
+
+async def _begin(folder: Path, target: str) -> TrafficProcess:
+    process = await TrafficProcess.start(folder, target, folder.name)
+    process.go(time.monotonic() + _LEAD_S)
+    return process
+
+
+async def _end(process: TrafficProcess, patience_s: float) -> str:
+    await process.stop(patience_s)
+    return await process.failure()
+
+
+def _plan(load: PlannedLoad) -> Plan:
+    nothing = Expectations(False, False, None, None, None, None, None, None)
+    return Plan(
+        scenario="traffic",
+        title="Traffic of a test",
+        description="",
+        seed=1,
+        load=load,
+        warm_up_s=0.0,
+        steady_s=LONGEST_S,
+        steps=(),
+        settle_s=0.0,
+        settle_limit_s=0.0,
+        expect=nothing,
+    )
