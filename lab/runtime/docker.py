@@ -75,7 +75,7 @@ class DockerRuntime:
         """
         containers = self._containers()
         fresh = not containers
-        if fresh and not _has_admin_token():
+        if fresh and not _has_admin_token(self.compose_file):
             self._own_token = secrets.token_urlsafe(24)
         elif not fresh:
             self._admin_token(containers)
@@ -214,10 +214,10 @@ class DockerRuntime:
         return f"docker compose -p {self.project}"
 
 
-def _has_admin_token() -> bool:
+def _has_admin_token(compose_file: Path) -> bool:
     """Whether the environment, or compose's own file for it, names the balancer's admin token."""
     with contextlib.suppress(OSError):
-        if any(line.startswith(f"{ADMIN_TOKEN}=") for line in COMPOSE_FILE.with_name(".env").read_text().splitlines()):
+        if any(line.startswith(f"{ADMIN_TOKEN}=") for line in compose_file.with_name(".env").read_text().splitlines()):
             return True
     return bool(os.environ.get(ADMIN_TOKEN))
 
