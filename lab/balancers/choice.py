@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -92,7 +93,9 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path) -> Prepared | None:
     health_url = f"http://{wanted.listen}/health"
     if choice.command:
         values = wanted.placeholders(folder)
-        argv = tuple(fill(word, values, "the command") for word in shlex.split(choice.command))
+        argv = tuple(fill(word, values, "the command") for word in _split(choice.command))
+        if shutil.which(argv[0]) is None:
+            raise BadArgumentsError(f"{argv[0]} is no program", "give the command that starts your balancer")
         return Prepared(argv, {f"LAB_{name}": value for name, value in values.items()}, health_url)
     adapter = find_adapter(choice.adapter)
     program = _installed(adapter)
@@ -106,6 +109,13 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path) -> Prepared | None:
     check, command = command_for(adapter.name, program, main)
     _check(adapter.name, check)
     return Prepared(command.argv, command.environment, health_url)
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise BadArgumentsError(f"{command}: {error}", "quote the command as a shell would want it") from error
 
 
 def _spec(choice: Choice, wanted: Wanted) -> ProxySpec:

@@ -26,7 +26,7 @@ from lab.compare.page import write_page
 from lab.compare.table import markdown, matrix, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.scenario.loader import load_scenario
-from lab.scenario.plan import Plan, PlannedRequest
+from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
 
 MIXES = ("mixed", "get")
@@ -125,7 +125,7 @@ def _plan(name: str, comparison: Comparison) -> Plan:
     if not gets:
         raise BadArgumentsError(f"{name} sends no GET", "leave --mix out")
     whole = sum(each.share for each in gets)
-    shares = tuple(PlannedRequest(each.method, each.path, each.share / whole) for each in gets)
+    shares = tuple(replace(each, share=each.share / whole) for each in gets)
     return replace(plan, load=replace(plan.load, mix=shares))
 
 

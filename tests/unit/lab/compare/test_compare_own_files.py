@@ -71,10 +71,10 @@ def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path)
 
 
 def test_a_command_of_ones_own_gets_its_addresses_as_words_and_as_environment(tmp_path: Path) -> None:
-    choice = Choice("mine", command="my-lb --listen @LISTEN@ --to '@BACKEND_1@ @BACKEND_2@'")
+    choice = Choice("mine", command="sh --listen @LISTEN@ --to '@BACKEND_1@ @BACKEND_2@'")
     prepared = prepare(choice, WANTED, tmp_path)
     assert prepared is not None
-    assert prepared.argv == ("my-lb", "--listen", "127.0.0.1:8080", "--to", "127.0.0.1:9001 127.0.0.1:9002")
+    assert prepared.argv == ("sh", "--listen", "127.0.0.1:8080", "--to", "127.0.0.1:9001 127.0.0.1:9002")
     assert prepared.environment["LAB_BACKENDS"] == "127.0.0.1:9001,127.0.0.1:9002"
     assert prepared.ready_url == "http://127.0.0.1:8080/health"
 
@@ -88,3 +88,9 @@ def test_a_choice_survives_its_way_to_the_supervisor() -> None:
     assert Choice.from_json(choice.to_json()) == choice
     with pytest.raises(BadArgumentsError):
         Choice.from_json('{"nonsense": 1}')
+
+
+@pytest.mark.parametrize("command", ["no-such-program-here @LISTEN@", "sh 'unclosed"])
+def test_a_command_that_cannot_be_run_is_told_before_anything_starts(command: str, tmp_path: Path) -> None:
+    with pytest.raises(BadArgumentsError):
+        prepare(Choice("mine", command=command), WANTED, tmp_path)
