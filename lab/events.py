@@ -1,8 +1,8 @@
 """The events of a run on its one axis (`events.jsonl`): the balancer's, the chaos service's, the lab's own.
 
 The lab's own events carry everything else that a later judgement needs, so that the run's folder is complete:
-`run_started` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `not_readmitted` `ledger`
-`ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are the backends' ledger
+`run_started` `act` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `not_readmitted`
+`ledger` `ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are the backends' ledger
 entries, put on the same axis.
 """
 

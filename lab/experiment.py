@@ -42,6 +42,10 @@ HEAL_MARGIN_S = 30.0
 """Longest wait for a fault to be healed beyond its duration; the chaos service itself gives up sooner."""
 CLEAN_UP_WITHIN_S = 15.0
 PHASE_POLL_S = 0.01
+PHASE_MISSED_S = 0.02
+"""Two polls: a check whose end was seen later than this is not the one to count from."""
+PHASE_WITHIN = 4
+"""Intervals until a phase that never comes (nobody is checked) is given up, and the step carried out all the same."""
 LEDGER_WITHIN_S = 5.0
 
 
@@ -246,11 +250,13 @@ class Experiment:
             ago_s = min((float(row["last_probe"]["ago_s"]) for row in rows if row.get("last_probe")), default=0.0)
             return self._recorder.clock.now() - ago_s
 
+        give_up = time.monotonic() + PHASE_WITHIN * interval_s
         latest = await next_check()
-        while self._recorder.clock.now() > latest + phase * interval_s:
+        while self._recorder.clock.now() > latest + phase * interval_s + PHASE_MISSED_S and time.monotonic() < give_up:
             await asyncio.sleep(PHASE_POLL_S)
             latest = await next_check()
-        due = latest + phase * interval_s
+        # The phase is as exact as our view of the checks; what was reached is measured from the balancer's events.
+        due = max(latest + phase * interval_s, self._recorder.clock.now())
         await self._until(due)
         return due
 
