@@ -2,8 +2,8 @@
 
 The lab's own events carry everything else that a later judgement needs, so that the run's folder is complete:
 `run_started` `act` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `not_readmitted`
-`ledger` `ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are the backends' ledger
-entries, put on the same axis.
+`ledger` `ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are the backends'
+ledger entries, put on the same axis.
 """
 
 from __future__ import annotations

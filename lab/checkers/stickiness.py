@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from lab.availability import Availability, availability
 from lab.history import Outcome, Request
-from lab.record import RunRecord
+from lab.record import Fault, RunRecord
 from lab.verdict import Check, Verdict
 
 NAME = "stickiness"
@@ -53,15 +53,17 @@ def _sessions(run: RunRecord) -> dict[int, list[Request]]:
 def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iterator[tuple[str, Request]]:
     homes = {requests[0].backend or ""}
     since = requests[0].due
+    # Until then, requests of this session may carry no cookie, or that of a home that it has just lost.
     pinned_at = min(request.ended or 0.0 for request in requests)
     for request in requests[1:]:
         backend = request.backend or ""
         if request.due <= pinned_at:
-            homes.add(backend)  # sent before the first answer brought its cookie: it could not be pinned
+            homes.add(backend)  # sent before the answer that brought the cookie: it could not be pinned by it
         elif backend in homes:
             homes = {backend}
         elif all(_in_doubt(home, since, request, run, known) for home in homes):
             homes.add(backend)
+            pinned_at = max(pinned_at, request.ended or 0.0)
         else:
             yield min(homes), request
             homes = {backend}
@@ -73,8 +75,13 @@ def _in_doubt(home: str, since: float, request: Request, run: RunRecord, known: 
     if home in request.tried or known.was_doubtful(home, since, until, MARGIN_S + run.clock_error_s):
         return True
     return any(
-        home in fault.backends and _overlaps(fault.window[0], fault.healed_at, since, until) for fault in run.faults
+        home in fault.backends and _overlaps(_begin(fault), fault.healed_at, since, until) for fault in run.faults
     )
+
+
+def _begin(fault: Fault) -> float:
+    """A fault bites before the call that injects it has returned."""
+    return fault.window[0] if fault.requested_at is None else min(fault.requested_at, fault.window[0])
 
 
 def _overlaps(begin: float, healed_at: float | None, since: float, until: float) -> bool:
