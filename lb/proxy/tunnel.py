@@ -86,14 +86,16 @@ class Tunnel:
         self.close()
 
     def close(self) -> None:
-        """End both ways; what is in the buffers still goes out."""
+        """End both ways; what is in the buffers still goes out, if it is read in time."""
         if self._ends is None:
             return
         client, backend = self._ends
         self._ends = None
         self._plane.tunnels.discard(self)
-        client.transport.close()
-        backend.transport.close()
+        for end in (client, backend):
+            end.transport.close()
+            if end.transport.get_write_buffer_size():  # a buffer, or what did not fit one: seconds even at 1 KiB/s
+                asyncio.get_running_loop().call_later(self._plane.limits.slow_reader, end.transport.abort)
         self.bytes_up, self.bytes_down = backend.sent, client.sent
         self._on_end(self)
 
