@@ -69,12 +69,17 @@ SEEDS = [
 ]
 
 
+def alike(read: Read) -> Read:
+    """ASGI does not tell an empty query from none."""
+    return read._replace(target=read.target.removesuffix(b"?")) if read.target.count(b"?") == 1 else read
+
+
 async def compare(stream: bytes, segments: list[bytes]) -> None:
     ours = read_by_us(segments)
     forwarded = (await pass_through(segments)).upstream
     for name, read in SERVERS.items():
         theirs = [request for writes in forwarded for request in await read(writes)]
-        assert theirs == ours, f"{name}, of {forwarded}"
+        assert [alike(one) for one in theirs] == [alike(one) for one in ours], f"{name}, of {forwarded}"
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
