@@ -1,0 +1,38 @@
+"""What a lab cannot do is said before it is tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab.endpoints import Endpoints
+from lab.feasible import obstacles
+from tests.support.lab_plans import plan, step
+
+BARE = Endpoints(traffic="http://t", admin="http://a", chaos="http://c", chaos_token="", runtime="local")
+CAN = {"pause": {"possible": True}, "loss": {"possible": False, "missing": "sch_netem"}}
+
+
+def test_what_is_possible_has_no_obstacle() -> None:
+    assert obstacles(plan(), BARE, CAN) == []
+
+
+def test_a_fault_that_the_host_lacks_is_named_once_with_what_is_missing() -> None:
+    wanted = plan(steps=(step(fault="loss"), step(fault="loss")))
+    assert obstacles(wanted, BARE, CAN) == ["loss is not possible here: sch_netem"]
+    assert obstacles(plan(steps=(step(fault="melt"),)), BARE, CAN) == ["this lab's chaos service knows no fault melt"]
+
+
+def test_without_levers_nothing_is_scaled_and_no_balancer_restarted_or_configured() -> None:
+    acts = (step(fault="", act="scale", value=5.0), step(fault="", act="kill_balancer"))
+    found = obstacles(plan(steps=acts, balancer={"LB_POLICY": "random"}), BARE, CAN)
+    assert found == [
+        "scale is beyond this lab",
+        "kill_balancer is beyond this lab",
+        "the balancer of this lab cannot be given other settings",
+    ]
+
+
+def test_a_balancer_without_admin_api_is_neither_drained_nor_met_at_a_phase() -> None:
+    wanted = plan(steps=(step(fault="", act="drain"), step(phase=0.5)))
+    found = obstacles(wanted, replace(BARE, admin=""), CAN)
+    assert found == ["drain needs the balancer's admin API", "a phase needs the balancer's admin API"]
