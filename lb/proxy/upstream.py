@@ -207,8 +207,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        if self._complete or parser is None:
-            return
+        if self._complete or self._malformed or parser is None:
+            return  # what follows a malformed head must not stand in for it
         status = parser.get_status_code()
         fields, self._fields = self._fields, []
         limits = self._plane.limits
@@ -234,14 +234,14 @@ class UpstreamConnection(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         if self._complete:
             self.reusable = False
-        else:
+        elif not self._malformed:
             self._head_size = 0
             self._parts.append(part)
 
     def on_message_complete(self) -> None:
         if self._in_interim:
             self._in_interim = False
-        elif self._shape is not None and not self._complete:
+        elif self._shape is not None and not self._complete and not self._malformed:
             self._complete = True
             self._trailers = self._checked_trailers() if self._fields else []
 

@@ -274,6 +274,14 @@ BAD_ANSWERS = {
 }
 
 
+async def test_a_good_answer_right_behind_a_bad_one_does_not_stand_in_for_it() -> None:
+    """Found by tests/fuzz: the client got the second head with both bodies, two bytes announced and five sent."""
+    bad = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    async with proxy(Stub("api-1", answering(bad + OK)), settings=QUICK) as lab:
+        head, _ = await lab.exchange(GET)
+    assert (status_of(head), value_of(head, b"x-lb-error")) == (502, b"bad_response")
+
+
 @pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS.keys())
 async def test_an_answer_that_breaks_http_is_not_forwarded(answer: bytes) -> None:
     stub = Stub("api-1", answering(answer))
