@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from lb import open_files
 from lb.config import Config
 from lb.config_file import DEFAULT, load
 from lb.errors import ConfigError, StartError
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(config: Config, reread: Callable[[], Config]) -> None:
+    open_files.allow_all()
     lines = Lines()
     lines.start()
     try:

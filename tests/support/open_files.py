@@ -10,6 +10,17 @@ import pytest
 
 
 @contextmanager
+def few_open_files(soft: int) -> Iterator[None]:
+    """What is started in here starts with the soft limit that many systems give."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+@contextmanager
 def more_open_files(wanted: int) -> Iterator[None]:
     """At least `wanted` open files for this process and those that it starts; skips where the host forbids that."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
