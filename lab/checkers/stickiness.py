@@ -2,7 +2,8 @@
 
 A session is the history's `session`: requests that carry one client's cookies. Its home is the backend of its first
 good answer. Another backend may answer only if home was in doubt by then: out or suspected by the balancer's own word,
-under a fault, or tried for that very request. After that either may be home, and the next answer decides.
+under a fault, or tried for that very request. A balancer pins anew only when home is really gone, so after that either
+may be home, until an answer decides at a time when there is no doubt.
 """
 
 from __future__ import annotations
@@ -51,27 +52,34 @@ def _sessions(run: RunRecord) -> dict[int, list[Request]]:
 
 
 def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iterator[tuple[str, Request]]:
-    homes = {requests[0].backend or ""}
-    since = requests[0].due
-    # Until then, requests of this session may carry no cookie, or that of a home that it has just lost.
-    pinned_at = min(request.ended or 0.0 for request in requests)
-    for request in requests[1:]:
-        backend = request.backend or ""
-        if request.due <= pinned_at:
-            homes.add(backend)  # sent before the answer that brought the cookie: it could not be pinned by it
-        elif backend in homes:
-            homes = {backend}
-        elif all(_in_doubt(home, since, request, run, known) for home in homes):
-            homes.add(backend)
-            pinned_at = max(pinned_at, request.ended or 0.0)
+    """Goes through departures and answers in order of time: a request can only be held to what its client knew then."""
+    homes: frozenset[str] = frozenset()
+    known_when_sent: dict[int, frozenset[str]] = {}
+    for request, answered in _in_order(requests):
+        if not answered:
+            known_when_sent[request.id] = homes
+            continue
+        backend, pins = request.backend or "", known_when_sent[request.id]
+        doubtful = {home for home in pins if _in_doubt(home, request, run, known)}
+        if backend in pins and homes == pins:
+            homes = frozenset({backend} | doubtful)  # one that is in doubt may still be what the cookie says
+        elif not pins or backend in pins or doubtful:
+            homes |= {backend}
         else:
-            yield min(homes), request
-            homes = {backend}
-        since = request.due
+            yield min(pins), request
+            homes = frozenset({backend})
 
 
-def _in_doubt(home: str, since: float, request: Request, run: RunRecord, known: Availability) -> bool:
-    until = request.due if request.ended is None else request.ended
+def _in_order(requests: list[Request]) -> list[tuple[Request, bool]]:
+    """Each request twice: when it left, and when it was answered. At the same moment, answers come last."""
+    moments = [(request.sent, False, request) for request in requests]
+    moments += [(request.ended or 0.0, True, request) for request in requests]
+    moments.sort(key=lambda moment: moment[:2])
+    return [(request, answered) for _, answered, request in moments]
+
+
+def _in_doubt(home: str, request: Request, run: RunRecord, known: Availability) -> bool:
+    since, until = request.due, request.due if request.ended is None else request.ended
     if home in request.tried or known.was_doubtful(home, since, until, MARGIN_S + run.clock_error_s):
         return True
     return any(

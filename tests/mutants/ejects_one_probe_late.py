@@ -8,7 +8,7 @@ from typing import Any
 from lb.core import registry
 from tests.mutants.planting import wrap
 
-SCENARIO = "unhealthy"
+SCENARIO = "unhealthy_twice"
 SETTINGS = {"LB_HEALTH__INTERVAL": "1s", "LB_HEALTH__FAST_INTERVAL": "1s", "LB_HEALTH__JITTER": "0%"}
 """One probe is then as long as the room that the bound leaves for the phase of the fault between two probes."""
 CAUGHT_BY = ("reroute_within_bound",)

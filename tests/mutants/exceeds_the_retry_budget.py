@@ -5,7 +5,7 @@ from __future__ import annotations
 from lb.core.budget import RetryBudget
 from tests.mutants.planting import wrap
 
-SCENARIO = "retry_storm"
+SCENARIO = "retry-storm"
 CAUGHT_BY = ("retry_budget",)
 
 

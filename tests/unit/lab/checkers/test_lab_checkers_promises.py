@@ -222,6 +222,12 @@ class TestStickiness:
         assert self.verdict(*both, self.at(3.0, "api-2")) is PASS
         assert self.verdict(*both, self.at(3.0, "api-3")) is FAIL
 
+    def test_avoiding_a_suspected_home_pins_nothing_so_the_session_may_move_once_more_when_it_is_down(self) -> None:
+        doubt = (told("suspected", 1.5, backend="api-1"), transition(1.9, "down"), transition(5.0, "up"))
+        moved = (self.at(1.0, "api-1"), *doubt, self.at(1.6, "api-3"), self.at(1.7, "api-3"), self.at(2.5, "api-2"))
+        assert self.verdict(*moved, self.at(6.0, "api-2"), self.at(6.5, "api-2")) is PASS
+        assert self.verdict(*moved, self.at(6.0, "api-2"), self.at(6.5, "api-3")) is FAIL
+
     def test_without_sessions_there_is_no_evidence(self) -> None:
         assert self.verdict(request(1.0)) is UNKNOWN
 

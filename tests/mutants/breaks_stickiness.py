@@ -1,0 +1,13 @@
+"""The sticky cookie is issued and never followed."""
+
+from __future__ import annotations
+
+from lb.core import balancer
+from tests.mutants.planting import wrap
+
+SCENARIO = "sticky-failover"
+CAUGHT_BY = ("stickiness",)
+
+
+def plant() -> None:
+    wrap(balancer, "honours", lambda honours: lambda backend: False)
