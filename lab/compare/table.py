@@ -75,7 +75,10 @@ def matrix(comparison: Comparison) -> str:
         _line([scenario, *(_short(found.get((scenario, *column))) for column in columns)])
         for scenario in dict.fromkeys(row.scenario for row in rows)
     ]
-    told = "failed / slow / seconds to reroute, medians; – says that there is no undisturbed run"
+    counts = sorted({row.runs for row in rows if row.runs}) or [0]
+    number = "–".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
+    of = "single runs" if number == "1" else f"medians of {number} runs"
+    told = f"failed / slow / seconds to reroute; {of}; – where the host was too busy, or none started"
     return "\n".join([*lines, "", f"{told}  ", *provenance(comparison)]) + "\n"
 
 
