@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## all tests; the Docker ones where an engine answers (LAB_RE
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the long versions (half an hour): fuzzing against other parsers, the keep-alive race, slow clients, 1 GiB
-	@$(BIN)/python -m pytest --soak tests/fuzz tests/soak
+	@$(BIN)/python -m pytest --soak tests/fuzz tests/soak tests/integration/test_lb_memory.py
 
 .PHONY: check
 check: $(VENV)/.dev ## exactly what CI checks: style, types, import contracts, docs match code

@@ -266,3 +266,28 @@ async def test_a_refusal_repeats_nothing_of_what_it_refuses(sent: bytes) -> None
         answer = await client.to_end()
     assert status_of(answer) >= 400
     assert b"canary" not in answer.lower()
+
+
+async def test_what_belongs_to_one_hop_is_said_anew_on_the_next_and_our_own_words_are_ours() -> None:
+    stub = Stub("api-1", answering())
+
+    async def script(peer: Peer) -> None:
+        await stub.request(peer)
+        await peer.send(OK)
+
+    stub.script = script
+    async with proxy(stub) as lab:
+        head, _ = await lab.exchange(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, x-forwarded-for, via\r\nTE: trailers, gzip\r\n"
+            b"Via: 1.0 edge\r\nX-Deadline: 1\r\nProxy-Authorization: Basic x\r\nX-Forwarded-Port: 9\r\n"
+            b"X-Request-Id: mine-1\r\n\r\n"
+        )
+
+    sent = stub.heads[0]
+    assert (value_of(sent, b"te"), value_of(sent, b"connection")) == (b"trailers", b"TE")
+    assert value_of(sent, b"x-forwarded-for") == b"127.0.0.1", "Connection cannot remove what we add"
+    assert value_of(sent, b"via") == b"1.1 reroute"
+    assert float(value_of(sent, b"x-deadline") or b"0") > 1_000_000_000
+    for gone in (b"proxy-authorization", b"x-forwarded-port"):
+        assert value_of(sent, gone) is None
+    assert value_of(sent, b"x-request-id") == value_of(head, b"x-request-id") == b"mine-1"

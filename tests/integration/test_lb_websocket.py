@@ -162,6 +162,7 @@ async def test_a_thousand_tunnels_and_the_death_of_their_backend(
         replicas[0].signal(signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_S):
             took = [at - killed for at in await asyncio.gather(*waiting)]
+        print(f"{len(took)} tunnels closed, the last {max(took) * 1000:.0f} ms after the kill")  # noqa: T201
         assert max(took) < CLOSED_WITHIN_S, f"{len(took)} tunnels, the last after {max(took):.3f} s"
 
         await balancer.until("/backends", lambda seen: seen["backends"][0]["in_flight"] == 0)
