@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from chaos import guard
@@ -22,11 +23,13 @@ async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max
     seed = seed_of(order)
     targets = select(order.target, backends, seed)
     if not all(isinstance(target, fault.needs) for target in targets):
-        raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime")
+        lacks = (await runtime.link_capability(order.kind)).missing
+        raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime: {lacks}")
     for target in targets:
-        guard.check_conflicts(fault, target.name, owed)
+        guard.check_conflicts(fault, target.name, owed, params)
     await guard.check_running(targets)
     if not order.allow_last:
         faulted = frozenset(record.target for record in owed)
         await guard.check_not_last([target.name for target in targets], backends, faulted)
+    await asyncio.gather(*(target.remember() for target in targets))
     return Checked(order, fault, params, duration_s, seed, targets)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from chaos.errors import NotPossibleError
 from chaos.faults import FAULTS, AnyFault
-from chaos.targets import Capability, LinkTarget, Runtime
+from chaos.targets import Capability, Runtime
 
 
 async def capability(fault: AnyFault, runtime: Runtime) -> Capability:
     """Whether and how. The kernel is probed once, by the runtime."""
-    if fault.needs is LinkTarget:
+    if fault.mechanism is None:
         return await runtime.link_capability(fault.kind)
     return Capability(possible=True, mechanism=fault.mechanism)
 

@@ -1,4 +1,4 @@
-"""Containers of this compose project. The only module that imports `docker`.
+"""Containers of this compose project. With `limits`, the only module that imports `docker`.
 
 The SDK blocks, so every call runs in a thread, with the client's time-out; its exceptions are translated here.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -15,12 +16,13 @@ from typing import Any, TypeVar
 import docker
 import docker.errors
 
-from chaos.errors import NoAddressError, RuntimeUnavailableError, TargetGoneError
+from chaos import limits, peers
+from chaos.errors import BadRequestError, NoAddressError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
 from chaos.impairment import Impairment
 from chaos.netns_helper import NetnsHelpers
 from chaos.probe import Address
 from chaos.settings import Settings
-from chaos.targets import Capability, Injection, Running, Target, TargetInfo
+from chaos.targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
 
 ALLOW_LABEL = "reroute.chaos=allow"
 MEMBER_LABEL = "reroute.member"
@@ -75,7 +77,14 @@ class DockerClient:
 class DockerTarget:
     """One container, by its id: a container that is re-created under the same name is another target."""
 
-    def __init__(self, client: DockerClient, helpers: NetnsHelpers, summary: Mapping[str, Any], port: int) -> None:
+    def __init__(
+        self,
+        client: DockerClient,
+        helpers: NetnsHelpers,
+        summary: Mapping[str, Any],
+        port: int,
+        members: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]],
+    ) -> None:
         labels = summary["Labels"] or {}
         self.id: str = summary["Id"]
         self.labels: Mapping[str, str] = labels
@@ -84,10 +93,12 @@ class DockerTarget:
         self.port = int(labels.get(PORT_LABEL, port))
         self._client = client
         self._helpers = helpers
+        self._members = members
+        self._kept: Mapping[str, Any] = {}
 
     @property
     def undo(self) -> dict[str, Any]:
-        return {"container": self.id}
+        return {"container": self.id, **self._kept}
 
     async def info(self) -> TargetInfo:
         inspected = await self._client.inspect(self.id)
@@ -137,12 +148,68 @@ class DockerTarget:
             case Running.EXITED:
                 await self._client.call(lambda sdk: sdk.api.start(self.id))
 
-    async def impair(self, impairment: Impairment) -> Injection:
-        return await self._helpers.impair(self.id, self.port, impairment)
+    def keep(self, kept: Mapping[str, Any]) -> None:
+        """What was remembered before the fault."""
+        self._kept = kept
 
-    async def clear(self) -> None:
+    async def remember(self) -> None:
+        inspected = await self._client.inspect(self.id)
+        self._kept = limits.kept(inspected)
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        """Raises BadRequestError for a peer that is no member."""
+        addresses = await self._addresses_of(impairment.peers) if impairment.peers else ()
+        port = self.port if impairment.port is None else impairment.port
+        return await self._helpers.impair(self.id, replace(impairment, port=port, peers=addresses))
+
+    async def clear(self, kind: str) -> None:
         # An exited container's network namespace is gone, and the rules with it.
-        await self._helpers.clear(self.id, namespace_exists=await self.running() is not Running.EXITED)
+        exists = await self.running() is not Running.EXITED
+        await self._helpers.clear(self.id, kind, namespace_exists=exists)
+
+    async def read_back(self) -> ReadBack:
+        return await self._helpers.read_back(self.id)
+
+    async def disconnect(self) -> Injection:
+        names = await self.networks()
+        await self._client.call(lambda sdk: limits.disconnect(sdk, self.id, names))
+        return Injection(time.monotonic(), limits.MECHANISMS["disconnect"])
+
+    async def networks(self) -> list[str]:
+        return sorted((await self._client.inspect(self.id))["NetworkSettings"]["Networks"])
+
+    async def reconnect(self) -> None:
+        present = await self.networks()
+        missing = {name: kept for name, kept in self._kept.get("networks", {}).items() if name not in present}
+        await self._client.call(lambda sdk: limits.connect(sdk, self.id, missing))
+
+    async def limit_cpu(self, share: float, duration_s: float) -> Injection:
+        await self._client.call(lambda sdk: limits.set_cpu(sdk, self.id, share))
+        return Injection(time.monotonic(), limits.MECHANISMS["cpu"])
+
+    async def cpu_share(self) -> float | None:
+        return limits.cpu_share(await self._client.inspect(self.id))
+
+    async def free_cpu(self) -> None:
+        await self._client.call(lambda sdk: limits.restore_cpu(sdk, self.id, self._kept))
+
+    async def limit_memory(self, limit: int) -> Injection:
+        if not self._kept.get("memory"):
+            raise NotPossibleError(f"{self.name} has no memory limit, and Docker cannot take one away again")
+        if limit >= self._kept["memory"]:
+            raise BadRequestError(f"params.limit: {self.name} has a limit of {self._kept['memory']} bytes already")
+        await self._client.call(lambda sdk: sdk.api.update_container(self.id, mem_limit=limit, memswap_limit=limit))
+        return Injection(time.monotonic(), limits.MECHANISMS["memory"])
+
+    async def memory(self) -> MemoryUse:
+        said = await self._client.call(lambda sdk: sdk.api.stats(self.id, stream=False, one_shot=True))
+        return MemoryUse(said["memory_stats"].get("usage", 0), said["memory_stats"].get("limit", 0))
+
+    async def free_memory(self) -> None:
+        await self._client.call(lambda sdk: limits.restore_memory(sdk, self.id, self._kept))
+
+    async def _addresses_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        return peers.addresses(names, await self._members())
 
 
 class DockerRuntime:
@@ -165,10 +232,12 @@ class DockerRuntime:
         """Raises TargetGoneError also for a container that no longer carries this lab's labels."""
         for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
             if summary["Id"] == undo.get("container"):
-                return self._target(summary)
+                return self._target(summary, {key: value for key, value in undo.items() if key != "container"})
         raise TargetGoneError(f"{name}: its container is gone")
 
     async def link_capability(self, kind: str) -> Capability:
+        if kind in limits.MECHANISMS:
+            return Capability(possible=True, mechanism=limits.MECHANISMS[kind])
         return await self._helpers.capability(kind)
 
     async def crashed(self) -> Sequence[DockerTarget]:
@@ -193,8 +262,13 @@ class DockerRuntime:
             raise RuntimeUnavailableError("set CHAOS_PROJECT: this container does not belong to a compose project")
         return f"{PROJECT_LABEL}={self._project_name}"
 
-    def _target(self, summary: Mapping[str, Any]) -> DockerTarget:
-        return DockerTarget(self._client, self._helpers, summary, self._settings.service_port)
+    def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
+        target = DockerTarget(self._client, self._helpers, summary, self._settings.service_port, self._members)
+        target.keep(kept or {})
+        return target
+
+    async def _members(self) -> Sequence[Mapping[str, Any]]:
+        return await self._client.containers(await self._project(), MEMBER_LABEL)
 
 
 def _running(inspected: Mapping[str, Any]) -> Running:

@@ -16,7 +16,7 @@ from chaos.errors import (
     RuntimeUnavailableError,
 )
 from chaos.faults import FAULTS, AnyFault
-from chaos.faults.base import Params
+from chaos.faults.base import Layer, Params
 from chaos.probe import ask
 from chaos.records import FaultRecord
 from chaos.targets import Running, Target
@@ -25,6 +25,7 @@ from chaos.units import parse_duration
 HEALTHY_WITHIN_S = 0.5
 """A backend that takes longer than this to answer /health does not count as one that remains."""
 MIN_DURATION_S = 0.1
+SCOPE = ("peer", "direction", "port")
 
 
 def check_kind(kind: str) -> AnyFault:
@@ -55,11 +56,22 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
         raise BadRequestError(problems, possible=sorted(fault.params.model_fields)) from error
 
 
-def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord]) -> None:
-    """Raises ConflictError where a fault that is not healed yet occupies what this one needs."""
+def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], params: Params | None = None) -> None:
+    """Raises ConflictError where a fault that is not healed yet occupies what this one needs, or where two would shape
+    the same link with different scopes."""
     for record in owed:
-        if record.target == target and FAULTS[record.kind].layer.conflicts(fault.layer):
+        if record.target != target:
+            continue
+        other = FAULTS[record.kind]
+        if record.kind == fault.kind or other.layer.conflicts(fault.layer):
             raise ConflictError(f"{target} already has {record.kind} ({record.id}, {record.state})")
+        if fault.layer is other.layer is Layer.SHAPE and params is not None:
+            theirs = other.params.model_validate(record.params)
+            if any(getattr(params, name) != getattr(theirs, name) for name in SCOPE):
+                raise ConflictError(
+                    f"{target} already has {record.kind} ({record.id}); faults that shape one link together need the "
+                    f"same {', '.join(SCOPE)}"
+                )
 
 
 async def check_running(targets: Collection[Target]) -> None:

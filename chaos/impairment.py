@@ -1,18 +1,25 @@
-"""What a link fault does to the bytes of a connection. Pure: the random source is an argument."""
+"""One link fault as the drivers, the relay and the namespace helper hand it to each other (JSON on the wire)."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from random import Random
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-Kind = Literal["delay", "loss", "blackhole", "refuse"]
+Kind = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
+Direction = Literal["out", "in", "both"]
+Distribution = Literal["uniform", "normal", "pareto"]
+LossModel = Literal["bernoulli", "gilbert-elliott"]
+Mechanism = Literal["auto", "netem", "htb", "nfqueue"]
 
 INITIAL_RTO_S = 0.2
 """Linux' minimum retransmission time-out (TCP_RTO_MIN); RFC 6298 §2.4 would round up to 1 s."""
-MAX_BACKOFFS = 6
-"""A segment lost more often in a row than this has stalled for 12.6 s: longer tells nothing new."""
+CHOICES: dict[str, tuple[str, ...]] = {
+    "kind": get_args(Kind),
+    "direction": get_args(Direction),
+    "distribution": get_args(Distribution),
+    "model": get_args(LossModel),
+    "mechanism": get_args(Mechanism),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +32,42 @@ class Impairment:
     jitter_s: float = 0.0
     loss: float = 0.0
     """Share of segments lost, 0–1."""
+    distribution: Distribution = "uniform"
+    model: LossModel = "bernoulli"
+    recovery: float = 0.25
+    """Gilbert-Elliott: the chance, per packet, that a burst of losses ends; its inverse is the mean burst."""
+    share: float = 0.0
+    """Share of packets corrupted, duplicated or sent ahead of the others, 0–1."""
+    correlation: float = 0.0
+    """How much of a packet's luck is the luck of the one before, 0–1 (tc-netem(8))."""
+    rate_bit_s: float = 0.0
+    direction: Direction = "out"
+    """As the target sees it: `out` is what leaves it, answers of the service port."""
+    port: int | None = None
+    """None: the target's service port. 0: every port, and not only TCP."""
+    peers: tuple[str, ...] = ()
+    """Addresses whose traffic is impaired; empty: everybody's."""
+    mechanism: Mechanism = "auto"
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}")
-        if self.duration_s <= 0 or self.delay_s < 0 or self.jitter_s < 0 or not 0 <= self.loss <= 1:
-            raise ValueError("duration_s must be positive, delay_s and jitter_s not negative, loss within 0–1")
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        if self.duration_s <= 0 or min(self.delay_s, self.jitter_s, self.rate_bit_s) < 0:
+            raise ValueError("duration_s must be positive; delay_s, jitter_s and rate_bit_s not negative")
+        if not all(0 <= share <= 1 for share in (self.loss, self.share, self.correlation, self.recovery)):
+            raise ValueError("loss, share, correlation and recovery must be within 0–1")
 
     @classmethod
     def from_json(cls, body: object) -> Impairment:
         """Read the control API's body. Raises ValueError on anything unexpected."""
         if not isinstance(body, dict):
             raise ValueError("expected a JSON object")
-        numbers = {key: value for key, value in body.items() if key != "kind"}
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in numbers.values()):
-            raise ValueError("all fields but `kind` are numbers, times in seconds")
+        for name, value in body.items():
+            _check_type(name, value)
         try:
-            return cls(**body)
+            given: dict[str, Any] = dict(body)
+            return cls(**(given | ({"peers": tuple(given["peers"])} if "peers" in given else {})))
         except TypeError as error:
             raise ValueError(str(error)) from error
 
@@ -49,26 +75,26 @@ class Impairment:
         """The form that `from_json` reads."""
         return asdict(self)
 
-    def hold_answer(self, rng: Random) -> float:
-        """How long (seconds) a chunk from the backend is held back; infinite means: while the fault lasts."""
-        match self.kind:
-            case "delay":
-                return max(0.0, self.delay_s + self.jitter_s * rng.uniform(-1.0, 1.0))
-            case "loss":
-                return stall(self.loss, rng)
-            case _:
-                return math.inf
-
-    def hold_request(self, rng: Random) -> float:
-        """As `hold_answer`, for a chunk from the client. A delay acts on the answer's path only, like netem on the
-        target's egress, so that a round trip grows by the delay and not by twice the delay."""
-        return 0.0 if self.kind == "delay" else self.hold_answer(rng)
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """Which packets it acts on."""
+        return self.direction, self.port, self.peers
 
 
-def stall(loss: float, rng: Random) -> float:
-    """What a byte stream shows of packet loss: silence until the retransmission, which doubles each time it is lost
-    again (RFC 6298 §5.5)."""
-    lost = 0
-    while lost < MAX_BACKOFFS and rng.random() < loss:
-        lost += 1
-    return INITIAL_RTO_S * ((1 << lost) - 1)
+_NAMES = frozenset(field.name for field in fields(Impairment))
+
+
+def _check_type(name: str, value: object) -> None:
+    if name not in _NAMES:
+        raise ValueError(f"there is no field {name!r}")
+    if name == "peers":
+        if not isinstance(value, list | tuple) or not all(isinstance(peer, str) for peer in value):
+            raise ValueError("peers must be a list of addresses")
+    elif name == "port":
+        if isinstance(value, bool) or not isinstance(value, int | None):
+            raise ValueError("port must be a port number or null")
+    elif name in CHOICES:
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be a word")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("all other fields are numbers, times in seconds")

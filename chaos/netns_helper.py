@@ -1,27 +1,31 @@
 """Starts and ends the helper containers of `chaos.netns` in a target's network namespace.
 
-One helper an impairment. Normally the service ends it (SIGTERM, upon which it takes its rules along within
-milliseconds); with the service dead it ends by itself; killed, it leaves rules behind, which a `clear` run removes.
+One helper a target, which is told of further impairments by `docker exec`. Normally the service ends it (SIGTERM, upon
+which it takes its rules along within milliseconds); with the service dead it ends by itself; killed, it leaves rules
+behind, which a `clear` run removes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chaos.errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
 from chaos.impairment import Impairment
-from chaos.netns.helper import READY
-from chaos.targets import Capability, Injection
+from chaos.netns.helper import READY, SOCKET
+from chaos.targets import Capability, Injection, ReadBack
 
 if TYPE_CHECKING:
     from chaos.docker_targets import DockerClient
 
 HELPER_LABEL = "reroute.helper"
 """Its value is the target's id."""
+TELL = "/app/chaos/netns/tell.py"
 OWN_END_S = 1.0
 """A helper's own end comes this much after the fault's, so that normally the service's heal is what ends it."""
 END_WITHIN_S = 2
@@ -49,24 +53,83 @@ class NetnsHelpers:
         self._own_container = own_container
         self._offers: dict[str, bool] | None = None
         self._probing = asyncio.Lock()
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._kinds: dict[str, set[str]] = {}
+        """Helper → what it impairs, of those that this process started: after a crash everything is healed at once."""
 
-    async def impair(self, container: str, port: int, impairment: Impairment) -> Injection:
+    async def impair(self, container: str, impairment: Impairment) -> Injection:
         """Returns when the rules are in. Raises NotPossibleError where this kernel offers no mechanism."""
-        own_end = replace(impairment, duration_s=impairment.duration_s + OWN_END_S)
-        command = ["run", "--port", str(port), "--impairment", json.dumps(own_end.to_json())]
+        own_end = replace(impairment, duration_s=impairment.duration_s + OWN_END_S).to_json()
         started = time.monotonic()
-        ready = await self._first_words(await self._start(container, command))
-        mechanism = f"{ready['mechanism']}"
+        async with self._locks[container]:
+            helper = await self._running(container)
+            if helper is None:
+                helper = await self._start(container, ["run", "--impairment", json.dumps(own_end)])
+                self._kinds[helper] = set()
+                ready = await self._first_words(helper)
+            else:
+                ready = await self._tell(helper, {"add": own_end})
+            self._kinds.setdefault(helper, set()).add(impairment.kind)
         # The helper's clock is ours (one kernel) unless time namespaces are in play: then its word is out of range.
         mono = ready["mono"] if started <= ready["mono"] <= time.monotonic() else time.monotonic()
-        return Injection(mono, mechanism)
+        return Injection(mono, f"{ready['mechanism']}")
 
-    async def clear(self, container: str, *, namespace_exists: bool) -> None:
-        """End the helpers of this target; where one did not end cleanly, or none is left to ask, remove rules too."""
-        found = await self._client.containers(f"{HELPER_LABEL}={container}")
-        clean = await asyncio.gather(*(self._end(helper["Id"]) for helper in found))
-        if namespace_exists and not (clean and all(clean)):
-            await self._finish(await self._start(container, ["clear"], auto_remove=False))
+    async def clear(self, container: str, kind: str, *, namespace_exists: bool) -> None:
+        """Take one impairment out. The last one ends its helper; where that did not end cleanly, or there is none left
+        to ask, whatever rules are left are removed."""
+        async with self._locks[container]:
+            found = await self._helpers_of(container)
+            if len(found) == 1 and self._kinds.get(found[0], set()) - {kind}:
+                with contextlib.suppress(NotPossibleError, TargetGoneError):
+                    await self._tell(found[0], {"remove": kind})
+                    self._kinds[found[0]].discard(kind)
+                    return
+            clean = await asyncio.gather(*(self._end(helper) for helper in found))
+            for helper in found:
+                self._kinds.pop(helper, None)
+            if namespace_exists and not (clean and all(clean)):
+                await self._finish(await self._start(container, ["clear"], auto_remove=False))
+
+    async def read_back(self, container: str) -> ReadBack:
+        """Nothing where no helper answers."""
+        helper = await self._running(container)
+        if helper is None:
+            return ReadBack({}, 0, "no helper runs")
+        said = await self._tell(helper, {"read": True})
+        return ReadBack(said["mechanisms"], said["packets"], said["tc"])
+
+    async def _helpers_of(self, container: str) -> list[str]:
+        return [helper["Id"] for helper in await self._client.containers(f"{HELPER_LABEL}={container}")]
+
+    async def _running(self, container: str) -> str | None:
+        """This target's helper, where we know what it does and the target has not been started anew since (a helper of
+        before then sits in a namespace that nobody uses)."""
+        found = [helper for helper in await self._helpers_of(container) if helper in self._kinds]
+        if not found:
+            return None
+        target, helper = await asyncio.gather(self._client.inspect(container), self._client.inspect(found[0]))
+        if helper["State"]["Running"] and helper["State"]["StartedAt"] >= target["State"]["StartedAt"]:
+            return found[0]
+        await self._end(found[0])
+        self._kinds.pop(found[0], None)
+        return None
+
+    async def _tell(self, helper: str, wish: dict[str, Any]) -> dict[str, Any]:
+        """Raises NotPossibleError where the helper cannot, TargetGoneError where it is gone."""
+
+        def execute(sdk: Any) -> tuple[int, bytes]:
+            command = ["python", "-IS", TELL, SOCKET, json.dumps(wish)]
+            run = sdk.api.exec_create(helper, command)
+            said = sdk.api.exec_start(run["Id"])
+            return sdk.api.exec_inspect(run["Id"])["ExitCode"], said
+
+        code, said = await self._client.call(execute)
+        if code != 0:
+            raise TargetGoneError(f"the network helper does not answer: {said.decode(errors='replace').strip()}")
+        answer = dict(json.loads(said))
+        if "error" in answer:
+            raise NotPossibleError(f"not possible on this host: {answer['error']}")
+        return answer
 
     async def capability(self, kind: str) -> Capability:
         """What the kernel offers, probed once, in a namespace of the probe's own."""
@@ -155,14 +218,15 @@ class NetnsHelpers:
 
 
 def _capability(kind: str, offers: dict[str, bool]) -> Capability:
+    kernel = "htb" if kind == "bandwidth" else "netem"
     match kind:
-        case "blackhole":
+        case "blackhole" | "partition":
             return Capability(possible=offers["drop"], mechanism="iptables DROP")
         case "refuse":
             return Capability(possible=offers["reset"], mechanism="iptables REJECT")
-        case _ if offers["netem"]:
-            return Capability(possible=True, mechanism="netem")
+        case _ if offers["htb"] and offers[kernel]:
+            return Capability(possible=True, mechanism=kernel)
         case _ if offers["nfqueue"]:
-            return Capability(possible=True, mechanism="nfqueue", missing="sch_netem")
+            return Capability(possible=True, mechanism="nfqueue", missing=f"sch_{kernel}")
         case _:
-            return Capability(possible=False, missing="sch_netem and NFQUEUE")
+            return Capability(possible=False, missing=f"sch_{kernel} and NFQUEUE")

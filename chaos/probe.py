@@ -6,6 +6,7 @@ Raw on purpose: connecting and answering are told apart, and each question is a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -73,6 +74,22 @@ async def until_healthy(address: Address, deadline: float, *, every_s: float = 0
         if answer.ok or time.monotonic() + every_s >= deadline:
             return answer
         await asyncio.sleep(every_s)
+
+
+async def download(address: Address, size: int, *, timeout_s: float) -> tuple[int, float]:
+    """Ask `/work` for `size` bytes; how many came, and how long that took (seconds), cut short by the time-out."""
+    started, got = time.monotonic(), 0
+    with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(*address)
+            try:
+                writer.write(_request(address, f"/work?bytes={size}", "GET", None))
+                await reader.readuntil(b"\r\n\r\n")
+                while got < size and (chunk := await reader.read(1 << 16)):
+                    got += len(chunk)
+            finally:
+                writer.transport.abort()
+    return got, time.monotonic() - started
 
 
 def _request(address: Address, path: str, method: str, body: dict[str, Any] | None) -> bytes:

@@ -18,11 +18,23 @@ from chaos.errors import NoAddressError, NotPossibleError, RuntimeUnavailableErr
 from chaos.impairment import Impairment
 from chaos.probe import Address
 from chaos.supervisor import Process, Supervisor
-from chaos.targets import Capability, Injection, Running, Target, TargetInfo
+from chaos.targets import Capability, Injection, ReadBack, Running, Target, TargetInfo
 
 BACKEND_ROLE = "api"
 GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
 """Exit codes of a stop that somebody asked for, and of a process that was never started."""
+_PACKETS = "a view of packets: TCP mends them below the bytes that a relay sees"
+_CGROUP = "a cgroup for each process"
+IMPOSSIBLE = {
+    "corrupt": _PACKETS,
+    "duplicate": _PACKETS,
+    "reorder": _PACKETS,
+    "partition": "an address for each process: all are on 127.0.0.1",
+    "disconnect": "a network for each process (blackhole looks the same to the balancer)",
+    "cpu": _CGROUP,
+    "memory": _CGROUP,
+}
+"""Fault kinds that plain processes cannot have, and what they lack for it."""
 SETTLE_S = 2.0
 """A signal's effect shows in the process table well before this."""
 
@@ -97,12 +109,26 @@ class ProcessTarget:
             case Running.PAUSED:
                 os.kill(await self._pid(), signal.SIGCONT)
 
+    async def remember(self) -> None:
+        """Nothing: signals and the relay overwrite nothing."""
+
     async def impair(self, impairment: Impairment) -> Injection:
+        """Raises NotPossibleError for what a relay of bytes cannot do."""
+        if impairment.kind in IMPOSSIBLE:
+            raise NotPossibleError(IMPOSSIBLE[impairment.kind])
+        if impairment.peers or impairment.port:
+            raise NotPossibleError("everybody comes from 127.0.0.1 here, to one port", ["peer: all, and no port"])
+        if impairment.mechanism != "auto":
+            raise NotPossibleError(f"there is no {impairment.mechanism} here", ["mechanism: auto (the relay)"])
         await self._supervisor.put_fault(self._control(), impairment.to_json())
         return Injection(time.monotonic(), "relay")
 
-    async def clear(self) -> None:
-        await self._supervisor.clear_fault(self._control())
+    async def clear(self, kind: str) -> None:
+        await self._supervisor.clear_fault(self._control(), kind)
+
+    async def read_back(self) -> ReadBack:
+        state = await self._supervisor.relay_state(self._control())
+        return ReadBack({fault["kind"]: "relay" for fault in state["faults"]}, state["chunks"])
 
     def _control(self) -> str:
         if self._process.control is None:
@@ -150,6 +176,8 @@ class LocalRuntime:
         return ProcessTarget(self._supervisor, await self._supervisor.process(name))
 
     async def link_capability(self, kind: str) -> Capability:
+        if kind in IMPOSSIBLE:
+            return Capability(possible=False, missing=IMPOSSIBLE[kind])
         return Capability(possible=True, mechanism="relay")
 
     async def crashed(self) -> Sequence[ProcessTarget]:

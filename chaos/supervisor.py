@@ -74,9 +74,13 @@ class Supervisor:
         """Impair a relay's link."""
         await self._call("PUT", f"{control.rstrip('/')}/fault", json=fault)
 
-    async def clear_fault(self, control: str) -> None:
-        """End a relay's fault."""
-        await self._call("DELETE", f"{control.rstrip('/')}/fault")
+    async def clear_fault(self, control: str, kind: str) -> None:
+        """End a relay's fault of this kind."""
+        await self._call("DELETE", f"{control.rstrip('/')}/fault?kind={kind}")
+
+    async def relay_state(self, control: str) -> dict[str, Any]:
+        """What a relay says of itself."""
+        return dict(await self._call("GET", f"{control.rstrip('/')}/state"))
 
     async def close(self) -> None:
         """Give up connections."""

@@ -52,6 +52,19 @@ class Injection:
     mechanism: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What is in place on a link by its own account: mechanism by kind, and the packets (local: chunks) it has met."""
+
+    mechanisms: Mapping[str, str]
+    packets: int
+    detail: str = ""
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{kind} by {how}" for kind, how in sorted(self.mechanisms.items())) or "nothing"
+        return f"{named}, {self.packets} met it" + (f" ({self.detail})" if self.detail else "")
+
+
 @runtime_checkable
 class Target(Protocol):
     """One backend. Every method raises `TargetGoneError` once it is removed, `RuntimeUnavailableError` on no answer."""
@@ -87,6 +100,10 @@ class Target(Protocol):
 
     async def ensure_running(self) -> None:
         """Resume it if paused, start it if exited; nothing else."""
+        ...
+
+    async def remember(self) -> None:
+        """Read into `undo` what a heal needs and the fault would overwrite: limits, networks."""
         ...
 
 
@@ -125,8 +142,71 @@ class LinkTarget(Target, Protocol):
         """Impair traffic to and from its service port, open connections included."""
         ...
 
-    async def clear(self) -> None:
-        """Remove every impairment, also one whose helper died. Idempotent."""
+    async def clear(self, kind: str) -> None:
+        """Remove the impairment of this kind, also one whose helper died. Idempotent."""
+        ...
+
+    async def read_back(self) -> ReadBack:
+        """What the mechanism says of itself now."""
+        ...
+
+
+@runtime_checkable
+class Disconnectable(Target, Protocol):
+    """Can leave its networks."""
+
+    async def disconnect(self) -> Injection:
+        """Leave all of them."""
+        ...
+
+    async def networks(self) -> list[str]:
+        """Those that it is in now."""
+        ...
+
+    async def reconnect(self) -> None:
+        """Join those that were remembered. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class CpuLimitable(Target, Protocol):
+    """Can be kept from using the CPU."""
+
+    async def limit_cpu(self, share: float, duration_s: float) -> Injection:
+        """Leave it this share of one CPU."""
+        ...
+
+    async def cpu_share(self) -> float | None:
+        """Read back; None: unlimited."""
+        ...
+
+    async def free_cpu(self) -> None:
+        """As remembered. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """As the kernel counts it, bytes."""
+
+    used: int
+    limit: int
+
+
+@runtime_checkable
+class MemoryLimitable(Target, Protocol):
+    """Has a memory limit that can be lowered."""
+
+    async def limit_memory(self, limit: int) -> Injection:
+        """Bytes, swap included."""
+        ...
+
+    async def memory(self) -> MemoryUse:
+        """Read back."""
+        ...
+
+    async def free_memory(self) -> None:
+        """As remembered. Idempotent."""
         ...
 
 
@@ -155,7 +235,7 @@ class Runtime(Protocol):
         ...
 
     async def link_capability(self, kind: str) -> Capability:
-        """Whether and how this host impairs links so."""
+        """Whether and how a fault whose mechanism depends on the host is possible here, and why not."""
         ...
 
     async def crashed(self) -> Sequence[Member]:

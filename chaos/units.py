@@ -1,4 +1,7 @@
-"""Quantities as people write them: `1500ms`, `2s`, `5min`, `30%`. A bare number is refused: it has no unit."""
+"""Quantities as people write them: `1500ms`, `2s`, `5min`, `30%`, `1mbit`, `64MiB`.
+
+A bare number is refused: it has no unit.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.
 DURATION_PATTERN = r"^\d+(\.\d+)?\s*(us|ms|s|min|m|h)$"
 """For documents; what is accepted may also have space around it."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)", re.ASCII)
+_BITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+_BIT_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(kbit|mbit|gbit)", re.ASCII)
+_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 
 
@@ -30,8 +37,30 @@ def parse_percent(value: object) -> float:
     return float(match[1]) / 100
 
 
+def parse_bits_per_second(value: object) -> float:
+    """Bits per second (k, m, g are decimal, as tc has them). Raises ValueError that names what was expected."""
+    match = _BIT_RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"expected a rate with its unit, such as 500kbit, 1mbit or 1gbit, not {value!r}")
+    return float(match[1]) * _BITS[match[2]]
+
+
+def parse_bytes(value: object) -> int:
+    """Bytes. Raises ValueError that names what was expected."""
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"expected a size with its unit, such as 512KiB, 64MiB or 1GiB, not {value!r}")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str)]
 """A field that is written with a unit and read as seconds."""
 
 Share = Annotated[float, BeforeValidator(parse_percent, json_schema_input_type=str)]
 """A field that is written in percent and read as 0–1."""
+
+BitRate = Annotated[float, BeforeValidator(parse_bits_per_second, json_schema_input_type=str)]
+"""A field that is written like `1mbit` and read as bits per second."""
+
+Size = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=str)]
+"""A field that is written like `64MiB` and read as bytes."""

@@ -21,12 +21,20 @@ class Layer(Enum):
     """The part of a target that a fault occupies."""
 
     PROCESS = "process"
-    LINK = "link"
+    SHAPE = "shape"
+    CUT = "cut"
+    CPU = "cpu"
+    MEMORY = "memory"
     APP = "app"
 
     def conflicts(self, other: Layer) -> bool:
-        """A dead or frozen process cannot show any other fault; else each layer takes one."""
-        return self is other or Layer.PROCESS in (self, other)
+        """A dead or frozen process cannot show any other fault, nor can a cut link show how it is shaped. Shapings
+        combine with each other (each kind once); else each layer takes one."""
+        if Layer.PROCESS in (self, other):
+            return True
+        if self is other:
+            return self is not Layer.SHAPE
+        return {self, other} == {Layer.SHAPE, Layer.CUT}
 
 
 class Params(BaseModel):

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from chaos.faults.base import Before, Layer, NoParams, Verdict, measure_silence
-from chaos.impairment import Impairment
-from chaos.targets import Injection, LinkTarget
+from chaos.faults.base import Before, Layer, Verdict, measure_silence
+from chaos.faults.link import LinkFault, ScopedParams
+from chaos.impairment import Direction, Impairment
+from chaos.targets import LinkTarget
 
 
-class Blackhole:
+class BlackholeParams(ScopedParams):
+    """Which packets disappear."""
+
+    direction: Direction = "both"
+
+
+class Blackhole(LinkFault):
     """Drop everything. The local relay can only fall silent after the handshake; connects succeed there."""
 
     kind = "blackhole"
-    layer = Layer.LINK
-    needs = LinkTarget
-    params = NoParams
-    mechanism = None
+    layer = Layer.CUT
+    params = BlackholeParams
 
-    async def inject(self, target: LinkTarget, params: NoParams, duration_s: float) -> Injection:
-        return await target.impair(Impairment("blackhole", duration_s))
+    def impairment(self, params: BlackholeParams, duration_s: float) -> Impairment:
+        return Impairment("blackhole", duration_s, direction=params.direction, **params.scope())
 
-    async def verify(self, target: LinkTarget, params: NoParams, before: Before) -> Verdict:
+    async def measure(self, target: LinkTarget, params: BlackholeParams, before: Before) -> Verdict:
         answer = await measure_silence(target)
         bit = before.answer.ok and answer.failure in ("timeout", "connect_timeout")
         return Verdict(bit, f"direct probe before: {before.answer}; now: {answer}")
-
-    async def heal(self, target: LinkTarget) -> None:
-        await target.clear()

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from chaos.faults.base import Before, Layer, NoParams, Verdict, measure_silence
+from chaos.faults.base import Before, Layer, Verdict, measure_silence
+from chaos.faults.link import LinkFault, ScopedParams
 from chaos.impairment import Impairment
-from chaos.targets import Injection, LinkTarget
+from chaos.targets import LinkTarget
 
 
-class Refuse:
+class Refuse(LinkFault):
     """Answer every segment with RST."""
 
     kind = "refuse"
-    layer = Layer.LINK
-    needs = LinkTarget
-    params = NoParams
-    mechanism = None
+    layer = Layer.CUT
+    params = ScopedParams
 
-    async def inject(self, target: LinkTarget, params: NoParams, duration_s: float) -> Injection:
-        return await target.impair(Impairment("refuse", duration_s))
+    def impairment(self, params: ScopedParams, duration_s: float) -> Impairment:
+        return Impairment("refuse", duration_s, direction="in", **params.scope())
 
-    async def verify(self, target: LinkTarget, params: NoParams, before: Before) -> Verdict:
+    async def measure(self, target: LinkTarget, params: ScopedParams, before: Before) -> Verdict:
         answer = await measure_silence(target)
         bit = before.answer.ok and answer.failure in ("refused", "reset")
         return Verdict(bit, f"direct probe before: {before.answer}; now: {answer}")
-
-    async def heal(self, target: LinkTarget) -> None:
-        await target.clear()

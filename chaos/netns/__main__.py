@@ -10,6 +10,7 @@ import sys
 from chaos.impairment import Impairment
 from chaos.netns import helper
 from chaos.netns.commands import CommandError
+from chaos.netns.session import ImpossibleError
 
 
 def main() -> int:
@@ -19,13 +20,11 @@ def main() -> int:
     commands.add_parser("clear")
     commands.add_parser("probe")
     run = commands.add_parser("run")
-    run.add_argument("--port", type=int, required=True)
     run.add_argument("--impairment", required=True, metavar="JSON")
-    run.add_argument("--mechanism", choices=("auto", "netem", "nfqueue"), default="auto")
     flags = parser.parse_args()
     try:
         _do(flags)
-    except (CommandError, OSError, ValueError) as error:
+    except (CommandError, ImpossibleError, OSError, ValueError) as error:
         print(f"netns: {error}", file=sys.stderr)  # noqa: T201 - read by the chaos service
         return 1
     return 0
@@ -39,7 +38,11 @@ def _do(flags: argparse.Namespace) -> None:
             helper.probe()
         case _:
             impairment = Impairment.from_json(json.loads(flags.impairment))
-            asyncio.run(helper.run(impairment, flags.port, flags.mechanism))
+            asyncio.run(_run(impairment))
+
+
+async def _run(impairment: Impairment) -> None:
+    await helper.Helper().run(impairment)
 
 
 if __name__ == "__main__":

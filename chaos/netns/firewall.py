@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from chaos.impairment import Impairment
 from chaos.netns.commands import CommandError, run, works
 
 QUEUE = 7777
+MARK = "0x4e52"
+"""`scheduler.MARK`: copies of packets are not queued again."""
 CHAINS = {"INPUT": "REROUTE-IN", "OUTPUT": "REROUTE-OUT"}
+HOOKS = {"in": ("INPUT",), "out": ("OUTPUT",), "both": ("INPUT", "OUTPUT")}
 V4_TOOLS = ("iptables", "iptables-legacy")
 """The first that works: kernels lack nf_tables here, the legacy tables there."""
 V6_TOOLS = ("ip6tables", "ip6tables-legacy")
 
-
-def queue_answers(port: int) -> None:
-    """Hand every packet that leaves the service port to the NFQUEUE client; with nobody listening it passes."""
-    _install(
-        "OUTPUT", "!", "-o", "lo", *_tcp("--sport", port), "-j", "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass"
-    )
+Rule = tuple[str, ...]
 
 
-def drop(port: int) -> None:
-    """Both directions disappear."""
-    _install("INPUT", "!", "-i", "lo", *_tcp("--dport", port), "-j", "DROP")
-    _install("OUTPUT", "!", "-o", "lo", *_tcp("--sport", port), "-j", "DROP")
+def queue(scope: Impairment) -> None:
+    """Hand every packet in scope to the NFQUEUE client; with nobody listening it passes."""
+    _install(scope, ("-m", "mark", "!", "--mark", MARK), "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass")
 
 
-def reset(port: int) -> None:
-    """Every segment to the service port is answered with RST, on open connections too."""
-    _install("INPUT", "!", "-i", "lo", *_tcp("--dport", port), "-j", "REJECT", "--reject-with", "tcp-reset")
+def drop(scope: Impairment) -> None:
+    """What is in scope disappears."""
+    _install(scope, (), "DROP")
+
+
+def reset(scope: Impairment) -> None:
+    """Every segment in scope that comes in is answered with RST, on open connections too."""
+    match = () if scope.port else ("-p", "tcp")
+    _install(scope, match, "REJECT", "--reject-with", "tcp-reset")
 
 
 def clear() -> None:
@@ -41,24 +47,50 @@ def clear() -> None:
             run(tool, "-w", "-X", chain)
 
 
-def _tcp(side: str, port: int) -> tuple[str, ...]:
-    return ("-p", "tcp", side, str(port))
+def packets() -> int:
+    """How many packets our rules have met, IPv4 and IPv6."""
+    found = 0
+    for tool in (*V4_TOOLS, *V6_TOOLS):
+        for chain in CHAINS.values():
+            if works(tool, "-w", "-n", "-L", chain):
+                listed = run(tool, "-w", "-n", "-v", "-x", "-L", chain)
+                found += sum(int(line.split()[0]) for line in listed.splitlines()[2:] if line.strip())
+    return found
 
 
-def _install(hook: str, *rule: str) -> None:
-    """The chain first, the jump to it last: nothing is in effect before it is complete. Raises CommandError."""
-    _install_with(_working(V4_TOOLS), hook, rule)
+def _rules(hook: str, scope: Impairment, version: int) -> Iterator[Rule]:
+    """One a peer of this IP version; none where no peer has it."""
+    incoming = hook == "INPUT"
+    interface: Rule = ("!", "-i", "lo") if incoming else ("!", "-o", "lo")
+    port: Rule = ("-p", "tcp", "--dport" if incoming else "--sport", str(scope.port)) if scope.port else ()
+    if not scope.peers:
+        yield (*interface, *port)
+    for peer in scope.peers:
+        if (":" in peer) == (version == 6):
+            yield (*interface, "-s" if incoming else "-d", peer, *port)
+
+
+def _install(scope: Impairment, match: Rule, *target: str) -> None:
+    """The chains first, the jumps to them last: nothing is in effect before it is complete. Raises CommandError."""
+    _install_with(_working(V4_TOOLS), scope, 4, (*match, "-j", *target))
     try:
-        _install_with(_working(V6_TOOLS), hook, rule)
+        _install_with(_working(V6_TOOLS), scope, 6, (*match, "-j", *target))
     except CommandError:
+        if any(":" in peer for peer in scope.peers):
+            raise
         return  # a kernel without IPv6 has no IPv6 traffic to impair
 
 
-def _install_with(tool: str, hook: str, rule: tuple[str, ...]) -> None:
-    chain = CHAINS[hook]
-    run(tool, "-w", "-N", chain)
-    run(tool, "-w", "-A", chain, *rule)
-    run(tool, "-w", "-I", hook, "-j", chain)
+def _install_with(tool: str, scope: Impairment, version: int, action: Rule) -> None:
+    filled = {hook: list(_rules(hook, scope, version)) for hook in HOOKS[scope.direction]}
+    for hook, rules in filled.items():
+        if rules:
+            run(tool, "-w", "-N", CHAINS[hook])
+        for rule in rules:
+            run(tool, "-w", "-A", CHAINS[hook], *rule, *action)
+    for hook, rules in filled.items():
+        if rules:
+            run(tool, "-w", "-I", hook, "-j", CHAINS[hook])
 
 
 def _working(tools: tuple[str, ...]) -> str:

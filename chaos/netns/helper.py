@@ -1,108 +1,119 @@
-"""One impairment in this network namespace, from READY to the removal of its rules."""
+"""The helper's life in a network namespace: takes impairments, each with its own end, until the last one is over.
+
+It is told more through a UNIX socket (`docker exec … chaos.netns.tell`), one JSON object a line:
+`{"add": {impairment}}`, `{"remove": kind}`, `{"read": true}`; it answers each with one, `{"error": …}` where it cannot.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 from chaos.impairment import Impairment
-from chaos.netns import firewall, netem
+from chaos.netns import firewall, shaping
 from chaos.netns.commands import CommandError
-from chaos.netns.nfqueue import Queue, Scheduler
+from chaos.netns.session import ImpossibleError, Session
 
 READY = "READY "
-"""The line that tells the chaos service that the rules are in, followed by JSON: mechanism, missing, mono."""
+"""The line that tells the chaos service that the rules are in, followed by JSON: mechanism, mono."""
+SOCKET = "/run/reroute.sock"
+"""In the helper container's own tmpfs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """How the impairment is done, why not better, and how to end it."""
+class Helper:
+    """Serves one namespace."""
 
-    mechanism: str
-    missing: str | None
-    remove: Callable[[], None]
+    def __init__(self, session: Session | None = None) -> None:
+        self._session = session or Session()
+        self._ends: dict[str, asyncio.TimerHandle] = {}
+        self._over = asyncio.Event()
 
+    async def run(self, first: Impairment, socket_path: str = SOCKET) -> None:
+        """Until SIGTERM or the end of the last impairment. Raises ImpossibleError."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._over.set)
+        self._session.clear()
+        try:
+            say(**self._add(first))
+            server = await asyncio.start_unix_server(self._serve, socket_path)
+            await self._over.wait()
+            server.close()
+        finally:
+            self._session.clear()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(socket_path)
 
-async def run(impairment: Impairment, port: int, mechanism: str) -> None:
-    """Impair until SIGTERM or the end of the duration. Raises CommandError or OSError where neither mechanism works."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
-    clear()
-    installed = install(impairment, port, mechanism)
-    try:
-        say(mechanism=installed.mechanism, missing=installed.missing, mono=time.monotonic())
-        async with asyncio.timeout(impairment.duration_s):
-            await stop.wait()
-    except TimeoutError:
-        return
-    finally:
-        installed.remove()
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            answer = self.told(json.loads(await reader.readline()))
+        except (ImpossibleError, ValueError, CommandError, OSError) as error:
+            answer = {"error": str(error)}
+        writer.write(json.dumps(answer).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+        if not self._session.impairments:
+            self._over.set()
 
+    def told(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Do it. Raises ImpossibleError and ValueError."""
+        match wish:
+            case {"add": body}:
+                return self._add(Impairment.from_json(body))
+            case {"remove": str(kind)}:
+                self._remove(kind)
+                return {"left": sorted(self._session.impairments)}
+            case {"read": True}:
+                return self._session.read()
+            case _:
+                raise ValueError(f"expected add, remove or read, not {sorted(wish)}")
 
-def install(impairment: Impairment, port: int, mechanism: str) -> Installed:
-    """Choose: netem where the kernel offers it, unless another one is asked for."""
-    match impairment.kind:
-        case "blackhole":
-            firewall.drop(port)
-            return Installed("iptables DROP", None, firewall.clear)
-        case "refuse":
-            firewall.reset(port)
-            return Installed("iptables REJECT", None, firewall.clear)
-    if mechanism == "nfqueue":
-        return _install_nfqueue(impairment, port, None)
-    try:
-        netem.install(impairment, port)
-    except CommandError as error:
-        if mechanism == "netem":
-            raise
-        missing = "sch_netem" if not netem.is_possible() else str(error)
-        return _install_nfqueue(impairment, port, missing)
-    return Installed("netem", None, netem.clear)
+    def _add(self, impairment: Impairment) -> dict[str, Any]:
+        mechanism = self._session.add(impairment)
+        loop = asyncio.get_running_loop()
+        self._ends[impairment.kind] = loop.call_later(impairment.duration_s, self._end, impairment.kind)
+        return {"mechanism": mechanism, "mono": time.monotonic()}
 
+    def _remove(self, kind: str) -> None:
+        if end := self._ends.pop(kind, None):
+            end.cancel()
+        self._session.remove(kind)
 
-def _install_nfqueue(impairment: Impairment, port: int, missing: str | None) -> Installed:
-    scheduler = Scheduler(Queue(firewall.QUEUE), impairment, Random())
-
-    def remove() -> None:
-        firewall.clear()
-        scheduler.close()
-
-    try:
-        firewall.queue_answers(port)
-    except CommandError:
-        remove()
-        raise
-    return Installed("nfqueue", missing, remove)
+    def _end(self, kind: str) -> None:
+        """Its own end, where nobody asked for it."""
+        self._remove(kind)
+        if not self._session.impairments:
+            self._over.set()
 
 
 def clear() -> None:
     """Remove whatever a helper left behind that was killed."""
     firewall.clear()
-    netem.clear()
+    shaping.clear()
 
 
 def probe() -> None:
     """Say what this kernel offers, in a namespace of our own."""
+    scope = Impairment("blackhole", 1.0, port=1)
     say(
-        netem=netem.is_possible(),
-        nfqueue=_offers(firewall.queue_answers),
-        drop=_offers(firewall.drop),
-        reset=_offers(firewall.reset),
+        netem=shaping.offers("netem"),
+        htb=shaping.offers("htb"),
+        nfqueue=_offers(firewall.queue, scope),
+        drop=_offers(firewall.drop, scope),
+        reset=_offers(firewall.reset, Impairment("refuse", 1.0, port=1, direction="in")),
     )
 
 
-def _offers(rule: Callable[[int], None]) -> bool:
+def _offers(rule: Callable[[Impairment], None], scope: Impairment) -> bool:
     try:
-        rule(1)
+        rule(scope)
     except CommandError:
         return False
     finally:

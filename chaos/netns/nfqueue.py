@@ -1,21 +1,17 @@
 """A small NFQUEUE client: the kernel tells of each packet by number, we answer its verdict when its time has come.
 
-Our own, because it is 100 lines of netlink (linux/netfilter/nfnetlink_queue.h) against a C extension without wheels,
-and because only the numbers cross over (NFQNL_COPY_META with range 0), never the packets.
+Our own, because it is 100 lines of netlink (linux/netfilter/nfnetlink_queue.h) against a C extension without wheels.
+Only headers cross over; whole packets only where one may have to be corrupted or sent twice (`whole`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
 import struct
 from collections.abc import Iterator
-from random import Random
-
-from chaos.hold import Hold
-from chaos.impairment import Impairment
+from dataclasses import dataclass
 
 NETLINK_NETFILTER = 12
 SOL_NETLINK, NETLINK_NO_ENOBUFS = 270, 5
@@ -25,10 +21,15 @@ SUBSYS_QUEUE = 3 << 8
 MSG_PACKET, MSG_VERDICT, MSG_CONFIG = SUBSYS_QUEUE | 0, SUBSYS_QUEUE | 1, SUBSYS_QUEUE | 2
 CFG_CMD, CFG_PARAMS, CFG_QUEUE_MAXLEN, CFG_MASK, CFG_FLAGS = 1, 2, 3, 4, 5
 CMD_BIND = 1
-COPY_META = 1
-FLAGS_FAIL_OPEN_AND_GSO = 1 | 4
-"""A full queue lets packets pass; segments the network card would split are queued whole."""
-PACKET_HDR, VERDICT_HDR = 1, 2
+COPY_PACKET = 2
+HEADERS, WHOLE = 96, 0xFFFF
+"""Bytes of each packet that cross over: enough for an IPv6 header and the ports, or all of it."""
+FAIL_OPEN, GSO = 1, 4
+"""A full queue lets packets pass. Segments the network card would split are queued whole; not where packets are
+altered, for the kernel then has to fill in their checksums before."""
+PACKET_HDR, PAYLOAD, CAP_LEN = 1, 10, 13
+VERDICT_HDR = 2
+HOOK_IN = 1
 DROP, ACCEPT = 0, 1
 QUEUE_PACKETS = 65_536
 RECEIVE_BYTES = 1 << 16
@@ -36,40 +37,64 @@ RECEIVE_BYTES = 1 << 16
 _HEADER = struct.Struct("=IHHII")
 _GENERIC = struct.Struct(">BBH")
 _ATTRIBUTE = struct.Struct("=HH")
+_PACKET_HDR = struct.Struct(">IHB")
 _ERROR = struct.Struct("=i")
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One queued packet. `data` may be cut short; `size` is its true length, bytes."""
+
+    number: int
+    data: bytes
+    size: int
+    incoming: bool
 
 
 class Queue:
     """One NFQUEUE, bound. Raises OSError where the kernel has none, or the number is taken."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, whole: bool = False) -> None:
         self._number = number
+        self._early: list[bytes] = []
+        """Packets that came while an acknowledgement was awaited."""
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         try:
             self.socket.bind((0, 0))
             self.socket.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
             self._configure(_attribute(CFG_CMD, struct.pack(">BxH", CMD_BIND, 0)))
-            self._configure(_attribute(CFG_PARAMS, struct.pack(">IB", 0, COPY_META)))
+            self.set_whole(whole)
             self._configure(_attribute(CFG_QUEUE_MAXLEN, struct.pack(">I", QUEUE_PACKETS)))
-            flags = struct.pack(">I", FLAGS_FAIL_OPEN_AND_GSO)
-            self._configure(_attribute(CFG_FLAGS, flags) + _attribute(CFG_MASK, flags))
         except OSError:
             self.socket.close()
             raise
         self.socket.setblocking(False)
 
-    def packets(self) -> Iterator[int]:
-        """Numbers of the packets that have arrived; returns when there are no more for now."""
+    def set_whole(self, whole: bool) -> None:
+        """Whether packets cross over whole, from now on."""
+        self.socket.setblocking(True)
+        try:
+            self._configure(_attribute(CFG_PARAMS, struct.pack(">IB", WHOLE if whole else HEADERS, COPY_PACKET)))
+            flags = struct.pack(">I", FAIL_OPEN if whole else FAIL_OPEN | GSO)
+            self._configure(_attribute(CFG_FLAGS, flags) + _attribute(CFG_MASK, struct.pack(">I", FAIL_OPEN | GSO)))
+        finally:
+            self.socket.setblocking(False)
+
+    def packets(self) -> Iterator[Packet]:
+        """The packets that have arrived; returns when there are no more for now."""
+        while self._early:
+            yield from parse(self._early.pop())
         while True:
             try:
                 data = self.socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
                 return
-            yield from packet_ids(data)
+            yield from parse(data)
 
-    def decide(self, packet: int, verdict: int) -> None:
-        """Let it pass or drop it. A packet that is gone (its interface went down) is no error."""
-        self._send(MSG_VERDICT, NLM_F_REQUEST, _attribute(VERDICT_HDR, struct.pack(">II", verdict, packet)))
+    def decide(self, number: int, verdict: int, data: bytes = b"") -> None:
+        """Let it pass (with other `data`, where given) or drop it. A packet that is gone is no error."""
+        attributes = _attribute(VERDICT_HDR, struct.pack(">II", verdict, number))
+        self._send(MSG_VERDICT, NLM_F_REQUEST, attributes + (_attribute(PAYLOAD, data) if data else b""))
 
     def close(self) -> None:
         """Unbind: what is still queued is dropped, what comes next passes (--queue-bypass)."""
@@ -77,7 +102,8 @@ class Queue:
 
     def _configure(self, attributes: bytes) -> None:
         self._send(MSG_CONFIG, NLM_F_REQUEST | NLM_F_ACK, attributes)
-        reply = self.socket.recv(RECEIVE_BYTES)
+        while _HEADER.unpack_from(reply := self.socket.recv(RECEIVE_BYTES))[1] != NLMSG_ERROR:
+            self._early.insert(0, reply)
         code = -_ERROR.unpack_from(reply, _HEADER.size)[0]
         if code:
             raise OSError(code, f"NFQUEUE: {os.strerror(code)} ({errno.errorcode.get(code, code)})")
@@ -87,26 +113,33 @@ class Queue:
         self.socket.send(_HEADER.pack(_HEADER.size + len(body), type_, flags, 0, 0) + body)
 
 
-def packet_ids(data: bytes) -> Iterator[int]:
-    """The packet numbers in what one `recv` brought: netlink messages, each with its attributes, 4-byte aligned."""
+def parse(data: bytes) -> Iterator[Packet]:
+    """The packets in what one `recv` brought: netlink messages, each with its attributes, 4-byte aligned."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, type_ = _HEADER.unpack_from(data, at)[:2]
         if not _HEADER.size <= length <= len(data) - at:
             return
         if type_ == MSG_PACKET:
-            yield from _packet_id(data, at + _HEADER.size + _GENERIC.size, at + length)
+            yield from _packet(dict(_attributes(data, at + _HEADER.size + _GENERIC.size, at + length)))
         at += _aligned(length)
 
 
-def _packet_id(data: bytes, at: int, end: int) -> Iterator[int]:
+def _packet(attributes: dict[int, bytes]) -> Iterator[Packet]:
+    if len(attributes.get(PACKET_HDR, b"")) < _PACKET_HDR.size:
+        return
+    number, _, hook = _PACKET_HDR.unpack_from(attributes[PACKET_HDR])
+    data = attributes.get(PAYLOAD, b"")
+    size = int.from_bytes(attributes[CAP_LEN], "big") if CAP_LEN in attributes else len(data)
+    yield Packet(number, data, size, hook == HOOK_IN)
+
+
+def _attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
     while at + _ATTRIBUTE.size <= end:
         length, type_ = _ATTRIBUTE.unpack_from(data, at)
         if not _ATTRIBUTE.size <= length <= end - at:
             return
-        if type_ == PACKET_HDR:
-            yield int(struct.unpack_from(">I", data, at + _ATTRIBUTE.size)[0])
-            return
+        yield type_, data[at + _ATTRIBUTE.size : at + length]
         at += _aligned(length)
 
 
@@ -117,42 +150,3 @@ def _attribute(type_: int, payload: bytes) -> bytes:
 
 def _aligned(length: int) -> int:
     return (length + 3) & ~3
-
-
-class Scheduler:
-    """Holds each packet as long as the impairment says. Order is kept: reordering would look like loss to TCP."""
-
-    def __init__(self, queue: Queue, impairment: Impairment, rng: Random) -> None:
-        self._queue = queue
-        self._impairment = impairment
-        self._rng = rng
-        self._held: Hold[int] = Hold()
-        self._timer: asyncio.TimerHandle | None = None
-        asyncio.get_running_loop().add_reader(queue.socket, self._arrived)
-
-    def close(self) -> None:
-        """Let everything held pass, in order, and unbind."""
-        asyncio.get_running_loop().remove_reader(self._queue.socket)
-        if self._timer is not None:
-            self._timer.cancel()
-        for packet in (*self._held.flush(), *self._queue.packets()):
-            self._queue.decide(packet, ACCEPT)
-        self._queue.close()
-
-    def _arrived(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for packet in self._queue.packets():
-            if self._impairment.kind == "loss":
-                self._queue.decide(packet, DROP if self._rng.random() < self._impairment.loss else ACCEPT)
-            else:
-                self._held.push(packet, now + self._impairment.hold_answer(self._rng))
-        self._release()
-
-    def _release(self) -> None:
-        loop = asyncio.get_running_loop()
-        for packet in self._held.release(loop.time()):
-            self._queue.decide(packet, ACCEPT)
-        if self._timer is not None:
-            self._timer.cancel()
-        due = self._held.next_due
-        self._timer = loop.call_at(due, self._release) if due is not None else None

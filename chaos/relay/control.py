@@ -11,21 +11,20 @@ from chaos.relay.relay import Relay
 
 
 def control_app(relay: Relay) -> web.Application:
-    """`GET /state`, `PUT /fault`, `DELETE /fault`."""
+    """`GET /state`, `PUT /fault`, `DELETE /fault[?kind=]`."""
 
     async def get_state(_: web.Request) -> web.Response:
         return web.json_response(relay.state())
 
     async def put_fault(request: web.Request) -> web.Response:
         try:
-            impairment = Impairment.from_json(await request.json())
+            await relay.impair(Impairment.from_json(await request.json()))
         except (ValueError, json.JSONDecodeError) as error:
             return web.json_response({"error": "bad_fault", "detail": str(error)}, status=422)
-        await relay.impair(impairment)
         return web.json_response(relay.state())
 
-    async def delete_fault(_: web.Request) -> web.Response:
-        await relay.heal()
+    async def delete_fault(request: web.Request) -> web.Response:
+        await relay.heal(request.query.get("kind"))
         return web.json_response(relay.state())
 
     app = web.Application()

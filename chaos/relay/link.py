@@ -10,10 +10,9 @@ import socket
 import struct
 from collections.abc import Callable
 from enum import Enum
-from random import Random
 
 from chaos.hold import Hold
-from chaos.impairment import Impairment
+from chaos.relay.effects import Effects
 
 HELD_BYTES_MAX = 1 << 20
 """While a fault holds more than this for one direction, reading stops: the sender sees its window close, as it would
@@ -30,16 +29,14 @@ class _End(Enum):
 class Side(asyncio.Protocol):
     """One of the two sockets: hands its peer what it reads, at once or later."""
 
-    def __init__(self, delay_of: Callable[[Impairment, Random], float], on_lost: Callable[[Side, bool], None]) -> None:
+    def __init__(self, on_lost: Callable[[Side, bool], None]) -> None:
         self.transport: asyncio.Transport | None = None
         self.peer: Side | None = None
-        self._delay_of = delay_of
         self._on_lost = on_lost
-        self._impairment: Impairment | None = None
+        self._effects: Effects | None = None
         self._hold: Hold[bytes | _End] = Hold()
         self._held_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._rng = Random()
         self._peer_is_full = False
         self._eof_sent = False
 
@@ -51,13 +48,13 @@ class Side(asyncio.Protocol):
             self.peer.drain_held()
 
     def data_received(self, data: bytes) -> None:
-        if self._impairment is None and self.peer is not None and self.peer.transport is not None:
+        if self._effects is None and not self._hold and self.peer is not None and self.peer.transport is not None:
             self.peer.transport.write(data)
         else:
             self._hold_back(data)
 
     def eof_received(self) -> bool:
-        if self._impairment is None and not self._hold:
+        if self._effects is None and not self._hold:
             self._deliver(_End.EOF)
         else:
             self._hold_back(_End.EOF)
@@ -77,18 +74,22 @@ class Side(asyncio.Protocol):
         self._on_lost(self, exc is not None)
 
     # --- faults ---
-    def impair(self, impairment: Impairment | None) -> None:
-        """Put a fault in place or, with None, let everything held go at once."""
-        self._impairment = impairment
-        if impairment is None:
+    def impair(self, effects: Effects | None) -> None:
+        """Put other faults in place of the present ones; what is held keeps its time, or with None goes at once."""
+        was_silent = self._effects is not None and self._effects.silent
+        self._effects = effects
+        if effects is None or (was_silent and not effects.silent):
             self._cancel_timer()
-            self.drain_held()
+            self._flush()
 
     def drain_held(self) -> None:
         """Deliver what may go: the fault is over, or the peer that it waited for is connected now."""
-        if self._impairment is not None:
+        if self._effects is not None:
             self._release()
-            return
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
         for item in self._hold.flush():
             self._deliver(item)
         self._held_bytes = 0
@@ -110,8 +111,9 @@ class Side(asyncio.Protocol):
 
     # --- the hold ---
     def _hold_back(self, item: bytes | _End) -> None:
-        delay = self._delay_of(self._impairment, self._rng) if self._impairment is not None else 0.0
-        self._hold.push(item, asyncio.get_running_loop().time() + delay)
+        now = asyncio.get_running_loop().time()
+        size = len(item) if isinstance(item, bytes) else 0
+        self._hold.push(item, now if self._effects is None else self._effects.due(size, now))
         if isinstance(item, bytes):
             self._held_bytes += len(item)
         self._release()
@@ -164,15 +166,15 @@ class Link:
     """A client's connection and the one to the backend that was opened for it."""
 
     def __init__(self, forget: Callable[[Link], None]) -> None:
-        self.client = Side(Impairment.hold_request, self._lost)
-        self.upstream = Side(Impairment.hold_answer, self._lost)
+        self.client = Side(self._lost)
+        self.upstream = Side(self._lost)
         self.client.peer, self.upstream.peer = self.upstream, self.client
         self._forget = forget
 
-    def impair(self, impairment: Impairment | None) -> None:
-        """Act on both directions of this open connection."""
-        self.client.impair(impairment)
-        self.upstream.impair(impairment)
+    def impair(self, requests: Effects | None, answers: Effects | None) -> None:
+        """Act on both directions of this open connection: `in` and `out` as the backend sees them."""
+        self.client.impair(requests)
+        self.upstream.impair(answers)
 
     def reset(self) -> None:
         """End both connections with RST."""

@@ -1,13 +1,15 @@
-"""The relay as a whole: a door, the links behind it, and at most one fault on them."""
+"""The relay as a whole: a door, the links behind it, and at most one fault of a kind on them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from random import Random
 from typing import Any
 
 from chaos.impairment import Impairment
 from chaos.relay.door import Address, Door
+from chaos.relay.effects import KINDS, Effects
 from chaos.relay.link import Link, Side
 
 
@@ -16,41 +18,55 @@ class Relay:
 
     def __init__(self, listen: Address, upstream: Address) -> None:
         self.door = Door(listen, upstream, self._accept)
-        self.impairment: Impairment | None = None
+        self._faults: dict[str, Impairment] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}
+        self._effects: tuple[Effects | None, Effects | None] = (None, None)
+        self._rng = Random()
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._end: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Relay until cancelled."""
         try:
             await self.door.watch()
         finally:
-            self._forget_end()
+            for end in self._ends.values():
+                end.cancel()
             for link in list(self._links):
                 link.reset()
 
     async def impair(self, impairment: Impairment) -> None:
-        """Put a fault in place of the present one, on open and future connections; it ends by itself."""
-        await self.heal()
-        self.impairment = impairment
-        self._end = asyncio.get_running_loop().call_later(impairment.duration_s, self._spawn, self.heal)
+        """Put a fault in place of one of its kind, beside others, on open and future connections; it ends by itself.
+        Raises ValueError for what a relay cannot do."""
+        if impairment.kind not in KINDS or impairment.peers or impairment.port:
+            raise ValueError(f"a relay knows {', '.join(sorted(KINDS))}, for everybody and on its own port")
+        await self.heal(impairment.kind)
+        loop = asyncio.get_running_loop()
+        self._faults[impairment.kind] = impairment
+        self._ends[impairment.kind] = loop.call_later(impairment.duration_s, self._spawn, self.heal, impairment.kind)
         if impairment.kind == "refuse":
             await self.door.lock()
             for link in list(self._links):
                 link.reset()
             return
-        for link in self._links:
-            link.impair(impairment)
+        self._renew()
 
-    async def heal(self) -> None:
-        """End the fault; what it held back leaves at once. Without a fault, nothing happens."""
-        self._forget_end()
-        ended, self.impairment = self.impairment, None
-        for link in list(self._links):
-            link.impair(None)
-        if ended is not None and ended.kind == "refuse":
+    async def heal(self, kind: str | None = None) -> None:
+        """End the fault of this kind, or all; without one, nothing happens. What only it held back leaves at once."""
+        ended = [each for each in list(self._faults) if kind in (None, each)]
+        for each in ended:
+            del self._faults[each]
+            self._ends.pop(each).cancel()
+        if ended:
+            self._renew()
+        if "refuse" in ended:
             await self.door.unlock()
+
+    def _renew(self) -> None:
+        sides = [Effects(self._faults.values(), direction, self._rng) for direction in ("in", "out")]
+        self._effects = (sides[0] or None, sides[1] or None)
+        for link in list(self._links):
+            link.impair(*self._effects)
 
     def state(self) -> dict[str, Any]:
         """What `GET /state` answers."""
@@ -59,14 +75,14 @@ class Relay:
             "listen": "{}:{}".format(*self.door.address),
             "upstream": "{}:{}".format(*self.door.upstream),
             "connections": len(self._links),
-            "fault": self.impairment.to_json() if self.impairment else None,
+            "faults": [fault.to_json() for fault in self._faults.values()],
+            "chunks": sum(effects.chunks for effects in self._effects if effects is not None),
         }
 
     def _accept(self) -> Side:
         link = Link(self._links.discard)
         self._links.add(link)
-        if self.impairment is not None:
-            link.impair(self.impairment)
+        link.impair(*self._effects)
         self._spawn(self._connect, link)
         return link.client
 
@@ -87,8 +103,3 @@ class Relay:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _forget_end(self) -> None:
-        if self._end is not None:
-            self._end.cancel()
-            self._end = None

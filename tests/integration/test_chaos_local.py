@@ -47,6 +47,7 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("pause", {}, "SIGSTOP"),
     ("delay", {"delay": "300ms", "jitter": "20ms"}, "relay"),
     ("loss", {"loss": "90%"}, "relay"),
+    ("bandwidth", {"rate": "1mbit"}, "relay"),
     ("blackhole", {}, "relay"),
     ("refuse", {}, "relay"),
     ("error", {"status": 502}, "misbehave"),
@@ -104,6 +105,38 @@ async def test_reset_heals_everything(chaos: ChaosProcess, lab: FakeSupervisor) 
     status, body = await chaos.call("POST", "/reset")
     assert (status, set(body["healed"])) == (200, {one["id"], two["id"]})
     assert (await health(lab, "api-1")).ok
+
+
+async def test_faults_on_one_link_combine_and_end_one_by_one(chaos: ChaosProcess, lab: FakeSupervisor) -> None:
+    delay = await chaos.inject("delay", "api-1", "60s", delay="200ms")
+    rate = await chaos.inject("bandwidth", "api-1", "60s", rate="1mbit")
+    assert (delay["bit"], rate["bit"]) == (True, True), (delay, rate)
+    await chaos.call("DELETE", f"/faults/{delay['id']}")
+    assert (await health(lab, "api-1")).took_s < 0.2
+    assert [fault["kind"] for fault in lab.backends["api-1"].relay.state()["faults"]] == ["bandwidth"]
+    await chaos.call("DELETE", f"/faults/{rate['id']}")
+    assert lab.backends["api-1"].relay.state()["faults"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "reason"),
+    [
+        ("corrupt", {"corrupt": "10%"}, "TCP mends"),
+        ("disconnect", {}, "network for each process"),
+        ("cpu", {"cpu": "20%"}, "cgroup"),
+        ("delay", {"delay": "1s", "peer": "balancer"}, "127.0.0.1"),
+        ("delay", {"delay": "1s", "mechanism": "netem"}, "no netem here"),
+    ],
+)
+async def test_what_plain_processes_cannot_have_is_refused_with_the_reason(
+    chaos: ChaosProcess, lab: FakeSupervisor, kind: str, params: dict[str, Any], reason: str
+) -> None:
+    order = {"kind": kind, "target": "api-1", "duration": "1s", "params": params}
+    status, problem = await chaos.call("POST", "/faults", order)
+    assert 400 <= status < 500 or status == 501, problem
+    assert problem["error"] == "not_possible"
+    assert reason in problem["detail"]
+    assert lab.backends["api-1"].relay.state()["faults"] == []
 
 
 # --- whatever dies ---
@@ -224,7 +257,8 @@ async def test_targets_capabilities_clock_and_metrics(chaos: ChaosProcess) -> No
     _, body = await chaos.call("GET", "/capabilities")
     assert body["runtime"] == "local"
     assert body["faults"]["delay"] == {"possible": True, "mechanism": "relay", "missing": None}
-    assert set(body["faults"]) == {kind for kind, _, _ in FAULTS}
+    assert {kind for kind, each in body["faults"].items() if each["possible"]} == {kind for kind, _, _ in FAULTS}
+    assert all(each["missing"] for each in body["faults"].values() if not each["possible"])
     _, clock = await chaos.call("GET", "/clock")
     assert clock["mono"] == pytest.approx(time.monotonic(), abs=0.5)
     assert 'chaos_faults{kind="pause",state="active"} 1.0' in await chaos.text("/metrics")

@@ -71,13 +71,13 @@ async def snapshot(backend: Backend) -> dict[str, Any]:
     work = await ask(backend.relay.door.address, "/work", timeout_s=1.0)
     return {
         "process": process_state(backend.pid) in ("R", "S", "D"),
-        "relay": relay.get("fault"),
+        "relay": relay["faults"],
         "health": (answer.status, answer.took_s < 0.1),
         "work": (work.status, work.took_s < 0.1),
     }
 
 
-AS_BEFORE = {"process": True, "relay": None, "health": (200, True), "work": (200, True)}
+AS_BEFORE = {"process": True, "relay": [], "health": (200, True), "work": (200, True)}
 
 
 async def strike(cell: Cell, ending: Ending, chaos: ChaosProcess, lab: FakeSupervisor) -> None:

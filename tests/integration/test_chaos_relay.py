@@ -148,7 +148,7 @@ async def test_delay_acts_on_an_open_connection_and_ends_by_itself(relay: Relay)
     slow = await round_trip(*connection)
     # One-way on the answer's path: once the delay, not twice. 100 ms for a busy host.
     assert 0.2 <= slow - baseline < 0.3
-    await until(lambda: relay.impairment is None)
+    await until(lambda: not relay.state()["faults"])
     assert await round_trip(*connection) < 0.1
 
 

@@ -36,9 +36,9 @@ async def test_a_relay_process_from_start_to_sigterm() -> None:
             await eventually(lambda: ask((HOST, listen), timeout_s=1), lambda answer: answer.ok, 15)
 
             delay = {"kind": "delay", "delay_s": 0.2, "jitter_s": 0, "duration_s": 30}
-            assert (await call("PUT", "/fault", delay))[1]["fault"]["delay_s"] == 0.2
+            assert (await call("PUT", "/fault", delay))[1]["faults"][0]["delay_s"] == 0.2
             assert (await ask((HOST, listen), timeout_s=2)).took_s >= 0.2
-            assert (await call("DELETE", "/fault"))[1]["fault"] is None
+            assert (await call("DELETE", "/fault"))[1]["faults"] == []
             assert (await ask((HOST, listen), timeout_s=2)).took_s < 0.2
             assert (await call("PUT", "/fault", {"kind": "explode"}))[0] == 422
 

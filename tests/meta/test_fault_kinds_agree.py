@@ -35,10 +35,17 @@ def test_all_three_know_the_same_parameters(kind: str) -> None:
     assert documented()[kind] == set(fields)
 
 
-@pytest.mark.parametrize("value", ["100ms", "0s", "60s", "61s", "0%", "30%", "101%", "500", "599", "499", "600", "x"])
+VALUES = (
+    "100ms 0s 60s 61s 0% 30% 101% 500 599 499 600 x normal gilbert-elliott both netem htb nfqueue "
+    "1mbit 7kbit 11gbit 64MiB 5MiB all 0 65536"
+)
+
+
+@pytest.mark.parametrize("value", VALUES.split())
 @pytest.mark.parametrize("kind", sorted(FAULTS))
 def test_what_one_refuses_the_other_refuses(kind: str, value: str) -> None:
-    needed = {name: "10%" if name == "loss" else "1s" for name, rule in PARAMETERS[kind].items() if rule.required}
+    samples = {"delay": "1s", "rate": "1mbit", "limit": "64MiB", "peer": "api-2"}
+    needed = {name: samples.get(name, "10%") for name, rule in PARAMETERS[kind].items() if rule.required}
     for name in PARAMETERS[kind]:
         params = needed | {name: value}
         try:

@@ -22,7 +22,8 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "slow":
             time.sleep(wish["delay_ms"] / 1000)
         bad = mode == "error" or (mode == "unhealthy" and is_health) or (mode == "lie" and not is_health)
-        self._answer(wish.get("status", 503) if bad else 200)
+        size = self.path.partition("bytes=")[2]
+        self._answer(wish.get("status", 503) if bad else 200, b"x" * int(size) if size else b"{}")
 
     def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -30,11 +31,11 @@ class Handler(BaseHTTPRequestHandler):
         wish.update(body)
         self._answer(200)
 
-    def _answer(self, status: int) -> None:
+    def _answer(self, status: int, body: bytes = b"{}") -> None:
         self.send_response(status)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         pass

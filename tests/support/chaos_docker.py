@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import subprocess
 import time
@@ -115,8 +116,10 @@ class DockerLab:
         ).decode()
         return {
             "status": state["Status"],
-            "rules": [line for line in rules.splitlines() if is_rule(line)],
+            # Docker numbers a container's interfaces anew when it joins a network again.
+            "rules": [re.sub(r"\beth\d+", "eth", line) for line in rules.splitlines() if is_rule(line)],
             "networks": sorted(container.attrs["NetworkSettings"]["Networks"]),
+            "limits": _limits(container.attrs["HostConfig"]),
             "helpers": [helper.name for helper in self.helpers(container)],
         }
 
@@ -133,6 +136,11 @@ class DockerLab:
                 container.remove(force=True)
         self.network.remove()
         self.volume.remove()
+
+
+def _limits(host: dict[str, Any]) -> list[int]:
+    """Docker writes "unlimited" as 0 before and as -1 after a quota: the kernel knows one."""
+    return [max(0, host["CpuQuota"]), host["Memory"], host["MemorySwap"]]
 
 
 def is_rule(line: str) -> bool:

@@ -10,7 +10,7 @@ from chaos.errors import ChaosError, RuntimeUnavailableError, TargetGoneError
 from chaos.impairment import Impairment
 from chaos.probe import Address, Answer
 from chaos.records import Entry, FaultRecord
-from chaos.targets import Capability, Injection, Member, Running, Target, TargetInfo
+from chaos.targets import Capability, Injection, Member, ReadBack, Running, Target, TargetInfo
 
 
 def record(fault_id: str = "f1", kind: str = "pause", target: str = "api-1", **fields: Any) -> FaultRecord:
@@ -36,6 +36,8 @@ class FakeTarget:
         self.undo: dict[str, Any] = {"token": name}
         self.labels: dict[str, str] = {}
         self.starts = 0
+        self.met = 1
+        """Packets that have met its impairment."""
 
     async def info(self) -> TargetInfo:
         return TargetInfo(name=self.name, role=self.role, state=self.state, instance=self.name, addresses=[])
@@ -67,8 +69,15 @@ class FakeTarget:
         self.impairment = impairment
         return Injection(time.monotonic(), "fake")
 
-    async def clear(self) -> None:
+    async def clear(self, kind: str) -> None:
         self.impairment = None
+
+    async def read_back(self) -> ReadBack:
+        here = {} if self.impairment is None else {str(self.impairment.kind): "fake"}
+        return ReadBack(here, packets=self.met)
+
+    async def remember(self) -> None:
+        return None
 
     def _become(self, state: Running) -> Injection:
         if self.broken is not None:

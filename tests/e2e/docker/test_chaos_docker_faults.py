@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -74,11 +75,19 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("loss", {"loss": "90%"}, "n"),
     ("blackhole", {}, "iptables DROP"),
     ("refuse", {}, "iptables REJECT"),
+    ("corrupt", {"corrupt": "60%"}, "n"),
+    ("duplicate", {"duplicate": "50%"}, "n"),
+    ("reorder", {"reorder": "50%", "delay": "20ms"}, "n"),
+    ("bandwidth", {"rate": "1mbit"}, "htb"),
+    ("bandwidth", {"rate": "1mbit", "mechanism": "nfqueue"}, "nfqueue"),
+    ("disconnect", {}, "docker network"),
+    ("cpu", {"cpu": "20%"}, "docker update"),
+    ("memory", {"limit": "64MiB"}, "docker update"),
     ("error", {}, "misbehave"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "params", "mechanism"), FAULTS, ids=[kind for kind, _, _ in FAULTS])
+@pytest.mark.parametrize(("kind", "params", "mechanism"), FAULTS, ids=[f"{kind}-{how}" for kind, _, how in FAULTS])
 async def test_a_fault_bites_is_measured_and_leaves_nothing(
     chaos: ChaosClient, lab: Lab, kind: str, params: dict[str, Any], mechanism: str
 ) -> None:
@@ -226,3 +235,67 @@ async def test_capabilities_name_the_mechanism_of_this_kernel(chaos: ChaosClient
     delay = body["faults"]["delay"]
     assert delay["possible"]
     assert (delay["mechanism"], delay["missing"]) in (("netem", None), ("nfqueue", "sch_netem"))
+
+
+async def test_faults_that_shape_a_link_combine_and_end_one_by_one(chaos: ChaosClient, lab: Lab) -> None:
+    before = await lab.snapshot(1)
+    delay = await chaos.inject("delay", "api-1", "30s", delay="100ms")
+    rate = await chaos.inject("bandwidth", "api-1", "30s", rate="10mbit")
+    assert (delay["bit"], rate["bit"]) == (True, True), (delay, rate)
+    status, problem = await chaos.call("POST", "/faults", {"kind": "blackhole", "target": "api-1", "duration": "1s"})
+    assert (status, problem["error"]) == (409, "conflict")
+    await chaos.call("DELETE", f"/faults/{rate['id']}")
+    assert (await lab.health(1)).took_s > 0.1, "the delay goes on"
+    await chaos.call("DELETE", f"/faults/{delay['id']}")
+    assert (await lab.health(1)).took_s < 0.1
+    assert await lab.snapshot(1) == before
+
+
+async def test_a_partition_cuts_one_peer_and_nobody_else(chaos: ChaosClient, lab: Lab) -> None:
+    before = await lab.snapshot(1)
+    here = f"http://{lab.address(1)[0]}:8000/health"
+    fetch = ["python", "-c", f"import urllib.request as u; u.urlopen({here!r}, timeout=1)"]
+    assert lab.api[1].exec_run(fetch).exit_code == 0
+    record = await chaos.inject("partition", "api-1", "20s", peer="api-2")
+    assert record["mechanism"] == "iptables DROP"
+    assert lab.api[1].exec_run(fetch).exit_code != 0
+    assert (await lab.health(1)).ok, "we are on neither side"
+    await chaos.call("DELETE", f"/faults/{record['id']}")
+    assert lab.api[1].exec_run(fetch).exit_code == 0
+    assert await lab.snapshot(1) == before
+
+
+async def test_a_delay_for_one_peer_is_read_back(chaos: ChaosClient, lab: Lab) -> None:
+    record = await chaos.inject("delay", "api-1", "20s", delay="300ms", peer="api-2")
+    assert record["bit"] in (None, True), "no packet of that peer has to come by"
+    assert "delay by" in record["evidence"]
+    assert (await lab.health(1)).took_s < 0.1
+    await chaos.call("DELETE", f"/faults/{record['id']}")
+
+
+async def test_a_mechanism_that_this_kernel_lacks_is_refused_with_what_is_possible(chaos: ChaosClient) -> None:
+    _, body = await chaos.call("GET", "/capabilities")
+    if body["faults"]["delay"]["mechanism"] == "netem":
+        pytest.skip("this kernel has netem")
+    order = {"kind": "delay", "target": "api-1", "duration": "1s", "params": {"delay": "1s", "mechanism": "netem"}}
+    status, problem = await chaos.call("POST", "/faults", order)
+    assert status in (422, 501)
+    assert "nfqueue is possible" in problem["detail"]
+
+
+async def test_jitter_has_the_asked_mean_and_spread_on_an_open_connection(chaos: ChaosClient, lab: Lab) -> None:
+    reader, writer = await asyncio.open_connection(*lab.address(1))
+
+    async def round_trip() -> float:
+        started = time.monotonic()
+        writer.write(b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n")
+        await reader.readuntil(b"{}")
+        return time.monotonic() - started
+
+    plain = statistics.median([await round_trip() for _ in range(20)])
+    record = await chaos.inject("delay", "api-1", "60s", delay="100ms", jitter="20ms", distribution="normal")
+    delayed = [await round_trip() - plain for _ in range(80)]
+    writer.close()
+    await chaos.call("DELETE", f"/faults/{record['id']}")
+    assert statistics.mean(delayed) == pytest.approx(0.1, rel=0.10)  # standard error 2.2 ms
+    assert statistics.stdev(delayed) == pytest.approx(0.02, rel=0.25)  # standard error 8 %: three of them

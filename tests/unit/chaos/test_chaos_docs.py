@@ -8,7 +8,7 @@ from pathlib import Path
 from chaos.faults import FAULTS
 
 ROWS = re.findall(
-    r"^\| `(\w+)` \| ([^|]*) \|.*\| (process|link|app) \|",
+    r"^\| `(\w+)` \| ([^|]*) \|.*\| (process|shape|cut|cpu|memory|app) \|",
     (Path(__file__).resolve().parents[3] / "docs/faults.md").read_text(),
     re.MULTILINE,
 )

@@ -33,7 +33,8 @@ def test_parameters_are_named_when_they_are_wrong() -> None:
         guard.check_params(FAULTS["delay"], {"delay": 1500})
     with pytest.raises(BadRequestError, match=r"params.surprise"):
         guard.check_params(FAULTS["kill"], {"surprise": 1})
-    assert guard.check_params(FAULTS["delay"], {"delay": "1500ms"}).model_dump() == {"delay": 1.5, "jitter": 0.0}
+    read = guard.check_params(FAULTS["delay"], {"delay": "1500ms", "correlation": "25%"}).model_dump()
+    assert (read["delay"], read["correlation"], read["peer"], read["direction"]) == (1.5, 0.25, "all", "out")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,12 @@ def test_parameters_are_named_when_they_are_wrong() -> None:
         ("error", "hang", True),
         ("delay", "error", False),
         ("lie", "loss", False),
+        ("delay", "loss", False),
+        ("delay", "bandwidth", False),
+        ("delay", "delay", True),
+        ("partition", "blackhole", True),
+        ("cpu", "delay", False),
+        ("cpu", "memory", False),
     ],
 )
 def test_faults_conflict_on_one_layer_and_process_faults_with_all(present: str, wanted: str, conflict: bool) -> None:
@@ -56,6 +63,15 @@ def test_faults_conflict_on_one_layer_and_process_faults_with_all(present: str, 
             guard.check_conflicts(FAULTS[wanted], "api-1", owed)
     else:
         guard.check_conflicts(FAULTS[wanted], "api-1", owed)
+
+
+def test_faults_that_shape_one_link_need_one_scope() -> None:
+    owed = [record(kind="delay").model_copy(update={"params": {"delay": "100ms"}})]
+    same = guard.check_params(FAULTS["loss"], {"loss": "10%"})
+    guard.check_conflicts(FAULTS["loss"], "api-1", owed, same)
+    other = guard.check_params(FAULTS["loss"], {"loss": "10%", "peer": "balancer"})
+    with pytest.raises(ConflictError, match="the same peer, direction, port"):
+        guard.check_conflicts(FAULTS["loss"], "api-1", owed, other)
 
 
 @pytest.mark.parametrize("state", [Running.EXITED, Running.PAUSED])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chaos.errors import InjectionFailedError
-from chaos.faults import FAULTS, base, delay, loss, misbehave
+from chaos.faults import FAULTS, bandwidth, base, delay, duplicate, link, misbehave, reorder
 from chaos.faults.base import Before
 from chaos.probe import Answer
 from chaos.targets import Running
@@ -47,7 +47,7 @@ async def verdict(
     starts: int = 0,
     **params: Any,
 ) -> bool | None:
-    for module in (base, delay, loss, misbehave):
+    for module in (base, delay, link, misbehave, duplicate, reorder):
         monkeypatch.setattr(module, "ask", Probe(*answers))
     target = FakeTarget("api-1")
     target.state, target.starts = state, starts
@@ -118,7 +118,7 @@ async def test_loss_wants_a_stall_of_a_retransmission(monkeypatch: pytest.Monkey
 
 
 async def test_loss_without_a_stall_is_a_miss_only_when_it_was_likely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "VERIFY_DEADLINE_S", 0.505)  # 5 ms of questions
+    monkeypatch.setattr(link, "VERIFY_DEADLINE_S", 0.505)  # 5 ms of questions
     assert await verdict(monkeypatch, "loss", HEALTHY, loss="99%") is False
     assert await verdict(monkeypatch, "loss", HEALTHY, loss="0.0001%") is None
 
@@ -171,3 +171,45 @@ async def test_a_backend_that_does_not_take_the_wish_is_a_failed_injection(monke
     monkeypatch.setattr(misbehave, "ask", Probe(failed(404)))
     with pytest.raises(InjectionFailedError, match="HTTP 404"):
         await FAULTS["hang"].inject(FakeTarget("api-1"), None, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("delay", {"delay": "1s", "peer": "balancer"}),
+        ("loss", {"loss": "10%", "port": 9000}),
+        ("partition", {"peer": "api-2"}),
+        ("duplicate", {"duplicate": "50%"}),
+        ("reorder", {"reorder": "50%"}),
+    ],
+)
+async def test_what_no_question_of_ours_can_show_is_read_back(
+    monkeypatch: pytest.MonkeyPatch, kind: str, params: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(link, "VERIFY_DEADLINE_S", 0.5)
+    fault, target = FAULTS[kind], FakeTarget("api-1")
+    asked = fault.params.model_validate(params)
+    before = Before(("api-1", 80), HEALTHY, "start 0")
+    for module in (duplicate, reorder):
+        monkeypatch.setattr(module, "ask", Probe(HEALTHY))
+    assert (await fault.verify(target, asked, before)).bit is False, "nothing is in place"
+    await fault.inject(target, asked, 5.0)
+    assert (await fault.verify(target, asked, before)).bit is True
+    target.met = 0
+    assert (await fault.verify(target, asked, before)).bit is None, "no packet came by"
+
+
+async def test_bandwidth_wants_a_download_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault, target = FAULTS["bandwidth"], FakeTarget("api-1")
+    before = Before(("api-1", 80), HEALTHY, "start 0")
+
+    async def bit(rate: str, took_s: float) -> bool | None:
+        async def download(_: object, size: int, **__: object) -> tuple[int, float]:
+            return size, took_s
+
+        monkeypatch.setattr(bandwidth, "download", download)
+        return (await fault.verify(target, fault.params.model_validate({"rate": rate}), before)).bit
+
+    assert await bit("4mbit", 0.6) is True
+    assert await bit("4mbit", 0.01) is False
+    assert await bit("10gbit", 0.01) is None, "too fast to tell"

@@ -1,0 +1,34 @@
+"""duplicate: a share of the packets arrives twice. TCP drops the second, so nobody but the kernel notices."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from chaos.faults.base import Before, Layer, Verdict
+from chaos.faults.link import CorrelatedParams, LinkFault
+from chaos.impairment import Impairment
+from chaos.probe import ask
+from chaos.targets import LinkTarget
+from chaos.units import Share
+
+
+class DuplicateParams(CorrelatedParams):
+    """`duplicate` in percent."""
+
+    duplicate: Share = Field(gt=0)
+
+
+class Duplicate(LinkFault):
+    """Send packets twice."""
+
+    kind = "duplicate"
+    layer = Layer.SHAPE
+    params = DuplicateParams
+
+    def impairment(self, params: DuplicateParams, duration_s: float) -> Impairment:
+        return Impairment("duplicate", duration_s, share=params.duplicate, **params.scope())
+
+    async def measure(self, target: LinkTarget, params: DuplicateParams, before: Before) -> Verdict:
+        """No answer shows it: asked once for packets to meet it, then the mechanism's counters decide."""
+        await ask(await target.address(), timeout_s=0.5)
+        return await self.read_back(target)

@@ -1,0 +1,73 @@
+"""A container's CPU quota, memory limit and networks as Docker writes them: what to keep, how to change and restore it.
+
+Only for `docker_targets`, which runs these functions in threads: they take Docker's SDK client and its documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import docker.errors
+
+MECHANISMS = {"cpu": "docker update (CPU quota)", "memory": "docker update (memory)", "disconnect": "docker network"}
+PERIOD_US = 100_000
+NO_QUOTA = -1
+"""What was `0` (never set) is `-1` after a fault: Docker does not go back to 0, and the kernel has -1 for both."""
+
+
+def kept(inspected: Mapping[str, Any]) -> dict[str, Any]:
+    """What a fault may overwrite."""
+    host = inspected["HostConfig"]
+    return {
+        "cpu_quota": host["CpuQuota"],
+        "cpu_period": host["CpuPeriod"],
+        "memory": host["Memory"],
+        "memory_swap": host["MemorySwap"],
+        "networks": {
+            name: {"aliases": endpoint["Aliases"], "links": endpoint["Links"], "ipv4": endpoint["IPAddress"],
+                   "ipv6": endpoint["GlobalIPv6Address"], "driver_opt": endpoint["DriverOpts"]}
+            for name, endpoint in inspected["NetworkSettings"]["Networks"].items()
+        },
+    }  # fmt: skip
+
+
+def set_cpu(sdk: Any, container: str, share: float) -> None:
+    """Leave this share of one CPU."""
+    sdk.api.update_container(container, cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US))
+
+
+def cpu_share(inspected: Mapping[str, Any]) -> float | None:
+    """None: unlimited."""
+    quota, period = inspected["HostConfig"]["CpuQuota"], inspected["HostConfig"]["CpuPeriod"] or PERIOD_US
+    return quota / period if quota > 0 else None
+
+
+def restore_cpu(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
+    """As it was."""
+    period = before.get("cpu_period") or PERIOD_US
+    sdk.api.update_container(container, cpu_period=period, cpu_quota=before.get("cpu_quota") or NO_QUOTA)
+
+
+def restore_memory(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
+    """As it was; without a limit before, none was set."""
+    if before.get("memory"):
+        sdk.api.update_container(container, mem_limit=before["memory"], memswap_limit=before["memory_swap"])
+
+
+def disconnect(sdk: Any, container: str, networks: Sequence[str]) -> None:
+    """Leave them."""
+    for network in networks:
+        sdk.api.disconnect_container_from_network(container, network)
+
+
+def connect(sdk: Any, container: str, networks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Join them with the same aliases and links, and the same addresses where Docker lets them be chosen; it refuses
+    that where the network's subnet is Docker's own choice."""
+    for network, endpoint in networks.items():
+        names = {key: endpoint[key] for key in ("aliases", "links", "driver_opt")}
+        addresses = {"ipv4_address": endpoint["ipv4"] or None, "ipv6_address": endpoint["ipv6"] or None}
+        try:
+            sdk.api.connect_container_to_network(container, network, **names, **addresses)
+        except docker.errors.APIError:
+            sdk.api.connect_container_to_network(container, network, **names)

@@ -1,0 +1,106 @@
+"""Does to queued packets what `fate` decides: holds them, drops them, alters them, sends them twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import socket
+from collections.abc import Sequence
+from random import Random
+
+from chaos.impairment import Impairment
+from chaos.netns.fate import Fates
+from chaos.netns.nfqueue import ACCEPT, DROP, Packet, Queue
+from chaos.netns.packet import corrupted, destination_of, flow_of
+
+MARK = 0x4E52
+"""On our own copies of packets, so that the rules let them pass. Needs NET_ADMIN."""
+IPV6_HDRINCL = 36
+WHOLE_KINDS = frozenset({"corrupt", "duplicate"})
+"""What needs to see all of a packet."""
+
+
+class Scheduler:
+    """The userspace end of the queue."""
+
+    def __init__(self, queue: Queue, impairments: Sequence[Impairment], rng: Random) -> None:
+        self._queue = queue
+        self._rng = rng
+        self._held: list[tuple[float, int, bytes]] = []
+        """Due, packet number (they grow, so ties keep the order), altered data."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._copies: dict[int, socket.socket] = {}
+        self.packets = 0
+        self.change(impairments)
+        asyncio.get_running_loop().add_reader(queue.socket, self._arrived)
+
+    def change(self, impairments: Sequence[Impairment]) -> None:
+        """From now on, these; what is held stays held until its time."""
+        self._in = Fates([each for each in impairments if each.direction in ("in", "both")], self._rng)
+        self._out = Fates([each for each in impairments if each.direction in ("out", "both")], self._rng)
+        self._queue.set_whole(any(each.kind in WHOLE_KINDS for each in impairments))
+        if any(each.kind == "duplicate" for each in impairments) and not self._copies:
+            self._copies = {4: _raw(socket.AF_INET)}
+            with contextlib.suppress(OSError):  # a kernel without IPv6 has none to copy
+                self._copies[6] = _raw(socket.AF_INET6)
+
+    def close(self) -> None:
+        """Let everything held pass, in order, and unbind."""
+        asyncio.get_running_loop().remove_reader(self._queue.socket)
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._held:
+            _, number, data = heapq.heappop(self._held)
+            self._queue.decide(number, ACCEPT, data)
+        for packet in self._queue.packets():
+            self._queue.decide(packet.number, ACCEPT)
+        self._queue.close()
+        for copies in self._copies.values():
+            copies.close()
+
+    def _arrived(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for packet in self._queue.packets():
+            self.packets += 1
+            self._judge(packet, now)
+        self._release()
+
+    def _judge(self, packet: Packet, now: float) -> None:
+        fates = self._in if packet.incoming else self._out
+        fate = fates.decide(flow_of(packet.data), packet.size, now)
+        if fate.doubled and not packet.incoming:
+            self._send_copy(packet.data)
+        if fate.lost:
+            self._queue.decide(packet.number, DROP)
+            return
+        data = corrupted(packet.data, self._rng) if fate.corrupted else b""
+        if fate.due <= now:
+            self._queue.decide(packet.number, ACCEPT, data)
+        else:
+            heapq.heappush(self._held, (fate.due, packet.number, data))
+
+    def _send_copy(self, data: bytes) -> None:
+        if copies := self._copies.get(data[0] >> 4):
+            with contextlib.suppress(OSError):  # a full buffer or a vanished route: the original still goes
+                copies.sendto(data, (destination_of(data), 0))
+
+    def _release(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._held and self._held[0][0] <= now:
+            _, number, data = heapq.heappop(self._held)
+            self._queue.decide(number, ACCEPT, data)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._held[0][0], self._release) if self._held else None
+
+
+def _raw(family: socket.AddressFamily) -> socket.socket:
+    """Sends packets that bring their own IP header (raw(7))."""
+    sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
+    sock.setblocking(False)
+    return sock
