@@ -24,7 +24,7 @@ _SHOWN = 3
 
 def check(run: RunRecord) -> Check:
     """Unknown where a witness saw the host without CPU at each unfounded one: then probes are late, too."""
-    moves = [event for event in run.events.of("lb", "transition") if str(event.data.get("new", "")).lower() in OUT]
+    moves = [event for event in run.events.of("lb", "transition") if _was_taken_out(event)]
     allowed = not run.plan.expect.nobody_ejected
     unfounded = [
         event for event in moves if not (allowed and any(_explains(fault, event, run) for fault in run.faults))
@@ -35,6 +35,12 @@ def check(run: RunRecord) -> Check:
     text = f"{len(unfounded)} times a backend was taken out without need: {examples}"
     excused = all(_host_was_busy(event, run.stalls) for event in unfounded)
     return Check(NAME, Verdict.UNKNOWN if excused else Verdict.FAIL, text)
+
+
+def _was_taken_out(event: Event) -> bool:
+    """A new backend that is still starting fails its first checks: it was never in."""
+    new, old = (str(event.data.get(name, "")).lower() for name in ("new", "old"))
+    return new in OUT and old != "unknown"
 
 
 def _explains(fault: Fault, event: Event, run: RunRecord) -> bool:

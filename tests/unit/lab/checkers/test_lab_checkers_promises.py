@@ -321,3 +321,10 @@ class TestAnswered:
 
     def test_without_requests_there_is_no_evidence(self) -> None:
         assert self.verdict() is UNKNOWN
+
+
+def test_a_new_backend_that_is_still_starting_was_never_taken_out() -> None:
+    new = Event(5.0, "lb", "transition", {"backend": "api-4", "old": "unknown", "new": "down"})
+    assert ejections.check(run(new)).verdict is Verdict.PASS
+    taken = Event(5.0, "lb", "transition", {"backend": "api-4", "old": "up", "new": "down"})
+    assert ejections.check(run(taken)).verdict is Verdict.FAIL
