@@ -39,7 +39,7 @@ class Ending(StrEnum):
 def sample_params(kind: str) -> dict[str, Any]:
     """Valid parameters for any kind, new ones included: only what is required is given."""
     if kind == "partition":
-        return {"peer": "api-spare"}  # any text is a name, so no sample would be refused
+        return {"peer": "api"}  # any text is a name, so no sample would be refused
     model = FAULTS[kind].params
     names = [name for name, field in model.model_fields.items() if field.is_required()]
     for values in itertools.product(SAMPLES, repeat=len(names)):

@@ -147,15 +147,35 @@ def test_a_step_names_a_target_or_picks_one() -> None:
 STEP = "fault: delay, target: random, duration: 4s, params: {delay: 1500ms}"
 
 
-@pytest.mark.parametrize("kind", ["corrupt", "duplicate", "reorder", "bandwidth", "disconnect", "partition", "cpu"])
+@pytest.mark.parametrize("kind", ["explode", "Kill", "latency"])
 def test_faults_that_do_not_exist_are_refused(kind: str) -> None:
     (complaint,) = complaints(VALID.replace(STEP, f"fault: {kind}, duration: 4s"))
     assert f"got '{kind}'" in complaint
 
 
 @pytest.mark.parametrize(
+    "step",
+    [
+        "fault: bandwidth, duration: 4s, params: {rate: 1mbit, direction: both}",
+        "fault: loss, duration: 4s, params: {loss: 20%, model: gilbert-elliott, recovery: 40%, peer: balancer}",
+        "fault: partition, duration: 4s, params: {peer: balancer}",
+        "fault: cpu, duration: 4s, params: {cpu: 20%}",
+        "fault: memory, duration: 4s, params: {limit: 64MiB}",
+        "fault: disconnect, duration: 4s",
+    ],
+)
+def test_the_network_and_resource_faults_are_known(step: str) -> None:
+    parse_scenario(VALID.replace(STEP, step + ", target: random"), "x.yaml")
+
+
+@pytest.mark.parametrize(
     ("step", "complaint"),
     [
+        ("fault: bandwidth, params: {rate: 7kbit}", "rate: expected a rate with a unit"),
+        ("fault: memory, params: {limit: '64'}", "limit: expected a size with a unit"),
+        ("fault: partition, params: {peer: all}", "peer: expected balancer"),
+        ("fault: delay, params: {delay: 1s, distribution: cauchy}", "expected uniform, normal or pareto"),
+        ("fault: delay, params: {delay: 1s, mechanism: htb}", "expected auto, netem or nfqueue"),
         ("fault: delay", "delay requires delay"),
         ("fault: loss", "loss requires loss"),
         (
