@@ -116,8 +116,7 @@ class DockerLab:
         ).decode()
         return {
             "status": state["Status"],
-            # Docker numbers a container's interfaces anew when it joins a network again.
-            "rules": [re.sub(r"\beth\d+", "eth", line) for line in rules.splitlines() if is_rule(line)],
+            "rules": [unnumbered(line) for line in rules.splitlines() if is_rule(line)],
             "networks": sorted(container.attrs["NetworkSettings"]["Networks"]),
             "limits": _limits(container.attrs["HostConfig"]),
             "helpers": [helper.name for helper in self.helpers(container)],
@@ -141,6 +140,11 @@ class DockerLab:
 def _limits(host: dict[str, Any]) -> list[int]:
     """Docker writes "unlimited" as 0 before and as -1 after a quota: the kernel knows one."""
     return [max(0, host["CpuQuota"]), host["Memory"], host["MemorySwap"]]
+
+
+def unnumbered(line: str) -> str:
+    """Docker numbers a container's interfaces anew when it joins a network again."""
+    return re.sub(r"\beth\d+", "eth", line)
 
 
 def is_rule(line: str) -> bool:

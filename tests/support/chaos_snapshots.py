@@ -7,7 +7,7 @@ from typing import Any
 
 import docker
 
-from tests.support.chaos_docker import IMAGE, is_rule
+from tests.support.chaos_docker import IMAGE, is_rule, unnumbered
 
 LIMITS = (
     "Memory", "MemorySwap", "MemoryReservation", "NanoCpus", "CpuShares", "CpuQuota", "CpuPeriod", "CpusetCpus",
@@ -34,11 +34,17 @@ def _snapshot(attributes: dict[str, Any], rules: list[str], helpers: int) -> dic
         "status": attributes["State"]["Status"],
         "networks": {name: sorted(_aliases(each, attributes)) for name, each in sorted(networks.items())},
         "addressed": all(each["IPAddress"] for each in networks.values()),
-        "limits": {name: attributes["HostConfig"].get(name) or 0 for name in LIMITS},
+        "limits": _limits(attributes["HostConfig"]),
         "restart": attributes["HostConfig"]["RestartPolicy"],
         "rules": rules,
         "helpers": helpers,
     }
+
+
+def _limits(host: dict[str, Any]) -> dict[str, Any]:
+    """Docker writes "no quota" as 0 before there was one and as -1, with a period, afterwards: the kernel knows one."""
+    limits = {name: host.get(name) or 0 for name in LIMITS}
+    return limits if limits["CpuQuota"] > 0 else limits | {"CpuQuota": 0, "CpuPeriod": 0}
 
 
 def _aliases(network: dict[str, Any], attributes: dict[str, Any]) -> set[str]:
@@ -66,7 +72,7 @@ def _rules(client: docker.DockerClient, pids: list[int]) -> dict[int, list[str]]
     found: dict[int, list[str]] = {}
     for part in output.split("== ")[1:]:
         pid, *lines = part.splitlines()
-        found[int(pid)] = [line for line in lines if is_rule(line)]
+        found[int(pid)] = [unnumbered(line) for line in lines if is_rule(line)]
     return found
 
 
