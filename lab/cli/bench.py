@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lab.bench import check as bench_check
+from lab.bench import faults as bench_faults
 from lab.bench import policies as bench_policies
 from lab.bench.policies.record import Cell, Document
 from lab.bench.policies.table import tables
@@ -23,8 +24,9 @@ from lab.bench.proxy.files import write as write_proxy
 from lab.bench.proxy.load import parse_counts, parse_sizes
 from lab.bench.proxy.table import tables as proxy_tables
 from lab.bench.proxy.words import how
-from lab.cli.common import JsonOption, answer, people
+from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people, running
 from lab.errors import ExitCode
+from lab.runtime.docker import DEFAULT_PROJECT
 from lab.verdict import Verdict
 
 app = typer.Typer(
@@ -131,3 +133,32 @@ def check(
             soft_wrap=True,
         )
     raise typer.Exit(ExitCode.PASS if good else ExitCode.FAIL)
+
+
+@app.command()
+def faults(
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Injections of each that count.")] = 5,
+    runtime: AnyRuntimeOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
+) -> None:
+    """How long an injection takes in the lab that runs, from the order to the fault in effect. Each is healed at once.
+
+    Exit 1 where a median is above its limit.
+    """
+    _, endpoints = running(runtime, project)
+    console = people(as_json)
+    with console.status("starting") as status:
+        timings = asyncio.run(bench_faults.measure(endpoints, rounds, status.update))
+    if as_json:
+        answer([timing.as_json() for timing in timings])
+    else:
+        for each in timings:
+            verdict = "" if each.within else "  above the limit"
+            console.print(
+                f"{each.kind:<10} {each.mechanism:<16} median {each.median_s * 1000:6.0f} ms"
+                f"  slowest {max(each.took_s) * 1000:6.0f} ms  limit {each.limit_s * 1000:.0f} ms{verdict}",
+                soft_wrap=True,
+            )
+    if not all(timing.within for timing in timings):
+        raise typer.Exit(1)
