@@ -16,6 +16,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -269,13 +270,15 @@ def run(port: int, first: int, children: list[subprocess.Popen[bytes]], fault: s
     records: list[tuple[float, bool, float, str]] = []
     times: dict[str, float] = {}
     zero = time.monotonic() + 0.1
+    # Checks began when the balancer did: a fault at a fixed time would meet the same phase of them in every run.
+    fault_at = BEFORE_S + random.uniform(0.0, 0.5)
 
     def send(due: float) -> None:
         good, name = get(port)
         records.append((due, good, time.monotonic() - zero - due, name))
 
     def disturb() -> None:
-        time.sleep(max(0.0, zero + BEFORE_S - time.monotonic()))
+        time.sleep(max(0.0, zero + fault_at - time.monotonic()))
         children[0].send_signal(signal.SIGKILL if fault == "kill" else signal.SIGSTOP)
         times["begin"] = time.monotonic() - zero
         time.sleep(FAULT_S)
