@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -233,7 +233,12 @@ class DockerRuntime:
         for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
             if summary["Id"] == undo.get("container"):
                 return self._target(summary, {key: value for key, value in undo.items() if key != "container"})
+        # Its helper keeps the network namespace alive that it joined, and would until its own end.
+        await self._helpers.abandon(str(undo.get("container")))
         raise TargetGoneError(f"{name}: its container is gone")
+
+    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
+        await self._helpers.sweep({str(undo.get("container")) for undo in owed})
 
     async def link_capability(self, kind: str) -> Capability:
         if kind in limits.MECHANISMS:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 INJECT_TIMEOUT_S = 20.0
 """Longer than the drivers' own time-outs (10 s a call): theirs names the call that hung."""
 BASELINE_TIMEOUT_S = 1.0
+SWEEP_WITHIN_S = 5.0
 T = TypeVar("T")
 
 
@@ -66,10 +67,18 @@ class Engine:
 
     # --- the service's own life ---
     async def start(self) -> None:
-        """Read the journal and begin to heal what a crash left behind; returns without waiting for it."""
+        """Read the journal and begin to heal what a crash left behind, without waiting for it; sweep up the rest."""
         self._lives = {key: Life(entry) for key, entry in self._journal.compact().items()}
         for record in self.owed():
             self._begin_heal(self._life(record.id), "restart")
+
+        # Before anything new is injected: what is started from now on is no leftover.
+        owed = [life.entry.undo for life in self._lives.values() if life.entry.owed]
+        try:
+            async with asyncio.timeout(SWEEP_WITHIN_S):
+                await self._runtime.sweep(owed)
+        except (ChaosError, TimeoutError) as error:
+            log.warning("leftovers of a former life are not swept: %s", error or "no answer in time")
 
     async def stop(self) -> None:
         """Heal everything: a service that is stopped on purpose leaves nothing behind."""

@@ -12,6 +12,7 @@ import contextlib
 import json
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 HELPER_LABEL = "reroute.helper"
 """Its value is the target's id."""
 TELL = "/app/chaos/netns/tell.py"
+OWNER_LABEL = "reroute.helper.owner"
+"""Its value is the chaos service's container, so that no lab ends another's helpers."""
 OWN_END_S = 1.0
 """A helper's own end comes this much after the fault's, so that normally the service's heal is what ends it."""
 END_WITHIN_S = 2
@@ -131,6 +134,17 @@ class NetnsHelpers:
             raise NotPossibleError(f"not possible on this host: {answer['error']}")
         return answer
 
+    async def abandon(self, container: str) -> None:
+        """End the helpers of a target that is gone; its namespace goes with them."""
+        found = await self._client.containers(f"{HELPER_LABEL}={container}")
+        await asyncio.gather(*(self._end(helper["Id"]) for helper in found))
+
+    async def sweep(self, faulted: Collection[str]) -> None:
+        """At start: remove helpers of our own that no fault accounts for, such as those of an interrupted probe."""
+        found = await self._client.containers(f"{OWNER_LABEL}={self._own_container}")
+        lost = [each["Id"] for each in found if each["Labels"][HELPER_LABEL] not in faulted]
+        await asyncio.gather(*map(self._remove, lost))
+
     async def capability(self, kind: str) -> Capability:
         """What the kernel offers, probed once, in a namespace of the probe's own."""
         async with self._probing:
@@ -149,7 +163,7 @@ class NetnsHelpers:
                 detach=True,
                 auto_remove=auto_remove,
                 network_mode=f"container:{container}" if container else "none",
-                labels={HELPER_LABEL: container or "probe"},
+                labels={HELPER_LABEL: container or "probe", OWNER_LABEL: self._own_container},
                 **HARDENING,
             )
             return str(helper.id)

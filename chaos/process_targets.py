@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,9 @@ class LocalRuntime:
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         return ProcessTarget(self._supervisor, await self._supervisor.process(name))
+
+    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
+        """Relays end their faults by themselves."""
 
     async def link_capability(self, kind: str) -> Capability:
         if kind in IMPOSSIBLE:

@@ -6,7 +6,7 @@ re-creates a backend under the same name, that is another target, and a fault on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -232,6 +232,11 @@ class Runtime(Protocol):
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         """The target of a journaled fault. Raises `TargetGoneError`."""
+        ...
+
+    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
+        """End what a former life of this service started and no fault accounts for; `owed` are the undos of those that
+        are not healed."""
         ...
 
     async def link_capability(self, kind: str) -> Capability:

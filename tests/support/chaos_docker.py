@@ -75,8 +75,10 @@ class DockerLab:
             ["python", "-c", script.read_text(), str(PORT), "0.0.0.0"], labels=labels, init=True, mem_limit="128m"
         )
 
-    def service(self, service: str, module: str, **options: Any) -> Any:
-        """The chaos service or its reaper, as compose.yaml runs them."""
+    def service(self, service: str, module: str, socket: str = "/var/run/docker.sock", **options: Any) -> Any:
+        """The chaos service or its reaper, as compose.yaml runs them; `socket` is where they find the engine."""
+        folder = str(Path(socket).parent)
+        mount = "/var/run/docker.sock" if socket == "/var/run/docker.sock" else folder
         return self._run(
             ["python", "-m", module],
             labels=self.labels(service, 1),
@@ -85,10 +87,15 @@ class DockerLab:
             cap_drop=["ALL"],
             tmpfs={"/tmp": ""},
             volumes={
-                "/var/run/docker.sock": {"bind": "/var/run/docker.sock"},
+                mount: {"bind": mount},
                 self.volume.name: {"bind": "/state"},
             },
-            environment={"CHAOS_PROJECT": self.project, "CHAOS_TOKEN": TOKEN, "CHAOS_REVIVE_AFTER": "1s"},
+            environment={
+                "CHAOS_PROJECT": self.project,
+                "CHAOS_TOKEN": TOKEN,
+                "CHAOS_REVIVE_AFTER": "1s",
+                "DOCKER_HOST": f"unix://{socket}",
+            },
             **options,
         )
 

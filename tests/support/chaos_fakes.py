@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chaos.errors import ChaosError, RuntimeUnavailableError, TargetGoneError
@@ -116,6 +116,9 @@ class FakeRuntime:
         if name not in self.backends:
             raise TargetGoneError(f"{name} is gone")
         return self.backends[name]
+
+    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
+        self._reach()
 
     async def link_capability(self, kind: str) -> Capability:
         return Capability(possible=True, mechanism="fake")

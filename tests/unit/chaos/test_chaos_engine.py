@@ -132,3 +132,42 @@ async def test_a_refused_order_leaves_no_trace(world: World) -> None:
 async def test_an_unknown_id_is_an_error(world: World) -> None:
     with pytest.raises(UnknownFaultError):
         await world.engine.heal("nope")
+
+
+# --- the runtime is away: a Docker daemon that is restarted ---
+async def test_a_runtime_that_goes_away_in_the_middle_of_an_injection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def half_way() -> Any:
+        world.api.state = Running.PAUSED
+        world.runtime.reachable = False
+        raise RuntimeUnavailableError("connection reset")
+
+    monkeypatch.setattr(world.api, "pause", half_way)
+    with pytest.raises(RuntimeUnavailableError):
+        await world.inject()
+    (record,) = world.engine.records()
+    assert record.state is State.FAILED, "the undo is owed"
+    world.runtime.reachable = True
+    await world.engine.retry_failed()
+    await world.healed()
+    assert world.api.state is Running.RUNNING
+
+
+async def test_a_start_while_the_runtime_is_away_heals_when_it_is_back(world: World) -> None:
+    await world.inject()
+    world.runtime.reachable = False
+    world.crash()
+    await world.engine.start()
+    await next_event(world, "fault_failed")
+    world.runtime.reachable = True
+    await world.engine.retry_failed()
+    await world.healed()
+    assert world.api.state is Running.RUNNING
+
+
+async def next_event(world: World, type_: str) -> None:
+    async with asyncio.timeout(5):
+        async for event in world.events.follow(0):
+            if event is not None and event["type"] == type_:
+                return
