@@ -71,9 +71,10 @@ class DockerLab:
         """One backend container, `api-<number>`."""
         script = ROOT / "tests/support/chaos_backend.py"
         labels = self.labels("api", number, project) | ({"reroute.chaos": "allow"} if allow else {})
-        return self._run(
-            ["python", "-c", script.read_text(), str(PORT), "0.0.0.0"], labels=labels, init=True, mem_limit="128m"
-        )
+        command = ["python", "-c", script.read_text(), str(PORT), "0.0.0.0"]
+        # A name of our own: the engine's DNS does not know the names that it makes up.
+        name = f"{self.project}-{project or 'own'}-api-{number}"
+        return self._run(command, labels=labels, init=True, mem_limit="128m", name=name)
 
     def service(self, service: str, module: str, socket: str = "/var/run/docker.sock", **options: Any) -> Any:
         """The chaos service or its reaper, as compose.yaml runs them; `socket` is where they find the engine."""
