@@ -24,13 +24,20 @@ MEMORY = 32 * 1024 * 1024
 """For all attackers together: 80 KiB each, which is one buffer of 64 KiB and the connection itself."""
 ROUNDS = {False: 2, True: 8}
 WINDOW_S = 2.0
+TRIES = 3
+"""A neighbour's burst during an attack looks like its effect; an effect is there in every try."""
 ATTACKS = {
     "slow heads": ["-H", "-i", "1"],
     "slow bodies": ["-B", "-i", "1", "-s", "100000"],
-    "slow reads": ["-X", "-w", "64", "-y", "128", "-z", "8", "-n", "2", "-k", "2"],
+    "slow reads": ["-X", "-w", "64", "-y", "128", "-z", "8", "-n", "2", "-k", "1"],
 }
 
 pytestmark = pytest.mark.skipif(not shutil.which("slowhttptest"), reason="needs slowhttptest: apt install slowhttptest")
+
+
+served: list[bytes] = []
+"""Heads that the backend has answered. It shares this process with the clients, so its first burst must be over before
+they are timed."""
 
 
 async def large_and_small(peer: Peer) -> None:
@@ -38,6 +45,7 @@ async def large_and_small(peer: Peer) -> None:
         head = await peer.head()
         if value_of(head, b"content-length"):
             await peer.ended()
+        served.append(head)
         size = 2 if b"/small" in head else 256 * 1024
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, b"x" * size))
 
@@ -57,19 +65,23 @@ async def test_ordinary_clients_do_not_notice(attack: str, soak: bool) -> None:
             await balancer.ready()
             await _p99(balancer)  # first-time costs belong to nobody
             before = _resident(balancer)
-            quiet, attacked, grown = [], [], 0
-            for _ in range(ROUNDS[soak]):
-                quiet.append(await _p99(balancer))
-                process = await _attack(balancer, ATTACKS[attack])
-                attacked.append(await _p99(balancer))
-                assert process.returncode is None, "the attack still runs"
-                grown = max(grown, _resident(balancer) - before)
-                process.terminate()
-                await process.wait()
+            grown = 0
+            for _ in range(TRIES):
+                quiet, attacked = [], []
+                for _ in range(ROUNDS[soak]):
+                    quiet.append(await _p99(balancer))
+                    process = await _attack(balancer, ATTACKS[attack])
+                    attacked.append(await _p99(balancer))
+                    assert process.returncode is None, "the attack still runs"
+                    grown = max(grown, _resident(balancer) - before)
+                    process.terminate()
+                    await process.wait()
+                usual, slowed = statistics.median(quiet), statistics.median(attacked)
+                print(f"{attack}: p99 {usual * 1000:.2f} → {slowed * 1000:.2f} ms, +{grown // 1024} KiB")  # noqa: T201
+                if slowed <= FACTOR * usual + SCHEDULER_S:
+                    break
     await stub.stop()
-    usual, under_attack = statistics.median(quiet), statistics.median(attacked)
-    print(f"{attack}: p99 {usual * 1000:.2f} → {under_attack * 1000:.2f} ms, +{grown // 1024} KiB")  # noqa: T201
-    assert under_attack <= FACTOR * usual + SCHEDULER_S
+    assert slowed <= FACTOR * usual + SCHEDULER_S, f"in each of {TRIES} tries"
     assert grown < MEMORY
 
 
@@ -79,10 +91,15 @@ async def _attack(balancer: BalancerProcess, how: list[str]) -> asyncio.subproce
         "slowhttptest", *how, "-c", str(ATTACKERS), "-r", str(ATTACKERS), "-l", "20", "-u", f"{balancer.traffic}/large",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 15
     while await _connections(balancer) < ATTACKERS * 0.9:
         assert time.monotonic() < deadline, "the attack does not get its connections"
         await asyncio.sleep(0.05)
+    last = -1
+    while last != len(served):
+        assert time.monotonic() < deadline, "the attack's first burst does not end"
+        last = len(served)
+        await asyncio.sleep(0.5)
     return process
 
 
