@@ -153,7 +153,7 @@ async def test_a_thousand_tunnels_and_the_death_of_their_backend(
                 assert client.response is not None
                 clients[client.response.headers["X-Backend"]].append(client)
         assert await _in_flight(balancer) == {"api-1": len(clients["api-1"]), "api-2": len(clients["api-2"])}
-        assert abs(len(clients["api-1"]) - len(clients["api-2"])) <= 2, "round robin"
+        assert min(map(len, clients.values())) > TUNNELS / 4, "on both; not evenly, since a slow handshake is hedged"
         await asyncio.gather(*[_echo(client) for group in clients.values() for client in group])
 
         first = await _death(replicas[0], clients["api-1"])
