@@ -36,7 +36,10 @@ def commands() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
 
     def walk(command: Any, name: str) -> None:
-        found[name] = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+        found[name] = {
+            "--help",
+            *(option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)),
+        }
         for child_name, child in getattr(command, "commands", {}).items():
             walk(child, f"{name} {child_name}".strip())
 
