@@ -33,6 +33,10 @@ check: $(VENV)/.dev ## exactly what CI checks: style, types, import contracts, d
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --quiet tests/meta
 
+.PHONY: test-kernel
+test-kernel: ## netem on a stock Debian kernel under QEMU's emulation, about 2 minutes; installs QEMU with apt
+	@PYTHON=$(PYTHON) scripts/test-kernel
+
 .PHONY: base-image
 base-image: ## a local base image, for hosts that reach no image registry (Docker, mmdebstrap)
 	@scripts/base-image
