@@ -48,6 +48,14 @@ install: $(VENV)/.local ## only the environment, so that `. .venv/bin/activate` 
 peers: $(VENV)/.local ## Envoy, Traefik and Caddy beside it, for `lab bench proxy` and the tests of their adapters
 	@$(PIP) install --require-hashes -r requirements/peers.txt
 
+.PHONY: compiled
+compiled: $(VENV)/.dev ## the balancer's hot modules compiled by mypyc, in build/compiled (a C compiler, Python's headers)
+	@$(BIN)/python scripts/compile_lb.py
+
+.PHONY: cost
+cost: $(VENV)/.dev ## what a request costs in the balancer's own code, without sockets; fails if it has grown by a quarter
+	@$(BIN)/python -m lb.bench --check
+
 .PHONY: lock
 lock: $(VENV)/.dev ## write requirements/*.txt again; images and demo get the very versions that the tests had
 	@$(PIP) install uv

@@ -13,7 +13,9 @@ from random import Random
 
 from aiohttp import web
 
+from lb import memory
 from lb.admin.app import Admin
+from lb.build import described
 from lb.config import Config
 from lb.control import Control
 from lb.core.balancer import Balancer
@@ -112,7 +114,8 @@ class Service:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._control.start(group)
-                self._lines.put("listening", **_told(addresses))
+                memory.settle()
+                self._lines.put("listening", **_told(addresses), build=described())
                 await stop.wait()
                 await self._traffic.refresh()
                 gauges = self._traffic.gauges

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -14,6 +15,8 @@ from lab.balancers.rendering import health_url, milliseconds
 from lab.balancers.spec import ProxySpec
 
 _FILE = "lb.yaml"
+ELSEWHERE = "REROUTE_LB_PATH"
+"""The folder of another build of the package `lb`, such as the compiled one of `make compiled`."""
 
 
 class Reroute:
@@ -24,14 +27,18 @@ class Reroute:
 
     def find(self) -> Program | Missing:
         """This Python, where the package is."""
-        return Program((sys.executable, "-m", "lb")) if find_spec("lb") else Missing("pip install 'reroute[lb]'")
+        if not find_spec("lb"):
+            return Missing("pip install 'reroute[lb]'")
+        # -P: the current folder, which may hold the source, must not come before PYTHONPATH.
+        return Program((sys.executable, *(("-P",) if os.environ.get(ELSEWHERE) else ()), "-m", "lb"))
 
     def version(self, program: Program) -> str:
         """Of the installed distribution; a bare source tree has none."""
         try:
-            return version("reroute")
+            found = version("reroute")
         except PackageNotFoundError:
-            return "unreleased"
+            found = "unreleased"
+        return f"{found} from {Path(elsewhere).name}" if (elsewhere := os.environ.get(ELSEWHERE)) else found
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """JSON, which is YAML."""
@@ -41,11 +48,11 @@ class Reroute:
 
     def check(self, program: Program, workdir: Path) -> Command:
         """Reads the file and exits."""
-        return Command((*program.argv, "--config", str(workdir / _FILE), "--check"))
+        return Command((*program.argv, "--config", str(workdir / _FILE), "--check"), _environment())
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
         """In the foreground, as always."""
-        return Command((*program.argv, "--config", str(workdir / _FILE)))
+        return Command((*program.argv, "--config", str(workdir / _FILE)), _environment())
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
         """Every backend probed, one usable; and traffic flows."""
@@ -56,6 +63,11 @@ class Reroute:
         if spec.threads == 1:
             return ()
         return (Quirk(f"{spec.threads} threads", "it serves from one process"),)
+
+
+def _environment() -> dict[str, str]:
+    elsewhere = os.environ.get(ELSEWHERE)
+    return {"PYTHONPATH": str(Path(elsewhere).resolve())} if elsewhere else {}
 
 
 def _minimum(spec: ProxySpec) -> dict[str, Any]:

@@ -201,12 +201,12 @@ class Balancer:
         self._registry.attempt_answered(attempt, status, now)
         self._timeouts.ended(attempt)
         self._policy.responded(attempt.backend, now - (attempt.sent or attempt.started), now)
-        if exchange.winner is not None:
+        if exchange.won:
             self._cancel(attempt, now)
             return False
         if status in GATEWAY_STATUSES and self._another_way(attempt, now):
             return False
-        exchange.winner = attempt
+        exchange.won = True
         self._timeouts.closed(exchange)
         return True
 

@@ -60,8 +60,9 @@ class Exchange:
     """Attempts under way: one, or two while a hedge runs."""
     story: list[Step] = field(default_factory=list)
     """What was decided about it, in order; empty where nobody may ask."""
-    winner: Attempt | None = None
-    """The attempt whose answer goes to the client: from then on nothing is retried and a twin is too late."""
+    won: bool = False
+    """The answer of an attempt goes to the client: from then on nothing is retried and a twin is too late. Which
+    attempt that is would make a cycle of every exchange, for the garbage collector to find."""
 
 
 @dataclass(slots=True, eq=False)

@@ -79,7 +79,7 @@ class Retries:
 
     def _forbidden(self, exchange: Exchange, attempt: Attempt, now: float) -> str:
         """Rules 1 to 4: why no attempt may follow this one or run beside it; empty if one may."""
-        if exchange.responding or exchange.winner is not None:
+        if exchange.responding or exchange.won:
             return "responding"
         if any(other is not attempt for other in exchange.attempts):
             return "twin running"

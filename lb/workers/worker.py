@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import ceil
 from random import Random
 
+from lb import memory
 from lb.config import Config
 from lb.core.backend import State
 from lb.core.balancer import Balancer
@@ -97,6 +98,7 @@ class Worker:
                 self._link.send(Answer(question, await self._traffic.explain(last, backend, request_id)))
             case Ready():  # everything that was to be known first is known
                 await self._traffic.start(self._sockets)
+                memory.settle()
                 self._link.send(Ready())
 
     def _use(self, config: Config) -> None:

@@ -1,0 +1,42 @@
+"""`python -m lb.bench [--rounds N] [--check]`: what a request costs in our own code, and whether that has grown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from lb.bench.cost import Cost, measure
+from lb.build import compiled, described
+
+BASELINES = {False: 16.5, True: 8.5}
+"""Yardsticks a request, not compiled and compiled, as measured at the last change that was meant to move them."""
+TOLERANCE = 1.25
+"""What noise and differences between interpreters may add. A regression that is worth to be seen is larger."""
+
+
+def main() -> int:
+    """0; 1 when `--check` finds the cost above the baseline."""
+    parser = argparse.ArgumentParser(prog="lb.bench", description="CPU time of one request, without sockets.")
+    parser.add_argument("--rounds", type=int, default=15, help="of 2,000 requests; the least counts")
+    parser.add_argument("--check", action="store_true", help="fail when the cost has grown beyond the baseline")
+    options = parser.parse_args()
+    cost = measure(max(1, options.rounds))
+    sys.stdout.write(f"{told(cost)}\n")
+    return int(options.check and cost.ratio > allowed())
+
+
+def allowed() -> float:
+    """The most yardsticks that `--check` lets a request cost."""
+    return BASELINES[compiled()] * TOLERANCE
+
+
+def told(cost: Cost) -> str:
+    """One line."""
+    return (
+        f"{cost.request_us:.1f} us CPU a request, {cost.ratio:.2f} x the yardstick of {cost.yardstick_us:.1f} us "
+        f"(at most {allowed():.1f} x); {described()}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

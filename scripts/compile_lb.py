@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Compile the hot modules of `lb` with mypyc: `scripts/compile_lb.py [FOLDER]`, by default build/compiled.
+
+The folder gets a whole copy of the package, so that the source stays what runs where nobody asked for anything else:
+`PYTHONPATH=build/compiled python -P -m lb`. Needs mypy (with it comes mypyc), setuptools, a C compiler and Python's
+headers. See docs/decisions/0010.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOT = (
+    *("affinity", "answers", "client", "dialing", "framing", "heads", "limits", "load", "origin", "plane", "pool"),
+    *("reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream", "websocket"),
+)
+"""Of `lb/proxy`; of the core, everything."""
+
+
+def main() -> int:
+    """0, or 255 when this machine cannot."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "compiled").resolve()
+    try:
+        from mypyc.build import mypycify
+        from setuptools import setup
+    except ImportError as error:
+        sys.stderr.write(f"compile_lb: {error}\n  next: pip install mypy setuptools\n")
+        return 255
+    if shutil.which(os.environ.get("CC", "cc")) is None:
+        sys.stderr.write("compile_lb: no C compiler\n  next: install gcc and your Python's headers\n")
+        return 255
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "lb", folder / "lb", ignore=shutil.ignore_patterns("__pycache__"))
+    os.chdir(folder)
+    modules = [str(path) for path in sorted(Path("lb/core").rglob("*.py"))]
+    modules += [f"lb/proxy/{name}.py" for name in HOT] + ["lb/tally.py"]
+    options = ["--config-file=/dev/null", "--ignore-missing-imports", *modules]
+    extensions = mypycify(options, opt_level="2", debug_level="0")
+    setup(name="lb", packages=[], ext_modules=extensions, script_args=["--quiet", "build_ext", "--inplace"])
+    shutil.rmtree(folder / "build", ignore_errors=True)
+    sys.stdout.write(f"compiled: {folder}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+import gc
+
+from lb.bench.cost import through_the_balancer
+
+REQUESTS = 500
+
+
+async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
+    request = await through_the_balancer()
+    request()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(REQUESTS):
+            request()
+        found = gc.collect()
+    finally:
+        gc.enable()
+    assert found < REQUESTS / 10  # a cycle a request would be several objects each
