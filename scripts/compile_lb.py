@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOT = (
     *("affinity", "answers", "client", "dialing", "framing", "heads", "limits", "load", "origin", "plane", "pool"),
-    *("reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream", "websocket"),
+    *("reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream"),
 )
 """Of `lb/proxy`; of the core, everything."""
 
