@@ -122,8 +122,8 @@ def test_what_is_no_mapping_is_one_clear_line(text: str) -> None:
 def test_the_library_is_valid_and_each_run_fits_its_budget_of_time(name: str) -> None:
     plan = make_plan(load_scenario(find(name)), name, seed=1)
     assert plan.scenario == name
-    # Of a rolling restart the end is only estimated, generously.
-    assert plan.faults_end_s + plan.settle_s <= 16.0
+    # A rolling restart takes its three backends out one after the other; its end is an estimate, and a generous one.
+    assert plan.faults_end_s + plan.settle_s <= (24.0 if name == "rolling-restart" else 16.0)
 
 
 def test_the_library_has_the_three_faults() -> None:
