@@ -11,7 +11,7 @@ from tests.mutants.planting import wrap
 
 SCENARIO = "drain_streams"
 CAUGHT_BY = ("idempotent_ok", "attribution")
-PHASE = "unexplained"
+PHASES = ("unexplained",)
 
 
 def plant() -> None:

@@ -10,7 +10,7 @@ from tests.mutants.planting import wrap
 
 SCENARIO = "pause"
 CAUGHT_BY = ("reroute_within_bound",)
-PHASE = "after_bound"
+PHASES = ("after_bound",)
 
 
 def plant() -> None:

@@ -1,4 +1,4 @@
-"""Once down, a backend stays down, whatever its probes say."""
+"""Once it has been up and gone down, a backend stays down, whatever its probes say."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ CAUGHT_BY = ("readmit_within_bound",)
 
 
 def plant() -> None:
+    served = set()  # before that, a backend that is still starting would end the run before it begins
+
     def unforgiving(move: Any) -> Any:
         def moved(self: Standing, cause: Cause, *rest: Any) -> Any:
-            if cause is Cause.PROBES_PASS and self.backend.state is State.DOWN:
+            backend = self.backend
+            if cause is Cause.PROBES_PASS and backend.state is State.DOWN and backend.id in served:
                 return False
-            return move(self, cause, *rest)
+            done = move(self, cause, *rest)
+            if backend.state is State.UP:
+                served.add(backend.id)
+            return done
 
         return moved
 

@@ -7,7 +7,7 @@ from tests.mutants.planting import wrap
 
 SCENARIO = "kill"
 CAUGHT_BY = ("idempotent_ok",)
-PHASE = "before_detection"
+PHASES = ("injecting", "before_detection")
 
 
 def plant() -> None:

@@ -21,7 +21,7 @@ class Mutant:
     story: str
     scenario: str
     caught_by: tuple[str, ...]
-    phase: str = ""
+    phases: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
 
 
@@ -32,8 +32,8 @@ def mutants() -> list[Mutant]:
 
 
 def _described(name: str, module: Any) -> Mutant:
-    story, phase, settings = module.__doc__, getattr(module, "PHASE", ""), getattr(module, "SETTINGS", {})
-    return Mutant(name, story, module.SCENARIO, module.CAUGHT_BY, phase, settings)
+    story, phases, settings = module.__doc__, getattr(module, "PHASES", ()), getattr(module, "SETTINGS", {})
+    return Mutant(name, story, module.SCENARIO, module.CAUGHT_BY, phases, settings)
 
 
 def wrap(owner: Any, name: str, made: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

@@ -10,7 +10,7 @@ from tests.mutants.planting import wrap
 
 SCENARIO = "busy_kill"
 CAUGHT_BY = ("attribution",)
-PHASE = "unexplained"
+PHASES = ("unexplained",)
 
 
 def plant() -> None:

@@ -6,7 +6,7 @@ from lb.core.rotation import Rotation
 
 SCENARIO = "pause"
 CAUGHT_BY = ("no_dead_traffic", "reroute_within_bound")
-PHASE = "after_bound"
+PHASES = ("after_bound",)
 
 
 def plant() -> None:
