@@ -7,7 +7,6 @@ from tests.mutants.planting import wrap
 
 SCENARIO = "kill"
 CAUGHT_BY = ("idempotent_ok",)
-PHASES = ("injecting", "before_detection")
 
 
 def plant() -> None:

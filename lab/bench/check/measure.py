@@ -11,8 +11,19 @@ from pathlib import Path
 from lab.judge import judge
 from lab.record import load_run
 
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""getrusage(2): kilobytes on Linux, bytes on macOS."""
+_STATUS = Path("/proc/self/status")
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had resident.
+
+    Linux hands a process' `ru_maxrss` on to what it starts, so there it may be the peak of a parent: `VmHWM` is ours.
+    """
+    if _STATUS.exists():
+        kilobytes = next(line.split()[1] for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(kilobytes) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> int:
@@ -27,7 +38,7 @@ def main() -> int:
         "verdict": verdict.verdict,
         "load_s": round(loaded - started, 3),
         "judge_s": round(judged - loaded, 3),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT / 1e6, 1),
+        "peak_mb": round(peak_bytes() / 1e6, 1),
     }
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
