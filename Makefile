@@ -19,7 +19,8 @@ demo: $(VENV)/.local ## kill and pause a backend under load, on this machine, wi
 
 .PHONY: test
 test: $(VENV)/.dev ## all tests; the Docker ones where an engine answers (LAB_REQUIRE_DOCKER=1 makes their skip a failure)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/unit tests/meta
+	@$(BIN)/python -m pytest tests/integration tests/fuzz tests/soak tests/e2e
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the long versions (half an hour): fuzzing against other parsers, the keep-alive race, slow clients, 1 GiB
