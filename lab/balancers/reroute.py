@@ -38,7 +38,7 @@ class Reroute:
             found = version("reroute")
         except PackageNotFoundError:
             found = "unreleased"
-        return f"{found} from {Path(elsewhere).name}" if (elsewhere := os.environ.get(ELSEWHERE)) else found
+        return f"{found} {Path(elsewhere).name}" if (elsewhere := os.environ.get(ELSEWHERE)) else found
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """JSON, which is YAML."""
