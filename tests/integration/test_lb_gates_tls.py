@@ -50,6 +50,7 @@ async def test_the_certificate_is_the_one_for_the_name_that_is_asked_for(ca: tru
     async with started(stub):
         config = write(tmp_path, naming(stub), setting(*pairs))
         async with running_balancer("--config", str(config)) as balancer:
+            await balancer.ready()
             port = balancer.port()
             assert await names_shown(port, "a.test", ca) == ["a.test", "b.test"]
             assert await names_shown(port, "B.test", ca) == ["a.test", "b.test"]
@@ -65,6 +66,7 @@ async def test_only_modern_tls_is_spoken_and_http_1_1_is_agreed_on(ca: trustme.C
     async with started(stub):
         config = write(tmp_path, naming(stub), setting(issued(ca, tmp_path, "a.test")))
         async with running_balancer("--config", str(config)) as balancer:
+            await balancer.ready()
             client = [openssl, "s_client", "-connect", f"127.0.0.1:{balancer.port()}", "-servername", "a.test"]
 
             code, said = await run(*client, "-alpn", "h2,http/1.1", "-tls1_3")
@@ -92,6 +94,7 @@ async def test_backends_learn_that_the_client_came_over_tls(ca: trustme.CA, tmp_
     async with started(stub):
         config = write(tmp_path, naming(stub), setting(issued(ca, tmp_path, "a.test")))
         async with running_balancer("--config", str(config)) as balancer:
+            await balancer.ready()
             url = f"https://a.test:{balancer.port()}/"
             resolve = f"a.test:{balancer.port()}:127.0.0.1"
             code, said = await run(curl, "-sS", "--fail", "--cacert", str(root), "--resolve", resolve, url)
@@ -107,6 +110,7 @@ async def test_new_certificates_are_taken_at_a_reload_and_no_connection_is_lost(
     async with started(stub):
         config = write(tmp_path, naming(stub), setting(files))
         async with running_balancer("--config", str(config)) as balancer:
+            await balancer.ready()
             before = Peer(*await opened(balancer.port(), "a.test", trusting(ca)))
             await before.send(GET)
             assert status_of((await before.response())[0]) == 200
@@ -137,6 +141,7 @@ async def test_a_reload_with_a_broken_certificate_changes_nothing(ca: trustme.CA
     async with started(stub):
         config = write(tmp_path, naming(stub), setting((cert, key)))
         async with running_balancer("--config", str(config)) as balancer:
+            await balancer.ready()
             write(tmp_path, naming(stub), setting((cert, other)), "policy: random")
             status, answer = await balancer.call("POST", "/reload")
             assert status == 422
@@ -155,6 +160,7 @@ async def test_an_expired_certificate_is_served_with_a_warning_and_a_metric(ca: 
     async with started(stub):
         config = write(tmp_path, naming(stub), setting((cert, key)))
         async with running_balancer("--config", str(config)) as balancer:
+            await balancer.ready()
             clock = await balancer.get("/clock")
             expiry = await balancer.metric(f'lb_tls_certificate_expiry_timestamp_seconds{{certificate="{cert}"}}')
             assert clock["unix"] - 86_400 - 60 < expiry < clock["unix"] - 86_400 + 60
@@ -170,6 +176,7 @@ async def test_a_client_that_never_finishes_its_handshake_is_cut_off(ca: trustme
     async with started(stub):
         tls = setting(issued(ca, tmp_path, "a.test")) + "  handshake_timeout: 300ms\n"
         async with running_balancer("--config", str(write(tmp_path, naming(stub), tls))) as balancer:
+            await balancer.ready()
             peer = Peer(*await asyncio.open_connection("127.0.0.1", balancer.port()))
             async with asyncio.timeout(PATIENCE_S):
                 assert await peer.ended()

@@ -13,12 +13,14 @@ def test_a_request_costs_more_than_only_reading_its_heads() -> None:
     assert cost.request_us > cost.yardstick_us > 0
 
 
-@pytest.mark.parametrize(("ratio_to_allowed", "code"), [(0.99, 0), (1.01, 1)])
-def test_the_check_fails_once_the_cost_has_grown(
-    monkeypatch: pytest.MonkeyPatch, ratio_to_allowed: float, code: int
+@pytest.mark.parametrize(("ratio_to_allowed", "logged_us", "code"), [(0.99, 4.9, 0), (1.01, 4.9, 1), (0.99, 5.1, 1)])
+def test_the_check_fails_once_a_cost_has_grown(
+    monkeypatch: pytest.MonkeyPatch, ratio_to_allowed: float, logged_us: float, code: int
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["lb.bench", "--check"])
     monkeypatch.setattr(command, "measure", lambda rounds: Cost(ratio_to_allowed * command.allowed(), 1.0))
+
+    monkeypatch.setattr(command.log_cost, "measure", lambda rounds, sample: logged_us)
 
     assert command.main() == code
 
