@@ -12,6 +12,9 @@ from lab.record import Fault, RunRecord
 from lab.verdict import Attribution, Check, Phase, Verdict
 
 NAME = "attribution"
+EARLY_S = 0.3
+"""A kill, stop or pause is in effect within this of being asked for (the limit of `lab bench faults`); an injection
+that takes longer spends its beginning on starting a helper, and nothing bites meanwhile."""
 _SHOWN = 5
 
 
@@ -75,7 +78,9 @@ def _overlaps(request: Request, fault: Fault) -> bool:
 def _met_it_early(request: Request, fault: Fault) -> bool:
     """A killed process is gone some milliseconds before its runtime says so (`injected_at`): what its target did not
     answer meanwhile met the fault. An answer that was merely late needs another explanation."""
-    return fault.touches(request) is True and request.outcome is not Outcome.OK
+    if request.outcome is Outcome.OK or request.ended is None or fault.injected_at is None:
+        return False
+    return fault.touches(request) is True and request.ended > fault.injected_at - EARLY_S
 
 
 def _phase(request: Request, fault: Fault, detected: float | None, run: RunRecord) -> Phase:

@@ -239,6 +239,11 @@ class TestAttribution:
         late = request(INJECTED - 0.300, took=0.295, **via("api-1"))
         assert phases(run(fault, elsewhere, before, late)) == [Phase.UNEXPLAINED] * 3
 
+    def test_while_a_helper_starts_nothing_bites_yet(self) -> None:
+        fault = fault_event(requested_at=INJECTED - 1.0)
+        early = request(INJECTED - 0.6, "fail", took=0.002, status=502, error="reset", **via("api-1"))
+        assert phases(run(fault, early)) == [Phase.UNEXPLAINED]
+
     def test_a_failure_is_not_excused_by_a_busy_host(self) -> None:
         failed = request(2.0, "fail", took=0.3, sent=2.1)
         stall = Event(2.28, "lab", "stall", {"since": 2.05, "late_s": 0.21})
