@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lab.bench.faults import KINDS, LINK_LIMIT_S, PROCESS_LIMIT_S, Timing
+from lab.bench.faults import KINDS, LINK_LIMIT_S, PROCESS_LIMIT_S, Timing, possible
 from lab.scenario.faults import complaints
 
 
@@ -16,3 +16,12 @@ def test_the_median_decides_and_the_slowest_is_told() -> None:
 def test_what_is_asked_for_exists() -> None:
     for kind, (params, _) in KINDS.items():
         assert complaints(kind, params) == []
+
+
+def test_what_the_lab_cannot_do_is_not_measured() -> None:
+    here = {
+        "kill": {"possible": True},
+        "partition": {"possible": False},
+        "cpu": {"possible": True},
+    }
+    assert possible(here) == ["kill"]
