@@ -72,7 +72,8 @@ class HttpProbe:
         async with self._session.get(url, **options) as response:
             body = await _body(response.content)
             name, load = said_in(body)
-            return Report(self._failure(response.status, body), name, load)
+            failure = self._failure(response.status, body)
+            return Report(failure, bool(failure), name, load)
 
     def _failure(self, status: int, body: bytes) -> str:
         low, high = self._settings.expect_status

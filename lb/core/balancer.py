@@ -71,9 +71,9 @@ class Balancer:
         return self._registry.member(backend_id)
 
     # --- other processes that share the traffic ---
-    def suspect(self, backend_id: str, reason: str, unreachable: bool, now: float) -> None:
+    def suspect(self, backend_id: str, reason: str, firm: bool, now: float) -> None:
         """Requests stall on the backend elsewhere. KeyError."""
-        self._registry.suspect(backend_id, reason, unreachable, now)
+        self._registry.suspect(backend_id, reason, firm, now)
 
     def absolve(self, backend_id: str, reason: str, now: float) -> None:
         """The suspicion ended elsewhere. KeyError."""
@@ -122,9 +122,12 @@ class Balancer:
         self._told = settings.decisions > 0
 
     # --- probes ---
-    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
-        """Record a finished probe (`failure` empty = passed) and answer how long to wait before the next one."""
-        return self._registry.probed(backend, failure, took, now, name)
+    def probed(
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+    ) -> float:
+        """Record a finished probe (`failure` empty = passed; `declined`: it failed by an answer) and answer how long to
+        wait before the next one."""
+        return self._registry.probed(backend, failure, took, now, name, declined)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
         """The backend says how loaded it is: by a probe's answer, or beside the answer to a request."""

@@ -28,8 +28,9 @@ class Standing:
     sentence: Sentence = field(default_factory=Sentence)
     doubted: bool = False
     """Traffic gave a reason to probe, and nothing has dispelled it: a failed probe is then the second witness."""
-    unreachable: bool = False
-    """Suspected because it accepts no connection: answers on connections it still has do not prove the contrary."""
+    firm: bool = False
+    """Only a passed probe ends the suspicion. The backend accepts no connection, or its health check says no: answers to
+    requests on connections that it still has do not prove the contrary."""
     passed_at: float = float("-inf")
     """When a probe last passed."""
     _pardoned_at: float = float("-inf")
@@ -49,7 +50,7 @@ class Standing:
         if new is State.UNKNOWN:
             self.streak = Streak()
         self.backend.state, self.backend.since = new, now
-        self.backend.suspected = self.doubted = self.unreachable = False
+        self.backend.suspected = self.doubted = self.firm = False
         self._wanted = ""
         self.emit(Transition(now, self.backend.id, old, new, reason))
         return True
@@ -72,13 +73,18 @@ class Standing:
         if self.backend.suspected or self.backend.state is not State.UP:
             return
         self.backend.suspected = True
-        self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.unreachable))
+        self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.firm))
         self.want_probe(reason, now)
         self.changed(now)
 
+    def decline(self, reason: str, now: float) -> None:
+        """A probe was answered, and the answer is no: believed at once, for the next probe follows soon enough."""
+        self.doubted = self.firm = True
+        self.suspect(0.0, 0.0, reason, now)
+
     def clear(self, reason: str, now: float) -> None:
         """Dispel doubt and suspicion."""
-        self.doubted = self.unreachable = False
+        self.doubted = self.firm = False
         self._wanted = ""
         if not self.backend.suspected:
             return
@@ -109,6 +115,10 @@ class Standing:
         if self.doubted:
             return
         self.doubted = True
+        self.ask(reason, now)
+
+    def ask(self, reason: str, now: float) -> None:
+        """Ask for a probe without a doubt of our own: a request was answered with an error, which may be its due."""
         self._wanted = reason
         self.ask_if_due(now)
 

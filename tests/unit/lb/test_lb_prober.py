@@ -27,7 +27,9 @@ class Balancer:
     verdicts: list[tuple[str, str, str]] = field(default_factory=list)
     loads: list[tuple[str, LoadReport]] = field(default_factory=list)
 
-    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
+    def probed(
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+    ) -> float:
         self.verdicts.append((backend.id, failure, name))
         return self.wait
 
@@ -52,7 +54,7 @@ class Probes:
             del self.under_way[backend.id]
 
     def end(self, backend_id: str, failure: str = "", name: str = "") -> None:
-        self.under_way[backend_id].set_result(Report(failure, name))
+        self.under_way[backend_id].set_result(Report(failure, name=name))
 
 
 class AtOnce(Random):
