@@ -153,7 +153,7 @@ class Registry:
             self._probe_failed(standing, f"{failure} after {took * 1e3:.0f} ms", declined, now)
         else:
             self._probe_passed(standing, took, now)
-        return next_probe_in(backend.state, standing.streak, self._settings.health, self._rng)
+        return next_probe_in(backend.state, now - backend.since, standing.streak, self._settings.health, self._rng)
 
     def _probe_failed(self, standing: Standing, failure: str, declined: bool, now: float) -> None:
         if standing.booting(now):

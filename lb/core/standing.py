@@ -29,8 +29,8 @@ class Standing:
     doubted: bool = False
     """Traffic gave a reason to probe, and nothing has dispelled it: a failed probe is then the second witness."""
     firm: bool = False
-    """Only a passed probe ends the suspicion. The backend accepts no connection, or its health check says no: answers to
-    requests on connections that it still has do not prove the contrary."""
+    """Only a passed probe ends the suspicion. The backend accepts no connection, or its health check says no: answers
+    to requests on connections that it still has do not prove the contrary."""
     passed_at: float = float("-inf")
     """When a probe last passed."""
     _pardoned_at: float = float("-inf")
