@@ -169,6 +169,7 @@ class Registry:
 
     def _probe_passed(self, standing: Standing, took: float, now: float) -> None:
         standing.passed_at = now
+        standing.backend.shaky = False
         if standing.doubted and standing.backend.state is State.UP:
             # Alive, so whoever waits there waits for a reason: without this sample it would be suspected again.
             learn_at_least(standing.backend, max(took, self._watch.wait(standing.backend, now)))
@@ -209,6 +210,8 @@ class Registry:
         standing = self._standings[backend]
         if standing.doubted and not standing.firm:
             self._clear(standing, "it answered", now)
+        if not failed:
+            backend.shaky = False
         if backend.state is State.UP and not (failed and standing.outlived(attempt)):
             self._ejections.count(standing, now, failed=failed)
             if failed and backend.state is State.UP:
@@ -225,11 +228,20 @@ class Registry:
         standing = self._standings[attempt.backend]
         news = standing.backend.state is State.UP and not standing.outlived(attempt)
         if news and failure is not Failure.GATEWAY:
+            standing.backend.shaky = True
             doubted_before = standing.doubted
             self._doubt(standing, failure, now)
             self._ejections.count(standing, now, failed=True, suspect_only=doubted_before)
             self._note_asking(standing)
         self._release(attempt, now)
+
+    def cut(self, backend: Backend, now: float) -> None:
+        """It has closed a connection that was idle for a moment only, which a backend in good health does not do."""
+        standing = self._standings.get(backend)
+        if standing is not None and backend.state is State.UP:
+            backend.shaky = True
+            standing.want_probe("it closed a connection that had just been used", now)
+            self._note_asking(standing)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:
         """Released through no fault of the backend: client gone, or the attempt's twin won."""

@@ -50,7 +50,7 @@ class Standing:
         if new is State.UNKNOWN:
             self.streak = Streak()
         self.backend.state, self.backend.since = new, now
-        self.backend.suspected = self.doubted = self.firm = False
+        self.backend.suspected = self.backend.shaky = self.doubted = self.firm = False
         self._wanted = ""
         self.emit(Transition(now, self.backend.id, old, new, reason))
         return True
