@@ -54,7 +54,13 @@ async def checked(script: Script, **health: Any) -> Report:
 )
 async def test_what_passes_over_http(status: bytes, health: dict[str, Any], failure: str) -> None:
     body = b"" if status.startswith(b"204") else HEALTHY
-    assert (await checked(answer(status, body), **health)).failure == failure
+    report = await checked(answer(status, body), **health)
+    assert (report.failure, report.declined) == (failure, bool(failure))
+
+
+async def test_what_is_no_answer_is_no_word_of_the_backends() -> None:
+    assert await checked(answering(b"HTTP/9.9 what\r\n\r\n")) == Report("bad_response")
+    assert await checked(silent, timeout=0.05) == Report("timeout")
 
 
 async def test_a_health_report_brings_name_and_load() -> None:
