@@ -239,8 +239,7 @@ class Registry:
         """It has closed a connection that was idle for a moment only, which a backend in good health does not do."""
         standing = self._standings.get(backend)
         if standing is not None and backend.state is State.UP:
-            backend.shaky = True
-            standing.want_probe("it closed a connection that had just been used", now)
+            standing.cut(now)
             self._note_asking(standing)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:

@@ -33,6 +33,7 @@ class Standing:
     to requests on connections that it still has do not prove the contrary."""
     passed_at: float = float("-inf")
     """When a probe last passed."""
+    _cut_at: float = float("-inf")
     _pardoned_at: float = float("-inf")
     _wanted_at: float = float("-inf")
     _wanted: str = ""
@@ -81,6 +82,19 @@ class Standing:
         """A probe was answered, and the answer is no: believed at once, for the next probe follows soon enough."""
         self.doubted = self.firm = True
         self.suspect(0.0, 0.0, reason, now)
+
+    def cut(self, now: float) -> None:
+        """It closed a connection that had just been used: shaky, and suspected unless that is a habit of the backend's.
+
+        Suspicion is granted once in `failure_max_age`: one that closes after each answer would be out most of the time.
+        """
+        habit, self._cut_at = now - self._cut_at < self.settings.passive.failure_max_age, now
+        self.backend.shaky = True
+        reason = "it closed a connection that had just been used"
+        if habit:
+            self.want_probe(reason, now)
+        else:
+            self.suspect(0.0, 0.0, reason, now)
 
     def clear(self, reason: str, now: float) -> None:
         """Dispel doubt and suspicion."""

@@ -24,9 +24,14 @@ def chosen(world: World, method: str, count: int = 12) -> set[str]:
 
 
 def shaken(world: World) -> Backend:
+    """`api-1`, which has closed connections before, does so again."""
     backend = world.backend("api-1")
     world.balancer.cut(backend, world.now)
+    world.balancer.probed(backend, "", 0.002, world.now)
+    world.now += 1.0
+    world.balancer.cut(backend, world.now)
     assert backend.shaky
+    assert not backend.suspected
     return backend
 
 
@@ -39,12 +44,42 @@ def test_what_must_not_be_repeated_avoids_it_and_what_may_be_does_not(policy: st
         assert "api-1" in chosen(world, "GET", 30)
 
 
-def test_a_cut_connection_asks_for_a_probe_and_its_failure_is_the_second_witness() -> None:
+@pytest.mark.parametrize("proof", ["probe", "answer"])
+def test_a_first_cut_is_reason_enough_to_avoid_a_backend_until_it_shows_that_it_lives(proof: str) -> None:
+    world = World()
+    under_way, backend = world.start(), world.backend("api-1")
+    world.balancer.cut(backend, world.now)
+    assert backend.suspected
+    assert [event.backend for event in world.events if isinstance(event, ProbeWanted)] == ["api-1"]
+    if proof == "probe":
+        world.balancer.probed(backend, "", 0.002, world.now)
+    else:
+        world.answer(under_way)
+    assert not backend.suspected
+    assert not backend.shaky
+
+
+def test_where_that_is_a_habit_a_failed_probe_is_the_second_witness() -> None:
     world = World()
     backend = shaken(world)
-    assert [event.backend for event in world.events if isinstance(event, ProbeWanted)] == ["api-1"]
+    assert len([event for event in world.events if isinstance(event, ProbeWanted)]) == 2
     world.balancer.probed(backend, "reset", 0.001, world.now)
     assert backend.suspected
+
+
+def test_a_backend_that_closes_after_each_answer_keeps_its_share_of_what_may_be_repeated() -> None:
+    world = World()
+    served = 0
+    for _ in range(600):
+        attempt = world.start()
+        served += attempt.backend.id == "api-1"
+        world.now += 0.005
+        world.answer(attempt)
+        if attempt.backend.id == "api-1":
+            world.balancer.cut(attempt.backend, world.now)
+        world.balancer.tick(world.now)
+        world.balancer.probed(world.backend("api-1"), "", 0.002, world.now)
+    assert served >= 190
 
 
 @pytest.mark.parametrize("proof", ["probe", "answer"])
