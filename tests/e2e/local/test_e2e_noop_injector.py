@@ -30,8 +30,8 @@ def planned(scenario: str) -> Plan:
 
 
 LIBRARY = [name for name in names() if name not in IMPOSSIBLE and any(step.fault for step in planned(name).steps)]
-"""Without those that plain processes refuse before any traffic, and those that inject nothing: draining, scaling and the
-like are no faults, and go another way."""
+"""Without those that plain processes refuse before any traffic, and those that inject nothing: draining, scaling and
+the like are no faults, and go another way."""
 LONGEST_STEP_S = 0.5
 
 
