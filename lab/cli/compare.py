@@ -26,7 +26,7 @@ from lab.compare.document import Comparison
 from lab.compare.league import LEAGUE, league_file
 from lab.compare.page import write_page
 from lab.compare.stage import LocalStage, Stage
-from lab.compare.table import markdown, matrix, table
+from lab.compare.table import markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
@@ -85,16 +85,21 @@ def compare(
     with stage.set_up(console.print):
         folder.mkdir(parents=True, exist_ok=True)
         chosen = entries.checked(chosen, stage, comparison)
-        hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, stage, console.print)
-    (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
-    write_page(comparison, folder)
+        try:
+            hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, stage, console.print)
+        finally:  # interrupted or not, what has run can be read, and gone on with
+            (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
+            write_page(comparison, folder)
     if write_markdown:
         splice(write_markdown, matrix(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         answer({"folder": str(folder), **document.as_document(comparison)})
     elif not as_json:
-        console.print(table(comparison))
+        if ran:
+            console.print(table(comparison))
+        for line in (line for each in remarks(comparison) for line in each.lines()):
+            console.print(line, soft_wrap=True)
         console.print(f"{folder}/compare.html · compare.md · compare.json")
     if not ran:
         raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")

@@ -11,7 +11,7 @@ from typing import Final
 
 from lab.balancers.choice import Choice
 from lab.compare.cpu import CpuMeter
-from lab.compare.document import Comparison, Result
+from lab.compare.document import Comparison, Result, label
 from lab.compare.measures import measure, spoiled
 from lab.compare.stage import Stage, Standing
 from lab.endpoints import Endpoints
@@ -69,7 +69,7 @@ def hold(comparison: Comparison, schedule: Iterator[Turn], folder: Path, stage: 
     """Run all turns; after each one the comparison is on disk. Raises only what ends the whole: Ctrl-C, a full disk."""
     refused: dict[str, Result] = {}
     for turn in schedule:
-        row = f"{turn.entry.choice.name} {turn.entry.settings}"
+        row = label(turn.entry.choice.name, turn.entry.settings)
         known = refused.get(row) or turn.entry.problem
         result = _as(known, turn) if known else _settled(turn, folder, stage)
         if result.status in {"rejected", "failed"} and not result.folder:
@@ -96,6 +96,9 @@ def _once(turn: Turn, folder: Path, stage: Stage) -> Result:
     except BadArgumentsError:
         raise
     except LabError as error:
+        if turn.entry.choice.url and "was not ready" in str(error):
+            ports = ", ".join(map(str, turn.entry.choice.relay_ports))
+            error.next_step = f"does your balancer forward to ports {ports} of 127.0.0.1, /whoami included?"
         status = "rejected" if "rejects its configuration" in str(error) else "failed"
         return replace(empty, status=status, reason=str(error), next_step=error.next_step, details=tuple(error.details))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,11 @@ from lab.balancers.adapter import Command, Missing, Program
 from lab.balancers.choice import Choice, Place
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
 from lab.compare.contest import Entry
-from lab.compare.document import Comparison, Result
+from lab.compare.document import OWN, Comparison, Result
 from lab.compare.stage import Stage
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
-OWN = "own"
-"""The settings of a balancer that somebody brought along."""
+_PATIENCE_S = 2.0
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
@@ -87,6 +87,10 @@ def from_command(text: str) -> Entry:
 def from_url(url: str, ports: Sequence[int]) -> Entry:
     """A balancer that runs already, on this machine: the lab sends traffic nowhere else."""
     parts = urlsplit(url)
+    try:
+        port = parts.port or 80
+    except ValueError as error:
+        raise BadArgumentsError(f"--balancer-url {url}: {error}") from error
     if parts.scheme != "http" or not parts.hostname or not _is_loopback(parts.hostname):
         raise BadArgumentsError(
             f"--balancer-url {url}: expected http:// and an address of this machine's loopback",
@@ -96,6 +100,11 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
         raise BadArgumentsError(
             f"--balancer-url needs three --backend-port, got {len(ports)}", "the ports that your balancer forwards to"
         )
+    try:
+        socket.create_connection((parts.hostname, port), _PATIENCE_S).close()
+    except OSError as error:
+        reason = f"nobody listens there ({error.strerror or error})"
+        raise BadArgumentsError(f"--balancer-url {url}: {reason}", "start your balancer first") from error
     return Entry(Choice("own url", url=url.rstrip("/"), relay_ports=tuple(ports)), OWN)
 
 
