@@ -16,7 +16,7 @@ LABS_AT_ONCE = 2
 WITHIN_S = 400.0
 """Some 17 scenarios of 6 s each, four times that."""
 
-pytestmark = pytest.mark.timeout(WITHIN_S + 30)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(WITHIN_S + 30)]
 
 
 @pytest.fixture(scope="module")
