@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Sequence
 
 from chaos import guard
+from chaos.capabilities import check_possible
 from chaos.errors import NotPossibleError
+from chaos.faults.base import Foresighted
 from chaos.orders import Checked, Order, seed_of
 from chaos.records import FaultRecord
 from chaos.selection import select
@@ -22,9 +24,9 @@ async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max
     backends = await runtime.targets()
     seed = seed_of(order)
     targets = select(order.target, backends, seed)
+    offered = await check_possible(fault, runtime)
     if not all(isinstance(target, fault.needs) for target in targets):
-        lacks = (await runtime.link_capability(order.kind)).missing
-        raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime: {lacks}")
+        raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime")
     for target in targets:
         guard.check_conflicts(fault, target.name, owed, params)
     await guard.check_running(targets)
@@ -32,4 +34,8 @@ async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max
         faulted = frozenset(record.target for record in owed)
         await guard.check_not_last([target.name for target in targets], backends, faulted)
     await asyncio.gather(*(target.remember() for target in targets))
-    return Checked(order, fault, params, duration_s, seed, targets)
+    mechanism = offered.mechanism
+    if isinstance(fault, Foresighted):
+        foreseen = await asyncio.gather(*(fault.foresee(target, params, duration_s) for target in targets))
+        mechanism = foreseen[0] or mechanism
+    return Checked(order, fault, params, duration_s, seed, targets, mechanism)

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import docker
 import docker.errors
 
 from chaos import limits, peers
 from chaos.errors import BadRequestError, NoAddressError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
-from chaos.impairment import Impairment
+from chaos.impairment import Impairment, Kind
 from chaos.netns_helper import NetnsHelpers
 from chaos.probe import Address
 from chaos.settings import Settings
@@ -156,11 +156,12 @@ class DockerTarget:
         inspected = await self._client.inspect(self.id)
         self._kept = limits.kept(inspected)
 
+    async def foresee(self, impairment: Impairment) -> str:
+        """Raises BadRequestError for a peer that is no member, and NotPossibleError."""
+        return await self._helpers.mechanism(await self._resolved(impairment))
+
     async def impair(self, impairment: Impairment) -> Injection:
-        """Raises BadRequestError for a peer that is no member."""
-        addresses = await self._addresses_of(impairment.peers) if impairment.peers else ()
-        port = self.port if impairment.port is None else impairment.port
-        return await self._helpers.impair(self.id, replace(impairment, port=port, peers=addresses))
+        return await self._helpers.impair(self.id, await self._resolved(impairment))
 
     async def clear(self, kind: str) -> None:
         # An exited container's network namespace is gone, and the rules with it.
@@ -193,11 +194,13 @@ class DockerTarget:
     async def free_cpu(self) -> None:
         await self._client.call(lambda sdk: limits.restore_cpu(sdk, self.id, self._kept))
 
-    async def limit_memory(self, limit: int) -> Injection:
+    def check_memory(self, limit: int) -> None:
         if not self._kept.get("memory"):
             raise NotPossibleError(f"{self.name} has no memory limit, and Docker cannot take one away again")
         if limit >= self._kept["memory"]:
             raise BadRequestError(f"params.limit: {self.name} has a limit of {self._kept['memory']} bytes already")
+
+    async def limit_memory(self, limit: int) -> Injection:
         await self._client.call(lambda sdk: sdk.api.update_container(self.id, mem_limit=limit, memswap_limit=limit))
         return Injection(time.monotonic(), limits.MECHANISMS["memory"])
 
@@ -208,8 +211,10 @@ class DockerTarget:
     async def free_memory(self) -> None:
         await self._client.call(lambda sdk: limits.restore_memory(sdk, self.id, self._kept))
 
-    async def _addresses_of(self, names: Sequence[str]) -> tuple[str, ...]:
-        return peers.addresses(names, await self._members())
+    async def _resolved(self, impairment: Impairment) -> Impairment:
+        """Its peers as addresses, its port as a number."""
+        addresses = peers.addresses(impairment.peers, await self._members()) if impairment.peers else ()
+        return replace(impairment, port=self.port if impairment.port is None else impairment.port, peers=addresses)
 
 
 class DockerRuntime:
@@ -243,7 +248,7 @@ class DockerRuntime:
     async def link_capability(self, kind: str) -> Capability:
         if kind in limits.MECHANISMS:
             return Capability(possible=True, mechanism=limits.MECHANISMS[kind])
-        return await self._helpers.capability(kind)
+        return await self._helpers.capability(cast(Kind, kind))
 
     async def crashed(self) -> Sequence[DockerTarget]:
         """Members of any role, ourselves excluded."""

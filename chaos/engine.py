@@ -110,7 +110,7 @@ class Engine:
         if order.stop_when is not None:
             await prepare(order.stop_when, self._runtime)
         checked = await admit(order, self._runtime, self.owed(), self.max_duration_s)
-        return await checked.preview(self._runtime)
+        return checked.preview()
 
     def _announce(self, checked: Checked) -> list[Life]:
         """Write ahead: from here on the undo is owed, whatever happens. Raises RuntimeUnavailableError where the

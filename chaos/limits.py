@@ -62,12 +62,30 @@ def disconnect(sdk: Any, container: str, networks: Sequence[str]) -> None:
 
 
 def connect(sdk: Any, container: str, networks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Join them with the same aliases and links, and the same addresses where Docker lets them be chosen; it refuses
-    that where the network's subnet is Docker's own choice."""
+    """Join them with the same aliases and links, and with as many of the same addresses as Docker lets be chosen: it
+    refuses one whose subnet is its own choice (each IP version has its own), and one that somebody took meanwhile."""
     for network, endpoint in networks.items():
         names = {key: endpoint[key] for key in ("aliases", "links", "driver_opt")}
-        addresses = {"ipv4_address": endpoint["ipv4"] or None, "ipv6_address": endpoint["ipv6"] or None}
+        _connect(sdk, container, network, names, _choices(endpoint))
+
+
+def _choices(endpoint: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Sets of addresses to ask for, the best one first, the last one empty."""
+    had = {"ipv4_address": endpoint["ipv4"], "ipv6_address": endpoint["ipv6"]}
+    had = {version: address for version, address in had.items() if address}
+    ones = [{version: address} for version, address in had.items()] if len(had) > 1 else []
+    return [had, *ones, {}] if had else [{}]
+
+
+def _connect(
+    sdk: Any, container: str, network: str, names: Mapping[str, Any], choices: Sequence[Mapping[str, str]]
+) -> None:
+    for addresses in choices[:-1]:
         try:
             sdk.api.connect_container_to_network(container, network, **names, **addresses)
+        except docker.errors.NotFound:
+            raise
         except docker.errors.APIError:
-            sdk.api.connect_container_to_network(container, network, **names)
+            continue
+        return
+    sdk.api.connect_container_to_network(container, network, **names, **choices[-1])

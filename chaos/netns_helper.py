@@ -12,12 +12,13 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chaos.errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
-from chaos.impairment import Impairment
+from chaos.impairment import Impairment, Kind
+from chaos.mechanisms import FILTERS, LACKS, QUEUE, ImpossibleError, choose, kernels, needs
 from chaos.netns.helper import READY, SOCKET
 from chaos.targets import Capability, Injection, ReadBack
 
@@ -145,13 +146,24 @@ class NetnsHelpers:
         lost = [each["Id"] for each in found if each["Labels"][HELPER_LABEL] not in faulted]
         await asyncio.gather(*map(self._remove, lost))
 
-    async def capability(self, kind: str) -> Capability:
-        """What the kernel offers, probed once, in a namespace of the probe's own."""
+    async def capability(self, kind: Kind) -> Capability:
+        """Whether this kernel can, by what, and what it lacks."""
+        return capability(kind, await self._offered())
+
+    async def mechanism(self, impairment: Impairment) -> str:
+        """What `impair` would do it by. Raises NotPossibleError with what else would be possible."""
+        try:
+            return choose(impairment, (await self._offered()).__getitem__)
+        except ImpossibleError as error:
+            raise NotPossibleError(str(error), error.possible) from error
+
+    async def _offered(self) -> dict[str, bool]:
+        """By the kernel; probed once, in a namespace of the probe's own."""
         async with self._probing:
             if self._offers is None:
                 helper = await self._start(None, ["probe"], auto_remove=False)
-                self._offers = json.loads((await self._finish(helper)).partition(READY)[2])
-        return _capability(kind, self._offers)
+                self._offers = dict(json.loads((await self._finish(helper)).partition(READY)[2]))
+        return self._offers
 
     async def _start(self, container: str | None, command: list[str], *, auto_remove: bool = True) -> str:
         image = await self._own_image()
@@ -231,16 +243,13 @@ class NetnsHelpers:
         return self._image
 
 
-def _capability(kind: str, offers: dict[str, bool]) -> Capability:
-    kernel = "htb" if kind == "bandwidth" else "netem"
-    match kind:
-        case "blackhole" | "partition":
-            return Capability(possible=offers["drop"], mechanism="iptables DROP")
-        case "refuse":
-            return Capability(possible=offers["reset"], mechanism="iptables REJECT")
-        case _ if offers["htb"] and offers[kernel]:
-            return Capability(possible=True, mechanism=kernel)
-        case _ if offers["nfqueue"]:
-            return Capability(possible=True, mechanism="nfqueue", missing=f"sch_{kernel}")
-        case _:
-            return Capability(possible=False, missing=f"sch_{kernel} and NFQUEUE")
+def capability(kind: Kind, offers: Mapping[str, bool]) -> Capability:
+    """Of everybody's traffic, by whichever mechanism there is; `missing` is also what would have been better."""
+    wanted = FILTERS[kind][:1] if kind in FILTERS else needs(kernels(kind))
+    lacking = [LACKS[each] for each in wanted if not offers[each]]
+    try:
+        mechanism = choose(Impairment(kind, 1.0), offers.__getitem__)
+    except ImpossibleError:
+        missing = lacking if kind in FILTERS else [*lacking, LACKS[QUEUE]]
+        return Capability(possible=False, missing=" and ".join(missing))
+    return Capability(possible=True, mechanism=mechanism, missing=" and ".join(lacking) or None)

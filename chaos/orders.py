@@ -11,13 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, WithJsonSchema
 
-from chaos.capabilities import check_possible
 from chaos.faults import FAULTS, AnyFault
 from chaos.faults.base import Params
 from chaos.records import Entry, FaultRecord
 from chaos.selection import Selector
 from chaos.stop_when import StopWhen
-from chaos.targets import Runtime, Target
+from chaos.targets import Target
 from chaos.units import DURATION_PATTERN
 
 Kind = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FAULTS)})]
@@ -78,6 +77,8 @@ class Checked:
     duration_s: float
     seed: int
     targets: Sequence[Target]
+    mechanism: str | None
+    """What it would be done by, as far as that is known before."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     @property
@@ -106,16 +107,15 @@ class Checked:
             for target in self.targets
         ]
 
-    async def preview(self, runtime: Runtime) -> Preview:
-        """Raises NotPossibleError, as the injection would."""
-        offered = await check_possible(self.fault, runtime)
+    def preview(self) -> Preview:
+        """For a dry run."""
         return Preview(
             kind=self.order.kind,
             targets=[target.name for target in self.targets],
             seed=self.told_seed,
             duration_s=self.duration_s,
             params=self.order.params,
-            mechanism=offered.mechanism,
+            mechanism=self.mechanism,
             stop_when=self.order.stop_when,
         )
 

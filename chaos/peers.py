@@ -30,6 +30,8 @@ def addresses(names: Sequence[str], members: Sequence[Mapping[str, Any]]) -> tup
 def _names(member: Mapping[str, Any]) -> set[str]:
     labels = member["Labels"] or {}
     role = labels.get(SERVICE_LABEL, "")
+    if not role:
+        return set()
     names = {role, f"{role}-{labels.get(NUMBER_LABEL, '1')}"}
     return names | {BALANCER} if role == BALANCER_ROLE else names
 

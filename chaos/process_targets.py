@@ -35,6 +35,8 @@ IMPOSSIBLE = {
     "memory": _CGROUP,
 }
 """Fault kinds that plain processes cannot have, and what they lack for it."""
+RELAY = "relay"
+"""The mechanism of all link faults here."""
 SETTLE_S = 2.0
 """A signal's effect shows in the process table well before this."""
 
@@ -112,7 +114,7 @@ class ProcessTarget:
     async def remember(self) -> None:
         """Nothing: signals and the relay overwrite nothing."""
 
-    async def impair(self, impairment: Impairment) -> Injection:
+    async def foresee(self, impairment: Impairment) -> str:
         """Raises NotPossibleError for what a relay of bytes cannot do."""
         if impairment.kind in IMPOSSIBLE:
             raise NotPossibleError(IMPOSSIBLE[impairment.kind])
@@ -120,15 +122,18 @@ class ProcessTarget:
             raise NotPossibleError("everybody comes from 127.0.0.1 here, to one port", ["peer: all, and no port"])
         if impairment.mechanism != "auto":
             raise NotPossibleError(f"there is no {impairment.mechanism} here", ["mechanism: auto (the relay)"])
+        return RELAY
+
+    async def impair(self, impairment: Impairment) -> Injection:
         await self._supervisor.put_fault(self._control(), impairment.to_json())
-        return Injection(time.monotonic(), "relay")
+        return Injection(time.monotonic(), RELAY)
 
     async def clear(self, kind: str) -> None:
         await self._supervisor.clear_fault(self._control(), kind)
 
     async def read_back(self) -> ReadBack:
         state = await self._supervisor.relay_state(self._control())
-        return ReadBack({fault["kind"]: "relay" for fault in state["faults"]}, state["chunks"])
+        return ReadBack({fault["kind"]: RELAY for fault in state["faults"]}, state["chunks"])
 
     def _control(self) -> str:
         if self._process.control is None:
@@ -181,7 +186,7 @@ class LocalRuntime:
     async def link_capability(self, kind: str) -> Capability:
         if kind in IMPOSSIBLE:
             return Capability(possible=False, missing=IMPOSSIBLE[kind])
-        return Capability(possible=True, mechanism="relay")
+        return Capability(possible=True, mechanism=RELAY)
 
     async def crashed(self) -> Sequence[ProcessTarget]:
         """Backends only: the supervisor itself restarts everything else."""

@@ -171,5 +171,7 @@ def _add_errors(app: FastAPI) -> None:
 
 def _explain(error: Any) -> str:
     """The field and what was expected; a body's field by its own name."""
+    if error["type"] == "json_invalid":
+        return f"body: not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
     path = [str(each) for each in error["loc"] if each not in ("body", "one", "several", "order", "plan")]
     return f"{'.'.join(path) or 'body'}: {error['msg']}"

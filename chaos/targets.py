@@ -138,6 +138,10 @@ class Pausable(Target, Protocol):
 class LinkTarget(Target, Protocol):
     """Has a network path that can be impaired."""
 
+    async def foresee(self, impairment: Impairment) -> str:
+        """The mechanism that it would be impaired by. Raises what `impair` would because of what is asked for."""
+        ...
+
     async def impair(self, impairment: Impairment) -> Injection:
         """Impair traffic to and from its service port, open connections included."""
         ...
@@ -196,6 +200,10 @@ class MemoryUse:
 @runtime_checkable
 class MemoryLimitable(Target, Protocol):
     """Has a memory limit that can be lowered."""
+
+    def check_memory(self, limit: int) -> None:
+        """Raises NotPossibleError or BadRequestError for a limit that cannot be lowered to this; after `remember`."""
+        ...
 
     async def limit_memory(self, limit: int) -> Injection:
         """Bytes, swap included."""

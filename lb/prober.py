@@ -24,8 +24,6 @@ class Report:
 
     failure: str = ""
     """A word for what went wrong; empty for a pass."""
-    declined: bool = False
-    """It failed by an answer: the backend itself says that it is not well."""
     name: str = ""
     """What the backend calls itself."""
     load: LoadReport | None = None
@@ -41,9 +39,7 @@ class Judge(Protocol):
     def backends(self) -> Sequence[Backend]:
         """All known backends."""
 
-    def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
-    ) -> float:
+    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
         """Record a finished probe, answer the seconds until the next."""
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
@@ -118,4 +114,4 @@ class Prober:
             return REPEAT_S
         if report.load is not None:
             self._judge.reported(backend, report.load, now)
-        return self._judge.probed(backend, report.failure, took, now, report.name, report.declined)
+        return self._judge.probed(backend, report.failure, took, now, report.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -101,6 +101,16 @@ class Fault(Protocol[T, P]):
 
 
 AnyFault = Fault[Any, Any]
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """A fault whose parameters may ask for what this host or target cannot do."""
+
+    async def foresee(self, target: Any, params: Any, duration_s: float) -> str | None:
+        """The mechanism, where that depends on the parameters. Raises what `inject` would because of them; touches
+        nothing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,9 @@ class LinkFault:
         """What the driver is asked for."""
         raise NotImplementedError
 
+    async def foresee(self, target: LinkTarget, params: Any, duration_s: float) -> str | None:
+        return await target.foresee(self.impairment(params, duration_s))
+
     async def inject(self, target: LinkTarget, params: Any, duration_s: float) -> Injection:
         return await target.impair(self.impairment(params, duration_s))
 

@@ -27,6 +27,10 @@ class Memory:
     params = MemoryParams
     mechanism = None
 
+    async def foresee(self, target: MemoryLimitable, params: MemoryParams, duration_s: float) -> str | None:
+        target.check_memory(params.limit)
+        return None
+
     async def inject(self, target: MemoryLimitable, params: MemoryParams, duration_s: float) -> Injection:
         return await target.limit_memory(params.limit)
 

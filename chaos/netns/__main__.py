@@ -8,9 +8,9 @@ import json
 import sys
 
 from chaos.impairment import Impairment
+from chaos.mechanisms import ImpossibleError
 from chaos.netns import helper
 from chaos.netns.commands import CommandError
-from chaos.netns.session import ImpossibleError
 
 
 def main() -> int:

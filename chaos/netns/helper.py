@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 from chaos.impairment import Impairment
+from chaos.mechanisms import ImpossibleError
 from chaos.netns import firewall, shaping
 from chaos.netns.commands import CommandError
-from chaos.netns.session import ImpossibleError, Session
+from chaos.netns.session import Session
 
 READY = "READY "
 """The line that tells the chaos service that the rules are in, followed by JSON: mechanism, mono."""
@@ -105,13 +106,13 @@ def probe() -> None:
     say(
         netem=shaping.offers("netem"),
         htb=shaping.offers("htb"),
-        nfqueue=_offers(firewall.queue, scope),
-        drop=_offers(firewall.drop, scope),
-        reset=_offers(firewall.reset, Impairment("refuse", 1.0, port=1, direction="in")),
+        nfqueue=_works(firewall.queue, scope),
+        drop=_works(firewall.drop, scope),
+        reset=_works(firewall.reset, Impairment("refuse", 1.0, port=1, direction="in")),
     )
 
 
-def _offers(rule: Callable[[Impairment], None], scope: Impairment) -> bool:
+def _works(rule: Callable[[Impairment], None], scope: Impairment) -> bool:
     try:
         rule(scope)
     except CommandError:

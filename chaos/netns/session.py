@@ -11,27 +11,26 @@ from random import Random
 from typing import Any
 
 from chaos.impairment import Impairment
+from chaos.mechanisms import FILTERS, QUEUE, ImpossibleError, choose
 from chaos.netns import firewall, shaping
 from chaos.netns.commands import CommandError
 from chaos.netns.nfqueue import Queue
 from chaos.netns.scheduler import Scheduler
 
-FILTERS: dict[str, tuple[str, Callable[[Impairment], None]]] = {
-    "blackhole": ("iptables DROP", firewall.drop),
-    "partition": ("iptables DROP", firewall.drop),
-    "refuse": ("iptables REJECT", firewall.reset),
-}
+RULES: dict[str, Callable[[Impairment], None]] = {"drop": firewall.drop, "reset": firewall.reset}
+"""What puts them in, by what the kernel must offer."""
 
 
-class ImpossibleError(Exception):
-    """This kernel, or the mechanism that was asked for, cannot do it; the message says why and what can."""
+def offers(mechanism: str) -> bool:
+    """netem and htb are tried; whether there is an NFQUEUE, DROP or REJECT shows when the rule is put in."""
+    return mechanism not in ("netem", "htb") or shaping.offers(mechanism)
 
 
 @dataclass(slots=True)
 class Session:
     """What is in effect now. Needs a running event loop where the scheduler is used."""
 
-    offers: Callable[[str], bool] = shaping.offers
+    offers: Callable[[str], bool] = offers
     impairments: dict[str, Impairment] = field(default_factory=dict)
     mechanisms: dict[str, str] = field(default_factory=dict)
     _scheduler: Scheduler | None = None
@@ -39,7 +38,7 @@ class Session:
     def add(self, impairment: Impairment) -> str:
         """In effect when this returns; the mechanism. Raises ImpossibleError, and then nothing has changed."""
         kind = impairment.kind
-        mechanism = FILTERS[kind][0] if kind in FILTERS else self._choose(impairment)
+        mechanism = choose(impairment, self.offers)
         self.impairments[kind], self.mechanisms[kind] = impairment, mechanism
         try:
             self._apply(mechanism)
@@ -73,22 +72,6 @@ class Session:
             "tc": statistics,
         }
 
-    def _choose(self, impairment: Impairment) -> str:
-        kernel = "htb" if impairment.kind == "bandwidth" else "netem"
-        wanted, out = impairment.mechanism, impairment.direction == "out"
-        if impairment.kind == "duplicate" and not out:
-            raise ImpossibleError("duplicate acts on what leaves the target: direction out is possible")
-        if wanted == "nfqueue":
-            return "nfqueue"
-        if wanted not in ("auto", kernel):
-            raise ImpossibleError(f"{impairment.kind} has no mechanism {wanted}: {kernel} and nfqueue are possible")
-        if out and self.offers("htb") and (kernel == "htb" or self.offers("netem")):
-            return kernel
-        if wanted == "auto":
-            return "nfqueue"
-        reason = "this kernel lacks it" if out else "it acts on what leaves the target"
-        raise ImpossibleError(f"{kernel} is not possible: {reason}; nfqueue is possible")
-
     def _by(self, *mechanisms: str) -> list[Impairment]:
         return [each for kind, each in self.impairments.items() if self.mechanisms[kind] in mechanisms]
 
@@ -97,12 +80,12 @@ class Session:
         if mechanism in ("netem", "htb"):
             wanted = self._by("netem", "htb")
             shaping.install(wanted) if wanted else shaping.clear()
-        elif mechanism == "nfqueue":
-            self._schedule(self._by("nfqueue"))
+        elif mechanism == QUEUE:
+            self._schedule(self._by(QUEUE))
         else:
             firewall.clear()
             for each in self._by(mechanism):
-                FILTERS[each.kind][1](each)
+                RULES[FILTERS[each.kind][0]](each)
 
     def _schedule(self, wanted: list[Impairment]) -> None:
         if not wanted:

@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,8 +45,6 @@ class DockerRuntime:
     compose_file: Path = COMPOSE_FILE
     """Any one with services called lb, api and chaos, labelled as docs/pytest.md says."""
     name: str = "docker"
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """For compose, on top of this process' own."""
     _checked: bool = field(default=False, init=False, repr=False)
     _own_token: str = field(default="", init=False, repr=False)
     """The balancer's admin token where the environment names none: compose must be told the same one again."""
@@ -64,7 +62,7 @@ class DockerRuntime:
             traffic=traffic,
             admin=admin,
             chaos=chaos,
-            chaos_token=self.token(),
+            chaos_token=self._token(),
             runtime="docker",
             admin_token=self._admin_token(containers),
             levers=DockerLevers(self.compose),
@@ -90,7 +88,7 @@ class DockerRuntime:
             return self._up(fresh)
         except BaseException:
             if fresh:
-                with uninterrupted():
+                with _uninterrupted():
                     self._remove()
             raise
 
@@ -106,7 +104,7 @@ class DockerRuntime:
         try:
             yield endpoints
         finally:
-            with uninterrupted():
+            with _uninterrupted():
                 self.down(say)
 
     def down(self, say: Say) -> bool:
@@ -136,7 +134,7 @@ class DockerRuntime:
             time.sleep(RECOVER_POLL_S)
             result = self.compose("up", *arguments, timeout_s=HEALTHY_WITHIN_S + DOWN_WITHIN_S)
         if result.returncode != 0:
-            raise up_problem(result.stderr, self.logs(tail=5))
+            raise _up_problem(result.stderr, self.logs(tail=5))
         endpoints = self.find()
         if endpoints is None:
             raise EnvironmentProblemError("the containers came up but not all of them stay", "lab doctor")
@@ -185,8 +183,7 @@ class DockerRuntime:
             raise EnvironmentProblemError("docker compose ps failed", f"{self._command()} ps", _tail(result.stderr))
         return parse_ps(result.stdout)
 
-    def token(self) -> str:
-        """The chaos service's. Raises `EnvironmentProblemError` where it cannot be read."""
+    def _token(self) -> str:
         result = self.compose("exec", "-T", "chaos", "cat", "/state/token")
         token = result.stdout.strip()
         if result.returncode != 0 or not token:
@@ -201,8 +198,7 @@ class DockerRuntime:
         """Any other command of compose on this project; `override` is one more compose file."""
         whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(self.compose_file), "-p", self.project]
         files = ["-f", str(override)] if override else []
-        own = {**self.environment, **({ADMIN_TOKEN: self._own_token} if self._own_token else {})}
-        environment = {**os.environ, **own} if own else None
+        environment = {**os.environ, ADMIN_TOKEN: self._own_token} if self._own_token else None
         command = [*whole[:7], *files, *whole[7:], *arguments]
         return docker(command, timeout_s=timeout_s, directory=self.compose_file.parent, environment=environment)
 
@@ -262,8 +258,7 @@ def _check_ports() -> None:
             )
 
 
-def up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
-    """What `docker compose up` complained about, with the next step."""
+def _up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
     if "pull access denied" in stderr or "failed to resolve" in stderr or "failed to do request" in stderr:
         return EnvironmentProblemError(
             "the base image cannot be fetched", "on a host without an image registry: make base-image", _tail(stderr)
@@ -279,7 +274,7 @@ def _tail(text: str, lines: int = 12) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
+def _uninterrupted() -> Iterator[None]:
     """A second Ctrl-C must not cut the clean-up short that the first one asked for."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

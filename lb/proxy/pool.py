@@ -55,13 +55,11 @@ class Pool:
         else:
             stack.append(connection)
 
-    def forget(self, connection: UpstreamConnection, now: float) -> bool:
-        """The connection ended while idle. True if that was so soon after its last use that its backend may be gone."""
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection ended while idle."""
         stack = self._idle.get(connection.backend)
-        if not stack or connection not in stack:
-            return False
-        stack.remove(connection)
-        return now - connection.idle_since <= _FRESH_S
+        if stack and connection in stack:
+            stack.remove(connection)
 
     def expire(self, now: float) -> None:
         """Close what has been idle too long. The bottom of a stack is its oldest."""

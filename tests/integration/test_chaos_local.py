@@ -132,10 +132,11 @@ async def test_what_plain_processes_cannot_have_is_refused_with_the_reason(
     chaos: ChaosProcess, lab: FakeSupervisor, kind: str, params: dict[str, Any], reason: str
 ) -> None:
     order = {"kind": kind, "target": "api-1", "duration": "1s", "params": params}
-    status, problem = await chaos.call("POST", "/faults", order)
-    assert 400 <= status < 500 or status == 501, problem
-    assert problem["error"] == "not_possible"
-    assert reason in problem["detail"]
+    for path in ("/faults?dry_run=1", "/faults"):
+        status, problem = await chaos.call("POST", path, order)
+        assert (status, problem["error"]) == (422, "not_possible"), problem
+        assert reason in problem["detail"]
+        assert problem["possible"], problem
     assert lab.backends["api-1"].relay.state()["faults"] == []
 
 

@@ -14,20 +14,24 @@ import pytest
 import requests
 import schemathesis
 import uvicorn
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 
 from chaos.engine import Engine
 from chaos.events import EventLog
+from chaos.faults import FAULTS
 from chaos.journal import Journal
 from chaos.monkey.troop import Troop
 from chaos.service import create_app
 from tests.support.chaos_fakes import FakeRuntime
+from tests.support.chaos_matrix import SAMPLES, sample_params
+from tests.support.chaos_supervisor import free_port
 from tests.support.chaos_world import fast_probes
-from tests.support.free_ports import free_port
 
 TOKEN = "chaos-secret"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+KINDS = sorted(FAULTS)
 NAMES = ("api-1", "api-2", "api-3")
 STREAM = "/events"
 """Never ends, so it is asked by hand."""
@@ -120,7 +124,7 @@ def test_every_answer_is_one_that_the_document_promises(service: Service, operat
 
 
 def aim(case: Any) -> None:
-    """Arbitrary orders meet nothing but refusals: parts of most are turned into what gets through."""
+    """Arbitrary orders and ids meet nothing but refusals: parts of most are turned into what gets through."""
     body = case.body
     if not isinstance(body, dict):
         return
@@ -135,10 +139,58 @@ def aim(case: Any) -> None:
         body.pop("stop_when", None)
 
 
+def values() -> st.SearchStrategy[Any]:
+    """For a parameter: what some parameter accepts, what nearly is that, and anything that JSON can say."""
+    nearly = [
+        "0ms",
+        "-1s",
+        "1e400s",
+        "\u0661\u0660%",
+        "nan%",
+        "100.1%",
+        "1 ms",
+        "0mbit",
+        "9gbit",
+        "netem",
+        "nfqueue",
+        "both",
+    ]
+    anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    nested = st.lists(anything, max_size=2) | st.dictionaries(st.text(max_size=3), anything, max_size=2)
+    return st.sampled_from([*SAMPLES, *nearly, "api-2, api-3", "balancer", "pareto"]) | anything | nested
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_parameters_of_any_kind_get_a_promised_answer(service: Service, kind: str) -> None:
+    inject = schemathesis.openapi.from_dict(service.document)["/faults"]["POST"]
+    known = {name: values() for name in FAULTS[kind].params.model_fields}
+
+    @given(params=st.fixed_dictionaries({}, optional={**known, "unknown": values()}))
+    @example(params={})
+    @settings(max_examples=EXAMPLES // 3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def hold(params: dict[str, Any]) -> None:
+        requests.post(f"{service.url}/reset", headers=AUTHORIZED, timeout=WITHIN_S)
+        order = {"kind": kind, "target": NAMES[0], "duration": "100ms", "params": sample_params(kind) | params}
+        case = inject.Case(body=order, media_type="application/json")
+        response = case.call(base_url=service.url, headers=AUTHORIZED, timeout=WITHIN_S)
+        case.validate_response(response, checks=CHECKS)
+        if response.status_code == 422 and response.json()["error"] == "bad_request":
+            assert "params" in response.json()["detail"], response.json()
+
+    hold()
+
+
 def test_fuzzing_meant_something(service: Service) -> None:
-    """Orders of several kinds got through the checks."""
+    """Orders of all kinds got through the checks."""
     faults = requests.get(f"{service.url}/faults", headers=AUTHORIZED, timeout=WITHIN_S).json()["faults"]
-    assert len({fault["kind"] for fault in faults}) >= 4
+    assert {fault["kind"] for fault in faults} == set(KINDS)
+
+
+def test_a_body_that_is_not_json_is_told_where(service: Service) -> None:
+    headers = AUTHORIZED | {"Content-Type": "application/json"}
+    response = requests.post(f"{service.url}/faults", data='{"kind": kill}', headers=headers, timeout=WITHIN_S)
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith("body: not JSON at character 9: ")
 
 
 @pytest.mark.parametrize("since", ["-1", "x", "1.5", "9" * 40, ""])

@@ -19,6 +19,7 @@ from typing import Any
 import docker
 import docker.errors
 import pytest
+from docker.types import IPAMConfig, IPAMPool
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "reroute-chaos:test"
@@ -52,10 +53,12 @@ def build_image(client: docker.DockerClient) -> None:
 class DockerLab:
     """Containers of one made-up compose project; everything is removed at the end."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(self, client: docker.DockerClient, restart: str = "no") -> None:
+        """`restart` is every container's policy."""
         self.client = client
+        self._restart = {"Name": restart}
         self.project = f"chaostest{secrets.token_hex(3)}"
-        self.network = client.networks.create(f"{self.project}_default", enable_ipv6=False)
+        self.network = _network(client, f"{self.project}_default")
         self.volume = client.volumes.create(f"{self.project}_state")
         self._containers: list[Any] = []
 
@@ -71,7 +74,7 @@ class DockerLab:
         """One backend container, `api-<number>`."""
         script = ROOT / "tests/support/chaos_backend.py"
         labels = self.labels("api", number, project) | ({"reroute.chaos": "allow"} if allow else {})
-        command = ["python", "-c", script.read_text(), str(PORT), "0.0.0.0"]
+        command = ["python", "-c", script.read_text(), str(PORT), "::"]
         # A name of our own: the engine's DNS does not know the names that it makes up.
         name = f"{self.project}-{project or 'own'}-api-{number}"
         return self._run(command, labels=labels, init=True, mem_limit="128m", name=name)
@@ -101,14 +104,16 @@ class DockerLab:
         )
 
     def _run(self, command: list[str], **options: Any) -> Any:
-        container = self.client.containers.run(IMAGE, command, detach=True, network=self.network.name, **options)
+        container = self.client.containers.run(
+            IMAGE, command, detach=True, network=self.network.name, restart_policy=self._restart, **options
+        )
         self._containers.append(container)
         return container
 
-    def address(self, container: Any) -> tuple[str, int]:
+    def address(self, container: Any, version: int = 4) -> tuple[str, int]:
         container.reload()
         networks = container.attrs["NetworkSettings"]["Networks"]
-        return networks[self.network.name]["IPAddress"], PORT
+        return networks[self.network.name]["IPAddress" if version == 4 else "GlobalIPv6Address"], PORT
 
     def snapshot(self, container: Any) -> dict[str, Any]:
         """Everything that a fault could leave behind on this container, read from outside the chaos service."""
@@ -143,6 +148,22 @@ class DockerLab:
                 container.remove(force=True)
         self.network.remove()
         self.volume.remove()
+
+
+def _network(client: docker.DockerClient, name: str) -> Any:
+    """With subnets of its own (RFC 1918, RFC 4193), so that addresses can be chosen; without IPv6 where the engine's
+    host has none."""
+    for tries_left in reversed(range(10)):
+        a, b = secrets.randbelow(256), secrets.randbelow(256)
+        pools = [IPAMPool(f"10.{a}.{b}.0/24"), IPAMPool(f"fd{secrets.token_hex(1)}:{a:x}:{b:x}::/64")]
+        try:
+            six = Path("/proc/net/if_inet6").exists()
+            ipam = IPAMConfig(pool_configs=pools if six else pools[:1])
+            return client.networks.create(name, enable_ipv6=six, ipam=ipam)
+        except docker.errors.APIError:  # overlaps with a network that is there
+            if not tries_left:
+                raise
+    raise AssertionError
 
 
 def _limits(host: dict[str, Any]) -> list[int]:

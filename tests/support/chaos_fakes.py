@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from chaos.errors import ChaosError, RuntimeUnavailableError, TargetGoneError
+from chaos.errors import BadRequestError, ChaosError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
 from chaos.impairment import Impairment
 from chaos.probe import Address, Answer
 from chaos.records import Entry, FaultRecord
-from chaos.targets import Capability, Injection, Member, ReadBack, Running, Target, TargetInfo
+from chaos.targets import Capability, Injection, Member, MemoryUse, ReadBack, Running, Target, TargetInfo
 
 
 def record(fault_id: str = "f1", kind: str = "pause", target: str = "api-1", **fields: Any) -> FaultRecord:
@@ -36,6 +36,9 @@ class FakeTarget:
         self.undo: dict[str, Any] = {"token": name}
         self.labels: dict[str, str] = {}
         self.starts = 0
+        self.mechanisms = ("auto",)
+        self.share: float | None = None
+        self.memory_limit = 256 << 20
         self.met = 1
         """Packets that have met its impairment."""
 
@@ -65,6 +68,11 @@ class FakeTarget:
     async def pause(self) -> Injection:
         return self._become(Running.PAUSED)
 
+    async def foresee(self, impairment: Impairment) -> str:
+        if impairment.mechanism not in self.mechanisms:
+            raise NotPossibleError(f"no {impairment.mechanism} here", ["mechanism: auto"])
+        return "fake"
+
     async def impair(self, impairment: Impairment) -> Injection:
         self.impairment = impairment
         return Injection(time.monotonic(), "fake")
@@ -77,6 +85,38 @@ class FakeTarget:
         return ReadBack(here, packets=self.met)
 
     async def remember(self) -> None:
+        return None
+
+    async def disconnect(self) -> Injection:
+        return Injection(time.monotonic(), "fake")
+
+    async def networks(self) -> list[str]:
+        return ["lab"]
+
+    async def reconnect(self) -> None:
+        return None
+
+    async def limit_cpu(self, share: float, duration_s: float) -> Injection:
+        self.share = share
+        return Injection(time.monotonic(), "fake")
+
+    async def cpu_share(self) -> float | None:
+        return self.share
+
+    async def free_cpu(self) -> None:
+        self.share = None
+
+    def check_memory(self, limit: int) -> None:
+        if limit >= self.memory_limit:
+            raise BadRequestError(f"params.limit: {self.name} has {self.memory_limit} bytes already")
+
+    async def limit_memory(self, limit: int) -> Injection:
+        return Injection(time.monotonic(), "fake")
+
+    async def memory(self) -> MemoryUse:
+        return MemoryUse(used=1 << 20, limit=self.memory_limit)
+
+    async def free_memory(self) -> None:
         return None
 
     def _become(self, state: Running) -> Injection:
@@ -128,6 +168,9 @@ class FakeRuntime:
 
     async def close(self) -> None:
         return None
+
+    async def download(self, address: Address, size: int, *, timeout_s: float) -> tuple[int, float]:
+        return size, 0.001
 
     async def ask(self, address: Address, path: str = "", **_: Any) -> Answer:
         return self.backends[address[0]].answer()

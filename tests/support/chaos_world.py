@@ -13,6 +13,7 @@ import pytest
 from chaos import engine, faults, guard, healing
 from chaos.engine import Engine
 from chaos.events import EventLog
+from chaos.faults import bandwidth
 from chaos.journal import Journal
 from chaos.orders import Order
 from chaos.records import FaultRecord
@@ -24,6 +25,7 @@ def fast_probes(monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime) -> None:
     files = [importlib.import_module(f"chaos.faults.{each.name}") for each in pkgutil.iter_modules(faults.__path__)]
     for module in (engine, guard, healing, *(each for each in files if hasattr(each, "ask"))):
         monkeypatch.setattr(module, "ask", runtime.ask)
+    monkeypatch.setattr(bandwidth, "download", runtime.download)
     monkeypatch.setattr(healing, "DEADLINE_S", 0.0)
 
 

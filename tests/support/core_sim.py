@@ -38,7 +38,6 @@ BLACK_HOLE = Behaviour(answers_after=None, loses_packets=True)
 DEAD = Behaviour(refuses=True)
 GONE = Behaviour(connects=False, answers_after=None, loses_packets=True)
 LYING = Behaviour(status=500)
-FAILING = Behaviour(status=500, probe_status=500)
 UNHEALTHY = Behaviour(probe_status=503)
 
 
@@ -132,20 +131,19 @@ class World:
         behaviour = self._behaviour[backend]
         done = False
 
-        def end(failure: str, declined: bool = False) -> None:
+        def end(failure: str) -> None:
             nonlocal done
             if done:
                 return
             done = True
             self._probing.discard(backend)
-            took = self.now - started
-            self._probe_in(backend, self.registry.probed(backend, failure, took, self.now, "", declined))
+            self._probe_in(backend, self.registry.probed(backend, failure, self.now - started, self.now))
 
         if behaviour.refuses:
             end("refused")
             return
         failure = "" if behaviour.probe_status == 200 else f"status {behaviour.probe_status}"
-        self._answer_later(backend, lambda: end(failure, declined=bool(failure)))
+        self._answer_later(backend, lambda: end(failure))
         self.at(started + self.settings.health.timeout, lambda: end("timeout"))
 
     def _request(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -101,43 +100,6 @@ async def test_a_fault_bites_is_measured_and_leaves_nothing(
     answer = await lab.health(1)
     assert answer.ok
     assert answer.took_s < 0.1
-
-
-async def test_what_each_way_of_silence_looks_like(chaos: ChaosClient, lab: Lab) -> None:
-    """The table in docs/faults.md: these are different faults for a balancer."""
-
-    async def seen(kind: str) -> Answer:
-        record = await chaos.inject(kind, "api-1", "30s")
-        answer = await ask(address, timeout_s=0.5)
-        await chaos.call("DELETE", f"/faults/{record['id']}")
-        return answer
-
-    address = lab.address(1)
-    assert (await seen("pause")).failure == "timeout", "accepts, never answers"
-    assert (await seen("blackhole")).failure == "connect_timeout", "SYNs disappear"
-    assert (await seen("refuse")).failure == "refused", "RST at once"
-    assert (await seen("kill")).failure in ("connect_timeout", "unreachable"), "nobody has the address"
-
-
-async def test_delay_reaches_an_open_connection_and_ends_within_200_ms(chaos: ChaosClient, lab: Lab) -> None:
-    reader, writer = await asyncio.open_connection(*lab.address(1))
-
-    async def round_trip() -> float:
-        started = time.monotonic()
-        writer.write(b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n")
-        await reader.readuntil(b"{}")
-        return time.monotonic() - started
-
-    assert await round_trip() < 0.1
-    record = await chaos.inject("delay", "api-1", "3s", delay="100ms")
-    # One answer, one delay; 20 ms for the scheduler of a busy host.
-    assert 0.1 <= await round_trip() < 0.12 + 0.03
-    ends = record["injected_mono"] + 3.0  # one kernel, one monotonic clock
-    while time.monotonic() < ends - 0.15:
-        await round_trip()
-    await asyncio.sleep(max(0.0, ends + 0.2 - time.monotonic()))  # the moment by which it must be over
-    assert await round_trip() < 0.05
-    writer.close()
 
 
 @pytest.mark.parametrize("kind", ["kill", "pause", "delay"])
@@ -278,24 +240,9 @@ async def test_a_mechanism_that_this_kernel_lacks_is_refused_with_what_is_possib
     if body["faults"]["delay"]["mechanism"] == "netem":
         pytest.skip("this kernel has netem")
     order = {"kind": "delay", "target": "api-1", "duration": "1s", "params": {"delay": "1s", "mechanism": "netem"}}
-    status, problem = await chaos.call("POST", "/faults", order)
-    assert status in (422, 501)
-    assert "nfqueue is possible" in problem["detail"]
-
-
-async def test_jitter_has_the_asked_mean_and_spread_on_an_open_connection(chaos: ChaosClient, lab: Lab) -> None:
-    reader, writer = await asyncio.open_connection(*lab.address(1))
-
-    async def round_trip() -> float:
-        started = time.monotonic()
-        writer.write(b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n")
-        await reader.readuntil(b"{}")
-        return time.monotonic() - started
-
-    plain = statistics.median([await round_trip() for _ in range(20)])
-    record = await chaos.inject("delay", "api-1", "60s", delay="100ms", jitter="20ms", distribution="normal")
-    delayed = [await round_trip() - plain for _ in range(80)]
-    writer.close()
-    await chaos.call("DELETE", f"/faults/{record['id']}")
-    assert statistics.mean(delayed) == pytest.approx(0.1, rel=0.10)  # standard error 2.2 ms
-    assert statistics.stdev(delayed) == pytest.approx(0.02, rel=0.25)  # standard error 8 %: three of them
+    answers = [await chaos.call("POST", path, order) for path in ("/faults?dry_run=1", "/faults")]
+    for status, problem in answers:
+        assert (status, problem["possible"]) == (422, ["mechanism: nfqueue"])
+        assert "lacks sch_netem" in problem["detail"]
+    _, body = await chaos.call("GET", "/faults")
+    assert all("netem" not in record["params"].values() for record in body["faults"]), "nothing was begun"

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from chaos.impairment import Impairment
+from chaos.mechanisms import ImpossibleError
 from chaos.netns import firewall, session, shaping
 from chaos.netns.commands import CommandError, run, works
 from chaos.netns.helper import Helper
-from chaos.netns.session import ImpossibleError, Session
+from chaos.netns.session import Session
 
 
 def shape(kind: Any, **fields: Any) -> Impairment:
@@ -179,11 +180,11 @@ def scheduled(monkeypatch: pytest.MonkeyPatch) -> None:
     ("fields", "offered", "mechanism"),
     [
         ({}, {"htb", "netem"}, "netem"),
-        ({}, {"htb"}, "nfqueue"),
-        ({"direction": "in"}, {"htb", "netem"}, "nfqueue"),
-        ({"mechanism": "nfqueue"}, {"htb", "netem"}, "nfqueue"),
+        ({}, {"htb", "nfqueue"}, "nfqueue"),
+        ({"direction": "in"}, {"htb", "netem", "nfqueue"}, "nfqueue"),
+        ({"mechanism": "nfqueue"}, {"htb", "netem", "nfqueue"}, "nfqueue"),
         ({"kind": "bandwidth", "rate_bit_s": 1e6}, {"htb"}, "htb"),
-        ({"kind": "bandwidth", "rate_bit_s": 1e6, "direction": "both"}, {"htb"}, "nfqueue"),
+        ({"kind": "bandwidth", "rate_bit_s": 1e6, "direction": "both"}, {"htb", "nfqueue"}, "nfqueue"),
     ],
 )
 def test_the_mechanism_follows_the_kernel_the_direction_and_the_wish(
@@ -198,16 +199,16 @@ def test_the_mechanism_follows_the_kernel_the_direction_and_the_wish(
 @pytest.mark.parametrize(
     ("impairment", "why"),
     [
-        (shape("delay", delay_s=1, mechanism="netem"), "lacks it; nfqueue is possible"),
-        (shape("delay", delay_s=1, mechanism="htb"), "netem and nfqueue are possible"),
-        (shape("duplicate", share=1, direction="in"), "direction out is possible"),
+        (shape("delay", delay_s=1, mechanism="netem"), "lacks sch_htb; mechanism: nfqueue is possible"),
+        (shape("delay", delay_s=1, mechanism="htb"), "has no mechanism htb; mechanism: nfqueue is possible"),
+        (shape("duplicate", share=1, direction="in"), "direction: out is possible"),
     ],
 )
 def test_what_is_impossible_is_refused_with_what_is_possible(
     monkeypatch: pytest.MonkeyPatch, impairment: Impairment, why: str
 ) -> None:
     shell = use(monkeypatch)
-    here = Session(offers=lambda _: False)
+    here = Session(offers=lambda each: each == "nfqueue")
     with pytest.raises(ImpossibleError, match=why):
         here.add(impairment)
     assert (here.impairments, shell.lines) == ({}, [])
@@ -216,7 +217,7 @@ def test_what_is_impossible_is_refused_with_what_is_possible(
 @pytest.mark.usefixtures("scheduled")
 async def test_impairments_come_and_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch)
-    helper = Helper(Session(offers=lambda qdisc: qdisc == "htb"))
+    helper = Helper(Session(offers={"htb", "nfqueue"}.__contains__))
     assert helper.told({"add": DELAY.to_json()})["mechanism"] == "nfqueue"
     assert helper.told({"add": shape("bandwidth", rate_bit_s=1e6).to_json()})["mechanism"] == "htb"
     assert helper.told({"read": True})["packets"] == 3

@@ -174,6 +174,7 @@ async def test_a_dry_run_tells_everything_and_does_nothing(world: World) -> None
         {"target": "api-1", "duration": "1h"},
         {"target": "api-1", "kind": "explode"},
         {"target": "api-1", "params": {"x": "1s"}},
+        {"target": "api-1", "kind": "delay", "params": {"delay": "1s", "mechanism": "netem"}},
     ],
 )
 async def test_a_dry_run_refuses_what_the_order_would_be_refused_for(world: World, fields: dict[str, Any]) -> None:
@@ -182,6 +183,8 @@ async def test_a_dry_run_refuses_what_the_order_would_be_refused_for(world: Worl
     with pytest.raises(ChaosError) as real:
         await world.engine.inject(order(**fields))
     assert (type(dry.value), dry.value.detail) == (type(real.value), real.value.detail)
+    assert dry.value.possible == real.value.possible
+    assert world.journal.read() == {}
 
 
 async def test_what_the_host_cannot_do_is_told_with_what_it_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
