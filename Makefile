@@ -8,6 +8,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## this list
@@ -18,9 +19,19 @@ demo: $(VENV)/.local ## kill and pause a backend under load, on this machine, wi
 	@$(BIN)/lab run kill pause --runtime local
 
 .PHONY: test
-test: $(VENV)/.dev ## all tests; the Docker ones where an engine answers (LAB_REQUIRE_DOCKER=1 makes their skip a failure)
-	@$(BIN)/python -m pytest tests/unit tests/meta
-	@$(BIN)/python -m pytest tests/integration tests/fuzz tests/soak tests/e2e
+test: test-quick test-clocked ## all tests; the Docker ones where an engine answers (LAB_REQUIRE_DOCKER=1 makes their skip a failure)
+
+.PHONY: test-quick
+test-quick: $(VENV)/.dev ## of these: what depends on no clock (unit tests, documents, fuzzing), about a minute
+	@$(BIN)/python -m pytest -n 2 tests/unit tests/meta tests/fuzz
+
+# These tests mostly wait, so three files run at a time, of whole labs two; what measures the host, and containers, alone.
+.PHONY: test-clocked
+test-clocked: $(VENV)/.dev ## and: real processes and containers, on real clocks
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not alone' tests/integration
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone and not docker' tests/e2e
+	@$(BIN)/python -m pytest tests/soak
+	@$(BIN)/python -m pytest -m 'alone or docker' tests/integration tests/e2e
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the long versions (half an hour): fuzzing against other parsers, the keep-alive race, slow clients, 1 GiB

@@ -12,6 +12,7 @@ from typing import Any
 from lab.errors import BadArgumentsError
 from lab.events import Event, Events, read_events
 from lab.history import History, Request, read_history
+from lab.live_config import seconds
 from lab.scenario.plan import Plan
 
 
@@ -118,6 +119,20 @@ class RunRecord:
         """By fault kind; empty when the balancer gave none."""
         event = self.events.last("lab", "bounds")
         return {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The balancer's live configuration before the first request; empty where it tells none."""
+        event = self.events.last("lab", "config")
+        told = event.data.get("config") if event else None
+        return told if isinstance(told, Mapping) else {}
+
+    @cached_property
+    def probe_timeout_s(self) -> float:
+        """How long a probe may take by that configuration; 0 where the balancer does not say."""
+        health = self.config.get("health")
+        told = health.get("timeout") if isinstance(health, Mapping) else None
+        return 0.0 if told is None else seconds(told, "health.timeout")
 
     @cached_property
     def instances(self) -> dict[str, str]:

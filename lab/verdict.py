@@ -42,6 +42,13 @@ class Check:
     name: str
     verdict: Verdict
     detail: str
+    asserted: bool = True
+    """False: nothing was asked of this run here, so it passes without having held, and is shown as neither."""
+
+    @classmethod
+    def not_asserted(cls, name: str, why: str = "not asserted by the scenario") -> Check:
+        """The scenario does not ask for it, or load or balancer have nothing to be asked about."""
+        return cls(name, Verdict.PASS, why, asserted=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +192,7 @@ def _fault(raw: dict[str, Any]) -> FaultResult:
 
 
 def _check(raw: dict[str, Any]) -> Check:
-    return Check(raw["name"], Verdict(raw["verdict"]), raw["detail"])
+    return Check(raw["name"], Verdict(raw["verdict"]), raw["detail"], raw.get("asserted", True))
 
 
 def _attribution(raw: dict[str, Any]) -> Attribution:

@@ -24,6 +24,8 @@ class Report:
 
     failure: str = ""
     """A word for what went wrong; empty for a pass."""
+    declined: bool = False
+    """It failed by an answer: the backend itself says that it is not well."""
     name: str = ""
     """What the backend calls itself."""
     load: LoadReport | None = None
@@ -39,7 +41,9 @@ class Judge(Protocol):
     def backends(self) -> Sequence[Backend]:
         """All known backends."""
 
-    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
+    def probed(
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+    ) -> float:
         """Record a finished probe, answer the seconds until the next."""
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
@@ -114,4 +118,4 @@ class Prober:
             return REPEAT_S
         if report.load is not None:
             self._judge.reported(backend, report.load, now)
-        return self._judge.probed(backend, report.failure, took, now, report.name)
+        return self._judge.probed(backend, report.failure, took, now, report.name, report.declined)

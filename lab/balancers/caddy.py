@@ -24,8 +24,7 @@ class Caddy:
 
     name = "caddy"
     tuning = (
-        Tuning("passive checks next to active ones (fail_duration)", f"{_DOCS}#passive-health-checks"),
-        Tuning("count 5xx answers as failures", f"{_DOCS}#passive-health-checks"),
+        Tuning("passive checks that believe two failures within 3 s, not five", f"{_DOCS}#passive-health-checks"),
     )
 
     def find(self) -> Program | Missing:
@@ -60,6 +59,9 @@ class Caddy:
             return (Quirk("active checks", "as shipped every 30 s, with 5 s to answer"),)
         return (
             Quirk("fall", "failures are counted since the last recovery: a pass in between does not reset them"),
+            Quirk(
+                "failures in a row", "passive failures are counted over `fail_duration`, successes in between or not"
+            ),
             Quirk("fast interval", "one interval, whether the verdict is in doubt or not"),
             Quirk("retries elsewhere", "a retry is chosen by policy again, which may be the same upstream"),
             Quirk("retry budget", "retries are limited per request only"),

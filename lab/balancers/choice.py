@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from lab.balancers import adapter as find_adapter
 from lab.balancers.adapter import Adapter, Command, Missing, Program
@@ -83,11 +83,34 @@ class Prepared:
     ready_url: str = ""
 
 
-def prepare(choice: Choice, wanted: Wanted, folder: Path) -> Prepared | None:
+class Place(Protocol):
+    """Where balancers run: on this machine, or in containers."""
+
+    def find(self, adapter: Adapter) -> Program | Missing:
+        """The program, as it is called there."""
+
+    def reached(self, command: Command, folder: Path | None = None) -> Command:
+        """The command to give on this machine so that `command` runs there and ends; it sees `folder`."""
+
+
+class ThisMachine:
+    """Programs that are installed here."""
+
+    def find(self, adapter: Adapter) -> Program | Missing:
+        """Where the adapter finds it."""
+        return adapter.find()
+
+    def reached(self, command: Command, folder: Path | None = None) -> Command:
+        """As it is."""
+        return command
+
+
+def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = None) -> Prepared | None:
     """Write what the balancer reads into `folder`, and let it check that; None for one that runs elsewhere.
 
     Raises `MissingProgramError`, `RejectedConfigError` with the program's own words, or `BadArgumentsError`.
     """
+    place = place or ThisMachine()
     if choice.url:
         return None
     health_url = f"http://{wanted.listen}/health"
@@ -98,16 +121,16 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path) -> Prepared | None:
             raise BadArgumentsError(f"{argv[0]} is no program", "give the command that starts your balancer")
         return Prepared(argv, {f"LAB_{name}": value for name, value in values.items()}, health_url)
     adapter = find_adapter(choice.adapter)
-    program = _installed(adapter)
+    program = _installed(adapter, place)
     spec = _spec(choice, wanted)
     if not choice.files:
         adapter.render(spec, folder)
-        _check(adapter.name, adapter.check(program, folder))
+        _check(adapter.name, adapter.check(program, folder), folder, place)
         command = adapter.command(program, spec, folder)
         return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
     main = adopt(choice.files, choice.replace, wanted.placeholders(folder), folder)
     check, command = command_for(adapter.name, program, main)
-    _check(adapter.name, check)
+    _check(adapter.name, check, folder, place)
     return Prepared(command.argv, command.environment, health_url)
 
 
@@ -128,16 +151,17 @@ def _address(text: str) -> Address:
     return Address(host, int(port))
 
 
-def _installed(adapter: Adapter) -> Program:
-    found = adapter.find()
+def _installed(adapter: Adapter, place: Place) -> Program:
+    found = place.find(adapter)
     if isinstance(found, Missing):
         raise MissingProgramError(f"{adapter.name} is not installed", found.install)
     return found
 
 
-def _check(name: str, check: Command | None) -> None:
+def _check(name: str, check: Command | None, folder: Path, place: Place) -> None:
     if check is None:
         return
+    check = place.reached(check, folder)
     environment = {**os.environ, **check.environment}
     try:
         done = subprocess.run(

@@ -25,7 +25,7 @@ class Envoy:
     name = "envoy"
     tuning = (
         Tuning(
-            "outlier detection, quick to eject, next to active checks",
+            "outlier detection that ejects after three failures in a row, not five",
             f"{_DOCS}/faq/load_balancing/transient_failures",
         ),
         Tuning(
@@ -68,6 +68,8 @@ class Envoy:
         if not spec.ours:
             return (Quirk("active checks", "their numbers have no defaults, so as shipped there are none"),)
         return (
+            Quirk("fast interval", "only the first check after a verdict comes sooner, none before it"),
+            Quirk("fall", "a check that is answered with 5xx is believed at once, whatever the threshold"),
             Quirk("retry budget", "a share of the requests in flight, not of those of the last seconds"),
             Quirk("hedging", "only when the per-try time-out has passed, not when a request is slower than usual"),
             *policy_quirks(spec, _POLICIES),

@@ -24,7 +24,7 @@ class Haproxy:
 
     name = "haproxy"
     tuning = (
-        Tuning("observe live traffic, and mark a server down after a few errors in a row", f"{_DOCS}#5.2-observe"),
+        Tuning("mark a server down after three errors in a row of live traffic, not five", f"{_DOCS}#5.2-error-limit"),
         Tuning("close the sessions of a server that went down", f"{_DOCS}#5.2-on-marked-down"),
         Tuning("retry everything that is safe to retry", f"{_DOCS}#4.2-retry-on"),
     )
@@ -56,12 +56,18 @@ class Haproxy:
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
         """What it cannot say."""
         if not spec.ours:
-            return (Quirk("time-outs", "it ships with none: those of Debian's default file (5 s, 50 s, 50 s)"),)
+            return (
+                Quirk("time-outs", "it ships with none: those of Debian's default file (5 s, 50 s, 50 s)"),
+                Quirk("active checks", "as shipped every 2 s, three failures take a server out"),
+            )
         return (
             Quirk("per-try time-out", "`timeout server` also ends a response that pauses for as long"),
             Quirk("total time-out", "none over all attempts: per-try time-out × attempts is the limit"),
             Quirk("retry budget", "retries are limited per request only, so they multiply load when all is slow"),
             Quirk("hedging", "a request waits for its one server until the per-try time-out"),
-            Quirk("retries elsewhere", "`option redispatch 1` picks again by policy, which may be the same server"),
+            Quirk("retries elsewhere", "a retry avoids the server that was tried last, and no earlier one"),
+            Quirk("check time-out", "`timeout check` begins when the check is connected: connecting has its own time"),
+            Quirk("failures", "of a request that is tried again only the last attempt counts against its server"),
+            Quirk("ejection", "a server that live traffic took out comes back by its checks, not after a time"),
             *policy_quirks(spec, _POLICIES),
         )

@@ -83,7 +83,7 @@ def _minimum(spec: ProxySpec) -> dict[str, Any]:
 
 
 def _settings(spec: ProxySpec) -> dict[str, Any]:
-    health, retry = spec.health, spec.retry
+    health, retry, passive = spec.health, spec.retry, spec.passive
     return {
         "policy": spec.policy,
         "health": {
@@ -93,6 +93,10 @@ def _settings(spec: ProxySpec) -> dict[str, Any]:
             "timeout": milliseconds(health.timeout_s),
             "fall": health.fall,
             "rise": health.rise,
+        },
+        "passive": {
+            "consecutive_failures": passive.consecutive_failures,
+            "base_ejection": milliseconds(passive.base_ejection_s),
         },
         "retry": {
             "max_attempts": retry.max_attempts,

@@ -91,6 +91,15 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Passive:
+    """What live requests say of a backend between two checks."""
+
+    consecutive_failures: int = 5
+    """Failed attempts in a row, 5xx answers included, that take it out."""
+    base_ejection_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class ProxySpec:
     """One balancer to render."""
 
@@ -102,6 +111,7 @@ class ProxySpec:
     policy: str = "round_robin"
     health: Health = field(default_factory=Health)
     retry: Retry = field(default_factory=Retry)
+    passive: Passive = field(default_factory=Passive)
     threads: int = 1
     """Threads or worker processes that serve traffic."""
 

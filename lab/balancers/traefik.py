@@ -20,7 +20,7 @@ class Traefik:
     name = "traefik"
     tuning = (
         Tuning(
-            "passive checks next to active ones",
+            "passive checks that believe two failures in a row, not five",
             f"{_DOCS}/load-balancing/service/",
         ),
         Tuning("retry a backend's 503 too", f"{_DOCS}/middlewares/retry/"),
@@ -58,6 +58,7 @@ class Traefik:
         return (
             checks,
             Quirk("fall and rise", "both are 1: a single probe decides"),
+            Quirk("ejection", "a server that live traffic took out comes back by its checks, not after a time"),
             Quirk(
                 "retry after sending", "only by status, so a backend's own 502 and 504 are retried with those it makes"
             ),

@@ -17,9 +17,10 @@ def check(run: RunRecord) -> Check:
     if not total:
         return Check(NAME, Verdict.UNKNOWN, "no request after the warm-up")
     expect = run.plan.expect
+    limited = expect.error_budget is not None or expect.slow_budget is not None
     within = _within(failed, total, expect.error_budget) and _within(slow, total, expect.slow_budget)
     text = f"{_say('failed', failed, total, expect.error_budget)}; {_say('slow', slow, total, expect.slow_budget)}"
-    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text)
+    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text, asserted=limited)
 
 
 def _within(count: int, total: int, budget: float | None) -> bool:

@@ -30,7 +30,7 @@ FOLLOWS_LOAD = frozenset({"least_requests", "p2c", "peak_ewma"})
 def check(run: RunRecord) -> Check:
     """Answers between warm-up and the first fault, by backend."""
     if not run.plan.expect.distribution:
-        return Check(NAME, Verdict.PASS, "not asserted by the scenario")
+        return Check.not_asserted(NAME)
     policy, weights = _policy(run)
     if not weights:
         return Check(NAME, Verdict.UNKNOWN, "this balancer does not tell its backends and their weights")
@@ -53,11 +53,10 @@ def check(run: RunRecord) -> Check:
 
 
 def _policy(run: RunRecord) -> tuple[str, dict[str, float]]:
-    event, config = run.events.of("lab", "backends"), run.events.last("lab", "config")
+    event = run.events.of("lab", "backends")
     listed = event[0].data["backends"] if event else []
     weights = {str(each["id"]): float(each.get("weight", 1.0)) for each in listed}
-    settings = config.data.get("config") if config else None
-    policy = settings.get("policy", "") if isinstance(settings, Mapping) else ""
+    policy = run.config.get("policy", "")
     if policy != "weighted" and policy in PROPORTIONAL:
         weights = {name: float(weight > 0) for name, weight in weights.items()}
     return str(policy), {name: weight for name, weight in weights.items() if weight > 0}

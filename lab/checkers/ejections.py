@@ -7,8 +7,6 @@ fault explains: for faults that a good balancer sits out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from lab.events import Event
 from lab.measure import troubled_until
 from lab.record import Fault, RunRecord
@@ -17,13 +15,13 @@ from lab.verdict import Check, Verdict
 NAME = "ejections"
 OUT = frozenset({"down", "ejected"})
 """What the balancer decides by itself; drain and maint are somebody's order, unknown is how everything begins."""
-PROBE_S = 0.4
-"""The default time-out of a probe."""
 _SHOWN = 3
 
 
 def check(run: RunRecord) -> Check:
     """Unknown where a witness saw the host without CPU at each unfounded one: then probes are late, too."""
+    if not run.events.of("lb"):
+        return Check.not_asserted(NAME, "this balancer does not tell its backends' states")
     moves = [event for event in run.events.of("lb", "transition") if _was_taken_out(event)]
     allowed = not run.plan.expect.nobody_ejected
     unfounded = [
@@ -33,7 +31,7 @@ def check(run: RunRecord) -> Check:
         return Check(NAME, Verdict.PASS, f"{len(moves)} times a backend was taken out, each for a fault")
     examples = "; ".join(map(_describe, unfounded[:_SHOWN]))
     text = f"{len(unfounded)} times a backend was taken out without need: {examples}"
-    excused = all(_host_was_busy(event, run.stalls) for event in unfounded)
+    excused = all(_host_was_busy(event, run) for event in unfounded)
     return Check(NAME, Verdict.UNKNOWN if excused else Verdict.FAIL, text)
 
 
@@ -51,9 +49,10 @@ def _explains(fault: Fault, event: Event, run: RunRecord) -> bool:
     return begin - margin_s <= event.t <= troubled_until(fault, run) + margin_s
 
 
-def _host_was_busy(event: Event, stalls: Iterable[tuple[float, float]]) -> bool:
+def _host_was_busy(event: Event, run: RunRecord) -> bool:
     """During the probe that decided: it ended with the event and had begun at most its time-out before."""
-    return any(since < event.t and event.t - PROBE_S < until for since, until in stalls)
+    begun = event.t - run.probe_timeout_s
+    return any(since < event.t and begun < until for since, until in run.stalls)
 
 
 def _describe(event: Event) -> str:

@@ -19,6 +19,8 @@ def check(run: RunRecord) -> Check:
     complaints += [f"{event.data['act']} was not carried out: {event.data['error']}" for event in failed]
     if complaints:
         return Check(NAME, Verdict.UNKNOWN, "; ".join(complaints))
+    if not planned:
+        return Check.not_asserted(NAME, "the plan holds no fault")
     return Check(
         NAME, Verdict.PASS, "; ".join(f"{fault.kind} on {fault.target}: {_proof(fault)}" for fault in run.faults)
     )

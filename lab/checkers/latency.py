@@ -26,7 +26,7 @@ def check(run: RunRecord) -> Check:
         if budget
     ]
     if not budgets:
-        return Check(NAME, Verdict.PASS, "not asserted by the scenario")
+        return Check.not_asserted(NAME)
     sides = dict(zip(("outside", "inside"), _split(run), strict=True))
     findings = [_judge(word, sides[word], budget, run) for word, budget in budgets]
     return Check(NAME, worst(verdict for verdict, _ in findings), "; ".join(text for _, text in findings))

@@ -12,7 +12,7 @@ NAME = "readmit_within_bound"
 def check(run: RunRecord) -> Check:
     """The balancer's word that a target is up counts for the time; an answer from it is needed as well."""
     if not run.plan.expect.readmit_within_bound:
-        return Check(NAME, Verdict.PASS, "not asserted by the scenario")
+        return Check.not_asserted(NAME)
     findings = [_judge(fault, run) for fault in run.faults if fault.healed_at is not None]
     if not findings:
         return Check(NAME, Verdict.UNKNOWN, "no fault was seen to heal")

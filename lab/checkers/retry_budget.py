@@ -6,12 +6,12 @@ against it, not the balancer's own count: each backend tried beyond the first is
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from lab.live_config import seconds, share
 from lab.record import RunRecord
 from lab.verdict import Check, Verdict
 
@@ -32,7 +32,7 @@ def check(run: RunRecord) -> Check:
     """The worst window that ends with a retry's outcome."""
     budget = _budget(run)
     if budget is None:
-        return Check(NAME, Verdict.PASS, "this balancer names no retry budget")
+        return Check.not_asserted(NAME, "this balancer names no retry budget")
     retried = sorted(
         (request.ended, request.due, len(request.tried) - 1)
         for request in run.history.requests
@@ -90,27 +90,8 @@ def _begun_before(retried: list[tuple[float, float, int]]) -> Any:
 
 
 def _budget(run: RunRecord) -> Budget | None:
-    event = run.events.last("lab", "config")
-    config = event.data.get("config") if event else None
-    retry = config.get("retry") if isinstance(config, Mapping) else None
+    retry = run.config.get("retry")
     if not isinstance(retry, Mapping) or "budget" not in retry:
         return None
-    return Budget(
-        _number(retry["budget"]), float(retry.get("budget_min_per_s", 0.0)), _seconds(retry.get("budget_window", "10s"))
-    )
-
-
-def _number(value: Any) -> float:
-    """`0.2` or `20%`."""
-    return float(value[:-1]) / 100 if isinstance(value, str) and value.endswith("%") else float(value)
-
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _seconds(text: str) -> float:
-    """`10s`, `1m30s`. Raises ValueError for anything else."""
-    parts = re.findall(r"([\d.]+)(ms|s|m|h)", text)
-    if "".join(number + unit for number, unit in parts) != text or not parts:
-        raise ValueError(f"the balancer's retry.budget_window is {text!r}, expected a duration such as 10s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    window_s = seconds(retry.get("budget_window", "10s"), "retry.budget_window")
+    return Budget(share(retry["budget"]), float(retry.get("budget_min_per_s", 0.0)), window_s)

@@ -25,18 +25,19 @@ def count(run: RunRecord) -> Work:
 def check(run: RunRecord) -> Check:
     """Unknown when the scenario sends jobs and no ledger could be read."""
     if not run.jobs:
-        return Check(NAME, Verdict.PASS, "the load holds no jobs")
+        return Check.not_asserted(NAME, "the load holds no jobs")
     if run.executions is None:
         return Check(NAME, Verdict.UNKNOWN, "the backends' ledgers could not be read")
     work = count(run)
     expect = run.plan.expect
     pairs = ((work.lost, expect.lost), (work.duplicated, expect.duplicated), (work.zombie, expect.zombie))
+    asked = any(allowed is not None for _, allowed in pairs)
     within = all(allowed is None or found <= allowed for found, allowed in pairs)
     text = (
         f"{work.sent} jobs sent, {work.executed} executed; "
         f"{work.lost} lost, {work.duplicated} duplicated, {work.zombie} executed after their client was told no"
     )
-    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text)
+    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text, asserted=asked)
 
 
 def _is_zombie(job: Request, executions: list[Execution], clock_error_s: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import secrets
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,14 +17,16 @@ from typing import Annotated
 import typer
 
 from lab.balancers import ADAPTERS
-from lab.cli.common import STATE_ROOT, JsonOption, answer, people
+from lab.cli.common import STATE_ROOT, JsonOption, RuntimeName, RuntimeOption, answer, people
 from lab.compare import document, entries
 from lab.compare.block import splice
 from lab.compare.contest import Entry, hold, turns
+from lab.compare.docker_stage import DockerStage
 from lab.compare.document import Comparison
 from lab.compare.league import LEAGUE, league_file
 from lab.compare.page import write_page
-from lab.compare.table import markdown, matrix, table
+from lab.compare.stage import LocalStage, Stage
+from lab.compare.table import markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
@@ -42,7 +45,10 @@ def compare(
     repeat: Annotated[int, typer.Option(help="Runs of each; the table gives median and range.", min=1, max=100)] = 1,
     mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
     seed: Annotated[int | None, typer.Option(help="Of the plan and its arrivals. Default: a new one.", min=0)] = None,
-    runtime: Annotated[str, typer.Option(help="local: plain processes on this machine.")] = "local",
+    runtime: RuntimeOption = RuntimeName.LOCAL,
+    image: Annotated[
+        list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, instead of our own.")
+    ] = None,
     config: Annotated[
         list[str] | None, typer.Option(help="Your own file: [NAME=]FILE[,FILE…]; its addresses are filled in.")
     ] = None,
@@ -63,11 +69,10 @@ def compare(
 ) -> None:
     """The same faults, plan and arrivals against several balancers, interleaved; what each cost its clients."""
     console = people(as_json)
-    if runtime != "local":
-        raise BadArgumentsError(f"--runtime {runtime}: comparisons run on local", "leave it out")
     if mix not in MIXES:
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
-    comparison, folder = _comparison(append, results, seed, mix)
+    stage = _stage(runtime, image or [], bool(balancer_cmd or balancer_url))
+    comparison, folder = _comparison(append, results, seed, mix, stage.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
     chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
     chosen += [entries.from_file(each, replacing or []) for each in config or []]
@@ -77,17 +82,24 @@ def compare(
         raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
     comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
-    folder.mkdir(parents=True, exist_ok=True)
-    hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, STATE_ROOT / "compare", console.print)
-    (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
-    write_page(comparison, folder)
+    with stage.set_up(console.print):
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = entries.checked(chosen, stage, comparison)
+        try:
+            hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, stage, console.print)
+        finally:  # interrupted or not, what has run can be read, and gone on with
+            (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
+            write_page(comparison, folder)
     if write_markdown:
         splice(write_markdown, matrix(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         answer({"folder": str(folder), **document.as_document(comparison)})
     elif not as_json:
-        console.print(table(comparison))
+        if ran:
+            console.print(table(comparison))
+        for line in (line for each in remarks(comparison) for line in each.lines()):
+            console.print(line, soft_wrap=True)
         console.print(f"{folder}/compare.html · compare.md · compare.json")
     if not ran:
         raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
@@ -103,16 +115,34 @@ def command_line(arguments: Sequence[str]) -> str:
     return shlex.join(["lab", *kept])
 
 
-def _comparison(append: Path | None, results: Path, seed: int | None, mix: str) -> tuple[Comparison, Path]:
+def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:
+    if runtime is RuntimeName.LOCAL:
+        if images:
+            raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
+        return LocalStage(STATE_ROOT / "compare")
+    if foreign:
+        raise BadArgumentsError(
+            "--balancer-cmd and --balancer-url are for --runtime local",
+            "bring its --config, or an --image that has it",
+        )
+    project = f"reroute-compare-{secrets.token_hex(3)}"  # one's own: a lab that runs is left alone
+    return DockerStage(STATE_ROOT / "compare", project, entries.images(images))
+
+
+def _comparison(
+    append: Path | None, results: Path, seed: int | None, mix: str, runtime: str
+) -> tuple[Comparison, Path]:
     if append is None:
         now = datetime.now(UTC)
         number = random.SystemRandom().randrange(2**32) if seed is None else seed
         machine = f"{_processors()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
         folder = results / f"{now:%Y%m%d-%H%M%S}-compare"
-        return Comparison(number, mix, machine, now.isoformat(timespec="seconds")), folder
+        return Comparison(number, mix, machine, now.isoformat(timespec="seconds"), runtime), folder
     comparison = document.read(append)
     if seed not in {None, comparison.seed} or mix != comparison.mix:
         raise BadArgumentsError(f"{append} has seed {comparison.seed} and mix {comparison.mix}", "use the same")
+    if runtime != comparison.runtime:
+        raise BadArgumentsError(f"{append} was made on runtime {comparison.runtime}", f"--runtime {comparison.runtime}")
     return comparison, append
 
 

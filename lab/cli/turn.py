@@ -18,13 +18,13 @@ from lab.errors import EnvironmentProblemError
 from lab.experiment import run_experiment
 from lab.feasible import obstacles
 from lab.judge import spoiled_by_host
-from lab.record import load_run
+from lab.live_config import seconds
+from lab.record import RunRecord, load_run
 from lab.report import write_reports
 from lab.report.live import View
 from lab.report.summary import Judged
 from lab.results import new_run_dir
 from lab.scenario.plan import Plan
-from lab.scenario.units import parse_duration
 from lab.sweep import Point, Sweep, points, write
 from lab.sweep import plans as swept_plans
 from lab.sweep.page import page
@@ -68,8 +68,7 @@ class Turn:
         for one in swept_plans(plan, count):
             judged.append(self.settled(one))
             record = load_run(judged[-1].folder)
-            config = record.events.last("lab", "config")
-            interval_s = parse_duration(config.data["config"]["health"]["interval"]) if config else interval_s
+            interval_s = _interval_s(record) or interval_s
             found += points(one, record, judged[-1].verdict, interval_s)
         sweep = Sweep(plan.scenario, self.endpoints.runtime, plan.seed, interval_s, tuple(found))
         folder = new_run_dir(self.results, f"{plan.scenario}-sweep", latest=False)
@@ -105,6 +104,12 @@ class Turn:
 def document(judged: Judged) -> dict[str, object]:
     """One run of `--json`."""
     return {"folder": str(judged.folder), **json.loads(judged.verdict.to_json())}
+
+
+def _interval_s(record: RunRecord) -> float | None:
+    """Between two health checks by the run's own configuration; None where the balancer does not say."""
+    health = record.config.get("health")
+    return seconds(health["interval"], "health.interval") if health else None
 
 
 def sweep_table(sweep: Sweep) -> Table:

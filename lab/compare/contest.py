@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +11,9 @@ from typing import Final
 
 from lab.balancers.choice import Choice
 from lab.compare.cpu import CpuMeter
-from lab.compare.document import Comparison, Result
+from lab.compare.document import Comparison, Result, label
 from lab.compare.measures import measure, spoiled
+from lab.compare.stage import Stage, Standing
 from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError, LabError
 from lab.experiment import LEAD_S, run_experiment
@@ -21,12 +21,10 @@ from lab.progress import Silent
 from lab.record import RunRecord, load_run
 from lab.results import new_run_dir
 from lab.runtime import Say
-from lab.runtime.local import LocalRuntime
 from lab.scenario.plan import Plan
 
 TRIES: Final = 2
 """A run that a busy host spoiled is repeated once."""
-_LOG_LINES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +65,13 @@ def turns(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[int
                 yield Turn(entry, plan, repeat)
 
 
-def hold(comparison: Comparison, schedule: Iterator[Turn], folder: Path, state: Path, say: Say) -> None:
+def hold(comparison: Comparison, schedule: Iterator[Turn], folder: Path, stage: Stage, say: Say) -> None:
     """Run all turns; after each one the comparison is on disk. Raises only what ends the whole: Ctrl-C, a full disk."""
     refused: dict[str, Result] = {}
     for turn in schedule:
-        row = f"{turn.entry.choice.name} {turn.entry.settings}"
+        row = label(turn.entry.choice.name, turn.entry.settings)
         known = refused.get(row) or turn.entry.problem
-        result = _as(known, turn) if known else _settled(turn, folder, state)
+        result = _as(known, turn) if known else _settled(turn, folder, stage)
         if result.status in {"rejected", "failed"} and not result.folder:
             refused[row] = result  # it will not start the next time either
         comparison.results.append(result)
@@ -81,43 +79,46 @@ def hold(comparison: Comparison, schedule: Iterator[Turn], folder: Path, state: 
         say(f"{turn.plan.scenario} · {row} · {turn.repeat + 1}: {_words(result)}")
 
 
-def _settled(turn: Turn, folder: Path, state: Path) -> Result:
-    result = _once(turn, folder, state)
+def _settled(turn: Turn, folder: Path, stage: Stage) -> Result:
+    result = _once(turn, folder, stage)
     for _ in range(TRIES - 1):
         if result.status != "spoiled":
             break
-        result = _once(turn, folder, state)
+        result = _once(turn, folder, stage)
     return result
 
 
-def _once(turn: Turn, folder: Path, state: Path) -> Result:
+def _once(turn: Turn, folder: Path, stage: Stage) -> Result:
     empty = Result(turn.entry.choice.name, turn.entry.settings, turn.plan.scenario, turn.repeat, "failed")
-    runtime = LocalRuntime(state, other=turn.entry.choice)
     try:
-        with runtime.borrow(lambda _: None) as endpoints:
-            return _run(turn.plan, endpoints, folder, empty)
+        with stage.lab(turn.entry.choice) as standing:
+            return _run(turn.plan, standing, folder, empty)
     except BadArgumentsError:
         raise
     except LabError as error:
+        if turn.entry.choice.url and "was not ready" in str(error):
+            ports = ", ".join(map(str, turn.entry.choice.relay_ports))
+            error.next_step = f"does your balancer forward to ports {ports} of 127.0.0.1, /whoami included?"
         status = "rejected" if "rejects its configuration" in str(error) else "failed"
         return replace(empty, status=status, reason=str(error), next_step=error.next_step, details=tuple(error.details))
 
 
-def _run(plan: Plan, endpoints: Endpoints, folder: Path, empty: Result) -> Result:
+def _run(plan: Plan, standing: Standing, folder: Path, empty: Result) -> Result:
+    endpoints = standing.endpoints
     run_dir = new_run_dir(folder, f"{empty.balancer}-{empty.settings}-{plan.scenario}")
     placed = replace(empty, folder=run_dir.name)
     meter, started = CpuMeter(endpoints.balancer_pid), _Started()
     try:
         asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
     except EnvironmentProblemError as error:
-        if not _died(endpoints):
+        if not standing.ended():
             return replace(placed, reason=str(error), next_step=error.next_step, details=tuple(error.details))
     run = load_run(run_dir)
     cpu_s = meter.between(started.zero + plan.warm_up_s, started.zero + _last_due(run))
     result = replace(placed, status="ok", measures=measure(run, cpu_s))
-    if _died(endpoints):
-        return replace(result, status="died", reason="the balancer ended in mid-run", details=_tail(endpoints))
-    reason = spoiled(run)
+    if how := standing.ended():
+        return replace(result, status="died", reason=how, details=standing.last_words())
+    reason = spoiled(run) or standing.moved()
     return replace(result, status="spoiled", reason=reason) if reason else result
 
 
@@ -131,31 +132,15 @@ async def _measured(plan: Plan, endpoints: Endpoints, run_dir: Path, meter: CpuM
             await asyncio.gather(sampling, return_exceptions=True)
 
 
-def _died(endpoints: Endpoints) -> bool:
-    if not endpoints.balancer_pid:
-        return False
-    try:
-        os.kill(endpoints.balancer_pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 def _last_due(run: RunRecord) -> float:
     return max((request.due for request in run.measured), default=0.0)
 
 
-def _tail(endpoints: Endpoints) -> tuple[str, ...]:
-    try:
-        return tuple(Path(endpoints.balancer_log).read_text(errors="replace").splitlines()[-_LOG_LINES:])
-    except OSError:
-        return ()
-
-
 def _as(known: Result, turn: Turn) -> Result:
-    return replace(known, scenario=turn.plan.scenario, repeat=turn.repeat)
+    entry = turn.entry
+    return replace(
+        known, balancer=entry.choice.name, settings=entry.settings, scenario=turn.plan.scenario, repeat=turn.repeat
+    )
 
 
 def _words(result: Result) -> str:

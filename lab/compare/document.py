@@ -13,8 +13,15 @@ from lab.compare.measures import Measures
 from lab.errors import BadArgumentsError
 
 SCHEMA = 1
+OWN = "own"
+"""The settings of a balancer that somebody brought along; its name says so already."""
 FILE = "compare.json"
 NAMES = tuple(each.name for each in fields(Measures))
+
+
+def label(balancer: str, settings: str) -> str:
+    """A balancer with its settings, as people read it."""
+    return balancer if settings == OWN else f"{balancer} {settings}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lab.balancers import ADAPTERS, adapter
-from lab.balancers.adapter import Missing
-from lab.balancers.choice import Choice
+from lab.balancers.adapter import Command, Missing, Program
+from lab.balancers.choice import Choice, Place
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
 from lab.compare.contest import Entry
-from lab.compare.document import Comparison, Result
-from lab.errors import BadArgumentsError
+from lab.compare.document import OWN, Comparison, Result
+from lab.compare.stage import Stage
+from lab.errors import BadArgumentsError, EnvironmentProblemError
 
-OWN = "own"
-"""The settings of a balancer that somebody brought along."""
+_PATIENCE_S = 2.0
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
-    """Every balancer at every level; also notes versions, quirks and tunings."""
+    """Every balancer at every level; also notes quirks and tunings. Raises `BadArgumentsError`."""
     found = []
     for name in names:
         one = adapter(name)
-        program = one.find()
-        if not isinstance(program, Missing):
-            comparison.versions[name] = one.version(program)
         for level in levels:
             settings = _level(level)
-            problem = None
-            if isinstance(program, Missing):
-                reason = f"{name} is not installed"
-                problem = Result(name, level, "", 0, "missing", reason, program.install)
-            found.append(Entry(Choice(name, adapter=name, level=settings.value), level, problem))
+            found.append(Entry(Choice(name, adapter=name, level=settings.value), level))
             spec = ProxySpec(Address("h", 1), Address("h", 2), (Backend("a", Address("h", 3)),), level=settings)
             comparison.quirks[f"{name} {level}"] = [
                 {"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)
@@ -41,6 +36,26 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
         if Level.TUNED.value in levels:
             comparison.tunings[name] = [{"advice": each.advice, "source": each.source} for each in one.tuning]
     return found
+
+
+def checked(entries: Sequence[Entry], stage: Stage, comparison: Comparison) -> list[Entry]:
+    """Note the version of every program; an entry whose program is not there, or does not run, knows its problem."""
+    known: dict[str, Result | None] = {}
+    for name in dict.fromkeys(each.choice.adapter for each in entries if each.choice.adapter):
+        known[name] = _version(name, stage.place(name), comparison)
+    return [replace(each, problem=known.get(each.choice.adapter)) for each in entries]
+
+
+def _version(name: str, place: Place, comparison: Comparison) -> Result | None:
+    one = adapter(name)
+    program = place.find(one)
+    if isinstance(program, Missing):
+        return Result(name, "", "", 0, "missing", f"{name} is not installed", program.install)
+    try:
+        comparison.versions[name] = one.version(Program(place.reached(Command(program.argv)).argv))
+    except EnvironmentProblemError as error:
+        return Result(name, "", "", 0, "failed", str(error), error.next_step, error.details)
+    return None
 
 
 def from_file(text: str, replacements: Sequence[str]) -> Entry:
@@ -72,6 +87,10 @@ def from_command(text: str) -> Entry:
 def from_url(url: str, ports: Sequence[int]) -> Entry:
     """A balancer that runs already, on this machine: the lab sends traffic nowhere else."""
     parts = urlsplit(url)
+    try:
+        port = parts.port or 80
+    except ValueError as error:
+        raise BadArgumentsError(f"--balancer-url {url}: {error}") from error
     if parts.scheme != "http" or not parts.hostname or not _is_loopback(parts.hostname):
         raise BadArgumentsError(
             f"--balancer-url {url}: expected http:// and an address of this machine's loopback",
@@ -81,7 +100,23 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
         raise BadArgumentsError(
             f"--balancer-url needs three --backend-port, got {len(ports)}", "the ports that your balancer forwards to"
         )
+    try:
+        socket.create_connection((parts.hostname, port), _PATIENCE_S).close()
+    except OSError as error:
+        reason = f"nobody listens there ({error.strerror or error})"
+        raise BadArgumentsError(f"--balancer-url {url}: {reason}", "start your balancer first") from error
     return Entry(Choice("own url", url=url.rstrip("/"), relay_ports=tuple(ports)), OWN)
+
+
+def images(words: Sequence[str]) -> Mapping[str, str]:
+    """`NAME=IMAGE`, each. Raises `BadArgumentsError`."""
+    found = {}
+    for word in words:
+        name, separator, image = word.partition("=")
+        if not (separator and image and name in ADAPTERS):
+            raise BadArgumentsError(f"--image {word}: expected NAME=IMAGE", f"NAME is one of {', '.join(ADAPTERS)}")
+        found[name] = image
+    return found
 
 
 def _level(text: str) -> Level:

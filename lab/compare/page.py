@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.compare.document import Comparison, Result
+from lab.compare.document import Comparison, Result, label
 from lab.compare.panels import panel, span
 from lab.compare.table import COLUMNS, cells, remarks
 from lab.record import RunRecord, load_run
@@ -53,20 +53,20 @@ def write_page(comparison: Comparison, folder: Path) -> None:
 
 def multiples(comparison: Comparison, scenario: str, folder: Path) -> list[Multiple]:
     """A panel a row: of the run in the middle of its repeats, so that no lucky one stands for all."""
-    shown = [(f"{row.balancer} · {row.settings}", _middle(comparison, row.balancer, row.settings, scenario))
+    shown = [(label(row.balancer, row.settings), _middle(comparison, row.balancer, row.settings, scenario))
              for row in comparison.rows() if row.scenario == scenario]  # fmt: skip
     loaded = {result.folder: load_run(folder / result.folder) for _, result in shown if result.measures}
     until, highest = span([*loaded.values()])
-    return [_multiple(label, result, loaded.get(result.folder), until, highest) for label, result in shown]
+    return [_multiple(name, result, loaded.get(result.folder), until, highest) for name, result in shown]
 
 
-def _multiple(label: str, result: Result, run: RunRecord | None, until: float, highest: float) -> Multiple:
+def _multiple(name: str, result: Result, run: RunRecord | None, until: float, highest: float) -> Multiple:
     if run is None or result.measures is None:
-        return Multiple(label, f"{result.status}: {result.reason}", None)
+        return Multiple(name, f"{result.status}: {result.reason}", None)
     told = f"{result.measures.failed} failed, {result.measures.slow} slow"
     if result.status != "ok":
         told = f"{result.status}: {result.reason}; {told}"
-    return Multiple(label, told, Markup(panel(run, result.measures, label, until, highest)))
+    return Multiple(name, told, Markup(panel(run, result.measures, name, until, highest)))
 
 
 def _middle(comparison: Comparison, balancer: str, settings: str, scenario: str) -> Result:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from rich.table import Table
 
-from lab.compare.document import Comparison, Row, Spread
+from lab.compare.document import Comparison, Row, Spread, label
 
 COLUMNS: Final = (
     "Scenario", "Balancer", "Settings", "Failed", "of them POST", "Slow", "Reroute s", "Back s", "p99 in fault s",
@@ -16,6 +17,8 @@ COLUMNS: Final = (
 _SHORT: Final = (
     "Scenario", "Balancer", "Fail", "POST", "Slow", "Reroute", "Back", "p99", "Lost/ dup/ zom.", "Herd", "CPU µs",
 )  # fmt: skip
+
+_TOLD_WORDS: Final = 6
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -31,11 +34,11 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def table(comparison: Comparison) -> Table:
-    """For the terminal: median, and (lowest–highest) of several runs. Remarks follow as a caption.
+    """For the terminal: median, and (lowest–highest) of several runs.
 
     Headings are short, so that the table of single runs fits 80 columns; the Markdown has the long ones.
     """
-    grid = Table(box=None, pad_edge=False, caption_justify="left", caption="\n".join(remarks(comparison)) or None)
+    grid = Table(box=None, pad_edge=False)
     for number, name in enumerate(_SHORT):
         width = None if number < 2 else max(map(len, name.split()))
         grid.add_column(name, justify="left" if number < 2 else "right", no_wrap=number < 2, min_width=width)
@@ -46,12 +49,12 @@ def table(comparison: Comparison) -> Table:
             grid.add_section()
         last = row.scenario
         scenario, balancer, settings, *numbers = cells(row)
-        grid.add_row(scenario, f"{balancer} {settings}" if len(levels) > 1 else balancer, *numbers)
+        grid.add_row(scenario, label(balancer, settings) if len(levels) > 1 else balancer, *numbers)
     return grid
 
 
 def markdown(comparison: Comparison) -> str:
-    """The whole table with what it was made by; ends with a newline."""
+    """The whole table with what it was made by, what went wrong and what nobody can express; ends with a newline."""
     lines = [
         *provenance(comparison),
         "",
@@ -59,8 +62,16 @@ def markdown(comparison: Comparison) -> str:
         _line("---" if number < 3 else "---:" for number in range(len(COLUMNS))),
         *(_line(cells(row)) for row in comparison.rows()),
     ]
-    notes = remarks(comparison)
-    return "\n".join([*lines, *([""] if notes else []), *(f"- {note}" for note in notes)]) + "\n"
+    quirks = [
+        f"{name}: {each['setting']}: {each['meaning']}" for name, all_ in comparison.quirks.items() for each in all_
+    ]
+    tunings = [
+        f"{name}: {each['advice']} ({each['source']})" for name, all_ in comparison.tunings.items() for each in all_
+    ]
+    lines += _section("What did not go as planned", [str(each) for each in remarks(comparison)])
+    lines += _section("What they cannot express", quirks)
+    lines += _section("What `tuned` adds, and who says so", tunings)
+    return "\n".join(lines) + "\n"
 
 
 def matrix(comparison: Comparison) -> str:
@@ -68,7 +79,7 @@ def matrix(comparison: Comparison) -> str:
     rows = comparison.rows()
     columns = list(dict.fromkeys((row.balancer, row.settings) for row in rows))
     several = len({settings for _, settings in columns}) > 1
-    names = [f"{balancer} {settings}" if several else balancer for balancer, settings in columns]
+    names = [label(balancer, settings) if several else balancer for balancer, settings in columns]
     found = {(row.scenario, row.balancer, row.settings): row for row in rows}
     lines = [_line(["fault", *names]), _line(["---", *("---:" for _ in names)])]
     lines += [
@@ -100,16 +111,40 @@ def _short(row: Row | None) -> str:
     return f"{failed or 0:.0f} / {slow or 0:.0f} / {'–' if reroute is None else f'{reroute:.2f}'}"
 
 
-def remarks(comparison: Comparison) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that is not a number."""
+
+    told: str
+    words: tuple[str, ...]
+    """The program's own, the last ones."""
+    next_step: str
+
+    def __str__(self) -> str:
+        mend = f" (next: {self.next_step})" if self.next_step else ""
+        said = f" It says: {' | '.join(self.words[-3:])}" if self.words else ""
+        return f"{self.told}{mend}{said}"
+
+    def lines(self) -> Iterable[str]:
+        """For a terminal."""
+        yield self.told
+        yield from (f"    {word}" for word in self.words)
+        if self.next_step:
+            yield f"  next: {self.next_step}"
+
+
+def remarks(comparison: Comparison) -> list[Remark]:
     """What did not start, died or was spoiled, once each, with what mends it."""
-    found: dict[str, None] = {}
+    found: dict[Remark, None] = {}
     for each in comparison.results:
-        if each.status == "ok":
-            continue
-        mend = f" (next: {each.next_step})" if each.next_step else ""
-        said = f" It says: {' | '.join(each.details[-3:])}" if each.details else ""
-        found[f"{each.balancer} {each.settings}, {each.scenario}: {each.status}: {each.reason}{mend}{said}"] = None
+        if each.status != "ok":
+            who = f"{label(each.balancer, each.settings)}, {each.scenario}"
+            found[Remark(f"{who}: {each.status}: {each.reason}", each.details[-_TOLD_WORDS:], each.next_step)] = None
     return [*found]
+
+
+def _section(title: str, notes: list[str]) -> list[str]:
+    return ["", f"## {title}", "", *(f"- {note}" for note in notes)] if notes else []
 
 
 def _text(spread: Spread, digits: int) -> str:

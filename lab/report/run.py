@@ -64,9 +64,12 @@ class Run:
 
     @property
     def checks(self) -> list[Check]:
-        """The checks, worst first; one more where the files were damaged after they had been judged."""
+        """The checks, worst first, those that were asked nothing last; one more where the files were damaged after they
+        had been judged."""
         order = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS]
-        return sorted([*self._judged(), *self._damaged()], key=lambda check: order.index(check.verdict))
+        return sorted(
+            [*self._judged(), *self._damaged()], key=lambda check: (not check.asserted, order.index(check.verdict))
+        )
 
     def _judged(self) -> tuple[Check, ...]:
         return self.verdict.checks if self.verdict else ()

@@ -15,6 +15,8 @@ from rich.text import Text
 from lab.verdict import Check, FaultResult, RunVerdict, Verdict
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
+NOT_ASSERTED = "not asserted"
+"""What the verdict is called of a check that was asked nothing: no pass, and no blemish either."""
 _STYLES = {"✓ pass": "bold green", "✗ fail": "bold red", "? unknown": "bold yellow"}
 _COLUMNS = (
     "Scenario",
@@ -53,8 +55,8 @@ class Judged:
 
 
 def summary(runs: Sequence[Judged]) -> RenderableType:
-    """For a rich console: the table, then what did not pass and why, then where the reports are."""
-    return Group(_Rows(runs), *_failing(runs), *_where(runs))
+    """For a rich console: the table, what did not pass and why, what was not asserted, where the reports are."""
+    return Group(_Rows(runs), *_failing(runs), *_not_asserted(runs), *_where(runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ def markdown(runs: Sequence[Judged]) -> str:
     open_points = [
         f"- {_WORDS[c.verdict]}: **{_cell(name)}, {_cell(c.name)}** – {_cell(c.detail)}" for name, c in _open(runs)
     ]
-    return "\n".join([*lines, *([""] if open_points else []), *open_points]) + "\n"
+    unasked = [f"{_cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
+    blocks = [block for block in (lines, open_points, unasked) if block]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
 def _rows(verdict: RunVerdict) -> list[tuple[str, ...]]:
@@ -167,6 +171,24 @@ def _failing(runs: Sequence[Judged]) -> list[Text]:
         )
         for name, check in found
     ]
+    return [Text(), *lines] if lines else []
+
+
+def _unasked(runs: Sequence[Judged]) -> list[str]:
+    """The checks that the runs were not held to, a line for all scenarios that leave out the same ones."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        left_out = tuple(check.name for check in run.verdict.checks if not check.asserted)
+        if left_out:
+            groups.setdefault(left_out, []).append(run.verdict.scenario)
+    return [
+        f"{NOT_ASSERTED} ({', '.join(dict.fromkeys(scenarios))}): {', '.join(names)}"
+        for names, scenarios in groups.items()
+    ]
+
+
+def _not_asserted(runs: Sequence[Judged]) -> list[Text]:
+    lines = [Text(line, "dim") for line in _unasked(runs)]
     return [Text(), *lines] if lines else []
 
 

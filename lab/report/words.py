@@ -41,7 +41,9 @@ def milliseconds(value: float | None, missing: str = "–") -> str:
 def meaning(run: Run) -> str:
     """What the verdict says, for somebody who has never seen one."""
     if run.word is Verdict.PASS:
-        return "Every check held."
+        unasked = sum(not check.asserted for check in run.checks)
+        aside = f"; {unasked} {'was' if unasked == 1 else 'were'} not asserted" if unasked else ""
+        return f"Every check held{aside}."
     names = ", ".join(check.name for check in run.checks if check.verdict is run.word)
     if run.word is Verdict.FAIL:
         return f"Not every check held. Failed: {names}."

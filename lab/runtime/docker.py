@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +45,8 @@ class DockerRuntime:
     compose_file: Path = COMPOSE_FILE
     """Any one with services called lb, api and chaos, labelled as docs/pytest.md says."""
     name: str = "docker"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """For compose, on top of this process' own."""
     _checked: bool = field(default=False, init=False, repr=False)
     _own_token: str = field(default="", init=False, repr=False)
     """The balancer's admin token where the environment names none: compose must be told the same one again."""
@@ -62,7 +64,7 @@ class DockerRuntime:
             traffic=traffic,
             admin=admin,
             chaos=chaos,
-            chaos_token=self._token(),
+            chaos_token=self.token(),
             runtime="docker",
             admin_token=self._admin_token(containers),
             levers=DockerLevers(self.compose),
@@ -88,7 +90,7 @@ class DockerRuntime:
             return self._up(fresh)
         except BaseException:
             if fresh:
-                with _uninterrupted():
+                with uninterrupted():
                     self._remove()
             raise
 
@@ -104,7 +106,7 @@ class DockerRuntime:
         try:
             yield endpoints
         finally:
-            with _uninterrupted():
+            with uninterrupted():
                 self.down(say)
 
     def down(self, say: Say) -> bool:
@@ -134,7 +136,7 @@ class DockerRuntime:
             time.sleep(RECOVER_POLL_S)
             result = self.compose("up", *arguments, timeout_s=HEALTHY_WITHIN_S + DOWN_WITHIN_S)
         if result.returncode != 0:
-            raise _up_problem(result.stderr, self.logs(tail=5))
+            raise up_problem(result.stderr, self.logs(tail=5))
         endpoints = self.find()
         if endpoints is None:
             raise EnvironmentProblemError("the containers came up but not all of them stay", "lab doctor")
@@ -183,7 +185,8 @@ class DockerRuntime:
             raise EnvironmentProblemError("docker compose ps failed", f"{self._command()} ps", _tail(result.stderr))
         return parse_ps(result.stdout)
 
-    def _token(self) -> str:
+    def token(self) -> str:
+        """The chaos service's. Raises `EnvironmentProblemError` where it cannot be read."""
         result = self.compose("exec", "-T", "chaos", "cat", "/state/token")
         token = result.stdout.strip()
         if result.returncode != 0 or not token:
@@ -198,7 +201,8 @@ class DockerRuntime:
         """Any other command of compose on this project; `override` is one more compose file."""
         whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(self.compose_file), "-p", self.project]
         files = ["-f", str(override)] if override else []
-        environment = {**os.environ, ADMIN_TOKEN: self._own_token} if self._own_token else None
+        own = {**self.environment, **({ADMIN_TOKEN: self._own_token} if self._own_token else {})}
+        environment = {**os.environ, **own} if own else None
         command = [*whole[:7], *files, *whole[7:], *arguments]
         return docker(command, timeout_s=timeout_s, directory=self.compose_file.parent, environment=environment)
 
@@ -258,7 +262,8 @@ def _check_ports() -> None:
             )
 
 
-def _up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
+def up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
+    """What `docker compose up` complained about, with the next step."""
     if "pull access denied" in stderr or "failed to resolve" in stderr or "failed to do request" in stderr:
         return EnvironmentProblemError(
             "the base image cannot be fetched", "on a host without an image registry: make base-image", _tail(stderr)
@@ -274,7 +279,7 @@ def _tail(text: str, lines: int = 12) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """A second Ctrl-C must not cut the clean-up short that the first one asked for."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -121,7 +121,9 @@ class Process:
             if await ready(self.spec.ready_url):
                 return ""
             await asyncio.sleep(0.05)
-        return f"{self.spec.name} was not ready after {deadline_s:g} s"
+        return (
+            f"{self.spec.name} was not ready after {deadline_s:g} s: GET {self.spec.ready_url} is not answered with 200"
+        )
 
     def log_tail(self, lines: int = 10) -> list[str]:
         """The last lines it wrote; none if it wrote nothing."""

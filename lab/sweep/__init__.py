@@ -29,6 +29,8 @@ class Point:
     reroute_s: float | None
     bound_s: float | None
     verdict: Verdict
+    traffic_bound_s: float | None = None
+    """The tighter bound that holds while traffic flows, as it does in a sweep: shown, not asserted."""
 
     @property
     def within(self) -> bool | None:
@@ -80,6 +82,7 @@ def points(plan: Plan, run: RunRecord, verdict: RunVerdict, interval_s: float) -
             reroute_s=fault.reroute_s,
             bound_s=fault.bound_s,
             verdict=verdict.verdict,
+            traffic_bound_s=fault.reroute_traffic_bound_s,
         )
         for fault in verdict.faults
     ]

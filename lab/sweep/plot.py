@@ -18,14 +18,18 @@ def plot(sweep: Sweep) -> str:
     """The plot. Every text in it is escaped by `lab.report.timeline.svg`."""
     drawn = [point for point in sweep.points if point.reroute_s is not None]
     bounds = [point.bound_s for point in sweep.points if point.bound_s is not None]
-    most = HEADROOM * max([*bounds, *(point.reroute_s or 0.0 for point in drawn)], default=1.0)
+    tighter = [each for each in (point.traffic_bound_s for point in sweep.points) if each is not None]
+    if bounds and tighter and min(tighter) >= min(bounds):
+        tighter = []  # traffic adds nothing: one line is enough
+    most = HEADROOM * max([*bounds, *tighter, *(point.reroute_s or 0.0 for point in drawn)], default=1.0)
     across = Linear(0.0, max([1.0, *(_phase(point) for point in drawn)]), LEFT, RIGHT)
     down = Linear(0.0, most or 1.0, BOTTOM, TOP)
     label = f"Seconds until traffic left, by phase of the health check: {sweep.scenario}"
     parts = [
         svg.title(label),
         *_grid(across, down),
-        *_bound(bounds, down),
+        *_bound("bound", "bound", bounds, down),
+        *_bound("with traffic", "bound tighter", tighter, down),
         *(mark for point in drawn for mark in _mark(point, across, down)),
     ]
     box = f"0 0 {svg.number(WIDTH)} {svg.number(HEIGHT)}"
@@ -49,12 +53,12 @@ def _grid(across: Linear, down: Linear) -> Iterable[str]:
     yield svg.element("text", svg.text(foot), x=(LEFT + RIGHT) / 2, y=BOTTOM + 38, class_="tick middle")
 
 
-def _bound(bounds: list[float], down: Linear) -> Iterable[str]:
+def _bound(name: str, look: str, bounds: list[float], down: Linear) -> Iterable[str]:
     if not bounds:
         return
     y = down(min(bounds))
-    yield svg.element("path", d=f"M{svg.number(LEFT)} {svg.number(y)}H{svg.number(RIGHT)}", class_="bound")
-    yield svg.element("text", svg.text(f"bound {min(bounds):.3f} s"), x=RIGHT, y=y - 5, class_="tick end")
+    yield svg.element("path", d=f"M{svg.number(LEFT)} {svg.number(y)}H{svg.number(RIGHT)}", class_=look)
+    yield svg.element("text", svg.text(f"{name} {min(bounds):.3f} s"), x=RIGHT, y=y - 5, class_="tick end")
 
 
 def _mark(point: Point, across: Linear, down: Linear) -> Iterable[str]:

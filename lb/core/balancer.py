@@ -71,9 +71,9 @@ class Balancer:
         return self._registry.member(backend_id)
 
     # --- other processes that share the traffic ---
-    def suspect(self, backend_id: str, reason: str, unreachable: bool, now: float) -> None:
+    def suspect(self, backend_id: str, reason: str, firm: bool, now: float) -> None:
         """Requests stall on the backend elsewhere. KeyError."""
-        self._registry.suspect(backend_id, reason, unreachable, now)
+        self._registry.suspect(backend_id, reason, firm, now)
 
     def absolve(self, backend_id: str, reason: str, now: float) -> None:
         """The suspicion ended elsewhere. KeyError."""
@@ -122,13 +122,20 @@ class Balancer:
         self._told = settings.decisions > 0
 
     # --- probes ---
-    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
-        """Record a finished probe (`failure` empty = passed) and answer how long to wait before the next one."""
-        return self._registry.probed(backend, failure, took, now, name)
+    def probed(
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+    ) -> float:
+        """Record a finished probe (`failure` empty = passed; `declined`: it failed by an answer) and answer how long to
+        wait before the next one."""
+        return self._registry.probed(backend, failure, took, now, name, declined)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
         """The backend says how loaded it is: by a probe's answer, or beside the answer to a request."""
         self._registry.reported(backend, report, now)
+
+    def cut(self, backend: Backend, now: float) -> None:
+        """The backend has closed a connection that was idle for a moment only: it may be gone."""
+        self._registry.cut(backend, now)
 
     # --- requests ---
     def admit(
@@ -258,7 +265,7 @@ class Balancer:
     # --- the parts, put together ---
     def _start(self, exchange: Exchange, now: float, why: str) -> Attempt | None:
         pinned = self._pinned(exchange) if exchange.pinned_to else None
-        backend = pinned or self._policy.pick(self._registry.usable, exchange, self._rng, now)
+        backend = pinned or self._pick(exchange, now)
         if backend is None:
             return None
         if self._told:
@@ -273,9 +280,22 @@ class Balancer:
         self._stalls.started(attempt)
         return attempt
 
+    def _pick(self, exchange: Exchange, now: float) -> Backend | None:
+        backend = self._policy.pick(self._registry.usable, exchange, self._rng, now)
+        if backend is None and self._emboldened(exchange):
+            backend = self._policy.pick(self._registry.usable, exchange, self._rng, now)
+        return backend
+
+    def _emboldened(self, exchange: Exchange) -> bool:
+        """Nobody takes it; whether those that are shaky might, now that it dares."""
+        if exchange.idempotent or exchange.bold:
+            return False
+        exchange.bold = any(backend.shaky for backend in self._registry.usable)
+        return exchange.bold
+
     def _pinned(self, exchange: Exchange) -> Backend | None:
         backend = self._registry.member(exchange.pinned_to)
-        return backend if backend and honours(backend) and self._policy.takes(backend, exchange) else None
+        return backend if backend and honours(backend) and self._policy.free(backend, exchange) else None
 
     def _leave(self, attempt: Attempt) -> bool:
         """The attempt ends, once: a late second report about it changes nothing."""
@@ -331,7 +351,10 @@ class Balancer:
         does, but further ones would only multiply a total outage, and with a whole window's budget behind them."""
         if self._registry.panic:
             return False
-        return any(self._policy.takes(backend, exchange) for backend in self._registry.usable)
+        usable, takes = self._registry.usable, self._policy.takes
+        return any(takes(backend, exchange) for backend in usable) or (
+            self._emboldened(exchange) and any(takes(backend, exchange) for backend in usable)
+        )
 
     def _stalled(self, attempt: Attempt, now: float) -> bool:
         """A deadline may cut an attempt that has only just started; that is not its backend's fault."""

@@ -114,6 +114,11 @@ def _fast(v: dict[str, float]) -> float:
     return v["I'"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
+def _declined(v: dict[str, float]) -> float:
+    """The first probe is answered, and the answer is no: the backend is avoided from then on, whatever F is."""
+    return v["I'"] + 2 * v["t"]
+
+
 def _recover(v: dict[str, float]) -> float:
     """A probe whose first packet the fault ate still has to time out; then one full wait and R passes."""
     return v["T"] + v["I'"] + (v["R"] - 1) * v["f'"] + v["R"] * v["T"] + 2 * v["R"] * v["t"] + v["W"]
@@ -149,6 +154,11 @@ def _refused_under_traffic(v: dict[str, float]) -> float:
     return v["g"] + v["f'"] + 2 * v["t"]
 
 
+def _failing_under_traffic(v: dict[str, float]) -> float:
+    """The next request is answered with an error, which asks for a probe, and that is answered no; or a row ejects."""
+    return min(_row_under_traffic(v), _refused_under_traffic(v))
+
+
 def _row_under_traffic(v: dict[str, float]) -> float:
     return v["n"] * v["g"] + v["t"]
 
@@ -160,6 +170,7 @@ def _after_ejection(v: dict[str, float]) -> float:
 
 _HANG = "reroute ≤ I' + F·T + (F−1)·f' + 2F·t"
 _FAST = "reroute ≤ I' + (F−1)·f' + 2F·t"
+_DECLINED = "reroute ≤ I' + 2t"
 _RECOVER = "T + I' + (R−1)·f' + R·T + 2R·t + W"
 
 _DEAD = _Family(
@@ -192,11 +203,11 @@ _REFUSING = _Family(
     _refused_under_traffic,
     _recover,
 )
-_UNHEALTHY = _Family(f"{_FAST} · traffic adds nothing · readmit ≤ {_RECOVER}", _fast, _fast, _recover)
+_UNHEALTHY = _Family(f"{_DECLINED} · traffic adds nothing · readmit ≤ {_RECOVER}", _declined, _declined, _recover)
 _FAILING = _Family(
-    f"{_FAST} · with traffic ≤ n·g + t · readmit ≤ max(X + t + W, {_RECOVER})",
-    _fast,
-    _row_under_traffic,
+    f"{_DECLINED} · with traffic ≤ min(n·g + t, g + f' + 2t) · readmit ≤ max(X + t + W, {_RECOVER})",
+    _declined,
+    _failing_under_traffic,
     _after_ejection,
 )
 _LYING = _Family(

@@ -58,13 +58,13 @@ class ProbeWanted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Suspected(Event):
-    """Requests stall on the backend; it is avoided until it answers or a probe passes."""
+    """Requests stall on the backend, or its health check says no; it is avoided until it answers or a probe passes."""
 
     waited: float
     threshold: float
     reason: str = ""
-    unreachable: bool = False
-    """It accepts no connection: answers on connections that it still has do not prove the contrary."""
+    firm: bool = False
+    """Only a passed probe ends it: answers to requests do not prove the contrary."""
 
 
 @dataclass(frozen=True, slots=True)

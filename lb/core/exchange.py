@@ -50,6 +50,8 @@ class Exchange:
     """Id of the backend that its sticky cookie names; empty without one. Gone to first, if that makes sense."""
     replayable: bool = True
     """False once request body bytes are gone that a second attempt would need again."""
+    bold: bool = False
+    """It must not be repeated, and only a shaky backend takes it."""
     responding: bool = False
     """True once a response byte went to the client: never retried after."""
     tried: list[Backend] = field(default_factory=list)

@@ -135,8 +135,13 @@ class Registry:
         return self._members.get(backend_id)
 
     # --- probes ---
-    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
-        """Record a finished probe (`failure` empty = passed) and answer the seconds to wait before the next one."""
+    def probed(
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+    ) -> float:
+        """Record a finished probe and answer the seconds to wait before the next one.
+
+        `failure` is empty for a pass; `declined`: it failed by an answer, so the backend itself says so.
+        """
         standing = self._standings.get(backend)
         if standing is None:  # it left while the probe was under way
             return self._settings.health.interval
@@ -145,23 +150,26 @@ class Registry:
         standing.streak = standing.streak.observe(not failure)
         self._emit(Probed(now, backend.id, not failure, took, failure))
         if failure:
-            self._probe_failed(standing, f"{failure} after {took * 1e3:.0f} ms", now)
+            self._probe_failed(standing, f"{failure} after {took * 1e3:.0f} ms", declined, now)
         else:
             self._probe_passed(standing, took, now)
-        return next_probe_in(backend.state, standing.streak, self._settings.health, self._rng)
+        return next_probe_in(backend.state, now - backend.since, standing.streak, self._settings.health, self._rng)
 
-    def _probe_failed(self, standing: Standing, failure: str, now: float) -> None:
+    def _probe_failed(self, standing: Standing, failure: str, declined: bool, now: float) -> None:
         if standing.booting(now):
             return
         if verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_FAIL:
             reason = f"{_counted(standing.streak.failures, 'probe')} failed in a row: {failure}"
             self._move(standing, Cause.PROBES_FAIL, reason, now)
+        elif declined:
+            standing.decline(f"its health check says no: {failure}", now)
         elif standing.doubted:
             waited, threshold = self._watch.wait(standing.backend, now), self.stall_threshold(standing.backend)
             standing.suspect(waited, threshold, f"a request and a probe failed: {failure}", now)
 
     def _probe_passed(self, standing: Standing, took: float, now: float) -> None:
         standing.passed_at = now
+        standing.backend.shaky = False
         if standing.doubted and standing.backend.state is State.UP:
             # Alive, so whoever waits there waits for a reason: without this sample it would be suspected again.
             learn_at_least(standing.backend, max(took, self._watch.wait(standing.backend, now)))
@@ -200,10 +208,14 @@ class Registry:
         if sent is not None and not failed:
             learn(backend, now - sent)
         standing = self._standings[backend]
-        if standing.doubted and not standing.unreachable:
+        if standing.doubted and not standing.firm:
             self._clear(standing, "it answered", now)
+        if not failed:
+            backend.shaky = False
         if backend.state is State.UP and not (failed and standing.outlived(attempt)):
             self._ejections.count(standing, now, failed=failed)
+            if failed and backend.state is State.UP:
+                standing.ask(f"a request was answered {status}", now)
             if failed:
                 self._note_asking(standing)
 
@@ -216,11 +228,19 @@ class Registry:
         standing = self._standings[attempt.backend]
         news = standing.backend.state is State.UP and not standing.outlived(attempt)
         if news and failure is not Failure.GATEWAY:
+            standing.backend.shaky = True
             doubted_before = standing.doubted
             self._doubt(standing, failure, now)
             self._ejections.count(standing, now, failed=True, suspect_only=doubted_before)
             self._note_asking(standing)
         self._release(attempt, now)
+
+    def cut(self, backend: Backend, now: float) -> None:
+        """It has closed a connection that was idle for a moment only, which a backend in good health does not do."""
+        standing = self._standings.get(backend)
+        if standing is not None and backend.state is State.UP:
+            standing.cut(now)
+            self._note_asking(standing)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:
         """Released through no fault of the backend: client gone, or the attempt's twin won."""
@@ -236,7 +256,7 @@ class Registry:
     def _doubt(self, standing: Standing, failure: Failure, now: float) -> None:
         reason = f"a request failed: {failure.value}"
         if failure in _UNREACHABLE:
-            standing.unreachable = True
+            standing.firm = True
             standing.suspect(0.0, 0.0, reason, now)
         standing.want_probe(reason, now)
 
@@ -248,10 +268,10 @@ class Registry:
         self._leave_if_idle(backend, now)
 
     # --- the word of another process, which has a share of the same traffic ---
-    def suspect(self, backend_id: str, reason: str, unreachable: bool, now: float) -> None:
+    def suspect(self, backend_id: str, reason: str, firm: bool, now: float) -> None:
         """Requests stall on the backend there. KeyError."""
         standing = self._standings[self._members[backend_id]]
-        standing.unreachable |= unreachable
+        standing.firm |= firm
         standing.suspect(0.0, 0.0, reason, now)
 
     def absolve(self, backend_id: str, reason: str, now: float) -> None:

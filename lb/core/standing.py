@@ -28,10 +28,12 @@ class Standing:
     sentence: Sentence = field(default_factory=Sentence)
     doubted: bool = False
     """Traffic gave a reason to probe, and nothing has dispelled it: a failed probe is then the second witness."""
-    unreachable: bool = False
-    """Suspected because it accepts no connection: answers on connections it still has do not prove the contrary."""
+    firm: bool = False
+    """Only a passed probe ends the suspicion. The backend accepts no connection, or its health check says no: answers
+    to requests on connections that it still has do not prove the contrary."""
     passed_at: float = float("-inf")
     """When a probe last passed."""
+    _cut_at: float = float("-inf")
     _pardoned_at: float = float("-inf")
     _wanted_at: float = float("-inf")
     _wanted: str = ""
@@ -49,7 +51,7 @@ class Standing:
         if new is State.UNKNOWN:
             self.streak = Streak()
         self.backend.state, self.backend.since = new, now
-        self.backend.suspected = self.doubted = self.unreachable = False
+        self.backend.suspected = self.backend.shaky = self.doubted = self.firm = False
         self._wanted = ""
         self.emit(Transition(now, self.backend.id, old, new, reason))
         return True
@@ -72,13 +74,31 @@ class Standing:
         if self.backend.suspected or self.backend.state is not State.UP:
             return
         self.backend.suspected = True
-        self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.unreachable))
+        self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.firm))
         self.want_probe(reason, now)
         self.changed(now)
 
+    def decline(self, reason: str, now: float) -> None:
+        """A probe was answered, and the answer is no: believed at once, for the next probe follows soon enough."""
+        self.doubted = self.firm = True
+        self.suspect(0.0, 0.0, reason, now)
+
+    def cut(self, now: float) -> None:
+        """It closed a connection that had just been used: shaky, and suspected unless that is a habit of the backend's.
+
+        Suspicion is granted once in `failure_max_age`: one that closes after each answer would be out most of the time.
+        """
+        habit, self._cut_at = now - self._cut_at < self.settings.passive.failure_max_age, now
+        self.backend.shaky = True
+        reason = "it closed a connection that had just been used"
+        if habit:
+            self.want_probe(reason, now)
+        else:
+            self.suspect(0.0, 0.0, reason, now)
+
     def clear(self, reason: str, now: float) -> None:
         """Dispel doubt and suspicion."""
-        self.doubted = self.unreachable = False
+        self.doubted = self.firm = False
         self._wanted = ""
         if not self.backend.suspected:
             return
@@ -109,6 +129,10 @@ class Standing:
         if self.doubted:
             return
         self.doubted = True
+        self.ask(reason, now)
+
+    def ask(self, reason: str, now: float) -> None:
+        """Ask for a probe without a doubt of our own: a request was answered with an error, which may be its due."""
         self._wanted = reason
         self.ask_if_due(now)
 

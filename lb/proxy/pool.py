@@ -55,11 +55,13 @@ class Pool:
         else:
             stack.append(connection)
 
-    def forget(self, connection: UpstreamConnection) -> None:
-        """The connection ended while idle."""
+    def forget(self, connection: UpstreamConnection, now: float) -> bool:
+        """The connection ended while idle. True if that was so soon after its last use that its backend may be gone."""
         stack = self._idle.get(connection.backend)
-        if stack and connection in stack:
-            stack.remove(connection)
+        if not stack or connection not in stack:
+            return False
+        stack.remove(connection)
+        return now - connection.idle_since <= _FRESH_S
 
     def expire(self, now: float) -> None:
         """Close what has been idle too long. The bottom of a stack is its oldest."""

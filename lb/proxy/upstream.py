@@ -158,7 +158,7 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         parser = self._parser
         if self.relay is None or parser is None:
-            self._plane.pool.forget(self)  # an answer to no question: RFC 9112 §9.2
+            self._plane.pool.forget(self, self._plane.clock())  # an answer to no question: RFC 9112 §9.2
             self.abort()
             return
         rest: bytes | None = None
@@ -175,7 +175,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         if self.relay is None:
-            self._plane.pool.forget(self)
+            self._ended_idle()
         elif self._shape is not None and self._shape.body is Body.EOF and not self._complete:
             self._complete = True
             self.reusable = False
@@ -184,7 +184,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._parser = None  # it refers to us: break the cycle rather than wait for the collector
         if self.relay is None:
-            self._plane.pool.forget(self)
+            self._ended_idle()
             return
         self.relay.attempt_failed(self, Failure.TRUNCATED if self._told else Failure.RESET)
 
@@ -246,6 +246,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._trailers = self._checked_trailers() if self._fields else []
 
     # --- between the two ---
+
+    def _ended_idle(self) -> None:
+        """Nobody waits for anything here; the balancer hears of it where it tells something of the backend."""
+        now = self._plane.clock()
+        if self._plane.pool.forget(self, now):
+            self._plane.balancer.cut(self.backend, now)
 
     def _end_without_body(self) -> None:
         """llhttp cannot be told that this answers a HEAD and would wait for the body: a new parser takes over."""

@@ -69,10 +69,12 @@ class Replicated:
         self._balancer.use_policy(name)
         self._pass_on("use_policy", name)
 
-    def probed(self, backend: Backend, failure: str, took: float, now: float, name: str = "") -> float:
+    def probed(
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+    ) -> float:
         """Record a finished probe."""
-        wait = self._balancer.probed(backend, failure, took, now, name)
-        self._pass_on("probed", backend.id, failure, took, name)
+        wait = self._balancer.probed(backend, failure, took, now, name, declined)
+        self._pass_on("probed", backend.id, failure, took, name, declined)
         return wait
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
@@ -93,13 +95,13 @@ def story(balancer: Balancer, fall: int) -> Iterator[Do]:
 
 
 def _standing(backend: Backend, fall: int) -> Iterator[Do]:
-    passed = Do("probed", (backend.id, "", 0.0, backend.name))
+    passed = Do("probed", (backend.id, "", 0.0, backend.name, False))
     match backend.state:
         case State.UP | State.EJECTED:
             yield passed
         case State.DOWN:
             failure = backend.last_probe.failure if backend.last_probe is not None else ""
-            yield from [Do("probed", (backend.id, failure or "down", 0.0, backend.name))] * fall
+            yield from [Do("probed", (backend.id, failure or "down", 0.0, backend.name, False))] * fall
         case State.DRAIN | State.MAINT:
             yield Do("set_state", (backend.id, backend.state))
         case State.UNKNOWN:
@@ -125,9 +127,9 @@ class Follower:
                 self._balancer.insert(backend_id, host, port, now, weight)
             case Do("use_policy", (name,)):
                 self._balancer.use_policy(name)
-            case Do("probed", (backend_id, failure, took, name)):
+            case Do("probed", (backend_id, failure, took, name, declined)):
                 for backend in self._known(backend_id):
-                    self._balancer.probed(backend, failure, took, now, name)
+                    self._balancer.probed(backend, failure, took, now, name, declined)
             case Do("reported", (backend_id, report)):
                 for backend in self._known(backend_id):
                     self._balancer.reported(backend, report, now)

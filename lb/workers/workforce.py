@@ -187,9 +187,9 @@ class Workforce:
             return
         now = time.monotonic()
         match event:
-            case Suspected(backend=backend, reason=reason, unreachable=unreachable):
-                self._balancer.suspect(backend, reason, unreachable, now)
-                self.tell(Do("suspect", (backend, reason, unreachable)), but=source)
+            case Suspected(backend=backend, reason=reason, firm=firm):
+                self._balancer.suspect(backend, reason, firm, now)
+                self.tell(Do("suspect", (backend, reason, firm)), but=source)
             case Cleared(backend=backend, reason=reason):
                 self._balancer.absolve(backend, reason, now)
                 self.tell(Do("absolve", (backend, reason)), but=source)

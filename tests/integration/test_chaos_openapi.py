@@ -26,8 +26,8 @@ from chaos.monkey.troop import Troop
 from chaos.service import create_app
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_matrix import SAMPLES, sample_params
-from tests.support.chaos_supervisor import free_port
 from tests.support.chaos_world import fast_probes
+from tests.support.free_ports import free_port
 
 TOKEN = "chaos-secret"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}

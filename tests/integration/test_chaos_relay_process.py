@@ -10,8 +10,9 @@ import aiohttp
 
 from chaos.probe import ask
 from tests.support.chaos_client import ROOT
-from tests.support.chaos_supervisor import BACKEND, free_port
+from tests.support.chaos_supervisor import BACKEND
 from tests.support.chaos_waiting import eventually
+from tests.support.free_ports import free_port
 
 HOST = "127.0.0.1"
 

@@ -19,6 +19,8 @@ from lab.scenario.plan import Plan
 from tests.support.lab_plans import GET, traffic_only
 from tests.support.lab_stub import Stub, stub_server
 
+pytestmark = pytest.mark.alone  # lateness is what is measured
+
 LEAD_S = 0.2
 
 

@@ -17,6 +17,7 @@ import trustme
 
 from lb.proxy.origin import Endpoint, Origin
 from lb.proxy.preface import encode
+from tests.support.free_ports import free_port
 from tests.support.lb_shell.balancer_process import BalancerProcess, running_balancer
 from tests.support.lb_shell.eventually import eventually
 from tests.support.lb_shell.stubs import naming, remembering, started, write
@@ -149,11 +150,6 @@ async def test_curl_is_understood(tmp_path: Path) -> None:
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
         assert (done.returncode, done.stdout) == (0, "ok"), done.stderr
     assert value_of(stub.heads[0], b"x-forwarded-for") == b"127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -208,7 +208,8 @@ async def test_limits_and_checks_are_those_of_the_new_configuration(tmp_path: Pa
         peer = Peer(*await asyncio.open_connection("127.0.0.1", balancer.port()))
         await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
         assert status_of((await peer.response())[0]) == 200
-        assert value_of(stub.heads[-1], b"x-forwarded-for") == b"192.0.2.1, 127.0.0.1"
+        asked = [head for head in stub.heads if head.startswith(b"GET / ")]  # a check may have come since
+        assert value_of(asked[-1], b"x-forwarded-for") == b"192.0.2.1, 127.0.0.1"
         await peer.send(b"GET /" + b"x" * 64 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
         assert status_of((await peer.response())[0]) == 414
         peer.close()

@@ -54,6 +54,30 @@ async def test_a_post_that_was_sent_is_not_sent_twice() -> None:
     assert other.connections == 0
 
 
+async def test_a_backend_that_cuts_what_it_had_just_served_gets_no_post_until_it_has_answered_something() -> None:
+    """What accepts for it may live on (a relay, a sidecar), so that only the connections it had tell of its end."""
+    dying = Stub("api-1", first_then(answering(), resetting))
+    async with proxy(dying, Stub("api-2", answering()), settings=QUICK) as lab:
+        assert value_of((await lab.exchange(GET))[0], b"x-backend") == b"api-1"
+        dying.peers[0].close()
+        await lab.settled(lambda: lab.backends["api-1"].shaky, "the balancer sees its connection end")
+
+        for _ in range(4):
+            head, _ = await lab.exchange(POST)
+            assert value_of(head, b"x-tried") == b"api-2"
+
+
+async def test_a_connection_that_ends_after_a_long_rest_says_nothing_of_its_backend() -> None:
+    rested = Stub("api-1", answering())
+    async with proxy(rested, settings=QUICK) as lab:
+        await lab.exchange(GET)
+        (connection,) = lab.server._plane.pool._idle[lab.backends["api-1"]]
+        connection.idle_since -= 5.0
+        rested.peers[0].close()
+        await lab.settled(lambda: lab.server._plane.pool.idle(lab.backends["api-1"]) == 0, "it is forgotten")
+        assert not lab.backends["api-1"].shaky
+
+
 async def test_a_post_with_an_idempotency_key_is_repeated_with_its_body() -> None:
     async def echo(peer: Peer) -> None:
         head = await peer.head()

@@ -13,7 +13,7 @@ import pytest
 from lb.core.backend import Backend
 from lb.core.load import LoadReport
 from lb.core.settings import HealthSettings
-from lb.http_probe import HttpProbe
+from lb.http_probe import MAX_BODY, HttpProbe
 from lb.prober import Report
 from lb.tcp_probe import TcpProbe
 from tests.support.raw_http import Peer, Script, Stub, answering, silent
@@ -54,7 +54,83 @@ async def checked(script: Script, **health: Any) -> Report:
 )
 async def test_what_passes_over_http(status: bytes, health: dict[str, Any], failure: str) -> None:
     body = b"" if status.startswith(b"204") else HEALTHY
-    assert (await checked(answer(status, body), **health)).failure == failure
+    report = await checked(answer(status, body), **health)
+    assert (report.failure, report.declined) == (failure, bool(failure))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nread\r\n1\r\ny\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready",
+        b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.0 200 OK\r\n\r\nready",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nreadyHTTP/1.1 500 Surplus\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nready" + bytes(MAX_BODY),
+    ],
+)
+async def test_every_way_to_frame_an_answer(answer: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(answer)
+
+    assert await checked(script, expect_body="ready") == Report()
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (b"", "reset"),
+        (b"HTTP/1.1 200 O", "reset"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nread", "reset"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nread\r\n", "reset"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "reset"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "bad_response"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nready", "bad_response"),
+    ],
+)
+async def test_what_ends_before_it_is_whole_or_is_no_http_has_not_passed(answer: bytes, failure: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(answer)
+
+    assert await checked(script) == Report(failure)
+
+
+async def test_a_report_that_stalls_in_the_middle_has_not_passed() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nread")
+        await silent(peer)
+
+    assert await checked(script, timeout=0.1) == Report("timeout")
+
+
+async def test_a_change_of_protocol_is_its_status() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nwhat")
+
+    assert (await checked(script, timeout=0.1)).failure
+
+
+async def test_a_name_that_nobody_knows_is_unresolved() -> None:
+    async with HttpProbe(HealthSettings()) as probe:
+        assert await probe(Backend("api-1", "backend.invalid", 80)) == Report("unresolved")
+
+
+async def test_a_path_is_sent_as_it_is_quoted_in_a_url() -> None:
+    async def script(peer: Peer) -> None:
+        heads.append(await peer.head())
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    heads: list[bytes] = []
+    await checked(script, path="/ready?deep=1")
+    assert heads[0].startswith(b"GET /ready?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+async def test_what_is_no_answer_is_no_word_of_the_backends() -> None:
+    assert await checked(answering(b"HTTP/9.9 what\r\n\r\n")) == Report("bad_response")
+    assert await checked(silent, timeout=0.05) == Report("timeout")
 
 
 async def test_a_health_report_brings_name_and_load() -> None:
@@ -95,6 +171,5 @@ async def test_a_check_that_could_not_be_made_says_nothing_about_the_backend(
         raise OSError(errno.EMFILE, "Too many open files")
 
     async with behind(silent) as (_, backend), probe:
-        monkeypatch.setattr(asyncio, "open_connection", exhausted)
-        monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", exhausted)
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", exhausted)
         assert (await probe(backend)).inconclusive

@@ -141,6 +141,7 @@ async def closed_at(client: ClientConnection) -> float:
     raise AssertionError("nobody sent this")
 
 
+@pytest.mark.alone
 async def test_a_thousand_tunnels_and_the_death_of_their_backend(
     balancer: BalancerProcess, replicas: list[ReplicaProcess]
 ) -> None:

@@ -139,7 +139,7 @@ def test_delay(version, sock):
 def test_kinds(sock):
     wanted = {
         "loss": ({"loss": 0.2, "model": "gilbert-elliott", "recovery": 0.5}, "loss gemodel"),
-        "corrupt": ({"share": 0.1}, "corrupt 10%"),
+        "corrupt": ({"share": 0.25}, "corrupt 25%"),
         "duplicate": ({"share": 0.2, "correlation": 0.25}, "duplicate 20%"),
         "reorder": ({"share": 0.25, "delay_s": 0.01}, "reorder 25%"),
     }

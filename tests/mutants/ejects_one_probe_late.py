@@ -1,11 +1,10 @@
-"""One more failed probe than configured before a backend goes down."""
+"""The first failed probe in a row is overlooked, so a backend goes out of use one later than configured."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from lb.core import registry
+from lb.core.registry import Registry
 from tests.mutants.planting import wrap
 
 SCENARIO = "unhealthy_twice"
@@ -15,7 +14,17 @@ CAUGHT_BY = ("reroute_within_bound",)
 
 
 def plant() -> None:
-    def late(verdict: Any) -> Any:
-        return lambda state, streak, settings: verdict(state, streak, replace(settings, fall=settings.fall + 1))
+    overlooked: set[Any] = set()
 
-    wrap(registry, "verdict", late)
+    def late(probed: Any) -> Any:
+        def judged(self: Registry, backend: Any, failure: str, *rest: Any) -> Any:
+            if not failure:
+                overlooked.discard(backend)
+            elif backend not in overlooked:
+                overlooked.add(backend)
+                return self._settings.health.fast_interval
+            return probed(self, backend, failure, *rest)
+
+        return judged
+
+    wrap(Registry, "probed", late)

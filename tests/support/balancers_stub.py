@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,16 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from lab.balancers.spec import Address, Backend, ProxySpec
+from tests.support.free_ports import free_port
 
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Stub:

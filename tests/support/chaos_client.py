@@ -13,8 +13,9 @@ from typing import Any, Self
 import aiohttp
 
 from tests.support.chaos_supervisor import TOKEN as SUPERVISOR_TOKEN
-from tests.support.chaos_supervisor import FakeSupervisor, free_port
+from tests.support.chaos_supervisor import FakeSupervisor
 from tests.support.chaos_waiting import eventually
+from tests.support.free_ports import free_port
 
 TOKEN = "chaos-secret"
 ROOT = Path(__file__).resolve().parents[2]

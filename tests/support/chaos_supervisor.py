@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,10 @@ from aiohttp import web
 from chaos.relay.control import control_app
 from chaos.relay.relay import Relay
 from tests.support.chaos_waiting import until
+from tests.support.free_ports import free_port
 
 BACKEND = Path(__file__).with_name("chaos_backend.py")
 TOKEN = "supervisor-secret"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Backend:

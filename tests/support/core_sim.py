@@ -38,6 +38,7 @@ BLACK_HOLE = Behaviour(answers_after=None, loses_packets=True)
 DEAD = Behaviour(refuses=True)
 GONE = Behaviour(connects=False, answers_after=None, loses_packets=True)
 LYING = Behaviour(status=500)
+FAILING = Behaviour(status=500, probe_status=500)
 UNHEALTHY = Behaviour(probe_status=503)
 
 
@@ -131,19 +132,20 @@ class World:
         behaviour = self._behaviour[backend]
         done = False
 
-        def end(failure: str) -> None:
+        def end(failure: str, declined: bool = False) -> None:
             nonlocal done
             if done:
                 return
             done = True
             self._probing.discard(backend)
-            self._probe_in(backend, self.registry.probed(backend, failure, self.now - started, self.now))
+            took = self.now - started
+            self._probe_in(backend, self.registry.probed(backend, failure, took, self.now, "", declined))
 
         if behaviour.refuses:
             end("refused")
             return
         failure = "" if behaviour.probe_status == 200 else f"status {behaviour.probe_status}"
-        self._answer_later(backend, lambda: end(failure))
+        self._answer_later(backend, lambda: end(failure, declined=bool(failure)))
         self.at(started + self.settings.health.timeout, lambda: end("timeout"))
 
     def _request(self) -> None:

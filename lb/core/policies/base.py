@@ -44,7 +44,13 @@ class Policy(ABC):
         """One attempt less is in flight on the backend."""
 
     def takes(self, backend: Backend, exchange: Exchange) -> bool:
-        """Below its cap, and not tried by this exchange yet."""
+        """Below its cap, not tried by this exchange yet, and not shaky where that matters to it."""
+        if backend.shaky and not (exchange.idempotent or exchange.bold):
+            return False
+        return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
+
+    def free(self, backend: Backend, exchange: Exchange) -> bool:
+        """As `takes`, for a session that stays where it is, shaky or not."""
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
     def draw(

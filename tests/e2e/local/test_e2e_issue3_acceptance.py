@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.e2e.conftest import Cli
 from tests.support.lab_acceptance import SCENARIO, Run, read_run
+
+pytestmark = pytest.mark.alone  # slow answers are counted
 
 OFFERED = 200
 """Requests per second in every scenario here."""

@@ -20,9 +20,8 @@ from tests.support.lab_processes import eventually
 LATE = {"generator_lag"}
 
 
-@pytest.mark.parametrize("scenario", ["kill", "pause", "delay"])
-def test_a_fault_is_rerouted_in_time_and_the_run_says_so(cli: Cli, scenario: str) -> None:
-    outcome = cli.run("run", scenario, "--runtime", "local", "--seed", "1", "--json")
+def test_a_fault_is_rerouted_in_time_and_the_run_says_so(cli: Cli) -> None:
+    outcome = cli.run("run", "pause", "--runtime", "local", "--seed", "1", "--json")
     assert outcome.code in {0, 2}, outcome
     [run] = outcome.document["runs"]
     assert {check["name"] for check in run["checks"] if check["verdict"] != "pass"} <= LATE, outcome
@@ -30,7 +29,7 @@ def test_a_fault_is_rerouted_in_time_and_the_run_says_so(cli: Cli, scenario: str
     folder = cli.newest_run()
     assert json.loads((folder / "verdict.json").read_text())["verdict"] == run["verdict"] == outcome.document["verdict"]
     [fault] = run["faults"]
-    assert (fault["kind"], fault["bit"]) == (scenario, True)
+    assert (fault["kind"], fault["bit"]) == ("pause", True)
     assert fault["reroute_s"] <= fault["bound_s"]
     assert fault["readmit_s"] <= fault["readmit_bound_s"]
     assert run["work"]["lost"] == run["work"]["duplicated"] == run["work"]["zombie"] == 0

@@ -26,6 +26,8 @@ PATIENCE = ("at_most: 15s", "at_most: 4s")
 """A backend that does not come back is waited for in the library for 15 s; twice its bound is enough to tell."""
 LABS_AT_ONCE = 2
 
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+
 Ask = Callable[[str], tuple[Outcome, dict[str, Any]]]
 
 
@@ -75,7 +77,6 @@ def failed(run: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["detail"] for check in run["checks"] if check["verdict"] == "fail"}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", sorted(MUTANTS))
 def test_a_planted_bug_is_caught(ask: Ask, case: str) -> None:
     mutant = MUTANTS[case]
@@ -89,7 +90,6 @@ def test_a_planted_bug_is_caught(ask: Ask, case: str) -> None:
         assert phases & {*mutant.phases}, f"{phases}; {failed(run)}"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", OWN_SCENARIOS)
 def test_without_a_bug_the_same_scenario_passes(ask: Ask, case: str) -> None:
     outcome, run = ask(case)

@@ -24,7 +24,7 @@ def sweep(*found: Point) -> Sweep:
 
 
 def point(wanted: float, reroute_s: float | None, bound_s: float | None = 1.4) -> Point:
-    return Point("r", wanted, wanted + 0.01, "pause", reroute_s, bound_s, Verdict.PASS)
+    return Point("r", wanted, wanted + 0.01, "pause", reroute_s, bound_s, Verdict.PASS, traffic_bound_s=0.89)
 
 
 def test_every_fault_of_the_plan_moves_and_acts_stay() -> None:
@@ -62,6 +62,7 @@ def test_the_page_shows_every_point_the_bound_and_what_broke_it_and_escapes() ->
     assert shown.count("<circle") == 2
     assert shown.count('class="point beyond"') == 1
     assert "bound 1.400 s" in shown
+    assert "with traffic 0.890 s" in shown
     assert "<b>" not in shown
     assert not re.search(r"<script|https?://(?!www\.w3\.org)", shown)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,22 @@ def test_a_verdict_survives_its_file(tmp_path: Path) -> None:
     assert len(verdict.attributions) == 1
     verdict.write(tmp_path)
     assert RunVerdict.from_json((tmp_path / "verdict.json").read_text()) == verdict
+
+
+def test_what_is_not_asserted_passes_and_says_so_in_the_file() -> None:
+    verdict = judge(run(fault_event(), request(3.1)))
+    unasked = {check.name: check.verdict for check in verdict.checks if not check.asserted}
+    assert {"stickiness", "distribution", "latency", "answered", "budgets"} <= {*unasked}
+    assert {*unasked.values()} == {Verdict.PASS}
+    told = json.loads(verdict.to_json())
+    assert {check["name"] for check in told["checks"] if not check["asserted"]} == {*unasked}
+
+
+def test_a_verdict_of_before_that_is_read_as_asserted() -> None:
+    told = json.loads(judge(run(fault_event(), request(3.1))).to_json())
+    for check in told["checks"]:
+        del check["asserted"]
+    assert all(check.asserted for check in RunVerdict.from_json(json.dumps(told)).checks)
 
 
 @pytest.mark.parametrize("text", ['{"schema": 99}', '{"schema": 1}'])

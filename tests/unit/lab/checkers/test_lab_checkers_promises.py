@@ -299,9 +299,15 @@ class TestEjections:
     def test_orders_are_no_ejections(self) -> None:
         assert self.verdict(transition(2.0, "drain"), transition(2.5, "maint"), transition(3.0, "unknown")) is PASS
 
-    def test_a_host_without_cpu_during_the_deciding_probe_makes_it_unknown(self) -> None:
-        assert self.verdict(transition(2.0, "down"), Event(1.9, "lab", "stall", {"since": 1.8})) is UNKNOWN
-        assert self.verdict(transition(2.0, "down"), Event(1.5, "lab", "stall", {"since": 1.4})) is FAIL
+    @pytest.mark.parametrize(("timeout", "verdict"), [("400ms", UNKNOWN), ("1.5s", UNKNOWN), ("80ms", FAIL)])
+    def test_a_host_without_cpu_during_the_deciding_probe_is_unknown(self, timeout: str, verdict: Verdict) -> None:
+        """How long that probe may have taken is for the balancer's own configuration to say."""
+        stall = Event(1.9, "lab", "stall", {"since": 1.8})
+        assert self.verdict(config(health={"timeout": timeout}), transition(2.0, "down"), stall) is verdict
+
+    def test_a_probe_of_unknown_length_is_excused_by_a_stall_at_its_end_only(self) -> None:
+        assert self.verdict(transition(2.0, "down"), Event(1.9, "lab", "stall", {"since": 1.8})) is FAIL
+        assert self.verdict(transition(2.0, "down"), Event(2.1, "lab", "stall", {"since": 1.8})) is UNKNOWN
 
 
 class TestAnswered:

@@ -51,7 +51,7 @@ def test_a_balancer_that_is_not_here_is_a_row_that_says_what_installs_it() -> No
 
 def test_a_rejected_configuration_shows_the_programs_own_words() -> None:
     refused = Result("nginx", "own", "pause", 0, "rejected", "nginx rejects", "nginx -t", ('unknown directive "x"',))
-    assert 'It says: unknown directive "x"' in remarks(comparison(refused))[0]
+    assert 'It says: unknown directive "x"' in str(remarks(comparison(refused))[0])
 
 
 def test_a_comparison_survives_being_written_and_read(tmp_path: Path) -> None:
@@ -93,6 +93,7 @@ def test_the_page_escapes_what_a_program_said(tmp_path: Path) -> None:
         ("http://10.0.0.1:80", (1, 2, 3), "loopback"),
         ("https://127.0.0.1:80", (1, 2, 3), "expected http://"),
         ("http://127.0.0.1:80", (1,), "three --backend-port, got 1"),
+        ("http://127.0.0.1:99999", (1, 2, 3), "Port out of range"),
     ],
 )
 def test_a_url_that_the_lab_will_not_send_traffic_to(url: str, ports: tuple[int, ...], complaint: str) -> None:

@@ -113,6 +113,28 @@ def test_a_check_becomes_a_test_case(tmp_path: Path) -> None:
     assert {p.attrib["name"]: p.attrib["value"] for p in suite.iter("property")}["seed"] == "7"
 
 
+def unasked(run_dir: Path) -> Path:
+    history, events = samples.pausing_run()
+    checks = [Check.not_asserted("latency"), *samples.PASSING_CHECKS]
+    return samples.write_run(run_dir, history, events, samples.verdict(history, "pass", checks, 0.08, 0.61))
+
+
+def test_what_is_not_asserted_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    write_reports(unasked(tmp_path))
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert {suite.attrib["skipped"] for suite in root.iter() if "skipped" in suite.attrib} == {"1"}
+    [skipped] = root.iter("skipped")
+    assert skipped.attrib["message"] == "not asserted by the scenario"
+
+
+def test_what_is_not_asserted_is_neither_green_nor_first(tmp_path: Path) -> None:
+    page = html(load(unasked(tmp_path)))
+    badges = re.findall(r'<span class="badge (\w+)">([^<]+)</span></td><th scope="row">(\w+)', page)
+    assert badges[-1] == ("unasked", "not asserted", "latency")
+    assert [kind for kind, *_ in badges].count("pass") == len(samples.PASSING_CHECKS)
+    assert "Every check held; 1 was not asserted." in page
+
+
 @pytest.mark.parametrize("sample", [samples.torn, samples.interrupted])
 def test_unknown_is_an_error_so_that_no_ci_counts_it_as_passed(tmp_path: Path, sample) -> None:
     write_reports(sample(tmp_path))

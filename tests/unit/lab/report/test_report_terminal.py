@@ -167,6 +167,15 @@ def test_what_did_not_pass_is_explained_below() -> None:
     assert "2.60 s > 1.52 s: the last request went to api-2 at 5.60 s" in text
 
 
+def test_what_is_not_asserted_is_named_once_for_all_scenarios_that_leave_it_out() -> None:
+    unasked = [*samples.PASSING_CHECKS, Check.not_asserted("latency"), Check.not_asserted("stickiness")]
+    runs = [judged(checks=unasked), Judged(replace(judged(checks=unasked).verdict, scenario="kill"), Path("r"))]
+    for text in (plain(runs), markdown(runs)):
+        assert text.count("latency") == 1
+        assert "not asserted (pause, kill): latency, stickiness" in text
+    assert "not asserted" not in plain([judged()])
+
+
 def with_bound(bound_s: float | None, reroute_s: float | None) -> RunVerdict:
     verdict = judged().verdict
     return replace(verdict, faults=(replace(verdict.faults[0], bound_s=bound_s, reroute_s=reroute_s),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.scenario.faults import PARAMETERS
 from lab.scenario.library import find, names
 from lab.scenario.loader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.plan import Plan, PlannedStep
@@ -126,3 +127,10 @@ def test_the_library_has_every_kind_that_was_promised() -> None:
     found = {step.name for name in names() for step in make_plan(load_scenario(find(name)), name, 1).steps}
     assert {"drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"} <= found
     assert len(names()) >= 20
+
+
+def test_the_library_has_each_fault_alone() -> None:
+    """One scenario of that name each: the kind, on one target, and nothing else."""
+    for kind in PARAMETERS:
+        steps = make_plan(load_scenario(find(kind)), kind, 1).steps
+        assert [step.fault for step in steps] == [kind]

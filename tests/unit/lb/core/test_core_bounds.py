@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lb.core.backend import Backend, State
 from lb.core.bounds import TRAFFIC_GAP, Bound, bounds
 from lb.core.settings import HealthSettings, PassiveSettings, RetrySettings, Settings
-from tests.support.core_sim import BLACK_HOLE, DEAD, GONE, LYING, OK, PAUSED, UNHEALTHY, Behaviour, World
+from tests.support.core_sim import BLACK_HOLE, DEAD, FAILING, GONE, LYING, OK, PAUSED, UNHEALTHY, Behaviour, World
 
 FAULTS: dict[str, Behaviour] = {
     "kill": GONE,
@@ -19,6 +19,7 @@ FAULTS: dict[str, Behaviour] = {
     "blackhole": BLACK_HOLE,
     "refuse": DEAD,
     "unhealthy": UNHEALTHY,
+    "error": FAILING,
 }
 # A tick of slack: what the simulated shell sees at a tick, it acts on at the next.
 PERFECT_CLOCK_SLACK = 0.01

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -67,10 +68,25 @@ def test_probes_come_fast_while_the_verdict_is_in_doubt(state: State, results: s
 
     assert in_doubt(state, streak, SETTINGS) is fast
     base = SETTINGS.fast_interval if fast else SETTINGS.interval
-    waits = [next_probe_in(state, streak, SETTINGS, Random(seed)) for seed in range(200)]
+    waits = [next_probe_in(state, 60.0, streak, SETTINGS, Random(seed)) for seed in range(200)]
     assert base <= min(waits)
     assert max(waits) <= base * 1.1
     assert max(waits) > base * 1.09, "200 draws and none in the last tenth of the jitter: it is not used"
+
+
+@pytest.mark.parametrize(
+    ("down_s", "wait_s"), [(0.0, 0.1), (1.9, 0.1), (3.0, 0.15), (8.0, 0.4), (10.0, 0.5), (3600.0, 0.5)]
+)
+def test_a_backend_that_is_down_is_asked_often_at_first_and_at_the_interval_in_the_end(
+    down_s: float, wait_s: float
+) -> None:
+    steady = replace(SETTINGS, jitter=0.0)
+    assert next_probe_in(State.DOWN, down_s, streak_of("ff"), steady, Random(1)) == pytest.approx(wait_s)
+
+
+def test_an_interval_below_the_fast_one_is_kept_while_down() -> None:
+    brisk = replace(SETTINGS, interval=0.05, jitter=0.0)
+    assert next_probe_in(State.DOWN, 0.0, streak_of("ff"), brisk, Random(1)) == 0.05
 
 
 def test_a_backend_held_down_is_probed_at_the_normal_pace() -> None:

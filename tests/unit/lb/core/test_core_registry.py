@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from lb.core.backend import Backend, State
-from lb.core.events import Added, Cleared, Event, PanicChanged, ProbeWanted, Removed, Suspected, Transition
+from lb.core.events import Added, Cleared, Event, PanicChanged, Probed, ProbeWanted, Removed, Suspected, Transition
 from lb.core.exchange import Attempt, Exchange, Failure
 from lb.core.registry import Registry
 from lb.core.settings import HealthSettings, PassiveSettings, Settings
-from tests.support.core_sim import BLACK_HOLE, DEAD, LYING, OK, PAUSED, UNHEALTHY, Behaviour, World
+from tests.support.core_sim import BLACK_HOLE, DEAD, FAILING, LYING, OK, PAUSED, UNHEALTHY, Behaviour, World
 
 
 def warm_world(settings: Settings | None = None, size: int = 3) -> World:
@@ -200,7 +201,8 @@ def test_a_killed_backend_reroutes_at_once_and_returns_without_serving_an_ejecti
     world.run(2.0)
     states = [t.new for t in world.transitions(world.backends[0])]
     assert states == [State.UP, State.DOWN, State.UP]
-    assert world.transitions(world.backends[0])[-1].at - healed_at <= 0.7
+    # Down for a second: asked every 0.11 s at most, and once more after the first pass.
+    assert world.transitions(world.backends[0])[-1].at - healed_at <= 0.25
 
 
 def test_connections_cut_all_at_once_are_for_probes_to_judge() -> None:
@@ -223,6 +225,66 @@ def test_resets_that_probes_contradict_are_an_ejection() -> None:
         desk.fail(desk.backends[0], Failure.RESET, 1.0 + n)
         desk.registry.probed(desk.backends[0], "", 0.002, 1.1 + n)
     assert desk.backends[0].state is State.EJECTED
+
+
+# --- the backend itself says no ---
+def test_a_health_check_that_says_no_is_believed_at_once_and_counted_all_the_same() -> None:
+    world = warm_world()
+    leaving, began = world.backends[0], world.now
+    world.become(leaving, UNHEALTHY)
+    world.run(1.0)
+
+    declined = next(e.at for e in world.events if isinstance(e, Probed) and not e.passed)
+    assert world.last_pick(leaving) <= declined
+    assert declined - began <= 0.55
+    (down,) = [t for t in world.transitions(leaving) if t.new is State.DOWN]
+    assert down.reason == "2 probes failed in a row: status 503 after 2 ms"
+    assert 0.1 <= down.at - declined <= 0.13
+
+
+def test_good_answers_do_not_outweigh_a_health_check_that_says_no() -> None:
+    desk = Desk()
+    leaving = desk.backends[0]
+    under_way = desk.attempt(leaving, 1.0)
+    desk.registry.probed(leaving, "status 503", 0.002, 1.1, declined=True)
+    desk.registry.attempt_answered(under_way, 200, 1.2)
+    assert leaving.suspected
+    desk.registry.probed(leaving, "", 0.002, 1.3)
+    assert not leaving.suspected
+    assert leaving.state is State.UP
+
+
+def test_one_probe_that_fails_without_an_answer_is_not_believed() -> None:
+    desk = Desk()
+    desk.registry.probed(desk.backends[0], "timeout", 0.4, 1.0)
+    assert not desk.backends[0].suspected
+
+
+def test_backends_that_all_say_no_are_all_used_until_they_are_down() -> None:
+    """A blink of what they share must not take the service away: `fall` decides then."""
+    desk = Desk()
+    for backend in desk.backends:
+        desk.registry.probed(backend, "status 503", 0.002, 1.0, declined=True)
+    assert desk.registry.usable == tuple(desk.backends)
+
+
+def test_a_request_answered_with_an_error_asks_for_a_probe_which_finds_a_backend_that_fails_altogether() -> None:
+    world = warm_world()
+    failing, began = world.backends[0], world.now
+    world.become(failing, FAILING)
+    world.run(1.0)
+
+    assert world.last_pick(failing) - began <= 0.02
+    assert [t.new for t in world.transitions(failing)] == [State.UP, State.DOWN]
+
+
+def test_errors_behind_a_green_check_ask_for_probes_no_faster_than_the_fast_interval() -> None:
+    desk = Desk()
+    for n in range(100):
+        desk.answer(desk.backends[0], 1.0 + n / 100, 500 if n % 4 == 0 else 200)
+    asked = [event.at for event in desk.events if isinstance(event, ProbeWanted)]
+    assert 5 <= len(asked) <= 10
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(asked))
 
 
 # --- the probe is green and the work fails ---

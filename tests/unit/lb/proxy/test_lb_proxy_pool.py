@@ -105,6 +105,11 @@ def test_a_connection_that_ended_while_idle_is_forgotten_once_or_never() -> None
     backend = up()
     pool = Pool(Limits())
     connection = cast(UpstreamConnection, keep(pool, Connection(backend)))
-    pool.forget(connection)
-    pool.forget(connection)
+    assert pool.forget(connection, 0.5)
+    assert not pool.forget(connection, 0.5)
     assert pool.take(backend, 0, careful=False) is None
+
+
+def test_one_that_had_been_idle_for_long_says_nothing_of_its_backend() -> None:
+    pool = Pool(Limits())
+    assert not pool.forget(cast(UpstreamConnection, keep(pool, Connection(up()))), 5.0)

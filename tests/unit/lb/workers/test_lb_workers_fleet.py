@@ -168,7 +168,7 @@ def test_an_ejection_elsewhere_ends_here_when_it_ends_there() -> None:
             assert balancer.backends[0].state is expected
 
 
-def test_unreachable_is_passed_on_so_that_an_old_connection_proves_nothing() -> None:
+def test_a_firm_suspicion_is_passed_on_so_that_an_old_connection_proves_nothing() -> None:
     fleet = Fleet()
     fleet.add("a", "b")
     for name in "ab":
@@ -182,10 +182,10 @@ def test_unreachable_is_passed_on_so_that_an_old_connection_proves_nothing() -> 
     assert step.backend.id == under_way.backend.id
     first.failed(step, Failure.REFUSED, 0.2)
     (suspected,) = [event for event in events if isinstance(event, Suspected)]
-    assert suspected.unreachable
+    assert suspected.firm
 
     fleet.now = 0.3
-    follower.do(Do("suspect", (suspected.backend, suspected.reason, suspected.unreachable)))
+    follower.do(Do("suspect", (suspected.backend, suspected.reason, suspected.firm)))
     second.answered(under_way, 200, 0.4)
 
     assert under_way.backend.suspected
@@ -193,7 +193,12 @@ def test_unreachable_is_passed_on_so_that_an_old_connection_proves_nothing() -> 
 
 @pytest.mark.parametrize(
     "told",
-    [Do("remove", ("x",)), Do("set_weight", ("x", 1.0)), Do("probed", ("x", "", 0.1, "")), Do("eject", ("x", "r"))],
+    [
+        Do("remove", ("x",)),
+        Do("set_weight", ("x", 1.0)),
+        Do("probed", ("x", "", 0.1, "", False)),
+        Do("eject", ("x", "r")),
+    ],
 )
 def test_news_of_a_backend_that_has_left_are_no_error(told: Do) -> None:
     fleet = Fleet(workers=1)

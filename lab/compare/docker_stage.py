@@ -1,0 +1,211 @@
+"""A contest in containers: backends and chaos service stand for all turns, and each turn gets a balancer of its own.
+
+The configurations are those of the local contest, with the backends' addresses in the containers' network. Names would
+be followed by some of the balancers, at their own pace and not at others'; and that is discovery, not failover.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.balancers.adapter import Command
+from lab.balancers.choice import Choice, Wanted, prepare
+from lab.balancers.containers import Containers
+from lab.compare.stage import LOG_LINES, Standing
+from lab.endpoints import Endpoints
+from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.runtime import Say, ports
+from lab.runtime.docker import UP_WITHIN_S, DockerRuntime, uninterrupted, up_problem
+from lab.runtime.docker_cli import docker, engine_version
+
+MEMBERS: Final = ("api", "chaos", "reaper")
+LISTEN: Final = "0.0.0.0:8080"
+ADMIN: Final = "0.0.0.0:8081"
+READY_WITHIN_S: Final = 25.0
+"""As for a local lab."""
+_POLL_S: Final = 0.05
+_START_S: Final = 60.0
+_PROJECT_LABEL: Final = "com.docker.compose.project"
+
+
+@dataclass(slots=True)
+class DockerStanding:
+    """The balancer is a container."""
+
+    endpoints: Endpoints
+    container: str
+    backends: Mapping[str, str]
+    stage: DockerStage
+
+    def ended(self) -> str:
+        """Its container does not run."""
+        state = _inspect(self.container)[0]["State"]
+        return "" if state["Running"] else f"the balancer ended in mid-run, with code {state['ExitCode']}"
+
+    def last_words(self) -> tuple[str, ...]:
+        """What its container wrote."""
+        said = docker(["logs", "--tail", str(LOG_LINES), self.container])
+        return tuple((said.stdout + said.stderr).splitlines()[-LOG_LINES:])
+
+    def moved(self) -> str:
+        """A container that was started again may get another address, which a static configuration cannot follow."""
+        now = self.stage.backends()
+        gone = [f"{name} from {old} to {now.get(name, 'nowhere')}" for name, old in self.backends.items()
+                if now.get(name) != old]  # fmt: skip
+        return f"backends moved: {', '.join(gone)}" if gone else ""
+
+
+@dataclass(slots=True)
+class DockerStage:
+    """One compose project for the whole contest."""
+
+    root: Path
+    project: str
+    images: Mapping[str, str] = field(default_factory=dict)
+    """By balancer: an image with that program on its path, such as the official one, in the place of our own."""
+    _built: tuple[str, str] = field(default=("", ""), init=False, repr=False)
+    """Images: our balancer's, and the other five's."""
+    name: str = "docker"
+    _runtime: DockerRuntime = field(init=False, repr=False)
+    _chaos: tuple[str, str] = field(default=("", ""), init=False, repr=False)
+    """URL and token."""
+
+    def __post_init__(self) -> None:
+        """Ports of its own, so that it disturbs no lab that runs."""
+        free = ports.free_ports()
+        environment = {published.variable: str(next(free)) for published in ports.PUBLISHED}
+        self._runtime = DockerRuntime(self.project, environment=environment)
+
+    @contextlib.contextmanager
+    def set_up(self, say: Say) -> Iterator[None]:
+        """Build the images, bring backends and chaos service up; afterwards nothing of it is left."""
+        engine_version()
+        shown = json.loads(self._compose("--profile", "compare", "config", "--format", "json"))["services"]
+        self._built = shown["lb"]["image"], shown["peers"]["image"]
+        try:
+            say("docker compose build, up (the first time, images are built)")
+            self._compose("build", "lb", "peers", *MEMBERS, timeout_s=UP_WITHIN_S)
+            self._compose("up", "--detach", "--no-build", "--wait", *MEMBERS, timeout_s=UP_WITHIN_S)
+            url = f"http://{ports.LOOPBACK}:{self._runtime.environment[ports.CHAOS.variable]}"
+            self._chaos = (url, self._runtime.token())
+            yield
+        finally:
+            with uninterrupted():
+                self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=_START_S)
+
+    def place(self, balancer: str) -> Containers:
+        """Of its image."""
+        ours, peers = self._built
+        return Containers(self.images.get(balancer) or (ours if balancer == "reroute" else peers))
+
+    @contextlib.contextmanager
+    def lab(self, choice: Choice) -> Iterator[Standing]:
+        """A container that listens in the project's network, and on this machine's loopback."""
+        if not choice.adapter:
+            raise BadArgumentsError(f"{choice.name} runs on this machine", "leave --runtime docker out")
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="balancer-", dir=self.root)).resolve()
+        container = f"{self.project}-balancer"
+        backends = self.backends()
+        try:
+            prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
+            assert prepared is not None, "only a URL needs no preparation"
+            self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
+            self._wait_ready(choice.name, container)
+            yield DockerStanding(self._endpoints(choice, container), container, backends, self)
+        finally:
+            with uninterrupted():
+                docker(["rm", "--force", "--volumes", container], timeout_s=_START_S)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def backends(self) -> dict[str, str]:
+        """Addresses in the project's network, by the names that the chaos service uses."""
+        labels = [word for each in (f"{_PROJECT_LABEL}={self.project}", "com.docker.compose.service=api")
+                  for word in ("--filter", f"label={each}")]  # fmt: skip
+        found = docker(["ps", "--quiet", *labels]).stdout.split()
+        named = {}
+        for each in _inspect(*found) if found else []:
+            number = each["Config"]["Labels"]["com.docker.compose.container-number"]
+            named[f"api-{number}"] = f"{each['NetworkSettings']['Networks'][self._network]['IPAddress']}:8000"
+        return dict(sorted(named.items()))
+
+    @property
+    def _network(self) -> str:
+        return f"{self.project}_default"
+
+    @property
+    def _traffic(self) -> str:
+        return f"http://{ports.LOOPBACK}:{self._runtime.environment[ports.TRAFFIC.variable]}"
+
+    def _start(self, name: str, container: str, command: Command, folder: Path) -> None:
+        port = LISTEN.rpartition(":")[2]
+        options = (
+            "--detach", "--name", container, "--network", self._network,
+            "--publish", f"{self._traffic.removeprefix('http://')}:{port}",
+            # So that `docker compose down` takes it along, should this process die.
+            "--label", f"{_PROJECT_LABEL}={self.project}", "--label", "com.docker.compose.service=balancer",
+            "--label", "com.docker.compose.container-number=1", "--label", "com.docker.compose.oneoff=False",
+        )  # fmt: skip
+        _, *words = self.place(name).run(command, folder, *options)
+        started = docker(words, timeout_s=_START_S)
+        if started.returncode != 0:
+            raise EnvironmentProblemError(f"{name} does not start", "", tuple(started.stderr.strip().splitlines()[-3:]))
+
+    def _wait_ready(self, name: str, container: str) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        while not _answers(f"{self._traffic}/health"):
+            state = _inspect(container)[0]["State"]
+            if not state["Running"] or time.monotonic() > until:
+                said = docker(["logs", "--tail", str(LOG_LINES), container])
+                how = "was not ready in time" if state["Running"] else f"exited with code {state['ExitCode']}"
+                raise EnvironmentProblemError(
+                    f"{name} {how}", "its last words say why", tuple((said.stdout + said.stderr).splitlines())
+                )
+            time.sleep(_POLL_S)
+
+    def _endpoints(self, choice: Choice, container: str) -> Endpoints:
+        url, token = self._chaos
+        pid = _process(_inspect(container)[0])
+        return Endpoints(self._traffic, "", url, token, "docker", balancer=choice.name, balancer_pid=pid)
+
+    def _compose(self, *arguments: str, timeout_s: float = 30.0) -> str:
+        result = self._runtime.compose(*arguments, timeout_s=timeout_s)
+        if result.returncode != 0:
+            raise up_problem(result.stderr, "")
+        return result.stdout
+
+
+def _process(container: dict[str, Any]) -> int:
+    """The container's first process, where it is one of this machine's; else 0, and its CPU is not measured."""
+    pid = int(container["State"]["Pid"])
+    with contextlib.suppress(OSError):
+        if container["Id"] in Path(f"/proc/{pid}/cgroup").read_text():
+            return pid
+    return 0
+
+
+def _inspect(*containers: str) -> list[dict[str, Any]]:
+    found = docker(["inspect", *containers])
+    if found.returncode != 0:
+        raise EnvironmentProblemError(f"docker inspect failed: {found.stderr.strip()}", "lab doctor")
+    return list(json.loads(found.stdout))
+
+
+def _answers(url: str) -> bool:
+    # A proxy from the environment must not see loopback traffic.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

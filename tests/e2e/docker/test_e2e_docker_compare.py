@@ -1,0 +1,68 @@
+"""`lab compare --runtime docker`: a backend's container is killed once under every balancer, each in a container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.balancers import ADAPTERS
+from lab.runtime.docker_cli import docker
+from tests.e2e.conftest import Cli
+from tests.support.lab_docker import need_docker
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
+
+SCENARIO = """
+version: 1
+title: A backend's container is killed for a moment
+load: {rate: 100/s, mix: [{request: GET /work, share: 90%}, {request: POST /jobs, share: 10%}]}
+warm_up: 500ms
+steady_state: 500ms
+steps: [{at: 0s, fault: kill, target: api-1, duration: 1s}]
+settle: {after_readmission: 1s, at_most: 4s}
+expect: {error_budget: 100%}
+"""
+WITHIN_S = 400.0
+"""Two minutes with warm images; the first time, they are built."""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One contest for all tests: six balancers, and a file of one's own that HAProxy rejects."""
+    need_docker()
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "kill.yaml").write_text(SCENARIO)
+    (folder / "bad.cfg").write_text("nonsense @BACKEND_1@\n")
+    arguments = ("--scenarios", "kill.yaml", "--config", "haproxy=bad.cfg", "--seed", "3")
+    done = Cli(folder).run("compare", "--runtime", "docker", *arguments, "--json", within_s=WITHIN_S)
+    assert done.code == 0, done
+    return {**done.document, "left": [str(each) for each in folder.glob(".lab/compare/*")]}
+
+
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_a_killed_backend_under_every_balancer(outcome: dict[str, Any], name: str) -> None:
+    (result,) = (each for each in outcome["results"] if each["balancer"] == name)
+    assert result["status"] in {"ok", "spoiled"}, result  # a busy host may spoil it twice, and says so
+    measures = result["measures"]
+    assert measures["requests"] > 100
+    assert measures["failed"] < measures["requests"] / 3
+    assert measures["readmit_s"] is not None, "the backend came back under the address that the configuration has"
+    assert measures["cpu_us"] > 0
+    assert outcome["versions"][name][0].isdigit()
+
+
+def test_what_the_program_in_the_container_rejects_is_shown_in_its_own_words(outcome: dict[str, Any]) -> None:
+    (result,) = (each for each in outcome["results"] if each["balancer"] == "haproxy (own)")
+    assert result["status"] == "rejected"
+    assert any("nonsense" in line for line in result["details"])
+
+
+def test_nothing_is_left(outcome: dict[str, Any]) -> None:
+    assert outcome["runtime"] == "docker"
+    for kind in ("container", "volume", "network"):
+        everything = ["--all"] if kind == "container" else []
+        listed = docker([kind, "ls", *everything, "--quiet", "--filter", "label=com.docker.compose.project"]).stdout
+        shown = docker([kind, "inspect", *listed.split()]).stdout if listed.split() else ""
+        assert "reroute-compare-" not in shown, kind
+    assert outcome["left"] == []
