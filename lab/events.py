@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 
@@ -33,9 +34,12 @@ class Event:
 
     @classmethod
     def from_line(cls, raw: dict[str, Any]) -> Event:
-        """Raises KeyError when it is no event."""
-        own = {name: raw[name] for name in ("t", "source", "type")}
-        return cls(**own, data={name: value for name, value in raw.items() if name not in own})
+        """Raises KeyError or TypeError when it is no event. Words that every event repeats are kept once."""
+        t, source, kind = raw.pop("t"), intern(raw.pop("source")), intern(raw.pop("type"))
+        data = {intern(name): value for name, value in raw.items()}
+        if isinstance(data.get("instance"), str):
+            data["instance"] = intern(data["instance"])
+        return cls(t, source, kind, data)
 
 
 class EventLog:

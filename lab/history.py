@@ -32,6 +32,29 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110 §9.2.2, without TRACE, which no load sends."""
 
 
+class Ending(msgspec.Struct, frozen=True, gc=False):
+    """How requests end, apart from when. Most end like many others: those share one `Ending`."""
+
+    outcome: Outcome | None = None
+    """None: the history ends before the outcome."""
+    status: int | None = None
+    instance: str | None = None
+    """The replica that answered, by its own word."""
+    backend: str | None = None
+    """The balancer's id of the backend whose answer this is."""
+    tried: tuple[str, ...] = ()
+    """Ids of all backends the balancer tried, in order; empty when no answer arrived or the balancer does not tell."""
+    error: str | None = None
+    size: int | None = None
+    """Bytes of the answer's body as received; None where nobody counted."""
+    pinned: bool = False
+    """Sent on a WebSocket whose backend had been chosen for an earlier message: nothing the balancer could reroute."""
+
+
+OPEN = Ending()
+"""Of a request whose outcome is not in the history."""
+
+
 class Request(msgspec.Struct, eq=False, gc=False):
     """One request with all that its client saw. Times are seconds since the run's start.
 
@@ -47,23 +70,50 @@ class Request(msgspec.Struct, eq=False, gc=False):
     path: str
     key: str | None = None
     """Job id of a POST."""
-    outcome: Outcome | None = None
-    """None: the history ends before the outcome."""
-    ended: float | None = None
-    status: int | None = None
-    instance: str | None = None
-    """The replica that answered, by its own word."""
-    backend: str | None = None
-    """The balancer's id of the backend whose answer this is."""
-    tried: tuple[str, ...] = ()
-    """Ids of all backends the balancer tried, in order; empty when no answer arrived or the balancer does not tell."""
-    error: str | None = None
     session: int | None = None
     """Whose cookies it carried; None outside sessions."""
-    size: int | None = None
-    """Bytes of the answer's body as received; None where nobody counted."""
-    pinned: bool = False
-    """Sent on a WebSocket whose backend had been chosen for an earlier message: nothing the balancer could reroute."""
+    ended: float | None = None
+    ending: Ending = OPEN
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """See `Ending`, as for the following."""
+        return self.ending.outcome
+
+    @property
+    def status(self) -> int | None:
+        """HTTP status."""
+        return self.ending.status
+
+    @property
+    def instance(self) -> str | None:
+        """Who answered."""
+        return self.ending.instance
+
+    @property
+    def backend(self) -> str | None:
+        """The same, as the balancer calls it."""
+        return self.ending.backend
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """Who was asked."""
+        return self.ending.tried
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in the generator's words."""
+        return self.ending.error
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the body."""
+        return self.ending.size
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the balancer had no choice."""
+        return self.ending.pinned
 
     @property
     def latency(self) -> float | None:
@@ -82,11 +132,11 @@ class Request(msgspec.Struct, eq=False, gc=False):
 
     def is_slow(self, slow_s: float) -> bool:
         """Answered well, but later than the scenario's threshold."""
-        return self.outcome is Outcome.OK and self.ended is not None and self.ended - self.due > slow_s
+        return self.ending.outcome is Outcome.OK and self.ended is not None and self.ended - self.due > slow_s
 
     def is_bad(self, slow_s: float) -> bool:
         """Failed, unknown or slow: what a client would complain about."""
-        return self.outcome is not Outcome.OK or self.is_slow(slow_s)
+        return self.ending.outcome is not Outcome.OK or self.is_slow(slow_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +232,11 @@ class _Conclusion(msgspec.Struct, tag_field="e", gc=False):
     def outcome(self) -> Outcome:
         raise NotImplementedError
 
+    def ending(self) -> Ending:
+        return Ending(
+            self.outcome, self.status, self.instance, self.backend, self.tried, self.error, self.size, self.pinned
+        )
+
 
 class _Ok(_Conclusion, tag="ok", gc=False):
     outcome = Outcome.OK
@@ -200,8 +255,7 @@ _decode = msgspec.json.Decoder(_Invocation | _Ok | _Fail | _Unknown).decode
 
 @dataclass(slots=True)
 class _Assembly:
-    """Joins invocations and outcomes while lines come in. Only what is open is indexed, and equal strings are shared:
-    a million requests take some 300 MB."""
+    """Joins invocations and outcomes while lines come in. Only what is open is indexed, and what is equal is shared."""
 
     requests: list[Request] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
@@ -230,16 +284,8 @@ class _Assembly:
             what = "has two outcomes" if self._known(line.id) else "has an outcome but no invocation"
             self.defects.append(f"request {line.id} {what}")
             return
-        share = self._shared.setdefault
-        request.outcome = line.outcome
-        request.ended = line.t
-        request.status = line.status
-        request.instance = share(line.instance, line.instance)
-        request.backend = share(line.backend, line.backend)
-        request.tried = share(line.tried, line.tried)
-        request.error = share(line.error, line.error)
-        request.size = line.size
-        request.pinned = line.pinned
+        ending = line.ending()
+        request.ended, request.ending = line.t, self._shared.setdefault(ending, ending)
 
     def _known(self, request_id: int) -> bool:
         """Ids only grow, so the list is sorted by them."""

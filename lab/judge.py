@@ -98,11 +98,11 @@ def judge_folder(run_dir: Path) -> RunVerdict:
 
 def count_requests(run: RunRecord) -> RequestCounts:
     """Outcomes after the warm-up; a request without one is unknown."""
-    ok = sum(request.outcome is Outcome.OK for request in run.measured)
-    failed = sum(request.outcome is Outcome.FAIL for request in run.measured)
-    slow = sum(request.is_slow(run.plan.load.slow_s) for request in run.measured)
+    failed = sum(request.outcome is Outcome.FAIL for request in run.bad)
+    slow = sum(request.outcome is Outcome.OK for request in run.bad)
+    unknown = len(run.bad) - failed - slow
     total = len(run.measured)
-    return RequestCounts(total=total, ok=ok, failed=failed, unknown=total - ok - failed, slow=slow)
+    return RequestCounts(total=total, ok=total - failed - unknown, failed=failed, unknown=unknown, slow=slow)
 
 
 def spoiled_by_host(verdict: RunVerdict) -> bool:

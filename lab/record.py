@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,15 +85,6 @@ NEVER_FORWARDED = frozenset({"refused", "connect_timeout", "closed before anythi
 """What the generator says when it did not even get to the balancer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One ledger entry: a backend executed a job at `t`."""
-
-    id: str
-    instance: str
-    t: float
-
-
 @dataclass(frozen=True)
 class RunRecord:
     """A run: what was planned, what clients saw, what everybody else reported."""
@@ -107,6 +97,12 @@ class RunRecord:
     def measured(self) -> list[Request]:
         """Requests that count: those due after the warm-up."""
         return [request for request in self.history.requests if request.due >= self.plan.warm_up_s]
+
+    @cached_property
+    def bad(self) -> list[Request]:
+        """Those of them that failed, are unknown or were slow."""
+        slow_s = self.plan.load.slow_s
+        return [request for request in self.measured if request.is_bad(slow_s)]
 
     @cached_property
     def faults(self) -> tuple[Fault, ...]:
@@ -141,11 +137,15 @@ class RunRecord:
         return {name: each["instance"] for name, each in events[0].data["targets"].items()} if events else {}
 
     @cached_property
-    def executions(self) -> list[Execution] | None:
-        """The backends' ledgers; None when they could not be read."""
+    def executions(self) -> Mapping[str, tuple[float, ...]] | None:
+        """The backends' ledgers: when each job was executed, by its id, ids that nobody sent included; None when they
+        could not be read."""
         if self.events.last("lab", "ledger") is None:
             return None
-        return [Execution(event.data["id"], event.data["instance"], event.t) for event in self.events.of("api")]
+        found: dict[str, tuple[float, ...]] = {}
+        for event in self.events.of("api"):
+            found[event.data["id"]] = (*found.get(event.data["id"], ()), event.t)
+        return found
 
     @cached_property
     def clock_error_s(self) -> float:
@@ -183,14 +183,6 @@ class RunRecord:
     def jobs(self) -> dict[str, Request]:
         """Every POST by the id of its job, the warm-up included: work is work."""
         return {request.key: request for request in self.history.requests if request.key is not None}
-
-    @cached_property
-    def executions_by_job(self) -> dict[str, list[Execution]]:
-        """Ledger entries by job id; ids nobody sent included."""
-        found: dict[str, list[Execution]] = defaultdict(list)
-        for execution in self.executions or ():
-            found[execution.id].append(execution)
-        return found
 
 
 def load_run(run_dir: Path) -> RunRecord:

@@ -21,9 +21,8 @@ _SHOWN = 5
 def attribute(run: RunRecord) -> Iterator[Attribution]:
     """All bad requests after the warm-up, in order of invocation."""
     detected = [detected_at(fault, run) for fault in run.faults]
-    for request in run.measured:
-        if request.is_bad(run.plan.load.slow_s):
-            yield _explain(request, run, detected)
+    for request in run.bad:
+        yield _explain(request, run, detected)
 
 
 def check(run: RunRecord) -> Check:
@@ -33,7 +32,7 @@ def check(run: RunRecord) -> Check:
     summary = ", ".join(f"{phases[phase]} {phase.replace('_', ' ')}" for phase in Phase if phases[phase])
     text = f"{len(found)} bad requests: {summary}" if found else "no bad request"
     ids = {each.request for each in found if each.phase is Phase.UNEXPLAINED}
-    unexplained = [request for request in run.measured if request.id in ids] if ids else []
+    unexplained = [request for request in run.bad if request.id in ids]
     if not unexplained:
         return Check(NAME, Verdict.PASS, text)
     examples = "; ".join(_describe(request) for request in unexplained[:_SHOWN])

@@ -12,8 +12,8 @@ NAME = "budgets"
 def check(run: RunRecord) -> Check:
     """Shares of all requests after the warm-up; the error budget counts unknown outcomes as errors."""
     total = len(run.measured)
-    failed = sum(request.outcome is not Outcome.OK for request in run.measured)
-    slow = sum(request.is_slow(run.plan.load.slow_s) for request in run.measured)
+    failed = sum(request.outcome is not Outcome.OK for request in run.bad)
+    slow = sum(request.outcome is Outcome.OK for request in run.bad)
     if not total:
         return Check(NAME, Verdict.UNKNOWN, "no request after the warm-up")
     expect = run.plan.expect

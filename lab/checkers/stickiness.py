@@ -30,7 +30,7 @@ def check(run: RunRecord) -> Check:
     if compared <= 0:
         return Check(NAME, Verdict.UNKNOWN, "no session has two answers: the load keeps no cookies, or all failed")
     known = availability(run)
-    moves = [move for requests in sessions.values() for move in _moves(requests, run, known)]
+    moves = [move for requests in sessions.values() if _saw_several(requests) for move in _moves(requests, run, known)]
     text = f"{len(sessions)} sessions, {compared} answers after the first"
     if not moves:
         homes = {requests[0].backend for requests in sessions.values()}
@@ -49,6 +49,11 @@ def _sessions(run: RunRecord) -> dict[int, list[Request]]:
         if request.session is not None and request.outcome is Outcome.OK and request.backend:
             found[request.session].append(request)
     return found
+
+
+def _saw_several(requests: list[Request]) -> bool:
+    """A session that only ever met one backend has not left it: there is nothing to go through."""
+    return any(request.backend != requests[0].backend for request in requests)
 
 
 def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iterator[tuple[str, Request]]:

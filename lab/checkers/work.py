@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.history import Outcome, Request
-from lab.record import Execution, RunRecord
+from lab.record import RunRecord
 from lab.verdict import Check, Verdict, Work
 
 NAME = "work"
@@ -11,14 +11,13 @@ NAME = "work"
 
 def count(run: RunRecord) -> Work:
     """The tally. Ids are the run's own, so a ledger shared with other runs does not matter."""
-    done = run.executions_by_job
-    jobs = run.jobs
+    done, jobs = run.executions or {}, run.jobs
     return Work(
         sent=len(jobs),
         executed=sum(key in done for key in jobs),
         lost=sum(job.outcome is Outcome.OK and key not in done for key, job in jobs.items()),
         duplicated=sum(len(done.get(key, ())) > 1 for key in jobs),
-        zombie=sum(_is_zombie(job, done.get(key, []), run.clock_error_s) for key, job in jobs.items()),
+        zombie=sum(_is_zombie(job, done.get(key, ()), run.clock_error_s) for key, job in jobs.items()),
     )
 
 
@@ -40,7 +39,7 @@ def check(run: RunRecord) -> Check:
     return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text, asserted=asked)
 
 
-def _is_zombie(job: Request, executions: list[Execution], clock_error_s: float) -> bool:
+def _is_zombie(job: Request, executed_at: tuple[float, ...], clock_error_s: float) -> bool:
     if job.outcome is Outcome.OK or job.ended is None:
         return False
-    return any(execution.t > job.ended + clock_error_s for execution in executions)
+    return any(t > job.ended + clock_error_s for t in executed_at)

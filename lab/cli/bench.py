@@ -129,7 +129,7 @@ def check(
         console.print(
             f"{found.requests:,} requests ({found.history_bytes / 1e6:.0f} MB of history) judged {found.verdict}: "
             f"read {found.load_s:.1f} s + checked {found.judge_s:.1f} s = {found.total_s:.1f} s "
-            f"(limit {within_s:g} s), {found.peak_mb:.0f} MB (limit {within_mb:g} MB)",
+            f"(limit {within_s:g} s), {found.cpu_s:.1f} s of CPU, {found.peak_mb:.0f} MB (limit {within_mb:g} MB)",
             soft_wrap=True,
         )
     raise typer.Exit(ExitCode.PASS if good else ExitCode.FAIL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.events import Event, Events
-from lab.history import History, Outcome, Request
+from lab.history import Ending, History, Outcome, Request
 from lab.record import RunRecord
 from lab.scenario.plan import Plan
 from tests.support.lab_plans import plan
@@ -24,7 +24,13 @@ def request(due: float, outcome: str = "ok", **changes: Any) -> Request:
         "outcome": _WORDS[outcome], "ended": due + took if outcome else None,
         "status": 200, "instance": "api-2", "backend": "api-2", "tried": ("api-2",),
     }  # fmt: skip
-    return Request(**{**fields, **changes})
+    return whole_request(**{**fields, **changes})
+
+
+def whole_request(*asked: Any, **facts: Any) -> Request:
+    """A request from one flat list of facts: those of its ending are told from its own by their names."""
+    ending = {name: facts.pop(name) for name in Ending.__struct_fields__ if name in facts}
+    return Request(*asked, **facts, ending=Ending(**ending))
 
 
 def via(*backends: str, **changes: Any) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Found:
     history_bytes: int
     load_s: float
     judge_s: float
+    cpu_s: float
+    """Of the whole process, its start included: on a busy host the times above say more about the host."""
     peak_mb: float
     """Largest resident memory of the whole process, in MB (10⁶ bytes), as the kernel counts it."""
     verdict: Verdict
@@ -42,5 +44,11 @@ def bench(requests: int, folder: Path) -> Found:
         raise LabError(f"the judging process failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
     told = json.loads(ended.stdout)
     return Found(
-        told["requests"], size, told["load_s"], told["judge_s"], told["peak_mb"], verdict=Verdict(told["verdict"])
+        requests=told["requests"],
+        history_bytes=size,
+        load_s=told["load_s"],
+        judge_s=told["judge_s"],
+        cpu_s=told["cpu_s"],
+        peak_mb=told["peak_mb"],
+        verdict=Verdict(told["verdict"]),
     )

@@ -38,6 +38,7 @@ def main() -> int:
         "verdict": verdict.verdict,
         "load_s": round(loaded - started, 3),
         "judge_s": round(judged - loaded, 3),
+        "cpu_s": round(time.process_time(), 3),
         "peak_mb": round(peak_bytes() / 1e6, 1),
     }
     sys.stdout.write(json.dumps(told) + "\n")

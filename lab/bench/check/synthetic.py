@@ -1,7 +1,7 @@
 """A long run that never happened: a backend is paused in its middle, and the balancer does well.
 
-Every tenth request is a job with its ledger entry, and until the fault is detected every third request costs a second
-attempt, so that every checker has its work to do.
+Every tenth request is a job with its ledger entry, two thirds belong to sessions, and until the fault is detected every
+third request costs a second attempt; all is asserted that can be. So every checker has its work to do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lab.events import Event, EventLog
 from lab.history import HistoryWriter, Outcome, invocation_shape
 from lab.scenario.library import find
 from lab.scenario.loader import load_scenario
-from lab.scenario.plan import Plan
+from lab.scenario.plan import Expectations, LatencyBudget, Plan
 from lab.scenario.planner import make_plan
 
 RATE_PER_S = 2000.0
@@ -24,6 +24,7 @@ DETECTED_AFTER_S = 0.2
 BACK_AFTER_S = 0.5
 _FLUSH_EVERY = 1000
 _JOB_EVERY = 10
+_SESSIONS = 30
 
 
 def write_run(folder: Path, requests: int) -> Plan:
@@ -44,17 +45,34 @@ def long_plan(requests: int) -> Plan:
     lasts_s = requests / RATE_PER_S
     at_s = round(max(plan.warm_up_s, lasts_s * 0.5), 6)
     step = replace(plan.steps[0], at_s=at_s, duration_s=round(min(4.0, lasts_s / 4), 6))
-    return replace(plan, load=replace(plan.load, rate=RATE_PER_S), steady_s=at_s - plan.warm_up_s, steps=(step,))
+    load = replace(plan.load, rate=RATE_PER_S)
+    return replace(
+        plan, load=load, steady_s=at_s - plan.warm_up_s, steps=(step,), expect=_everything_asserted(plan.expect)
+    )
+
+
+def _everything_asserted(expect: Expectations) -> Expectations:
+    budget = LatencyBudget(p50_s=0.02, p99_s=0.1, max_s=0.2)
+    return replace(
+        expect,
+        sticky=True,
+        distribution=True,
+        error_budget=0.01,
+        slow_budget=0.01,
+        answer_within_s=1.0,
+        latency_outside=budget,
+        latency_inside=budget,
+    )
 
 
 def _write_history(path: Path, plan: Plan, requests: int) -> None:
     writer = HistoryWriter(path)
     paused_at, healed_at = plan.steps[0].at_s, plan.faults_end_s
-    get = invocation_shape("GET", "/work?sleep_ms=2", None)
+    gets = [invocation_shape("GET", "/work?sleep_ms=2", None, _session(number)) for number in range(_SESSIONS)]
     for number in range(requests):
         due = number / RATE_PER_S
-        job = invocation_shape("POST", "/jobs", _job(number)) if number % _JOB_EVERY == 0 else None
-        writer.invoke(number, due, due + 0.0002, job or get)
+        job = invocation_shape("POST", "/jobs", _job(number), _session(number)) if number % _JOB_EVERY == 0 else None
+        writer.invoke(number, due, due + 0.0002, job or gets[number % _SESSIONS])
         first = number % 3
         out = first == 0 and paused_at <= due < healed_at + BACK_AFTER_S
         backend = BACKENDS[1 if out else first]
@@ -96,6 +114,11 @@ def _events(plan: Plan, requests: int) -> Iterator[Event]:
         yield Event(number / RATE_PER_S + 0.002, "api", "executed", {"id": _job(number), "instance": BACKENDS[1]})
     yield lab(end, "ledger", entries=len(range(0, requests, _JOB_EVERY)))
     yield lab(end, "run_ended")
+
+
+def _session(number: int) -> int | None:
+    """Sessions live on the backends that nothing happens to: where the others would go is a matter of its own."""
+    return number % _SESSIONS if number % len(BACKENDS) else None
 
 
 def _job(number: int) -> str:

@@ -13,6 +13,7 @@ from lab.report import words
 from lab.report.run import Look, Run, load
 from lab.verdict import FaultResult, Verdict
 from tests.support import report_samples as samples
+from tests.support.lab_records import whole_request
 
 
 def test_a_complete_run_has_no_problems(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 
 def test_slow_is_what_the_plan_calls_slow(tmp_path: Path) -> None:
     run = load(samples.passing(tmp_path))
-    late = Request(1, 1.0, 1.0, "GET", "/", outcome=Outcome.OK, ended=1.0 + samples.SLOW_S + 0.01)
+    late = whole_request(1, 1.0, 1.0, "GET", "/", outcome=Outcome.OK, ended=1.0 + samples.SLOW_S + 0.01)
     assert run.look(late) is Look.SLOW
     late.ended = 1.0 + samples.SLOW_S - 0.01
     assert run.look(late) is Look.OK
@@ -80,9 +81,9 @@ def test_replicas_go_by_their_targets_name_not_by_address_or_container_id(tmp_pa
 
 def test_a_request_belongs_to_who_answered_else_to_who_was_tried_last() -> None:
     run = Run()
-    assert run.lane(Request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == "b"
-    assert run.left_behind(Request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == ["a"]
-    assert run.lane(Request(1, 0, 0, "GET", "/", tried=("a", "b"))) == "b"
+    assert run.lane(whole_request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == "b"
+    assert run.left_behind(whole_request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == ["a"]
+    assert run.lane(whole_request(1, 0, 0, "GET", "/", tried=("a", "b"))) == "b"
     assert run.lane(Request(1, 0, 0, "GET", "/")) == ""
 
 

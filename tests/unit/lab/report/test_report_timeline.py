@@ -21,6 +21,7 @@ from lab.report.timeline.moments import Moment, moments, stacked
 from lab.report.timeline.scale import Linear, Log, decades, round_step
 from lab.report.timeline.svg import element
 from tests.support import report_samples as samples
+from tests.support.lab_records import whole_request
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -55,7 +56,7 @@ def test_a_log_axis_spans_whole_decades_and_draws_what_lies_outside_at_its_edge(
 
 
 def test_the_threshold_is_on_the_axis_even_when_every_answer_is_far_below_it() -> None:
-    run = Run(requests=[Request(1, 0.5, 0.5, "GET", "/", outcome=Outcome.OK, ended=0.502)])
+    run = Run(requests=[whole_request(1, 0.5, 0.5, "GET", "/", outcome=Outcome.OK, ended=0.502)])
     assert ">1 s</text>" in timeline(run), "250 ms must not be drawn at the edge of an axis that ends at 10 ms"
 
 
@@ -71,7 +72,7 @@ def test_a_gap_in_the_traffic_shows_as_empty_bins() -> None:
 
 
 def test_percentiles_are_nearest_rank() -> None:
-    requests = [Request(n, 0.0, 0.0, "GET", "/", outcome=Outcome.OK, ended=n / 1000) for n in range(1, 101)]
+    requests = [whole_request(n, 0.0, 0.0, "GET", "/", outcome=Outcome.OK, ended=n / 1000) for n in range(1, 101)]
     (only,) = binned(Run(requests=requests), 0.0, 1.0, 1.0)
     assert only.percentile(0.5) == pytest.approx(0.051)
     assert only.percentile(0.99) == pytest.approx(0.100)
