@@ -1,9 +1,9 @@
 """The events of a run on its one axis (`events.jsonl`): the balancer's, the chaos service's, the lab's own.
 
 The lab's own events carry everything else that a later judgement needs, so that the run's folder is complete:
-`run_started` `act` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `not_readmitted`
-`ledger` `ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are the backends'
-ledger entries, put on the same axis.
+`run_started` `act` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `wall_step`
+`not_readmitted` `ledger` `ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are
+the backends' ledger entries, put on the same axis.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ class EventLog:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
 
     def write(self, event: Event) -> None:
-        """Raises OSError (disk full)."""
-        os.write(self._descriptor, event.to_line().encode())
+        """Raises OSError (disk full), also where the kernel took a part of the line."""
+        line = memoryview(event.to_line().encode())
+        while line:
+            line = line[os.write(self._descriptor, line) :]
 
     def close(self) -> None:
         """No event can follow."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ async def run_experiment(
     has started, there is a verdict in the folder in these cases, too.
     """
     watcher = progress or Silent()
-    plan.write(run_dir)
+    with _files_of_the_run():
+        plan.write(run_dir)
     async with aiohttp.ClientSession() as session:
         chaos = ChaosClient(session, endpoints)
         services = Services(balancer_view(session, endpoints, chaos), chaos, TrafficPort(session, endpoints))
@@ -68,14 +69,19 @@ async def run_experiment(
             ready = await prepare(plan, services.balancer, services.chaos)
             traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
             try:
-                experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)
-                return await _run(plan, endpoints, run_dir, experiment)
-            except OSError as error:
-                raise EnvironmentProblemError(
-                    f"the run's files cannot be written: {error}", "is the disk full?"
-                ) from error
+                with _files_of_the_run():
+                    experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)
+                    return await _run(plan, endpoints, run_dir, experiment)
             finally:
                 await traffic.kill()
+
+
+@contextlib.contextmanager
+def _files_of_the_run() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentProblemError(f"the run's files cannot be written: {error}", "is the disk full?") from error
 
 
 async def _run(plan: Plan, endpoints: Endpoints, run_dir: Path, experiment: Experiment) -> RunVerdict:

@@ -60,18 +60,21 @@ CHECKERS: dict[str, Checker] = {
     )
 }
 
+_GROUNDS = frozenset({completeness.NAME, clocks.NAME})
+"""What every other checker stands on: without a whole record and clocks in step nothing is shown, not even a fail."""
 _SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
 """Checkers that are unknown only where a witness saw the host busy."""
 
 
 def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict:
-    """Run every checker; the worst of their answers is the verdict, unless the record itself is not whole: unknown.
+    """Run every checker; the worst of their answers is the verdict, unless the record itself is no ground: unknown.
 
-    What is missing may be what explains the rest: a failed check of such a run is told, but not believed.
+    What is missing, or told by a clock that stepped, may be what explains the rest: a failed check of such a run is
+    told, but not believed.
     """
     checks = tuple(_run_checker(name, checker, run) for name, checker in checkers.items())
-    whole = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name == completeness.NAME)
-    verdict = worst(check.verdict for check in checks) if whole else Verdict.UNKNOWN
+    grounded = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name in _GROUNDS)
+    verdict = worst(check.verdict for check in checks) if grounded else Verdict.UNKNOWN
     return RunVerdict(
         run_id=str(run.meta.get("run_id", "")),
         started=str(run.meta.get("started", "")),

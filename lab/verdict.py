@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lab.whole_file import write_whole
+
 SCHEMA = 1
 """Version of `verdict.json`; raised when a reader of the old one would misread the new one."""
 
@@ -181,10 +183,8 @@ class RunVerdict:
             raise ValueError(f"verdict.json is malformed: {error}") from error
 
     def write(self, run_dir: Path) -> None:
-        """Write `verdict.json` into the run's folder, whole or not at all."""
-        draft = run_dir / "verdict.json.tmp"
-        draft.write_text(self.to_json(), encoding="utf-8")
-        draft.replace(run_dir / "verdict.json")
+        """Write `verdict.json` into the run's folder, whole or not at all. Raises OSError (disk full)."""
+        write_whole(run_dir / "verdict.json", self.to_json())
 
 
 def _fault(raw: dict[str, Any]) -> FaultResult:

@@ -87,7 +87,13 @@ class Turn:
             self.live.close()
             self._report_what_there_is(run_dir)
             raise
-        write_reports(run_dir)
+        try:
+            write_reports(run_dir)
+        except OSError as error:
+            raise EnvironmentProblemError(
+                f"{plan.scenario}: {verdict.verdict}, but the reports cannot be written: {error}",
+                f"is the disk full? then: lab report {run_dir}",
+            ) from error
         return Judged(verdict, run_dir)
 
     def _report_what_there_is(self, run_dir: Path) -> None:

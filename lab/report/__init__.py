@@ -7,6 +7,7 @@ from pathlib import Path
 from lab.report.html import html
 from lab.report.junit import junit
 from lab.report.run import Run, is_run, load
+from lab.whole_file import write_whole
 
 __all__ = ["Run", "is_run", "write_reports"]
 
@@ -18,7 +19,5 @@ def write_reports(run_dir: Path) -> Run:
     """
     run = load(run_dir)
     for name, content in (("report.html", html(run)), ("junit.xml", junit(run))):
-        draft = run_dir / f"{name}.tmp"
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(run_dir / name)
+        write_whole(run_dir / name, content)
     return run

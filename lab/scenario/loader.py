@@ -71,6 +71,8 @@ def parse_scenario(text: str, file: str) -> Scenario:
         raw = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ScenarioError([_syntax_problem(error, file)]) from error
+    except RecursionError as error:
+        raise ScenarioError([Problem(file, 1, "", "is nested far deeper than any scenario")]) from error
     if root is None or not isinstance(raw, dict):
         raise ScenarioError([Problem(file, 1, "", "expected a mapping with version, title, load, steps and expect")])
     try:

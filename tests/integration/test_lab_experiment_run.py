@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lab.errors import EnvironmentProblemError
 from lab.events import read_events
 from lab.experiment import run_experiment
 from lab.history import read_history
+from lab.judge import judge_folder
 from lab.progress import Silent, TrafficCounts
 from lab.scenario.plan import Plan
 from lab.verdict import RunVerdict, Verdict
@@ -213,3 +215,47 @@ async def test_a_history_that_cannot_grow_is_said_and_nothing_passes(tmp_path: P
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert RunVerdict.from_json((tmp_path / "verdict.json").read_text()).verdict is Verdict.UNKNOWN
+
+
+async def test_events_that_cannot_grow_are_said_and_nothing_passes(tmp_path: Path) -> None:
+    """The generator has started by then, and is not limited: the history goes on, the events do not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        async with fake_lab() as (lab, endpoints):
+            task = asyncio.create_task(run(lab, endpoints, tmp_path))
+            await until_faulted(lab)
+            resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "events.jsonl").stat().st_size + 10, hard))
+            with pytest.raises(EnvironmentProblemError, match="File too large"):
+                await task
+            assert all(record["state"] == "healed" for record in lab.faults.values())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_no_generator(tmp_path)
+    assert judge_folder(tmp_path).verdict is Verdict.UNKNOWN
+
+
+async def test_a_disk_that_is_full_before_the_first_byte_is_said(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").symlink_to("/dev/full")
+    async with fake_lab() as (lab, endpoints):
+        with pytest.raises(EnvironmentProblemError, match="No space left") as caught:
+            await run(lab, endpoints, tmp_path)
+    assert caught.value.next_step == "is the disk full?"
+
+
+async def test_a_clock_that_is_set_during_a_run_moves_no_time_and_makes_it_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unix = time.time
+    async with fake_lab() as (lab, endpoints):
+        task = asyncio.create_task(run(lab, endpoints, tmp_path))
+        await until_faulted(lab)
+        monkeypatch.setattr(time, "time", lambda: unix() - 3600.0)
+        verdict = await task
+    assert verdict.verdict is Verdict.UNKNOWN
+    assert without_lag(verdict) == {"clocks"}
+    assert "the host's clock was set during the run: by -3600.0" in detail(verdict, "clocks")
+    [fault] = verdict.faults
+    assert fault.injected_at == pytest.approx(0.5, abs=0.05)
+    assert fault.healed_at == pytest.approx(1.5, abs=0.2)
+    assert fault.reroute_s is not None
+    assert 0.0 < fault.reroute_s <= 0.3

@@ -16,6 +16,7 @@ from lab.events import Event, EventLog
 from lab.history import HistoryWriter, invocation_shape
 from lab.judge import judge_folder
 from lab.verdict import RunVerdict, Verdict
+from lab.whole_file import write_whole
 
 REQUESTS = 8000
 Change = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -82,6 +83,15 @@ def test_a_clock_that_stepped_between_two_services(folder: Path) -> None:
     assert complaint(judge_folder(folder), "clocks") == "the clock of lb stepped during the run"
 
 
+def test_a_clock_that_was_set_moves_nothing_and_leaves_nothing_to_believe(folder: Path) -> None:
+    before = judge_folder(folder)
+    step = {"t": 1.0, "source": "lab", "type": "wall_step", "by_s": 3600.0}
+    change_events(folder, lambda events: [*events, step])
+    after = judge_folder(folder)
+    assert "the host's clock was set" in complaint(after, "clocks")
+    assert (after.faults, after.requests, after.work) == (before.faults, before.requests, before.work)
+
+
 def test_an_interrupted_run(folder: Path) -> None:
     reason = {"t": 1.9, "source": "lab", "type": "interrupted", "reason": "it was cancelled"}
     change_events(folder, lambda events: [*(e for e in events if e["type"] != "run_ended"), reason])
@@ -108,3 +118,19 @@ def test_a_full_disk_stops_the_writers_with_its_name() -> None:
         writer.flush()
     with pytest.raises(OSError, match="No space left"):
         EventLog(full).write(Event(0.0, "lab", "phase"))
+
+
+def test_an_event_that_the_kernel_takes_in_parts_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    log = EventLog(tmp_path / "events.jsonl")
+    event = Event(1.0, "lab", "phase", {"name": "settle"})
+    log.write(event)
+    assert (tmp_path / "events.jsonl").read_text() == event.to_line()
+
+
+def test_a_file_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "verdict.json").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "verdict.json", "{}")
+    assert [each.name for each in tmp_path.iterdir()] == ["verdict.json"]

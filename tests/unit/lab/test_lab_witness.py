@@ -3,7 +3,50 @@ from __future__ import annotations
 import pytest
 
 from lab import witness
-from lab.witness import Pressure
+from lab.witness import Pressure, WallClock
+
+
+class Clocks:
+    """A monotonic and a wall clock; each reading of either takes `reading_s`."""
+
+    def __init__(self, reading_s: float = 0.0) -> None:
+        self.now = 100.0
+        self.offset_s = 1.7e9
+        self.reading_s = reading_s
+
+    def mono(self) -> float:
+        self.now += self.reading_s
+        return self.now
+
+    def unix(self) -> float:
+        return self.mono() + self.offset_s
+
+
+@pytest.mark.parametrize("by_s", [3600.0, -7.5, 0.12])
+def test_a_clock_that_is_set_is_seen_once(by_s: float) -> None:
+    clocks = Clocks(reading_s=1e-6)
+    wall = WallClock(clocks.mono, clocks.unix)
+    assert wall.stepped() == 0.0
+    clocks.offset_s += by_s
+    assert wall.stepped() == pytest.approx(by_s, abs=1e-4)
+    assert wall.stepped() == 0.0
+
+
+def test_a_clock_that_is_slewed_is_not_set() -> None:
+    clocks = Clocks()
+    wall = WallClock(clocks.mono, clocks.unix)
+    for _ in range(1000):
+        clocks.now, clocks.offset_s = clocks.now + 0.02, clocks.offset_s + 0.02 * 0.0005
+        assert wall.stepped() == 0.0
+
+
+def test_a_process_that_sleeps_between_two_readings_accuses_nobody() -> None:
+    clocks = Clocks()
+    wall = WallClock(clocks.mono, clocks.unix)
+    clocks.reading_s = 0.3
+    assert wall.stepped() == 0.0
+    clocks.reading_s = 0.0
+    assert wall.stepped() == 0.0
 
 
 def test_the_share_is_of_the_time_between_two_readings() -> None:

@@ -287,6 +287,16 @@ class TestTheRecordItself:
         assert clocks.check(run(clock(0), clock(10, offset_s=0.1))).verdict is UNKNOWN
         assert clocks.check(run()).verdict is UNKNOWN
 
+    def test_nor_is_a_run_during_which_the_hosts_clock_was_set(self) -> None:
+        found = clocks.check(run(clock(0), Event(4.0, "lab", "wall_step", {"by_s": -3600.0})))
+        assert found.verdict is UNKNOWN
+        assert found.detail == "the host's clock was set during the run: by -3600.000 s at 4.000 s"
+
+    def test_a_fail_by_clocks_that_stepped_is_not_believed(self) -> None:
+        late = (fault_event(), request(6.0, "fail", **via("api-1")))
+        assert judge(run(*late, clock(0))).verdict is FAIL
+        assert judge(run(*late, clock(0), clock(10, offset_s=0.1))).verdict is UNKNOWN
+
 
 class TestNotVacuous:
     SERVED = (request(2.0, **via("api-1")), request(2.1, **via("api-2")))

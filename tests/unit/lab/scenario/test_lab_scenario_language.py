@@ -113,7 +113,7 @@ def test_all_mistakes_at_once_in_order_of_lines_and_none_twice() -> None:
     assert [each.split(":")[1] for each in complaints(text)] == ["4", "9", "11"]
 
 
-@pytest.mark.parametrize("text", ["", "- 1", "just text", "\t"])
+@pytest.mark.parametrize("text", ["", "- 1", "just text", "\t", "a: " + "[" * 5000])
 def test_what_is_no_mapping_is_one_clear_line(text: str) -> None:
     assert len(complaints(text)) == 1
 

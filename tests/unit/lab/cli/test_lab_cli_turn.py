@@ -1,0 +1,37 @@
+"""One turn whose disk fills up after the verdict: it is said, with what to do, and not taken for a fault of the lab."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lab.cli import turn
+from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError
+from lab.report.live import view
+from tests.support import report_samples as samples
+
+
+def test_reports_that_cannot_be_written_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history, _ = samples.pausing_run(rate=20.0)
+    verdict = samples.verdict(history, "pass", samples.PASSING_CHECKS, 0.08, 0.61)
+
+    async def ran(*_: Any) -> Any:
+        return verdict
+
+    def full(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(turn, "run_experiment", ran)
+    monkeypatch.setattr(turn, "write_reports", full)
+    console = Console(file=io.StringIO())
+    endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "t", "local")
+    one = turn.Turn(endpoints, tmp_path, view(console), console, repeats=0)
+    with pytest.raises(EnvironmentProblemError, match="No space left on device") as said:
+        one.settled(samples.plan(20.0))
+    assert str(next(tmp_path.glob("2*"))) in said.value.next_step
+    assert str(said.value).startswith("pause: pass, but the reports cannot be written")
