@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lab.checkers import generator_lag
 from lab.endpoints import Endpoints
 from lab.events import Event
 from lab.progress import Progress, TrafficCounts
@@ -22,6 +23,17 @@ from lab.verdict import RunVerdict
 
 PLAIN_EVERY_S = 5.0
 """Between two lines of counts where lines stay, as in a CI log."""
+_PHASES = {
+    "warm-up": "warm-up: requests are sent and not judged",
+    "steady": "steady state: nothing is wrong yet",
+    "faults": "faults are injected and heal again",
+    "settle": "the faults are over: until every backend is back",
+    "collect": "the last answers and the backends' ledgers are collected",
+    "judge": "the run is judged",
+}
+"""What is going on in each, for somebody who sees it for the first time."""
+_LABEL = 10
+"""Columns of the words at the left of the panel."""
 _STATE_STYLES = {"up": "green", "suspected": "yellow", "down": "red", "ejected": "magenta", "drain": "cyan"}
 
 
@@ -107,7 +119,7 @@ class LineView(View):
         """A line a phase."""
         if self._state is not None:
             self._state.enter(t, name, ends_at)
-            self._say(t, name)
+            self._say(t, _PHASES.get(name, name))
 
     def event(self, event: Event) -> None:
         """A line for what matters to people."""
@@ -121,7 +133,7 @@ class LineView(View):
         self._state.count(t, counts)
         if t - self._counted_at >= PLAIN_EVERY_S:
             self._counted_at = t
-            self._say(t, _counted(self._state).plain)
+            self._say(t, _one_line(_counted(self._state)).plain)
 
     def finished(self, verdict: RunVerdict) -> None:
         """The last line."""
@@ -138,48 +150,53 @@ def panel(state: LiveState) -> RenderableType:
         Text.assemble((f"{t:7.2f} s  ", "dim"), line, no_wrap=True, overflow="ellipsis") for t, line in state.recent
     ]
     blank = [Text()] * (RECENT - len(recent))
-    body = Group(_elapsed(state), _counted(state), _backends(state), _faults(state), Text(), *recent, *blank)
+    rows = [("phase", [Text(_PHASES.get(state.phase, state.phase), "bold")]), ("requests", _counted(state))]
+    rows += [("backends", _backends(state)), ("faults", _faults(state))]
+    body = Group(_elapsed(state), *(_one_line(parts, label) for label, parts in rows), Text(), *recent, *blank)
     title = Text.assemble((state.scenario, "bold"), f" – {state.title}")
     return Panel(body, title=title, title_align="left", subtitle=Text(state.run_id, "dim"), subtitle_align="right")
 
 
 def _elapsed(state: LiveState) -> RenderableType:
     row = Table.grid(expand=True, padding=(0, 1))
-    row.add_column(width=9)
+    row.add_column(width=_LABEL - 1)
     row.add_column(ratio=1)
     row.add_column(justify="right")
     bar = ProgressBar(total=state.ends_at, completed=min(state.t, state.ends_at))
-    row.add_row(Text(state.phase, "bold"), bar, f"{state.t:5.1f} s, {state.left_s:.0f} s left")
+    row.add_row(Text("time", "dim"), bar, f"{state.t:5.1f} s, {state.left_s:.0f} s left")
     return row
 
 
-def _counted(state: LiveState) -> Text:
-    """Requests so far. A number that should be zero and is not carries a colour as well."""
+def _counted(state: LiveState) -> list[Text]:
+    """Requests so far. A number that should be zero and is not carries a colour as well. That the generator is late is
+    told where it makes the run unknown."""
     counts = state.counts
     told = [(f"{state.rate:.0f}/s", ""), (f"{counts.ok:,} ok", "green")]
     told += [(f"{counts.failed:,} failed", "bold red" if counts.failed else "dim")]
     told += [(f"{counts.unknown:,} unknown", "bold magenta" if counts.unknown else "dim")]
     told += [(f"{counts.slow:,} slow", "bold yellow" if counts.slow else "dim")]
-    told += [(f"{counts.in_flight} in flight", "dim"), (f"lag {milliseconds(counts.lag_max_s)}", "dim")]
-    return _one_line([Text(*each) for each in told])
+    told += [(f"{counts.in_flight} in flight", "dim")]
+    if counts.lag_max_s > generator_lag.LIMIT_S:
+        told += [(f"sent {milliseconds(counts.lag_max_s)} late", "bold yellow")]
+    return [Text(*each) for each in told]
 
 
-def _backends(state: LiveState) -> Text:
+def _backends(state: LiveState) -> list[Text]:
     known = sorted(state.backends.values(), key=lambda backend: backend.name)
     words = [Text.assemble(b.name, " ", (b.word, f"bold {_STATE_STYLES.get(b.word, 'dim')}")) for b in known]
-    return _one_line(words or [Text("no backend has been reported yet", "dim")])
+    return words or [Text("no backend has been reported yet", "dim")]
 
 
-def _faults(state: LiveState) -> Text:
+def _faults(state: LiveState) -> list[Text]:
     told = []
     for fault in state.faults.values():
         left = "" if fault.ends_at is None else f", {max(0.0, fault.ends_at - state.t):.1f} s left"
         told.append(Text(f"▲ {fault.kind} on {fault.target}{left}", "bold yellow"))
-    return _one_line(told or [Text("no fault is active", "dim")])
+    return told or [Text("no fault is active", "dim")]
 
 
-def _one_line(parts: list[Text]) -> Text:
+def _one_line(parts: list[Text], label: str = "") -> Text:
     """A narrow terminal cuts it: a second line would make the panel jump."""
-    line = Text("   ").join(parts)
+    line = Text.assemble((label.ljust(_LABEL) if label else "", "dim"), Text("  ").join(parts))
     line.no_wrap, line.overflow = True, "ellipsis"
     return line

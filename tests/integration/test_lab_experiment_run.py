@@ -245,11 +245,12 @@ async def test_a_disk_that_is_full_before_the_first_byte_is_said(tmp_path: Path)
 async def test_a_clock_that_is_set_during_a_run_moves_no_time_and_makes_it_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unix = time.time
+    unix, set_by_s = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: unix() + set_by_s[0])
     async with fake_lab() as (lab, endpoints):
         task = asyncio.create_task(run(lab, endpoints, tmp_path))
         await until_faulted(lab)
-        monkeypatch.setattr(time, "time", lambda: unix() - 3600.0)
+        set_by_s[0] = -3600.0
         verdict = await task
     assert verdict.verdict is Verdict.UNKNOWN
     assert without_lag(verdict) == {"clocks"}

@@ -91,6 +91,24 @@ def test_a_backend_goes_by_its_targets_name() -> None:
     assert "api-1 up" in shown(live)
 
 
+def test_a_late_generator_is_told_from_where_on_it_spoils_the_run() -> None:
+    live = state()
+    live.count(4.0, TrafficCounts(sent=10, lag_max_s=0.004))
+    assert "late" not in shown(live)
+    live.count(4.25, TrafficCounts(sent=20, lag_max_s=0.0062))
+    assert "sent 6.2 ms late" in shown(live)
+
+
+def test_eighty_columns_show_every_count_and_what_is_going_on() -> None:
+    live = state()
+    live.enter(7.0, "settle", None)
+    live.count(7.5, TrafficCounts(12_345, 12_000, 123, 45, 177, 12))
+    said = shown(live, 80)
+    assert "…" not in said
+    assert "the faults are over: until every backend is back" in said
+    assert "12 in flight" in said
+
+
 def test_probes_are_not_news() -> None:
     assert state().note(PROBED) == ""
     assert state().note(DOWN) == "api-2 is down (2 probes failed)"
