@@ -50,6 +50,7 @@ backend b
     http-check send meth GET uri /health
     balance roundrobin
     default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 2
+    default-server observe layer7 error-limit 5 on-error mark-down
 {servers}
 """
 NGINX = """
@@ -100,6 +101,9 @@ http://:{port} {{
         lb_retries 2
         lb_try_duration 5s
         lb_try_interval 10ms
+        fail_duration 3s
+        max_fails 5
+        unhealthy_status 5xx
         transport http {{
             dial_timeout 250ms
             response_header_timeout 1s

@@ -20,6 +20,7 @@ from lab.balancers import ADAPTERS
 from lab.cli.common import STATE_ROOT, JsonOption, RuntimeName, RuntimeOption, answer, people
 from lab.compare import document, entries
 from lab.compare.block import splice
+from lab.compare.configs import write_configs
 from lab.compare.contest import Entry, hold, turns
 from lab.compare.docker_stage import DockerStage
 from lab.compare.document import Comparison
@@ -85,6 +86,7 @@ def compare(
     with stage.set_up(console.print):
         folder.mkdir(parents=True, exist_ok=True)
         chosen = entries.checked(chosen, stage, comparison)
+        write_configs(chosen, folder)
         try:
             hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, stage, console.print)
         finally:  # interrupted or not, what has run can be read, and gone on with

@@ -112,13 +112,29 @@ def herd(run: RunRecord) -> float | None:
 
 
 def spoiled(run: RunRecord) -> str:
-    """Why the run is no evidence: not ended, a fault that did not bite, a late generator; empty where it is."""
+    """Why the run is no evidence: not ended, a fault that did not bite, a late generator, late answers before the
+    fault; empty where it is."""
     if not run.completed:
         return "the run did not come to its end"
     if missing := [fault for fault in run.faults if fault.injected_at is None or fault.bit is False]:
         return f"{missing[0].kind} did not bite: {missing[0].error or missing[0].evidence}"
     lag = generator_lag.check(run)
-    return "" if lag.verdict is Verdict.PASS else f"generator lag: {lag.detail}"
+    return _restless(run) if lag.verdict is Verdict.PASS else f"generator lag: {lag.detail}"
+
+
+def _restless(run: RunRecord) -> str:
+    """Whether answers were late while there was no fault yet: then later ones may have been for the same reason.
+
+    Where most were, that is how the balancer is, and no reason to leave its numbers out.
+    """
+    begin = min((fault.window[0] for fault in run.faults), default=0.0)
+    calm = [each for each in run.measured if each.ended is not None and each.ended < begin]
+    late = sum(each.is_bad(run.plan.load.slow_s) for each in calm)
+    return (
+        f"{late} of {len(calm)} requests suffered before any fault: the host was busy"
+        if late <= len(calm) / 2 and late
+        else ""
+    )
 
 
 def _suffered(fault: Fault, request: Request, slow_s: float) -> bool:

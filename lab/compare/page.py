@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lab.compare.configs import read_configs
 from lab.compare.document import Comparison, Result, label
 from lab.compare.panels import panel, span
 from lab.compare.table import COLUMNS, cells, remarks
@@ -46,6 +47,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
         columns=COLUMNS,
         rows=rows,
         remarks=remarks(comparison),
+        configs=read_configs(folder),
         scenarios=[(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
     )
     (folder / FILE).write_text(page, encoding="utf-8")

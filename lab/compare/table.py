@@ -15,9 +15,10 @@ COLUMNS: Final = (
     "Lost/dup/zombie", "Herd ×", "CPU µs",
 )  # fmt: skip
 _SHORT: Final = (
-    "Scenario", "Balancer", "Fail", "POST", "Slow", "Reroute", "Back", "p99", "Lost/ dup/ zom.", "Herd", "CPU µs",
+    "", "Fail", "POST", "Slow", "Reroute", "Back", "p99", "Lost/ dup/ zom.", "Herd", "CPU µs",
 )  # fmt: skip
-
+_EXPLAINED: Final = "Reroute, Back, p99: seconds. Of several runs: median, range. docs/peers.md explains each column."
+_WITHOUT_RANGE: Final = {"p99", "Herd", "CPU µs"}
 _TOLD_WORDS: Final = 6
 
 
@@ -36,21 +37,30 @@ def cells(row: Row) -> tuple[str, ...]:
 def table(comparison: Comparison) -> Table:
     """For the terminal: median, and (lowest–highest) of several runs.
 
-    Headings are short, so that the table of single runs fits 80 columns; the Markdown has the long ones.
+    Headings are short, a scenario has a line of its own and some ranges are left out, so that it fits 80 columns; the
+    Markdown has all of it.
     """
-    grid = Table(box=None, pad_edge=False)
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=_EXPLAINED, caption_justify="left")
     for number, name in enumerate(_SHORT):
-        width = None if number < 2 else max(map(len, name.split()))
-        grid.add_column(name, justify="left" if number < 2 else "right", no_wrap=number < 2, min_width=width)
+        width = max(map(len, name.split()), default=0)
+        grid.add_column(name, justify="right" if number else "left", no_wrap=not number, min_width=width)
     levels = {row.settings for row in comparison.rows()}
     last = ""
     for row in comparison.rows():
-        if last and row.scenario != last:
-            grid.add_section()
-        last = row.scenario
         scenario, balancer, settings, *numbers = cells(row)
-        grid.add_row(scenario, label(balancer, settings) if len(levels) > 1 else balancer, *numbers)
+        if scenario != last:
+            grid.add_row(scenario)
+        last = scenario
+        grid.add_row(
+            f"  {label(balancer, settings) if len(levels) > 1 else balancer}", *map(_narrow, _SHORT[1:], numbers)
+        )
     return grid
+
+
+def _narrow(heading: str, text: str) -> str:
+    """Below the median its range, where there is room for one."""
+    median, _, spread = text.rstrip(")").partition(" (")
+    return f"{median}\n{spread}" if spread and heading not in _WITHOUT_RANGE else median
 
 
 def markdown(comparison: Comparison) -> str:

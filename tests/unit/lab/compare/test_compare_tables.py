@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from lab.balancers.spec import Level
 from lab.cli.compare import command_line
 from lab.compare import entries
 from lab.compare.block import BEGIN, END, splice
+from lab.compare.configs import read_configs, write_configs
 from lab.compare.contest import Entry, turns
 from lab.compare.document import Comparison, Result, Spread, read
 from lab.compare.measures import Measures
 from lab.compare.page import write_page
-from lab.compare.table import cells, markdown, matrix, remarks
+from lab.compare.table import cells, markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError
 from tests.support.lab_plans import plan
 
@@ -85,6 +87,30 @@ def test_the_page_escapes_what_a_program_said(tmp_path: Path) -> None:
     page = (tmp_path / "compare.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_the_configurations_that_were_compared_can_be_read_on_the_page(tmp_path: Path) -> None:
+    told = comparison(result("haproxy"))
+    chosen = entries.from_adapters(["haproxy", "traefik"], ["matched", "tuned"], told)
+    write_configs(chosen, tmp_path)
+    names = [name for name, _ in read_configs(tmp_path)]
+    assert names == [
+        f"{balancer}-{level}/{file}"
+        for balancer, files in (("haproxy", ["haproxy.cfg"]), ("traefik", ["traefik-dynamic.yaml", "traefik.yaml"]))
+        for level in ("matched", "tuned")
+        for file in files
+    ]
+    assert not any(str(tmp_path) in text for _, text in read_configs(tmp_path))
+    write_page(comparison(), tmp_path)
+    assert "timeout check 400ms" in (tmp_path / "compare.html").read_text()
+
+
+def test_the_terminals_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    told = comparison(*(result("reroute", n, slow=n * 99, readmit_s=n * 1.11) for n in range(3)))
+    Console(width=80).print(table(told))
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert {"CPU", "120", "0–198", "0.00–2.22"} <= set(shown.split())
 
 
 @pytest.mark.parametrize(
