@@ -79,10 +79,12 @@ class DockerLab:
         name = f"{self.project}-{project or 'own'}-api-{number}"
         return self._run(command, labels=labels, init=True, mem_limit="128m", name=name)
 
-    def service(self, service: str, module: str, socket: str = "/var/run/docker.sock", **options: Any) -> Any:
-        """The chaos service or its reaper, as compose.yaml runs them; `socket` is where they find the engine."""
-        folder = str(Path(socket).parent)
-        mount = "/var/run/docker.sock" if socket == "/var/run/docker.sock" else folder
+    def service(
+        self, service: str, module: str, socket: str = "/var/run/docker.sock", mount: str = "", **options: Any
+    ) -> Any:
+        """The chaos service or its reaper, as compose.yaml runs them; `socket` is where they find the engine, `mount`
+        what they see of the host for that: the socket itself, or a folder in which it may be made anew."""
+        mount = mount or socket
         return self._run(
             ["python", "-m", module],
             labels=self.labels(service, 1),

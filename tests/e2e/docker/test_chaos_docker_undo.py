@@ -136,7 +136,9 @@ async def test_an_engine_that_is_away_when_the_fault_ends(lab: Lab, tmp_path: Pa
     """For the chaos service the engine is restarted: its door is shut over the fault's end, and open again."""
     door = EngineProxy(tmp_path / "docker.sock")
     await door.open()
-    service = lab.containers.service("chaos", "chaos", socket=str(door.path), ports={"8082/tcp": ("127.0.0.1", None)})
+    service = lab.containers.service(
+        "chaos", "chaos", socket=str(door.path), mount=str(tmp_path), ports={"8082/tcp": ("127.0.0.1", None)}
+    )
     try:
         async with ChaosClient(url_of(service)) as client:
             await client.ready()
