@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from chaos.auth import load_token
-from chaos.command import CommandError, make_state_dir, run
+from chaos.command import CommandError, RuntimeLostError, make_state_dir, run
 from chaos.engine import Engine
 from chaos.events import EventLog
 from chaos.journal import Journal
@@ -73,8 +73,9 @@ async def serve(settings: Settings) -> None:
     finally:
         keeper.cancel()
         (failure,) = await asyncio.gather(keeper, return_exceptions=True)
-        await troop.stop_all("shutdown")
-        await engine.stop()
+        if not isinstance(failure, RuntimeLostError):  # then the journal is all that we can leave behind
+            await troop.stop_all("shutdown")
+            await engine.stop()
         await runtime.close()
     if isinstance(failure, Exception):
         raise failure

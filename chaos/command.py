@@ -28,6 +28,13 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class RuntimeLostError(CommandError):
+    """A fresh process would reach the runtime, this one never will: so whoever starts us shall."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "start it again (a restart policy does)")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line and our exit code instead of argparse's usage text and 2."""

@@ -17,6 +17,7 @@ import docker
 import docker.errors
 
 from chaos import limits, peers
+from chaos.engine_socket import socket_is_dead
 from chaos.errors import BadRequestError, NoAddressError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
 from chaos.impairment import Impairment, Kind
 from chaos.netns_helper import NetnsHelpers
@@ -260,6 +261,9 @@ class DockerRuntime:
             for summary, inspected in zip(exited, states, strict=True)
             if inspected["State"]["ExitCode"] not in GRACEFUL_EXITS and not inspected["State"]["Running"]
         ]
+
+    def lost(self) -> str:
+        return "the engine made its socket anew, and the one that is mounted here is dead" if socket_is_dead() else ""
 
     async def close(self) -> None:
         self._client.close()

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable
 
+from chaos.command import RuntimeLostError
 from chaos.engine import Engine
 from chaos.errors import ChaosError
 from chaos.events import EventLog
@@ -51,7 +52,7 @@ class Keeper:
         self._outage = Outage(log, "keeper")
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raises RuntimeLostError."""
         look = 0
         while True:
             self._lease.renew()
@@ -59,6 +60,8 @@ class Keeper:
                 await self._revive()
             except ChaosError as error:
                 self._outage.failed(error)
+                if reason := self._runtime.lost():
+                    raise RuntimeLostError(reason) from error
             else:
                 self._outage.succeeded()
             look += 1

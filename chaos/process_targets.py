@@ -196,6 +196,9 @@ class LocalRuntime:
             if process.role == BACKEND_ROLE and not process.running and process.exit_code not in GRACEFUL_EXITS
         ]
 
+    def lost(self) -> str:
+        return ""
+
     async def close(self) -> None:
         await self._supervisor.close()
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 
 from chaos import healing
-from chaos.command import make_state_dir, run
+from chaos.command import RuntimeLostError, make_state_dir, run
 from chaos.errors import ChaosError
 from chaos.journal import Journal
 from chaos.lease import DEAD_AFTER_S, Lease
@@ -42,12 +42,14 @@ class Reaper:
         self._outage = Outage(log, "reaper")
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raises RuntimeLostError."""
         while True:
             try:
                 await self.look()
             except ChaosError as error:
                 self._outage.failed(error)
+                if reason := self._runtime.lost():
+                    raise RuntimeLostError(reason) from error
             else:
                 self._outage.succeeded()
             await asyncio.sleep(LOOK_EVERY_S)

@@ -255,6 +255,10 @@ class Runtime(Protocol):
         """Members of the lab that ended otherwise than on request, and that nothing else restarts."""
         ...
 
+    def lost(self) -> str:
+        """Why this process will never reach it again; empty where it may."""
+        ...
+
     async def close(self) -> None:
         """Give up connections."""
         ...

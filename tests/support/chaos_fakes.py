@@ -146,6 +146,7 @@ class FakeRuntime:
     def __init__(self, *names: str) -> None:
         self.backends = {name: FakeTarget(name) for name in names}
         self.reachable = True
+        self.gone = ""
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         self._reach()
@@ -165,6 +166,9 @@ class FakeRuntime:
 
     async def crashed(self) -> Sequence[Member]:
         return [target for target in self.backends.values() if target.state is Running.EXITED]
+
+    def lost(self) -> str:
+        return self.gone
 
     async def close(self) -> None:
         return None
