@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from lab.results import new_run_dir
 from lab.runtime import Say
 from lab.scenario.plan import Plan
 
+_LB: Final = re.compile("^lb(?= )")
+"""What the supervisor calls whatever balances."""
 TRIES: Final = 2
 """A run that a busy host spoiled is repeated once."""
 
@@ -100,7 +103,8 @@ def _once(turn: Turn, folder: Path, stage: Stage) -> Result:
             ports = ", ".join(map(str, turn.entry.choice.relay_ports))
             error.next_step = f"does your balancer forward to ports {ports} of 127.0.0.1, /whoami included?"
         status = "rejected" if "rejects its configuration" in str(error) else "failed"
-        return replace(empty, status=status, reason=str(error), next_step=error.next_step, details=tuple(error.details))
+        reason = _LB.sub(turn.entry.choice.name, str(error))
+        return replace(empty, status=status, reason=reason, next_step=error.next_step, details=tuple(error.details))
 
 
 def _run(plan: Plan, standing: Standing, folder: Path, empty: Result) -> Result:

@@ -20,6 +20,8 @@ _SHORT: Final = (
 _EXPLAINED: Final = "Reroute, Back, p99: seconds. Of several runs: median, range. docs/peers.md explains each column."
 _WITHOUT_RANGE: Final = {"p99", "Herd", "CPU µs"}
 _TOLD_WORDS: Final = 6
+_LONG: Final = 240
+"""Of a log line that is a JSON object, the rest is seldom the reason."""
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -149,7 +151,8 @@ def remarks(comparison: Comparison) -> list[Remark]:
     for each in comparison.results:
         if each.status != "ok":
             who = f"{label(each.balancer, each.settings)}, {each.scenario}"
-            found[Remark(f"{who}: {each.status}: {each.reason}", each.details[-_TOLD_WORDS:], each.next_step)] = None
+            words = tuple(line if len(line) <= _LONG else f"{line[:_LONG]}…" for line in each.details[-_TOLD_WORDS:])
+            found[Remark(f"{who}: {each.status}: {each.reason}", words, each.next_step)] = None
     return [*found]
 
 

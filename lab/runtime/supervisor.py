@@ -49,18 +49,30 @@ class Supervisor:
         self._spare = spare
 
     async def start_all(self) -> Failed | None:
-        """Start everything at once and wait until all of it, and nobody in its place, does its work; None: success."""
+        """Start everything and wait until all of it, and nobody in its place, does its work; None: success."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
-            problems = await _start([*self.processes.values()], session)
-            foreign = None if any(problems) or self.layout.other else await self._foreign(session)
+            problems = await self._start_in_turn(session)
+            foreign = (
+                None if any(problem for _, problem in problems) or self.layout.other else await self._foreign(session)
+            )
         return foreign or next(
             (
                 Failed(problem, f"read {process.log}", tuple(process.log_tail()))
-                for process, problem in zip(self.processes.values(), problems, strict=True)
+                for process, problem in problems
                 if problem
             ),
             None,
         )
+
+    async def _start_in_turn(self, session: aiohttp.ClientSession) -> list[tuple[Process, str]]:
+        """All at once; somebody else's balancer last, when its backends work: Caddy as shipped checks them when it
+        starts, and again after 30 s."""
+        last = [each for each in self.processes.values() if self.layout.other and each.spec.role is Role.LB]
+        first = [each for each in self.processes.values() if each not in last]
+        problems = [*zip(first, await _start(first, session), strict=True)]
+        if any(problem for _, problem in problems):
+            return problems
+        return [*problems, *zip(last, await _start(last, session), strict=True)]
 
     async def _foreign(self, session: aiohttp.ClientSession) -> Failed | None:
         """Whether a program that is not of this lab answers at one of the ports that people know."""
