@@ -80,6 +80,14 @@ class Fault:
             return False
         return None
 
+    def touches_moved(self, request: Request) -> bool:
+        """Whether the request went to the target where it came back, before it was seen to work there: a container that
+        is started again may get an address that was another's, and is asked before its server listens."""
+        if self.heal_started_at is None or request.ended is None or request.ended <= self.heal_started_at:
+            return False
+        until = float("inf") if self.healed_at is None else self.healed_at
+        return request.due < until and any(backend in self.backends_after for backend in request.tried)
+
 
 NEVER_FORWARDED = frozenset({"refused", "connect_timeout", "closed before anything was sent"})
 """What the generator says when it did not even get to the balancer."""

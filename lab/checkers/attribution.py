@@ -57,8 +57,9 @@ def _host_was_busy(request: Request, run: RunRecord) -> bool:
 def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> Attribution:
     outcome = _word(request)
     for index, fault in enumerate(run.faults):
-        if fault.touches(request) is not False and _overlaps(request, fault):
-            backend = next((each for each in request.tried if each in fault.backends), fault.target)
+        if (fault.touches(request) is not False and _overlaps(request, fault)) or fault.touches_moved(request):
+            own = {*fault.backends, *fault.backends_after}
+            backend = next((each for each in request.tried if each in own), fault.target)
             return Attribution(request.id, outcome, index, backend, _phase(request, fault, detected[index], run))
     backend = request.backend or (request.tried[-1] if request.tried else "")
     for index, fault in enumerate(run.faults):

@@ -10,7 +10,7 @@ from tests.e2e.conftest import Cli, Outcome
 LATE = {"generator_lag"}
 """The generator shares a busy machine's cores with the lab under test. Its lateness makes a verdict `unknown`, by
 design; everything else that the run found must still be good."""
-REPEATS = "2"
+REPEATS = "3"
 """Of a run that a busy host spoiled."""
 
 

@@ -1,4 +1,4 @@
-"""The lab as containers: up, scenarios, scaling under load, and recovery from whatever is killed."""
+"""The lab as containers: up, scaling under load, and recovery from whatever is killed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 SERVICES = ("api", "lb", "chaos", "reaper")
 HEALS_WITHIN_S = 20.0
 """CHAOS_REVIVE_AFTER is 5 s, the reaper's lease another 5 s, a container's start and first check up to 5 s."""
-# Lateness of the generator makes a verdict `unknown` on a machine that is busy with other things; by design.
-LATE = {"generator_lag"}
 
 
 class Lab:
@@ -116,16 +114,6 @@ def test_containers_are_confined(lab: Lab) -> None:
         assert sees_socket == (service in {"chaos", "reaper"}), service
         assert (config["User"] == "65532:65532") == (service in {"api", "lb"}), service
         assert (config["Labels"].get("reroute.chaos") == "allow") == (service == "api"), service
-
-
-@pytest.mark.parametrize("scenario", ["kill", "pause", "delay"])
-def test_a_scenario_runs_as_it_does_locally(lab: Lab, scenario: str) -> None:
-    outcome = lab.cli.run("run", scenario, "--runtime", "docker", "--seed", "1", "--json")
-    assert outcome.code in {0, 2}, outcome
-    [run] = outcome.document["runs"]
-    assert {check["name"] for check in run["checks"] if check["verdict"] != "pass"} <= LATE, outcome
-    assert run["runtime"] == "docker"
-    eventually(lab.whole, HEALS_WITHIN_S, "the lab is whole again")
 
 
 def test_scaling_under_load_fails_no_request(lab: Lab) -> None:

@@ -239,6 +239,14 @@ class TestAttribution:
         late = request(INJECTED - 0.300, took=0.295, **via("api-1"))
         assert phases(run(fault, elsewhere, before, late)) == [Phase.UNEXPLAINED] * 3
 
+    def test_a_container_that_comes_back_elsewhere_is_asked_before_it_listens(self) -> None:
+        fault = fault_event(backends_after=["moved"], heal_started_at=HEALED - 1.0)
+        early = request(HEALED - 0.5, "fail", status=502, error="refused", **via("moved"))
+        assert phases(run(fault, early)) == [Phase.AFTER_BOUND]
+        still_anothers = request(HEALED - 1.5, "fail", status=502, error="refused", **via("moved"))
+        healed = request(HEALED + 0.1, "fail", status=502, error="refused", **via("moved"))
+        assert phases(run(fault, still_anothers, healed)) == [Phase.UNEXPLAINED] * 2
+
     def test_while_a_helper_starts_nothing_bites_yet(self) -> None:
         fault = fault_event(requested_at=INJECTED - 1.0)
         early = request(INJECTED - 0.6, "fail", took=0.002, status=502, error="reset", **via("api-1"))

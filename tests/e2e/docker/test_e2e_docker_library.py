@@ -1,0 +1,38 @@
+"""The whole library of scenarios on containers, in one lab, as `lab run --all --runtime docker` does it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from lab.runtime.docker import DockerRuntime
+from lab.scenario.library import names
+from tests.e2e.conftest import Cli, spare_ports
+from tests.support.lab_docker import need_docker
+from tests.support.lab_library import LibraryPass, library_pass
+
+WITHIN_S = 540.0
+"""Five minutes; what a busy host spoils is run again."""
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(WITHIN_S + 60)]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibraryPass]:
+    need_docker()
+    project = f"reroute-test-{secrets.token_hex(3)}"
+    cli = Cli(tmp_path_factory.mktemp("library"), spare_ports())
+    yield library_pass(cli, "--all", "--runtime", "docker", "--project", project, within_s=WITHIN_S)
+    assert DockerRuntime(project).status() == [], "what the command brought up, it takes down"
+
+
+@pytest.mark.parametrize("scenario", names())
+def test_the_library_passes_on_docker(library: LibraryPass, scenario: str) -> None:
+    if reason := library.skipped.get(scenario):
+        assert "LAB_REQUIRE_DOCKER" not in os.environ, reason
+        pytest.skip(reason)
+    library.expect_pass(scenario)
+    assert library.runs[scenario]["runtime"] == "docker"
