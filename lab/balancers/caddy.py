@@ -62,6 +62,7 @@ class Caddy:
             Quirk(
                 "failures in a row", "passive failures are counted over `fail_duration`, successes in between or not"
             ),
+            Quirk("checks that say no", "count towards `health_fails` like silent ones, where Reroute believes one"),
             Quirk("fast interval", "one interval, whether the verdict is in doubt or not"),
             Quirk("retries elsewhere", "a retry is chosen by policy again, which may be the same upstream"),
             Quirk("retry budget", "retries are limited per request only"),

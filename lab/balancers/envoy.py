@@ -69,7 +69,6 @@ class Envoy:
             return (Quirk("active checks", "their numbers have no defaults, so as shipped there are none"),)
         return (
             Quirk("fast interval", "only the first check after a verdict comes sooner, none before it"),
-            Quirk("fall", "a check that is answered with 5xx is believed at once, whatever the threshold"),
             Quirk("retry budget", "a share of the requests in flight, not of those of the last seconds"),
             Quirk("hedging", "only when the per-try time-out has passed, not when a request is slower than usual"),
             *policy_quirks(spec, _POLICIES),

@@ -66,6 +66,7 @@ class Haproxy:
             Quirk("retry budget", "retries are limited per request only, so they multiply load when all is slow"),
             Quirk("hedging", "a request waits for its one server until the per-try time-out"),
             Quirk("retries elsewhere", "a retry avoids the server that was tried last, and no earlier one"),
+            Quirk("checks that say no", "count towards `fall` like silent ones, where Reroute believes one"),
             Quirk("check time-out", "`timeout check` begins when the check is connected: connecting has its own time"),
             Quirk("failures", "of a request that is tried again only the last attempt counts against its server"),
             Quirk("ejection", "a server that live traffic took out comes back by its checks, not after a time"),
