@@ -94,15 +94,18 @@ class FaultResult:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Jobs (POSTs) against the backends' ledgers. `sent` and `executed` count ids, the rest are violations."""
+    """Jobs (POSTs) against the backends' ledgers. `sent` and `executed` count ids, the rest are violations.
+
+    None: jobs were sent, and the ledgers could not be read.
+    """
 
     sent: int = 0
-    executed: int = 0
-    lost: int = 0
+    executed: int | None = 0
+    lost: int | None = 0
     """Answered ok, yet in no ledger."""
-    duplicated: int = 0
+    duplicated: int | None = 0
     """Executed more than once."""
-    zombie: int = 0
+    zombie: int | None = 0
     """Executed after the client had been told that it failed, or had stopped waiting."""
 
 

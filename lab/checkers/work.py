@@ -11,7 +11,9 @@ NAME = "work"
 
 def count(run: RunRecord) -> Work:
     """The tally. Ids are the run's own, so a ledger shared with other runs does not matter."""
-    done, jobs = run.executions or {}, run.jobs
+    done, jobs = run.executions, run.jobs
+    if done is None:
+        return Work(len(jobs), *[None] * 4) if jobs else Work()
     return Work(
         sent=len(jobs),
         executed=sum(key in done for key in jobs),
@@ -31,7 +33,7 @@ def check(run: RunRecord) -> Check:
     expect = run.plan.expect
     pairs = ((work.lost, expect.lost), (work.duplicated, expect.duplicated), (work.zombie, expect.zombie))
     asked = any(allowed is not None for _, allowed in pairs)
-    within = all(allowed is None or found <= allowed for found, allowed in pairs)
+    within = all(allowed is None or (found or 0) <= allowed for found, allowed in pairs)
     text = (
         f"{work.sent} jobs sent, {work.executed} executed; "
         f"{work.lost} lost, {work.duplicated} duplicated, {work.zombie} executed after their client was told no"

@@ -125,7 +125,7 @@ def _markdown(read: Run, folder: Path) -> str:
     if read.verdict is None:
         return "".join(f"- {problem}\n" for problem in read.problems)
     damage = "".join(f"- {read.word}: {problem}\n" for problem in read.damage)
-    return markdown([Judged(read.verdict, folder)]) + damage
+    return markdown([Judged(read.verdict, folder)]) + (f"\n{damage}" if damage else "")
 
 
 def _folder(run: str, results: Path) -> Path:

@@ -64,9 +64,10 @@ class Run:
 
     @property
     def checks(self) -> list[Check]:
-        """The checks, worst first, those that were asked nothing last; one more where the files were damaged after they
-        had been judged."""
-        order = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS]
+        """The checks, worst first (of an unknown run what makes it so: a fail counts for nothing there), those that
+        were asked nothing last; one more where the files were damaged after they had been judged."""
+        first = [Verdict.FAIL, Verdict.UNKNOWN]
+        order = [*(reversed(first) if self.word is Verdict.UNKNOWN else first), Verdict.PASS]
         return sorted(
             [*self._judged(), *self._damaged()], key=lambda check: (not check.asserted, order.index(check.verdict))
         )

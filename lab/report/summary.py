@@ -124,7 +124,8 @@ def markdown(runs: Sequence[Judged]) -> str:
     for judged in runs:
         lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in _rows(judged.verdict)]
     open_points = [
-        f"- {_WORDS[c.verdict]}: **{_cell(name)}, {_cell(c.name)}** – {_cell(c.detail)}" for name, c in _open(runs)
+        f"- {_said(run, c)}: **{_cell(run.verdict.scenario)}, {_cell(c.name)}** – {_cell(c.detail)}"
+        for run, c in _open(runs)
     ]
     unasked = [f"{_cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
     blocks = [block for block in (lines, open_points, unasked) if block]
@@ -136,7 +137,7 @@ def _rows(verdict: RunVerdict) -> list[tuple[str, ...]]:
     requests, work = verdict.requests, verdict.work
     counts = tuple(f"{n:,}" for n in (requests.total, requests.failed, requests.unknown, requests.slow))
     first = (verdict.scenario, _WORDS[verdict.verdict], *counts)
-    lost = f"{work.lost}/{work.duplicated}/{work.zombie}"
+    lost = "/".join("–" if count is None else str(count) for count in (work.lost, work.duplicated, work.zombie))
     faults = [_fault(fault) for fault in verdict.faults] or [("–", "–", "–")]
     blank = ("",) * len(first)
     return [(*(blank if i else first), *fault, "" if i else lost) for i, fault in enumerate(faults)]
@@ -156,8 +157,14 @@ def _measured(value: float | None, bound: float | None) -> str:
     return f"{value:.2f} {'≤' if value <= bound else '>'} {bound:.2f}"
 
 
-def _open(runs: Sequence[Judged]) -> list[tuple[str, Check]]:
-    return [(j.verdict.scenario, c) for j in runs for c in j.verdict.checks if c.verdict is not Verdict.PASS]
+def _open(runs: Sequence[Judged]) -> list[tuple[Judged, Check]]:
+    return [(run, check) for run in runs for check in run.verdict.checks if check.verdict is not Verdict.PASS]
+
+
+def _said(judged: Judged, check: Check) -> str:
+    """A fail of a run without ground under it (`lab.judge`) is told, but counts for nothing."""
+    uncounted = check.verdict is Verdict.FAIL and judged.verdict.verdict is Verdict.UNKNOWN
+    return _WORDS[check.verdict] + (", not counted" if uncounted else "")
 
 
 def _failing(runs: Sequence[Judged]) -> list[Text]:
@@ -165,11 +172,11 @@ def _failing(runs: Sequence[Judged]) -> list[Text]:
     lines = [
         Text.assemble(
             "  ",
-            (_WORDS[check.verdict], _STYLES[_WORDS[check.verdict]]),
-            f"  {name}: {check.name}\n",
+            (_said(run, check), _STYLES[_WORDS[check.verdict]]),
+            f"  {run.verdict.scenario}: {check.name}\n",
             (f"      {check.detail}", "dim"),
         )
-        for name, check in found
+        for run, check in found
     ]
     return [Text(), *lines] if lines else []
 

@@ -23,7 +23,7 @@ from lab.checkers import (
 from lab.events import Event, Events
 from lab.judge import CHECKERS, judge, spoiled_by_host
 from lab.record import RunRecord
-from lab.verdict import Check, Phase, RunVerdict, Verdict
+from lab.verdict import Check, Phase, RunVerdict, Verdict, Work
 from tests.support.lab_plans import EXPECT, plan
 from tests.support.lab_records import (
     BOUND,
@@ -179,6 +179,8 @@ class TestWork:
 
     def test_no_ledger_is_unknown(self) -> None:
         assert work.check(run(job(2.0))).verdict is UNKNOWN
+        assert work.count(run(job(2.0))) == Work(sent=1, executed=None, lost=None, duplicated=None, zombie=None)
+        assert work.count(run(request(2.0))) == Work()
 
 
 class TestAttribution:

@@ -135,6 +135,14 @@ def test_what_is_not_asserted_is_neither_green_nor_first(tmp_path: Path) -> None
     assert "Every check held; 1 was not asserted." in page
 
 
+def test_of_an_unknown_run_what_makes_it_so_comes_first_and_a_fail_counts_for_nothing(tmp_path: Path) -> None:
+    history, events = samples.pausing_run()
+    checks = [*samples.FAILING_CHECKS, *samples.UNKNOWN_CHECKS]
+    page = html(load(samples.write_run(tmp_path, history, events, samples.verdict(history, "unknown", checks, 0, 0))))
+    badges = re.findall(r'<span class="badge (\w+)">([^<]+)</span>', page)
+    assert badges[:3] == [("unknown", "unknown"), ("fail", "fail, not counted"), ("fail", "fail, not counted")]
+
+
 @pytest.mark.parametrize("sample", [samples.torn, samples.interrupted])
 def test_unknown_is_an_error_so_that_no_ci_counts_it_as_passed(tmp_path: Path, sample) -> None:
     write_reports(sample(tmp_path))

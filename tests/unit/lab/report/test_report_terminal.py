@@ -16,7 +16,7 @@ from lab.progress import TrafficCounts
 from lab.report.live import LineView, PanelView, View, panel, view
 from lab.report.live_state import RECENT, LiveState
 from lab.report.summary import Judged, markdown, plain, summary
-from lab.verdict import Check, RequestCounts, RunVerdict, Verdict
+from lab.verdict import Check, RequestCounts, RunVerdict, Verdict, Work
 from tests.support import report_samples as samples
 
 ENDPOINTS = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "t", "local")
@@ -192,6 +192,18 @@ def test_what_is_not_asserted_is_named_once_for_all_scenarios_that_leave_it_out(
         assert text.count("latency") == 1
         assert "not asserted (pause, kill): latency, stickiness" in text
     assert "not asserted" not in plain([judged()])
+
+
+def test_a_fail_of_a_run_without_ground_is_not_counted() -> None:
+    checks = [Check("completeness", Verdict.UNKNOWN, "torn"), Check("ejections", Verdict.FAIL, "one")]
+    for text in (plain([judged("unknown", checks)]), markdown([judged("unknown", checks)])):
+        assert "✗ fail, not counted" in text
+    assert "not counted" not in plain([judged("fail", checks)])
+
+
+def test_work_without_ledgers_is_no_number() -> None:
+    unread = replace(judged().verdict, work=Work(193, None, None, None, None))
+    assert "–/–/–" in plain([Judged(unread, Path("r"))])
 
 
 def with_bound(bound_s: float | None, reroute_s: float | None) -> RunVerdict:
