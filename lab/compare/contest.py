@@ -26,6 +26,7 @@ from lab.scenario.plan import Plan
 
 _LB: Final = re.compile("^lb(?= )")
 """What the supervisor calls whatever balances."""
+_ALL_THREE: Final = "it has to forward to all three backends, /whoami included (docs/peers.md)"
 TRIES: Final = 2
 """A run that a busy host spoiled is repeated once."""
 
@@ -99,9 +100,6 @@ def _once(turn: Turn, folder: Path, stage: Stage) -> Result:
     except BadArgumentsError:
         raise
     except LabError as error:
-        if turn.entry.choice.url and "was not ready" in str(error):
-            ports = ", ".join(map(str, turn.entry.choice.relay_ports))
-            error.next_step = f"does your balancer forward to ports {ports} of 127.0.0.1, /whoami included?"
         status = "rejected" if "rejects its configuration" in str(error) else "failed"
         reason = _LB.sub(turn.entry.choice.name, str(error))
         return replace(empty, status=status, reason=reason, next_step=error.next_step, details=tuple(error.details))
@@ -116,10 +114,12 @@ def _run(plan: Plan, standing: Standing, folder: Path, empty: Result) -> Result:
         asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
     except EnvironmentProblemError as error:
         if not standing.ended():
-            return replace(placed, reason=str(error), next_step=error.next_step, details=tuple(error.details))
+            step = _ALL_THREE if "unseen" in str(error) else error.next_step
+            return replace(placed, reason=str(error), next_step=step, details=tuple(error.details))
     run = load_run(run_dir)
     cpu_s = meter.between(started.zero + plan.warm_up_s, started.zero + _last_due(run))
-    result = replace(placed, status="ok", measures=measure(run, cpu_s))
+    # One that ended before any traffic has no numbers: none of them failed would be untrue.
+    result = replace(placed, status="ok", measures=measure(run, cpu_s) if run.measured else None)
     if how := standing.ended():
         return replace(result, status="died", reason=how, details=standing.last_words())
     reason = spoiled(run) or standing.moved()
