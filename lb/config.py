@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from lb.config_affinity import Hash, Sticky
 from lb.config_gates import ProxyProtocol, Tcp, Tls
@@ -33,7 +33,7 @@ from lb.core import settings as core
 from lb.core.policies import POLICIES
 from lb.discovery.config import Discovery, StaticDiscovery
 from lb.proxy.limits import Limits as ProxyLimits
-from lb.units import Address
+from lb.units import Address, format_duration
 
 _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.HealthSettings(),
@@ -41,6 +41,7 @@ _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.RetrySettings(),
     core.AdmissionSettings(),
 )
+_WORKER_TIMEOUT_MIN = 2.0
 _NO_ANSWER = "a {} check sends nothing and reads nothing"
 _CORE, _LIMITS = core.Settings(), ProxyLimits()
 
@@ -203,12 +204,25 @@ def _workers(value: object) -> object:
     return value if text == "auto" else int(text)
 
 
+def _time_to_report(seconds: float) -> float:
+    least = format_duration(_WORKER_TIMEOUT_MIN)
+    fits = seconds == 0.0 or seconds >= _WORKER_TIMEOUT_MIN
+    expect(
+        fits,
+        f"{format_duration(seconds)} is too short: 0s (never), or at least {least}, since workers report each second",
+    )
+    return seconds
+
+
 class Config(Section):
     """Everything that the balancer is told."""
 
     version: Literal[1] = 1
     workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_workers)] = 1
     """Processes for the traffic: 1 is all in one; `auto` is one for each processor."""
+    worker_timeout: Annotated[Duration, AfterValidator(_time_to_report)] = 5.0
+    """A worker that says nothing for this long is killed and replaced; 0 never. Connections that the kernel gives to it
+    wait meanwhile, so it is as long as a request may take altogether, and five times the second between two reports."""
     listen: Listen = Address("127.0.0.1", 8080)
     tls: Tls | None = None
     proxy_protocol: ProxyProtocol = ProxyProtocol()

@@ -83,6 +83,14 @@ class Balancer:
         """Traffic elsewhere was reason enough to take the backend out. KeyError."""
         self._registry.eject(backend_id, reason, now)
 
+    def may_eject(self) -> bool:
+        """Whether the limits on ejections allow one more."""
+        return self._registry.may_eject()
+
+    def reinstate(self, backend_id: str, reason: str, now: float) -> None:
+        """The ejection is over elsewhere, or was not to be. KeyError."""
+        self._registry.reinstate(backend_id, reason, now)
+
     @property
     def usable(self) -> Sequence[Backend]:
         """Those that a policy may pick now; in panic with the policy `open`, all that might work."""

@@ -19,8 +19,10 @@ _OUTLIER_CHECK_EVERY = 1.0
 class Ejections:
     """Counts outcomes, ejects for them, and brings back whoever has served its time and passes its probes."""
 
-    def __init__(self, settings: PassiveSettings, rotation: Rotation, move: Move) -> None:
+    def __init__(self, settings: PassiveSettings, rotation: Rotation, move: Move, *, ends_here: bool = True) -> None:
+        """`ends_here`: not another process but this one says when an ejection is over."""
         self._settings = settings
+        self._ends_here = ends_here
         self._rotation = rotation
         self._move = move
         self._jury = Jury(settings)
@@ -45,10 +47,20 @@ class Ejections:
             self._eject(standing, reason, now)
 
     def follow(self, standing: Standing, reason: str, now: float) -> None:
-        """Another process, which sees another share of the traffic, has ejected the backend: so do we, for as long."""
+        """Another process, which sees another share of the traffic, has ejected the backend: so do we."""
         if standing.backend.state is State.UP:
-            standing.sentence.eject(now, self._settings)
             self._take_out(standing, reason, now)
+
+    def reinstate(self, standing: Standing, reason: str, now: float) -> None:
+        """Another process says that the ejection is over, or that there was to be none."""
+        if standing.backend.state is State.EJECTED:
+            self._serving.pop(standing, None)
+            self._move(standing, Cause.EJECTION_OVER, reason, now)
+
+    def allowed(self) -> bool:
+        """Whether there is room for one more."""
+        rotation = self._rotation
+        return may_eject(rotation.ejected, rotation.up, rotation.in_service, self._settings)
 
     def forget(self, standing: Standing) -> None:
         """What the backend did so far counts no more, neither for it nor for the others."""
@@ -59,7 +71,7 @@ class Ejections:
         for standing in list(self._serving):
             if standing.backend.state is not State.EJECTED:
                 del self._serving[standing]
-            elif now >= standing.sentence.until and standing.passed_since_moved:
+            elif self._ends_here and now >= standing.sentence.until and standing.passed_since_moved:
                 del self._serving[standing]
                 self._move(standing, Cause.EJECTION_OVER, "ejection over, probes pass", now)
         if self._settings.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_EVERY:
@@ -72,13 +84,13 @@ class Ejections:
             self._eject(up[backend], reason, now)
 
     def _eject(self, standing: Standing, reason: str, now: float) -> None:
-        rotation = self._rotation
-        if not may_eject(rotation.ejected, rotation.up, rotation.in_service, self._settings):
+        if not self.allowed():
             return
-        length = standing.sentence.eject(now, self._settings)
-        self._take_out(standing, f"{reason}; ejected for {length:.1f} s", now)
+        self._take_out(standing, reason, now)
         standing.want_probe(reason, now)
 
     def _take_out(self, standing: Standing, reason: str, now: float) -> None:
-        self._move(standing, Cause.TRAFFIC_FAILS, reason, now)
+        length = standing.sentence.eject(now, self._settings)
+        told = f"{reason}; ejected for {length:.1f} s" if self._ends_here else reason
+        self._move(standing, Cause.TRAFFIC_FAILS, told, now)
         self._serving[standing] = None

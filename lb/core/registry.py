@@ -39,7 +39,7 @@ class Registry:
         self._members: dict[str, Backend] = {}
         self._leaving: dict[str, Backend] = {}
         self._rotation = Rotation(open_in_panic=settings.panic == "open", emit=emit)
-        self._ejections = Ejections(settings.passive, self._rotation, self._move)
+        self._ejections = Ejections(settings.passive, self._rotation, self._move, ends_here=not settings.follower)
         self._watch = StallWatch(settings.passive.max_tick_gap)
         self._ramping: dict[Standing, None] = {}
         self._asking: dict[Standing, None] = {}
@@ -281,6 +281,14 @@ class Registry:
     def eject(self, backend_id: str, reason: str, now: float) -> None:
         """It was ejected there. KeyError."""
         self._ejections.follow(self._standings[self._members[backend_id]], reason, now)
+
+    def may_eject(self) -> bool:
+        """Whether the limits allow one more ejection."""
+        return self._ejections.allowed()
+
+    def reinstate(self, backend_id: str, reason: str, now: float) -> None:
+        """Its ejection is over there, or was not to be. KeyError."""
+        self._ejections.reinstate(self._standings[self._members[backend_id]], reason, now)
 
     # --- time ---
     def tick(self, now: float) -> None:

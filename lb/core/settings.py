@@ -133,3 +133,5 @@ class Settings:
     """How many of the latest requests can be asked why they went where they went; 0 keeps no record."""
     panic: str = "open"
     """No usable backend left: `open` tries the DOWN ones anyway, `closed` answers 503."""
+    follower: bool = False
+    """Another process, with a share of the same traffic, says when an ejection ends."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from lb.core.backend import Backend, State
 from lb.core.balancer import Balancer
+from lb.core.events import Cleared, Event, Suspected, Transition
 from lb.core.load import LoadReport
 from lb.core.settings import Settings
 from lb.workers.wire import Do
@@ -110,6 +111,42 @@ def _standing(backend: Backend, fall: int) -> Iterator[Do]:
         yield Do("eject", (backend.id, "ejected before this worker began"))
     elif backend.suspected:
         yield Do("suspect", (backend.id, "suspected before this worker began", False))
+
+
+def passed_on(balancer: Balancer, event: Event, now: float, others: Tell, source: Tell) -> bool:
+    """What one worker's traffic shows counts for all. False: the event is no such news.
+
+    Two workers may each take out a backend at the same moment, and together more than the limit allows. Here one
+    is first, and the other is told to take its word back.
+    """
+    backend = event.backend
+    match event:
+        case Suspected(reason=reason, firm=firm):
+            balancer.suspect(backend, reason, firm, now)
+            others(Do("suspect", (backend, reason, firm)))
+        case Cleared(reason=reason):
+            balancer.absolve(backend, reason, now)
+            others(Do("absolve", (backend, reason)))
+        case Transition(new=State.EJECTED, reason=reason):
+            member = balancer.member(backend)
+            if member is None or member.state is not State.UP:  # it is out already, and they know
+                return True
+            if balancer.may_eject():
+                balancer.eject(backend, reason, now)
+                others(Do("eject", (backend, reason)))
+            else:
+                source(Do("reinstate", (backend, "too many are ejected")))
+        case _:
+            return False
+    return True
+
+
+def ending(event: Event) -> Do | None:
+    """Of the parent's own events: an ejection ends in all processes at once, when the parent says so."""
+    match event:
+        case Transition(backend=backend, old=State.EJECTED, new=State.UP, reason=reason):
+            return Do("reinstate", (backend, reason))
+    return None
 
 
 class Follower:

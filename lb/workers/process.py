@@ -14,6 +14,7 @@ from typing import Any
 from lb.config import Config
 from lb.core.events import Event
 from lb.tally import Gauges, Tally
+from lb.workers.pulse import Pulse
 from lb.workers.wire import Answer, Begin, Do, Happened, Link, Ready, Snapshot
 
 Sockets = Mapping[str, Sequence[socket.socket]]
@@ -26,6 +27,7 @@ class WorkerProcess:
         """`happened` is told what the worker's traffic made happen."""
         self.number = number
         self.latest = Snapshot(Tally(), Gauges(), {})
+        self.pulse = Pulse()
         self._sockets = sockets
         self._happened = happened
         self._link: Link | None = None
@@ -60,12 +62,22 @@ class WorkerProcess:
         inherited = [its.fileno(), *(number for numbers in descriptors.values() for number in numbers)]
         return subprocess.Popen([sys.executable, "-m", "lb.workers", str(its.fileno())], pass_fds=inherited)
 
+    @property
+    def running(self) -> bool:
+        """The process has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def started(self) -> bool:
+        """It accepts connections, or has done so."""
+        return self._ready.is_set()
+
     async def ready(self) -> bool:
         """Wait until it accepts connections; False if it has ended instead."""
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait({ready, self._listening}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
-        return self._ready.is_set()
+        return self.started
 
     async def gone(self) -> int:
         """Wait until it has ended; its exit code, negative for a signal."""
@@ -74,7 +86,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it at once, if it has not ended."""
-        if self._process.poll() is None:
+        if self.running:
             self._process.kill()
 
     def send(self, message: object) -> None:
@@ -105,6 +117,7 @@ class WorkerProcess:
                 answer.set_result(None)
 
     def _heard(self, message: object) -> None:
+        self.pulse.beat()
         match message:
             case Happened(event):
                 self._happened(self, event)

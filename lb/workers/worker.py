@@ -160,4 +160,4 @@ def settings_of(config: Config, share: int) -> Settings:
         max_queue=ceil(whole.admission.max_queue / share),
     )
     retry = replace(whole.retry, budget_min_per_s=whole.retry.budget_min_per_s / share)
-    return replace(whole, admission=admission, retry=retry)
+    return replace(whole, admission=admission, retry=retry, follower=True)

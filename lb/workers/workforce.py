@@ -7,18 +7,20 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from lb.config import Config
 from lb.core.balancer import Balancer
-from lb.core.events import Cleared, Emit, Event, Suspected, Transition
+from lb.core.events import Emit, Event
 from lb.errors import EnvironmentUnfitError
 from lb.lines import Lines
 from lb.listening import address_of, bind
 from lb.tally import Gauges, Tally, together
 from lb.units import Address
-from lb.workers.fleet import story
+from lb.workers.fleet import ending, passed_on, story
 from lb.workers.process import WorkerProcess
+from lb.workers.pulse import CHECK_S
 from lb.workers.wire import Do, Explain, Report, Snapshot, Stop, Use
 
 ANSWER_S = 1.0
@@ -65,13 +67,14 @@ class Workforce:
 
     async def start(self) -> None:
         """Return once every worker accepts connections. Raises `EnvironmentUnfitError` if one does not get there."""
+        self._keeping = [asyncio.create_task(self._watch())]
         for number in range(self._share):
             self._workers[number] = await self._hire(number)
         for worker in self._workers.values():
             if not await worker.ready():
                 raise EnvironmentUnfitError("a worker ended before it was ready")
             self._lines.put("worker_started", worker=worker.number, pid=worker.pid)
-        self._keeping = [asyncio.create_task(self._keep(number)) for number in self._workers]
+        self._keeping += [asyncio.create_task(self._keep(number)) for number in self._workers]
         self._keeping.append(asyncio.create_task(self._tick()))
 
     def use(self, config: Config) -> None:
@@ -103,7 +106,10 @@ class Workforce:
             worker.kill()
 
     def on_event(self, event: Event) -> None:
-        """Nothing: the workers' own balancers tell them."""
+        """Of the parent's balancer: the workers' own tell them everything but this."""
+        told = ending(event)
+        if told is not None:
+            self.tell(told)
 
     async def refresh(self) -> None:
         """Ask every worker how it stands."""
@@ -175,6 +181,20 @@ class Workforce:
             if await worker.ready():
                 self._lines.put("worker_started", worker=number, pid=worker.pid)
 
+    async def _watch(self) -> None:
+        """End every worker that says nothing any more: it is replaced then as if it had died by itself."""
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(CHECK_S)
+            before, looked = looked, time.monotonic()
+            for worker in self._workers.values():
+                worker.pulse.waited(looked - before)
+                if worker.running and worker.pulse.stopped(self._config.worker_timeout, started=worker.started):
+                    silent_s = round(worker.pulse.silent_s, 3)
+                    self._lines.put("worker_hung", worker=worker.number, pid=worker.pid, silent_s=silent_s)
+                    worker.pulse.beat()  # said once; again only if it cannot even be killed
+                    worker.kill()
+
     async def _tick(self) -> None:
         """The parent's balancer has no data plane that would tell it the time."""
         while True:
@@ -185,19 +205,9 @@ class Workforce:
         """One worker's news: everybody else's, too, where it is about a backend's standing."""
         if self._balancer.member(event.backend) is None:
             return
-        now = time.monotonic()
-        match event:
-            case Suspected(backend=backend, reason=reason, firm=firm):
-                self._balancer.suspect(backend, reason, firm, now)
-                self.tell(Do("suspect", (backend, reason, firm)), but=source)
-            case Cleared(backend=backend, reason=reason):
-                self._balancer.absolve(backend, reason, now)
-                self.tell(Do("absolve", (backend, reason)), but=source)
-            case Transition(backend=backend, reason=reason):
-                self._balancer.eject(backend, reason, now)
-                self.tell(Do("eject", (backend, reason)), but=source)
-            case _:
-                self._emit(event)
+        everybody_else = partial(self.tell, but=source)
+        if not passed_on(self._balancer, event, time.monotonic(), everybody_else, source.send):
+            self._emit(event)
 
     def _show_latency(self) -> None:
         """The mean of the workers' means: only shown here, since nothing is picked by it."""

@@ -105,6 +105,57 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_successor_knows_what_
         assert after == before + 20, "what the dead worker had counted stays counted"
 
 
+async def test_a_worker_that_hangs_is_killed_and_replaced_and_its_queue_is_served(tmp_path: Path) -> None:
+    stubs = many(2)
+    async with started(*stubs), working(tmp_path, naming(*stubs), "worker_timeout: 2s") as balancer:
+        hung, healthy = children(balancer)
+        async with under_load(balancer) as load:
+            assert await eventually(_asked_for(load, 200))
+            os.kill(hung, signal.SIGSTOP)
+            waiting = [asyncio.create_task(_patient(balancer)) for _ in range(20)]
+            said = await balancer.line("worker_hung")
+            assert said["pid"] == hung
+            assert 2.0 <= said["silent_s"] < 3.0, "the time-out, and at most two looks more"
+            died = await balancer.line("worker_died")
+            assert (died["pid"], died["exit_code"]) == (hung, -signal.SIGKILL)
+            fresh = await balancer.line("worker_started")
+            assert not _runs(hung)
+            assert set(children(balancer)) == {healthy, fresh["pid"]}
+            assert {status_of(head) for head in await asyncio.gather(*waiting)} == {200}
+            count = load.answered.total()
+            assert await eventually(_asked_for(load, count + 200))
+        assert len(load.failed) <= 10, "of each client at most what the hung worker had in hand"
+        assert len(await connections_by_worker(balancer)) == 2
+        assert await balancer.metric("lb_workers_died_total") == 1
+
+
+async def _patient(balancer: BalancerProcess) -> bytes:
+    """The answer on a connection of its own, for which a hung worker has to be found out first."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port())
+    writer.write(GET)
+    async with asyncio.timeout(20):
+        head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    return head
+
+
+async def test_a_balancer_that_was_stopped_itself_blames_no_worker(tmp_path: Path) -> None:
+    """As `docker pause` does it: all at once, for longer than a worker may be silent."""
+    stubs = many(2)
+    async with started(*stubs), working(tmp_path, naming(*stubs), "worker_timeout: 2s") as balancer:
+        workers = children(balancer)
+        everybody = [balancer.process.pid, *workers]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(3)  # the time that must not count
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        assert len(await connections_by_worker(balancer)) == 2
+        await balancer.ready()
+        assert children(balancer) == workers
+        assert await balancer.metric("lb_workers_died_total") == 0
+
+
 async def test_connections_that_come_while_a_worker_is_missing_wait_for_the_next_one(tmp_path: Path) -> None:
     stubs = many(2)
     async with started(*stubs), working(tmp_path, naming(*stubs)) as balancer:
@@ -138,6 +189,32 @@ async def test_what_one_worker_finds_out_all_of_them_go_by(tmp_path: Path) -> No
         heads = await asked(balancer, 30)
         assert {value_of(head, b"x-backend") for head in heads} == {b"api-2"}
         assert len({(value_of(head, b"x-request-id") or b"").partition(b"-")[0] for head in heads}) == 2
+
+
+async def test_an_ejection_that_all_workers_find_out_at_once_is_one_ejection(tmp_path: Path) -> None:
+    stubs = many(3)
+    brief = "health: {interval: 100ms}\npassive: {consecutive_failures: 3}\n"
+    failing = True
+
+    async def sometimes(peer: Peer) -> None:
+        while True:
+            head = await peer.reader.readuntil(b"\r\n\r\n")
+            bad = failing and not head.startswith(b"GET /health ")
+            await peer.send(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok" % (b"500 No" if bad else b"200 OK"))
+
+    stubs[0].script = sometimes
+    async with started(*stubs), working(tmp_path, naming(*stubs), brief) as balancer:
+        await asyncio.gather(*(asked(balancer, 4) for _ in range(20)))
+        ejected = 'lb_transitions_total{backend="api-1",state="ejected"}'
+        assert await balancer.metric(ejected) == 1
+        assert {value_of(head, b"x-backend") for head in await asked(balancer, 30)} == {b"api-2", b"api-3"}
+        failing = False
+        back = await balancer.event(lambda e: e["type"] == "transition" and e["new"] == "up" and e["old"] == "ejected")
+        assert back["reason"] == "ejection over, probes pass"
+        heads = await asked(balancer, 60)
+        served = {(value_of(head, b"x-request-id") or b"").partition(b"-")[0] for head in heads if b"api-1" in head}
+        assert len(served) == 2, "every worker uses it again"
+        assert await balancer.metric(ejected) == 1
 
 
 async def test_a_dead_backend_costs_no_get_whichever_worker_had_it(tmp_path: Path) -> None:

@@ -319,6 +319,8 @@ def test_health_headers_and_statuses(tmp_path: Path) -> None:
          "lb.yaml:2: health.headers: the value of X-Y is not printable text in one line"),
         ("health: {kind: tcp, expect_body: ok}\n",
          "lb.yaml:2: health: expect_body: a tcp check sends nothing and reads nothing"),
+        ("worker_timeout: 1.5s\n",
+         "lb.yaml:2: worker_timeout: 1.5s is too short: 0s (never), or at least 2s, since workers report each second"),
         ("health: {kind: icmp}\n", "lb.yaml:2: health.kind: 'icmp' is not allowed; allowed: http, tcp or tls"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -18,7 +19,7 @@ from lb.core.load import LoadReport
 from lb.core.settings import HealthSettings, PassiveSettings, Settings
 from lb.discovery.config import StaticDiscovery
 from lb.units import Address
-from lb.workers.fleet import Follower, Replicated, story
+from lb.workers.fleet import Follower, Replicated, ending, passed_on, story
 from lb.workers.wire import Do
 from lb.workers.worker import settings_of, shared
 
@@ -32,7 +33,7 @@ class Fleet:
         self.now = 0.0
         self.settings = settings
         self.parent_events: list[Event] = []
-        self.core = Balancer(settings, Random(1), self.parent_events.append)
+        self.core = Balancer(settings, Random(1), self.happened)
         self.workers: list[tuple[Balancer, Follower, list[Event]]] = []
         self.parent = Replicated(self.core, self.tell)
         for _ in range(workers):
@@ -40,7 +41,7 @@ class Fleet:
 
     def hire(self) -> Balancer:
         events: list[Event] = []
-        balancer = Balancer(self.settings, Random(2), events.append)
+        balancer = Balancer(replace(self.settings, follower=True), Random(2), events.append)
         follower = Follower(balancer, lambda: self.now)
         for told in story(self.core, self.settings.health.fall):
             follower.do(told)
@@ -55,6 +56,35 @@ class Fleet:
     def add(self, *names: str) -> None:
         for name in names:
             self.parent.insert(name, name, 1, self.now)
+
+    def happened(self, event: Event) -> None:
+        self.parent_events.append(event)
+        told = ending(event)
+        if told is not None:
+            self.tell(told)
+
+    def report(self, source: Balancer) -> None:
+        """What has happened in one worker since the last time."""
+        ((its, events),) = [(follower, events) for balancer, follower, events in self.workers if balancer is source]
+        news, events[:] = list(events), []
+
+        def others(told: Do) -> None:
+            for balancer, follower, _ in self.workers:
+                if balancer is not source:
+                    follower.do(told)
+
+        for event in news:
+            if isinstance(event, Transition) and event.new is not State.EJECTED:
+                continue  # as `Worker` does
+            passed_on(self.core, event, self.now, others, its.do)
+
+    def ejections(self) -> list[Transition]:
+        return [each for each in self.parent_events if isinstance(each, Transition) and each.new is State.EJECTED]
+
+    def tick(self, now: float) -> None:
+        self.now = now
+        for balancer in (self.core, *(balancer for balancer, _, _ in self.workers)):
+            balancer.tick(now)
 
     def probe(self, name: str, failure: str = "") -> None:
         self.parent.probed(next(one for one in self.core.backends if one.id == name), failure, 0.001, self.now)
@@ -138,13 +168,13 @@ def test_a_newcomer_learns_of_suspicions_and_ejections() -> None:
     assert newcomer.backends[0].suspected
 
 
-def serve(balancer: Balancer, times: int, now: float) -> None:
-    """Requests of which `a` fails every one and the others none."""
+def serve(balancer: Balancer, times: int, now: float, bad: str = "a") -> None:
+    """Requests of which `bad` fails every one and the others none."""
     for _ in range(times):
         attempt = balancer.next(balancer.admit("POST", now), now)
         assert isinstance(attempt, Attempt)
         balancer.sent(attempt, now)
-        balancer.answered(attempt, 500 if attempt.backend.id == "a" else 200, now)
+        balancer.answered(attempt, 500 if attempt.backend.id == bad else 200, now)
         balancer.completed(attempt, now)
 
 
@@ -153,19 +183,77 @@ def test_an_ejection_elsewhere_ends_here_when_it_ends_there() -> None:
     fleet.add("a", "b")
     for name in "ab":
         fleet.probe(name)
-    (first, _, events), (second, follower, _) = fleet.workers
+    (first, second) = (balancer for balancer, _, _ in fleet.workers)
     fleet.now = 0.2
     serve(first, 6, 0.2)
-    (ejection,) = [event for event in events if isinstance(event, Transition) and event.new is State.EJECTED]
-    follower.do(Do("eject", ("a", ejection.reason)))
-    assert second.backends[0].state is State.EJECTED
+    fleet.report(first)
+    everybody = (first, second, fleet.core)
+    assert [one.backends[0].state for one in everybody] == [State.EJECTED] * 3
 
     fleet.now = 3.0
     fleet.probe("a")
     for now, expected in ((3.1, State.EJECTED), (3.3, State.UP)):
-        for balancer in (first, second):
-            balancer.tick(now)
-            assert balancer.backends[0].state is expected
+        fleet.tick(now)
+        assert [one.backends[0].state for one in everybody] == [expected] * 3
+
+
+def test_an_ejection_that_two_find_out_is_one_record_and_one_sentence() -> None:
+    fleet = Fleet()
+    fleet.add("a", "b")
+    for name in "ab":
+        fleet.probe(name)
+    (first, second) = (balancer for balancer, _, _ in fleet.workers)
+    fleet.now = 0.2
+    serve(first, 6, 0.2)
+    serve(second, 6, 0.2)
+    fleet.report(first)
+    fleet.report(second)
+
+    (ejection,) = fleet.ejections()
+    assert ejection.reason == "2 requests failed in a row; ejected for 3.0 s"
+    fleet.now = 3.0
+    fleet.probe("a")
+    fleet.tick(3.3)
+    assert [one.backends[0].state for one in (first, second, fleet.core)] == [State.UP] * 3
+
+
+def test_a_newcomer_serves_the_rest_of_a_long_sentence_and_not_one_of_its_own() -> None:
+    fleet = Fleet(workers=1)
+    fleet.add("a", "b")
+    for name in "ab":
+        fleet.probe(name)
+    worker = fleet.workers[0][0]
+    for begin in (1.0, 5.0):  # for 3 s, then for 6 s
+        fleet.now = begin
+        serve(worker, 6, begin)
+        fleet.report(worker)
+        fleet.now = begin + 3.1
+        fleet.probe("a")
+        fleet.tick(fleet.now)
+    newcomer = fleet.hire()
+
+    for now, expected in ((10.9, State.EJECTED), (11.1, State.UP)):
+        fleet.tick(now)
+        assert [one.backends[0].state for one in (fleet.core, worker, newcomer)] == [expected] * 3
+
+
+def test_two_workers_together_eject_no_more_than_one_may() -> None:
+    """Each takes out another backend of two, before it hears of the other one's; half of them may go."""
+    fleet = Fleet()
+    fleet.add("a", "b")
+    for name in "ab":
+        fleet.probe(name)
+    (first, second) = (balancer for balancer, _, _ in fleet.workers)
+    fleet.now = 0.2
+    serve(first, 6, 0.2)
+    serve(second, 6, 0.2, bad="b")
+    assert [one.state for one in second.backends] == [State.UP, State.EJECTED]
+    fleet.report(first)
+    fleet.report(second)
+
+    for balancer in (first, second, fleet.core):
+        assert [one.state for one in balancer.backends] == [State.EJECTED, State.UP]
+    assert [ejection.backend for ejection in fleet.ejections()] == ["a"]
 
 
 def test_a_firm_suspicion_is_passed_on_so_that_an_old_connection_proves_nothing() -> None:
