@@ -37,7 +37,7 @@ def read_mapping(path: Path) -> CommentedMap:
     if data is None:
         return CommentedMap()
     if not isinstance(data, CommentedMap):
-        raise ConfigError([f"{path.name}:1: expected keys and values, found a {type(data).__name__}"])
+        raise ConfigError([f"{path.name}:1: expected keys and values, found {_found(data)}"])
     return data
 
 
@@ -146,8 +146,16 @@ def _reason(problem: ErrorDetails) -> str:
             return f"{_shown(problem)} is not a whole number"
         case "bool_parsing" | "bool_type":
             return f"{_shown(problem)} is not true or false"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"expected keys and values, found {_found(problem['input'])}"
+        case "too_short":
+            return f"expected {context['min_length']} or more, found {context['actual_length']}"
         case _:
             return f"{_shown(problem)}: {problem['msg'].replace('Input should', 'should')}"
+
+
+def _found(value: object) -> str:
+    return "a list" if isinstance(value, list | tuple) else repr(value)[:80]
 
 
 def _shown(problem: ErrorDetails) -> str:

@@ -10,6 +10,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from lb.config_types import Listen, Network, Positive, Section, split
 
 
+def _version(value: object) -> object:
+    """`1.2` without quotes is a number in YAML."""
+    return str(value) if isinstance(value, float) else value
+
+
 class Certificate(Section):
     """A certificate chain and its key, PEM; a single path in its place is a file that holds both."""
 
@@ -27,7 +32,7 @@ class Tls(Section):
 
     certificates: Annotated[tuple[Certificate, ...], BeforeValidator(split), Field(min_length=1)]
     """Chosen by the name that the client asks for; the first one for those who ask for none, or another."""
-    min_version: Literal["1.2", "1.3"] = "1.2"
+    min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(_version)] = "1.2"
     handshake_timeout: Positive = 10.0
 
 

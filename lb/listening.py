@@ -9,6 +9,12 @@ from contextlib import ExitStack
 from lb.errors import EnvironmentUnfitError
 from lb.units import Address
 
+UNSENT = 256 * 1024
+"""Bytes of an answer that the kernel takes ahead of what the client's window lets it send (tcp(7), TCP_NOTSENT_LOWAT; accepted
+connections inherit it). Without, a send buffer grows to 4 MiB (`net.ipv4.tcp_wmem`) for a client that does not read: 400
+of them fill what the whole host may use for TCP (`net.ipv4.tcp_mem`), and everybody's connections suffer. It is the
+largest piece that the event loop reads at a time, so that one read still becomes one write."""
+
 
 def bind(where: Address, *, shared: bool = False) -> list[socket.socket]:
     """One socket for each address that the host has; bound, not listening yet. Raises `EnvironmentUnfitError`.
@@ -25,6 +31,7 @@ def bind(where: Address, *, shared: bool = False) -> list[socket.socket]:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 if family == socket.AF_INET6:
                     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
                 sock.bind(address)
                 sock.setblocking(False)
                 sockets.append(sock)

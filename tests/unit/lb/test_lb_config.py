@@ -204,7 +204,7 @@ def test_each_mistake_says_where_it_is_and_what_is_allowed(tmp_path: Path, text:
         ("discovery:\n  kind: static\n  backends:\n  - {id: 'a,b', address: 'h:1'}\n",
          "lb.yaml:4: discovery.backends.0.id: 'a,b' is not a backend id: up to 128 of A-Z a-z 0-9 . _ : - "
          "(a letter or digit first)"),
-        ("- a\n", "lb.yaml:1: expected keys and values, found a CommentedSeq"),
+        ("- a\n", "lb.yaml:1: expected keys and values, found a list"),
         ("a: b: c\n", "lb.yaml:1: mapping values are not allowed here"),
     ],
 )  # fmt: skip
@@ -321,8 +321,21 @@ def test_health_headers_and_statuses(tmp_path: Path) -> None:
          "lb.yaml:2: health: expect_body: a tcp check sends nothing and reads nothing"),
         ("worker_timeout: 1.5s\n",
          "lb.yaml:2: worker_timeout: 1.5s is too short: 0s (never), or at least 2s, since workers report each second"),
+        ("tls: true\n", "lb.yaml:2: tls: expected keys and values, found True"),
+        ("health: [1]\n", "lb.yaml:2: health: expected keys and values, found a list"),
+        ("tls: {certificates: []}\n", "lb.yaml:2: tls.certificates: expected 1 or more, found 0"),
+        ("tls: {certificates: [a.pem], min_version: 1.1}\n",
+         "lb.yaml:2: tls.min_version: '1.1' is not allowed; allowed: 1.2 or 1.3"),
         ("health: {kind: icmp}\n", "lb.yaml:2: health.kind: 'icmp' is not allowed; allowed: http, tcp or tls"),
     ],
 )  # fmt: skip
 def test_each_mistake_about_clients_and_checks(tmp_path: Path, text: str, problem: str) -> None:
     assert problems(tmp_path, STATIC + text) == [problem]
+
+
+@pytest.mark.parametrize("written_as", ["1.3", '"1.3"'])
+def test_a_tls_version_needs_no_quotes(tmp_path: Path, written_as: str) -> None:
+    config = written(tmp_path, f"{STATIC}tls: {{certificates: [a.pem], min_version: {written_as}}}\n")
+
+    assert config.tls is not None
+    assert config.tls.min_version == "1.3"
