@@ -146,12 +146,18 @@ def _reason(problem: ErrorDetails) -> str:
             return f"{_shown(problem)} is not a whole number"
         case "bool_parsing" | "bool_type":
             return f"{_shown(problem)} is not true or false"
+        case _:
+            return _reason_of_shape(problem)
+
+
+def _reason_of_shape(problem: ErrorDetails) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"expected keys and values, found {_found(problem['input'])}"
         case "too_short":
             return f"expected {context['min_length']} or more, found {context['actual_length']}"
-        case _:
-            return f"{_shown(problem)}: {problem['msg'].replace('Input should', 'should')}"
+    return f"{_shown(problem)}: {problem['msg'].replace('Input should', 'should')}"
 
 
 def _found(value: object) -> str:

@@ -10,10 +10,10 @@ from lb.errors import EnvironmentUnfitError
 from lb.units import Address
 
 UNSENT = 256 * 1024
-"""Bytes of an answer that the kernel takes ahead of what the client's window lets it send (tcp(7), TCP_NOTSENT_LOWAT; accepted
-connections inherit it). Without, a send buffer grows to 4 MiB (`net.ipv4.tcp_wmem`) for a client that does not read: 400
-of them fill what the whole host may use for TCP (`net.ipv4.tcp_mem`), and everybody's connections suffer. It is the
-largest piece that the event loop reads at a time, so that one read still becomes one write."""
+"""Bytes of an answer that the kernel takes ahead of what the client's window allows (TCP_NOTSENT_LOWAT; accepted
+connections inherit it). Without, a send buffer grows to 4 MiB (`net.ipv4.tcp_wmem`) for a client that does not read,
+and some hundreds of them fill what the whole host may use for TCP (`net.ipv4.tcp_mem`). It is the largest piece that
+the event loop reads at a time, so that one read still becomes one write."""
 
 
 def bind(where: Address, *, shared: bool = False) -> list[socket.socket]:

@@ -16,6 +16,9 @@ from tests.support.raw_http import Peer, Script, Stub, answering
 GIB = 1024**3
 SLOW_COST = 1024 * 1024
 """Of one slow peer, whatever the size of its body: the issue's bound."""
+HELD = 2560 * 1024
+"""Between backend and client: the send buffer (256 KiB), the piece read last (256 KiB), a buffer of 64 KiB, and
+the receive buffer of the connection to the backend, which the kernel lets grow to 1.5 MiB for what flowed first."""
 IDLE_COST = 5 * 1024
 """Of one idle kept-alive connection: the issue's bound."""
 WATCHED_S = {False: 4.0, True: 120.0}
@@ -101,6 +104,33 @@ async def test_a_client_that_reads_1_kib_a_second_of_1_gib(soak: bool) -> None:
         slow.reset()
     print(f"1 GiB: {grown / 1024:.0f} KiB")  # noqa: T201
     assert grown < SLOW_COST, f"{grown / 1024:.0f} KiB"
+
+
+async def test_the_kernel_too_holds_little_for_a_client_that_does_not_read() -> None:
+    """A send buffer may grow to 4 MiB, and what all buffers hold together is bounded for the whole host: others would
+    suffer for it (`lb.listening.UNSENT`). What the backend gets rid of is what is held somewhere on the way."""
+    left: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        sock = peer.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # its own is not what is asked about
+        peer.writer.transport.set_write_buffer_limits(0)
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % GIB)
+        while True:
+            await peer.send(b"x" * 16384)
+            left.append(16384)
+
+    async with balancing(script) as (_, address):
+        silent = await opened(address, receive_buffer=4096)
+        await silent.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        seen = -1
+        while seen != sum(left) or not left:
+            seen = sum(left)
+            await asyncio.sleep(0.5)  # what "no more" means
+        silent.reset()
+    print(f"held: {seen / 1024:.0f} KiB")  # noqa: T201
+    assert seen < HELD
 
 
 async def test_an_upload_of_1_gib_to_a_backend_that_reads_1_kib_a_second(soak: bool) -> None:
