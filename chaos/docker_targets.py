@@ -158,7 +158,11 @@ class DockerTarget:
         self._kept = limits.kept(inspected)
 
     async def foresee(self, impairment: Impairment) -> str:
-        """Raises BadRequestError for a peer that is no member, and NotPossibleError."""
+        """Raises BadRequestError for a peer that is no member or only itself, and NotPossibleError."""
+        if set(impairment.peers) == {self.name}:
+            raise BadRequestError(
+                f"params.peer: {self.name} is the target itself, and what it tells itself stays within"
+            )
         return await self._helpers.mechanism(await self._resolved(impairment))
 
     async def impair(self, impairment: Impairment) -> Injection:

@@ -15,6 +15,7 @@ from chaos.errors import (
     NotRunningError,
     RuntimeUnavailableError,
 )
+from chaos.explain import problems
 from chaos.faults import FAULTS, AnyFault
 from chaos.faults.base import Layer, Params
 from chaos.probe import ask
@@ -52,8 +53,8 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
     try:
         return fault.params.model_validate(params)
     except ValidationError as error:
-        problems = "; ".join(f"params.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise BadRequestError(problems, possible=sorted(fault.params.model_fields)) from error
+        possible = sorted(fault.params.model_fields) or [f"{fault.kind} without parameters"]
+        raise BadRequestError(problems(error, fault.params, "params"), possible) from error
 
 
 def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], params: Params | None = None) -> None:

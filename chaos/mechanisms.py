@@ -29,6 +29,7 @@ class ImpossibleError(Exception):
 
     def __init__(self, reason: str, possible: Sequence[str] = ()) -> None:
         super().__init__(f"{reason}; {' or '.join(possible)} is possible" if possible else reason)
+        self.reason = reason
         self.possible = list(possible)
 
 

@@ -155,7 +155,7 @@ class NetnsHelpers:
         try:
             return choose(impairment, (await self._offered()).__getitem__)
         except ImpossibleError as error:
-            raise NotPossibleError(str(error), error.possible) from error
+            raise NotPossibleError(error.reason, error.possible) from error
 
     async def _offered(self) -> dict[str, bool]:
         """By the kernel; probed once, in a namespace of the probe's own."""

@@ -21,6 +21,7 @@ from chaos.capabilities import capability
 from chaos.engine import Engine
 from chaos.errors import BadRequestError, ChaosError
 from chaos.events import EventLog
+from chaos.explain import expected
 from chaos.faults import FAULTS
 from chaos.gate import Gate, error_response
 from chaos.monkey.api import add_monkeys
@@ -160,8 +161,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        problems = "; ".join(_explain(each) for each in error.errors())
-        return error_response(BadRequestError(problems))
+        return error_response(BadRequestError("; ".join(_explain(each) for each in error.errors())))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -173,5 +173,7 @@ def _explain(error: Any) -> str:
     """The field and what was expected; a body's field by its own name."""
     if error["type"] == "json_invalid":
         return f"body: not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
+    if error["loc"] == ("body",):
+        return "body: expected a JSON object with Content-Type: application/json"
     path = [str(each) for each in error["loc"] if each not in ("body", "one", "several", "order", "plan")]
-    return f"{'.'.join(path) or 'body'}: {error['msg']}"
+    return f"{'.'.join(path) or 'body'}: {expected(error)}"

@@ -6,7 +6,7 @@ A bare number is refused: it has no unit.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -33,7 +33,7 @@ def parse_percent(value: object) -> float:
     """A share, 0–1. Raises ValueError that names what was expected."""
     match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or float(match[1]) > 100:
-        raise ValueError(f"expected a percentage, such as 30%, not {value!r}")
+        raise ValueError(f"expected a percentage of at most 100%, such as 30%, not {value!r}")
     return float(match[1]) / 100
 
 
@@ -51,6 +51,22 @@ def parse_bytes(value: object) -> int:
     if match is None:
         raise ValueError(f"expected a size with its unit, such as 512KiB, 64MiB or 1GiB, not {value!r}")
     return round(float(match[1]) * _BYTES[match[2]])
+
+
+_UNITS: dict[object, tuple[float, str]] = {
+    parse_duration: (1.0, "s"),
+    parse_percent: (0.01, "%"),
+    parse_bits_per_second: (1e3, "kbit"),
+    parse_bytes: (1 << 10, "KiB"),
+}
+
+
+def written(parser: object, value: Any) -> str:
+    """A value as it is written where `parser` reads it; a plain number elsewhere."""
+    if parser not in _UNITS or not isinstance(value, int | float):
+        return repr(value)
+    scale, unit = _UNITS[parser]
+    return f"{value / scale:.12g}{unit}"
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str)]

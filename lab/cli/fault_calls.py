@@ -55,9 +55,13 @@ def calls(
 def pairs(option: str, given: list[str]) -> dict[str, str]:
     """NAME=VALUE options as a dictionary."""
     for pair in given:
-        if "=" not in pair:
+        if "=" not in pair.lstrip("="):
             raise BadArgumentsError(f"{option} {pair!r} is not NAME=VALUE", f"such as {option} delay=1500ms")
-    return dict(cast("tuple[str, str]", tuple(pair.split("=", 1))) for pair in given)
+    found = [cast("tuple[str, str]", tuple(pair.split("=", 1))) for pair in given]
+    names = [name for name, _ in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadArgumentsError(f"{option} {twice[0]} is given twice", f"one {option} for each name")
+    return dict(found)
 
 
 def stop_condition(text: str | None) -> Document | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -136,7 +137,7 @@ def heal(
     """Heal faults now. Healing a healed one is no error; one that cannot be healed is (exit 255)."""
     if every == bool(ids):
         raise BadArgumentsError("name the faults to heal, or --all", "lab faults list")
-    requests = [("POST", "/reset")] if every else [("DELETE", f"/faults/{each}") for each in ids or []]
+    requests = [("POST", "/reset")] if every else [("DELETE", f"/faults/{quote(each, safe='')}") for each in ids or []]
     *answers, after = calls(runtime_name, project, [*requests, ("GET", "/faults")])
     healed = answers[0]["healed"] if every else [each["id"] for each in answers if each["state"] == "healed"]
     owed = [

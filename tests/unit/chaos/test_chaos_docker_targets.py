@@ -65,3 +65,8 @@ async def test_a_peer_that_is_no_member_is_refused_with_those_that_are(target: D
     with pytest.raises(BadRequestError, match="called 'nobody'") as refused:
         await target.foresee(Impairment("delay", 1.0, delay_s=0.1, peers=("nobody",)))
     assert refused.value.possible == ["balancer", "lb", "lb-1"]
+
+
+async def test_the_target_is_no_peer_of_its_own(target: DockerTarget) -> None:
+    with pytest.raises(BadRequestError, match="the target itself"):
+        await target.foresee(Impairment("partition", 1.0, peers=("api-1",)))
