@@ -149,7 +149,7 @@ class Metrics(Collector):
         weight = GaugeMetricFamily(
             "lb_backend_effective_weight", "Weight after slow start and load", labels=["backend"]
         )
-        suspected = GaugeMetricFamily("lb_backend_suspected", "1 while requests stall on it", labels=["backend"])
+        suspected = GaugeMetricFamily("lb_backend_suspected", "1 while it is suspected", labels=["backend"])
         for backend in self._watched.backends:
             for one in State:
                 state.add_metric([backend.id, one.value], float(backend.state is one))

@@ -153,7 +153,7 @@ def _changed(backend: BackendView, event: Event) -> str:
             return f"{backend.name} is {backend.state}{why}"
         case "suspected":
             backend.suspected = True
-            return f"{backend.name} is suspected: requests stall on it"
+            return f"{backend.name} is suspected{why}"
         case "cleared":
             backend.suspected = False
             return f"{backend.name} is no longer suspected{why}"
