@@ -22,6 +22,9 @@ _POLICIES = {
 _DOCS = "https://nginx.org/en/docs/http"
 
 
+_FAILURES = Quirk("failures", "a 5xx answer counts only where it is also passed on to the next server, so not here")
+
+
 class Nginx:
     """`nginx`, from Debian's nginx-light."""
 
@@ -84,7 +87,7 @@ class Nginx:
                 "interval and rise",
                 f"whole seconds only: a failed server is left alone for fail_timeout={fail_timeout_s(spec)}s",
             ),
-            Quirk("failures", "a 5xx answer counts only where it is also passed on to the next server, so not here"),
+            *([] if spec.tuned else [_FAILURES]),
             Quirk("per-try time-out", "`proxy_read_timeout` is between two reads, so a trickling answer passes"),
             Quirk("retry budget", "retries are limited per request only"),
             Quirk("hedging", "a request waits for its one server until the per-try time-out"),

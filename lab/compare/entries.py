@@ -30,9 +30,9 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
             settings = _level(level)
             found.append(Entry(Choice(name, adapter=name, level=settings.value), level))
             spec = ProxySpec(Address("h", 1), Address("h", 2), (Backend("a", Address("h", 3)),), level=settings)
-            comparison.quirks[f"{name} {level}"] = [
-                {"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)
-            ]
+            quirks = [{"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)]
+            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # those of tuned are mostly the same
+                comparison.quirks[f"{name} {level}"] = quirks
         if Level.TUNED.value in levels:
             comparison.tunings[name] = [{"advice": each.advice, "source": each.source} for each in one.tuning]
     return found
