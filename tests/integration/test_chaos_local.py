@@ -16,6 +16,7 @@ import pytest
 from chaos.probe import Answer, ask
 from chaos.process_targets import process_state
 from tests.support.chaos_client import ChaosProcess
+from tests.support.chaos_pooled import Pooled
 from tests.support.chaos_supervisor import FakeSupervisor
 from tests.support.chaos_waiting import eventually
 
@@ -104,6 +105,28 @@ async def test_reset_heals_everything(chaos: ChaosProcess, lab: FakeSupervisor) 
     two = await chaos.inject("unhealthy", "api-1", "60s")  # another layer: no conflict
     status, body = await chaos.call("POST", "/reset")
     assert (status, set(body["healed"])) == (200, {one["id"], two["id"]})
+    assert (await health(lab, "api-1")).ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "fresh"),
+    [
+        ("kill", "ended", "refused"),
+        ("pause", "silence", "timeout"),
+        ("blackhole", "silence", "timeout"),  # the relay's door stands open, nothing comes out
+        ("refuse", "reset", "refused"),
+    ],
+)
+async def test_what_each_way_of_silence_looks_like(
+    chaos: ChaosProcess, lab: FakeSupervisor, kind: str, kept: str, fresh: str
+) -> None:
+    """On a connection that was open before, and on a new one. The Docker runtime's table is in docs/faults.md."""
+    pooled = await Pooled.to(lab.backends["api-1"].relay.door.address)
+    record = await chaos.inject(kind, "api-1", "60s")
+    assert record["bit"] is True, record
+    assert (await pooled.looks(), (await health(lab, "api-1", 0.5)).failure) == (kept, fresh)
+    pooled.close()
+    await chaos.call("DELETE", f"/faults/{record['id']}")
     assert (await health(lab, "api-1")).ok
 
 

@@ -8,13 +8,13 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import pytest
 
 from chaos.probe import Address, ask
 from tests.support.chaos_client import ChaosClient
 from tests.support.chaos_docker import DockerLab, build_image, docker_lab, engine
+from tests.support.chaos_pooled import SILENCE_S, Pooled
 from tests.support.chaos_waiting import eventually
 
 pytestmark = pytest.mark.docker
@@ -22,8 +22,6 @@ pytestmark = pytest.mark.docker
 CALM = 0.97
 """Share of the round trips that no stall of the host (five jitters above the delay: never by chance) disturbed."""
 VERSIONS = (4, 6)
-REQUEST = b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n"
-SILENCE_S = 0.5
 DELAY_S, JITTER_S = 0.1, 0.02
 SPREAD_S = {"uniform": JITTER_S / 3**0.5, "normal": JITTER_S}
 """Standard deviations: ± 20 ms evenly spread, and 20 ms."""
@@ -72,53 +70,6 @@ def versions(lab: Lab) -> tuple[int, ...]:
     if not lab.address(6)[0]:
         pytest.skip("this host has no IPv6")
     return VERSIONS
-
-
-class Pooled:
-    """A connection that a balancer would keep."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @classmethod
-    async def to(cls, address: Address) -> Self:
-        """Open, and used once."""
-        pooled = cls(*await asyncio.open_connection(*address))
-        await pooled.round_trip()
-        return pooled
-
-    async def round_trip(self) -> float:
-        """Seconds."""
-        started = time.monotonic()
-        self._writer.write(REQUEST)
-        await self._reader.readuntil(b"{}")
-        return time.monotonic() - started
-
-    async def looks(self) -> str:
-        """What became of it: ended while it was idle, else what the next request meets."""
-        for used in (False, True):
-            if used:
-                self._writer.write(REQUEST)
-            try:
-                async with asyncio.timeout(SILENCE_S):
-                    got = await self._reader.read(1 << 16)
-            except TimeoutError:
-                continue
-            except ConnectionResetError:
-                return "reset when used" if used else "reset"
-            return "answers" if got else "ended"
-        return "silence"
-
-    async def late_answer(self, within_s: float) -> bool:
-        """Whether what was asked in vain is answered after all."""
-        try:
-            async with asyncio.timeout(within_s):
-                return bool(await self._reader.read(1 << 16))
-        except (TimeoutError, ConnectionResetError):
-            return False
-
-    def close(self) -> None:
-        self._writer.transport.abort()
 
 
 # --- the table of docs/faults.md ---
