@@ -17,7 +17,7 @@ from lb.lines import Lines
 from lb.listening import address_of, bind
 from lb.metrics import Counts
 from lb.proxy.affinity import key_source
-from lb.proxy.gate import Factory, Gate, Headers, TlsGate
+from lb.proxy.gate import Factory, Gate, Rules, TlsGate
 from lb.proxy.record import OnDone, Record, Session
 from lb.proxy.server import ProxyRunner, ProxyServer
 from lb.tally import Gauges, Tally
@@ -61,7 +61,7 @@ class Traffic:
             on_session=self._session,
             announce="" if send == "off" else send,
         )
-        self._headers = Headers((), 0.0, self.proxy.refused, 0)
+        self._rules = Rules((), 0.0, self.proxy.refused, 0)
         self._runner = ProxyRunner(self.proxy, shutdown_timeout=config.shutdown_timeout)
         self.use(config)
 
@@ -76,9 +76,9 @@ class Traffic:
         if config.access_log.enabled:
             told.append(self._access)
         self._told = tuple(told)
-        self._headers.networks = config.proxy_protocol.accept_from
-        self._headers.timeout = config.proxy_protocol.timeout
-        self._headers.most = config.limits.connections
+        self._rules.networks = config.proxy_protocol.accept_from
+        self._rules.timeout = config.proxy_protocol.timeout
+        self._rules.most = config.limits.connections
         self._runner.patience(config.shutdown_timeout)
         self.proxy.use(
             config.proxy_limits(),
@@ -139,8 +139,8 @@ class Traffic:
         return Gauges(self.proxy.connections, self.proxy.requests, self.proxy.tunnels, in_flight)
 
     def _gate(self, sock: socket.socket, factory: Factory, tls: TlsGate | None) -> Gate:
-        headers = self._headers if self._config.proxy_protocol.accept_from else None
-        return Gate(self._runner, sock, factory, tls=tls, headers=headers)
+        headers = bool(self._config.proxy_protocol.accept_from)
+        return Gate(self._runner, sock, factory, rules=self._rules, tls=tls, headers=headers)
 
     def _tls(self) -> TlsGate | None:
         if self._certificates is None or self._config.tls is None:

@@ -1,7 +1,8 @@
 """Where clients come in: a socket that listens, TLS, and PROXY headers.
 
-Without PROXY headers the event loop accepts and nothing of ours is in between. With them, each new connection is a task
-until its header is read, byte-exactly from the socket, so that TLS can begin right behind it.
+Without PROXY headers and TLS the event loop accepts and nothing of ours is in between. With them, each new connection
+is a task until its header is read, byte-exactly from the socket, so that TLS can begin right behind it, and until the
+handshake is done: the event loop would keep to itself why one failed.
 """
 
 from __future__ import annotations
@@ -51,15 +52,16 @@ class TlsGate:
 
 
 @dataclass(slots=True)
-class Headers:
-    """Who must send PROXY headers; may be changed while connections come in."""
+class Rules:
+    """Who is let in; may be changed while connections come in."""
 
     networks: Sequence[Network]
+    """Who must send PROXY headers; nobody else is let in where they are wanted at all."""
     timeout: float
     """Seconds from the connection to the end of its header."""
     on_refused: OnRefused
     most: int
-    """Connections without a complete header at a time."""
+    """Connections without a complete header or handshake at a time."""
 
 
 class Gate(web.BaseSite):
@@ -71,12 +73,15 @@ class Gate(web.BaseSite):
         sock: socket.socket,
         factory: Factory,
         *,
+        rules: Rules,
         tls: TlsGate | None = None,
-        headers: Headers | None = None,
+        headers: bool = False,
     ) -> None:
+        """`headers`: each connection begins with a PROXY header."""
         super().__init__(runner, backlog=BACKLOG)
         self._sock = sock
         self._factory = factory
+        self._rules = rules
         self._tls = tls
         self._headers = headers
 
@@ -89,24 +94,24 @@ class Gate(web.BaseSite):
         """Accept from now on."""
         await super().start()
         loop = asyncio.get_running_loop()
-        if self._headers is None:
-            tls = self._tls.arguments() if self._tls else {}
-            self._server = await loop.create_server(
-                lambda: self._factory(None), sock=self._sock, backlog=BACKLOG, **tls
-            )
+        if not self._headers and self._tls is None:
+            self._server = await loop.create_server(lambda: self._factory(None), sock=self._sock, backlog=BACKLOG)
         else:
-            acceptor = Acceptor(self._sock, self._factory, self._tls, self._headers)
+            acceptor = Acceptor(self._sock, self._factory, self._rules, self._tls, headers=self._headers)
             acceptor.start()
             self._server = cast(asyncio.AbstractServer, acceptor)  # close and sockets: all that is used of it
 
 
 class Acceptor:
-    """Accepts connections that begin with a PROXY header."""
+    """Accepts connections that begin with a PROXY header, a TLS handshake, or the one and then the other."""
 
-    def __init__(self, sock: socket.socket, factory: Factory, tls: TlsGate | None, headers: Headers) -> None:
+    def __init__(
+        self, sock: socket.socket, factory: Factory, rules: Rules, tls: TlsGate | None, *, headers: bool
+    ) -> None:
         self.sockets = (sock,)
         self._sock = sock
         self._factory = factory
+        self._rules = rules
         self._tls = tls
         self._headers = headers
         self._loop = asyncio.get_running_loop()
@@ -119,7 +124,7 @@ class Acceptor:
         self._accepting = self._loop.create_task(self._accept())
 
     def close(self) -> None:
-        """Listen no more; connections whose header is not complete end."""
+        """Listen no more; connections whose header or handshake is not complete end."""
         self._accepting.cancel()
         for task in self._tasks:
             task.cancel()
@@ -134,23 +139,24 @@ class Acceptor:
                     await asyncio.sleep(_PAUSE_S)
                 continue
             if refusal := self._refusal(address[0]):
-                sock.close()
-                self._headers.on_refused(address[0], refusal)
+                self._refuse(sock, address[0], refusal)
                 continue
-            task = self._loop.create_task(self._introduce(sock, address[0]))
+            task = self._loop.create_task(self._let_in(sock, address[0]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def _refusal(self, host: str) -> str:
-        if not is_within(host, self._headers.networks):
+        if self._headers and not is_within(host, self._rules.networks):
             return "proxy_header_untrusted"
-        return "proxy_header_pending" if len(self._tasks) >= self._headers.most else ""
+        if len(self._tasks) >= self._rules.most:
+            return "proxy_header_pending" if self._headers else "tls_handshake_pending"
+        return ""
 
-    async def _introduce(self, sock: socket.socket, host: str) -> None:
-        """Read the header, then let the connection in."""
+    async def _let_in(self, sock: socket.socket, host: str) -> None:
+        """Read the header, then shake hands."""
         try:
-            async with asyncio.timeout(self._headers.timeout):
-                origin = await read_origin(self._loop, sock)
+            async with asyncio.timeout(self._rules.timeout if self._headers else None):
+                origin = await read_origin(self._loop, sock) if self._headers else None
         except PrefaceError:
             self._refuse(sock, host, "proxy_header_malformed")
         except TimeoutError:
@@ -161,16 +167,23 @@ class Acceptor:
             sock.close()
             raise
         else:
-            await self._let_in(sock, origin)
+            await self._begin(sock, host, origin)
 
-    async def _let_in(self, sock: socket.socket, origin: Origin | None) -> None:
+    async def _begin(self, sock: socket.socket, host: str, origin: Origin | None) -> None:
+        """Where a handshake fails or takes too long, the loop closes the connection."""
         tls = self._tls.arguments() if self._tls else {}
-        with suppress(OSError):  # a handshake that failed or took too long: the loop has closed the connection
+        try:
             await self._loop.connect_accepted_socket(lambda: self._factory(origin), sock, **tls)
+        except ssl.SSLError:
+            self._rules.on_refused(host, "tls_handshake")
+        except (ConnectionAbortedError, TimeoutError):
+            self._rules.on_refused(host, "tls_handshake_slow")
+        except OSError:  # it left: a port scan, or somebody's check that connects and no more
+            return
 
     def _refuse(self, sock: socket.socket, host: str, reason: str) -> None:
         sock.close()
-        self._headers.on_refused(host, reason)
+        self._rules.on_refused(host, reason)
 
 
 async def read_origin(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Origin | None:

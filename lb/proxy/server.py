@@ -110,7 +110,8 @@ class ProxyServer:
         return TcpConnection(self._plane, origin)
 
     def refused(self, client: str, reason: str) -> None:
-        """A connection was not let in: its PROXY header is missing, wrong, or nobody's business to send."""
+        """A connection was not let in: its PROXY header is missing, wrong, or nobody's business to send, or its
+        handshake failed."""
         plane = self._plane
         plane.on_done(refused(0, reason, client.encode("ascii", "replace"), plane.clock()))
 

@@ -181,3 +181,25 @@ async def test_a_client_that_never_finishes_its_handshake_is_cut_off(ca: trustme
             async with asyncio.timeout(PATIENCE_S):
                 assert await peer.ended()
             peer.close()
+            assert (await balancer.line("refused"))["reason"] == "tls_handshake_slow"
+
+
+@pytest.mark.parametrize("sent", [GET, b"\x16\x03\x01\x00\x05hello", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n"])
+async def test_what_is_no_handshake_is_closed_without_a_word_and_logged_once(
+    ca: trustme.CA, tmp_path: Path, sent: bytes
+) -> None:
+    stub = Stub("api-1", answering())
+    async with started(stub):
+        tls = setting(issued(ca, tmp_path, "a.test"))
+        async with running_balancer("--config", str(write(tmp_path, naming(stub), tls))) as balancer:
+            await balancer.ready()
+            visitor = Peer(*await asyncio.open_connection("127.0.0.1", balancer.port()))
+            visitor.close()  # connects and no more, as a check does: nobody's mistake
+            peer = Peer(*await asyncio.open_connection("127.0.0.1", balancer.port()))
+            await peer.send(sent)
+            answer = await peer.to_end()
+            assert b"HTTP" not in answer, "at most an alert of TLS"
+            peer.close()
+            refused = await balancer.line("refused")
+            assert (refused["reason"], refused["status"], refused["client"]) == ("tls_handshake", None, "127.0.0.1")
+            assert await balancer.metric('lb_errors_total{reason="tls_handshake"}') == 1
