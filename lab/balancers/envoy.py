@@ -69,7 +69,10 @@ class Envoy:
             return (Quirk("active checks", "their numbers have no defaults, so as shipped there are none"),)
         return (
             Quirk("fast interval", "only the first check after a verdict comes sooner, none before it"),
-            Quirk("retry budget", "a share of the requests in flight, not of those of the last seconds"),
+            Quirk(
+                "retry budget",
+                "a share of the requests in flight, not of the last 10 s; at least as many as Reroute may send at once",
+            ),
             Quirk("hedging", "only when the per-try time-out has passed, not when a request is slower than usual"),
             *policy_quirks(spec, _POLICIES),
         )

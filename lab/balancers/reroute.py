@@ -102,6 +102,7 @@ def _settings(spec: ProxySpec) -> dict[str, Any]:
             "max_attempts": retry.max_attempts,
             "budget": f"{retry.budget_percent:g}%",
             "budget_min_per_s": retry.budget_min,
+            "budget_window": milliseconds(retry.budget_window_s),
             "per_try_timeout": milliseconds(retry.per_try_timeout_s),
             "total_timeout": milliseconds(retry.total_timeout_s),
             "connect_timeout": milliseconds(retry.connect_timeout_s),

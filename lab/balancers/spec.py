@@ -80,9 +80,17 @@ class Retry:
     """The first one included."""
     budget_percent: float = 20.0
     budget_min: int = 3
+    """Retries a second that are always allowed."""
+    budget_window_s: float = 10.0
+    """Over which the budget is counted, so that what fails at once may be repeated at once."""
     per_try_timeout_s: float = 1.0
     total_timeout_s: float = 5.0
     connect_timeout_s: float = 0.25
+
+    @property
+    def burst(self) -> int:
+        """Retries at one moment that are always allowed."""
+        return round(self.budget_min * self.budget_window_s)
 
     @property
     def retries(self) -> int:

@@ -21,6 +21,7 @@ RETRY = Retry(
     max_attempts=8,
     budget_percent=17,
     budget_min=9,
+    budget_window_s=7.0,
     per_try_timeout_s=1.25,
     total_timeout_s=3.3,
     connect_timeout_s=0.27,
@@ -41,6 +42,7 @@ MATCHED = {
     "reroute": [
         '"policy": "p2c"', '"path": "/alive"', '"interval": "700ms"', '"fast_interval": "130ms"', '"timeout": "350ms"',
         '"fall": 4', '"rise": 6', '"max_attempts": 8', '"budget": "17%"', '"budget_min_per_s": 9',
+        '"budget_window": "7000ms"',
         '"per_try_timeout": "1250ms"', '"total_timeout": "3300ms"', '"connect_timeout": "270ms"',
         '"consecutive_failures": 11', '"base_ejection": "4400ms"',
     ],
@@ -56,7 +58,7 @@ MATCHED = {
     "envoy": [
         "lb_policy: LEAST_REQUEST", 'path: "/alive"', "interval: 0.700s", "edge_interval: 0.130s", "timeout: 0.350s",
         "unhealthy_threshold: 4", "\n          healthy_threshold: 6", "num_retries: 7", "budget_percent: {value: 17}",
-        "min_retry_concurrency: 9", "per_try_timeout: 1.250s", "timeout: 3.300s", "connect_timeout: 0.270s",
+        "min_retry_concurrency: 63", "per_try_timeout: 1.250s", "timeout: 3.300s", "connect_timeout: 0.270s",
         "consecutive_5xx: 11", "base_ejection_time: 4.400s",
     ],
     "traefik": [
