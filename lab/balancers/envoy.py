@@ -70,8 +70,7 @@ class Envoy:
         return (
             Quirk("fast interval", "only the first check after a verdict comes sooner, none before it"),
             Quirk(
-                "retry budget",
-                "a share of the requests in flight, not of the last 10 s; at least as many as Reroute may send at once",
+                "retry budget", f"a share of the requests in flight, not of all; {spec.retry.burst} at once in any case"
             ),
             Quirk("hedging", "only when the per-try time-out has passed, not when a request is slower than usual"),
             *policy_quirks(spec, _POLICIES),
