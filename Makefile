@@ -25,10 +25,10 @@ test: test-quick test-clocked ## all tests; the Docker ones where an engine answ
 test-quick: $(VENV)/.dev ## of these: what depends on no clock (unit tests, documents, fuzzing), about a minute
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/meta tests/fuzz
 
-# These tests mostly wait, so three files run at a time, of whole labs two; what measures the host, and containers, alone.
+# These tests mostly wait, so two files run at a time; alone what measures the host, fills it, or runs containers.
 .PHONY: test-clocked
 test-clocked: $(VENV)/.dev ## and: real processes and containers, on real clocks
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not alone' tests/integration
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone' tests/integration
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone and not docker' tests/e2e
 	@$(BIN)/python -m pytest tests/soak
 	@$(BIN)/python -m pytest -m 'alone or docker' tests/integration tests/e2e

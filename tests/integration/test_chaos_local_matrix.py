@@ -26,7 +26,7 @@ from tests.support.chaos_matrix import GRACE_S, Ending, sample_params
 from tests.support.chaos_supervisor import Backend, FakeSupervisor
 from tests.support.chaos_waiting import eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
 
 AT_ONCE = 6
 STRIKE_ALL_S = 15.0

@@ -242,6 +242,7 @@ async def test_a_disk_that_is_full_before_the_first_byte_is_said(tmp_path: Path)
     assert caught.value.next_step == "is the disk full?"
 
 
+@pytest.mark.alone
 async def test_a_clock_that_is_set_during_a_run_moves_no_time_and_makes_it_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
