@@ -127,14 +127,15 @@ def _restless(run: RunRecord) -> str:
 
     Where most were, that is how the balancer is, and no reason to leave its numbers out.
     """
-    begin = min((fault.window[0] for fault in run.faults), default=0.0)
+    # A container is dead before the engine says so: the fault may have begun when it was asked for.
+    begin = min(
+        (fault.window[0] if fault.requested_at is None else fault.requested_at for fault in run.faults), default=0.0
+    )
     calm = [each for each in run.measured if each.ended is not None and each.ended < begin]
     late = sum(each.is_bad(run.plan.load.slow_s) for each in calm)
-    return (
-        f"{late} of {len(calm)} requests suffered before any fault: the host was busy"
-        if late <= len(calm) / 2 and late
-        else ""
-    )
+    if not 0 < late <= len(calm) / 2:
+        return ""
+    return f"{late} of {len(calm)} requests suffered before any fault: the host was busy"
 
 
 def _suffered(fault: Fault, request: Request, slow_s: float) -> bool:

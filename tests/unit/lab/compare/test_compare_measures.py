@@ -80,3 +80,12 @@ def test_late_answers_before_the_fault_are_the_hosts_and_spoil_the_run_unless_th
     assert spoiled(run(fault_event(), late, *good)) == "1 of 10 requests suffered before any fault: the host was busy"
     assert spoiled(run(fault_event(), request(2.9, took=0.9), *good)) == "", "it met the fault at 3 s"
     assert spoiled(run(fault_event(), late, good[0], request(2.1, took=0.8, id=2))) == ""
+
+
+def test_what_was_cut_while_the_fault_was_being_injected_met_the_fault() -> None:
+    cut, good = (
+        request(2.9, "unknown", took=0.05, id=1),
+        [request(2.0 + number / 100, id=10 + number) for number in range(9)],
+    )
+    assert spoiled(run(fault_event(requested_at=2.94), cut, *good)) == ""
+    assert spoiled(run(fault_event(requested_at=2.96), cut, *good)).startswith("1 of 10 requests suffered")
