@@ -64,6 +64,7 @@ class Caddy:
             ),
             Quirk("checks that say no", "count towards `health_fails` like silent ones, where Reroute believes one"),
             Quirk("fast interval", "one interval, whether the verdict is in doubt or not"),
+            Quirk("attempts", "Go's HTTP client adds one of its own where a kept connection ends without an answer"),
             Quirk("retries elsewhere", "a retry is chosen by policy again, which may be the same upstream"),
             Quirk("retry budget", "retries are limited per request only"),
             Quirk("hedging", "a request waits for its one upstream until the per-try time-out"),

@@ -62,6 +62,7 @@ class Traefik:
             Quirk(
                 "retry after sending", "only by status, so a backend's own 502 and 504 are retried with those it makes"
             ),
+            Quirk("attempts", "Go's HTTP client adds one of its own where a kept connection ends without an answer"),
             Quirk("retries elsewhere", "a retry goes to whoever is next, which may be the same server"),
             Quirk("retry budget", "retries are limited per request only"),
             Quirk("hedging", "a request waits for its one server until the per-try time-out"),
