@@ -37,9 +37,13 @@ class Daemon:
         net = secrets.randbelow(254) + 1
         self._here, self.address = f"169.254.{net}.1", f"169.254.{net}.2"
         self._process: subprocess.Popen[bytes] | None = None
-        self.client: docker.DockerClient = docker.DockerClient(
-            base_url=f"unix://{self.socket}", version="1.41", timeout=60
-        )
+        self._client: docker.DockerClient | None = None
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """Of a daemon that was started, and of its next lives."""
+        assert self._client is not None
+        return self._client
 
     def set_up(self) -> None:
         """The namespace, and the way into it."""
@@ -98,7 +102,9 @@ class Daemon:
 
     def _answers(self) -> bool:
         try:
-            return bool(self.client.ping())
+            if self._client is None:  # it asks the daemon for its version at once
+                self._client = docker.DockerClient(base_url=f"unix://{self.socket}", timeout=60)
+            return bool(self._client.ping())
         except (docker.errors.DockerException, OSError):
             return False
 
