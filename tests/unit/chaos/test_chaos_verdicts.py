@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from chaos.errors import InjectionFailedError
 from chaos.faults import FAULTS, bandwidth, base, delay, duplicate, link, misbehave, reorder
 from chaos.faults.base import Before
 from chaos.probe import Answer
-from chaos.targets import Running
+from chaos.targets import ReadBack, Running
 from tests.support.chaos_fakes import FakeTarget
 
 HEALTHY = Answer(0.001, 0.0005, 200)
@@ -213,3 +214,18 @@ async def test_bandwidth_wants_a_download_that_takes_its_time(monkeypatch: pytes
     assert await bit("4mbit", 0.6) is True
     assert await bit("4mbit", 0.01) is False
     assert await bit("10gbit", 0.01) is None, "too fast to tell"
+
+
+async def test_what_was_measured_is_not_lost_where_the_read_back_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(FakeTarget):
+        async def read_back(self) -> ReadBack:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(link, "VERIFY_DEADLINE_S", 0.0)
+    monkeypatch.setattr(delay, "ask", Probe(slow(0.2)))
+    fault = FAULTS["delay"]
+    said = await fault.verify(
+        Late("api-1"), fault.params.model_validate({"delay": "150ms"}), Before(("api-1", 80), HEALTHY, "start 0")
+    )
+    assert (said.bit, "read back: no answer in time" in said.evidence) == (True, True)
