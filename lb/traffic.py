@@ -12,13 +12,13 @@ from lb.access_log import AccessLog
 from lb.config import Config
 from lb.core.balancer import Balancer
 from lb.core.events import Event
+from lb.counts import Counts
 from lb.decision_log import DecisionLog
 from lb.lines import Lines
 from lb.listening import address_of, bind
-from lb.metrics import Counts
 from lb.proxy.affinity import key_source
 from lb.proxy.gate import Factory, Gate, Rules, TlsGate
-from lb.proxy.record import OnDone, Record, Session
+from lb.proxy.record import OnDone, Session
 from lb.proxy.server import ProxyRunner, ProxyServer
 from lb.tally import Gauges, Tally
 from lb.tls import Certificates
@@ -51,13 +51,11 @@ class Traffic:
         self._lines = (lines, log)
         self._counts = Counts()
         self._access = AccessLog(log, config.access_log.sample, rng)
-        self._told: tuple[OnDone, ...] = ()
         self._sockets: Sockets = {}
         self.decisions = DecisionLog(config.decisions)
         send = config.proxy_protocol.send
         self.proxy = ProxyServer(
             balancer,
-            on_done=self._done,
             on_session=self._session,
             announce="" if send == "off" else send,
         )
@@ -75,7 +73,7 @@ class Traffic:
             told.append(self.decisions.keep)
         if config.access_log.enabled:
             told.append(self._access)
-        self._told = tuple(told)
+        self.proxy.tell(told)
         self._rules.networks = config.proxy_protocol.accept_from
         self._rules.timeout = config.proxy_protocol.timeout
         self._rules.most = config.limits.connections
@@ -129,8 +127,9 @@ class Traffic:
     @property
     def tally(self) -> Tally:
         """What has been counted so far."""
-        self._counts.tally.dropped_lines = sum(lines.dropped for lines in {*self._lines})
-        return self._counts.tally
+        tally = self._counts.tally()
+        tally.dropped_lines = sum(lines.dropped for lines in {*self._lines})
+        return tally
 
     @property
     def gauges(self) -> Gauges:
@@ -146,10 +145,6 @@ class Traffic:
         if self._certificates is None or self._config.tls is None:
             return None
         return TlsGate(self._certificates.context, self._config.tls.handshake_timeout)
-
-    def _done(self, record: Record) -> None:
-        for told in self._told:
-            told(record)
 
     def _session(self, session: Session) -> None:
         self._counts.session(session)

@@ -21,11 +21,10 @@ from lb.core.backend import State
 from lb.core.balancer import Balancer
 from lb.core.events import Event
 from lb.core.settings import Settings
+from lb.counts import Counts
 from lb.decision_log import DecisionLog
-from lb.metrics import Counts
 from lb.proxy.client import ClientConnection
 from lb.proxy.plane import Plane
-from lb.proxy.record import Record
 
 REQUEST = b"GET /bytes/64 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 """What wrk sends."""
@@ -73,11 +72,8 @@ async def through_the_balancer() -> Callable[[], None]:
     balancer, backends = Balancer(Settings(), Random(1), _nowhere), Backends()
     counts, decisions = Counts(), DecisionLog(1000)
 
-    def done(record: Record) -> None:
-        counts.done(record)
-        decisions.keep(record)
-
-    plane = Plane(balancer, time.monotonic, backends.dial, on_done=done)
+    plane = Plane(balancer, time.monotonic, backends.dial)
+    plane.tell((counts.done, decisions.keep))
     for number in range(3):
         backend = balancer.insert(f"b{number}", "127.0.0.1", 9000 + number, time.monotonic())
         balancer.probed(backend, "", 0.001, time.monotonic())

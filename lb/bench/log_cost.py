@@ -7,8 +7,8 @@ from random import Random
 from time import process_time
 
 from lb.access_log import AccessLog
+from lb.counts import Counts
 from lb.lines import Lines
-from lb.metrics import Counts
 from lb.proxy.record import Record
 
 RECORD = Record("GET", b"/a?b=c", 200, "api-1", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"0123456789ab-1f", b"127.0.0.1")

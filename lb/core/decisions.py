@@ -1,12 +1,12 @@
-"""Why a request went where it went: the steps of each exchange, kept as small tuples and read only when asked for.
+"""Why a request went where it went: the steps of each exchange, kept as small objects and read only when asked for.
 
-The usual request takes one step, `Picked`: a tuple, just under 1 µs with what it is made of. Everything else about
-it is in the shell's record of the request.
+The usual request takes one step, `Picked`. Everything else about it is in the shell's record of the request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ class Picture(NamedTuple):
     """How many backends there are."""
 
 
-class Picked(NamedTuple):
+@dataclass(slots=True, init=False)
+class Picked:
     """An attempt starts on `backend`."""
 
     at: float
@@ -41,6 +42,16 @@ class Picked(NamedTuple):
     picture: Picture
     loads: tuple[int, ...]
     """Attempts in flight on each usable backend before this one; empty where there are many."""
+
+    def __init__(
+        self, at: float, backend: Backend, why: str, policy: str, picture: Picture, loads: tuple[int, ...]
+    ) -> None:
+        self.at = at
+        self.backend = backend
+        self.why = why
+        self.policy = policy
+        self.picture = picture
+        self.loads = loads
 
 
 class Failed(NamedTuple):

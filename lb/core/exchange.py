@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class Failure(StrEnum):
     """The connection ended inside the response body: too late to retry, and the client must see the cut."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, init=False)
 class Exchange:
     """One client request: what the core must know of it, and how far it has come."""
 
@@ -44,39 +44,65 @@ class Exchange:
     started: float
     deadline: float
     """Monotonic seconds; no attempt starts after it."""
-    hash_key: bytes = b""
+    hash_key: bytes
     """What hash policies pick by (client address, header, cookie or path); empty when unused."""
-    pinned_to: str = ""
+    pinned_to: str
     """Id of the backend that its sticky cookie names; empty without one. Gone to first, if that makes sense."""
-    replayable: bool = True
+    replayable: bool
     """False once request body bytes are gone that a second attempt would need again."""
-    bold: bool = False
+    bold: bool
     """It must not be repeated, and only a shaky backend takes it."""
-    responding: bool = False
+    responding: bool
     """True once a response byte went to the client: never retried after."""
-    tried: list[Backend] = field(default_factory=list)
+    tried: list[Backend]
     """Backends tried so far, in order; never the same twice."""
-    sent: int = 0
+    sent: int
     """Attempts of which at least one byte was written."""
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt]
     """Attempts under way: one, or two while a hedge runs."""
-    story: list[Step] = field(default_factory=list)
+    story: list[Step]
     """What was decided about it, in order; empty where nobody may ask."""
-    won: bool = False
+    won: bool
     """The answer of an attempt goes to the client: from then on nothing is retried and a twin is too late. Which
     attempt that is would make a cycle of every exchange, for the garbage collector to find."""
 
+    def __init__(
+        self, method: str, idempotent: bool, started: float, deadline: float, hash_key: bytes = b"", pinned_to: str = ""
+    ) -> None:
+        self.method = method
+        self.idempotent = idempotent
+        self.started = started
+        self.deadline = deadline
+        self.hash_key = hash_key
+        self.pinned_to = pinned_to
+        self.replayable = True
+        self.bold = False
+        self.responding = False
+        self.tried = []
+        self.sent = 0
+        self.attempts = []
+        self.story = []
+        self.won = False
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(slots=True, eq=False, init=False)
 class Attempt:
     """One try of an exchange on one backend."""
 
     exchange: Exchange
     backend: Backend
     started: float
-    sent: float | None = None
+    sent: float | None
     """When the request was written to the backend: its first byte, then, once it is complete, its last. None while
     connecting: no backend can have executed it."""
-    answered: float | None = None
+    answered: float | None
     """When the response head was complete."""
-    is_hedge: bool = False
+    is_hedge: bool
+
+    def __init__(self, exchange: Exchange, backend: Backend, started: float, *, is_hedge: bool = False) -> None:
+        self.exchange = exchange
+        self.backend = backend
+        self.started = started
+        self.sent = None
+        self.answered = None
+        self.is_hedge = is_hedge

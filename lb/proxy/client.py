@@ -24,8 +24,10 @@ _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER, on, zero seconds: closing sends a reset."""
 
 
-class ClientConnection(asyncio.Protocol):
-    """Relays the first request of the reader's queue; the others wait their turn (RFC 9112 §9.3.2).
+class ClientConnection:
+    """An `asyncio.Protocol` in all but name: as a class without a foreign base it compiles to a C structure.
+
+    Relays the first request of the reader's queue; the others wait their turn (RFC 9112 §9.3.2).
 
     `deadline` is when the ticker calls `expire`: what runs out then depends on what the connection waits for.
     """
@@ -78,6 +80,9 @@ class ClientConnection(asyncio.Protocol):
         relay, self._relay = self._relay, None
         if relay is not None:
             relay.client_gone()
+
+    def eof_received(self) -> None:
+        """The client ends its side: the transport closes (half-closed clients are not served), which is reported."""
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -267,7 +272,7 @@ class ClientConnection(asyncio.Protocol):
     def _end_with(self, refusal: MalformedError) -> None:
         self._transport.write(answer(refusal.status, refusal.reason))
         plane = self._plane
-        plane.on_done(refused(refusal.status, refusal.reason, self.peer.address, plane.clock()))
+        plane.done(refused(refusal.status, refusal.reason, self.peer.address, plane.clock()))
         self._linger()
 
     def _close(self) -> None:

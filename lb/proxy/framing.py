@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from lb.core.headers import Field, connection_named
 from lb.proxy.limits import Limits
@@ -33,8 +33,9 @@ class MalformedError(Exception):
         self.reason = reason
 
 
-class RequestShape(NamedTuple):
-    """What the framing and routing fields of one request come to. A tuple: frozen dataclasses take µs to build."""
+@dataclass(slots=True, init=False)
+class RequestShape:
+    """What the framing and routing fields of one request come to."""
 
     target: bytes
     """In origin form, or `*`."""
@@ -50,14 +51,44 @@ class RequestShape(NamedTuple):
     special: dict[bytes, bytes]
     """The values of all inspected fields, by lower-case name."""
 
+    def __init__(  # written out, as in every class that each request makes an object of: docs/decisions/0010
+        self,
+        target: bytes,
+        host: bytes,
+        body: Body,
+        length: int,
+        removed: frozenset[bytes],
+        *,
+        upgrade: bytes,
+        expects_continue: bool,
+        trailers_welcome: bool,
+        special: dict[bytes, bytes],
+    ) -> None:
+        self.target = target
+        self.host = host
+        self.body = body
+        self.length = length
+        self.removed = removed
+        self.upgrade = upgrade
+        self.expects_continue = expects_continue
+        self.trailers_welcome = trailers_welcome
+        self.special = special
 
-class ResponseShape(NamedTuple):
+
+@dataclass(slots=True, init=False)
+class ResponseShape:
     """What the framing fields of one response come to."""
 
     body: Body
     length: int
     removed: frozenset[bytes]
     upgrade: bytes
+
+    def __init__(self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes) -> None:
+        self.body = body
+        self.length = length
+        self.removed = removed
+        self.upgrade = upgrade
 
 
 NO_NAMES: frozenset[bytes] = frozenset()

@@ -15,7 +15,7 @@ from lb.core.headers import Network, Peer
 from lb.proxy.affinity import KeyOf, Stickiness, no_key
 from lb.proxy.limits import Limits
 from lb.proxy.pool import NoPool, Pool
-from lb.proxy.record import OnDone, OnSession, ignore, ignore_session
+from lb.proxy.record import OnDone, OnSession, Record, ignore, ignore_session
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
@@ -88,7 +88,7 @@ class Plane:
         """The PROXY header that backends are sent, `v1` or `v2`; empty: none."""
         self.pool = NoPool(self.limits) if announce else Pool(self.limits)
         self.trusted = trusted
-        self.on_done = on_done
+        self._told: tuple[OnDone, ...] = (on_done,)
         self.on_session = on_session
         self.tcp_idle = tcp_idle
         """Seconds of silence that end a connection of TCP mode."""
@@ -121,6 +121,15 @@ class Plane:
         """Bear as much as `limits` say from now on."""
         self.limits = limits
         self.pool.limits = limits
+
+    def tell(self, told: Sequence[OnDone]) -> None:
+        """Whom to tell of finished requests from now on."""
+        self._told = tuple(told)
+
+    def done(self, record: Record) -> None:
+        """A request is over."""
+        for told in self._told:
+            told(record)
 
     def new_request_id(self) -> bytes:
         """Unique across restarts by its random prefix, within one by counting."""

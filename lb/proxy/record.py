@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lb.core.decisions import Step
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Record:
     """One finished request. Times are seconds, sizes body bytes."""
 
@@ -33,8 +33,40 @@ class Record:
     request_id: bytes
     client: bytes
     """The client's address."""
-    story: Sequence[Step] = ()
+    story: Sequence[Step]
     """What was decided on its way; empty unless decisions are kept."""
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        status: int,
+        backend: str,
+        attempts: int,
+        started: float,
+        total_s: float,
+        backend_s: float,
+        bytes_in: int,
+        bytes_out: int,
+        error: str,
+        request_id: bytes,
+        client: bytes,
+        story: Sequence[Step] = (),
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.status = status
+        self.backend = backend
+        self.attempts = attempts
+        self.started = started
+        self.total_s = total_s
+        self.backend_s = backend_s
+        self.bytes_in = bytes_in
+        self.bytes_out = bytes_out
+        self.error = error
+        self.request_id = request_id
+        self.client = client
+        self.story = story
 
 
 def refused(status: int, reason: str, client: bytes, now: float) -> Record:

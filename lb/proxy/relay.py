@@ -304,4 +304,4 @@ class Relay:
 
     def _over(self, error: str) -> None:
         self._plane.leave(self.exchange)
-        self._plane.on_done(self._reply.record(self.exchange, self._client.peer.address, error))
+        self._plane.done(self._reply.record(self.exchange, self._client.peer.address, error))

@@ -98,12 +98,16 @@ class ProxyServer:
         plane.panic_line = self._panic_line if plane.balancer.panic else b""
         self._ticker.every(tick)
 
-    def __call__(self) -> ClientConnection:
-        return ClientConnection(self._plane)
+    def tell(self, told: Sequence[OnDone]) -> None:
+        """Whom to tell of finished requests from now on, instead of `on_done`."""
+        self._plane.tell(told)
 
-    def http(self, origin: Origin | None) -> ClientConnection:
+    def __call__(self) -> asyncio.Protocol:
+        return self.http(None)
+
+    def http(self, origin: Origin | None) -> asyncio.Protocol:
         """The protocol of a connection that speaks HTTP; `origin` is what a PROXY header said."""
-        return ClientConnection(self._plane, origin)
+        return cast(asyncio.Protocol, ClientConnection(self._plane, origin))
 
     def tcp(self, origin: Origin | None) -> TcpConnection:
         """The protocol of a connection that is balanced as it is."""
@@ -113,7 +117,7 @@ class ProxyServer:
         """A connection was not let in: its PROXY header is missing, wrong, or nobody's business to send, or its
         handshake failed."""
         plane = self._plane
-        plane.on_done(refused(0, reason, client.encode("ascii", "replace"), plane.clock()))
+        plane.done(refused(0, reason, client.encode("ascii", "replace"), plane.clock()))
 
     @property
     def tunnels(self) -> Counter[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, NamedTuple, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
     from lb.proxy.relay import Relay
 
 
-class Answer(NamedTuple):
+@dataclass(slots=True, init=False)
+class Answer:
     """A complete and acceptable response head."""
 
     status: int
     fields: list[Field]
     shape: ResponseShape
+
+    def __init__(self, status: int, fields: list[Field], shape: ResponseShape) -> None:
+        self.status = status
+        self.fields = fields
+        self.shape = shape
 
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
@@ -32,15 +39,18 @@ async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
     sock = await connected_socket(backend, plane.connect_timeout)
     loop = asyncio.get_running_loop()
     try:
-        _, connection = await loop.create_connection(lambda: UpstreamConnection(plane, backend, sock), sock=sock)
+        connection = UpstreamConnection(plane, backend, sock)
+        await loop.create_connection(lambda: cast(asyncio.Protocol, connection), sock=sock)
     except BaseException:
         sock.close()
         raise
     return connection
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """Collects what one segment brings, then tells its relay once: one call, and one write to the client, a segment."""
+class UpstreamConnection:
+    """An `asyncio.Protocol` in all but name, as `ClientConnection` is.
+
+    Collects what one segment brings, then tells its relay once: one call, and one write to the client, a segment."""
 
     def __init__(self, plane: Plane, backend: Backend, sock: socket.socket | None = None) -> None:
         self.backend = backend

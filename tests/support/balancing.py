@@ -18,7 +18,9 @@ def make_backends(weights: Iterable[float]) -> Candidates:
 
 
 def make_exchange(key: bytes = b"", tried: Iterable[Backend] = ()) -> Exchange:
-    return Exchange("GET", True, 0.0, 5.0, key, tried=list(tried))
+    exchange = Exchange("GET", True, 0.0, 5.0, key)
+    exchange.tried += tried
+    return exchange
 
 
 def make_policy(name: str, max_in_flight: int = 1000) -> Policy:
