@@ -76,6 +76,7 @@ lock: $(VENV)/.dev ## write requirements/*.txt again; images and demo get the ve
 	$(BIN)/$(LOCK) --extra api -c requirements/dev.txt -o requirements/api.txt
 	$(BIN)/$(LOCK) --extra chaos -c requirements/dev.txt -o requirements/chaos.txt
 	$(BIN)/$(LOCK) --extra lb --extra api --extra chaos --extra lab -c requirements/dev.txt -o requirements/local.txt
+	$(BIN)/$(LOCK) --extra compile -c requirements/dev.txt -o requirements/compile.txt
 	$(BIN)/$(LOCK) --extra peers -o requirements/peers.txt
 
 .PHONY: clean

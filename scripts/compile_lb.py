@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compile the hot modules of `lb` with mypyc: `scripts/compile_lb.py [FOLDER]`, by default build/compiled.
+"""Compile the hot modules of `lb` with mypyc: `compile_lb.py [--source lb] [FOLDER]`, by default build/compiled.
 
 The folder gets a whole copy of the package, so that the source stays what runs where nobody asked for anything else:
 `PYTHONPATH=build/compiled python -P -m lb`. Needs mypy (with it comes mypyc), setuptools, a C compiler and Python's
@@ -8,6 +8,7 @@ headers. See docs/decisions/0010.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -25,7 +26,11 @@ TRAVELLING = ("events.py", "load.py", "settings.py")
 
 def main() -> int:
     """0, or 255 when this machine cannot."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "compiled").resolve()
+    parser = argparse.ArgumentParser(description="Compile the hot modules of lb with mypyc.")
+    parser.add_argument("--source", type=Path, default=ROOT / "lb", help="the package; default: that of this repository")
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "build" / "compiled", help="is written anew")
+    options = parser.parse_args()
+    source, folder = options.source.resolve(), options.folder.resolve()
     try:
         from mypyc.build import mypycify
         from setuptools import setup
@@ -36,7 +41,7 @@ def main() -> int:
         sys.stderr.write("compile_lb: no C compiler\n  next: install gcc and your Python's headers\n")
         return 255
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "lb", folder / "lb", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, folder / "lb", ignore=shutil.ignore_patterns("__pycache__"))
     os.chdir(folder)
     modules = [str(path) for path in sorted(Path("lb/core").rglob("*.py")) if path.name not in TRAVELLING]
     modules += [f"lb/proxy/{name}.py" for name in HOT] + ["lb/counts.py", "lb/decision_log.py"]

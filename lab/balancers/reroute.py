@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
-import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,30 +15,36 @@ from lab.balancers.rendering import health_url, milliseconds
 from lab.balancers.spec import ProxySpec
 
 _FILE = "lb.yaml"
-ELSEWHERE = "REROUTE_LB_PATH"
-"""The folder of another build of the package `lb`, such as the compiled one of `make compiled`."""
 
 
 class Reroute:
     """`python -m lb`."""
 
-    name = "reroute"
     tuning: tuple[Tuning, ...] = ()
 
+    def __init__(self, name: str = "reroute", build: Path | None = None) -> None:
+        """`build`: the folder of another build of the package `lb`, such as the compiled one of `make compiled`."""
+        self.name = name
+        self._build = build
+
     def find(self) -> Program | Missing:
-        """This Python, where the package is."""
-        if not find_spec("lb"):
+        """This Python, where the package is; a build that is not that of the present source is none."""
+        found = find_spec("lb")
+        if found is None or found.origin is None:
             return Missing("pip install 'reroute[lb]'")
+        if self._build is None:
+            return Program((sys.executable, "-m", "lb"))
+        if not _same_source(Path(found.origin).parent, self._build / "lb"):
+            return Missing("make compiled")
         # -P: the current folder, which may hold the source, must not come before PYTHONPATH.
-        return Program((sys.executable, *(("-P",) if os.environ.get(ELSEWHERE) else ()), "-m", "lb"))
+        return Program((sys.executable, "-P", "-m", "lb"))
 
     def version(self, program: Program) -> str:
         """Of the installed distribution; a bare source tree has none."""
         try:
-            found = version("reroute")
+            return version("reroute")
         except PackageNotFoundError:
-            found = "unreleased"
-        return f"{found} {Path(elsewhere).name}" if (elsewhere := os.environ.get(ELSEWHERE)) else found
+            return "unreleased"
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """JSON, which is YAML."""
@@ -48,11 +54,11 @@ class Reroute:
 
     def check(self, program: Program, workdir: Path) -> Command:
         """Reads the file and exits."""
-        return Command((*program.argv, "--config", str(workdir / _FILE), "--check"), _environment())
+        return Command((*program.argv, "--config", str(workdir / _FILE), "--check"), self._environment())
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
         """In the foreground, as always."""
-        return Command((*program.argv, "--config", str(workdir / _FILE)), _environment())
+        return Command((*program.argv, "--config", str(workdir / _FILE)), self._environment())
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
         """Every backend probed, one usable; and traffic flows."""
@@ -64,10 +70,14 @@ class Reroute:
             return ()
         return (Quirk(f"{spec.threads} threads", "it serves from one process"),)
 
+    def _environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(self._build.resolve())} if self._build is not None else {}
 
-def _environment() -> dict[str, str]:
-    elsewhere = os.environ.get(ELSEWHERE)
-    return {"PYTHONPATH": str(Path(elsewhere).resolve())} if elsewhere else {}
+
+def _same_source(source: Path, build: Path) -> bool:
+    """Whether the build holds every module as it is now."""
+    modules = [path.relative_to(source) for path in source.rglob("*.py")]
+    return not any(filecmp.cmpfiles(source, build, modules)[1:])
 
 
 def _minimum(spec: ProxySpec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who takes part: every balancer that the lab has an adapter for, and the plain aiohttp proxy."""
+"""Who takes part: every balancer that the lab has an adapter for, our compiled build, and a plain aiohttp proxy."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.balancers import ADAPTERS
 from lab.balancers.adapter import Adapter, Command, Program, Quirk, Tuning
 from lab.balancers.rendering import health_url
+from lab.balancers.reroute import Reroute
 from lab.balancers.running import MissingProgramError, Running, running
 from lab.balancers.spec import Address, Backend, ProxySpec
 from lab.errors import BadArgumentsError, EnvironmentProblemError
@@ -56,8 +57,9 @@ class AiohttpProxy:
 
 BASELINE = "haproxy"
 """What the others are compared with."""
-_PLAIN = AiohttpProxy()
-ALL: dict[str, Adapter] = {**ADAPTERS, _PLAIN.name: _PLAIN}
+_EXTRA: tuple[Adapter, ...] = (Reroute("reroute-compiled", Path("build/compiled")), AiohttpProxy())
+ALL: dict[str, Adapter] = {**ADAPTERS, **{adapter.name: adapter for adapter in _EXTRA}}
+"""Beside the league's, our own build by `make compiled`, and what an ordinary aiohttp program would cost."""
 
 
 @dataclass(slots=True)
