@@ -27,7 +27,7 @@ TRAVELLING = ("events.py", "load.py", "settings.py")
 def main() -> int:
     """0, or 255 when this machine cannot."""
     parser = argparse.ArgumentParser(description="Compile the hot modules of lb with mypyc.")
-    parser.add_argument("--source", type=Path, default=ROOT / "lb", help="the package; default: that of this repository")
+    parser.add_argument("--source", type=Path, default=ROOT / "lb", help="the package; default: this repository's")
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "build" / "compiled", help="is written anew")
     options = parser.parse_args()
     source, folder = options.source.resolve(), options.folder.resolve()

@@ -75,7 +75,9 @@ def policies(
 
 @app.command()
 def proxy(
-    balancers: Annotated[str, typer.Option(help="Comma-separated. Default: all, our compiled build, a plain aiohttp proxy.")] = "",
+    balancers: Annotated[
+        str, typer.Option(help="Comma-separated. Default: all, our compiled build, a plain aiohttp proxy.")
+    ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="64 connections, 3 rounds of 1 s: under a minute.")] = False,
     connections: Annotated[str, typer.Option(help="Comma-separated numbers. Default: 1,64,512.")] = "",
     bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0:64,16KiB:64KiB.")] = "",
