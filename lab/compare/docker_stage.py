@@ -16,12 +16,21 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.balancers.adapter import Command
 from lab.balancers.choice import Choice, Wanted, prepare
 from lab.balancers.containers import Containers
-from lab.compare.stage import LOG_LINES, Standing
+from lab.compare import docker_standing
+from lab.compare.docker_standing import (
+    DockerStanding,
+    balancer_labels,
+    first_process,
+    inspect,
+    last_words,
+    network,
+)
+from lab.compare.stage import Standing
 from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.runtime import Say, ports
@@ -35,34 +44,6 @@ READY_WITHIN_S: Final = 25.0
 """As for a local lab."""
 _POLL_S: Final = 0.05
 _START_S: Final = 60.0
-_PROJECT_LABEL: Final = "com.docker.compose.project"
-
-
-@dataclass(slots=True)
-class DockerStanding:
-    """The balancer is a container."""
-
-    endpoints: Endpoints
-    container: str
-    backends: Mapping[str, str]
-    stage: DockerStage
-
-    def ended(self) -> str:
-        """Its container does not run."""
-        state = _inspect(self.container)[0]["State"]
-        return "" if state["Running"] else f"the balancer ended in mid-run, with code {state['ExitCode']}"
-
-    def last_words(self) -> tuple[str, ...]:
-        """What its container wrote."""
-        said = docker(["logs", "--tail", str(LOG_LINES), self.container])
-        return tuple((said.stdout + said.stderr).splitlines()[-LOG_LINES:])
-
-    def moved(self) -> str:
-        """A container that was started again may get another address, which a static configuration cannot follow."""
-        now = self.stage.backends()
-        gone = [f"{name} from {old} to {now.get(name, 'nowhere')}" for name, old in self.backends.items()
-                if now.get(name) != old]  # fmt: skip
-        return f"backends moved: {', '.join(gone)}" if gone else ""
 
 
 @dataclass(slots=True)
@@ -116,32 +97,17 @@ class DockerStage:
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="balancer-", dir=self.root)).resolve()
         container = f"{self.project}-balancer"
-        backends = self.backends()
+        backends = docker_standing.backends(self.project)
         try:
             prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
             assert prepared is not None, "only a URL needs no preparation"
             self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
             self._wait_ready(choice.name, container)
-            yield DockerStanding(self._endpoints(choice, container), container, backends, self)
+            yield DockerStanding(self._endpoints(choice, container), self.project, container, backends)
         finally:
             with uninterrupted():
                 docker(["rm", "--force", "--volumes", container], timeout_s=_START_S)
             shutil.rmtree(folder, ignore_errors=True)
-
-    def backends(self) -> dict[str, str]:
-        """Addresses in the project's network, by the names that the chaos service uses."""
-        labels = [word for each in (f"{_PROJECT_LABEL}={self.project}", "com.docker.compose.service=api")
-                  for word in ("--filter", f"label={each}")]  # fmt: skip
-        found = docker(["ps", "--quiet", *labels]).stdout.split()
-        named = {}
-        for each in _inspect(*found) if found else []:
-            number = each["Config"]["Labels"]["com.docker.compose.container-number"]
-            named[f"api-{number}"] = f"{each['NetworkSettings']['Networks'][self._network]['IPAddress']}:8000"
-        return dict(sorted(named.items()))
-
-    @property
-    def _network(self) -> str:
-        return f"{self.project}_default"
 
     @property
     def _traffic(self) -> str:
@@ -150,11 +116,8 @@ class DockerStage:
     def _start(self, name: str, container: str, command: Command, folder: Path) -> None:
         port = LISTEN.rpartition(":")[2]
         options = (
-            "--detach", "--name", container, "--network", self._network,
-            "--publish", f"{self._traffic.removeprefix('http://')}:{port}",
-            # So that `docker compose down` takes it along, should this process die.
-            "--label", f"{_PROJECT_LABEL}={self.project}", "--label", "com.docker.compose.service=balancer",
-            "--label", "com.docker.compose.container-number=1", "--label", "com.docker.compose.oneoff=False",
+            "--detach", "--name", container, "--network", network(self.project),
+            "--publish", f"{self._traffic.removeprefix('http://')}:{port}", *balancer_labels(self.project),
         )  # fmt: skip
         _, *words = self.place(name).run(command, folder, *options)
         started = docker(words, timeout_s=_START_S)
@@ -164,18 +127,15 @@ class DockerStage:
     def _wait_ready(self, name: str, container: str) -> None:
         until = time.monotonic() + READY_WITHIN_S
         while not _answers(f"{self._traffic}/health"):
-            state = _inspect(container)[0]["State"]
+            state = inspect(container)[0]["State"]
             if not state["Running"] or time.monotonic() > until:
-                said = docker(["logs", "--tail", str(LOG_LINES), container])
                 how = "was not ready in time" if state["Running"] else f"exited with code {state['ExitCode']}"
-                raise EnvironmentProblemError(
-                    f"{name} {how}", "its last words say why", tuple((said.stdout + said.stderr).splitlines())
-                )
+                raise EnvironmentProblemError(f"{name} {how}", "its last words say why", last_words(container))
             time.sleep(_POLL_S)
 
     def _endpoints(self, choice: Choice, container: str) -> Endpoints:
         url, token = self._chaos
-        pid = _process(_inspect(container)[0])
+        pid = first_process(container)
         return Endpoints(self._traffic, "", url, token, "docker", balancer=choice.name, balancer_pid=pid)
 
     def _compose(self, *arguments: str, timeout_s: float = 30.0) -> str:
@@ -183,22 +143,6 @@ class DockerStage:
         if result.returncode != 0:
             raise up_problem(result.stderr, "")
         return result.stdout
-
-
-def _process(container: dict[str, Any]) -> int:
-    """The container's first process, where it is one of this machine's; else 0, and its CPU is not measured."""
-    pid = int(container["State"]["Pid"])
-    with contextlib.suppress(OSError):
-        if container["Id"] in Path(f"/proc/{pid}/cgroup").read_text():
-            return pid
-    return 0
-
-
-def _inspect(*containers: str) -> list[dict[str, Any]]:
-    found = docker(["inspect", *containers])
-    if found.returncode != 0:
-        raise EnvironmentProblemError(f"docker inspect failed: {found.stderr.strip()}", "lab doctor")
-    return list(json.loads(found.stdout))
 
 
 def _answers(url: str) -> bool:

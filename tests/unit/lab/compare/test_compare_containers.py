@@ -14,8 +14,10 @@ from lab.balancers.adapter import Command, Program
 from lab.balancers.choice import Choice
 from lab.balancers.containers import Containers
 from lab.cli.app import run
-from lab.compare import docker_stage, entries
+from lab.compare import docker_standing, entries
 from lab.compare.docker_stage import DockerStage
+from lab.compare.docker_standing import DockerStanding, backends
+from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError
 from lab.runtime import docker_cli
 
@@ -70,23 +72,21 @@ def test_what_cannot_be_had_is_said_before_anything_starts(
     assert told in capsys.readouterr().err
 
 
-def test_a_backend_that_came_back_elsewhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_came_back_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine({"1": "172.18.0.2", "2": "172.18.0.3"})
-    monkeypatch.setattr(docker_stage, "docker", engine)
-    stage = DockerStage(tmp_path, "reroute-compare-1")
-    before = stage.backends()
+    monkeypatch.setattr(docker_standing, "docker", engine)
+    before = backends("reroute-compare-1")
     assert before == {"api-1": "172.18.0.2:8000", "api-2": "172.18.0.3:8000"}
-    standing = docker_stage.DockerStanding(docker_stage.Endpoints("", "", "", "", "docker"), "balancer", before, stage)
+    standing = DockerStanding(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", before)
     assert standing.moved() == ""
     engine.addresses["1"] = "172.18.0.9"
     assert standing.moved() == "backends moved: api-1 from 172.18.0.2:8000 to 172.18.0.9:8000"
 
 
-def test_a_container_that_ended_tells_its_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_that_ended_tells_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine({})
-    monkeypatch.setattr(docker_stage, "docker", engine)
-    stage = DockerStage(tmp_path, "reroute-compare-1")
-    standing = docker_stage.DockerStanding(docker_stage.Endpoints("", "", "", "", "docker"), "balancer", {}, stage)
+    monkeypatch.setattr(docker_standing, "docker", engine)
+    standing = DockerStanding(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", {})
     assert standing.ended() == ""
     engine.exit_code = 139
     assert standing.ended() == "the balancer ended in mid-run, with code 139"
