@@ -57,6 +57,7 @@ class DockerStage:
     _built: tuple[str, str] = field(default=("", ""), init=False, repr=False)
     """Images: our balancer's, and the other five's."""
     name: str = "docker"
+    _replicas: int = field(default=0, init=False, repr=False)
     _runtime: DockerRuntime = field(init=False, repr=False)
     _chaos: tuple[str, str] = field(default=("", ""), init=False, repr=False)
     """URL and token."""
@@ -73,6 +74,7 @@ class DockerStage:
         engine_version()
         shown = json.loads(self._compose("--profile", "compare", "config", "--format", "json"))["services"]
         self._built = shown["lb"]["image"], shown["peers"]["image"]
+        self._replicas = int(shown["api"]["deploy"]["replicas"])
         try:
             say("docker compose build, up (the first time, images are built)")
             self._compose("build", "lb", "peers", *MEMBERS, timeout_s=UP_WITHIN_S)
@@ -97,7 +99,7 @@ class DockerStage:
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="balancer-", dir=self.root)).resolve()
         container = f"{self.project}-balancer"
-        backends = docker_standing.backends(self.project)
+        backends = self._all_backends()
         try:
             prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
             assert prepared is not None, "only a URL needs no preparation"
@@ -108,6 +110,16 @@ class DockerStage:
             with uninterrupted():
                 docker(["rm", "--force", "--volumes", container], timeout_s=_START_S)
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _all_backends(self) -> dict[str, str]:
+        """Where the last turn left one dead, the chaos service starts it again (`CHAOS_REVIVE_AFTER`, 5 s)."""
+        until = time.monotonic() + READY_WITHIN_S
+        while len(found := docker_standing.backends(self.project)) < self._replicas:
+            if time.monotonic() > until:
+                told = f"of {self._replicas} backends, {', '.join(found) or 'none'} runs"
+                raise EnvironmentProblemError(told, "run it again with fewer other things on this machine")
+            time.sleep(_POLL_S)
+        return found
 
     @property
     def _traffic(self) -> str:
