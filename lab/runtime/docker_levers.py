@@ -49,11 +49,14 @@ class DockerLevers:
         await self._docker(["start", await self._balancer()])
 
     async def configure_balancer(self, environment: Mapping[str, str]) -> None:
-        """The container is made anew, from compose.yaml and an override with the variables."""
+        """The container is made anew, from compose.yaml and an override with the variables.
+
+        Whoever asked waits for the balancer's own answer, which comes seconds before Docker's next look at its health.
+        """
         with tempfile.TemporaryDirectory(prefix="lab-") as folder:
             override = Path(folder) / "override.json"
             override.write_text(json.dumps({"services": {"lb": {"environment": dict(environment)}}}))
-            arguments = ("up", "--detach", "--no-build", "--no-deps", "--wait", "lb")
+            arguments = ("up", "--detach", "--no-build", "--no-deps", "lb")
             await self._compose(*arguments, override=override if environment else None)
 
     async def _balancer(self) -> str:
