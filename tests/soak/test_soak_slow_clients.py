@@ -6,7 +6,8 @@ attacked one's clients feel is the attack. So the factor needs no allowance and 
 swapped between rounds.
 
 Attacker, backend, clients and balancers are processes of their own. slowhttptest polls without a pause (0.96 of a
-core, measured), and an attacker has a machine of its own: here it runs only where nobody else wants to.
+core, measured), and an attacker has a machine of its own: here it runs only where nobody else wants to. What ordinary
+clients saw before any attack is told, but not judged by: other seconds of a shared host are another host.
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ RATE = 100
 WINDOW_S = 6.0
 ROUNDS = {False: 2, True: 10}
 """1200 samples a side, of which 12 lie beyond the p99; in a soak 6000 and 60."""
-SEGMENT, BUFFER = 256 * 1024, 64 * 1024
-MEMORY = ATTACKERS * (SEGMENT + BUFFER)
-"""What back-pressure lets one attacker hold: the piece that was read last, and what its buffer held before."""
+MEMORY = ATTACKERS * 512 * 1024
+"""Back-pressure lets one attacker hold the piece that was read last (256 KiB) and what its buffer held before (64 KiB);
+two connections and what the allocator wastes come on top. Without it each would hold its whole 4 MiB."""
+QUIET = 0.1
+"""Of a core: below this the balancer has passed on all that 400 attackers took at once. Until then they are not slow,
+but 400 downloads, and delay others as 400 honest ones would."""
 ATTACKS = {
     "slow heads": ["-H", "-i", "1"],
     "slow bodies": ["-B", "-i", "1", "-s", "100000"],
@@ -64,17 +68,21 @@ async def test_ordinary_clients_do_not_notice(attack: str, soak: bool) -> None:
     with more_open_files(4 * ATTACKERS), _backend() as port:
         async with _balancer(port) as first, _balancer(port) as second:
             await _ordinary(first, second, seconds=2.0)  # first-time costs belong to nobody
+            before = await _ordinary(first, second, seconds=WINDOW_S)
             for turn in range(ROUNDS[soak]):
-                attacked, spared = (first, second) if turn % 2 == 0 else (second, first)
-                windows.append(await _window(attack, attacked, spared))
-    slowed = _p99([each for window in windows for each in window.attacked])
-    usual = _p99([each for window in windows for each in window.spared])
+                pair = (first, second) if turn % 2 == 0 else (second, first)
+                windows.append(await _window(attack, *pair))
+    attacked = [each for window in windows for each in window.attacked]
+    spared = [each for window in windows for each in window.spared]
+    slowed, usual = _p99(attacked), _p99(spared)
+    unattacked = _p99([each for one in before for each in one["took"]])
     grown = max(window.grown for window in windows)
-    print(  # noqa: T201
-        f"{attack}: p99 {slowed * 1e3:.2f} ms, {usual * 1e3:.2f} ms beside it, ratio {slowed / usual:.2f}; "
-        f"+{grown // 1024} KiB"
-    )
+    print(f"{attack}: p99 {slowed * 1e3:.2f} ms, {usual * 1e3:.2f} ms beside it: {slowed / usual:.2f} times")  # noqa: T201
+    print(f"median {statistics.median(attacked) * 1e3:.2f} ms, {statistics.median(spared) * 1e3:.2f} beside it")  # noqa: T201
+    print(f"before: {unattacked * 1e3:.2f} ms; memory: +{grown // 1024} KiB")  # noqa: T201
     assert slowed <= FACTOR * usual
+    # A noisy host's p99 hides what is small beside it; its median does not.
+    assert statistics.median(attacked) <= FACTOR * statistics.median(spared)
     assert grown <= MEMORY
 
 
@@ -105,11 +113,19 @@ async def _attacking(attack: str, balancer: BalancerProcess) -> AsyncIterator[No
     os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
     try:
         assert await eventually(lambda: _in_force(attack, balancer), 30), "the attack does not get what it is after"
+        assert await eventually(lambda: _calm(balancer), 30), "the attack's first burst does not end"
         yield
     finally:
         process.terminate()
         await process.wait()
     assert await eventually(lambda: _left(balancer), 30), "the attackers' connections stay"
+
+
+async def _calm(balancer: BalancerProcess) -> bool:
+    """Whether it had little to do for half a second."""
+    before = _cpu_s(balancer)
+    await asyncio.sleep(0.5)
+    return _cpu_s(balancer) - before < 0.5 * QUIET
 
 
 async def _left(balancer: BalancerProcess) -> bool:
@@ -148,6 +164,11 @@ async def _ordinary(*balancers: BalancerProcess, seconds: float) -> list[dict[st
     output, _ = await process.communicate()
     told = json.loads(output)
     return [told[str(port)] for port in ports]
+
+
+def _cpu_s(balancer: BalancerProcess) -> float:
+    with open(f"/proc/{balancer.process.pid}/schedstat") as stat:
+        return int(stat.read().split()[0]) / 1e9
 
 
 def _p99(took: list[float]) -> float:
