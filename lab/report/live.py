@@ -27,7 +27,7 @@ _PHASES = {
     "warm-up": "warm-up: requests are sent and not judged",
     "steady": "steady state: nothing is wrong yet",
     "faults": "faults are injected and heal again",
-    "settle": "the faults are over: until every backend is back",
+    "settle": "faults are over: until every backend is back, and a while longer",
     "collect": "the last answers and the backends' ledgers are collected",
     "judge": "the run is judged",
 }

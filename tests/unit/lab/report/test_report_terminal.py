@@ -105,7 +105,7 @@ def test_eighty_columns_show_every_count_and_what_is_going_on() -> None:
     live.count(7.5, TrafficCounts(12_345, 12_000, 123, 45, 177, 12))
     said = shown(live, 80)
     assert "…" not in said
-    assert "the faults are over: until every backend is back" in said
+    assert "faults are over: until every backend is back, and a while longer" in said
     assert "12 in flight" in said
 
 
