@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+"""`lab.errors.ExitCode.INTERRUPTED`, here without an import: see `main`."""
+
 
 def main() -> int:
     """Run the command line; answers the exit code.
@@ -13,10 +16,12 @@ def main() -> int:
     try:
         from lab.cli.app import run  # see above
 
-        return run(sys.argv[1:])
+        code = run(sys.argv[1:])
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer makes this code of a KeyboardInterrupt, and says nothing
         sys.stderr.write("lab: interrupted; everything that this command started has been stopped\n")
-        return 130
+    return code
 
 
 if __name__ == "__main__":
