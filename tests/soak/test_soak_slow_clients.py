@@ -43,9 +43,12 @@ two connections and what the allocator wastes come on top. Without it each would
 QUIET = 0.1
 """Of a core: below this the balancer has passed on all that 400 attackers took at once. Until then they are not slow,
 but 400 downloads, and delay others as 400 honest ones would."""
+PACE_S = "5"
+"""Between two pieces of a head or body (slowhttptest's default is 10). It sends those of all connections in the same
+instant, which is work for some ten milliseconds: once a second that is 1 % of all time, just where a p99 lies."""
 ATTACKS = {
-    "slow heads": ["-H", "-i", "1"],
-    "slow bodies": ["-B", "-i", "1", "-s", "100000"],
+    "slow heads": ["-H", "-i", PACE_S],
+    "slow bodies": ["-B", "-i", PACE_S, "-s", "100000"],
     "slow reads": ["-X", "-w", "64", "-y", "128", "-z", "8", "-n", "2", "-k", "1"],
 }
 
