@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final, Protocol
 
 import aiohttp
@@ -27,6 +27,9 @@ class BalancerView(Protocol):
 
     async def backends(self) -> list[Json]:
         """All known backends, each with `id`, `name`, `address` and `state` (`up` when it is in use)."""
+
+    async def pardon(self, backends: Iterable[Json]) -> None:
+        """Have it forget what it holds against these, which are all in use."""
 
     async def config(self) -> Json:
         """The live configuration; empty where it cannot tell."""
@@ -62,6 +65,9 @@ class OpaqueBalancer:
         return [
             {"id": name, "name": name, "address": "", "state": self._state(name, now)} for name in sorted(instances)
         ]
+
+    async def pardon(self, backends: Iterable[Json]) -> None:
+        """It cannot be asked."""
 
     async def config(self) -> Json:
         """It cannot be asked."""

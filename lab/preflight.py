@@ -50,6 +50,7 @@ async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Rea
     """
     await _refuse_leftovers(chaos)
     backends, identities = await all_up(balancer, chaos, READY_WITHIN_S)
+    await balancer.pardon(backends)
     return Readiness(
         backends=backends,
         identities=identities,

@@ -11,8 +11,8 @@ Rules:
     probes have the last word: after a crash, readmission never waits for the rest of an ejection.
 (Rule 3) DRAIN and MAINT are the operator's word (DRAIN also discovery's, when a backend leaves): neither probes nor
     traffic move a backend out of them.
-(Rule 4) `resume` forgets the past: back to UNKNOWN, and one passed probe decides. On a backend that is UP or UNKNOWN
-    already it means nothing.
+(Rule 4) `resume` forgets the past, falls and ejections too: back to UNKNOWN, and one passed probe decides. A backend
+    that is UP or UNKNOWN already stays there.
 (Rule 5) A pair that is not in the table changes nothing.
 (Rule 6) A backend that falls again and again is held DOWN for longer and longer (`Damper`), whatever its probes say.
 """

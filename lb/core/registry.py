@@ -110,10 +110,17 @@ class Registry:
         self._leave_if_idle(backend, now)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Operator's word: DRAIN, MAINT, or UP (back to UNKNOWN, to be probed). KeyError, ValueError."""
+        """Operator's word: DRAIN, MAINT, or UP (the past is forgotten; what is not UP, to be probed, UNKNOWN).
+
+        KeyError, ValueError.
+        """
         if state not in _OPERATOR_CAUSES:
             raise ValueError(f"an operator cannot set {state.value!r}: only 'up', 'drain' or 'maint'")
-        self._move(self._standings[self._members[backend_id]], _OPERATOR_CAUSES[state], "operator", now)
+        standing = self._standings[self._members[backend_id]]
+        if state is State.UP:
+            self._ejections.forget(standing)
+            standing.forget()
+        self._move(standing, _OPERATOR_CAUSES[state], "operator", now)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
         """Operator's word on the configured weight; 0 takes no new traffic. KeyError."""

@@ -56,6 +56,10 @@ class Standing:
         self.emit(Transition(now, self.backend.id, old, new, reason))
         return True
 
+    def forget(self) -> None:
+        """How often it fell and was ejected counts no more (Rule 4)."""
+        self.damper, self.sentence = Damper(), Sentence()
+
     def held(self, now: float) -> bool:
         """Whether a flapping backend has to stay DOWN although its probes pass."""
         return self.backend.state is State.DOWN and now < self.damper.held_until

@@ -79,6 +79,7 @@ class FakeLab:
         self.lb = Stream()
         self.chaos = Stream()
         self.ledger: list[dict[str, Any]] = []
+        self.pardoned: list[str] = []
         self.faults: dict[str, dict[str, Any]] = {}
         self._turn = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,6 +131,10 @@ class FakeLab:
             for port, (name, each) in enumerate(self.replicas.items(), 9001)
         ]
         return web.json_response({"backends": rows})
+
+    async def pardon(self, request: web.Request) -> web.Response:
+        self.pardoned.append(request.match_info["name"])
+        return web.json_response({})
 
     async def bounds(self, _: web.Request) -> web.Response:
         rows = [
@@ -251,6 +256,7 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
             web.get("/clock", _clock),
             web.get("/config", _config),
             web.get("/backends", lab.backends),
+            web.put("/backends/{name}", lab.pardon),
             web.get("/bounds", lab.bounds),
             web.get("/events", lab.lb.serve),
         ]

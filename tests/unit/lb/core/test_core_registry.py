@@ -409,6 +409,27 @@ def test_a_backend_that_flaps_is_held_down_for_longer_and_longer() -> None:
     assert 2.0 <= spells[6] <= 4.0
 
 
+def test_the_operators_up_forgets_falls_and_keeps_up_who_is() -> None:
+    def readmitted_after(pardoned: bool) -> float:
+        world = World(gap=0.0)
+        flapper = world.backends[0]
+        world.run(1.0)
+        for _ in range(6):
+            if pardoned:
+                world.registry.set_state(flapper.id, State.UP, world.now)
+                assert flapper.state is State.UP
+            world.become(flapper, DEAD)
+            world.run(1.0)
+            fell_at = world.now
+            world.become(flapper, OK)
+            while flapper.state is not State.UP:
+                world.run(0.1)
+        return world.now - fell_at
+
+    assert readmitted_after(pardoned=True) <= 0.8
+    assert readmitted_after(pardoned=False) > 0.8
+
+
 # --- membership ---
 def test_a_new_backend_is_not_used_before_its_first_pass() -> None:
     world = warm_world()
