@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background; what we start would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     soak = bool(config.getoption("--soak"))
     settings.register_profile("fuzz", max_examples=FUZZ_EXAMPLES[soak], derandomize=not soak, deadline=None)
 
