@@ -57,7 +57,7 @@ class AiohttpProxy:
 
 BASELINE = "haproxy"
 """What the others are compared with."""
-_EXTRA: tuple[Adapter, ...] = (Reroute("reroute-compiled", Path("build/compiled")), AiohttpProxy())
+_EXTRA: tuple[Adapter, ...] = (Reroute("reroute-mypyc", Path("build/compiled")), AiohttpProxy())
 ALL: dict[str, Adapter] = {**ADAPTERS, **{adapter.name: adapter for adapter in _EXTRA}}
 """Beside the league's, our own build by `make compiled`, and what an ordinary aiohttp program would cost."""
 

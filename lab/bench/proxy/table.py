@@ -25,10 +25,16 @@ def tables(report: Report) -> Iterator[Table]:
 
 def _load(report: Report, shape: Shape, versions: dict[str, str]) -> Table:
     table = Table(
-        title=words.load(shape), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        title=words.load(shape),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="dim",
     )
     table.add_column("", no_wrap=True)
-    for heading in ("CPU µs/request", f"÷ {report.baseline}", "requests/s", "p50 ms", "p99 ms", "idle"):
+    for heading in ("CPU µs/req.", f"÷ {report.baseline}", "requests/s", "p50 ms", "p99 ms", "idle"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in report.rows(shape):
         table.add_row(

@@ -12,7 +12,7 @@ SOURCE = Path(lb.__path__[0])
 
 def test_a_build_of_the_present_source_is_run_and_not_what_lies_in_the_current_folder(tmp_path: Path) -> None:
     shutil.copytree(SOURCE, tmp_path / "lb")
-    built = Reroute("reroute-compiled", tmp_path)
+    built = Reroute("reroute-mypyc", tmp_path)
 
     found = built.find()
 
@@ -26,5 +26,5 @@ def test_a_build_of_other_source_is_not_there_and_says_how_to_make_it(tmp_path: 
     shutil.copytree(SOURCE, tmp_path / "lb")
     (tmp_path / "lb" / "loop.py").write_text("# something else\n")
 
-    assert Reroute("reroute-compiled", tmp_path).find() == Missing("make compiled")
-    assert Reroute("reroute-compiled", tmp_path / "nowhere").find() == Missing("make compiled")
+    assert Reroute("reroute-mypyc", tmp_path).find() == Missing("make compiled")
+    assert Reroute("reroute-mypyc", tmp_path / "nowhere").find() == Missing("make compiled")

@@ -7,6 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
+from lab.bench.proxy.contenders import ALL
 from lab.bench.proxy.idle import Idle
 from lab.bench.proxy.load import Loaded, Shape
 from lab.bench.proxy.page import page
@@ -87,6 +88,8 @@ def test_the_table_fits_80_columns_and_says_what_went_wrong() -> None:
     text = capture.get()
     assert "…" not in text
     assert "123.4 (123–123)" in text
+    longest = [len(name) for name in ALL]
+    assert max(longest) == len("reroute-mypyc"), "with its version and three digits everywhere, its row has 79 columns"
     assert "envoy    not installed: pip install it" in text
     assert "reroute  10 of 1,000 idle connections were dropped" in text
     assert "haproxy  3 requests failed over 64 connections, GET → 64 B" in text
