@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import json
 import sys
+import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,7 @@ class Reroute:
             return Missing("pip install 'reroute[lb]'")
         if self._build is None:
             return Program((sys.executable, "-m", "lb"))
-        if not _same_source(Path(found.origin).parent, self._build / "lb"):
+        if not _is_build_of(Path(found.origin).parent, self._build / "lb"):
             return Missing("make compiled")
         # -P: the current folder, which may hold the source, must not come before PYTHONPATH.
         return Program((sys.executable, "-P", "-m", "lb"))
@@ -74,10 +75,11 @@ class Reroute:
         return {"PYTHONPATH": str(self._build.resolve())} if self._build is not None else {}
 
 
-def _same_source(source: Path, build: Path) -> bool:
-    """Whether the build holds every module as it is now."""
+def _is_build_of(source: Path, build: Path) -> bool:
+    """Whether the build holds every module as it is now, compiled for this Python: another one would run the source."""
     modules = [path.relative_to(source) for path in source.rglob("*.py")]
-    return not any(filecmp.cmpfiles(source, build, modules)[1:])
+    compiled = any(build.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
+    return compiled and not any(filecmp.cmpfiles(source, build, modules)[1:])
 
 
 def _minimum(spec: ProxySpec) -> dict[str, Any]:

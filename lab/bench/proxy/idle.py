@@ -12,7 +12,7 @@ from lab.balancers.spec import Address
 from lab.bench.proxy.load import Shape
 from lab.bench.proxy.proc import resident_bytes
 
-_TOGETHER = 64
+TOGETHER = 64
 """Connections with a request under way at once: as few as in an ordinary run, so that the pool does not grow for it."""
 _TIMEOUT_S = 5.0
 _SPARE_FILES = 256
@@ -51,7 +51,7 @@ def _opened(address: Address, count: int) -> Iterator[list[socket.socket]]:
     connections: list[socket.socket] = []
     try:
         while len(connections) < count:
-            batch = min(_TOGETHER, count - len(connections))
+            batch = min(TOGETHER, count - len(connections))
             fresh = []
             for _ in range(batch):
                 connection = socket.create_connection((address.host, address.port), _TIMEOUT_S)

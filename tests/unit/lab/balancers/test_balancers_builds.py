@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sysconfig
 from pathlib import Path
 
 import lb
@@ -10,9 +11,15 @@ from lab.balancers.reroute import Reroute
 SOURCE = Path(lb.__path__[0])
 
 
+def made(folder: Path, suffix: str = str(sysconfig.get_config_var("EXT_SUFFIX"))) -> Path:
+    """What `make compiled` leaves, but for what is in the one compiled module."""
+    shutil.copytree(SOURCE, folder / "lb")
+    (folder / "lb" / f"loop{suffix}").touch()
+    return folder
+
+
 def test_a_build_of_the_present_source_is_run_and_not_what_lies_in_the_current_folder(tmp_path: Path) -> None:
-    shutil.copytree(SOURCE, tmp_path / "lb")
-    built = Reroute("reroute-mypyc", tmp_path)
+    built = Reroute("reroute-mypyc", made(tmp_path))
 
     found = built.find()
 
@@ -23,8 +30,14 @@ def test_a_build_of_the_present_source_is_run_and_not_what_lies_in_the_current_f
 
 
 def test_a_build_of_other_source_is_not_there_and_says_how_to_make_it(tmp_path: Path) -> None:
-    shutil.copytree(SOURCE, tmp_path / "lb")
+    made(tmp_path)
     (tmp_path / "lb" / "loop.py").write_text("# something else\n")
 
     assert Reroute("reroute-mypyc", tmp_path).find() == Missing("make compiled")
     assert Reroute("reroute-mypyc", tmp_path / "nowhere").find() == Missing("make compiled")
+
+
+def test_a_build_for_another_python_would_run_the_source_and_is_not_there(tmp_path: Path) -> None:
+    assert Reroute("reroute-mypyc", made(tmp_path, ".cpython-399-x86_64-linux-gnu.so")).find() == Missing(
+        "make compiled"
+    )
