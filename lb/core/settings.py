@@ -130,7 +130,8 @@ class Settings:
     load_feedback: bool = False
     """Weights follow the load that backends report (`lb.core.load`)."""
     decisions: int = 1000
-    """How many of the latest requests can be asked why they went where they went; 0 keeps no record."""
+    """How many requests can be asked why they went where they went: the latest that did not go smoothly, and up
+    to 100 of those that did; 0 keeps no record."""
     panic: str = "open"
     """No usable backend left: `open` tries the DOWN ones anyway, `closed` answers 503."""
     follower: bool = False

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lb.core.exchange import Exchange, Failure
-from lb.decision_log import DecisionLog
+from lb.decision_log import SMOOTH, DecisionLog
 from lb.proxy.record import Record, refused
 from tests.support.balancing import World
 
@@ -26,6 +28,31 @@ def test_the_newest_come_first_and_the_oldest_are_forgotten() -> None:
         served(world, log, name)
     assert [entry["id"] for entry in log.latest(10)] == ["d", "c", "b"]
     assert [entry["id"] for entry in log.latest(2)] == ["d", "c"]
+
+
+def test_what_did_not_go_smoothly_outlives_what_did() -> None:
+    world, log = World(), DecisionLog(1000)
+    served(world, log, b"before")
+    failed = world.start()
+    world.now += 0.25
+    world.balancer.failed(failed, Failure.RESET, world.now)
+    world.answer(world.start(failed.exchange))
+    log.keep(replace(record(failed.exchange, b"retried"), total_s=0.27))
+    for number in range(SMOOTH + 5):
+        world.now += 0.001
+        served(world, log, b"%d" % number)
+    kept = [entry["id"] for entry in log.latest(10_000)]
+    assert kept == [*map(str, range(SMOOTH + 4, 4, -1)), "retried"]
+
+
+def test_the_two_kinds_are_told_in_the_order_in_which_they_ended() -> None:
+    world, log = World(), DecisionLog(10)
+    for name, error in ((b"a", ""), (b"b", "truncated"), (b"c", ""), (b"d", "client_gone")):
+        attempt = world.start()
+        world.answer(attempt)
+        log.keep(record(attempt.exchange, name, error=error))
+        world.now += 1.0
+    assert [entry["id"] for entry in log.latest(10)] == ["d", "c", "b", "a"]
 
 
 def test_they_are_found_by_backend_and_by_request_id() -> None:
