@@ -13,7 +13,7 @@ from lb.proxy.record import Record, Session
 
 
 class AccessLog:
-    """An `OnDone` (and, with `session`, an `OnSession`): decides which requests are worth a line."""
+    """`done` is an `OnDone`, `session` an `OnSession`: decides which requests are worth a line."""
 
     def __init__(self, lines: Lines, sample: float, rng: Random) -> None:
         """`sample` is the share (0–1) of requests without a failure that are logged."""
@@ -21,7 +21,7 @@ class AccessLog:
         self._rng = rng
         self.sample = sample
 
-    def __call__(self, record: Record) -> None:
+    def done(self, record: Record) -> None:
         """Log the request, or do not."""
         if not record.method:
             self._lines.put_later("refused", of_refusal, record)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from typing import Final
 
 from lb.proxy.record import Record, Session
 from lb.tally import BUCKETS, Tally, Timings
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class _Row:

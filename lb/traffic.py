@@ -72,7 +72,7 @@ class Traffic:
         if config.decisions:
             told.append(self.decisions.keep)
         if config.access_log.enabled:
-            told.append(self._access)
+            told.append(self._access.done)
         self.proxy.tell(told)
         self._rules.networks = config.proxy_protocol.accept_from
         self._rules.timeout = config.proxy_protocol.timeout

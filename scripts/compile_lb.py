@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOT = (
-    *("affinity", "answers", "client", "dialing", "framing", "heads", "limits", "load", "origin", "plane", "pool"),
-    *("reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream"),
+    *("affinity", "answers", "client", "dialing", "framing", "heads", "limits", "load", "origin", "outbox", "plane"),
+    *("pool", "reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream"),
 )
 """Of `lb/proxy`; of the core, all but `TRAVELLING`; and what is told of each request."""
 TRAVELLING = ("events.py", "load.py", "settings.py")
@@ -44,7 +44,7 @@ def main() -> int:
     shutil.copytree(source, folder / "lb", ignore=shutil.ignore_patterns("__pycache__"))
     os.chdir(folder)
     modules = [str(path) for path in sorted(Path("lb/core").rglob("*.py")) if path.name not in TRAVELLING]
-    modules += [f"lb/proxy/{name}.py" for name in HOT] + ["lb/counts.py", "lb/decision_log.py"]
+    modules += [f"lb/proxy/{name}.py" for name in HOT] + ["lb/access_log.py", "lb/counts.py", "lb/decision_log.py"]
     options = ["--config-file=/dev/null", "--ignore-missing-imports", *modules]
     extensions = mypycify(options, opt_level="2", debug_level="0")
     setup(name="lb", packages=[], ext_modules=extensions, script_args=["--quiet", "build_ext", "--inplace"])

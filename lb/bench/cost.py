@@ -72,7 +72,7 @@ async def through_the_balancer() -> Callable[[], None]:
     balancer, backends = Balancer(Settings(), Random(1), _nowhere), Backends()
     counts, decisions = Counts(), DecisionLog(1000)
 
-    plane = Plane(balancer, time.monotonic, backends.dial)
+    plane = Plane(balancer, time.monotonic, backends.dial, soon=asyncio.get_running_loop().call_soon)
     plane.tell((counts.done, decisions.keep))
     for number in range(3):
         backend = balancer.insert(f"b{number}", "127.0.0.1", 9000 + number, time.monotonic())
@@ -83,7 +83,9 @@ async def through_the_balancer() -> Callable[[], None]:
 
     def request() -> None:
         client.data_received(REQUEST)
+        plane.outbox.flush()
         backends.answer()
+        plane.outbox.flush()
 
     for _ in balancer.backends:  # the first on each backend has to connect
         before = wire.written

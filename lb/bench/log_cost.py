@@ -28,7 +28,7 @@ def _cost(sample: float) -> float:
     started = process_time()
     for _ in range(REQUESTS):
         counts.done(RECORD)
-        log(RECORD)
+        log.done(RECORD)
     lines.close(60.0)
     if lines.dropped:
         raise RuntimeError(f"{lines.dropped} lines were dropped: this measures less than it says")

@@ -11,10 +11,11 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hmac import compare_digest, digest
+from typing import Final
 
 from lb.core.backend import Backend, State
 
-SIGNATURE_BYTES = 16
+SIGNATURE_BYTES: Final = 16
 """128 bits of HMAC-SHA-256 (RFC 2104 §5 allows half of the output)."""
 
 

@@ -20,10 +20,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from lb.core.settings import Settings
 
-TRAFFIC_GAP = 0.1
+TRAFFIC_GAP: Final = 0.1
 """The bounds with traffic hold from ten requests a second to the backend on; for less, add the difference in gap."""
 
 
@@ -168,60 +169,64 @@ def _after_ejection(v: dict[str, float]) -> float:
     return max(v["X"] + v["t"] + v["W"], _recover(v))
 
 
-_HANG = "reroute ≤ I' + F·T + (F−1)·f' + 2F·t"
-_FAST = "reroute ≤ I' + (F−1)·f' + 2F·t"
-_DECLINED = "reroute ≤ I' + 2t"
-_RECOVER = "T + I' + (R−1)·f' + R·T + 2R·t + W"
+_HANG: Final = "reroute ≤ I' + F·T + (F−1)·f' + 2F·t"
+_FAST: Final = "reroute ≤ I' + (F−1)·f' + 2F·t"
+_DECLINED: Final = "reroute ≤ I' + 2t"
+_RECOVER: Final = "T + I' + (R−1)·f' + R·T + 2R·t + W"
 
-_DEAD = _Family(
+_DEAD: Final = _Family(
     f"{_HANG} · with traffic ≤ g + max(C, f' + T) + 2t · readmit ≤ D + {_RECOVER}",
     _hang,
     _dead_under_traffic,
     _recover_member,
 )
-_SILENT = _Family(
+_SILENT: Final = _Family(
     f"{_HANG} · with traffic ≤ g + max(C, S + f' + T) + 3t · readmit ≤ {_RECOVER}",
     _hang,
     _silent_under_traffic,
     _recover,
 )
-_CUT_OFF = _Family(
+_CUT_OFF: Final = _Family(
     f"{_HANG} · with traffic ≤ g + max(C, S + f' + T) + 3t · readmit ≤ D + {_RECOVER}",
     _hang,
     _silent_under_traffic,
     _recover_member,
 )
-_LATE = _Family(
+_LATE: Final = _Family(
     f"{_HANG} · with traffic ≤ g + S + f' + F·T + (F−1)·f' + 2(F+1)·t · readmit ≤ {_RECOVER}",
     _hang,
     _late_under_traffic,
     _recover,
 )
-_REFUSING = _Family(
+_REFUSING: Final = _Family(
     f"{_FAST} · with traffic ≤ g + f' + 2t · readmit ≤ {_RECOVER}",
     _fast,
     _refused_under_traffic,
     _recover,
 )
-_UNHEALTHY = _Family(f"{_DECLINED} · traffic adds nothing · readmit ≤ {_RECOVER}", _declined, _declined, _recover)
-_FAILING = _Family(
+_UNHEALTHY: Final = _Family(
+    f"{_DECLINED} · traffic adds nothing · readmit ≤ {_RECOVER}", _declined, _declined, _recover
+)
+_FAILING: Final = _Family(
     f"{_DECLINED} · with traffic ≤ min(n·g + t, g + f' + 2t) · readmit ≤ max(X + t + W, {_RECOVER})",
     _declined,
     _failing_under_traffic,
     _after_ejection,
 )
-_LYING = _Family(
+_LYING: Final = _Family(
     f"probes see nothing · with traffic ≤ n·g + t · readmit ≤ max(X + t + W, {_RECOVER})",
     _never,
     _row_under_traffic,
     _after_ejection,
 )
-_HARMLESS = _Family("not detected", _never, _never, _never)
+_HARMLESS: Final = _Family("not detected", _never, _never, _never)
 
-_ANSWERS_LATER = "the answer takes longer than T; a shorter delay ejects nobody"
-_OTHERS_WORK = "every request fails on this backend and at most half elsewhere; an ejection may not exceed its share"
+_ANSWERS_LATER: Final = "the answer takes longer than T; a shorter delay ejects nobody"
+_OTHERS_WORK: Final = (
+    "every request fails on this backend and at most half elsewhere; an ejection may not exceed its share"
+)
 
-_FAULTS: dict[str, tuple[_Family, str]] = {
+_FAULTS: Final[dict[str, tuple[_Family, str]]] = {
     "kill": (_DEAD, "T is the worst case, a black hole (docker kill); where connections are refused it is ~0"),
     "stop": (_DEAD, "from the moment the process is gone"),
     "restart": (_DEAD, "from the moment the process is gone; heal: it listens again"),
@@ -245,19 +250,19 @@ _FAULTS: dict[str, tuple[_Family, str]] = {
     "reorder": (_HARMLESS, "TCP restores the order"),
 }
 
-_KERNEL_ACCEPTS = "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
+_KERNEL_ACCEPTS: Final = "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
 
-_SEEN_BY_TCP: dict[str, tuple[_Family, str]] = {
+_SEEN_BY_TCP: Final[dict[str, tuple[_Family, str]]] = {
     **dict.fromkeys(("pause", "hang", "delay", "slow", "bandwidth", "cpu"), (_HARMLESS, _KERNEL_ACCEPTS)),
     "unhealthy": (_HARMLESS, "a tcp check asks nothing"),
     "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
 }
 """What differs where probes only connect."""
 
-_STACK_ANSWERS = "what ends TLS answers a tls check, whatever the application behind it does"
-_SHAKES_LATER = "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"
+_STACK_ANSWERS: Final = "what ends TLS answers a tls check, whatever the application behind it does"
+_SHAKES_LATER: Final = "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"
 
-_SEEN_BY_TLS: dict[str, tuple[_Family, str]] = {
+_SEEN_BY_TLS: Final[dict[str, tuple[_Family, str]]] = {
     **dict.fromkeys(("hang", "slow"), (_HARMLESS, _STACK_ANSWERS)),
     **dict.fromkeys(("delay", "bandwidth", "cpu"), (_LATE, _SHAKES_LATER)),
     "unhealthy": (_HARMLESS, "a tls check asks nothing"),
@@ -265,4 +270,4 @@ _SEEN_BY_TLS: dict[str, tuple[_Family, str]] = {
 }
 """What differs where probes shake hands and no more; a paused process does not."""
 
-_SEEN_BY = {"tcp": _SEEN_BY_TCP, "tls": _SEEN_BY_TLS}
+_SEEN_BY: Final = {"tcp": _SEEN_BY_TCP, "tls": _SEEN_BY_TLS}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
-BUCKETS = 10
+BUCKETS: Final = 10
 """The window slides by a tenth of itself."""
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lb.core.backend import Backend, State
 
-SHOWN_LOADS = 16
+SHOWN_LOADS: Final = 16
 """Up to so many candidates, what each of them held is noted at every pick: 20 ns a candidate."""
 
 
-SHOWN_BACKENDS = 100
+SHOWN_BACKENDS: Final = 100
 """Of a larger fleet only so many are pictured, so that its pictures are cheap to take and to keep."""
 
 

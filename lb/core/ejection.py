@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from lb.core.backend import State
 from lb.core.health import Cause
@@ -13,7 +14,7 @@ from lb.core.standing import Standing
 
 Move = Callable[[Standing, Cause, str, float], None]
 
-_OUTLIER_CHECK_EVERY = 1.0
+_OUTLIER_CHECK_EVERY: Final = 1.0
 
 
 class Ejections:

@@ -10,37 +10,42 @@ import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
 
 Field = tuple[bytes, bytes, bytes]
 """One header field: its name as received, its name in lower case, its value."""
 
-HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
+HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
 """RFC 9110 §7.6.1. They describe one connection; the next one gets its own."""
 
-NEVER_REMOVED_BY_CONNECTION = frozenset({b"host", b"content-length", b"transfer-encoding"})
+NEVER_REMOVED_BY_CONNECTION: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """`Connection: host` must not strip what routing and framing stand on."""
 
-_PROVENANCE = frozenset(
+_PROVENANCE: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port"}
 )
-_REWRITTEN_IN_REQUESTS = (
+_REWRITTEN_IN_REQUESTS: Final = (
     HOP_BY_HOP | _PROVENANCE | {b"host", b"content-length", b"x-request-id", b"x-deadline", b"proxy-authorization"}
 )
-_REWRITTEN_IN_RESPONSES = (
+_REWRITTEN_IN_RESPONSES: Final = (
     HOP_BY_HOP
     | {b"x-request-id", b"x-backend", b"x-tried", b"x-lb-error", b"x-lb-panic", b"proxy-authenticate"}
     | {b"x-load"}  # meant for us
 )
 
-VIA = b"Via: 1.1 reroute\r\n"
+VIA: Final = b"Via: 1.1 reroute\r\n"
 
-STATUS_LINES = {
+STATUS_LINES: Final = {
     code: b"HTTP/1.1 %d %s\r\n" % (code, HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b"")
     for code in range(100, 1000)
 }
 """The reason phrase is ours: RFC 9112 §4 lets recipients ignore it, so it need not survive the hop."""
 
-_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+
+_SHORT_MS: Final = [b"%d.%02d" % divmod(hundredths, 100) for hundredths in range(1000)]
 
 Network = IPv4Network | IPv6Network
 
@@ -117,12 +122,15 @@ def trailer_lines(fields: Iterable[Field]) -> bytes:
 
 def server_timing(total_s: float, backend_s: float, attempts: int) -> bytes:
     """`Server-Timing`: time before the answering attempt, time in the backend (both ms), and the number of attempts."""
-    own_ms = max(0.0, total_s - backend_s) * 1000
-    return b'Server-Timing: lb;dur=%.2f, backend;dur=%.2f, attempts;desc="%d"\r\n' % (
-        own_ms,
-        backend_s * 1000,
-        attempts,
-    )
+    own, backend = _ms(max(0.0, total_s - backend_s)), _ms(backend_s)
+    tried = b"1" if attempts == 1 else b"%d" % attempts
+    return b'Server-Timing: lb;dur=%s, backend;dur=%s, attempts;desc="%s"\r\n' % (own, backend, tried)
+
+
+def _ms(seconds: float) -> bytes:
+    """Milliseconds with two decimals; short ones, which most are, have been put into words beforehand."""
+    hundredths = int(seconds * 100_000 + 0.5)
+    return _SHORT_MS[hundredths] if hundredths < len(_SHORT_MS) else b"%d.%02d" % divmod(hundredths, 100)
 
 
 def _merged(fields: Iterable[Field]) -> dict[bytes, bytes]:

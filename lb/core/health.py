@@ -23,11 +23,12 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import Final
 
 from lb.core.backend import State
 from lb.core.settings import HealthSettings
 
-RECHECK_SHARE = 0.05
+RECHECK_SHARE: Final = 0.05
 """Noticing that a backend works again takes about so much of the time that it did not. With the default intervals (0.1
 and 0.5 s) the first ten seconds take some 50 probes instead of 20; from then on it costs nothing."""
 
@@ -46,9 +47,9 @@ class Cause(StrEnum):
     REMOVE = "remove"
 
 
-_OPERATOR = {Cause.DRAIN: State.DRAIN, Cause.MAINT: State.MAINT, Cause.REMOVE: State.DRAIN}
+_OPERATOR: Final = {Cause.DRAIN: State.DRAIN, Cause.MAINT: State.MAINT, Cause.REMOVE: State.DRAIN}
 
-TABLE: dict[State, dict[Cause, State]] = {
+TABLE: Final[dict[State, dict[Cause, State]]] = {
     State.UNKNOWN: {
         Cause.ASSUMED: State.UP,
         Cause.PROBES_PASS: State.UP,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lb.core.backend import Backend
 from lb.core.settings import PassiveSettings
 
-_MEAN_GAIN = 1 / 8
-_DEVIATION_GAIN = 1 / 4
+_MEAN_GAIN: Final = 1 / 8
+_DEVIATION_GAIN: Final = 1 / 4
 
 
 def learn(backend: Backend, sample: float) -> None:

@@ -24,23 +24,23 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lb.core.backend import Backend
 
-FLOOR = 0.1
+FLOOR: Final = 0.1
 """No report takes more than nine tenths of a weight: without any traffic there would be nothing left to learn from."""
-GAIN = 0.15
-SMOOTHING = 1.0
-STEP = 0.5
-STALE = 5.0
+GAIN: Final = 0.15
+SMOOTHING: Final = 1.0
+STEP: Final = 0.5
+STALE: Final = 5.0
 """Seconds: ten of the default probe intervals. A backend that reports by probe must not be forgotten for one lost."""
-RELEASE = 0.5
+RELEASE: Final = 0.5
 """What a step leaves of a stale backend's log f."""
-NOTICEABLE = 0.02
+NOTICEABLE: Final = 0.02
 """Smaller changes of a factor are not passed on: each one makes policies rebuild their tables."""
 
-_NUMBER = re.compile(r"(?:^|[,;\s])(cpu|in_flight)\s*=\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)(?=$|[,;\s])")
+_NUMBER: Final = re.compile(r"(?:^|[,;\s])(cpu|in_flight)\s*=\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)(?=$|[,;\s])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from bisect import bisect
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.settings import PassiveSettings
 
-_OTHERS_FAIL_TOO = 0.5
+_OTHERS_FAIL_TOO: Final = 0.5
 """From this share of failures on the others are no better, and a row of failures is no reason to eject."""
 
 

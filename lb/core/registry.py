@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend, ProbeResult, State
 from lb.core.decisions import Picture
@@ -24,8 +25,8 @@ from lb.core.slow_start import ramp
 from lb.core.stall import StallWatch
 from lb.core.standing import Standing
 
-_OPERATOR_CAUSES = {State.DRAIN: Cause.DRAIN, State.MAINT: Cause.MAINT, State.UP: Cause.RESUME}
-_UNREACHABLE = (Failure.REFUSED, Failure.CONNECT_TIMEOUT)
+_OPERATOR_CAUSES: Final = {State.DRAIN: Cause.DRAIN, State.MAINT: Cause.MAINT, State.UP: Cause.RESUME}
+_UNREACHABLE: Final = (Failure.REFUSED, Failure.CONNECT_TIMEOUT)
 
 
 class Registry:

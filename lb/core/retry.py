@@ -16,13 +16,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lb.core.budget import RetryBudget
 from lb.core.exchange import Attempt, Exchange, Failure
 from lb.core.settings import RetrySettings
 
-GATEWAY_STATUSES = frozenset({502, 503, 504})
+GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """What a backend says when it could not do the work; RFC 9110 §15.6.3–5."""
 
 

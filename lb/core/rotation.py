@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from lb.core.backend import Backend, State
 from lb.core.decisions import Picture, picture_of
 from lb.core.events import Emit, PanicChanged
 
-_LAST_RESORT = (State.DOWN, State.EJECTED)
-_OUT_OF_SERVICE = (State.DRAIN, State.MAINT)
-LARGE = 256
+_LAST_RESORT: Final = (State.DOWN, State.EJECTED)
+_OUT_OF_SERVICE: Final = (State.DRAIN, State.MAINT)
+LARGE: Final = 256
 """From so many backends on, one that comes UP waits for the next tick to be used (`settle`). A snapshot and the tables
 that policies build on it cost O(n); a new one for each arrival would make bringing up a fleet O(n²)."""
 

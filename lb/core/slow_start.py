@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
-START = 0.1
+START: Final = 0.1
 """The share of its weight with which a backend begins: enough to see it answer, too little to hurt."""
-STEP = 0.05
+STEP: Final = 0.05
 """Weights move in such steps, so that a policy with tables rebuilds them 18 times in a ramp and not at every tick."""
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from math import ceil
+from typing import Final
 
 from lb.core.exchange import Failure
 from lb.core.headers import STATUS_LINES
 
-GAVE_UP = {
+GAVE_UP: Final = {
     Failure.REFUSED: (502, "refused"),
     Failure.EXHAUSTED: (503, "exhausted"),
     Failure.CONNECT_TIMEOUT: (504, "connect_timeout"),
@@ -21,7 +22,7 @@ GAVE_UP = {
 """Status and `X-Lb-Error` once the last attempt failed and no other follows: 504 where time ran out, 503 where
 the balancer is at its own end, else 502."""
 
-_ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+_ALLOW: Final = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 
 def answer(

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from lb.core.headers import Peer
 from lb.proxy.answers import answer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lb.proxy.plane import Plane
     from lb.proxy.request import Request
 
-_RESET = struct.pack("ii", 1, 0)
+_RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER, on, zero seconds: closing sends a reset."""
 
 
@@ -83,6 +83,7 @@ class ClientConnection:
 
     def eof_received(self) -> None:
         """The client ends its side: the transport closes (half-closed clients are not served), which is reported."""
+        self._plane.outbox.flush()
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -105,7 +106,7 @@ class ClientConnection:
 
     def write(self, data: bytes) -> None:
         """Send part of an answer."""
-        self._transport.write(data)
+        self._plane.outbox.put(self._transport, data)
 
     def finished(self, *, close: bool) -> None:
         """The first request of the queue is answered; `close` tells whether the answer promised to close."""
@@ -135,6 +136,7 @@ class ClientConnection:
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
         """Let go of the transport and of what was read ahead: they belong to a tunnel now."""
+        self._plane.outbox.flush()
         self._plane.switched(self)
         self._relay = None
         self._reader.close()
@@ -171,12 +173,12 @@ class ClientConnection:
         elif self._reader.in_head:
             self._refuse(MalformedError(408, "slow_head"))
         else:
-            self._transport.close()
+            self._close()
 
     def stop(self) -> None:
         """The balancer stops: an idle connection ends now, a busy one after its answer."""
         if not self._reader.queue and not self._reader.in_head and not self._ending:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """The balancer's patience with graceful stopping is over."""
@@ -270,13 +272,14 @@ class ClientConnection:
         self._advance()
 
     def _end_with(self, refusal: MalformedError) -> None:
-        self._transport.write(answer(refusal.status, refusal.reason))
         plane = self._plane
+        plane.outbox.put(self._transport, answer(refusal.status, refusal.reason))
         plane.done(refused(refusal.status, refusal.reason, self.peer.address, plane.clock()))
         self._linger()
 
     def _close(self) -> None:
         """Close once everything is written, and do not wait for ever for that."""
+        self._plane.outbox.flush()
         self._ending = True
         self._unsent = self._transport.get_write_buffer_size()
         self.deadline = self._plane.clock() + self._plane.limits.slow_reader
@@ -288,6 +291,7 @@ class ClientConnection:
         if self._transport.is_closing() or not self._transport.can_write_eof():
             self._close()
             return
+        self._plane.outbox.flush()
         self._ending = True
         self.deadline = self._plane.clock() + self._plane.limits.linger
         self._transport.write_eof()

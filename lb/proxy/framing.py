@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from typing import Final
 
 from lb.core.headers import Field, connection_named
 from lb.proxy.limits import Limits
@@ -91,19 +93,19 @@ class ResponseShape:
         self.upgrade = upgrade
 
 
-NO_NAMES: frozenset[bytes] = frozenset()
-_NO_REMOVAL = frozenset({b"keep-alive", b"close"})
+NO_NAMES: Final[frozenset[bytes]] = frozenset()
+_NO_REMOVAL: Final = frozenset({b"keep-alive", b"close"})
 """The two values that nearly every `Connection` has; neither names a field that would otherwise pass."""
-_MAX_LENGTH = 2**63 - 1
+_MAX_LENGTH: Final = 2**63 - 1
 """What every backend can hold in a signed 64-bit integer."""
-_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_INSPECTED_IN_REQUESTS = _ONCE | {b"connection", b"te", b"upgrade", b"x-request-id", b"idempotency-key"}
-_INSPECTED_IN_RESPONSES = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"})
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
-_TAB_BEFORE_CODING = re.compile(rb"(?i)\ntransfer-encoding: *\t")
-_TRAILERS = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
-_NOT_IN_TRAILERS = frozenset(
+_ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+_INSPECTED_IN_REQUESTS: Final = _ONCE | {b"connection", b"te", b"upgrade", b"x-request-id", b"idempotency-key"}
+_INSPECTED_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"})
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
+_TAB_BEFORE_CODING: Final = re.compile(rb"(?i)\ntransfer-encoding: *\t")
+_TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
+_NOT_IN_TRAILERS: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
     | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
 )
@@ -209,9 +211,15 @@ def _host(value: bytes | None, version: str) -> bytes:
         if version == "1.0":
             return b""
         raise MalformedError(400, "host")
-    if not _HOST.fullmatch(value):
+    if not _is_host(value):
         raise MalformedError(400, "host")
     return value
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    """Nearly all requests name the same few hosts, and no name is longer than a head may be."""
+    return _HOST.fullmatch(value) is not None
 
 
 def _origin_form(method: str, target: bytes, host: bytes) -> bytes:
@@ -272,9 +280,9 @@ def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
 
 
 def _length(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 19 or int(value) > _MAX_LENGTH:
+    if not value.isdigit() or len(value) > 19 or (length := int(value)) > _MAX_LENGTH:
         raise MalformedError(400, "framing")
-    return int(value)
+    return length
 
 
 def _upgrade(special: dict[bytes, bytes], removed: frozenset[bytes], version: str) -> bytes:

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -22,11 +22,11 @@ from lb.errors import is_our_own
 from lb.proxy.origin import Origin
 from lb.proxy.preface import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, parse_v1, parse_v2, v2_size
 
-BACKLOG = 1024
+BACKLOG: Final = 1024
 """Connections that may wait to be accepted: a burst of clients, while one turn of the loop is served."""
-_GOODBYE_S = 2.0
+_GOODBYE_S: Final = 2.0
 """For the client to answer the end of TLS; what it was owed has been sent by then."""
-_PAUSE_S = 0.1
+_PAUSE_S: Final = 0.1
 """Until accepting is tried again when there is no file descriptor left."""
 
 Factory = Callable[[Origin | None], asyncio.Protocol]

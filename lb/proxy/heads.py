@@ -85,7 +85,7 @@ def _deadline(plane: Plane, request: Request, attempt: Attempt) -> bytes:
     """Unix time. Left out while the body is still coming: nobody knows yet when the clock will start."""
     if not request.complete:
         return b""
-    return b"X-Deadline: %.3f\r\n" % (plane.balancer.gives_up_at(attempt, plane.clock()) + plane.unix_offset)
+    return plane.deadline_line(plane.balancer.gives_up_at(attempt, plane.clock()))
 
 
 def _persistence(request: Request, *, close: bool) -> bytes:

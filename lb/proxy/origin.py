@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Endpoint(NamedTuple):
@@ -23,7 +23,7 @@ class Origin(NamedTuple):
     """Whoever wrote the PROXY header had ended TLS; what comes here is plain."""
 
 
-NOBODY = Endpoint("", 0)
+NOBODY: Final = Endpoint("", 0)
 
 
 def origin_of(transport: asyncio.BaseTransport) -> Origin:

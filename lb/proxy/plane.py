@@ -14,6 +14,7 @@ from lb.core.exchange import Attempt, Exchange
 from lb.core.headers import Network, Peer
 from lb.proxy.affinity import KeyOf, Stickiness, no_key
 from lb.proxy.limits import Limits
+from lb.proxy.outbox import Outbox, Soon
 from lb.proxy.pool import NoPool, Pool
 from lb.proxy.record import OnDone, OnSession, Record, ignore, ignore_session
 
@@ -70,6 +71,7 @@ class Plane:
         dial: Dial,
         limits: Limits | None = None,
         *,
+        soon: Soon,
         trusted: Sequence[Network] = (),
         on_done: OnDone = ignore,
         connect_timeout: float = 0.25,
@@ -86,6 +88,7 @@ class Plane:
         self.dial = dial
         self.announce = announce
         """The PROXY header that backends are sent, `v1` or `v2`; empty: none."""
+        self.outbox = Outbox(soon)
         self.pool = NoPool(self.limits) if announce else Pool(self.limits)
         self.trusted = trusted
         self._told: tuple[OnDone, ...] = (on_done,)
@@ -114,6 +117,8 @@ class Plane:
         self._id_prefix = os.urandom(6).hex().encode()
         self._ids = count(1)
         self._names: dict[str, bytes] = {}
+        self._deadline_ms = 0
+        self._deadline_line = b""
         self.unix_offset = time.time() - clock()
         """Wall clock minus `clock`; refreshed with every sweep, since the wall clock may be stepped."""
 
@@ -196,6 +201,14 @@ class Plane:
                 relay.proceed(item.step)
             elif isinstance(item.step, Attempt):  # its client left while it was queued
                 waiting.extend(self.balancer.cancelled(item.step, self.clock()))
+
+    def deadline_line(self, deadline: float) -> bytes:
+        """`X-Deadline`, Unix time in milliseconds' steps. On a busy balancer many requests share one."""
+        ms = int((deadline + self.unix_offset) * 1000)
+        if ms != self._deadline_ms:
+            self._deadline_ms = ms
+            self._deadline_line = b"X-Deadline: %d.%03d\r\n" % (ms // 1000, ms % 1000)
+        return self._deadline_line
 
     def only_tried(self, backend: Backend) -> bytes:
         """The `X-Backend` and `X-Tried` lines of a request that needed one attempt, as most do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lb.core.backend import Backend, State
 from lb.proxy.limits import Limits
@@ -10,10 +10,10 @@ from lb.proxy.limits import Limits
 if TYPE_CHECKING:
     from lb.proxy.upstream import UpstreamConnection
 
-_POOLED_STATES = frozenset({State.UP, State.UNKNOWN})
+_POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
 """A backend on its way out, or in doubt, gets no idle connections: whatever broke it may have broken them."""
 
-_FRESH_S = 1.0
+_FRESH_S: Final = 1.0
 """A connection idle for less is taken unseen: no backend closes that early, and the look costs a system call."""
 
 

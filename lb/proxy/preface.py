@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from typing import Final
 
 from lb.proxy.origin import Endpoint, Origin
 
-SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 """Of version 2; 12 bytes, and never the beginning of version 1 or of HTTP."""
-V2_HEAD = 16
-V1_LONGEST = 107
+V2_HEAD: Final = 16
+V1_LONGEST: Final = 107
 """Section 2.1: the longest line, its CRLF included."""
-V2_LONGEST = 4096
+V2_LONGEST: Final = 4096
 """Of addresses and extensions together. The addresses take 36 bytes at most, extensions a certificate's name or two."""
 
-_V1 = re.compile(rb"PROXY (TCP4|TCP6) (\S+) (\S+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})\r\n")
-_UNKNOWN = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n")
-_VERSIONS = {b"TCP4": 4, b"TCP6": 6}
+_V1: Final = re.compile(rb"PROXY (TCP4|TCP6) (\S+) (\S+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})\r\n")
+_UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n")
+_VERSIONS: Final = {b"TCP4": 4, b"TCP6": 6}
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
-_SIZES = {_TCP4: 4, _TCP6: 16}
+_SIZES: Final = {_TCP4: 4, _TCP6: 16}
 _TLV_SSL, _CLIENT_SSL = 0x20, 0x01
 
 

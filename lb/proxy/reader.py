@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 import httptools
 
@@ -13,7 +14,7 @@ from lb.proxy.framing import Body, MalformedError, check_request, check_trailers
 from lb.proxy.limits import Limits
 from lb.proxy.request import Request
 
-_SOME_METHOD = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
+_SOME_METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
 
 class RequestReader:

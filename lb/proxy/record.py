@@ -23,7 +23,7 @@ class Record:
     started: float
     """Monotonic seconds."""
     total_s: float
-    """From the complete head (or body, if that is small) to the last byte handed to the client's socket."""
+    """From the complete head (or body, if that is small) to the last byte put into the outbox for the client."""
     backend_s: float
     """From the start of the winning attempt to its first byte; 0 without one."""
     bytes_in: int

@@ -83,7 +83,8 @@ class Reply:
     def body(self, parts: list[bytes], trailers: list[Field] | None) -> bytes:
         """One segment's worth of body; `trailers` is None until it is complete."""
         if parts:
-            self.bytes_out += sum(map(len, parts))
+            for part in parts:
+                self.bytes_out += len(part)
         elif self._body is not Body.CHUNKED:
             return b""
         return encode_body(self._body, parts, trailers)

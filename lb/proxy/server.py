@@ -58,6 +58,7 @@ class ProxyServer:
             time.monotonic,  # what loop.time() is, but for uvloop's, which is cached and counts in milliseconds
             connect,
             limits,
+            soon=loop.call_soon,
             trusted=trusted,
             on_done=on_done,
             connect_timeout=connect_timeout,

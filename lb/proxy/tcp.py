@@ -11,7 +11,7 @@ import asyncio
 import socket
 import struct
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from lb.core.balancer import Queued, Refusal
 from lb.core.exchange import Attempt, Exchange, Failure
@@ -27,9 +27,9 @@ from lb.proxy.tunnel import Tunnel
 if TYPE_CHECKING:
     from lb.proxy.plane import Plane
 
-METHOD = "TCP"
+METHOD: Final = "TCP"
 """What the core and the access log see in place of a method; not idempotent."""
-_RESET = struct.pack("ii", 1, 0)
+_RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER, on, zero seconds: closing sends a reset, which no client takes for an empty answer."""
 
 

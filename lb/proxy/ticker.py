@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lb.core.balancer import Action, Resume, StartHedge, TimedOut
 
 if TYPE_CHECKING:
     from lb.proxy.plane import Plane
 
-SWEEP_S = 0.2
+SWEEP_S: Final = 0.2
 """How often connections are swept. Their time-outs are seconds, so this is precise enough."""
 
 

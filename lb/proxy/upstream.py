@@ -93,12 +93,12 @@ class UpstreamConnection:
         self.attempt = attempt
         self.upload_done = complete
         self._reset(method)
-        self._transport.write(data)
+        self._plane.outbox.put(self._transport, data)
 
     def write(self, data: bytes, *, complete: bool) -> None:
         """Write more of the request."""
         self.upload_done = complete
-        self._transport.write(data)
+        self._plane.outbox.put(self._transport, data)
 
     def hold(self) -> None:
         """Read no more for now: the client does not keep up."""
@@ -143,6 +143,7 @@ class UpstreamConnection:
 
     def hand_over(self) -> asyncio.Transport:
         """Let go of the transport: it belongs to a tunnel now."""
+        self._plane.outbox.flush()
         self.relay = self.attempt = self._parser = None
         return self._transport
 

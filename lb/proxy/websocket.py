@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
-GOING_AWAY = 1001
+GOING_AWAY: Final = 1001
 """RFC 6455 §7.4.1: the endpoint is going away, such as a server that stops."""
-_CLOSE = 0x88
-_MASKED = 0x80
+_CLOSE: Final = 0x88
+_MASKED: Final = 0x80
 
 
 class Frames:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lb.core.policies.base import Candidates, Load, Policy
 from lb.core.policies.least_requests import LeastRequests
 from lb.core.policies.maglev import Maglev
@@ -13,7 +15,7 @@ from lb.core.policies.ring_hash import RingHash
 from lb.core.policies.round_robin import RoundRobin
 from lb.core.policies.weighted import Weighted
 
-POLICIES: dict[str, type[Policy]] = {
+POLICIES: Final[dict[str, type[Policy]]] = {
     "least_requests": LeastRequests,
     "maglev": Maglev,
     "p2c": PowerOfTwoChoices,
@@ -25,7 +27,7 @@ POLICIES: dict[str, type[Policy]] = {
     "weighted": Weighted,
 }
 
-HASHING = frozenset({"maglev", "ring_hash"})
+HASHING: Final = frozenset({"maglev", "ring_hash"})
 """Those that look at `Exchange.hash_key`."""
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
@@ -13,7 +14,7 @@ from lb.core.exchange import Exchange
 Candidates = tuple[Backend, ...]
 """The usable backends. The same object until membership changes, so a policy may cache by identity."""
 
-DRAWS = 4
+DRAWS: Final = 4
 """Random draws before a scan. With half of the backends excluded, 15 of 16 picks end within four draws."""
 
 

@@ -6,12 +6,13 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from math import inf
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
 from lb.core.policies.base import Candidates, Load, Policy, relative_load
 
-SLACK = 64
+SLACK: Final = 64
 """Superseded heap entries allowed beyond four a backend before the heap is built anew."""
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
 from lb.core.policies.base import Candidates, Load, Policy, ramp
 from lb.core.policies.hashing import fraction, hash64, key_of
 
-SIZES = (2039, 4093, 8191, 16381, 32749, 65537)
+SIZES: Final = (2039, 4093, 8191, 16381, 32749, 65537)
 """Primes just below (the last: above) powers of two. A table is filled in one go, 65,537 slots in some 50 ms."""
-SLOTS_PER_BACKEND = 100
+SLOTS_PER_BACKEND: Final = 100
 """The paper's M > 100 · N keeps shares within about 1 % of even; beyond 655 backends the shares get coarser."""
-REFRESH = 1.0
+REFRESH: Final = 1.0
 """Seconds between two looks at the configured weights, which may change within one snapshot."""
 
 

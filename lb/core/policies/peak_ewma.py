@@ -8,17 +8,17 @@ yet costs nothing while idle, and very much as soon as it holds one attempt, so 
 from __future__ import annotations
 
 from math import exp
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lb.core.backend import Backend
 from lb.core.policies.base import Load, relative_load
 from lb.core.policies.p2c import PowerOfTwoChoices
 
-DECAY = 10.0
+DECAY: Final = 10.0
 """τ in seconds, finagle's default: a peak has faded to 37 % after ten seconds of good samples."""
-PENALTY = 1e6
+PENALTY: Final = 1e6
 """Seconds. The cost of a second attempt on a backend that nobody has heard of yet."""
-KEPT = 2
+KEPT: Final = 2
 """Averages of departed backends are dropped once they outnumber the members: it may be a short absence."""
 
 

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections import deque
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
 from lb.core.policies.base import Candidates, Load, Policy, relative_load
 
-SAMPLE = 3
+SAMPLE: Final = 3
 """Backends looked at for each pick: the paper's probe rate."""
-HOT_QUANTILE = 0.84
+HOT_QUANTILE: Final = 0.84
 """The paper's Q_RIF: a backend is hot if it holds more than this share of those seen lately."""
-REMEMBERED = 128
-RECOMPUTE = 16
+REMEMBERED: Final = 128
+RECOMPUTE: Final = 16
 """The quantile is taken over this many loads, once in this many picks: a sort of 128 costs 5 µs."""
 
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from math import ceil
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
 from lb.core.policies.base import Candidates, Load, Policy, ramp
 from lb.core.policies.hashing import fraction, key_of, points_of
 
-LOAD_FACTOR = 1.25
-REFRESH = 1.0
+LOAD_FACTOR: Final = 1.25
+REFRESH: Final = 1.0
 """Seconds between two looks at the configured weights, which may change within one snapshot."""
 MOST_POINTS, LEAST_POINTS, ALL_POINTS = 1024, 16, 65536
 """Points for weight 1. A share deviates by about 1/√points of itself: 3 % at 1,024. For many backends fewer must do,

@@ -12,12 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from random import Random
+from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
 from lb.core.policies.base import Candidates, Load, Policy
 
-GOLDEN = 0.6180339887498949
+GOLDEN: Final = 0.6180339887498949
 
 
 @dataclass(slots=True)

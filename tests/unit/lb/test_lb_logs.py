@@ -57,7 +57,7 @@ def logged(sample: float, *records: Record) -> list[dict[str, Any]]:
     lines = Lines(out)
     log = AccessLog(lines, sample, Random(3))
     for record in records:
-        log(record)
+        log.done(record)
     lines.start()
     lines.close()
     return written(out)
