@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -116,6 +117,11 @@ async def test_matched_tries_as_often_as_it_is_told_and_a_post_once(name: str, p
         assert tried.count("POST") == 1
 
 
+UNLUCKY = {"traefik": 5, "caddy": 5}
+"""Their retries go to whoever is next, so all three of a request may meet the same backend. Five failures take it out,
+and ten requests are under way: at most fifteen tries meet it, those of five requests."""
+
+
 @pytest.mark.parametrize("name", list(ADAPTERS))
 async def test_matched_ninety_gets_survive_a_backend_that_cuts_every_one(name: str, pair: Pair, tmp_path: Path) -> None:
     adapter, _ = installed(name)
@@ -129,7 +135,9 @@ async def test_matched_ninety_gets_survive_a_backend_that_cuts_every_one(name: s
             async with client.get(f"http://{balancer.spec.listen}/work") as answer:
                 return answer.status
 
-        assert set(await asyncio.gather(*(get() for _ in range(90)))) == {200}
+        statuses = Counter(await asyncio.gather(*(get() for _ in range(90))))
+        assert statuses[200] >= 90 - UNLUCKY.get(name, 0)
+        assert set(statuses) <= {200, 502}
         # Half of them meet it first; whoever retries there, or does not take it out, asks it more often.
         assert len(pair.red.worked) < 60
 
