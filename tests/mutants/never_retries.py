@@ -5,7 +5,7 @@ from __future__ import annotations
 from lb.core.retry import Retries, Verdict
 from tests.mutants.planting import wrap
 
-SCENARIO = "kill"
+SCENARIO = "busy_kill"
 CAUGHT_BY = ("idempotent_ok",)
 
 
