@@ -35,7 +35,7 @@ Ask = Callable[[str], tuple[Outcome, dict[str, Any]]]
 def run_of(folder: Path, scenario: str, mutant: Mutant | None) -> tuple[Outcome, dict[str, Any]]:
     """A judged run of the scenario against the balancer with that bug, or without any.
 
-    The lab repeats a run that is unknown, but not one that fails by another check. So where a busy host excuses what this
+    The lab repeats a run that is unknown, not one that fails by another check: where a busy host excuses what this
     bug is to be caught by, it is run again here.
     """
     for _ in range(TRIES):
