@@ -82,7 +82,8 @@ class ClientConnection:
             relay.client_gone()
 
     def eof_received(self) -> None:
-        """The client ends its side: the transport closes (half-closed clients are not served), which is reported."""
+        """The client ends its side: the transport closes (half-closed clients are not served), which is reported.
+        What is answered already still goes out."""
         self._plane.outbox.flush()
 
     def pause_writing(self) -> None:

@@ -218,7 +218,7 @@ def _host(value: bytes | None, version: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """Nearly all requests name the same few hosts, and no name is longer than a head may be."""
+    """Nearly all requests name the same few hosts. None is longer than a head may be: this holds 8 MiB at the worst."""
     return _HOST.fullmatch(value) is not None
 
 

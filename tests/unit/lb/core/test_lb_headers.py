@@ -121,6 +121,12 @@ def test_server_timing_splits_the_time_and_never_goes_below_zero() -> None:
     assert b"lb;dur=0.00" in server_timing(0.010, 0.0101, 1)
 
 
+@pytest.mark.parametrize("hundredths", [0, 1, 99, 100, 999, 1000, 123_456])
+def test_server_timing_words_short_and_long_times_alike(hundredths: int) -> None:
+    said = server_timing(0.0, hundredths / 100_000, 1)
+    assert b"backend;dur=%.2f," % (hundredths / 100) in said
+
+
 names = st.from_regex(rb"[A-Za-z][A-Za-z0-9-]{0,15}", fullmatch=True)
 values = st.from_regex(rb"[!-~]([ -~]{0,20}[!-~])?", fullmatch=True)
 
