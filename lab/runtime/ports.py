@@ -1,13 +1,21 @@
-"""Which ports a local lab listens on: the published defaults where they are free, others where not."""
+"""Which ports a local lab listens on: the published defaults where they are free, others where not.
+
+A port that nobody listens on now may belong to a lab whose backend is dead for a moment, or to one that is just
+starting. So a port is leased before it is used: a lock on one byte of a file that all labs of this user share. The
+operating system ends the lease with the process that took it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
@@ -62,15 +70,69 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
-def free_ports(rng: random.Random | None = None) -> Iterator[int]:
-    """Distinct free ports from `PICK_FROM`, from a random start so that two labs seldom want the same."""
-    start = (rng or random.Random()).randrange(len(PICK_FROM))
-    for offset in range(len(PICK_FROM)):
-        port = PICK_FROM[(start + offset) % len(PICK_FROM)]
+class Leases:
+    """Port numbers that this process holds, exclusively among all processes that use the same lock file.
+
+    A lease is a record lock (fcntl(2)) on the byte whose offset is the port. Such locks belong to the process, are not
+    inherited by its children, and vanish when it closes any descriptor of the file: hence one descriptor, kept open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+        self._held: set[int] = set()
+
+    def take(self, port: int) -> bool:
+        """Lease the port. Return False where this or another process holds it already.
+
+        Raises `EnvironmentProblemError` where the lock file cannot be opened.
+        """
+        if port in self._held:
+            return False
+        try:
+            fcntl.lockf(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except (BlockingIOError, PermissionError):  # POSIX allows both for a lock that somebody else holds
+            return False
+        self._held.add(port)
+        return True
+
+    def release(self, port: int) -> None:
+        """End the lease. Without one, do nothing."""
+        if port in self._held:
+            self._held.discard(port)
+            fcntl.lockf(self._open(), fcntl.LOCK_UN, 1, port)
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            try:
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise EnvironmentProblemError(
+                    f"{self.path} cannot be opened: {error.strerror}", f"rm {self.path}, or set TMPDIR"
+                ) from error
+        return self._descriptor
+
+
+LEASES = Leases(Path(tempfile.gettempdir()) / f"reroute-ports-{os.getuid()}.lock")
+"""All labs of this user share these, whatever folder they are started from."""
+
+
+def free_ports(rng: random.Random | None = None, among: range = PICK_FROM, leases: Leases = LEASES) -> Iterator[int]:
+    """Yield distinct free ports, each leased to this process, from a random start.
+
+    Raises `EnvironmentProblemError` after the last one.
+    """
+    start = (rng or random.Random()).randrange(len(among))
+    for offset in range(len(among)):
+        port = among[(start + offset) % len(among)]
+        if not leases.take(port):
+            continue
         if is_free(port):
             yield port
+        else:
+            leases.release(port)
     raise EnvironmentProblemError(
-        f"no free port left between {PICK_FROM.start} and {PICK_FROM.stop - 1}", "stop what listens there"
+        f"no free port left between {among.start} and {among.stop - 1}", "stop what listens there"
     )
 
 
@@ -82,18 +144,28 @@ class Choice:
     notice: str = ""
 
 
-def choose(published: Published, spare: Iterator[int], environment: Mapping[str, str] = os.environ) -> Choice:
-    """The wanted port; where only the default is taken, the next spare one.
+def choose(
+    published: Published,
+    spare: Iterator[int],
+    environment: Mapping[str, str] = os.environ,
+    leases: Leases = LEASES,
+) -> Choice:
+    """Return the wanted port; where only the default is taken or leased, the next spare one.
 
     Raises `EnvironmentProblemError` where the port was asked for by name and is taken: moving would be a surprise.
     """
     port = wanted(published, environment)
-    if is_free(port):
-        return Choice(port)
     if environment.get(published.variable, "").strip():
+        # Not leased: who names a port may hold the lease, to keep it for this lab.
+        if is_free(port):
+            return Choice(port)
         raise EnvironmentProblemError(
             f"port {port} ({published.name}, from {published.variable}) is in use",
             f"stop what listens there, or choose another {published.variable}",
         )
+    if leases.take(port):
+        if is_free(port):
+            return Choice(port)
+        leases.release(port)
     other = next(spare)
     return Choice(other, f"port {port} ({published.name}) is in use: taking {other} instead")

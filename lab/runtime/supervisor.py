@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -29,10 +31,11 @@ from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.processes import Process
 from lab.runtime.supervisor_api import serve
 from lab.runtime.topology import OUR_BALANCER, Layout, Role, backend_specs, local_lab
-from lab.runtime.turn import lock_path, turn
 
-READY_WITHIN_S: Final = 25.0
-"""A cold start of six Python processes on two slow cores takes 5 s; five times that is not coming any more."""
+READY_WITHIN_S: Final = 60.0
+"""A cold start of nine Python processes on two slow cores takes 5 s; this is for several labs that start at once."""
+STARTS_AT_MOST: Final = 3
+"""A program that takes one of our ports while the lab starts is rare; one that does it three times is no accident."""
 OURS_WITHIN_S: Final = 3.0
 """Ready members answer within milliseconds who they are; this is for a busy machine."""
 
@@ -112,7 +115,6 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop every process; returns when all are gone."""
-        self.stop_asked.set()
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
 
 
@@ -138,12 +140,20 @@ async def supervise(
     _stop_on_signals(stop_asked)
     lifeline = await _hold_lifeline(stop_asked)
     try:
-        async with contextlib.AsyncExitStack() as until_up:
-            await until_up.enter_async_context(turn(lock_path(), stop_asked))
+        for start in range(STARTS_AT_MOST):
+            supervisor = _prepare(state_dir, backends, balancer_command, other, stop_asked)
+            failed = await _serve(supervisor)
+            if failed is None:
+                return ExitCode.PASS
             if stop_asked.is_set():
                 return ExitCode.INTERRUPTED
-            supervisor = _prepare(state_dir, backends, balancer_command, other, stop_asked)
-            return await _serve(supervisor, until_up)
+            taken = _taken_by_others(supervisor)
+            if not taken or start == STARTS_AT_MOST - 1:
+                _say(failed)
+                break
+            _say(Notice(f"another program took port {taken[0]} while the lab started: starting again on other ports"))
+            shutil.rmtree(state_dir / "balancer", ignore_errors=True)
+        return ExitCode.INTERNAL
     finally:
         lifeline.cancel()
         (state_dir / "state.json").unlink(missing_ok=True)
@@ -181,30 +191,43 @@ def _prepare(
     return Supervisor([Process(spec, log_dir) for spec in local_lab(layout, spare)], layout, stop_asked, spare)
 
 
-async def _serve(supervisor: Supervisor, until_up: contextlib.AsyncExitStack) -> ExitCode:
+async def _serve(supervisor: Supervisor) -> Failed | None:
+    """Run the lab until it is asked to stop. Return why it did not come up, or None where it did."""
     layout = supervisor.layout
     control_port = int(layout.supervisor_url.rpartition(":")[2])
+    token = layout.supervisor_token
     try:
-        token = layout.supervisor_token
         async with serve(supervisor.processes, supervisor.stop_asked, control_port, token, supervisor.scale):
-            return await _run(supervisor, layout, until_up)
+            return await _run(supervisor, layout)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return Failed(f"port {control_port} (supervisor) is in use", "lab up again: it takes another port")
     finally:
         await supervisor.stop_all()
 
 
-async def _run(supervisor: Supervisor, layout: Layout, until_up: contextlib.AsyncExitStack) -> ExitCode:
+def _taken_by_others(supervisor: Supervisor) -> list[int]:
+    """Ports of this lab on which somebody listens although all processes of the lab are gone."""
+    layout = supervisor.layout
+    numbers = {layout.admin_port, int(layout.supervisor_url.rpartition(":")[2])}
+    for process in supervisor.processes.values():
+        addresses = (process.spec.address, process.spec.upstream, process.spec.control)
+        numbers |= {int(each.rpartition(":")[2]) for each in addresses if each}
+    return sorted(number for number in numbers if not ports.is_free(number))
+
+
+async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
     stop_asked = asyncio.create_task(supervisor.stop_asked.wait())
     starting = asyncio.create_task(supervisor.start_all())
     await asyncio.wait({stop_asked, starting}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
-        return ExitCode.INTERRUPTED
+        return Failed("the lab was stopped while it started", "lab up again")
     if failed := starting.result():
-        await supervisor.stop_all()
-        _say(failed)
-        return ExitCode.INTERNAL
-    await until_up.aclose()  # everything listens: the next lab sees which ports are taken
+        stop_asked.cancel()
+        return failed
     balancer = supervisor.processes.get("lb")
     own_url = layout.other.url if layout.other else ""
     ready = Ready(
@@ -222,7 +245,7 @@ async def _run(supervisor: Supervisor, layout: Layout, until_up: contextlib.Asyn
     write_secret(layout.state_dir / "state.json", encode(ready))
     _say(ready)
     await stop_asked
-    return ExitCode.PASS
+    return None
 
 
 async def _soon(holds: Callable[[], Awaitable[bool]], within_s: float) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.runtime import ports
+from tests.support.free_ports import free_port
 from tests.support.lab_processes import eventually, mentioning
 
 RUN_WITHIN_S = 110.0
@@ -87,8 +88,7 @@ class Cli:
 
 def spare_ports() -> dict[str, str]:
     """Free ports for the three published ones, so that tests disturb no lab of the person who runs them."""
-    free = ports.free_ports()
-    return {published.variable: str(next(free)) for published in ports.PUBLISHED}
+    return {published.variable: str(free_port()) for published in ports.PUBLISHED}
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ import aiohttp
 import pytest
 
 from lab.runtime import ports
+from lab.runtime.handshake import Notice, Ready, decode
 from lab.runtime.processes import Process
 from lab.runtime.supervisor_api import serve
 from lab.runtime.topology import Role, Spec
+from tests.support.free_ports import free_port
 from tests.support.lab_processes import alive
 
 SLEEPER = "import time; print('awake', flush=True); time.sleep(600)"
@@ -210,3 +212,48 @@ class TestControl:
 def test_a_port_in_use_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert not ports.is_free(server.getsockname()[1])
+
+
+TAKEN_FIRST = """
+import itertools, sys
+from lab.runtime import ports, supervisor
+
+taken = iter([int(sys.argv.pop(1))])
+free_ports = ports.free_ports
+ports.free_ports = lambda: itertools.chain(taken, free_ports())
+sys.exit(supervisor.main())
+"""
+"""The first port that the supervisor chooses is one that somebody else listens on by then; this happens once."""
+
+
+async def test_a_port_that_somebody_took_in_between_is_replaced_and_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        supervisor = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            TAKEN_FIRST,
+            str(taken),
+            "--state-dir",
+            str(tmp_path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **{each.variable: str(free_port()) for each in ports.PUBLISHED}},
+        )
+        assert supervisor.stdin is not None
+        assert supervisor.stdout is not None
+        said = [decode(line) async for line in until_ready(supervisor.stdout)]
+        supervisor.stdin.close()  # the supervisor lives as long as this
+        assert await supervisor.wait() == 0
+    assert [each.text for each in said if isinstance(each, Notice)] == [
+        f"another program took port {taken} while the lab started: starting again on other ports"
+    ]
+    assert isinstance(said[-1], Ready)
+
+
+async def until_ready(stdout: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of the supervisor, up to the one that says that the lab is up or did not come up."""
+    async for line in stdout:
+        yield line
+        if not isinstance(decode(line), Notice):
+            return

@@ -1,24 +1,19 @@
 """Ports for servers that tests start by number, kill and start again: nobody else may get one meanwhile.
 
 So they are no ephemeral ports (Linux gives 32768 and up to outgoing connections: one of those can take the port of a
-server that is dead for a moment), none of a lab's (20000 and up, `lab.runtime.ports`), and each pytest-xdist worker has
-a tenth of the range to itself.
+server that is dead for a moment), none of a lab's (20000 and up, `lab.runtime.ports`), and each is leased until this
+process ends: another test worker, or another run of the tests, does not get it.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
+from lab.runtime.ports import free_ports
 
-from lab.runtime.ports import is_free
+RANGE = range(10_000, 20_000)
 
-FIRST, SHARE, SHARES = 10_000, 1_000, 10
-
-_offsets = itertools.count(os.getpid())
+_ports = free_ports(among=RANGE)
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that was not given out for a long while."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    mine = FIRST + worker % SHARES * SHARE
-    return next(port for port in (mine + offset % SHARE for offset in _offsets) if is_free(port))
+    """Return a port that nobody listens on, and that no other test gets before this process ends."""
+    return next(_ports)
