@@ -166,10 +166,12 @@ class Limits(Section):
     upstream_stall: Positive = _LIMITS.upstream_stall
     tunnel_idle: Positive = _LIMITS.tunnel_idle
     linger: Duration = _LIMITS.linger
+    linger_total: Positive = _LIMITS.linger_total
     connections: AtLeastOne = _LIMITS.connections
     connections_per_client: Count = _LIMITS.connections_per_client
     requests_per_connection: Count = _LIMITS.requests_per_connection
     idle_per_backend: Count = _LIMITS.idle_per_backend
+    idle_private: AtLeastOne = _LIMITS.idle_private
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -84,13 +84,22 @@ class ResponseShape:
     body: Body
     length: int
     removed: frozenset[bytes]
+    """Fields that do not pass: those named by `Connection`, and framing that means nothing here."""
     upgrade: bytes
+    private: bool
+    """The backend speaks of an authentication that belongs to the connection."""
+    mended: bool
+    """It has framing fields that an answer of this kind cannot have: a body may follow all the same."""
 
-    def __init__(self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes) -> None:
+    def __init__(  # written out, too
+        self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes, *, private: bool, mended: bool
+    ) -> None:
         self.body = body
         self.length = length
         self.removed = removed
         self.upgrade = upgrade
+        self.private = private
+        self.mended = mended
 
 
 NO_NAMES: Final[frozenset[bytes]] = frozenset()
@@ -99,11 +108,24 @@ _NO_REMOVAL: Final = frozenset({b"keep-alive", b"close"})
 _MAX_LENGTH: Final = 2**63 - 1
 """What every backend can hold in a signed 64-bit integer."""
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_INSPECTED_IN_REQUESTS: Final = _ONCE | {b"connection", b"te", b"upgrade", b"x-request-id", b"idempotency-key"}
-_INSPECTED_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"})
+_INSPECTED_IN_REQUESTS: Final = _ONCE | {
+    b"authorization",
+    b"connection",
+    b"idempotency-key",
+    b"te",
+    b"upgrade",
+    b"x-request-id",
+}
+_CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate", b"persistent-auth"})
+_INSPECTED_IN_RESPONSES: Final = _CHALLENGES | {b"content-length", b"transfer-encoding", b"connection", b"upgrade"}
+_ONCE_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding"})
+_LENGTH: Final = frozenset({b"content-length"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
 _TAB_BEFORE_CODING: Final = re.compile(rb"(?i)\ntransfer-encoding: *\t")
+_CONNECTION_SCHEMES: Final = re.compile(rb"(?i)(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])")
+"""RFC 4559 §6, [MS-NLMP], [MS-N2HT]: whoever speaks next on the connection speaks as its user. A match inside a quoted
+string only costs a connection its other clients."""
 _TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
 _NOT_IN_TRAILERS: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
@@ -121,7 +143,7 @@ def check_request(
     _check_start(method, target, version, limits)
     if len(fields) > limits.fields:
         raise MalformedError(431, "fields")
-    special = _collect(fields, _INSPECTED_IN_REQUESTS)
+    special = _collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
     host = _host(special.get(b"host"), version)
     target = _origin_form(method, target, host)
     body, length = _request_body(special, version, limits, raw)
@@ -143,13 +165,24 @@ def check_request(
 
 def check_response(method: str, status: int, version: str, fields: Sequence[Field], limits: Limits) -> ResponseShape:
     """Judge one response head. Raises `MalformedError` (its status is 502): the connection must not be used again."""
-    if version not in ("1.1", "1.0") or status < 100:
+    if version not in ("1.1", "1.0") or not 100 <= status < 600 or len(fields) > limits.fields:
         raise MalformedError(502, "bad_response")
-    if len(fields) > limits.fields:
-        raise MalformedError(502, "bad_response")
-    special = _collect(fields, _INSPECTED_IN_RESPONSES)
-    body, length = _response_body(method, status, version, special)
-    return ResponseShape(body, length, _removed(special), special.get(b"upgrade", b""))
+    bodiless = has_no_body(method, status)
+    special = _collect(fields, _INSPECTED_IN_RESPONSES, NO_NAMES if bodiless else _ONCE_IN_RESPONSES)
+    removed, mended = _removed(special), False
+    if bodiless:
+        body, length = Body.NONE, 0
+        if b"content-length" in special or b"transfer-encoding" in special:
+            removed, mended = _without_framing(method, status, special, removed)
+    else:
+        body, length = _response_body(version, special)
+    upgrade = special.get(b"upgrade", b"")
+    return ResponseShape(body, length, removed, upgrade, private=_binds_connection(special), mended=mended)
+
+
+def has_no_body(method: str, status: int) -> bool:
+    """Whether an answer ends with its head, whatever its fields say (RFC 9112 §6.3, rule 1)."""
+    return status < 200 or status in {204, 304} or method == "HEAD"
 
 
 def check_trailers(trailers: Sequence[Field], limits: Limits) -> None:
@@ -186,13 +219,13 @@ def _check_start(method: str, target: bytes, version: str, limits: Limits) -> No
         raise MalformedError(414, "target")
 
 
-def _collect(fields: Sequence[Field], inspected: frozenset[bytes]) -> dict[bytes, bytes]:
+def _collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozenset[bytes]) -> dict[bytes, bytes]:
     special: dict[bytes, bytes] = {}
     for _, lower, value in fields:
         if lower in inspected:
             if lower not in special:
                 special[lower] = value.strip(b" \t")
-            elif lower in _ONCE:
+            elif lower in once:
                 raise MalformedError(400, "repeated")
             else:
                 special[lower] += b", " + value
@@ -253,22 +286,48 @@ def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw
     return Body.LENGTH, size
 
 
-def _response_body(method: str, status: int, version: str, special: dict[bytes, bytes]) -> tuple[Body, int]:
+def _response_body(version: str, special: dict[bytes, bytes]) -> tuple[Body, int]:
     coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
     if coding is not None:
         _check_coding(coding, version, has_length=length is not None)
-    if status < 200 or status == 204:
-        # RFC 9110 §8.6, RFC 9112 §6.1: neither framing field may be there; `Content-Length: 0` is common and harmless.
-        if coding is not None or length not in (None, b"0"):
-            raise MalformedError(502, "bad_response")
-        return Body.NONE, 0
-    if method == "HEAD" or status == 304:
-        return Body.NONE, 0
-    if coding is not None:
         return Body.CHUNKED, 0
     if length is not None:
         return Body.LENGTH, _length(length)
     return Body.EOF, 0
+
+
+def _without_framing(
+    method: str, status: int, special: dict[bytes, bytes], removed: frozenset[bytes]
+) -> tuple[frozenset[bytes], bool]:
+    """The fields to be removed from an answer without a body, and whether its framing fields claim that it has one.
+
+    In a 1xx and a 204 neither field may be there (RFC 9110 §8.6, RFC 9112 §6.1); `Content-Length: 0` is common and
+    harmless. In a 304 and in answers to HEAD they describe the body of another answer, if they make sense.
+    """
+    coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
+    if status < 200 or status == 204:
+        return removed | _LENGTH, coding is not None or length != b"0"
+    if length is not None and (coding is not None or not length.isdigit()):
+        return removed | _LENGTH, True
+    return removed, False
+
+
+def _binds_connection(special: dict[bytes, bytes]) -> bool:
+    """Whether an answer's challenges make its connection one client's own."""
+    if _CHALLENGES.isdisjoint(special):
+        return False
+    return b"persistent-auth" in special or any(binds_connection(special.get(name, b"")) for name in _CHALLENGES)
+
+
+def binds_connection(value: bytes) -> bool:
+    """Whether credentials or a list of challenges name a scheme that authenticates the connection, not the request."""
+    return _CONNECTION_SCHEMES.search(value) is not None
+
+
+def offers(asked: bytes, chosen: bytes) -> bool:
+    """Whether the client asked for the protocols that the backend switches to (RFC 9110 §7.8); names without case."""
+    offered = {protocol.strip().lower() for protocol in asked.split(b",")}
+    return bool(chosen) and all(protocol.strip().lower() in offered for protocol in chosen.split(b","))
 
 
 def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:

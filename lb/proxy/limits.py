@@ -42,7 +42,10 @@ class Limits:
     tunnel_idle: float = 3600.0
     """An upgraded connection without a byte in either direction."""
     linger: float = 2.0
-    """After refusing a request whose rest is still coming: the client's time to read the answer before the reset."""
+    """After the answer to a request whose rest is still coming: the client's time to read it before the reset, counted
+    anew with each segment that the client still sends."""
+    linger_total: float = 30.0
+    """The whole of that time, however much the client still sends; as nginx's `lingering_time`."""
     connections: int = 20_000
     """Client connections in total, tunnels included; 503 beyond."""
     connections_per_client: int = 0
@@ -53,3 +56,6 @@ class Limits:
     what has been added meanwhile; 0: no limit."""
     idle_per_backend: int = 256
     """Pooled connections kept for one backend; more are closed when they fall idle."""
+    idle_private: int = 1024
+    """Idle connections to all backends together that speak for one client each (after an NTLM or Negotiate login).
+    Anybody can ask for one: beyond this the one idle longest is closed, and its client has to log in again."""

@@ -272,7 +272,6 @@ BAD_ANSWERS = {
     "xchunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunked, gzip": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
     "gzip, chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "length in 103": b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nok" + OK,
     "NUL in a value": b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 2\r\n\r\nok",
     "bare CR in a value": b"HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 2\r\n\r\nok",
     "space in a name": b"HTTP/1.1 200 OK\r\nX Y: a\r\nContent-Length: 2\r\n\r\nok",
@@ -284,14 +283,20 @@ BAD_ANSWERS = {
     "unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
     "coding twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "coding in 1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "body in 204": b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok",
-    "coding in 204": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
     "version 2": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "status 99": b"HTTP/1.1 099 Huh\r\nContent-Length: 2\r\n\r\nok",
+    "status 600": b"HTTP/1.1 600 Huh\r\nContent-Length: 2\r\n\r\nok",
+    "status 999": b"HTTP/1.1 999 Request denied\r\nContent-Length: 2\r\n\r\nok",
+    "RTSP": b"RTSP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "ICE": b"ICE/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "RTSP 1.1 behind an empty line": b"\r\nRTSP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "ICY": b"ICY 200 OK\r\n\r\nok",
+    "banner": b"SSH-2.0-OpenSSH_9.2\r\n",
     "obs-fold": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
     "bare LF": b"HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok",
     "space before colon": b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok",
     "no HTTP": b"hello\r\n\r\n",
+    "switch to nothing": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     "unasked switch": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
     "head too large": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 40_000 + b"\r\nContent-Length: 2\r\n\r\nok",
     "too many fields": b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 101 + b"Content-Length: 2\r\n\r\nok",
@@ -317,6 +322,17 @@ async def test_an_answer_that_breaks_http_is_not_forwarded(answer: bytes) -> Non
         await lab.exchange(GET)
 
     assert stub.connections == 2, "the connection must not be used again"
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS.keys())
+@pytest.mark.parametrize("method", [b"GET", b"DELETE"])
+async def test_whatever_is_wrong_with_an_answer_its_request_is_executed_once(method: bytes, answer: bytes) -> None:
+    stubs = [Stub("api-1", answering(answer)), Stub("api-2", answering(answer))]
+    async with proxy(*stubs, settings=QUICK) as lab:
+        head, _ = await lab.exchange(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert status_of(head) == 502
+    assert value_of(head, b"x-tried") == b"api-1"
+    assert sum(stub.connections for stub in stubs) == 1
 
 
 @pytest.mark.parametrize(
