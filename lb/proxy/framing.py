@@ -77,31 +77,6 @@ class RequestShape:
         self.special = special
 
 
-@dataclass(slots=True, init=False)
-class ResponseShape:
-    """What the framing fields of one response come to."""
-
-    body: Body
-    length: int
-    removed: frozenset[bytes]
-    """Fields that do not pass: those named by `Connection`, and framing that means nothing here."""
-    upgrade: bytes
-    private: bool
-    """The backend speaks of an authentication that belongs to the connection."""
-    mended: bool
-    """It has framing fields that an answer of this kind cannot have: a body may follow all the same."""
-
-    def __init__(  # written out, too
-        self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes, *, private: bool, mended: bool
-    ) -> None:
-        self.body = body
-        self.length = length
-        self.removed = removed
-        self.upgrade = upgrade
-        self.private = private
-        self.mended = mended
-
-
 NO_NAMES: Final[frozenset[bytes]] = frozenset()
 _NO_REMOVAL: Final = frozenset({b"keep-alive", b"close"})
 """The two values that nearly every `Connection` has; neither names a field that would otherwise pass."""
@@ -116,21 +91,10 @@ _INSPECTED_IN_REQUESTS: Final = _ONCE | {
     b"upgrade",
     b"x-request-id",
 }
-_CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate", b"persistent-auth"})
-_INSPECTED_IN_RESPONSES: Final = _CHALLENGES | {b"content-length", b"transfer-encoding", b"connection", b"upgrade"}
-_ONCE_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding"})
-_LENGTH: Final = frozenset({b"content-length"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
 _TAB_BEFORE_CODING: Final = re.compile(rb"(?i)\ntransfer-encoding: *\t")
-_CONNECTION_SCHEMES: Final = re.compile(rb"(?i)(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])")
-"""RFC 4559 §6, [MS-NLMP], [MS-N2HT]: whoever speaks next on the connection speaks as its user. A match inside a quoted
-string only costs a connection its other clients."""
 _TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
-_NOT_IN_TRAILERS: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
-    | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
-)
 
 
 def check_request(
@@ -143,11 +107,11 @@ def check_request(
     _check_start(method, target, version, limits)
     if len(fields) > limits.fields:
         raise MalformedError(431, "fields")
-    special = _collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
+    special = collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
     host = _host(special.get(b"host"), version)
     target = _origin_form(method, target, host)
     body, length = _request_body(special, version, limits, raw)
-    removed = _removed(special)
+    removed = removed_fields(special)
     if version == "1.0" and b"expect" in special:
         removed |= {b"expect"}  # RFC 9110 §10.1.1: to be ignored, so it must not reach an HTTP/1.1 backend
     return RequestShape(
@@ -161,38 +125,6 @@ def check_request(
         trailers_welcome=b"te" in special and _TRAILERS.search(special[b"te"]) is not None,
         special=special,
     )
-
-
-def check_response(method: str, status: int, version: str, fields: Sequence[Field], limits: Limits) -> ResponseShape:
-    """Judge one response head. Raises `MalformedError` (its status is 502): the connection must not be used again."""
-    if version not in ("1.1", "1.0") or not 100 <= status < 600 or len(fields) > limits.fields:
-        raise MalformedError(502, "bad_response")
-    bodiless = has_no_body(method, status)
-    special = _collect(fields, _INSPECTED_IN_RESPONSES, NO_NAMES if bodiless else _ONCE_IN_RESPONSES)
-    removed, mended = _removed(special), False
-    if bodiless:
-        body, length = Body.NONE, 0
-        if b"content-length" in special or b"transfer-encoding" in special:
-            removed, mended = _without_framing(method, status, special, removed)
-    else:
-        body, length = _response_body(version, special)
-    upgrade = special.get(b"upgrade", b"")
-    return ResponseShape(body, length, removed, upgrade, private=_binds_connection(special), mended=mended)
-
-
-def has_no_body(method: str, status: int) -> bool:
-    """Whether an answer ends with its head, whatever its fields say (RFC 9112 §6.3, rule 1)."""
-    return status < 200 or status in {204, 304} or method == "HEAD"
-
-
-def check_trailers(trailers: Sequence[Field], limits: Limits) -> None:
-    """Refuse trailer fields that would frame, route or authorise (RFC 9110 §6.5.1). Raises `MalformedError`."""
-    if len(trailers) > limits.fields:
-        raise MalformedError(431, "fields")
-    if head_size(trailers) > limits.head:
-        raise MalformedError(431, "trailers")
-    if any(lower in _NOT_IN_TRAILERS for _, lower, _ in trailers):
-        raise MalformedError(400, "trailers")
 
 
 def head_size(fields: Sequence[Field]) -> int:
@@ -219,7 +151,8 @@ def _check_start(method: str, target: bytes, version: str, limits: Limits) -> No
         raise MalformedError(414, "target")
 
 
-def _collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozenset[bytes]) -> dict[bytes, bytes]:
+def collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozenset[bytes]) -> dict[bytes, bytes]:
+    """The values of the inspected fields, by lower-case name. Raises `MalformedError` if one of `once` is repeated."""
     special: dict[bytes, bytes] = {}
     for _, lower, value in fields:
         if lower in inspected:
@@ -232,7 +165,8 @@ def _collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozens
     return special
 
 
-def _removed(special: dict[bytes, bytes]) -> frozenset[bytes]:
+def removed_fields(special: dict[bytes, bytes]) -> frozenset[bytes]:
+    """The fields that `Connection` names."""
     connection = special.get(b"connection")
     if connection is None or connection.lower() in _NO_REMOVAL:
         return NO_NAMES
@@ -273,64 +207,20 @@ def _origin_form(method: str, target: bytes, host: bytes) -> bytes:
 def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw: Sequence[bytes]) -> tuple[Body, int]:
     coding = special.get(b"transfer-encoding")
     if coding is not None:
-        _check_coding(coding, version, has_length=b"content-length" in special)
+        check_coding(coding, version, has_length=b"content-length" in special)
         if _TAB_BEFORE_CODING.search(b"".join(raw)):
             raise MalformedError(400, "framing")
         return Body.CHUNKED, 0
     length = special.get(b"content-length")
     if length is None:
         return Body.NONE, 0
-    size = _length(length)
+    size = length_of(length)
     if size > limits.body:
         raise MalformedError(413, "body")
     return Body.LENGTH, size
 
 
-def _response_body(version: str, special: dict[bytes, bytes]) -> tuple[Body, int]:
-    coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
-    if coding is not None:
-        _check_coding(coding, version, has_length=length is not None)
-        return Body.CHUNKED, 0
-    if length is not None:
-        return Body.LENGTH, _length(length)
-    return Body.EOF, 0
-
-
-def _without_framing(
-    method: str, status: int, special: dict[bytes, bytes], removed: frozenset[bytes]
-) -> tuple[frozenset[bytes], bool]:
-    """The fields to be removed from an answer without a body, and whether its framing fields claim that it has one.
-
-    In a 1xx and a 204 neither field may be there (RFC 9110 §8.6, RFC 9112 §6.1); `Content-Length: 0` is common and
-    harmless. In a 304 and in answers to HEAD they describe the body of another answer, if they make sense.
-    """
-    coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
-    if status < 200 or status == 204:
-        return removed | _LENGTH, coding is not None or length != b"0"
-    if length is not None and (coding is not None or not length.isdigit()):
-        return removed | _LENGTH, True
-    return removed, False
-
-
-def _binds_connection(special: dict[bytes, bytes]) -> bool:
-    """Whether an answer's challenges make its connection one client's own."""
-    if _CHALLENGES.isdisjoint(special):
-        return False
-    return b"persistent-auth" in special or any(binds_connection(special.get(name, b"")) for name in _CHALLENGES)
-
-
-def binds_connection(value: bytes) -> bool:
-    """Whether credentials or a list of challenges name a scheme that authenticates the connection, not the request."""
-    return _CONNECTION_SCHEMES.search(value) is not None
-
-
-def offers(asked: bytes, chosen: bytes) -> bool:
-    """Whether the client asked for the protocols that the backend switches to (RFC 9110 §7.8); names without case."""
-    offered = {protocol.strip().lower() for protocol in asked.split(b",")}
-    return bool(chosen) and all(protocol.strip().lower() in offered for protocol in chosen.split(b","))
-
-
-def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
+def check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
     """RFC 9112 §6.1, §6.3: `chunked` and nothing else; anything near it is an attack, anything else is unknown."""
     if has_length or version == "1.0":
         raise MalformedError(400, "framing")
@@ -338,7 +228,8 @@ def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
         raise MalformedError(400 if b"chunked" in coding.lower() else 501, "framing")
 
 
-def _length(value: bytes) -> int:
+def length_of(value: bytes) -> int:
+    """What a `Content-Length` says. Raises `MalformedError`."""
     if not value.isdigit() or len(value) > 19 or (length := int(value)) > _MAX_LENGTH:
         raise MalformedError(400, "framing")
     return length

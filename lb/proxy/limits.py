@@ -20,6 +20,8 @@ class Limits:
     buffered: int = 64 * 1024
     """What one request may hold in memory on each side before its sender is paused; also the largest body that is kept
     for a second attempt."""
+    trailers: frozenset[bytes] = frozenset()
+    """Trailer fields that pass beside those whose definition allows it (`lb.proxy.trailers.ALLOWED`); lower case."""
     gather: float = 0.02
     """How long a request waits for its small body, so that both go out in one write and can be repeated."""
     gather_answer: float = 0.5

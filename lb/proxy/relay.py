@@ -8,9 +8,10 @@ from lb.core.balancer import Queued, Refusal
 from lb.core.exchange import Attempt, Exchange, Failure
 from lb.core.headers import Field
 from lb.proxy import heads
+from lb.proxy.answer_framing import binds_connection, offers
 from lb.proxy.answers import GAVE_UP
 from lb.proxy.dialing import Dialing
-from lb.proxy.framing import Body, binds_connection, offers
+from lb.proxy.framing import Body
 from lb.proxy.load import note_load
 from lb.proxy.reply import Reply
 from lb.proxy.tunnel import Tunnel

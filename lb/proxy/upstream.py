@@ -11,9 +11,11 @@ import httptools
 
 from lb.core.exchange import Attempt, Failure
 from lb.core.headers import Field
-from lb.proxy.framing import Body, MalformedError, ResponseShape, check_response, check_trailers, head_size
-from lb.proxy.mending import is_http, is_http_after_interim
+from lb.proxy.answer_framing import ResponseShape, check_response, is_http, is_http_after_interim
+from lb.proxy.framing import Body, MalformedError, head_size
+from lb.proxy.mending import Draft
 from lb.proxy.sockets import connected_socket, received
+from lb.proxy.trailers import passed
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
@@ -91,6 +93,7 @@ class UpstreamConnection:
         self._in_interim = False
         self._malformed = False
         self._told = False
+        self._draft: Draft | None = None
         self._gathered = False
         """The rest of a small answer has been waited for long enough."""
 
@@ -189,11 +192,16 @@ class UpstreamConnection:
         if not self._started and data[0] != _FIRST_BYTE and not is_http(data):
             self._malformed = True
         try:
-            parser.feed_data(data)
+            if self._draft is not None and self._draft.refused:
+                self._mend(data)
+            else:
+                parser.feed_data(data)
+                if self._shape is None:
+                    self._keep_draft(data)
         except httptools.HttpParserUpgrade as switch:
             rest = data[switch.args[0] :]
         except httptools.HttpParserError:
-            self._malformed = True
+            self._mend(data)
         if self._head_size > self._plane.limits.head and not self._complete:
             self._malformed = True  # a head, or what is between the parts of a body: extensions and trailers
         if self._interims and not is_http_after_interim(data):
@@ -282,6 +290,33 @@ class UpstreamConnection:
 
     # --- between the two ---
 
+    def _keep_draft(self, data: bytes) -> None:
+        """The head is not complete: what there is of it may have to be mended."""
+        if self._draft is None:
+            self._draft = Draft()
+        self._draft.raw += data
+        self._draft.interims += len(self._interims)
+
+    def _mend(self, data: bytes) -> None:
+        """llhttp has refused the head: read it again without what does no harm."""
+        draft = self._draft = self._draft or Draft()
+        before = len(self._interims)
+        draft.interims += before
+        head = draft.mend(data, self._method) if self._shape is None else None
+        self._malformed = head is None
+        if not head:
+            return
+        self._fields = []
+        self.reusable = False
+        self._parser = httptools.HttpResponseParser(self)
+        try:
+            self._parser.feed_data(head)
+        except httptools.HttpParserError:
+            self._malformed = True
+        if self._shape is None:
+            self._draft = Draft()
+            self._draft.raw, self._draft.interims = head, len(self._interims) - before
+
     def _read_what_is_there(self, sock: socket.socket) -> None:
         """A backend that answers and closes without reading the whole request makes our writing fail (RFC 9112 §9.6).
         Its answer has come before that: the kernel still has it, and the event loop no longer looks.
@@ -354,8 +389,7 @@ class UpstreamConnection:
         """The trailers as they are now: the fields of a surplus answer in the same segment must not join them."""
         trailers, self._fields = self._fields, []
         try:
-            check_trailers(trailers, self._plane.limits)
+            return passed(trailers, self._plane.limits)
         except MalformedError:
             self.reusable = False
             return []
-        return trailers

@@ -30,7 +30,7 @@ SEEDS = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
     CHUNKED + b"3\r\nabc\r\n0\r\n\r\n",
-    CHUNKED + b"3;ext\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 1\r\n\r\n",
+    CHUNKED + b"3;ext\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nETag: 1\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
     b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",

@@ -127,6 +127,103 @@ async def test_a_switch_leaves_out_framing_fields_and_may_spell_the_protocol_in_
         client.close()
 
 
+MENDED = {
+    "204 with two lengths": (DELETE, b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n"),
+    "204 with both framings": (
+        DELETE,
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "204 with a signed length": (DELETE, b"HTTP/1.1 204 No Content\r\nContent-Length: -1\r\n\r\n"),
+    "304 with an empty length": (GET, b"HTTP/1.1 304 Not Modified\r\nContent-Length:\r\n\r\n"),
+    "HEAD with both framings": (
+        HEAD,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n",
+    ),
+    "HEAD with a list of lengths": (HEAD, b"HTTP/1.1 200 OK\r\nContent-Length: 9, 9\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("cut", [0, 12, 40], ids=["whole", "cut in its first line", "cut in its fields"])
+@pytest.mark.parametrize(("request_", "answer"), MENDED.values(), ids=MENDED.keys())
+async def test_framing_that_makes_no_sense_does_no_harm_where_no_body_is(
+    request_: bytes, answer: bytes, cut: int
+) -> None:
+    stub = Stub("api-1", answering())
+    parts = [part for part in (answer[:cut], answer[cut:]) if part]
+
+    async def script(peer: Peer) -> None:
+        await stub.request(peer)
+        for part in parts:
+            await peer.send(part)
+            await asyncio.sleep(0.01)  # segments of their own, usually: it must not matter
+        await peer.ended()
+
+    stub.script = script
+    async with proxy(stub, settings=ONCE) as lab:
+        client = await lab.connect()
+        for _ in range(2):
+            await client.send(request_)
+            head = await client.head()
+            assert status_of(head) == status_of(answer)
+            assert value_of(head, b"content-length") is None
+        client.close()
+    assert (len(stub.heads), stub.connections) == (2, 2), "such a connection is not used again"
+
+
+async def test_white_space_before_a_colon_is_taken_away() -> None:
+    """RFC 9112 §5.1 asks it of proxies; the answer is whole otherwise."""
+    answer = b"HTTP/1.1 200 OK\r\nSecured-By : us\r\nContent-Length: 2\r\n\r\nok"
+    for first in (len(answer), 25):
+        stub = Stub("api-1", answering())
+
+        async def script(peer: Peer, stub: Stub = stub, first: int = first) -> None:
+            await stub.request(peer)
+            await peer.send(answer[:first])
+            await asyncio.sleep(0.01)
+            await peer.send(answer[first:])
+
+        stub.script = script
+        async with proxy(stub, settings=ONCE) as lab:
+            head, body = await lab.exchange(GET)
+        assert (value_of(head, b"secured-by"), body) == (b"us", b"ok")
+        assert b"Secured-By: us\r\n" in head
+
+
+async def test_a_mended_interim_answer_is_passed_on_once_with_what_follows() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n"
+    first = b"HTTP/1.1 102 Processing\r\n\r\n"
+    answers = {hints + OK: [103, 200], first + hints + OK: [102, 103, 200], hints + first + OK: [103, 102, 200]}
+    for answer, expected in answers.items():
+        async with proxy(Stub("api-1", answering(answer)), settings=ONCE) as lab:
+            client = await lab.connect()
+            await client.send(GET)
+            seen = [status_of(await client.head())]
+            while seen[-1] < 200:
+                seen.append(status_of(await client.head()))
+            assert seen == expected
+            assert await client.exactly(2) == b"ok"
+            client.close()
+
+
+async def test_only_trailers_that_are_known_to_be_harmless_pass() -> None:
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Real-IP: 1.2.3.4\r\nETag: x\r\n\r\n"
+    seen = b""
+
+    async def script(peer: Peer) -> None:
+        nonlocal seen
+        await peer.head()
+        seen = await peer.until(b"0\r\n") + await peer.until(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 200 OK\r\n" + chunked)
+
+    async with proxy(Stub("api-1", script)) as lab:
+        client = await lab.connect()
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\n" + chunked)
+        await client.head()
+        assert await client.until(b"\r\n\r\n") == b"3\r\nabc\r\n0\r\nETag: x\r\n\r\n"
+        client.close()
+    assert seen == b"3\r\nabc\r\n0\r\nETag: x\r\n\r\n"
+
+
 # --- answers that end too early ---
 
 

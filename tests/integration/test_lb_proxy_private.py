@@ -216,5 +216,3 @@ async def test_a_post_follows_its_login_and_the_next_client_gets_a_shared_connec
         alice.close()
         bob.close()
     assert stub.connections == 2
-
-
