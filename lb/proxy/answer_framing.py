@@ -29,20 +29,19 @@ class ResponseShape:
     mended: bool
     """It has framing fields that an answer of this kind cannot have: a body may follow all the same."""
 
-    def __init__(  # written out, too
-        self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes, *, private: bool, mended: bool
-    ) -> None:
+    def __init__(self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes) -> None:
         self.body = body
         self.length = length
         self.removed = removed
         self.upgrade = upgrade
-        self.private = private
-        self.mended = mended
+        self.private = False
+        self.mended = False
 
 
 _CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate", b"persistent-auth"})
 _INSPECTED_IN_RESPONSES: Final = _CHALLENGES | {b"content-length", b"transfer-encoding", b"connection", b"upgrade"}
 _ONCE_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding"})
+_NO_BODY: Final = frozenset({204, 304})
 _LENGTH: Final = frozenset({b"content-length"})
 _CONNECTION_SCHEMES: Final = re.compile(rb"(?i)(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])")
 """RFC 4559 §6, [MS-NLMP], [MS-N2HT]: whoever speaks next on the connection speaks as its user. A match inside a quoted
@@ -54,22 +53,20 @@ def check_response(method: str, status: int, version: str, fields: Sequence[Fiel
     """Judge one response head. Raises `MalformedError` (its status is 502): the connection must not be used again."""
     if version not in ("1.1", "1.0") or not 100 <= status < 600 or len(fields) > limits.fields:
         raise MalformedError(502, "bad_response")
-    bodiless = has_no_body(method, status)
+    bodiless = status in _NO_BODY or status < 200 or method == "HEAD"  # `has_no_body` without its call
     special = collect(fields, _INSPECTED_IN_RESPONSES, NO_NAMES if bodiless else _ONCE_IN_RESPONSES)
-    removed, mended = removed_fields(special), False
+    body, length = (Body.NONE, 0) if bodiless else _response_body(version, special)
+    shape = ResponseShape(body, length, removed_fields(special), special.get(b"upgrade", b""))
     if bodiless:
-        body, length = Body.NONE, 0
-        if b"content-length" in special or b"transfer-encoding" in special:
-            removed, mended = _without_framing(method, status, special, removed)
-    else:
-        body, length = _response_body(version, special)
-    upgrade = special.get(b"upgrade", b"")
-    return ResponseShape(body, length, removed, upgrade, private=_binds_connection(special), mended=mended)
+        _leave_out_framing(shape, method, status, special)
+    if not _CHALLENGES.isdisjoint(special):
+        shape.private = _binds_connection(special)
+    return shape
 
 
 def has_no_body(method: str, status: int) -> bool:
     """Whether an answer ends with its head, whatever its fields say (RFC 9112 §6.3, rule 1)."""
-    return status < 200 or status in {204, 304} or method == "HEAD"
+    return status in _NO_BODY or status < 200 or method == "HEAD"
 
 
 def is_http(data: bytes) -> bool:
@@ -92,26 +89,26 @@ def _response_body(version: str, special: dict[bytes, bytes]) -> tuple[Body, int
     return Body.EOF, 0
 
 
-def _without_framing(
-    method: str, status: int, special: dict[bytes, bytes], removed: frozenset[bytes]
-) -> tuple[frozenset[bytes], bool]:
-    """The fields to be removed from an answer without a body, and whether its framing fields claim that it has one.
+def _leave_out_framing(shape: ResponseShape, method: str, status: int, special: dict[bytes, bytes]) -> None:
+    """Remove framing fields from an answer without a body where they claim that it has one, or make no sense.
 
     In a 1xx and a 204 neither field may be there (RFC 9110 §8.6, RFC 9112 §6.1); `Content-Length: 0` is common and
     harmless. In a 304 and in answers to HEAD they describe the body of another answer, if they make sense.
+    `Transfer-Encoding` is never passed on.
     """
     coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
-    if status < 200 or status == 204:
-        return removed | _LENGTH, coding is not None or length != b"0"
-    if length is not None and (coding is not None or not length.isdigit()):
-        return removed | _LENGTH, True
-    return removed, False
+    if status == 304 or (method == "HEAD" and status >= 200 and status != 204):
+        shape.mended = length is not None and (coding is not None or not length.isdigit())
+    else:
+        shape.mended = coding is not None or length not in (None, b"0")
+        if length is not None:
+            shape.removed |= _LENGTH
+    if shape.mended:
+        shape.removed |= _LENGTH
 
 
 def _binds_connection(special: dict[bytes, bytes]) -> bool:
     """Whether an answer's challenges make its connection one client's own."""
-    if _CHALLENGES.isdisjoint(special):
-        return False
     return b"persistent-auth" in special or any(binds_connection(special.get(name, b"")) for name in _CHALLENGES)
 
 

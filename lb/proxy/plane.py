@@ -182,9 +182,9 @@ class Plane:
         A client that has a connection of its own goes to where that leads, whatever a cookie says.
         """
         balancer, sticky = self.balancer, self.sticky
-        pinned_to = self.pool.private_to(client) if self.pool.private else ""
-        if sticky is not None and not pinned_to:
-            pinned_to = sticky.pinned_to(request)
+        pinned_to = sticky.pinned_to(request) if sticky is not None else ""
+        if self.pool.private:
+            pinned_to = self.pool.private_to(client) or pinned_to
         return balancer.admit(
             request.method,
             now,

@@ -111,9 +111,8 @@ class Relay:
 
     def _launch(self, attempt: Attempt) -> None:
         plane = self._plane
-        pool, connection = plane.pool, None
-        if pool.private:
-            connection = pool.take_own(self._client, attempt.backend)
+        pool = plane.pool
+        connection = pool.take_own(self._client, attempt.backend) if pool.private else None
         if connection is None:
             connection = pool.take(attempt.backend, plane.clock(), careful=not self.exchange.idempotent)
         if connection is None:

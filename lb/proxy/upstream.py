@@ -261,13 +261,14 @@ class UpstreamConnection:
         if shape.private:
             self.private = True
         answer = Answer(status, fields, shape)
-        if status < 200 and status != 101:
-            self._in_interim = True
-            self._interims.append(answer)
-            return
-        if status == 101 and not parser.should_upgrade():
-            self._malformed = True  # a switch to nothing (RFC 9110 §15.2.2)
-            return
+        if status < 200:
+            if status != 101:
+                self._in_interim = True
+                self._interims.append(answer)
+                return
+            if not parser.should_upgrade():
+                self._malformed = True  # a switch to nothing (RFC 9110 §15.2.2)
+                return
         self._answer, self._shape = answer, shape
         if shape.mended or not parser.should_keep_alive():
             self.reusable = False
@@ -344,8 +345,8 @@ class UpstreamConnection:
         relay = self.relay
         if relay is None:
             return
-        for interim in self._take_interims():
-            relay.interim(interim)
+        if self._interims:
+            self._tell_interims(relay)
         if self._malformed and not self._complete:
             relay.attempt_failed(self, Failure.BAD_RESPONSE if not self._told else Failure.TRUNCATED)
             return
@@ -379,11 +380,10 @@ class UpstreamConnection:
                 self.attempt.exchange.begun = True
         return True
 
-    def _take_interims(self) -> list[Answer]:
-        interims = self._interims
-        if interims:
-            self._interims = []
-        return interims
+    def _tell_interims(self, relay: Relay) -> None:
+        interims, self._interims = self._interims, []
+        for interim in interims:
+            relay.interim(interim)
 
     def _checked_trailers(self) -> list[Field]:
         """The trailers as they are now: the fields of a surplus answer in the same segment must not join them."""
