@@ -38,6 +38,20 @@ class ResponseShape:
         self.mended = False
 
 
+@dataclass(slots=True, init=False)
+class Answer:
+    """A complete and acceptable response head."""
+
+    status: int
+    fields: list[Field]
+    shape: ResponseShape
+
+    def __init__(self, status: int, fields: list[Field], shape: ResponseShape) -> None:
+        self.status = status
+        self.fields = fields
+        self.shape = shape
+
+
 _CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate", b"persistent-auth"})
 _INSPECTED_IN_RESPONSES: Final = _CHALLENGES | {b"content-length", b"transfer-encoding", b"connection", b"upgrade"}
 _ONCE_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding"})

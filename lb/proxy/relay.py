@@ -17,11 +17,12 @@ from lb.proxy.reply import Reply
 from lb.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from lb.proxy.answer_framing import Answer
     from lb.proxy.client import ClientConnection
     from lb.proxy.origin import Origin
     from lb.proxy.plane import Plane
     from lb.proxy.request import Request
-    from lb.proxy.upstream import Answer, UpstreamConnection
+    from lb.proxy.upstream import UpstreamConnection
 
 
 _BODY_MEANS_NOTHING: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})

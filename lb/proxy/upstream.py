@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
 from lb.core.exchange import Attempt, Failure
 from lb.core.headers import Field
-from lb.proxy.answer_framing import ResponseShape, check_response, is_http, is_http_after_interim
+from lb.proxy.answer_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
 from lb.proxy.framing import Body, MalformedError, head_size
 from lb.proxy.mending import Draft
 from lb.proxy.sockets import connected_socket, received
@@ -21,20 +20,6 @@ if TYPE_CHECKING:
     from lb.core.backend import Backend
     from lb.proxy.plane import Plane
     from lb.proxy.relay import Relay
-
-
-@dataclass(slots=True, init=False)
-class Answer:
-    """A complete and acceptable response head."""
-
-    status: int
-    fields: list[Field]
-    shape: ResponseShape
-
-    def __init__(self, status: int, fields: list[Field], shape: ResponseShape) -> None:
-        self.status = status
-        self.fields = fields
-        self.shape = shape
 
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
