@@ -27,7 +27,8 @@ class Limits:
     gather_answer: float = 0.5
     """How long the head of a small answer (a Content-Length up to `buffered`) waits for the rest. Until the client has
     seen a byte of it, another backend can still be asked, if this one dies or freezes between head and body and the
-    method is safe. Longer than the latest moment at which a stall is hedged (`stall_ceiling`, 250 ms) and an answer from elsewhere."""
+    method is safe. Longer than the latest moment at which a stall is hedged (`stall_ceiling`, 250 ms) and an answer
+    from elsewhere."""
     slow_head: float = 10.0
     """From the first byte of a head to its end; then 408. Slowloris lives on the absence of this."""
     slow_body: float = 20.0
