@@ -25,6 +25,7 @@ from lb.config_types import (
     Share,
     Size,
     Statuses,
+    Token,
     UrlPath,
     expect,
     split,
@@ -33,6 +34,7 @@ from lb.core import settings as core
 from lb.core.policies import POLICIES
 from lb.discovery.config import Discovery, StaticDiscovery
 from lb.proxy.limits import Limits as ProxyLimits
+from lb.proxy.trailers import FORBIDDEN
 from lb.units import Address, format_duration
 
 _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
@@ -148,6 +150,12 @@ class Admission(Section):
     retry_after: Duration = _ADMISSION.retry_after
 
 
+def _trailers(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        expect(name.lower().encode() not in FORBIDDEN, f"{name} says how a message is read and can be no trailer field")
+    return names
+
+
 class Limits(Section):
     """How much and how long the data plane bears: see `lb.proxy.limits.Limits`."""
 
@@ -156,6 +164,9 @@ class Limits(Section):
     target: Size = _LIMITS.target
     body: Size = _LIMITS.body
     buffered: Size = _LIMITS.buffered
+    trailers: Annotated[
+        tuple[Token, ...], BeforeValidator(split), AfterValidator(_trailers), Field(max_length=100)
+    ] = ()
     gather: Duration = _LIMITS.gather
     gather_answer: Duration = _LIMITS.gather_answer
     slow_head: Positive = _LIMITS.slow_head
@@ -166,10 +177,12 @@ class Limits(Section):
     upstream_stall: Positive = _LIMITS.upstream_stall
     tunnel_idle: Positive = _LIMITS.tunnel_idle
     linger: Duration = _LIMITS.linger
+    linger_total: Positive = _LIMITS.linger_total
     connections: AtLeastOne = _LIMITS.connections
     connections_per_client: Count = _LIMITS.connections_per_client
     requests_per_connection: Count = _LIMITS.requests_per_connection
     idle_per_backend: Count = _LIMITS.idle_per_backend
+    idle_private: AtLeastOne = _LIMITS.idle_private
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -285,7 +298,8 @@ class Config(Section):
 
     def proxy_limits(self) -> ProxyLimits:
         """What the data plane needs of it."""
-        return ProxyLimits(**dict(self.limits))
+        trailers = frozenset(name.lower().encode() for name in self.limits.trailers)
+        return ProxyLimits(**{**dict(self.limits), "trailers": trailers})
 
     def printable(self) -> dict[str, Any]:
         """Every key with its unit: as it could be written in a file."""

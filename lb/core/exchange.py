@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 """RFC 9110 §9.2.2. TRACE is refused before it gets here; it is listed because the RFC lists it."""
 
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""RFC 9110 §9.2.1: executing one of them twice has no effect that its client could have asked for."""
+
 
 class Failure(StrEnum):
     """How an attempt failed, seen from the balancer."""
@@ -27,7 +30,7 @@ class Failure(StrEnum):
     TIMEOUT = "timeout"
     """Sent, and no response head within the per-try time-out."""
     BAD_RESPONSE = "bad_response"
-    """The backend broke HTTP."""
+    """The backend broke HTTP: it has executed the request, and its answer cannot be passed on."""
     GATEWAY = "gateway"
     """The backend itself answered 502, 503 or 504."""
     TRUNCATED = "truncated"
@@ -49,7 +52,10 @@ class Exchange:
     pinned_to: str
     """Id of the backend that its sticky cookie names; empty without one. Gone to first, if that makes sense."""
     replayable: bool
-    """False once request body bytes are gone that a second attempt would need again."""
+    """False once no other attempt may follow: request body bytes are gone that it would need again, or a backend has
+    given an answer that cannot be passed on."""
+    begun: bool
+    """An answer has begun, be it with one byte of a status line: a backend has executed the request."""
     bold: bool
     """It must not be repeated, and only a shaky backend takes it."""
     responding: bool
@@ -76,6 +82,7 @@ class Exchange:
         self.hash_key = hash_key
         self.pinned_to = pinned_to
         self.replayable = True
+        self.begun = False
         self.bold = False
         self.responding = False
         self.tried = []

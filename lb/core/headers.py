@@ -39,7 +39,7 @@ VIA: Final = b"Via: 1.1 reroute\r\n"
 
 STATUS_LINES: Final = {
     code: b"HTTP/1.1 %d %s\r\n" % (code, HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b"")
-    for code in range(100, 1000)
+    for code in range(100, 600)  # RFC 9110 §15: others are invalid
 }
 """The reason phrase is ours: RFC 9112 §4 lets recipients ignore it, so it need not survive the hop."""
 

@@ -2,14 +2,18 @@
 
 1. Never once a response byte is on its way to the client: it would see two answers in one.
 2. Never while a twin (hedge) is still running: it is the other try.
-3. Never when the request body is gone and a second backend would get half a request.
+3. Never when the request body is gone and a second backend would get half a request, nor after an answer that breaks
+   HTTP: the backend has executed the request, and another one would most likely answer in the same way.
 4. At most `max_attempts` that reached a backend, hedges counted, and none past the deadline: nobody waits for it any
    more. A refused connection is no attempt in this sense: when four of five replicas stop at once, the fourth is the
    one that answers, and rules 5 and 7 bound what the search may cost.
 5. Never on a backend that was tried: only if another one can take it now. And not in panic, where none is known to
    work: each retry would only multiply the outage.
 6. Anything, while no byte of the request was written: no backend can have executed it.
-   After that, only what is idempotent (RFC 9110 §9.2.2) or carries an `Idempotency-Key`.
+   After that, only what is idempotent (RFC 9110 §9.2.2) or carries an `Idempotency-Key`. Once an answer has begun
+   (`Exchange.begun`), the backend has executed the request: then only safe methods (§9.2.1), and only because the
+   rest of the answer does not come. A complete head with 502, 503 or 504 is the backend's own word that it could not
+   do the work, and counts as no execution.
 7. Only inside the budget.
 """
 
@@ -19,7 +23,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from lb.core.budget import RetryBudget
-from lb.core.exchange import Attempt, Exchange, Failure
+from lb.core.exchange import SAFE_METHODS, Attempt, Exchange, Failure
 from lb.core.settings import RetrySettings
 
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
@@ -58,10 +62,15 @@ class Retries:
             return Verdict(False, "responding")
         if failure is Failure.EXHAUSTED:
             return Verdict(False, "own sockets exhausted")
-        if forbidden := self._forbidden(exchange, attempt, now):
+        forbidden = self._forbidden(exchange, attempt, now)
+        if failure is Failure.BAD_RESPONSE:
+            exchange.replayable = False
+        if forbidden:
             return Verdict(False, forbidden)
         if attempt.sent is not None and not exchange.idempotent:
             return Verdict(False, "not idempotent")
+        if failure is Failure.BAD_RESPONSE or (failure is not Failure.GATEWAY and _executed(exchange)):
+            return Verdict(False, "answer begun")
         if not another():
             return Verdict(False, "no other backend")
         if not self._budget.withdraw(now):
@@ -71,7 +80,9 @@ class Retries:
     def may_hedge(self, stalled: Attempt, now: float) -> bool:
         """A second backend may be tried beside the stalled one. `pay_hedge` must follow when one is found."""
         exchange = stalled.exchange
-        return self._settings.hedge and exchange.idempotent and not self._forbidden(exchange, stalled, now)
+        if not self._settings.hedge or not exchange.idempotent or _executed(exchange):
+            return False
+        return not self._forbidden(exchange, stalled, now)
 
     def pay_hedge(self, now: float) -> bool:
         """Take a hedge out of the budget; False: it is spent."""
@@ -88,3 +99,8 @@ class Retries:
         if exchange.sent >= self._settings.max_attempts:
             return "attempts"
         return "deadline" if now >= exchange.deadline else ""
+
+
+def _executed(exchange: Exchange) -> bool:
+    """A backend has executed it, and executing it again may do something."""
+    return exchange.begun and exchange.method not in SAFE_METHODS

@@ -51,6 +51,8 @@ class ClientConnection:
         self._reading = True
         self._ending = False
         """Everything that will be written is written; what still comes is thrown away."""
+        self._linger_until = 0.0
+        """Until when what still comes is waited for at all; 0 while that is not done."""
         self._unsent = 0
         """Size of the transport's buffer when progress was last seen."""
         self._head_deadline = inf
@@ -71,6 +73,8 @@ class ClientConnection:
         if not self._ending:
             self._reader.feed(data)
             self._advance()
+        elif self._linger_until:
+            self.deadline = min(self._plane.clock() + self._plane.limits.linger, self._linger_until)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._plane.left(self)
@@ -132,6 +136,8 @@ class ClientConnection:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._ending = True
             self._transport.abort()
+        elif self._reader.incoming is not None:
+            self._linger()
         else:
             self._close()
 
@@ -289,13 +295,17 @@ class ClientConnection:
     def _linger(self) -> None:
         """Close once the client has had time to read the answer: closing on unread input resets the connection and may
         destroy the answer on its way (RFC 9112 §9.6)."""
-        if self._transport.is_closing() or not self._transport.can_write_eof():
+        if self._transport.is_closing():
             self._close()
             return
-        self._plane.outbox.flush()
+        plane, now = self._plane, self._plane.clock()
+        plane.outbox.flush()
         self._ending = True
-        self.deadline = self._plane.clock() + self._plane.limits.linger
-        self._transport.write_eof()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._linger_until = now + plane.limits.linger_total
+        self.deadline = now + min(plane.limits.linger, plane.limits.linger_total)
+        if self._transport.can_write_eof():  # TLS cannot: there, only the head says that this is the end
+            self._transport.write_eof()
         self.regulate()
 
     def _rearm(self) -> None:

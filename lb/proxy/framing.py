@@ -77,38 +77,24 @@ class RequestShape:
         self.special = special
 
 
-@dataclass(slots=True, init=False)
-class ResponseShape:
-    """What the framing fields of one response come to."""
-
-    body: Body
-    length: int
-    removed: frozenset[bytes]
-    upgrade: bytes
-
-    def __init__(self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes) -> None:
-        self.body = body
-        self.length = length
-        self.removed = removed
-        self.upgrade = upgrade
-
-
 NO_NAMES: Final[frozenset[bytes]] = frozenset()
 _NO_REMOVAL: Final = frozenset({b"keep-alive", b"close"})
 """The two values that nearly every `Connection` has; neither names a field that would otherwise pass."""
 _MAX_LENGTH: Final = 2**63 - 1
 """What every backend can hold in a signed 64-bit integer."""
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_INSPECTED_IN_REQUESTS: Final = _ONCE | {b"connection", b"te", b"upgrade", b"x-request-id", b"idempotency-key"}
-_INSPECTED_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade"})
+_INSPECTED_IN_REQUESTS: Final = _ONCE | {
+    b"authorization",
+    b"connection",
+    b"idempotency-key",
+    b"te",
+    b"upgrade",
+    b"x-request-id",
+}
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
 _TAB_BEFORE_CODING: Final = re.compile(rb"(?i)\ntransfer-encoding: *\t")
 _TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
-_NOT_IN_TRAILERS: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
-    | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
-)
 
 
 def check_request(
@@ -121,11 +107,11 @@ def check_request(
     _check_start(method, target, version, limits)
     if len(fields) > limits.fields:
         raise MalformedError(431, "fields")
-    special = _collect(fields, _INSPECTED_IN_REQUESTS)
+    special = collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
     host = _host(special.get(b"host"), version)
     target = _origin_form(method, target, host)
     body, length = _request_body(special, version, limits, raw)
-    removed = _removed(special)
+    removed = removed_fields(special)
     if version == "1.0" and b"expect" in special:
         removed |= {b"expect"}  # RFC 9110 §10.1.1: to be ignored, so it must not reach an HTTP/1.1 backend
     return RequestShape(
@@ -139,27 +125,6 @@ def check_request(
         trailers_welcome=b"te" in special and _TRAILERS.search(special[b"te"]) is not None,
         special=special,
     )
-
-
-def check_response(method: str, status: int, version: str, fields: Sequence[Field], limits: Limits) -> ResponseShape:
-    """Judge one response head. Raises `MalformedError` (its status is 502): the connection must not be used again."""
-    if version not in ("1.1", "1.0") or status < 100:
-        raise MalformedError(502, "bad_response")
-    if len(fields) > limits.fields:
-        raise MalformedError(502, "bad_response")
-    special = _collect(fields, _INSPECTED_IN_RESPONSES)
-    body, length = _response_body(method, status, version, special)
-    return ResponseShape(body, length, _removed(special), special.get(b"upgrade", b""))
-
-
-def check_trailers(trailers: Sequence[Field], limits: Limits) -> None:
-    """Refuse trailer fields that would frame, route or authorise (RFC 9110 §6.5.1). Raises `MalformedError`."""
-    if len(trailers) > limits.fields:
-        raise MalformedError(431, "fields")
-    if head_size(trailers) > limits.head:
-        raise MalformedError(431, "trailers")
-    if any(lower in _NOT_IN_TRAILERS for _, lower, _ in trailers):
-        raise MalformedError(400, "trailers")
 
 
 def head_size(fields: Sequence[Field]) -> int:
@@ -186,20 +151,22 @@ def _check_start(method: str, target: bytes, version: str, limits: Limits) -> No
         raise MalformedError(414, "target")
 
 
-def _collect(fields: Sequence[Field], inspected: frozenset[bytes]) -> dict[bytes, bytes]:
+def collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozenset[bytes]) -> dict[bytes, bytes]:
+    """The values of the inspected fields, by lower-case name. Raises `MalformedError` if one of `once` is repeated."""
     special: dict[bytes, bytes] = {}
     for _, lower, value in fields:
         if lower in inspected:
             if lower not in special:
                 special[lower] = value.strip(b" \t")
-            elif lower in _ONCE:
+            elif lower in once:
                 raise MalformedError(400, "repeated")
             else:
                 special[lower] += b", " + value
     return special
 
 
-def _removed(special: dict[bytes, bytes]) -> frozenset[bytes]:
+def removed_fields(special: dict[bytes, bytes]) -> frozenset[bytes]:
+    """The fields that `Connection` names."""
     connection = special.get(b"connection")
     if connection is None or connection.lower() in _NO_REMOVAL:
         return NO_NAMES
@@ -240,38 +207,20 @@ def _origin_form(method: str, target: bytes, host: bytes) -> bytes:
 def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw: Sequence[bytes]) -> tuple[Body, int]:
     coding = special.get(b"transfer-encoding")
     if coding is not None:
-        _check_coding(coding, version, has_length=b"content-length" in special)
+        check_coding(coding, version, has_length=b"content-length" in special)
         if _TAB_BEFORE_CODING.search(b"".join(raw)):
             raise MalformedError(400, "framing")
         return Body.CHUNKED, 0
     length = special.get(b"content-length")
     if length is None:
         return Body.NONE, 0
-    size = _length(length)
+    size = length_of(length)
     if size > limits.body:
         raise MalformedError(413, "body")
     return Body.LENGTH, size
 
 
-def _response_body(method: str, status: int, version: str, special: dict[bytes, bytes]) -> tuple[Body, int]:
-    coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
-    if coding is not None:
-        _check_coding(coding, version, has_length=length is not None)
-    if status < 200 or status == 204:
-        # RFC 9110 §8.6, RFC 9112 §6.1: neither framing field may be there; `Content-Length: 0` is common and harmless.
-        if coding is not None or length not in (None, b"0"):
-            raise MalformedError(502, "bad_response")
-        return Body.NONE, 0
-    if method == "HEAD" or status == 304:
-        return Body.NONE, 0
-    if coding is not None:
-        return Body.CHUNKED, 0
-    if length is not None:
-        return Body.LENGTH, _length(length)
-    return Body.EOF, 0
-
-
-def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
+def check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
     """RFC 9112 §6.1, §6.3: `chunked` and nothing else; anything near it is an attack, anything else is unknown."""
     if has_length or version == "1.0":
         raise MalformedError(400, "framing")
@@ -279,7 +228,8 @@ def _check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
         raise MalformedError(400 if b"chunked" in coding.lower() else 501, "framing")
 
 
-def _length(value: bytes) -> int:
+def length_of(value: bytes) -> int:
+    """What a `Content-Length` says. Raises `MalformedError`."""
     if not value.isdigit() or len(value) > 19 or (length := int(value)) > _MAX_LENGTH:
         raise MalformedError(400, "framing")
     return length

@@ -9,9 +9,9 @@ from lb.core.headers import Peer, request_head, request_id, response_head, serve
 from lb.proxy.framing import Body, RequestShape
 
 if TYPE_CHECKING:
+    from lb.proxy.answer_framing import Answer
     from lb.proxy.plane import Plane
     from lb.proxy.request import Request
-    from lb.proxy.upstream import Answer
 
 
 def choose_request_id(plane: Plane, request: Request) -> bytes:

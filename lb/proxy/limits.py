@@ -20,12 +20,15 @@ class Limits:
     buffered: int = 64 * 1024
     """What one request may hold in memory on each side before its sender is paused; also the largest body that is kept
     for a second attempt."""
+    trailers: frozenset[bytes] = frozenset()
+    """Trailer fields that pass beside those whose definition allows it (`lb.proxy.trailers.ALLOWED`); lower case."""
     gather: float = 0.02
     """How long a request waits for its small body, so that both go out in one write and can be repeated."""
     gather_answer: float = 0.5
     """How long the head of a small answer (a Content-Length up to `buffered`) waits for the rest. Until the client has
-    seen a byte of it, another backend can still be asked, if this one dies or freezes between head and body. Longer
-    than the latest moment at which a stall is hedged (`stall_ceiling`, 250 ms) and an answer from elsewhere."""
+    seen a byte of it, another backend can still be asked, if this one dies or freezes between head and body and the
+    method is safe. Longer than the latest moment at which a stall is hedged (`stall_ceiling`, 250 ms) and an answer
+    from elsewhere."""
     slow_head: float = 10.0
     """From the first byte of a head to its end; then 408. Slowloris lives on the absence of this."""
     slow_body: float = 20.0
@@ -42,7 +45,10 @@ class Limits:
     tunnel_idle: float = 3600.0
     """An upgraded connection without a byte in either direction."""
     linger: float = 2.0
-    """After refusing a request whose rest is still coming: the client's time to read the answer before the reset."""
+    """After the answer to a request whose rest is still coming: the client's time to read it before the reset, counted
+    anew with each segment that the client still sends."""
+    linger_total: float = 30.0
+    """The whole of that time, however much the client still sends; as nginx's `lingering_time`."""
     connections: int = 20_000
     """Client connections in total, tunnels included; 503 beyond."""
     connections_per_client: int = 0
@@ -53,3 +59,6 @@ class Limits:
     what has been added meanwhile; 0: no limit."""
     idle_per_backend: int = 256
     """Pooled connections kept for one backend; more are closed when they fall idle."""
+    idle_private: int = 1024
+    """Idle connections to all backends together that speak for one client each (after an NTLM or Negotiate login).
+    Anybody can ask for one: beyond this the one idle longest is closed, and its client has to log in again."""

@@ -8,8 +8,8 @@ from lb.core.load import report_in_header
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
+    from lb.proxy.answer_framing import Answer
     from lb.proxy.plane import Plane
-    from lb.proxy.upstream import Answer
 
 
 def note_load(plane: Plane, backend: Backend, answer: Answer, now: float) -> None:

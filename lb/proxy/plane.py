@@ -155,10 +155,14 @@ class Plane:
     def switched(self, client: Client) -> None:
         """A client's connection has become a tunnel; `left` follows when that ends."""
         self.clients.discard(client)
+        if self.pool.private:
+            self.pool.left(client)
 
     def left(self, client: Client) -> None:
         """A client's connection, or the tunnel that it has become, is over."""
         self.clients.discard(client)
+        if self.pool.private:
+            self.pool.left(client)
         address = client.peer.address
         self._held[address] -= 1
         if not self._held[address]:
@@ -172,15 +176,21 @@ class Plane:
             self._empty = asyncio.Event()
             await self._empty.wait()
 
-    def admit(self, request: Request, peer: Peer, now: float) -> Exchange:
-        """Tell the core of a request: what it must know of it, and nothing that nobody will look at."""
+    def admit(self, request: Request, client: Client, now: float) -> Exchange:
+        """Tell the core of a request: what it must know of it, and nothing that nobody will look at.
+
+        A client that has a connection of its own goes to where that leads, whatever a cookie says.
+        """
         balancer, sticky = self.balancer, self.sticky
+        pinned_to = sticky.pinned_to(request) if sticky is not None else ""
+        if self.pool.private:
+            pinned_to = self.pool.private_to(client) or pinned_to
         return balancer.admit(
             request.method,
             now,
             idempotency_key=b"idempotency-key" in request.shape.special,
-            hash_key=self.key_of(request, peer) if balancer.hashes else b"",
-            pinned_to=sticky.pinned_to(request) if sticky is not None else "",
+            hash_key=self.key_of(request, client.peer) if balancer.hashes else b"",
+            pinned_to=pinned_to,
         )
 
     def enter(self, exchange: Exchange, relay: Owner) -> None:

@@ -8,6 +8,7 @@ from lb.core.backend import Backend, State
 from lb.proxy.limits import Limits
 
 if TYPE_CHECKING:
+    from lb.proxy.plane import Client
     from lb.proxy.upstream import UpstreamConnection
 
 _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
@@ -25,6 +26,8 @@ class Pool:
         self._idle: dict[Backend, list[UpstreamConnection]] = {}
         self._known_as: dict[str, list[Backend]] = {}
         """Backends with a stack, by id: usually one, two while one of them drains out."""
+        self.private: dict[Client, UpstreamConnection] = {}
+        """Idle connections that speak for one client, such as after an NTLM login; the one idle longest is first."""
 
     def take(self, backend: Backend, now: float, *, careful: bool) -> UpstreamConnection | None:
         """The most recently used idle connection that is still open.
@@ -40,6 +43,38 @@ class Pool:
                 continue
             return connection
         return None
+
+    def private_to(self, client: Client) -> str:
+        """Id of the backend to which this client has a connection of its own; empty without one."""
+        connection = self.private.get(client)
+        return connection.backend.id if connection is not None else ""
+
+    def take_own(self, client: Client, backend: Backend) -> UpstreamConnection | None:
+        """The client's own idle connection to `backend`, if it is still open."""
+        connection = self.private.get(client)
+        if connection is None or connection.backend is not backend:
+            return None
+        del self.private[client]
+        if connection.is_stale():
+            connection.abort()
+            return None
+        return connection
+
+    def keep_for(self, client: Client, connection: UpstreamConnection) -> None:
+        """Keep a connection that speaks for `client`: nobody else gets it, and it ends with the client's."""
+        self.left(client)
+        if connection.backend.state not in _POOLED_STATES:
+            connection.close()
+            return
+        while len(self.private) >= self.limits.idle_private:
+            self.left(next(iter(self.private)))
+        self.private[client] = connection
+
+    def left(self, client: Client) -> None:
+        """The client is gone, or wants its own connection no more."""
+        connection = self.private.pop(client, None)
+        if connection is not None:
+            connection.close()
 
     def release(self, connection: UpstreamConnection, now: float) -> None:
         """Keep a connection that has finished its request, or close it where there is no use for it."""
@@ -59,6 +94,8 @@ class Pool:
         """The connection ended while idle. True if that was so soon after its last use that its backend may be gone."""
         stack = self._idle.get(connection.backend)
         if not stack or connection not in stack:
+            for client in [client for client, kept in self.private.items() if kept is connection]:
+                del self.private[client]
             return False
         stack.remove(connection)
         return now - connection.idle_since <= _FRESH_S
@@ -75,7 +112,7 @@ class Pool:
 
     def close(self) -> None:
         """Close all idle connections."""
-        for backend_id in list(self._known_as):
+        for backend_id in {*self._known_as, *(connection.backend.id for connection in self.private.values())}:
             self.purge(backend_id)
 
     def purge(self, backend_id: str) -> None:
@@ -83,6 +120,8 @@ class Pool:
         for backend in self._known_as.pop(backend_id, ()):
             for connection in self._idle.pop(backend):
                 connection.close()
+        for client in [client for client, kept in self.private.items() if kept.backend.id == backend_id]:
+            self.left(client)
 
     def idle(self, backend: Backend) -> int:
         """How many idle connections there are to `backend`."""

@@ -10,9 +10,10 @@ from typing import Final
 import httptools
 
 from lb.core.headers import Field
-from lb.proxy.framing import Body, MalformedError, check_request, check_trailers, head_size, parse_error
+from lb.proxy.framing import Body, MalformedError, check_request, head_size, parse_error
 from lb.proxy.limits import Limits
 from lb.proxy.request import Request
+from lb.proxy.trailers import passed
 
 _SOME_METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
@@ -117,9 +118,9 @@ class RequestReader:
         if request is None or self.refusal is not None:
             return
         if self._fields:
-            request.trailers, self._fields = self._fields, []
+            trailers, self._fields = self._fields, []
             try:
-                check_trailers(request.trailers, self._limits)
+                request.trailers = passed(trailers, self._limits)
             except MalformedError as refusal:
                 self.refusal = refusal
                 return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lb.core.balancer import Queued, Refusal
 from lb.core.exchange import Attempt, Exchange, Failure
 from lb.core.headers import Field
 from lb.proxy import heads
+from lb.proxy.answer_framing import binds_connection, offers
 from lb.proxy.answers import GAVE_UP
 from lb.proxy.dialing import Dialing
 from lb.proxy.framing import Body
@@ -16,11 +17,16 @@ from lb.proxy.reply import Reply
 from lb.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from lb.proxy.answer_framing import Answer
     from lb.proxy.client import ClientConnection
     from lb.proxy.origin import Origin
     from lb.proxy.plane import Plane
     from lb.proxy.request import Request
-    from lb.proxy.upstream import Answer, UpstreamConnection
+    from lb.proxy.upstream import UpstreamConnection
+
+
+_BODY_MEANS_NOTHING: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""RFC 9110 §9.3: content in them has no defined meaning, and some servers leave it unread in front of what follows."""
 
 
 class Relay:
@@ -41,7 +47,12 @@ class Relay:
         """Where the rest of the request body goes while it is still coming."""
         self._reply = Reply(plane, request)
         self._progress = plane.clock()
-        self.exchange: Exchange = plane.admit(request, client.peer, self._progress)
+        self.exchange: Exchange = plane.admit(request, client, self._progress)
+
+    @property
+    def client(self) -> ClientConnection:
+        """Whose request it is."""
+        return self._client
 
     @property
     def origin(self) -> Origin:
@@ -64,7 +75,7 @@ class Relay:
 
     def hedge(self, attempt: Attempt) -> None:
         """Start a second attempt beside the stalled one, if that still makes sense."""
-        if self._links and not self.exchange.responding and self.request.complete:
+        if self._links and not self.exchange.responding and self.request.complete and not self._is_private():
             self._launch(attempt)
         else:
             self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
@@ -101,7 +112,10 @@ class Relay:
 
     def _launch(self, attempt: Attempt) -> None:
         plane = self._plane
-        connection = plane.pool.take(attempt.backend, plane.clock(), careful=not self.exchange.idempotent)
+        pool = plane.pool
+        connection = pool.take_own(self._client, attempt.backend) if pool.private else None
+        if connection is None:
+            connection = pool.take(attempt.backend, plane.clock(), careful=not self.exchange.idempotent)
         if connection is None:
             self._links.append(Dialing(plane, self, attempt))
         else:
@@ -112,15 +126,31 @@ class Relay:
         self._links.append(connection)
         head = heads.to_backend(plane, self._client.peer, request, self._reply.request_id, attempt)
         if request.complete:
-            body = request.peek() if request.parts or request.shape.body is Body.CHUNKED else b""
+            body = b""
+            if request.parts or request.shape.body is Body.CHUNKED:
+                body = request.peek()
+                self._note_body(connection)
         else:
+            self._note_body(connection)
             body = self._take()
             self._uplink = connection
+        credentials = request.shape.special.get(b"authorization")
+        if credentials is not None and binds_connection(credentials):
+            connection.private = True
         connection.begin(self, attempt, request.method, head + body, complete=request.complete)
         now = self._progress = plane.clock()
         plane.balancer.sent(attempt, now, complete=request.complete)
         if not request.complete:
             self._client.regulate()
+
+    def _note_body(self, connection: UpstreamConnection) -> None:
+        """A backend that does not read the body of such a request takes it for the next one: there must be none."""
+        if self.request.method in _BODY_MEANS_NOTHING:
+            connection.reusable = False
+
+    def _is_private(self) -> bool:
+        """Only the connection under way knows whose request it is: another backend would answer it as nobody's."""
+        return any(not isinstance(link, Dialing) and link.private for link in self._links)
 
     def _unlink(self, link: Dialing | UpstreamConnection) -> None:
         if link in self._links:
@@ -138,7 +168,11 @@ class Relay:
     def upload(self) -> None:
         """More of the request body is here, or the backend reads again."""
         connection, request = self._uplink, self.request
-        if connection is None or connection.blocked or not (request.parts or request.complete):
+        if connection is None:
+            if self.exchange.responding:
+                request.take()  # refused: nobody waits for it
+            return
+        if connection.blocked or not (request.parts or request.complete):
             return
         connection.write(self._take(), complete=request.complete)
         self._progress = self._plane.clock()
@@ -161,7 +195,9 @@ class Relay:
     # --- the answer ---
 
     def interim(self, answer: Answer) -> None:
-        """Pass on a 1xx, which commits to nothing."""
+        """Pass on a 1xx, which commits to nothing. All but `100 Continue` tell of work that has begun."""
+        if answer.status != 100:
+            self.exchange.begun = True
         if not self.exchange.responding:
             self._progress = self._plane.clock()
             self._client.write(self._reply.interim(answer))
@@ -179,6 +215,8 @@ class Relay:
             if attempt is None:
                 return
             head = self._reply.head(answer, attempt, now)
+            if answer.status >= 400 and not connection.reusable:
+                self._uplink = None  # RFC 9112 §9.5: it does not want the rest of the request
         body = self._reply.body(parts, trailers)
         if head or body:
             self._client.write(head + body)
@@ -187,7 +225,7 @@ class Relay:
 
     def switched(self, connection: UpstreamConnection, answer: Answer, rest: bytes) -> None:
         """The backend agreed to another protocol: from here on the two sockets are a tunnel."""
-        if not self.request.shape.upgrade:
+        if not offers(self.request.shape.upgrade, answer.shape.upgrade):
             self.attempt_failed(connection, Failure.BAD_RESPONSE)
             return
         now = self._plane.clock()

@@ -13,9 +13,9 @@ from lb.proxy.record import Record
 from lb.proxy.request import encode_body
 
 if TYPE_CHECKING:
+    from lb.proxy.answer_framing import Answer
     from lb.proxy.plane import Plane
     from lb.proxy.request import Request
-    from lb.proxy.upstream import Answer
 
 
 class Reply:

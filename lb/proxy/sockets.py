@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
+
+
+_MOST_READS: Final = 16
+_READ: Final = 64 * 1024
+"""Together 1 MiB: who refuses a request in the middle says less, and this much may wait for a client in memory."""
+
+
+def received(fileno: int) -> Iterator[bytes]:
+    """What the kernel has received on a non-blocking socket that cannot be written to any more, up to 1 MiB."""
+    for _ in range(_MOST_READS):
+        try:
+            data = os.read(fileno, _READ)
+        except OSError:
+            return
+        if not data:
+            return
+        yield data
 
 
 async def connected_socket(backend: Backend, timeout: float) -> socket.socket:  # noqa: ASYNC109 (a setting)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from lb.proxy.sockets import received
 from lb.proxy.websocket import Frames, close_frame
 
 if TYPE_CHECKING:
@@ -152,6 +153,10 @@ class _End(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
+        sock = self.transport.get_extra_info("socket")
+        if error is not None and sock is not None and self.transport.get_extra_info("sslcontext") is None:
+            for data in received(sock.fileno()):  # it came before writing failed
+                self.other.send(data)
         self._tunnel.lost(self, error)
 
 

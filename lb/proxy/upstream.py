@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
 from lb.core.exchange import Attempt, Failure
 from lb.core.headers import Field
-from lb.proxy.framing import Body, MalformedError, ResponseShape, check_response, check_trailers, head_size
-from lb.proxy.sockets import connected_socket
+from lb.proxy.answer_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
+from lb.proxy.framing import Body, MalformedError, head_size
+from lb.proxy.mending import Draft
+from lb.proxy.sockets import connected_socket, received
+from lb.proxy.trailers import passed
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
     from lb.proxy.plane import Plane
     from lb.proxy.relay import Relay
-
-
-@dataclass(slots=True, init=False)
-class Answer:
-    """A complete and acceptable response head."""
-
-    status: int
-    fields: list[Field]
-    shape: ResponseShape
-
-    def __init__(self, status: int, fields: list[Field], shape: ResponseShape) -> None:
-        self.status = status
-        self.fields = fields
-        self.shape = shape
 
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
@@ -47,6 +35,10 @@ async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
     return connection
 
 
+_FIRST_BYTE: Final = ord("H")
+"""Of every status line (RFC 9112 §4)."""
+
+
 class UpstreamConnection:
     """An `asyncio.Protocol` in all but name, as `ClientConnection` is.
 
@@ -60,6 +52,8 @@ class UpstreamConnection:
         self.blocked = False
         """The backend does not read: write no more than necessary."""
         self.reusable = True
+        self.private = False
+        """It speaks for one client: an authentication that belongs to the connection was asked for or given."""
         self.upload_done = True
         """The request is written to its end."""
         self._plane = plane
@@ -79,9 +73,12 @@ class UpstreamConnection:
         self._shape: ResponseShape | None = None
         self._parts: list[bytes] = []
         self._complete = False
+        self._started = False
+        """A head has begun, be it with one byte."""
         self._in_interim = False
         self._malformed = False
         self._told = False
+        self._draft: Draft | None = None
         self._gathered = False
         """The rest of a small answer has been waited for long enough."""
 
@@ -119,14 +116,17 @@ class UpstreamConnection:
         self._tell(None)
 
     def retire(self, now: float) -> None:
-        """The request is over for the relay: pool the connection if both messages ended cleanly, else close it."""
+        """The request is over for the relay: keep the connection if both messages ended cleanly, else close it."""
         clean = self._complete and self.reusable and self.upload_done and not self._transport.is_closing()
-        self.relay = self.attempt = None
-        if clean and not self._plane.stopping:
-            self.go_on()
-            self._plane.pool.release(self, now)
-        else:
+        relay, self.relay, self.attempt = self.relay, None, None
+        if not clean or self._plane.stopping:
             self.abort()
+            return
+        self.go_on()
+        if not self.private:
+            self._plane.pool.release(self, now)
+        elif relay is not None:
+            self._plane.pool.keep_for(relay.client, self)
 
     def drop(self) -> None:
         """Give the request up: nothing more is reported, and the backend sees the connection go."""
@@ -174,14 +174,23 @@ class UpstreamConnection:
             return
         rest: bytes | None = None
         self._head_size += len(data)
+        if not self._started and data[0] != _FIRST_BYTE and not is_http(data):
+            self._malformed = True
         try:
-            parser.feed_data(data)
+            if self._draft is not None and self._draft.refused:
+                self._mend(data)
+            else:
+                parser.feed_data(data)
+                if self._shape is None:
+                    self._keep_draft(data)
         except httptools.HttpParserUpgrade as switch:
             rest = data[switch.args[0] :]
         except httptools.HttpParserError:
-            self._malformed = True
+            self._mend(data)
         if self._head_size > self._plane.limits.head and not self._complete:
             self._malformed = True  # a head, or what is between the parts of a body: extensions and trailers
+        if self._interims and not is_http_after_interim(data):
+            self._malformed = True
         self._tell(rest)
 
     def eof_received(self) -> None:
@@ -193,6 +202,8 @@ class UpstreamConnection:
             self._tell(None)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self.relay is not None and self._sock is not None:
+            self._read_what_is_there(self._sock)
         self._parser = None  # it refers to us: break the cycle rather than wait for the collector
         if self.relay is None:
             self._ended_idle()
@@ -210,6 +221,7 @@ class UpstreamConnection:
     # --- the parser's ---
 
     def on_message_begin(self) -> None:
+        self._started = True
         if self._complete:
             self.reusable = False  # bytes beyond the answer: what they are is not worth finding out
 
@@ -231,13 +243,19 @@ class UpstreamConnection:
         except MalformedError:
             self._malformed = True
             return
+        if shape.private:
+            self.private = True
         answer = Answer(status, fields, shape)
-        if status < 200 and status != 101:
-            self._in_interim = True
-            self._interims.append(answer)
-            return
+        if status < 200:
+            if status != 101:
+                self._in_interim = True
+                self._interims.append(answer)
+                return
+            if not parser.should_upgrade():
+                self._malformed = True  # a switch to nothing (RFC 9110 §15.2.2)
+                return
         self._answer, self._shape = answer, shape
-        if not parser.should_keep_alive():
+        if shape.mended or not parser.should_keep_alive():
             self.reusable = False
         if self._method == "HEAD":
             self._end_without_body()
@@ -251,12 +269,50 @@ class UpstreamConnection:
 
     def on_message_complete(self) -> None:
         if self._in_interim:
-            self._in_interim = False
+            self._in_interim = self._started = False
         elif self._shape is not None and not self._complete and not self._malformed:
             self._complete = True
             self._trailers = self._checked_trailers() if self._fields else []
 
     # --- between the two ---
+
+    def _keep_draft(self, data: bytes) -> None:
+        """The head is not complete: what there is of it may have to be mended."""
+        if self._draft is None:
+            self._draft = Draft()
+        self._draft.raw += data
+        self._draft.interims += len(self._interims)
+
+    def _mend(self, data: bytes) -> None:
+        """llhttp has refused the head: read it again without what does no harm."""
+        draft = self._draft = self._draft or Draft()
+        before = len(self._interims)
+        draft.interims += before
+        head = draft.mend(data, self._method) if self._shape is None else None
+        self._malformed = head is None
+        if not head:
+            return
+        self._fields = []
+        self.reusable = False
+        self._parser = httptools.HttpResponseParser(self)
+        try:
+            self._parser.feed_data(head)
+        except httptools.HttpParserError:
+            self._malformed = True
+        if self._shape is None:
+            self._draft = Draft()
+            self._draft.raw, self._draft.interims = head, len(self._interims) - before
+
+    def _read_what_is_there(self, sock: socket.socket) -> None:
+        """A backend that answers and closes without reading the whole request makes our writing fail (RFC 9112 §9.6).
+        Its answer has come before that: the kernel still has it, and the event loop no longer looks.
+
+        The end of what is there is not the end of the answer: after a reset both look alike.
+        """
+        for data in received(sock.fileno()):
+            if self.relay is None:
+                return
+            self.data_received(data)
 
     def _ended_idle(self) -> None:
         """Nobody waits for anything here; the balancer hears of it where it tells something of the backend."""
@@ -271,12 +327,11 @@ class UpstreamConnection:
 
     def _tell(self, rest: bytes | None) -> None:
         """Pass on what has been collected; `rest` is what follows a 101 and belongs to the other protocol."""
-        for interim in self._take_interims():
-            if self.relay is not None:
-                self.relay.interim(interim)
         relay = self.relay
         if relay is None:
             return
+        if self._interims:
+            self._tell_interims(relay)
         if self._malformed and not self._complete:
             relay.attempt_failed(self, Failure.BAD_RESPONSE if not self._told else Failure.TRUNCATED)
             return
@@ -294,6 +349,8 @@ class UpstreamConnection:
         parts, self._parts = self._parts, []
         if answer is not None or parts or self._complete:
             relay.received(self, answer, parts, self._trailers if self._complete else None)
+        elif self._started and self.attempt is not None:
+            self.attempt.exchange.begun = True
 
     def _should_gather(self) -> bool:
         """Whether the head waits for the rest: the answer is small and the client has seen nothing of it."""
@@ -304,20 +361,20 @@ class UpstreamConnection:
             return False
         if self not in plane.gathering:
             plane.gathering[self] = plane.clock() + plane.limits.gather_answer
+            if self.attempt is not None:
+                self.attempt.exchange.begun = True
         return True
 
-    def _take_interims(self) -> list[Answer]:
-        interims = self._interims
-        if interims:
-            self._interims = []
-        return interims
+    def _tell_interims(self, relay: Relay) -> None:
+        interims, self._interims = self._interims, []
+        for interim in interims:
+            relay.interim(interim)
 
     def _checked_trailers(self) -> list[Field]:
         """The trailers as they are now: the fields of a surplus answer in the same segment must not join them."""
         trailers, self._fields = self._fields, []
         try:
-            check_trailers(trailers, self._plane.limits)
+            return passed(trailers, self._plane.limits)
         except MalformedError:
             self.reusable = False
             return []
-        return trailers

@@ -45,7 +45,7 @@ SEEDS = [
     b"POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     b"PUT /e HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
     CHUNKED + b"3\r\nabc\r\n0\r\n\r\n",
-    CHUNKED + b"3;ext=1\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 1\r\n\r\n",
+    CHUNKED + b"3;ext=1\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nETag: 1\r\n\r\n",
     CHUNKED + b"0\r\n\r\n",
     b"GET / HTTP/1.0\r\n\r\n",
     b"GET /k HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",

@@ -30,7 +30,7 @@ SEEDS = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
     CHUNKED + b"3\r\nabc\r\n0\r\n\r\n",
-    CHUNKED + b"3;ext\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 1\r\n\r\n",
+    CHUNKED + b"3;ext\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nETag: 1\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
     b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",
@@ -45,6 +45,11 @@ SEEDS = [
     b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nConnection: content-length, x\r\nContent-Length: 2\r\nX: 1\r\n\r\nok",
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy",
+    b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n" + OK,
+    b"HTTP/1.1 103 Early Hints\r\nContent-Length: +2\r\nLink : </x>\r\n\r\n" + OK,
+    b"HTTP/1.1 200 OK\r\nX : y\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic, NTLM\r\nContent-Length: 2\r\n\r\nno",
 ]
 
 WHOLE = ("", "bad_response", "reset", "timeout")

@@ -93,21 +93,21 @@ async def test_chunks_and_trailers_pass_both_ways() -> None:
     async def script(peer: Peer) -> None:
         seen.append(await peer.head())
         seen.append(await peer.until(b"\r\n\r\n"))
-        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n")
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nETag: 9\r\n\r\n")
 
     async with proxy(Stub("api-1", script)) as lab:
         client = await lab.connect()
         await client.send(
-            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX-In: 1\r\n\r\n"
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nDigest: 1\r\n\r\n"
         )
         head = await client.head()
         body = await client.until(b"\r\n\r\n")
         client.close()
 
     assert value_of(seen[0], b"transfer-encoding") == b"chunked"
-    assert seen[1] == b"3\r\nabc\r\n0\r\nX-In: 1\r\n\r\n"
+    assert seen[1] == b"3\r\nabc\r\n0\r\nDigest: 1\r\n\r\n"
     assert value_of(head, b"transfer-encoding") == b"chunked"
-    assert body == b"5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n"
+    assert body == b"5\r\nhello\r\n0\r\nETag: 9\r\n\r\n"
 
 
 async def test_head_204_and_304_have_no_body_and_keep_the_connection() -> None:

@@ -140,7 +140,10 @@ def _answering(protocol: asyncio.Protocol, left: list[Sequence[bytes]], ends: bo
 
 
 async def _answer(wire: Wire, segments: Sequence[bytes], ends: bool) -> None:
+    asked = len(wire.writes)
     for segment in segments:
+        if len(wire.writes) > asked:
+            break  # HTTP/1.1 cannot tell surplus that comes behind the next request from the answer to that
         if segment:
             wire.feed(segment)
         await asyncio.sleep(0)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from lb.config import Config
 from lb.config_file import DEFAULT, load
@@ -339,3 +340,12 @@ def test_a_tls_version_needs_no_quotes(tmp_path: Path, written_as: str) -> None:
 
     assert config.tls is not None
     assert config.tls.min_version == "1.3"
+
+
+def test_names_of_trailers_are_lower_case_bytes_for_the_data_plane_and_never_framing() -> None:
+    discovery = {"kind": "static", "backends": ["a=127.0.0.1:1"]}
+    config = Config.model_validate({"discovery": discovery, "limits": {"trailers": "X-Sum, x-other"}})
+    assert config.proxy_limits().trailers == {b"x-sum", b"x-other"}
+    for wrong in ("Content-Length", "X Sum"):
+        with pytest.raises(ValidationError, match=wrong):
+            Config.model_validate({"discovery": discovery, "limits": {"trailers": [wrong]}})

@@ -22,7 +22,7 @@ def test_any_method_is_retried_while_nothing_was_sent(method: str) -> None:
     assert world.failures() == [("refused", True, "not sent")]
 
 
-@pytest.mark.parametrize("failure", AFTER_SENDING)
+@pytest.mark.parametrize("failure", [Failure.RESET, Failure.TIMEOUT])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 def test_an_idempotent_method_is_retried_after_sending(method: str, failure: Failure) -> None:
     world = World()
@@ -38,6 +38,44 @@ def test_other_methods_are_never_retried_after_sending(method: str, failure: Fai
     first = world.start(world.admit(method))
     assert not world.balancer.failed(first, failure, world.now)
     assert world.failures() == [(failure.value, False, "not idempotent")]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_an_answer_that_breaks_http_is_the_last_whatever_its_twin_does(method: str) -> None:
+    """The backend has executed the request, and another one would answer in the same way."""
+    world = World(backends=3)
+    first = world.start(world.admit(method))
+    assert not world.balancer.failed(first, Failure.BAD_RESPONSE, world.now)
+    assert world.failures() == [("bad_response", False, "answer begun")]
+    assert not first.exchange.replayable
+
+
+@pytest.mark.parametrize("failure", [Failure.RESET, Failure.TIMEOUT])
+@pytest.mark.parametrize(
+    ("method", "again"), [("GET", True), ("HEAD", True), ("OPTIONS", True), ("PUT", False), ("DELETE", False)]
+)
+def test_once_an_answer_has_begun_only_a_safe_method_is_tried_elsewhere(
+    method: str, again: bool, failure: Failure
+) -> None:
+    world = World()
+    first = world.start(world.admit(method))
+    first.exchange.begun = True
+    assert world.balancer.failed(first, failure, world.now) is again
+    assert world.failures() == [(failure.value, again, "idempotent" if again else "answer begun")]
+
+
+def test_an_idempotency_key_does_not_repeat_what_has_begun_to_be_answered() -> None:
+    world = World()
+    first = world.start(world.admit("POST", key=True))
+    first.exchange.begun = True
+    assert not world.balancer.failed(first, Failure.RESET, world.now)
+
+
+def test_a_gateway_error_whose_head_came_in_two_pieces_is_still_no_execution() -> None:
+    world = World()
+    first = world.start(world.admit("PUT"))
+    first.exchange.begun = True
+    assert not world.balancer.answered(first, 503, world.now), "tried elsewhere"
 
 
 def test_an_idempotency_key_opts_a_post_in() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lb.core.backend import Backend, State
 from lb.proxy.limits import Limits
+from lb.proxy.plane import Client
 from lb.proxy.pool import Pool
 from lb.proxy.upstream import UpstreamConnection
 
@@ -113,3 +114,61 @@ def test_a_connection_that_ended_while_idle_is_forgotten_once_or_never() -> None
 def test_one_that_had_been_idle_for_long_says_nothing_of_its_backend() -> None:
     pool = Pool(Limits())
     assert not pool.forget(cast(UpstreamConnection, keep(pool, Connection(up()))), 5.0)
+
+
+def own(pool: Pool, client: object, connection: Connection) -> Connection:
+    pool.keep_for(cast(Client, client), cast(UpstreamConnection, connection))
+    return connection
+
+
+def test_a_clients_own_connection_is_nobody_elses() -> None:
+    backend, alice, bob = up(), object(), object()
+    pool = Pool(Limits())
+    connection = own(pool, alice, Connection(backend))
+
+    assert pool.take(backend, 0, careful=False) is None
+    assert pool.take_own(cast(Client, bob), backend) is None
+    assert pool.take_own(cast(Client, alice), up("api-2")) is None
+    assert (pool.private_to(cast(Client, alice)), pool.private_to(cast(Client, bob))) == ("api-1", "")
+    assert pool.take_own(cast(Client, alice), backend) is connection
+    assert not pool.private
+
+
+def test_a_clients_own_connection_is_looked_into_each_time() -> None:
+    backend, alice = up(), object()
+    pool = Pool(Limits())
+    connection = own(pool, alice, Connection(backend, stale=True))
+    assert pool.take_own(cast(Client, alice), backend) is None
+    assert (connection.looks, connection.open) == (1, False)
+
+
+def test_a_clients_own_connection_ends_with_the_client_its_backend_or_a_newer_one() -> None:
+    for ending in ("client", "backend", "newer", "all", "out"):
+        backend, alice = up(), object()
+        pool = Pool(Limits())
+        if ending == "out":
+            backend.state = State.EJECTED
+        connection = own(pool, alice, Connection(backend))
+        if ending == "client":
+            pool.left(cast(Client, alice))
+        elif ending == "backend":
+            pool.purge(backend.id)
+        elif ending == "newer":
+            assert own(pool, alice, Connection(up("api-2"))).open
+        elif ending == "all":
+            pool.close()
+        assert not connection.open, ending
+
+
+def test_where_too_many_clients_have_their_own_the_one_idle_longest_goes() -> None:
+    pool = Pool(Limits(idle_private=2))
+    clients = [object() for _ in range(3)]
+    connections = [own(pool, client, Connection(up())) for client in clients]
+    assert [connection.open for connection in connections] == [False, True, True]
+
+
+def test_a_clients_own_connection_that_ended_is_forgotten_and_says_nothing_of_its_backend() -> None:
+    pool = Pool(Limits())
+    connection = own(pool, object(), Connection(up()))
+    assert not pool.forget(cast(UpstreamConnection, connection), 0.1)
+    assert not pool.private

@@ -1,0 +1,40 @@
+"""Fields behind a body, in both directions: only those pass whose definition allows them there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from lb.core.headers import Field
+from lb.proxy.framing import MalformedError, head_size
+from lb.proxy.limits import Limits
+
+ALLOWED: Final = frozenset(
+    {b"content-digest", b"repr-digest", b"digest", b"content-md5"}  # RFC 9530; what they replace
+    | {b"etag", b"last-modified"}  # RFC 9110 §8.8.2, §8.8.3
+    | {b"signature", b"signature-input"}  # RFC 9421 §4
+    | {b"server-timing"}  # W3C Server Timing §3
+    | {b"grpc-status", b"grpc-message", b"grpc-status-details-bin"}  # gRPC-Web and gRPC over HTTP/1.1 gateways
+)
+"""RFC 9110 §6.5.1: a field may be a trailer only where its definition permits that. Some recipients put trailers among
+the other fields: whatever routes, authorises or names a client would then be believed to have passed us."""
+
+FORBIDDEN: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
+    | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
+)
+"""These are no mistake but an attempt: a request that has one is refused, an answer's connection is not used again."""
+
+
+def passed(trailers: Sequence[Field], limits: Limits) -> list[Field]:
+    """The trailer fields that pass: `ALLOWED` and those that the configuration adds; others are left out.
+
+    Raises `MalformedError` for too many or too large ones, and for `FORBIDDEN` ones.
+    """
+    if len(trailers) > limits.fields:
+        raise MalformedError(431, "fields")
+    if head_size(trailers) > limits.head:
+        raise MalformedError(431, "trailers")
+    if any(lower in FORBIDDEN for _, lower, _ in trailers):
+        raise MalformedError(400, "trailers")
+    return [field for field in trailers if field[1] in ALLOWED or field[1] in limits.trailers]
