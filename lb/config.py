@@ -21,6 +21,7 @@ from lb.config_types import (
     Network,
     Number,
     Positive,
+    Rate,
     Section,
     Share,
     Size,
@@ -160,11 +161,16 @@ class Limits(Section):
     gather_answer: Duration = _LIMITS.gather_answer
     slow_head: Positive = _LIMITS.slow_head
     slow_body: Positive = _LIMITS.slow_body
+    slow_body_rate: Rate = _LIMITS.slow_body_rate
     slow_reader: Positive = _LIMITS.slow_reader
+    slow_reader_rate: Rate = _LIMITS.slow_reader_rate
     client_idle: Positive = _LIMITS.client_idle
     upstream_idle: Positive = _LIMITS.upstream_idle
     upstream_stall: Positive = _LIMITS.upstream_stall
+    upstream_stall_rate: Rate = _LIMITS.upstream_stall_rate
+    answer_total: Duration = _LIMITS.answer_total
     tunnel_idle: Positive = _LIMITS.tunnel_idle
+    tunnel_total: Duration = _LIMITS.tunnel_total
     linger: Duration = _LIMITS.linger
     connections: AtLeastOne = _LIMITS.connections
     connections_per_client: Count = _LIMITS.connections_per_client

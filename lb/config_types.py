@@ -17,6 +17,7 @@ from lb.units import (
     format_share,
     format_size,
     positive_duration,
+    rate,
     share,
     size,
 )
@@ -95,6 +96,8 @@ Duration = Annotated[float, BeforeValidator(duration), PlainSerializer(format_du
 Positive = Annotated[float, BeforeValidator(positive_duration), PlainSerializer(format_duration, return_type=str)]
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
 Size = Annotated[int, BeforeValidator(size), PlainSerializer(format_size, return_type=str)]
+Rate = Annotated[int, BeforeValidator(rate), PlainSerializer(format_size, return_type=str)]
+"""Bytes per second."""
 Listen = Annotated[
     Address,
     BeforeValidator(address),

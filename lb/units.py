@@ -70,8 +70,15 @@ def size(value: object) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
+def rate(value: object) -> int:
+    """Bytes per second of `500B` or `2KiB`; `0B` is none. Raises `ValueError`."""
+    return 0 if value == "0B" else size(value)
+
+
 def format_size(count: int) -> str:
     """32768 → `32KiB`."""
+    if not count:
+        return "0B"
     unit = next(unit for unit, factor in _BYTES.items() if count % factor == 0)
     return f"{count // _BYTES[unit]}{unit}"
 
