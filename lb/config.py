@@ -176,6 +176,7 @@ class Limits(Section):
     connections_per_client: Count = _LIMITS.connections_per_client
     requests_per_connection: Count = _LIMITS.requests_per_connection
     idle_per_backend: Count = _LIMITS.idle_per_backend
+    refuse_lookalikes: bool = _LIMITS.refuse_lookalikes
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -67,5 +67,8 @@ class Limits:
     requests_per_connection: int = 0
     """After so many requests a client connection closes with its answer, so that long-lived ones spread anew over
     what has been added meanwhile; 0: no limit."""
+    refuse_lookalikes: bool = False
+    """Answer 400 to a request with `X_Forwarded_For`, `Content_Length` and the like (`lb.core.headers.LOOKALIKES`),
+    which are dropped otherwise, as with nginx."""
     idle_per_backend: int = 256
     """Pooled connections kept for one backend; more are closed when they fall idle."""
