@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from lb import ceilings
 from lb.config_affinity import Hash, Sticky
 from lb.config_gates import ProxyProtocol, Tcp, Tls
 from lb.config_types import (
@@ -18,7 +19,7 @@ from lb.config_types import (
     Duration,
     Fields,
     Listen,
-    Network,
+    Networks,
     Number,
     Positive,
     Rate,
@@ -27,14 +28,14 @@ from lb.config_types import (
     Size,
     Statuses,
     UrlPath,
+    at_most,
     expect,
-    split,
 )
 from lb.core import settings as core
 from lb.core.policies import POLICIES
 from lb.discovery.config import Discovery, StaticDiscovery
 from lb.proxy.limits import Limits as ProxyLimits
-from lb.units import Address, format_duration
+from lb.units import Address, format_duration, format_size
 
 _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.HealthSettings(),
@@ -72,7 +73,7 @@ class Health(Section):
     path: UrlPath = _HEALTH.path
     headers: Fields = Field(default_factory=dict)
     expect_status: Statuses = _HEALTH.expect_status
-    expect_body: str = _HEALTH.expect_body
+    expect_body: Annotated[str, Field(max_length=ceilings.MOST_PROBE_TEXT)] = _HEALTH.expect_body
     interval: Positive = _HEALTH.interval
     fast_interval: Positive = _HEALTH.fast_interval
     timeout: Positive = _HEALTH.timeout
@@ -101,7 +102,7 @@ class Passive(Section):
     """What live traffic says: see `lb.core.settings.PassiveSettings`."""
 
     consecutive_failures: AtLeastOne = _PASSIVE.consecutive_failures
-    failure_window: AtLeastOne = _PASSIVE.failure_window
+    failure_window: Annotated[AtLeastOne, at_most(ceilings.MOST_OUTCOMES)] = _PASSIVE.failure_window
     failure_max_age: Positive = _PASSIVE.failure_max_age
     failure_share: Share = _PASSIVE.failure_share
     latency_factor: Number = _PASSIVE.latency_factor
@@ -124,7 +125,7 @@ class Passive(Section):
 class Retry(Section):
     """When a failed attempt is repeated: see `lb.core.settings.RetrySettings`."""
 
-    max_attempts: AtLeastOne = _RETRY.max_attempts
+    max_attempts: Annotated[AtLeastOne, at_most(ceilings.MOST_ATTEMPTS)] = _RETRY.max_attempts
     budget: Share = _RETRY.budget_ratio
     budget_min_per_s: Number = _RETRY.budget_min_per_s
     budget_window: Positive = _RETRY.budget_window
@@ -152,11 +153,11 @@ class Admission(Section):
 class Limits(Section):
     """How much and how long the data plane bears: see `lb.proxy.limits.Limits`."""
 
-    head: Size = _LIMITS.head
-    fields: AtLeastOne = _LIMITS.fields
-    target: Size = _LIMITS.target
+    head: Annotated[Size, at_most(ceilings.MOST_HEAD_BYTES, format_size)] = _LIMITS.head
+    fields: Annotated[AtLeastOne, at_most(ceilings.MOST_FIELDS)] = _LIMITS.fields
+    target: Annotated[Size, at_most(ceilings.MOST_HEAD_BYTES, format_size)] = _LIMITS.target
     body: Size = _LIMITS.body
-    buffered: Size = _LIMITS.buffered
+    buffered: Annotated[Size, at_most(ceilings.MOST_BUFFERED_BYTES, format_size)] = _LIMITS.buffered
     gather: Duration = _LIMITS.gather
     gather_answer: Duration = _LIMITS.gather_answer
     slow_head: Positive = _LIMITS.slow_head
@@ -246,7 +247,7 @@ class Config(Section):
     tick: Positive = _CORE.tick
     shutdown_timeout: Duration = 10.0
     """How long SIGTERM waits for requests in flight."""
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(split)] = ()
+    trusted_proxies: Networks = ()
     """Networks whose `Forwarded` and `X-Forwarded-*` are believed."""
     health: Health = Health()
     passive: Passive = Passive()
