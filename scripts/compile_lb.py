@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOT = (
-    *("affinity", "answers", "client", "dialing", "framing", "heads", "limits", "load", "origin", "outbox", "plane"),
-    *("pool", "reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream"),
+    *("affinity", "answers", "client", "dialing", "framing", "heads", "limits", "load", "origin", "outbox", "pace"),
+    *("plane", "pool", "reader", "record", "relay", "reply", "request", "ticker", "tunnel", "upstream"),
 )
 """Of `lb/proxy`; of the core, all but `TRAVELLING`; and what is told of each request."""
 TRAVELLING = ("events.py", "load.py", "settings.py")

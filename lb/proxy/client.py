@@ -156,7 +156,7 @@ class ClientConnection:
         incoming = reader.incoming
         full = (
             len(reader.queue) > 1
-            or reader.holds
+            or reader.held
             or (incoming is not None and incoming.buffered > limits.buffered)
             or len(reader.early) > limits.buffered
         )
@@ -238,7 +238,7 @@ class ClientConnection:
         """No request is left to relay: read on, refuse the one that could not be read, or look behind a refused
         upgrade."""
         reader = self._reader
-        if reader.holds:
+        if reader.held:
             reader.go_on()
             return True
         if reader.refusal is not None:

@@ -46,8 +46,8 @@ class RequestReader:
         self.early = b""
         """What came after a request for an upgrade: the other protocol's if it is granted, the next request if not."""
         self._limits = limits
-        self._held = b""
-        """Bytes whose turn to be parsed comes when the queue is empty, from `_held_at` on."""
+        self.held = b""
+        """Not parsed yet, from `_held_at` on: the turn of these bytes comes when the queue is empty."""
         self._held_at = 0
         self._excess = 0
         """Of the body that is coming: `FRAMING_EXCESS`."""
@@ -65,19 +65,14 @@ class RequestReader:
         """An upgrade was asked for: nothing is parsed until the backend has agreed to it or not."""
         return self._parser is None
 
-    @property
-    def holds(self) -> bool:
-        """Some of what has come is not parsed yet, because enough is."""
-        return bool(self._held)
-
     def feed(self, data: bytes) -> None:
         """One segment has come."""
         if self.refusal is not None:
             return
         if self._parser is None:
             self.early += data
-        elif self._held:
-            self._held += data
+        elif self.held:
+            self.held += data
         elif len(data) <= STEP:
             self._feed(self._parser, data)
         else:
@@ -85,8 +80,8 @@ class RequestReader:
 
     def go_on(self) -> None:
         """The queue is empty: parse what was held back, until it is full again."""
-        held, at = self._held, self._held_at
-        self._held, self._held_at = b"", 0
+        held, at = self.held, self._held_at
+        self.held, self._held_at = b"", 0
         self._feed_in_steps(held, at)
 
     def _feed_in_steps(self, data: bytes, at: int) -> None:
@@ -98,7 +93,7 @@ class RequestReader:
                 self.early += data[at:]
                 return
             if self.incoming is None and len(self.queue) >= PIPELINED:
-                self._held, self._held_at = data, at
+                self.held, self._held_at = data, at
                 return
             upto = self._step(data, at)
             self._feed(parser, data if at == 0 and upto == end else data[at:upto])
@@ -152,7 +147,7 @@ class RequestReader:
     def close(self) -> None:
         """The parser refers to us: break the cycle rather than wait for the collector."""
         self._parser = None
-        self._held = b""
+        self.held = b""
 
     # --- the parser's ---
 

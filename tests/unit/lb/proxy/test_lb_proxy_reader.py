@@ -145,7 +145,7 @@ def parsed(reader: RequestReader) -> int:
 def drained(reader: RequestReader) -> int:
     """How many requests there are in all, when each is answered at once."""
     total = 0
-    while reader.queue or reader.holds:
+    while reader.queue or reader.held:
         if not reader.queue:
             reader.go_on()
             assert parsed(reader) <= MOST_PARSED
@@ -172,7 +172,7 @@ def test_of_a_pipeline_only_a_few_requests_are_parsed_and_none_is_lost(head: byt
     count = 262_144 // len(tiny)
     reader = read(head + tiny * count)
     assert parsed(reader) <= MOST_PARSED
-    assert reader.holds
+    assert reader.held
     assert drained(reader) in (count, count + 1)
     assert reader.refusal is None
 
@@ -181,7 +181,7 @@ def test_what_comes_while_some_is_held_back_waits_its_turn() -> None:
     reader = read(TINY * 1000)
     reader.feed(b"GET /last HTTP/1.1\r\nHost:a\r\n\r\n")
     seen = []
-    while reader.queue or reader.holds:
+    while reader.queue or reader.held:
         if not reader.queue:
             reader.go_on()
         seen.append(reader.queue.popleft().shape.target)
@@ -199,7 +199,7 @@ def test_behind_an_upgrade_all_that_came_belongs_to_the_other_protocol() -> None
 def test_a_refusal_in_a_long_pipeline_is_found_in_its_turn() -> None:
     reader = read(TINY * 1000 + b"GET / HTTP/1.1\r\n\r\n" + TINY)
     total = 0
-    while reader.queue or reader.holds:
+    while reader.queue or reader.held:
         if not reader.queue:
             reader.go_on()
         while reader.queue:
