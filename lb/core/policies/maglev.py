@@ -27,6 +27,8 @@ SLOTS_PER_BACKEND: Final = 100
 _FREE: Final = -1
 _LOOKS: Final = 8 * SLICE
 """Looks at a slot in one slice of filling: each costs an eighth of what a point of the ring does."""
+_OWNERS: Final = SLICE // 4
+"""Owners whose permutations are worked out in one slice, with two digests each; eight points of the ring take one."""
 _LOOKS_PER_CLAIM: Final = 10
 """What it costs to claim a free slot, in looks."""
 
@@ -92,7 +94,7 @@ def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) 
     for owner in owners:
         slots.append(hash64(owner.id.encode(), b"offset") % size)
         skips.append(hash64(owner.id.encode(), b"skip") % (size - 1) + 1)
-        if len(slots) % (SLICE // 2) == 0:
+        if len(slots) % _OWNERS == 0:
             yield
     claims = [0] * count
     turns = list(range(count, 2 * count))  # round × count + number: a heap, being in order

@@ -76,22 +76,22 @@ class RingHash(TablePolicy):
         per_weight = points_per_weight(len(backends), sum(weights.values()), most)
         for number, backend in enumerate(backends):
             for block in blocks_of(backend.id, max(1, round(per_weight * weights[backend]))):
-                for point in block:
-                    arcs[point >> 56].append(point << _NUMBER_BITS | number)
-                work += len(block)
                 if work >= SLICE:
                     work = 0
                     yield
+                work += len(block)
+                for point in block:
+                    arcs[point >> 56].append(point << _NUMBER_BITS | number)
         points: list[int] = []
         owners: list[Backend] = []
         for arc in arcs:
+            if work >= 2 * SLICE:  # to sort costs half of what it does to make them
+                work = 0
+                yield
+            work += len(arc)
             arc.sort()
             points += [entry >> _NUMBER_BITS for entry in arc]
             owners += [backends[entry & _NUMBER] for entry in arc]
-            work += len(arc)
-            if work >= SLICE:
-                work = 0
-                yield
         self._points, self._owners = points, owners
 
     def _below_bound(self, backend: Backend) -> bool:
