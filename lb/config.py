@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from lb import ceilings
 from lb.config_affinity import Hash, Sticky
 from lb.config_gates import ProxyProtocol, Tcp, Tls
 from lb.config_types import (
@@ -18,15 +19,17 @@ from lb.config_types import (
     Duration,
     Fields,
     Listen,
-    Network,
+    Networks,
     Number,
     Positive,
+    Rate,
     Section,
     Share,
     Size,
     Statuses,
     Token,
     UrlPath,
+    at_most,
     expect,
     split,
 )
@@ -35,7 +38,7 @@ from lb.core.policies import POLICIES
 from lb.discovery.config import Discovery, StaticDiscovery
 from lb.proxy.limits import Limits as ProxyLimits
 from lb.proxy.trailers import FORBIDDEN
-from lb.units import Address, format_duration
+from lb.units import Address, format_duration, format_size
 
 _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.HealthSettings(),
@@ -73,7 +76,7 @@ class Health(Section):
     path: UrlPath = _HEALTH.path
     headers: Fields = Field(default_factory=dict)
     expect_status: Statuses = _HEALTH.expect_status
-    expect_body: str = _HEALTH.expect_body
+    expect_body: Annotated[str, Field(max_length=ceilings.MOST_PROBE_TEXT)] = _HEALTH.expect_body
     interval: Positive = _HEALTH.interval
     fast_interval: Positive = _HEALTH.fast_interval
     timeout: Positive = _HEALTH.timeout
@@ -102,7 +105,7 @@ class Passive(Section):
     """What live traffic says: see `lb.core.settings.PassiveSettings`."""
 
     consecutive_failures: AtLeastOne = _PASSIVE.consecutive_failures
-    failure_window: AtLeastOne = _PASSIVE.failure_window
+    failure_window: Annotated[AtLeastOne, at_most(ceilings.MOST_OUTCOMES)] = _PASSIVE.failure_window
     failure_max_age: Positive = _PASSIVE.failure_max_age
     failure_share: Share = _PASSIVE.failure_share
     latency_factor: Number = _PASSIVE.latency_factor
@@ -125,7 +128,7 @@ class Passive(Section):
 class Retry(Section):
     """When a failed attempt is repeated: see `lb.core.settings.RetrySettings`."""
 
-    max_attempts: AtLeastOne = _RETRY.max_attempts
+    max_attempts: Annotated[AtLeastOne, at_most(ceilings.MOST_ATTEMPTS)] = _RETRY.max_attempts
     budget: Share = _RETRY.budget_ratio
     budget_min_per_s: Number = _RETRY.budget_min_per_s
     budget_window: Positive = _RETRY.budget_window
@@ -159,23 +162,28 @@ def _trailers(names: tuple[str, ...]) -> tuple[str, ...]:
 class Limits(Section):
     """How much and how long the data plane bears: see `lb.proxy.limits.Limits`."""
 
-    head: Size = _LIMITS.head
-    fields: AtLeastOne = _LIMITS.fields
-    target: Size = _LIMITS.target
+    head: Annotated[Size, at_most(ceilings.MOST_HEAD_BYTES, format_size)] = _LIMITS.head
+    fields: Annotated[AtLeastOne, at_most(ceilings.MOST_FIELDS)] = _LIMITS.fields
+    target: Annotated[Size, at_most(ceilings.MOST_HEAD_BYTES, format_size)] = _LIMITS.target
     body: Size = _LIMITS.body
-    buffered: Size = _LIMITS.buffered
     trailers: Annotated[
         tuple[Token, ...], BeforeValidator(split), AfterValidator(_trailers), Field(max_length=100)
     ] = ()
+    buffered: Annotated[Size, at_most(ceilings.MOST_BUFFERED_BYTES, format_size)] = _LIMITS.buffered
     gather: Duration = _LIMITS.gather
     gather_answer: Duration = _LIMITS.gather_answer
     slow_head: Positive = _LIMITS.slow_head
     slow_body: Positive = _LIMITS.slow_body
+    slow_body_rate: Rate = _LIMITS.slow_body_rate
     slow_reader: Positive = _LIMITS.slow_reader
+    slow_reader_rate: Rate = _LIMITS.slow_reader_rate
     client_idle: Positive = _LIMITS.client_idle
     upstream_idle: Positive = _LIMITS.upstream_idle
     upstream_stall: Positive = _LIMITS.upstream_stall
+    upstream_stall_rate: Rate = _LIMITS.upstream_stall_rate
+    answer_total: Duration = _LIMITS.answer_total
     tunnel_idle: Positive = _LIMITS.tunnel_idle
+    tunnel_total: Duration = _LIMITS.tunnel_total
     linger: Duration = _LIMITS.linger
     linger_total: Positive = _LIMITS.linger_total
     connections: AtLeastOne = _LIMITS.connections
@@ -183,6 +191,7 @@ class Limits(Section):
     requests_per_connection: Count = _LIMITS.requests_per_connection
     idle_per_backend: Count = _LIMITS.idle_per_backend
     idle_private: AtLeastOne = _LIMITS.idle_private
+    refuse_lookalikes: bool = _LIMITS.refuse_lookalikes
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -252,7 +261,7 @@ class Config(Section):
     tick: Positive = _CORE.tick
     shutdown_timeout: Duration = 10.0
     """How long SIGTERM waits for requests in flight."""
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(split)] = ()
+    trusted_proxies: Networks = ()
     """Networks whose `Forwarded` and `X-Forwarded-*` are believed."""
     health: Health = Health()
     passive: Passive = Passive()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 
-from lb.config_types import Duration, Section, Token, expect, split
+from lb.ceilings import LONGEST_COOKIE_S, MOST_SECRETS
+from lb.config_types import Section, Token, at_most, expect, split
+from lb.units import duration, format_duration
 
 SECRET_LENGTH = 16
 """Characters at least: what a shorter one signs can be forged by trying."""
@@ -27,6 +29,14 @@ def _secret(value: object) -> object:
     return value
 
 
+CookieAge = Annotated[
+    float,
+    BeforeValidator(duration),
+    at_most(LONGEST_COOKIE_S, format_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
+
+
 class Hash(Section):
     """What the policies `ring_hash` and `maglev` pick by."""
 
@@ -38,10 +48,12 @@ class Sticky(Section):
 
     cookie: Token
     secrets: Annotated[
-        tuple[Annotated[SecretStr, BeforeValidator(_secret)], ...], BeforeValidator(split), Field(min_length=1)
+        tuple[Annotated[SecretStr, BeforeValidator(_secret)], ...],
+        BeforeValidator(split),
+        Field(min_length=1, max_length=MOST_SECRETS),
     ]
     """The first one signs, all of them verify: put a new one in front, and drop the old one when its cookies are."""
-    ttl: Duration = 0.0
+    ttl: CookieAge = 0.0
     """After which a browser forgets its pin; 0: when it is closed."""
     secure: bool = False
     """Only to be sent over TLS; not what we see where somebody in front of us ends it, so it must be said."""

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lb.config_types import Listen, Network, Positive, Section, split
+from lb.ceilings import MOST_FILES
+from lb.config_types import Listen, Networks, Positive, Section, split
 
 
 def _version(value: object) -> object:
@@ -30,7 +31,7 @@ class Certificate(Section):
 class Tls(Section):
     """TLS for clients: see `lb.tls`."""
 
-    certificates: Annotated[tuple[Certificate, ...], BeforeValidator(split), Field(min_length=1)]
+    certificates: Annotated[tuple[Certificate, ...], BeforeValidator(split), Field(min_length=1, max_length=MOST_FILES)]
     """Chosen by the name that the client asks for; the first one for those who ask for none, or another."""
     min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(_version)] = "1.2"
     handshake_timeout: Positive = 10.0
@@ -39,7 +40,7 @@ class Tls(Section):
 class ProxyProtocol(Section):
     """PROXY headers, in and out: see `lb.proxy.preface`."""
 
-    accept_from: Annotated[tuple[Network, ...], BeforeValidator(split)] = ()
+    accept_from: Networks = ()
     """Networks that must begin each connection with a header; once there is one, nobody else is let in."""
     timeout: Positive = 3.0
     send: Literal["off", "v1", "v2"] = "off"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from lb.ceilings import LEAST_WEIGHT, LONGEST_S, MOST_BYTES, MOST_COUNT, MOST_NETWORKS, MOST_PROBE_FIELDS, MOST_WEIGHT
 from lb.units import (
     Address,
     address,
@@ -17,6 +18,7 @@ from lb.units import (
     format_share,
     format_size,
     positive_duration,
+    rate,
     share,
     size,
 )
@@ -37,6 +39,22 @@ def expect(holds: bool, problem: str) -> None:
     """Raise `ValueError(problem)` unless it holds; pydantic adds where."""
     if not holds:
         raise ValueError(problem)
+
+
+def at_most(most: Any, shown: Callable[[Any], str] = str) -> AfterValidator:
+    """Refuse values above `most`; `shown` writes a value with its unit."""
+
+    def check(value: Any) -> Any:
+        expect(value <= most, f"{shown(value)} is too much; at most {shown(most)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _weight(value: float) -> float:
+    fits = value == 0 or LEAST_WEIGHT <= value <= MOST_WEIGHT
+    expect(fits, f"{value:g} is not a weight: 0, or {LEAST_WEIGHT} to {MOST_WEIGHT}")
+    return value
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
@@ -89,20 +107,39 @@ _STATUSES = re.compile(r"(\d{3})(?:-(\d{3}))?")
 
 Token = Annotated[str, BeforeValidator(_token)]
 """RFC 9110 §5.6.2: what field names and cookie names are made of."""
-Fields = Annotated[Mapping[str, str], BeforeValidator(_fields)]
+Fields = Annotated[Mapping[str, str], BeforeValidator(_fields), Field(max_length=MOST_PROBE_FIELDS)]
 Statuses = Annotated[tuple[int, int], BeforeValidator(_statuses), PlainSerializer(_show_statuses, return_type=str)]
-Duration = Annotated[float, BeforeValidator(duration), PlainSerializer(format_duration, return_type=str)]
-Positive = Annotated[float, BeforeValidator(positive_duration), PlainSerializer(format_duration, return_type=str)]
+Duration = Annotated[
+    float,
+    BeforeValidator(duration),
+    at_most(LONGEST_S, format_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
+Positive = Annotated[
+    float,
+    BeforeValidator(positive_duration),
+    at_most(LONGEST_S, format_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
-Size = Annotated[int, BeforeValidator(size), PlainSerializer(format_size, return_type=str)]
+Size = Annotated[
+    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+]
+Rate = Annotated[
+    int, BeforeValidator(rate), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+]
+"""Bytes per second."""
 Listen = Annotated[
     Address,
     BeforeValidator(address),
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8080"]}),
 ]
-AtLeastOne = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+AtLeastOne = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+Number = Annotated[float, Field(ge=0, le=MOST_COUNT, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_weight)]
+"""Of a backend."""
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(split), Field(max_length=MOST_NETWORKS)]
 UrlPath = Annotated[str, BeforeValidator(_path)]

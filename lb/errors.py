@@ -70,6 +70,13 @@ class ConflictError(AdminError):
     code = "conflict"
 
 
+class TooManyError(AdminError):
+    """So many of these are open already."""
+
+    status = 503
+    code = "too_many"
+
+
 class InvalidError(AdminError):
     """The call itself makes no sense; the detail names the field."""
 

@@ -30,6 +30,8 @@ class EventLog:
         self._entries: deque[Entry] = deque(maxlen=capacity)
         self._waiting: set[asyncio.Future[None]] = set()
         self.last_seq = 0
+        self.readers = 0
+        """Streams that follow it."""
 
     def append(self, event: Event) -> None:
         """Number the event and wake whoever waits for one."""

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from lb import memory
 from lb.admin.app import Admin
+from lb.admin.site import IDLE_S, AdminSite
 from lb.build import described
 from lb.config import Config
 from lb.control import Control
@@ -103,11 +104,13 @@ class Service:
             addresses = {**self._traffic.open(), "admin.listen": address_of(admin_sockets)}
             self._warn_of_expiry()
             await stack.enter_async_context(self._control)
-            runner = web.AppRunner(self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S)
+            runner = web.AppRunner(
+                self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S, keepalive_timeout=IDLE_S
+            )
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             for sock in admin_sockets:
-                await web.SockSite(runner, sock).start()
+                await AdminSite(runner, sock).start()
             await self._control.look()
             stack.callback(self._traffic.close)
             await self._traffic.start()

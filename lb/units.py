@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"(\d{1,15}(?:\.\d{1,15})?)"
+"""So many digits that nothing sensible is left out, and few enough to be no work and never infinite."""
 _DURATION = re.compile(rf"{_NUMBER}(us|ms|s|m|h)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
+_SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)")
 _BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _SHARE = re.compile(rf"{_NUMBER}%")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
@@ -23,7 +24,7 @@ def duration(value: object) -> float:
         raise ValueError(f"{value} has no unit: write {value}ms or {value}s")
     match = _DURATION.fullmatch(str(value))
     if match is None:
-        raise ValueError(f"{str(value)!r} is not a duration such as 500ms, 2s, 1.5m or 1h")
+        raise ValueError(f"{str(value)[:80]!r} is not a duration such as 500ms, 2s, 1.5m or 1h")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -51,7 +52,7 @@ def share(value: object) -> float:
         raise ValueError(f"{value} has no unit: write {_plain(value * 100 if value <= 1 else value)}%")
     match = _SHARE.fullmatch(str(value))
     if match is None or float(match[1]) > 100:
-        raise ValueError(f"{str(value)!r} is not a share such as 20% (0% to 100%)")
+        raise ValueError(f"{str(value)[:80]!r} is not a share such as 20% (0% to 100%)")
     return float(match[1]) / 100
 
 
@@ -66,12 +67,19 @@ def size(value: object) -> int:
         raise ValueError(f"{value} has no unit: write {value}B or {value}KiB")
     match = _SIZE.fullmatch(str(value))
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"{str(value)!r} is not a size such as 512B, 32KiB, 1MiB or 1GiB, above zero")
+        raise ValueError(f"{str(value)[:80]!r} is not a size such as 512B, 32KiB, 1MiB or 1GiB, above zero")
     return int(match[1]) * _BYTES[match[2]]
+
+
+def rate(value: object) -> int:
+    """Bytes per second of `500B` or `2KiB`; `0B` is none. Raises `ValueError`."""
+    return 0 if value == "0B" else size(value)
 
 
 def format_size(count: int) -> str:
     """32768 → `32KiB`."""
+    if not count:
+        return "0B"
     unit = next(unit for unit, factor in _BYTES.items() if count % factor == 0)
     return f"{count // _BYTES[unit]}{unit}"
 
@@ -91,7 +99,7 @@ def address(value: object) -> Address:
     """Parse `host:port`. Raises `ValueError`."""
     match = _ADDRESS.fullmatch(str(value))
     if match is None or int(match[2]) > 65535:
-        raise ValueError(f"{str(value)!r} is not an address such as 127.0.0.1:8080 or [::1]:8080")
+        raise ValueError(f"{str(value)[:80]!r} is not an address such as 127.0.0.1:8080 or [::1]:8080")
     return Address(match[1].strip("[]"), int(match[2]))
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOT = (
     *("affinity", "answer_framing", "answers", "client", "dialing", "framing", "heads", "limits", "load", "mending"),
-    *("origin", "outbox", "plane", "pool", "reader", "record", "relay", "reply", "request", "ticker", "trailers"),
-    *("tunnel", "upstream"),
+    *("origin", "outbox", "pace", "plane", "pool", "reader", "record", "relay", "reply", "request", "ticker"),
+    *("trailers", "tunnel", "upstream"),
 )
 """Of `lb/proxy`; of the core, all but `TRAVELLING`; and what is told of each request."""
 TRAVELLING = ("events.py", "load.py", "settings.py")

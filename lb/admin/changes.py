@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lb.admin.views import Shown
+from lb.ceilings import MOST_BACKENDS
+from lb.config_types import Weight
 from lb.core.backend import Backend, State
 from lb.core.policies import POLICIES, UnknownPolicyError
 from lb.discovery.config import BackendEntry
 from lb.errors import ConflictError, InvalidError, UnknownBackendError
-
-Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class Changeable(Shown, Protocol):
@@ -92,7 +92,9 @@ def parse(model: type[Model], body: Any) -> Model:
 
 
 def add(balancer: Changeable, addition: Addition, now: float) -> Backend:
-    """Raises `ConflictError` when the id or the address is already somebody's."""
+    """Raises `ConflictError` when the id or the address is already somebody's, or there are too many."""
+    if len(balancer.backends) >= MOST_BACKENDS:
+        raise ConflictError(f"there are {MOST_BACKENDS} backends, and may not be more")
     for one in balancer.backends:
         if one.id == addition.id:
             raise ConflictError(f"id: {one.id!r} is in use")

@@ -6,13 +6,16 @@ import asyncio
 
 from aiohttp import web
 
-from lb.errors import InvalidError
+from lb.errors import InvalidError, TooManyError
 from lb.event_log import EventLog, as_sse
 
 HEARTBEAT_S = 5.0
 """A comment this often shows both ends that the other is still there."""
 WRITE_TIMEOUT_S = 10.0
 """A reader that takes nothing for this long is dropped; it can come back with `Last-Event-ID`."""
+MOST_STREAMS = 64
+"""Readers at a time. Each one keeps a connection, and costs as much CPU for each event as a small request; a lab needs
+two, a page one."""
 _BATCH = 500
 
 
@@ -21,8 +24,21 @@ class Overtaken(Exception):  # noqa: N818 (what happened to the reader, not an e
 
 
 async def stream(request: web.Request, log: EventLog) -> web.StreamResponse:
-    """Replay from the reader's position, then follow. Ends when the reader leaves or cannot keep up."""
+    """Replay from the reader's position, then follow. Ends when the reader leaves or cannot keep up.
+
+    Raises `TooManyError`, `InvalidError`.
+    """
     position = start(request.headers.get("Last-Event-ID") or request.query.get("since"), log)
+    if log.readers >= MOST_STREAMS:
+        raise TooManyError(f"{MOST_STREAMS} event streams are open; close one, or ask again later")
+    log.readers += 1
+    try:
+        return await _stream(request, log, position)
+    finally:
+        log.readers -= 1
+
+
+async def _stream(request: web.Request, log: EventLog, position: int) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
     try:

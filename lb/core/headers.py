@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from itertools import product
 from typing import Final
 
 Field = tuple[bytes, bytes, bytes]
@@ -29,11 +30,26 @@ _PROVENANCE: Final = frozenset(
 _REWRITTEN_IN_REQUESTS: Final = (
     HOP_BY_HOP | _PROVENANCE | {b"host", b"content-length", b"x-request-id", b"x-deadline", b"proxy-authorization"}
 )
+LOOKALIKES: Final = (
+    frozenset(
+        b"".join(parts)
+        for name in _REWRITTEN_IN_REQUESTS
+        for parts in product(*([b"-", b"_"] if letter == 45 else [bytes((letter,))] for letter in name))
+    )
+    - _REWRITTEN_IN_REQUESTS
+)
+"""The same names with `_` for any `-`: to CGI, WSGI and PHP both are one variable, and `X_Forwarded_For` would be a
+client's claim that nobody has replaced. Never forwarded."""
+_DROPPED_FROM_REQUESTS: Final = _REWRITTEN_IN_REQUESTS | LOOKALIKES
 _REWRITTEN_IN_RESPONSES: Final = (
     HOP_BY_HOP
     | {b"x-request-id", b"x-backend", b"x-tried", b"x-lb-error", b"x-lb-panic", b"proxy-authenticate"}
     | {b"x-load"}  # meant for us
 )
+
+MOST_HOPS: Final = 32
+"""Addresses of an `X-Forwarded-For` that are looked at, from its end: no request comes through more proxies that we
+trust, but 32 KiB of commas and addresses would cost some 30 ms."""
 
 VIA: Final = b"Via: 1.1 reroute\r\n"
 
@@ -103,7 +119,7 @@ def request_head(
     `removed` are the Connection-named fields, `provenance` comes from `Peer.provenance`, and `own` is every line the
     caller adds: framing, request id, deadline, upgrade.
     """
-    dropped = _REWRITTEN_IN_REQUESTS | removed if removed else _REWRITTEN_IN_REQUESTS
+    dropped = _DROPPED_FROM_REQUESTS | removed if removed else _DROPPED_FROM_REQUESTS
     kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
     return b"%sHost: %s\r\n%s%s%s%s\r\n" % (start_line, host, kept, VIA, provenance, own)
 
@@ -154,7 +170,7 @@ def client_of(peer: Peer, fields: Iterable[Field], trusted: Sequence[Network]) -
     if not peer.trusted:
         return peer.address
     claimed = _merged(fields).get(b"x-forwarded-for", b"").split(b",")
-    for node in reversed([node.strip() for node in claimed if node.strip()]):
+    for node in reversed([node.strip() for node in claimed[-MOST_HOPS:] if node.strip()]):
         if not is_within(node.decode("latin-1"), trusted):
             return node
     return peer.address

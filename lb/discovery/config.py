@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lb.config_types import Listen, Number, Positive, Section, expect, split
+from lb.ceilings import MOST_BACKENDS
+from lb.config_types import Listen, Positive, Section, Weight, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -25,7 +27,7 @@ class BackendEntry(Section):
 
     id: Annotated[str, BeforeValidator(backend_id)]
     address: Listen
-    weight: Number = 1.0
+    weight: Weight = 1.0
 
     @model_validator(mode="before")
     @classmethod
@@ -37,10 +39,11 @@ class BackendEntry(Section):
 
 
 def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
-    """Refuse two backends of one id or one address. Raises `ValueError`."""
+    """Refuse two backends of one id or one address, and more than there may be. Raises `ValueError`."""
+    expect(len(backends) <= MOST_BACKENDS, f"{len(backends)} backends are too many; at most {MOST_BACKENDS}")
     for what in ("id", "address"):
-        values = [str(getattr(backend, what)) for backend in backends]
-        twice = sorted({value for value in values if values.count(value) > 1})
+        values = Counter(str(getattr(backend, what)) for backend in backends)
+        twice = sorted(value for value, count in values.items() if count > 1)
         expect(not twice, f"{what} used twice: {', '.join(twice)}")
     return backends
 

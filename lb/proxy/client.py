@@ -12,6 +12,7 @@ from lb.core.headers import Peer
 from lb.proxy.answers import answer
 from lb.proxy.framing import MalformedError
 from lb.proxy.origin import Origin, origin_of
+from lb.proxy.pace import Pace
 from lb.proxy.reader import RequestReader
 from lb.proxy.record import refused
 from lb.proxy.relay import Relay
@@ -56,6 +57,10 @@ class ClientConnection:
         self._unsent = 0
         """Size of the transport's buffer when progress was last seen."""
         self._head_deadline = inf
+        self._pace: Pace | None = None
+        """Of the request body that is coming."""
+        self._idle_since = 0
+        """How many requests had been served when the client fell idle: bytes that begin none do not make it less so."""
 
     # --- the event loop's ---
 
@@ -115,7 +120,7 @@ class ClientConnection:
 
     def finished(self, *, close: bool) -> None:
         """The first request of the queue is answered; `close` tells whether the answer promised to close."""
-        self._relay = None
+        self._relay = self._pace = None
         done = self._reader.queue.popleft()
         if not close:
             self._advance()
@@ -157,6 +162,7 @@ class ClientConnection:
         incoming = reader.incoming
         full = (
             len(reader.queue) > 1
+            or reader.held
             or (incoming is not None and incoming.buffered > limits.buffered)
             or len(reader.early) > limits.buffered
         )
@@ -168,6 +174,8 @@ class ClientConnection:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
+        if not self._ending:
+            self._rearm()  # the clock of an upload runs while we read, and at no other time
 
     # --- the ticker's and the server's ---
 
@@ -233,8 +241,12 @@ class ClientConnection:
         return True
 
     def _start_anew(self) -> bool:
-        """No request is left to relay: refuse the one that could not be read, or look behind a refused upgrade."""
+        """No request is left to relay: read on, refuse the one that could not be read, or look behind a refused
+        upgrade."""
         reader = self._reader
+        if reader.held:
+            reader.go_on()
+            return True
         if reader.refusal is not None:
             self._end_with(reader.refusal)
             return False
@@ -317,19 +329,22 @@ class ClientConnection:
             self._unsent = self._transport.get_write_buffer_size()
             self.deadline = now + limits.slow_reader
         elif reader.incoming is not None:
-            self.deadline = now + limits.slow_body if self._reading else inf
+            if self._pace is None:
+                self._pace = Pace(limits.slow_body, limits.slow_body_rate, now)
+            self.deadline = self._pace.until(reader.incoming.received, now, running=self._reading)
         elif reader.queue:
             self.deadline = inf
         elif reader.in_head:
             self._head_deadline = min(self._head_deadline, now + limits.slow_head)
             self.deadline = self._head_deadline
-        else:
+        elif self._idle_since != self._served:
+            self._idle_since = self._served
             self.deadline = now + limits.client_idle
 
     def _check_slow_reader(self, now: float) -> None:
-        unsent = self._transport.get_write_buffer_size()
-        if unsent < self._unsent:
+        limits, unsent = self._plane.limits, self._transport.get_write_buffer_size()
+        if self._unsent - unsent >= max(1, limits.slow_reader_rate * limits.slow_reader):
             self._unsent = unsent
-            self.deadline = now + self._plane.limits.slow_reader
+            self.deadline = now + limits.slow_reader
         else:
             self._transport.abort()

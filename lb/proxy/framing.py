@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from lb.core.headers import Field, connection_named
+from lb.core.headers import LOOKALIKES, Field, connection_named
 from lb.proxy.limits import Limits
 
 
@@ -92,7 +92,10 @@ _INSPECTED_IN_REQUESTS: Final = _ONCE | {
     b"x-request-id",
 }
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{0,5})?")
-_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]+)([!-~]*)")
+_ABSOLUTE: Final = re.compile(rb"(?i:(https?))://([^/?#]+)([!-~]*)")
+_DEFAULT_PORT: Final = {b"http": b":80", b"https": b":443"}
+_NOT_HTTP: Final = (b"RTSP/", b"ICE/")
+"""Protocols that llhttp takes for HTTP."""
 _TAB_BEFORE_CODING: Final = re.compile(rb"(?i)\ntransfer-encoding: *\t")
 _TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
 
@@ -108,8 +111,16 @@ def check_request(
     if len(fields) > limits.fields:
         raise MalformedError(431, "fields")
     special = collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
+    at = len(method) + len(target) + 2
+    if not raw or raw[0][at : at + 5] != b"HTTP/":  # it is not in one segment of its own: look more closely
+        _check_protocol(method, target, raw)
     host = _host(special.get(b"host"), version)
-    target = _origin_form(method, target, host)
+    if not target.startswith(b"/"):
+        target, host = _origin_form(method, target, host if b"host" in special else None)
+    elif b"#" in target:
+        raise MalformedError(400, "target")
+    if limits.refuse_lookalikes and any(lower in LOOKALIKES for _, lower, _ in fields):
+        raise MalformedError(400, "lookalike")
     body, length = _request_body(special, version, limits, raw)
     removed = removed_fields(special)
     if version == "1.0" and b"expect" in special:
@@ -189,19 +200,36 @@ def _is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def _origin_form(method: str, target: bytes, host: bytes) -> bytes:
-    """RFC 9112 §3.2: a gateway forwards origin form; an absolute form must name the host that `Host` names."""
-    if target.startswith(b"/"):
-        if b"#" in target:
-            raise MalformedError(400, "target")
-        return target
+def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes, bytes]:
+    """The target as a gateway forwards it, and the host that goes with it (RFC 9112 §3.2). `host` is None without a
+    `Host` field, as HTTP/1.0 allows.
+
+    The authority of an absolute form replaces `Host`, which has to name the same one: a default port is no difference.
+    """
     if target == b"*" and method == "OPTIONS":
-        return target
+        return target, host or b""
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or b"#" in target or absolute[1].lower() != host.lower():
+    if absolute is None or b"#" in target:
         raise MalformedError(400, "target")
-    path = absolute[2]
-    return path if path.startswith(b"/") else b"/" + path
+    scheme, authority, rest = absolute[1].lower(), absolute[2], absolute[3]
+    named = _normal(authority, scheme)
+    if not named or not _is_host(authority) or (host is not None and _normal(host, scheme) != named):
+        raise MalformedError(400, "target")
+    if not rest and method == "OPTIONS":
+        return b"*", authority  # RFC 9112 §3.2.4
+    return rest if rest.startswith(b"/") else b"/" + rest, authority
+
+
+def _normal(authority: bytes, scheme: bytes) -> bytes:
+    """RFC 9110 §4.2.3: case and a default port, written out or empty, make no difference."""
+    return authority.lower().removesuffix(_DEFAULT_PORT[scheme]).removesuffix(b":")
+
+
+def _check_protocol(method: str, target: bytes, raw: Sequence[bytes]) -> None:
+    """Refuse what looks like HTTP and says that it is something else, of which llhttp does not tell."""
+    head, line = b"".join(raw), b"%s %s " % (method.encode(), target)
+    if any(line + protocol in head for protocol in _NOT_HTTP):
+        raise MalformedError(400, "protocol")
 
 
 def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw: Sequence[bytes]) -> tuple[Body, int]:

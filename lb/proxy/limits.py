@@ -32,18 +32,34 @@ class Limits:
     slow_head: float = 10.0
     """From the first byte of a head to its end; then 408. Slowloris lives on the absence of this."""
     slow_body: float = 20.0
-    """Without one more byte of a request body; then 408."""
+    """Without one more byte of a request body; then 408. With `slow_body_rate` this is what a client begins with and
+    may have at most; each byte earns it a part of it back."""
+    slow_body_rate: int = 500
+    """Bytes per second of a request body, on average; 0: any byte will do. Apache's `MinRate`: a modem of 1990 has ten
+    times as much. Without it, one byte every 19 s holds a backend's slot for as long as the attacker likes."""
     slow_reader: float = 120.0
     """A client that takes no byte of its answer for this long is cut off. Read at 1 KiB/s, a socket buffer moves in
     steps of about a minute, hence the length."""
+    slow_reader_rate: int = 100
+    """Bytes per second that a client which does not keep up must take, on average over `slow_reader`; 0: any byte will
+    do. Far below what one step of a socket buffer brings, so that only those who take a byte at a time are cut off."""
     client_idle: float = 75.0
     """A kept-alive client connection without a request."""
     upstream_idle: float = 30.0
     """A pooled backend connection; shorter than the backends' own 75 s, so that we close first and never race them."""
     upstream_stall: float = 60.0
     """A backend that stops in the middle of an answer, or stops reading a request body."""
+    upstream_stall_rate: int = 100
+    """Bytes per second of an answer whose length is known, and of a request body that a backend does not keep up with,
+    on average over `upstream_stall`; 0: any byte will do. Not of other answers: an event stream may say little."""
+    answer_total: float = 86400.0
+    """An answer of unknown length, such as an event stream, is cut after this long; 0: never. A day, since readers of
+    such streams connect again by themselves, and no page or download takes longer."""
     tunnel_idle: float = 3600.0
     """An upgraded connection without a byte in either direction."""
+    tunnel_total: float = 0.0
+    """An upgraded connection, or one of TCP mode, is ended after this long, however busy it is; 0: never, since whether
+    bytes lead anywhere is for its two ends to say, and pools of database connections live for days."""
     linger: float = 2.0
     """After the answer to a request whose rest is still coming: the client's time to read it before the reset, counted
     anew with each segment that the client still sends."""
@@ -57,6 +73,9 @@ class Limits:
     requests_per_connection: int = 0
     """After so many requests a client connection closes with its answer, so that long-lived ones spread anew over
     what has been added meanwhile; 0: no limit."""
+    refuse_lookalikes: bool = False
+    """Answer 400 to a request with `X_Forwarded_For`, `Content_Length` and the like (`lb.core.headers.LOOKALIKES`),
+    which are dropped otherwise, as with nginx."""
     idle_per_backend: int = 256
     """Pooled connections kept for one backend; more are closed when they fall idle."""
     idle_private: int = 1024

@@ -15,6 +15,20 @@ from lb.proxy.limits import Limits
 from lb.proxy.request import Request
 from lb.proxy.trailers import passed
 
+PIPELINED: Final = 4
+"""Requests of one connection that are parsed and not answered: the first and a few behind it, which start at once when
+it is done. A parsed request takes some 2 KiB, seventy times the smallest one's bytes; so the others wait as bytes."""
+STEP: Final = 256
+"""Bytes that are parsed without a look at how many requests they hold: a dozen of the smallest at most."""
+LONGEST_STEP: Final = 16 * 1024
+"""Bytes that are parsed in one go unless a Content-Length says what they are: each chunk of a chunked body is an object
+until they are joined."""
+MOST_PARTS: Final = 64
+"""Pieces of a body that are kept apart; more are joined, as a piece of a few bytes takes 40 more."""
+FRAMING_EXCESS: Final = 256 * 1024
+"""By how much the framing of a chunked body may exceed twice its content; 400 beyond. Go's rule, with 16 times its
+allowance: 87,000 chunks of one byte pass, and any number of three bytes. Each costs what 1 KiB in one chunk does."""
+_BLANK_LINE: Final = b"\r\n\r\n"
 _SOME_METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
 
@@ -33,6 +47,11 @@ class RequestReader:
         self.early = b""
         """What came after a request for an upgrade: the other protocol's if it is granted, the next request if not."""
         self._limits = limits
+        self.held = b""
+        """Not parsed yet, from `_held_at` on: the turn of these bytes comes when the queue is empty."""
+        self._held_at = 0
+        self._excess = 0
+        """Of the body that is coming: `FRAMING_EXCESS`."""
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._target = b""
         self._fields: list[Field] = []
@@ -53,18 +72,71 @@ class RequestReader:
             return
         if self._parser is None:
             self.early += data
-            return
+        elif self.held:
+            self.held += data
+        elif len(data) <= STEP:
+            self._feed(self._parser, data)
+        else:
+            self._feed_in_steps(data, 0)
+
+    def go_on(self) -> None:
+        """The queue is empty: parse what was held back, until it is full again."""
+        held, at = self.held, self._held_at
+        self.held, self._held_at = b"", 0
+        self._feed_in_steps(held, at)
+
+    def _feed_in_steps(self, data: bytes, at: int) -> None:
+        """Feed `data` from `at` on, as far as the queue has room."""
+        end = len(data)
+        while at < end and self.refusal is None:
+            parser = self._parser
+            if parser is None:
+                self.early += data[at:]
+                return
+            if self.incoming is None and len(self.queue) >= PIPELINED:
+                self.held, self._held_at = data, at
+                return
+            upto = self._step(data, at)
+            self._feed(parser, data if at == 0 and upto == end else data[at:upto])
+            at = upto
+
+    def _step(self, data: bytes, at: int) -> int:
+        """Up to where to feed next: behind the end of a head or of a body, if much follows."""
+        incoming, end = self.incoming, len(data)
+        if incoming is not None and incoming.shape.body is Body.LENGTH:
+            return min(end, at + incoming.shape.length - incoming.received)
+        end = min(end, at + LONGEST_STEP)
+        blank = data.find(_BLANK_LINE, at + STEP, end) if end - at > STEP else -1
+        return blank + len(_BLANK_LINE) if 0 <= blank < end - STEP else end
+
+    def _feed(self, parser: httptools.HttpRequestParser, data: bytes) -> None:
+        known = self.incoming
+        before = known.received if known is not None else 0
         self._segments.append(data)
         self._head_size += len(data)
-        self._parse(self._parser, data)
+        self._parse(parser, data)
+        body = self.incoming
+        if body is not None and body.shape.body is Body.CHUNKED:
+            self._weigh_chunks(body, len(data), body.received - before if body is known else -1)
         if self.in_head:
             self._check_unfinished_head()
             return
         self._segments.clear()
-        if self.incoming is None:
+        if body is None:
             self._head_size = 0
         elif self._head_size > self._limits.head:
             self._refuse(MalformedError(431, "trailers"))
+
+    def _weigh_chunks(self, body: Request, size: int, content: int) -> None:
+        """Join small pieces, and refuse a body that is hardly more than framing. Of `size` bytes that have come,
+        `content` are its own; -1 says that it has just begun."""
+        if content < 0:
+            self._excess, content = 0, size // 3
+        if len(body.parts) > MOST_PARTS:
+            body.join()
+        self._excess = max(0, self._excess + size - 3 * content)
+        if self._excess > FRAMING_EXCESS:
+            self._refuse(MalformedError(400, "chunks"))
 
     def switch_refused(self) -> None:
         """The upgrade was not granted: what came after its request is ordinary HTTP again."""
@@ -76,6 +148,7 @@ class RequestReader:
     def close(self) -> None:
         """The parser refers to us: break the cycle rather than wait for the collector."""
         self._parser = None
+        self.held = b""
 
     # --- the parser's ---
 

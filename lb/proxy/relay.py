@@ -13,6 +13,7 @@ from lb.proxy.answers import GAVE_UP
 from lb.proxy.dialing import Dialing
 from lb.proxy.framing import Body
 from lb.proxy.load import note_load
+from lb.proxy.pace import Pace
 from lb.proxy.reply import Reply
 from lb.proxy.tunnel import Tunnel
 
@@ -36,7 +37,7 @@ class Relay:
     runs and one otherwise; whichever link the core accepts an answer from is the only one left.
     """
 
-    __slots__ = ("_client", "_links", "_plane", "_progress", "_reply", "_uplink", "exchange", "request")
+    __slots__ = ("_client", "_links", "_pace", "_plane", "_progress", "_reply", "_uplink", "exchange", "request")
 
     def __init__(self, plane: Plane, client: ClientConnection, request: Request) -> None:
         self.request = request
@@ -45,6 +46,8 @@ class Relay:
         self._links: list[Dialing | UpstreamConnection] = []
         self._uplink: UpstreamConnection | None = None
         """Where the rest of the request body goes while it is still coming."""
+        self._pace: Pace | None = None
+        """Of the backend that answers or reads; made when the relay is first looked at."""
         self._reply = Reply(plane, request)
         self._progress = plane.clock()
         self.exchange: Exchange = plane.admit(request, client, self._progress)
@@ -287,12 +290,27 @@ class Relay:
         self._answer(status, reason)
 
     def check_stall(self, now: float) -> None:
-        """End an exchange whose backend stopped in the middle of the answer, or of reading the request."""
-        if now - self._progress <= self._plane.limits.upstream_stall or self._client.blocked:
+        """End an exchange whose backend stops, or all but stops, in the middle of the answer or of reading the request;
+        and an answer without an end after a day."""
+        limits = self._plane.limits
+        waiting = self.exchange.responding or (self._uplink is not None and self._uplink.blocked)
+        if self._pace is None:
+            if not waiting:
+                return
+            self._pace = Pace(limits.upstream_stall, limits.upstream_stall_rate, now, self._moved)
+        slow = self._pace.until(self._moved, now, running=waiting and not self._client.blocked) <= now
+        if self._client.blocked or not waiting:
             return
-        if self.exchange.responding or (self._uplink is not None and self._uplink.blocked):
+        if now - self._progress > limits.upstream_stall or (slow and not self._reply.streams):
             for link in tuple(self._links):
                 self.attempt_failed(link, Failure.TRUNCATED if self.exchange.responding else Failure.TIMEOUT)
+        elif self._reply.streams and 0 < limits.answer_total < now - self._pace.since:
+            self._cut("answer_total")
+
+    @property
+    def _moved(self) -> int:
+        """Body bytes that have gone from one side to the other."""
+        return self.request.received - self.request.buffered + self._reply.bytes_out
 
     def _complete(self, connection: UpstreamConnection) -> None:
         attempt = connection.attempt

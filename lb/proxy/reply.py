@@ -52,6 +52,11 @@ class Reply:
         """The client knows the end of the body only by the end of the connection."""
         return self._body is Body.EOF
 
+    @property
+    def streams(self) -> bool:
+        """Nobody knows how long the body is going to be."""
+        return self._body is Body.EOF or self._body is Body.CHUNKED
+
     def interim(self, answer: Answer) -> bytes:
         """A 1xx (RFC 9110 §15.2), but `100 Continue` only once: a retry must not repeat the invitation."""
         if self._request.version == "1.0" or (answer.status == 100 and self._continued):

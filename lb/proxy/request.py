@@ -44,6 +44,10 @@ class Request:
         self.buffered += len(part)
         self.received += len(part)
 
+    def join(self) -> None:
+        """Make one piece of all that are here."""
+        self.parts = [b"".join(self.parts)]
+
     def peek(self) -> bytes:
         """What is buffered, framed for the wire, and kept for another attempt."""
         return encode_body(self.shape.body, self.parts, self.trailers if self.complete else None)

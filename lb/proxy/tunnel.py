@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from lb.proxy.sockets import received
@@ -30,6 +31,8 @@ class Tunnel:
         self._plane = plane
         self._on_end = on_end
         self._idle = idle
+        total = plane.limits.tunnel_total
+        self._ends_at = plane.clock() + total if total else inf
         self._websocket = websocket
         self._ends: tuple[_End, _End] | None = None
         self.bytes_up = 0
@@ -62,7 +65,7 @@ class Tunnel:
 
     def touch(self) -> None:
         """A byte has passed."""
-        self.deadline = self._plane.clock() + self._idle
+        self.deadline = min(self._plane.clock() + self._idle, self._ends_at)
 
     def drain(self) -> None:
         """The balancer stops. A WebSocket says so to both sides, which then close; others get the time that is left."""
@@ -76,8 +79,8 @@ class Tunnel:
             self.deadline = self._plane.clock() + self._plane.limits.linger
 
     def expire(self) -> None:
-        """Silent for too long."""
-        self.error = "idle"
+        """Silent for too long, or there for too long."""
+        self.error = "total" if self.deadline == self._ends_at else "idle"
         self.close()
 
     def lost(self, end: _End, error: Exception | None) -> None:

@@ -21,6 +21,18 @@ def post(fields: bytes, body: bytes = b"", start: bytes = b"POST / HTTP/1.1") ->
     return start + b"\r\nHost: a\r\n" + fields + b"\r\n\r\n" + body
 
 
+def recording() -> Stub:
+    """A backend that keeps the head of the request, and answers it."""
+    stub = Stub("api-1", answering())
+
+    async def script(peer: Peer) -> None:
+        await stub.request(peer)
+        await peer.send(OK)
+
+    stub.script = script
+    return stub
+
+
 @dataclass(frozen=True)
 class Row:
     name: str
@@ -134,6 +146,14 @@ ROWS = [
     Row("quotes in host", get(b'Host: a"b')),
     Row("absolute form of another host", get(b"Host: a", start=b"GET http://b/ HTTP/1.1")),
     Row("absolute form with a user", get(b"Host: a", start=b"GET http://u@a/ HTTP/1.1")),
+    Row("absolute form of the other scheme's port", get(b"Host: a", start=b"GET http://a:443/ HTTP/1.1")),
+    Row("absolute form without a name", get(b"Host: ", start=b"GET http://:80/ HTTP/1.1")),
+    Row("absolute form that is no host", b'GET http://a"b/ HTTP/1.0\r\n\r\n'),
+    Row("RTSP", get(b"Host: a", start=b"GET / RTSP/1.0")),
+    Row("RTSP with a method of both", get(b"Host: a", start=b"OPTIONS * RTSP/1.1")),
+    Row("ICE", get(b"Host: a", start=b"SOURCE /x ICE/1.0")),
+    Row("RTSP behind empty lines", b"\r\n\r\n" + get(b"Host: a", start=b"POST /HTTP/ RTSP/1.0")),
+    Row("a space in a name", get(b"Host: a\r\nX-Forwarded For: 6.6.6.6")),
     Row("version 1.2", get(b"Host: a", start=b"GET / HTTP/1.2"), 505),
     Row("version 2.0", get(b"Host: a", start=b"GET / HTTP/2.0"), 505),
     Row("version 0.9", get(b"Host: a", start=b"GET / HTTP/0.9"), 505),
@@ -194,6 +214,11 @@ ACCEPTED = {
     "port in host": get(b"Host: a:8080"),
     "IPv6 host": get(b"Host: [::1]:8080"),
     "absolute form of the same host": get(b"Host: a", start=b"GET http://A/x HTTP/1.1"),
+    "absolute form with the default port": get(b"Host: a", start=b"GET http://a:80/x HTTP/1.1"),
+    "absolute form without the default port": get(b"Host: a:443", start=b"GET https://a/x HTTP/1.1"),
+    "absolute form with an empty port": get(b"Host: a:80", start=b"GET http://a:/x HTTP/1.1"),
+    "absolute form in HTTP/1.0 without host": b"GET http://a/x HTTP/1.0\r\n\r\n",
+    "protocol of another name in a field": get(b"Host: a\r\nX: GET / RTSP/1.0", start=b"GET / HTTP/1.1"),
     "OPTIONS *": get(b"Host: a", start=b"OPTIONS * HTTP/1.1"),
     "empty lines before": b"\r\n\r\n" + get(b"Host: a"),
     "CHUNKED in capitals": post(b"Transfer-Encoding: CHUNKED", b"0\r\n\r\n"),
@@ -201,6 +226,49 @@ ACCEPTED = {
     "a tab inside a value": get(b"Host: a\r\nX: b\tc"),
     "exactly 100 fields": get(b"Host: a\r\n" + b"\r\n".join([b"X: y"] * 99)),
 }
+
+
+@pytest.mark.parametrize(
+    ("start", "forwarded", "host"),
+    [
+        (b"GET http://A.test:80/x?y HTTP/1.1\r\nHost: a.test", b"GET /x?y HTTP/1.1", b"A.test:80"),
+        (b"GET http://a.test/x HTTP/1.0", b"GET /x HTTP/1.1", b"a.test"),
+        (b"OPTIONS http://a.test HTTP/1.1\r\nHost: a.test", b"OPTIONS * HTTP/1.1", b"a.test"),
+        (b"OPTIONS http://a.test/ HTTP/1.1\r\nHost: a.test", b"OPTIONS / HTTP/1.1", b"a.test"),
+        (b"OPTIONS http://a.test?x HTTP/1.1\r\nHost: a.test", b"OPTIONS /?x HTTP/1.1", b"a.test"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: a.test", b"OPTIONS * HTTP/1.1", b"a.test"),
+        (b"GET http://a.test HTTP/1.1\r\nHost: a.test", b"GET / HTTP/1.1", b"a.test"),
+    ],
+)
+async def test_an_absolute_form_is_forwarded_in_origin_form(start: bytes, forwarded: bytes, host: bytes) -> None:
+    stub = recording()
+    async with proxy(stub) as lab:
+        head, _ = await lab.exchange(start + b"\r\nConnection: close\r\n\r\n")
+    assert status_of(head) == 200
+    assert stub.heads[0].split(b"\r\n")[0] == forwarded
+    assert value_of(stub.heads[0], b"host") == host
+
+
+LOOKALIKES = [b"X_Forwarded_For", b"X-Forwarded_Proto", b"x_forwarded-host", b"Content_Length", b"Transfer_Encoding"]
+
+
+@pytest.mark.parametrize("name", [*LOOKALIKES, b"X_Request_ID", b"Proxy_Connection"])
+async def test_a_name_that_a_backend_may_take_for_one_of_ours_is_not_forwarded(name: bytes) -> None:
+    stub = recording()
+    async with proxy(stub) as lab:
+        head, _ = await lab.exchange(get(b"Host: a\r\nApi_Key: k\r\n" + name + b": 6.6.6.6"))
+    assert status_of(head) == 200
+    assert b"6.6.6.6" not in stub.heads[0]
+    assert value_of(stub.heads[0], b"api_key") == b"k"
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+async def test_or_is_refused_if_so_configured(name: bytes) -> None:
+    stub = recording()
+    async with proxy(stub, limits=Limits(refuse_lookalikes=True)) as lab:
+        head, _ = await lab.exchange(get(b"Host: a\r\n" + name + b": 6"))
+    assert status_of(head) == 400
+    assert stub.heads == []
 
 
 @pytest.mark.parametrize("sent", ACCEPTED.values(), ids=ACCEPTED.keys())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from typing import Any
 
+import aiohttp
 import pytest
 
+from lb.admin.site import MOST_CONNECTIONS
+from lb.admin.stream import MOST_STREAMS
 from tests.support.lb_shell.balancer_process import BalancerProcess, running_balancer
 
 
@@ -88,6 +93,42 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_the_others(balancer:
         for _ in range(3):
             assert (await balancer.call("GET", "/healthz"))[0] == 200
         await balancer.event(lambda e: e["type"] == "probed")
+
+
+async def test_event_streams_are_limited_in_number_and_a_place_is_free_again_when_one_ends(
+    balancer: BalancerProcess,
+) -> None:
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(reading_events(balancer)) for _ in range(MOST_STREAMS)]
+        assert {stream.status for stream in streams} == {200}
+        async with reading_events(balancer) as refused:
+            assert (refused.status, (await refused.json())["error"]) == (503, "too_many")
+        assert (await balancer.call("GET", "/healthz"))[0] == 200
+        streams[0].close()
+        async with asyncio.timeout(20):  # the balancer writes to it every 5 s
+            while True:
+                async with reading_events(balancer) as again:
+                    if again.status == 200:
+                        break
+                await asyncio.sleep(0.1)
+
+
+async def test_connections_to_the_admin_port_are_limited_in_number(balancer: BalancerProcess) -> None:
+    host, port = balancer.admin.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        reader, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"too_many"' in answer
+    await balancer.until("/healthz", lambda answer: answer.get("status") == "ok")
+
+
+def reading_events(balancer: BalancerProcess) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    return balancer.client.get(f"{balancer.admin}/events?since=0")
 
 
 async def test_a_backend_is_added_changed_and_removed(balancer: BalancerProcess) -> None:

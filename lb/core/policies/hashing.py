@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from random import Random
 from struct import iter_unpack
@@ -19,13 +20,11 @@ def key_of(exchange: Exchange, rng: Random) -> int:
     return hash64(exchange.hash_key) if exchange.hash_key else rng.getrandbits(64)
 
 
-def points_of(name: str, count: int) -> list[int]:
+def blocks_of(name: str, count: int) -> Iterator[list[int]]:
     """The first `count` of the endless list of 64-bit points that belong to `name`: eight from each digest."""
-    points: list[int] = []
     for block in range((count + 7) // 8):
         digest = blake2b(name.encode(), digest_size=64, salt=block.to_bytes(4, "big")).digest()
-        points.extend(value for (value,) in iter_unpack(">Q", digest))
-    return points[:count]
+        yield [value for (value,) in iter_unpack(">Q", digest)][: count - 8 * block]
 
 
 def fraction(key: int) -> float:

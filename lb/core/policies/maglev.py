@@ -7,88 +7,112 @@ Turns in proportion to the weights are Envoy's addition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import heapreplace
+from math import ceil
 from random import Random
 from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, Policy, ramp
+from lb.core.policies.base import Candidates, Load, ramp
 from lb.core.policies.hashing import fraction, hash64, key_of
+from lb.core.policies.tables import SLICE, TablePolicy
 
 SIZES: Final = (2039, 4093, 8191, 16381, 32749, 65537)
-"""Primes just below (the last: above) powers of two. A table is filled in one go, 65,537 slots in some 50 ms."""
+"""Primes just below (the last: above) powers of two."""
 SLOTS_PER_BACKEND: Final = 100
 """The paper's M > 100 · N keeps shares within about 1 % of even; beyond 655 backends the shares get coarser."""
-REFRESH: Final = 1.0
-"""Seconds between two looks at the configured weights, which may change within one snapshot."""
+
+_FREE: Final = -1
+_LOOKS: Final = 8 * SLICE
+"""Looks at a slot in one slice of filling: each costs an eighth of what a point of the ring does."""
+_OWNERS: Final = SLICE // 4
+"""Owners whose permutations are worked out in one slice, with two digests each; eight points of the ring take one."""
+_LOOKS_PER_CLAIM: Final = 10
+"""What it costs to claim a free slot, in looks."""
 
 
-class Maglev(Policy):
-    """A pick is one look-up, O(1), unless the slot's backend is full or tried. The table grows but never shrinks:
+class Maglev(TablePolicy):
+    """A pick is one look-up, O(1), unless the slot's backend is gone, full or tried. The table grows but never shrinks:
     another M moves nearly every key, and the loss of a backend must not."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
-        self._members: Candidates = ()
-        self._weights: dict[Backend, float] = {}
-        self._looked_at = 0.0
-        self._table: Sequence[Backend] = ()
+        self._table: list[int] = []
+        self._owners: Sequence[Backend] = ()
         self._size = SIZES[0]
+
+    @property
+    def most(self) -> int:
+        """Slots of the largest table."""
+        return SIZES[-1]
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """The owner of the key's slot, or of the first slot after it that takes the exchange."""
-        if candidates is not self._members or now >= self._looked_at + REFRESH:
-            self._look(candidates, now)
+        self.look(candidates, now)
         key, size = key_of(exchange, rng), len(self._table)
         seen: set[Backend] = set()
         declined: Backend | None = None
         for step in range(size):
-            backend = self._table[(key + step) % size]
+            backend = self._owners[self._table[(key + step) % size]]
             if backend in seen:
                 continue
-            if self.takes(backend, exchange):
+            if backend in self.live and self.takes(backend, exchange):
                 if fraction(key >> 32) < ramp(backend):
                     return backend
                 declined = declined or backend
             seen.add(backend)
-            if len(seen) == len(self._weights):
+            if len(seen) == len(self.tabled):
                 break
+        if declined is None and self.building:
+            return self.draw(candidates, exchange, rng)
         return declined
 
-    def _look(self, candidates: Candidates, now: float) -> None:
-        self._members, self._looked_at = candidates, now
-        weights = {backend: backend.weight for backend in candidates if backend.weight > 0}
-        if weights != self._weights:
-            self._weights = weights
+    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
+        """Fill a table of the size that these backends need; a coarse one is as small as there is."""
+        size = SIZES[0]
+        if most >= SIZES[-1]:
             wanted = len(weights) * SLOTS_PER_BACKEND
-            self._size = max(self._size, next((size for size in SIZES if size >= wanted), SIZES[-1]))
-            self._table = fill(weights, self._size)
+            size = self._size = max(self._size, next((size for size in SIZES if size >= wanted), SIZES[-1]))
+        owners = sorted(weights, key=_name)
+        table = [_FREE] * (size if owners else 0)
+        yield from fill(table, owners, [weights[owner] for owner in owners])
+        self._table, self._owners = table, owners
 
 
-def fill(weights: dict[Backend, float], size: int) -> Sequence[Backend]:
-    """The paper's `Populate`. Sorted by id, so that every balancer that knows these backends fills it alike."""
-    if not weights:
-        return ()
-    backends = sorted(weights, key=lambda backend: backend.id)
-    heaviest = max(weights.values())
-    slots = [hash64(backend.id.encode(), b"offset") % size for backend in backends]
-    skips = [hash64(backend.id.encode(), b"skip") % (size - 1) + 1 for backend in backends]
-    turns = [weights[backend] / heaviest for backend in backends]
-    credit = [0.0] * len(backends)
-    table: list[Backend | None] = [None] * size
-    free = size
-    while free:
-        for index, backend in enumerate(backends):
-            credit[index] += turns[index]
-            if credit[index] < 1.0:
-                continue
-            credit[index] -= 1.0
-            slot = slots[index]
-            while table[slot] is not None:
-                slot = (slot + skips[index]) % size
-            table[slot], slots[index] = backend, slot
-            free -= 1
-            if not free:
-                break
-    return [backend for backend in table if backend is not None]
+def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) -> Iterator[None]:
+    """The paper's `Populate`: write the number of its owner into every slot of a free table, and yield after each slice
+    of work. `owners` are in order of their ids, so that every balancer that knows these backends fills it alike.
+
+    A backend whose weight is the share w of the heaviest one's claims in the rounds 1, 1 + ⌈1/w⌉, 1 + ⌈2/w⌉, …:
+    everybody has a slot, as long as there are enough of them, and it costs the same however far the weights are apart.
+    """
+    size, count, heaviest = len(table), len(owners), max(weights, default=1.0)
+    slots: list[int] = []
+    skips: list[int] = []
+    for owner in owners:
+        slots.append(hash64(owner.id.encode(), b"offset") % size)
+        skips.append(hash64(owner.id.encode(), b"skip") % (size - 1) + 1)
+        if len(slots) % _OWNERS == 0:
+            yield
+    claims = [0] * count
+    turns = list(range(count, 2 * count))  # round × count + number: a heap, being in order
+    work = 0
+    for _ in range(size):
+        number = turns[0] % count
+        slot, skip = slots[number], skips[number]
+        while table[slot] != _FREE:
+            slot = (slot + skip) % size
+            work += 1
+            if work >= _LOOKS:
+                work = 0
+                yield
+        table[slot], slots[number] = number, slot
+        claims[number] += 1
+        heapreplace(turns, (1 + ceil(claims[number] * heaviest / weights[number])) * count + number)
+        work += _LOOKS_PER_CLAIM
+
+
+def _name(backend: Backend) -> str:
+    return backend.id

@@ -9,39 +9,47 @@ hot key cannot drown its owner.
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import ceil
+from collections.abc import Iterator
+from math import ceil, frexp
 from random import Random
 from typing import Final
 
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, Policy, ramp
-from lb.core.policies.hashing import fraction, key_of, points_of
+from lb.core.policies.base import Candidates, Load, ramp
+from lb.core.policies.hashing import blocks_of, fraction, key_of
+from lb.core.policies.tables import SLICE, TablePolicy
 
 LOAD_FACTOR: Final = 1.25
-REFRESH: Final = 1.0
-"""Seconds between two looks at the configured weights, which may change within one snapshot."""
-MOST_POINTS, LEAST_POINTS, ALL_POINTS = 1024, 16, 65536
-"""Points for weight 1. A share deviates by about 1/√points of itself: 3 % at 1,024. For many backends fewer must do,
-as the ring is built in one go: 10,000 × 16 points sort in some 100 ms, and the load bound evens the shares out."""
+MOST_POINTS, ALL_POINTS = 1024, 65536
+"""Points for weight 1, and for all backends together. A share deviates by about 1/√points of itself: 3 % at 1,024. If
+the weights ask for more than 65,536, all of them get fewer in proportion, and the load bound evens the shares out. Each
+backend has one point at least, so a weight below 1/65,536 of the sum counts as that."""
+_ARCS: Final = 256
+"""The hash space in parts, each of which is sorted by itself: to sort all points at once would hold the loop up."""
+
+_NUMBER_BITS: Final = 20
+_NUMBER: Final = (1 << _NUMBER_BITS) - 1
+"""A point and the number of its owner are one integer while they are sorted: of tuples there would be so many that the
+garbage collector runs in the middle."""
 
 
-class RingHash(Policy):
-    """A pick is a bisection, O(log n), and a short walk past those that are full, tried or above the load bound."""
+class RingHash(TablePolicy):
+    """A pick is a bisection, O(log n), and a short walk past those that are gone, full, tried or above the bound."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
-        self._members: Candidates = ()
-        self._weights: dict[Backend, float] = {}
-        self._total = 0.0
-        self._looked_at = 0.0
         self._points: list[int] = []
         self._owners: list[Backend] = []
 
+    @property
+    def most(self) -> int:
+        """Points, and one more for each backend that the weights alone give none."""
+        return ALL_POINTS
+
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """The key's owner, or the first one clockwise that takes the exchange and is below the load bound."""
-        if candidates is not self._members or now >= self._looked_at + REFRESH:
-            self._look(candidates, now)
+        self.look(candidates, now)
         key = key_of(exchange, rng)
         start, owners = bisect_right(self._points, key), self._owners
         seen: set[Backend] = set()
@@ -50,39 +58,54 @@ class RingHash(Policy):
             backend = owners[(start + step) % len(owners)]
             if backend in seen:
                 continue
-            if self.takes(backend, exchange):
+            if backend in self.live and self.takes(backend, exchange):
                 if self._below_bound(backend) and fraction(key) < ramp(backend):
                     return backend
                 declined = declined or backend
             seen.add(backend)
-            if len(seen) == len(self._weights):
+            if len(seen) == len(self.tabled):
                 break
+        if declined is None and self.building:
+            return self.draw(candidates, exchange, rng)
         return declined
 
+    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
+        """Make the points, arc by arc, then sort each arc."""
+        backends, work = list(weights), 0
+        arcs: list[list[int]] = [[] for _ in range(_ARCS)]
+        per_weight = points_per_weight(len(backends), sum(weights.values()), most)
+        for number, backend in enumerate(backends):
+            for block in blocks_of(backend.id, max(1, round(per_weight * weights[backend]))):
+                if work >= SLICE:
+                    work = 0
+                    yield
+                work += len(block)
+                for point in block:
+                    arcs[point >> 56].append(point << _NUMBER_BITS | number)
+        points: list[int] = []
+        owners: list[Backend] = []
+        for arc in arcs:
+            if work >= 2 * SLICE:  # to sort costs half of what it does to make them
+                work = 0
+                yield
+            work += len(arc)
+            arc.sort()
+            points += [entry >> _NUMBER_BITS for entry in arc]
+            owners += [backends[entry & _NUMBER] for entry in arc]
+        self._points, self._owners = points, owners
+
     def _below_bound(self, backend: Backend) -> bool:
-        fair = (self.load.in_flight + 1) * backend.weight / self._total
+        fair = (self.load.in_flight + 1) * backend.weight / self.total
         return backend.in_flight < ceil(LOAD_FACTOR * fair)
 
-    def _look(self, candidates: Candidates, now: float) -> None:
-        self._members, self._looked_at = candidates, now
-        weights = {backend: backend.weight for backend in candidates if backend.weight > 0}
-        if weights != self._weights:
-            self._weights = weights
-            self._total = sum(weights.values())
-            self._build()
 
-    def _build(self) -> None:
-        points = points_per_weight(len(self._weights))
-        ring = [
-            (point, backend)
-            for backend, weight in self._weights.items()
-            for point in points_of(backend.id, max(1, round(points * weight)))
-        ]
-        ring.sort(key=lambda entry: entry[0])
-        self._points = [point for point, _ in ring]
-        self._owners = [backend for _, backend in ring]
+def points_per_weight(backends: int, total: float, most: int = ALL_POINTS) -> float:
+    """Points for weight 1, where `total` is the sum of all weights.
 
-
-def points_per_weight(backends: int) -> int:
-    """A power of two, so that it changes (and moves keys) only when the number of backends doubles or halves."""
-    return max(LEAST_POINTS, min(MOST_POINTS, 1 << (ALL_POINTS // max(1, backends)).bit_length() - 1))
+    A power of two, so that it changes (and moves keys) only when what decides it doubles or halves. Weights that are
+    small on average get as many points as 1 does: only ratios count.
+    """
+    if not backends:
+        return 0.0
+    wanted = min(MOST_POINTS * max(1.0, backends / total), most / total)
+    return float(2.0 ** (frexp(wanted)[1] - 1))

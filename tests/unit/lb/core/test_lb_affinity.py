@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.core.affinity import StickyCookie
+from lb.core.affinity import MOST_TRIES, StickyCookie
 from lb.core.backend import State
 from lb.core.exchange import Attempt, Failure
 from tests.support.balancing import World
@@ -43,6 +43,12 @@ def test_a_cookie_of_another_name_does_not_count_under_ours() -> None:
 def test_a_forged_twin_in_front_does_not_hide_the_real_one() -> None:
     value = COOKIE.issue("api-1")
     assert COOKIE.find(f"lb=api-2.AAAA; lb={value}") == "api-1"
+
+
+def test_of_many_cookies_only_a_few_are_verified() -> None:
+    value = COOKIE.issue("api-1")
+    assert COOKIE.find("lb=x.AAAA; " * (MOST_TRIES - 1) + f"lb={value}") == "api-1"
+    assert COOKIE.find("lb=x.AAAA; " * MOST_TRIES + f"lb={value}") == ""
 
 
 def test_secrets_rotate_without_losing_a_session() -> None:

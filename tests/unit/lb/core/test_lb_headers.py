@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lb.core.headers import (
     HOP_BY_HOP,
+    MOST_HOPS,
     Field,
     Peer,
     client_of,
@@ -164,3 +165,18 @@ def test_whose_request_it_is(peer: str, forwarded: list[bytes], client: bytes) -
     trusted = [ip_network("10.0.0.0/8")]
     fields = [(b"X-Forwarded-For", b"x-forwarded-for", value) for value in forwarded]
     assert client_of(Peer(peer, trusted=trusted), fields, trusted) == client
+
+
+def test_only_the_last_hops_are_looked_at() -> None:
+    trusted = [ip_network("10.0.0.0/8")]
+    hops = [b"192.0.2.7", *[b"10.0.0.1"] * MOST_HOPS]
+    peer = Peer("10.1.1.1", trusted=trusted)
+    assert client_of(peer, [field(b"X-Forwarded-For", b", ".join(hops))], trusted) == b"10.1.1.1"
+    assert client_of(peer, [field(b"X-Forwarded-For", b", ".join(hops[:-1]))], trusted) == b"192.0.2.7"
+
+
+@pytest.mark.parametrize("name", [b"X_Forwarded_For", b"x-forwarded_for", b"Content_Length", b"TRANSFER_ENCODING"])
+def test_a_name_that_cgi_takes_for_one_of_ours_goes(name: bytes) -> None:
+    sent = upstream(field(name, b"6.6.6.6"), field(b"Api_Key", b"k"))
+    assert b"6.6.6.6" not in sent.values()
+    assert sent[b"Api_Key"] == b"k"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import httptools
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.proxy.framing import Body
 from lb.proxy.limits import Limits
-from lb.proxy.reader import RequestReader
+from lb.proxy.reader import MOST_PARTS, PIPELINED, STEP, RequestReader
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = (
@@ -130,3 +131,118 @@ class Ends:
 
     def on_message_complete(self) -> None:
         self.messages += 1
+
+
+TINY = b"GET / HTTP/1.1\r\nHost:a\r\n\r\n"
+
+
+MOST_PARSED = PIPELINED + 2 * STEP // len(TINY)
+"""The last step may go twice as far, rather than leave next to nothing for another one."""
+
+
+def parsed(reader: RequestReader) -> int:
+    return len(reader.queue)
+
+
+def drained(reader: RequestReader) -> int:
+    """How many requests there are in all, when each is answered at once."""
+    total = 0
+    while reader.queue or reader.held:
+        if not reader.queue:
+            reader.go_on()
+            assert parsed(reader) <= MOST_PARSED
+        reader.queue.popleft()
+        total += 1
+    return total
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        TINY,
+        b"\r\n" * 200 + TINY,
+        CHUNKED,
+        SIZED,
+        b"PUT /c HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000,
+    ],
+    ids=["nothing", "a request", "empty lines", "a chunked body", "a small body", "a large body"],
+)
+@pytest.mark.parametrize("fields", [b"", b"a:\r\n" * 90])
+def test_of_a_pipeline_only_a_few_requests_are_parsed_and_none_is_lost(head: bytes, fields: bytes) -> None:
+    tiny = TINY[:-2] + fields + b"\r\n"
+    count = 262_144 // len(tiny)
+    reader = read(head + tiny * count)
+    assert parsed(reader) <= MOST_PARSED
+    assert reader.held
+    assert drained(reader) in (count, count + 1)
+    assert reader.refusal is None
+
+
+def test_what_comes_while_some_is_held_back_waits_its_turn() -> None:
+    reader = read(TINY * 1000)
+    reader.feed(b"GET /last HTTP/1.1\r\nHost:a\r\n\r\n")
+    seen = []
+    while reader.queue or reader.held:
+        if not reader.queue:
+            reader.go_on()
+        seen.append(reader.queue.popleft().shape.target)
+    assert seen == [b"/"] * 1000 + [b"/last"]
+
+
+def test_behind_an_upgrade_all_that_came_belongs_to_the_other_protocol() -> None:
+    asked = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    rest = b"\r\n\r\n".join([b"x" * 300] * 100)
+    reader = read(asked + rest)
+    assert reader.awaits_switch
+    assert reader.early == rest
+
+
+def test_a_refusal_in_a_long_pipeline_is_found_in_its_turn() -> None:
+    reader = read(TINY * 1000 + b"GET / HTTP/1.1\r\n\r\n" + TINY)
+    total = 0
+    while reader.queue or reader.held:
+        if not reader.queue:
+            reader.go_on()
+        while reader.queue:
+            reader.queue.popleft()
+            total += 1
+    assert total == 1000
+    assert reader.refusal is not None
+    assert reader.refusal.reason == "host"
+
+
+def chunks(size: int, count: int) -> bytes:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%s\r\n" % (size, b"x" * size) * count
+
+
+def test_a_body_of_small_chunks_is_kept_in_few_pieces() -> None:
+    reader = read(chunks(3, 30_000))
+    assert reader.refusal is None
+    request = reader.queue[0]
+    assert request.buffered == 90_000
+    assert len(request.parts) <= MOST_PARTS + 1
+
+
+def test_chunks_of_one_byte_are_borne_for_a_while() -> None:
+    reader = read(chunks(1, 80_000) + b"0\r\n\r\n")
+    assert reader.refusal is None
+    assert reader.queue[0].complete
+
+
+@pytest.mark.parametrize(
+    "stream", [chunks(1, 100_000), chunks(0, 0) + (b"1;" + b"e" * 1000 + b"\r\nx\r\n") * 400], ids=["tiny", "extended"]
+)
+def test_a_body_that_is_hardly_more_than_framing_is_refused(stream: bytes) -> None:
+    reader = read(*(stream[at : at + 65_536] for at in range(0, len(stream), 65_536)))
+    assert reader.refusal is not None
+    assert (reader.refusal.status, reader.refusal.reason) == (400, "chunks")
+
+
+def test_a_large_chunk_pays_for_no_small_ones() -> None:
+    reader = RequestReader(Limits())
+    reader.feed(chunks(1_000_000, 1))
+    for _ in range(40):
+        reader.feed(b"1\r\nx\r\n" * 3000)
+    assert reader.refusal is not None

@@ -1,0 +1,61 @@
+"""The admin port's socket: it serves so many connections at a time, and tells the others so.
+
+The admin API and the traffic are one process and share its file descriptors. Neither readers of events, who stay, nor
+connections that never ask anything may use up what clients need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Final, cast
+
+from aiohttp import web
+
+BACKLOG: Final = 128
+MOST_CONNECTIONS: Final = 256
+"""Connections at a time, those of event streams included: many times what a lab, a monitor and a few pages open, and a
+quarter of the smallest usual limit of descriptors (1,024)."""
+IDLE_S: Final = 75.0
+"""A kept-alive connection without a request; aiohttp's own default is an hour."""
+_BODY: Final = json.dumps(
+    {"error": "too_many", "detail": f"{MOST_CONNECTIONS} connections to the admin port are open; try again later"}
+).encode()
+_REFUSAL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nRetry-After: 1\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_BODY), _BODY)
+)
+
+
+class AdminSite(web.BaseSite):
+    """One listening socket of the admin API."""
+
+    def __init__(self, runner: web.BaseRunner, sock: socket.socket) -> None:
+        super().__init__(runner, backlog=BACKLOG)
+        self._sock = sock
+
+    @property
+    def name(self) -> str:
+        """Only aiohttp asks."""
+        return str(self._sock.getsockname())
+
+    async def start(self) -> None:
+        """Accept from now on."""
+        await super().start()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, sock=self._sock, backlog=BACKLOG)
+
+    def _protocol(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        return cast(asyncio.Protocol, server()) if len(server.connections) < MOST_CONNECTIONS else _Refusal()
+
+
+class _Refusal(asyncio.Protocol):
+    """Says no, and ends the connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        refused = cast(asyncio.Transport, transport)
+        refused.write(_REFUSAL)
+        refused.close()
