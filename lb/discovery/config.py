@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lb.config_types import Listen, Number, Positive, Section, expect, split
+from lb.config_types import HostName, Listen, Number, Positive, Section, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -61,7 +61,7 @@ class DnsDiscovery(Section):
     """Backends are the addresses of a name, asked for again and again."""
 
     kind: Literal["dns"]
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: HostName
     port: Annotated[int, Field(ge=1, le=65535)]
     interval: Positive = 1.0
     timeout: Positive = 2.0
