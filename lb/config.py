@@ -196,7 +196,10 @@ class AccessLog(Section):
 
 
 def _policy(value: object) -> object:
-    expect(isinstance(value, str) and value in POLICIES, f"{value!r} is not a policy; allowed: {', '.join(sorted(POLICIES))}")
+    expect(
+        isinstance(value, str) and value in POLICIES,
+        f"{value!r} is not a policy; allowed: {', '.join(sorted(POLICIES))}",
+    )
     return value
 
 

@@ -22,6 +22,8 @@ async def body_of(request: web.Request) -> Any:
     """
     if request.content_type != "application/json":
         raise InvalidError("body: expected Content-Type: application/json")
+    if "Content-Encoding" in request.headers:
+        raise InvalidError("body: expected no Content-Encoding")
     raw = await request.read()
     if depth(raw) > MAX_DEPTH:
         raise BadRequestError(f"body: nested deeper than {MAX_DEPTH} levels")
