@@ -25,7 +25,8 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
 
 @pytest.mark.parametrize(
     ("body", "deepest"),
-    [(b"", 0), (b"{}", 1), (b"[[]]", 2), (b'["[[[["]', 1), (b'["\\"[["]', 1), (b'"[[', 0), (b"]]][", 0), (b"[" * 60_000, 60_000)],
+    [(b"", 0), (b"{}", 1), (b"[[]]", 2), (b'["[[[["]', 1), (b'["\\"[["]', 1), (b'"[[', 0), (b"]]][", 0),
+     (b"[" * 60_000, 60_000)],
 )  # fmt: skip
 def test_depth_does_not_look_into_strings(body: bytes, deepest: int) -> None:
     assert depth(body) == deepest
