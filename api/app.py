@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from api.bodies import BoundedBodies
 from api.errors import RefusedError
 from api.head import HeadMiddleware
 from api.metrics import MeterMiddleware
@@ -36,6 +39,8 @@ def create_app(replica: Replica) -> FastAPI:
     app.include_router(calls)
     app.include_router(streams)
     app.add_exception_handler(RefusedError, _refuse)
+    app.add_exception_handler(RequestValidationError, _explain)
+    app.add_middleware(BoundedBodies)
     app.add_middleware(MisbehaviourMiddleware, conduct=replica.conduct, rng=replica.rng)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(MeterMiddleware, metrics=replica.metrics, in_flight=replica.in_flight, load=replica.load_line)
@@ -46,3 +51,11 @@ async def _refuse(request: Request, error: Exception) -> Response:
     refusal, replica = cast(RefusedError, error), cast(Replica, request.app.state.replica)
     replica.metrics.refused.labels(refusal.code).inc()
     return JSONResponse({"error": refusal.code}, refusal.status)
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """FastAPI's own 422 without the input, which may hold what JSON cannot (NaN, half a surrogate pair)."""
+    problems = cast(RequestValidationError, error).errors()
+    told = [{"type": one["type"], "loc": [str(part) for part in one["loc"]], "msg": one["msg"]} for one in problems]
+    text = json.dumps({"detail": told})  # ASCII: what cannot be encoded is escaped
+    return Response(text, 422, media_type="application/json")

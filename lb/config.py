@@ -18,6 +18,7 @@ from lb.config_types import (
     Count,
     Duration,
     Fields,
+    HostName,
     Listen,
     Networks,
     Number,
@@ -57,6 +58,8 @@ class Admin(Section):
     listen: Listen = Address("127.0.0.1", 8081)
     token: SecretStr | None = None
     """The bearer token that every change needs, once it is set or the address is not loopback."""
+    hosts: Annotated[tuple[HostName, ...], BeforeValidator(split)] = ()
+    """Names with a dot by which the admin port may be asked; addresses and names without one always may."""
 
     @field_validator("token", mode="before")
     @classmethod
@@ -215,7 +218,10 @@ class AccessLog(Section):
 
 
 def _policy(value: object) -> object:
-    expect(value in POLICIES, f"{value!r} is not a policy; allowed: {', '.join(sorted(POLICIES))}")
+    expect(
+        isinstance(value, str) and value in POLICIES,
+        f"{value!r} is not a policy; allowed: {', '.join(sorted(POLICIES))}",
+    )
     return value
 
 

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from lb import yaml_bounds
 from lb.config import Config
 from lb.config_types import Section
 from lb.discovery.config import DnsDiscovery, FileDiscovery, StaticDiscovery
@@ -44,16 +45,31 @@ def read_mapping(path: Path) -> CommentedMap:
 def read_yaml(path: Path) -> Any:
     """Whatever YAML is in `path`. Raises `ConfigError` naming the line of a syntax error or a repeated key."""
     try:
-        return YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        text = _text(path)
+        yaml_bounds.check(text)
+        return YAML(typ="rt").load(text)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text"]) from error
+    except yaml_bounds.BoundsError as error:
+        raise ConfigError([f"{path.name}:{error.line}: {error}"]) from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError([f"{path.name}:{line}: {' '.join(str(error.problem).split())}"]) from error
     except YAMLError as error:
         raise ConfigError([f"{path.name}: {' '.join(str(error).split())}"]) from error
+    except ValueError as error:  # what looks like a date or a number and is none
+        raise ConfigError([f"{path.name}: a value cannot be read: {' '.join(str(error).split())[:200]}"]) from error
+
+
+def _text(path: Path) -> str:
+    """What is in the file, as far as it may be. Raises `ConfigError`, `OSError`, `UnicodeDecodeError`."""
+    with path.open("rb") as file:
+        raw = file.read(yaml_bounds.MAX_BYTES + 1)
+    if len(raw) > yaml_bounds.MAX_BYTES:
+        raise ConfigError([f"{path.name}: is longer than {yaml_bounds.MAX_BYTES // 1024} KiB"])
+    return raw.decode("utf-8").replace("\r\n", "\n")
 
 
 def parse(data: CommentedMap, source: str, environ: Mapping[str, str]) -> Config:

@@ -17,6 +17,7 @@ from lb.units import (
     format_duration,
     format_share,
     format_size,
+    is_host_name,
     positive_duration,
     rate,
     share,
@@ -101,6 +102,12 @@ def _show_statuses(statuses: tuple[int, int]) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
+def _host_name(value: object) -> object:
+    name = str(value)
+    expect(isinstance(value, str) and is_host_name(name), f"{name[:80]!r} is not a host name such as lb.internal")
+    return name.lower()
+
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _FIELD_VALUE = re.compile(r"[\t -~]*")
 _STATUSES = re.compile(r"(\d{3})(?:-(\d{3}))?")
@@ -108,6 +115,7 @@ _STATUSES = re.compile(r"(\d{3})(?:-(\d{3}))?")
 Token = Annotated[str, BeforeValidator(_token)]
 """RFC 9110 §5.6.2: what field names and cookie names are made of."""
 Fields = Annotated[Mapping[str, str], BeforeValidator(_fields), Field(max_length=MOST_PROBE_FIELDS)]
+HostName = Annotated[str, BeforeValidator(_host_name)]
 Statuses = Annotated[tuple[int, int], BeforeValidator(_statuses), PlainSerializer(_show_statuses, return_type=str)]
 Duration = Annotated[
     float,

@@ -49,6 +49,24 @@ class AdminError(LbError):
     code = "bad_request"
 
 
+class BadRequestError(AdminError):
+    """What was sent is not worth parsing."""
+
+
+class ForbiddenError(AdminError):
+    """A page of another site has sent the request, or could have."""
+
+    status = 403
+    code = "forbidden"
+
+
+class TooLargeError(AdminError):
+    """The body is longer than any that makes sense."""
+
+    status = 413
+    code = "too_large"
+
+
 class UnauthorizedError(AdminError):
     """A change without the token that it needs."""
 

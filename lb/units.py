@@ -6,6 +6,7 @@ A bare number is refused wherever a unit is possible: `interval: 500` has been r
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 _NUMBER = r"(\d{1,15}(?:\.\d{1,15})?)"
@@ -16,6 +17,9 @@ _SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)")
 _BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _SHARE = re.compile(rf"{_NUMBER}%")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_MAX_NAME = 253
 
 
 def duration(value: object) -> float:
@@ -98,9 +102,28 @@ class Address(NamedTuple):
 def address(value: object) -> Address:
     """Parse `host:port`. Raises `ValueError`."""
     match = _ADDRESS.fullmatch(str(value))
-    if match is None or int(match[2]) > 65535:
+    if match is None or int(match[2]) > 65535 or not _is_host(match[1]):
         raise ValueError(f"{str(value)[:80]!r} is not an address such as 127.0.0.1:8080 or [::1]:8080")
     return Address(match[1].strip("[]"), int(match[2]))
+
+
+def is_host_name(name: str) -> bool:
+    """Whether the resolver can be asked for the name (RFC 1035 §2.3.4).
+
+    `getaddrinfo` raises `UnicodeError`, not `OSError`, for a label that is empty or longer than 63 characters.
+    """
+    labels = name.removesuffix(".").split(".")
+    return len(name) <= _MAX_NAME and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def _is_host(host: str) -> bool:
+    if not host.startswith("["):
+        return is_host_name(host)
+    try:
+        IPv6Address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(number: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from lb.admin import changes, openapi, views
-from lb.admin.auth import Gate, guarded
+from lb.admin.auth import MAX_BODY, Gate, guarded
+from lb.admin.json_body import body_of
 from lb.admin.stream import stream
 from lb.config import Config
 from lb.core.backend import Backend
@@ -21,8 +21,6 @@ from lb.event_log import EventLog
 from lb.metrics import Metrics
 from lb.reload import Change
 from lb.tally import Gauges
-
-MAX_BODY = 64 * 1024
 
 
 class Data(Protocol):
@@ -57,7 +55,8 @@ class Admin:
         """The application, to be served on the admin address."""
         token = self.config.admin.token
         gate = Gate(self.config.admin.listen, token.get_secret_value() if token else "")
-        app = web.Application(middlewares=[errors_as_json, guarded(gate)], client_max_size=MAX_BODY)
+        guard = guarded(gate, lambda: self.config.admin.hosts)
+        app = web.Application(middlewares=[errors_as_json, guard], client_max_size=MAX_BODY)
         app.add_routes(
             [
                 web.get("/healthz", self.healthz),
@@ -161,19 +160,6 @@ class Admin:
         await self.data.refresh()
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         return web.Response(body=self.metrics.exposition(), headers=headers)
-
-
-async def body_of(request: web.Request) -> Any:
-    """The JSON body. Raises `InvalidError`.
-
-    Only under its own content type: a browser sends that across origins after a preflight, which nobody answers here.
-    """
-    if request.content_type != "application/json":
-        raise InvalidError("body: expected Content-Type: application/json")
-    try:
-        return json.loads(await request.read())
-    except ValueError as error:
-        raise InvalidError(f"body: not JSON: {error}") from error
 
 
 @web.middleware

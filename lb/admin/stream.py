@@ -17,6 +17,8 @@ MOST_STREAMS = 64
 """Readers at a time. Each one keeps a connection, and costs as much CPU for each event as a small request; a lab needs
 two, a page one."""
 _BATCH = 500
+_MAX_DIGITS = 18
+"""Of a sequence number: more events than any process lives to see. `int` refuses 4,300 digits with an error."""
 
 
 class Overtaken(Exception):  # noqa: N818 (what happened to the reader, not an error of the balancer)
@@ -73,7 +75,7 @@ def start(since: str | None, log: EventLog) -> int:
     """
     if since is None:
         return log.last_seq
-    if not (since.isascii() and since.isdigit()):
-        raise InvalidError(f"since: {since!r} is not a sequence number")
+    if not (since.isascii() and since.isdigit() and len(since) <= _MAX_DIGITS):
+        raise InvalidError(f"since: {since[:80]!r} is not a sequence number")
     position = int(since) if int(since) <= log.last_seq else 0
     return max(position, log.first_seq - 1)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from lb.ceilings import MOST_BACKENDS
-from lb.config_types import Listen, Positive, Section, Weight, expect, split
+from lb.config_types import HostName, Listen, Positive, Section, Weight, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -64,7 +64,7 @@ class DnsDiscovery(Section):
     """Backends are the addresses of a name, asked for again and again."""
 
     kind: Literal["dns"]
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: HostName
     port: Annotated[int, Field(ge=1, le=65535)]
     interval: Positive = 1.0
     timeout: Positive = 2.0

@@ -33,6 +33,8 @@ class DnsSource:
             raise DiscoveryError(f"no answer for {self._name} within {self._timeout:g} s") from error
         except OSError as error:
             raise DiscoveryError(f"{self._name}: {error.strerror or error}") from error
+        except UnicodeError as error:
+            raise DiscoveryError(f"{self._name}: is no host name") from error
         return [Member(str(Address(ip, self._port)), ip, self._port) for ip in one_family(found)]
 
 
@@ -68,5 +70,5 @@ class SystemResolver:
         try:
             found = self._getaddrinfo(name, None, type=socket.SOCK_STREAM)
             answer.set_result([str(entry[4][0]) for entry in found])  # type: ignore[index]  # (…, sockaddr)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # `UnicodeError`: what cannot be a name
             answer.set_exception(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -176,3 +177,69 @@ async def test_a_body_that_a_web_page_could_send_is_refused(balancer: BalancerPr
     status, answer = await balancer.call("POST", "/backends", data='{"id":"c","address":"h:1"}', headers=headers)
 
     assert (status, answer["detail"]) == (422, "body: expected Content-Type: application/json")
+
+
+async def test_a_page_of_another_site_may_neither_read_nor_change(balancer: BalancerProcess) -> None:
+    foreign = (
+        {"Host": "evil.example"},
+        {"Host": f"127.0.0.1.evil.example:{balancer.port('admin')}"},
+        {"Host": "[::1"},
+        {"Host": "127.0.0.1:99999"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+    )
+    calls = (("GET", "/healthz"), ("GET", "/backends"), ("POST", "/reload"), ("PUT", "/policy"), ("GET", "/nothing"))
+    for headers in foreign:
+        for method, path in calls:
+            options = {"json": {"policy": "p2c"}} if method == "PUT" else {}
+            status, answer = await balancer.call(method, path, headers=headers, **options)
+            assert (status, answer["error"]) == (403, "forbidden"), (headers, method, path)
+    assert (await balancer.get("/backends"))["policy"] == "round_robin"
+
+    for host in ("localhost", "lb:8081", "[::1]:8081", "10.0.0.7"):
+        assert (await balancer.call("GET", "/healthz", headers={"Host": host}))[0] == 200, host
+    own = {"Origin": balancer.admin}
+    assert (await balancer.call("POST", "/reload", headers=own))[0] == 200
+
+
+async def test_more_names_of_the_admin_port_can_be_configured() -> None:
+    environ = {"LB_DISCOVERY__BACKENDS": "a=127.0.0.1:9", "LB_ADMIN__HOSTS": "LB.internal, other.internal"}
+    async with running_balancer(**environ) as running:
+        assert (await running.call("GET", "/healthz", headers={"Host": "lb.Internal:8081"}))[0] == 200
+        assert (await running.call("GET", "/healthz", headers={"Host": "third.internal"}))[0] == 403
+
+
+_LONG = "a" * 64
+HOSTILE: list[tuple[str, str, bytes, dict[str, str], int, str]] = [
+    ("GET", f"/events?since={'9' * 5000}", b"", {}, 422, "since: '999"),
+    ("GET", f"/decisions?last={'9' * 5000}", b"", {}, 422, "last: "),
+    ("PUT", "/policy", b"[" * 60_000, {}, 400, "body: nested deeper than 16 levels"),
+    ("PUT", "/policy", b'{"policy":' * 5_000, {}, 400, "body: nested deeper"),
+    ("PUT", "/policy", b"9" * 5_000, {}, 422, "body: not JSON"),
+    ("PUT", "/policy", b"\xff\xfe", {}, 422, "body: not JSON"),
+    ("PUT", "/policy", gzip.compress(b"{}"), {"Content-Encoding": "gzip"}, 422, "body: expected no Content-Encoding"),
+    ("POST", "/backends", f'{{"id":"c","address":"{_LONG}:1"}}'.encode(), {}, 422, "address: "),
+    ("POST", "/backends", b'{"id":"c","address":"a..b:1"}', {}, 422, "address: 'a..b:1' is not an address"),
+    ("POST", "/backends", b'{"id":"c","address":"[::::]:1"}', {}, 422, "address: '[::::]:1' is not an address"),
+    ("POST", "/backends", b'{"id":"c","address":"h:1","weight":' + b"9" * 400 + b"}", {}, 422, "weight: "),
+]
+
+
+async def test_no_input_is_an_error_of_the_balancer(balancer: BalancerProcess) -> None:
+    for method, path, body, headers, status, detail in HOSTILE:
+        sent = {"Content-Type": "application/json", **headers}
+        answered, answer = await balancer.call(method, path, data=body, headers=sent)
+        assert (answered, answer["detail"][: len(detail)]) == (status, detail), (method, path[:40], body[:40])
+    assert [one["id"] for one in (await balancer.get("/backends"))["backends"]] == ["a", "b"]
+
+
+async def test_a_body_that_is_too_long_is_refused_before_it_is_read(balancer: BalancerProcess) -> None:
+    for call in (b"PUT /policy", b"POST /reload", b"GET /backends"):
+        head = (
+            call + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n"
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port("admin"))
+        writer.write(head)
+        async with asyncio.timeout(15):
+            assert b" 413 " in await reader.readline(), call
+        writer.transport.abort()

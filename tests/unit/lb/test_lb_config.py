@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -349,3 +350,57 @@ def test_names_of_trailers_are_lower_case_bytes_for_the_data_plane_and_never_fra
     for wrong in ("Content-Length", "X Sum"):
         with pytest.raises(ValidationError, match=wrong):
             Config.model_validate({"discovery": discovery, "limits": {"trailers": [wrong]}})
+
+
+# --- hostile files ---
+
+
+def _keys(section: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in section.items():
+        yield (*prefix, name)
+        if isinstance(value, dict):
+            yield from _keys(value, (*prefix, name))
+
+
+ODD_VALUES = ("[x]", "{[x]: b}", "null", "-1", ".nan", "9" * 5000, '"\\ud83d"', "2001-99-99")
+"""One of each kind: a test takes 0.5 s, since every key is given each."""
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: value[:20])
+def test_a_value_of_any_type_at_any_key_is_taken_or_refused_in_lines(tmp_path: Path, value: str) -> None:
+    shown = load(DEFAULT, {}).printable()
+    for key in _keys(shown):
+        text = STATIC if key[0] != "discovery" else ""
+        text += "".join(f"{'  ' * depth}{part}:\n" for depth, part in enumerate(key[:-1]))
+        text += f"{'  ' * (len(key) - 1)}{key[-1]}: {value}\n"
+        path = tmp_path / "lb.yaml"
+        path.write_text(text)
+        told: Sequence[str] = ("taken",)
+        try:
+            load(path, {})
+        except ConfigError as error:
+            told = error.problems
+        assert 0 < max(map(len, told)) < 1000, key
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("policy: [x]\n", "lb.yaml:2: policy: ['x'] is not a policy"),
+        ("version: " + "[" * 5_000 + "\n", "lb.yaml:2: nested deeper than 16 levels"),
+        ("version: " + "{a: " * 5_000 + "\n", "lb.yaml:2: nested deeper than 16 levels"),
+        ("version:\n  " + "- " * 500 + "\n", "lb.yaml:3: nested deeper than 16 levels"),
+        ("policy: &a [*a]\n", "lb.yaml:2: *a contains itself"),
+        ("policy: 1\n# " + "x" * 2_000_000, "lb.yaml: is longer than 1024 KiB"),
+        ("a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(9)),
+         "lb.yaml:7: more than 100000 values"),
+    ],
+    ids=["list", "deep list", "deep mapping", "deep block", "recursive", "long", "bomb"],
+)  # fmt: skip
+def test_a_file_that_would_cost_too_much_is_refused_at_once(tmp_path: Path, text: str, problem: str) -> None:
+    [told] = problems(tmp_path, STATIC + text)
+    assert told.startswith(problem)
+
+
+def test_an_alias_is_what_it_stands_for(tmp_path: Path) -> None:
+    assert written(tmp_path, STATIC + "health: {interval: &i 700ms}\ntick: *i\n").tick == pytest.approx(0.7)
