@@ -306,7 +306,7 @@ class DockerRuntime:
         return f"{PROJECT_LABEL}={self._project_name}"
 
     def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
-        name = self._identity.name(summary)
+        name = self._identity.name(summary) or str(summary["Id"])[:12]
         port = self._identity.port(summary, self._settings.service_port)
         target = DockerTarget(self._client, self._helpers, summary, name, port, self._members)
         target.keep(kept or {})

@@ -37,7 +37,7 @@ class Members:
         self._warned: set[tuple[str, str]] = set()
 
     def current(self, summaries: Iterable[Summary]) -> tuple[list[Summary], dict[str, list[str]]]:
-        """Return one container a name, and the ids of those that claim one name where none of them is the current one."""
+        """Return one container a name; and, by name, the ids of those of which none is the current one."""
         found = list(summaries)
         self._warned &= {(each["Id"], label) for each in found for label in (SERVICE_LABEL, NUMBER_LABEL, PORT_LABEL)}
         claims: dict[str, list[Summary]] = defaultdict(list)
