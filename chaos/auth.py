@@ -42,10 +42,14 @@ def check_token(authorization: str | None, token: str) -> None:
 def check_origin(host: str, origin: str | None) -> None:
     """Raises ForbiddenOriginError for a page of another site, and for a host name that DNS could have been pointed here
     (rebinding needs a name with a dot; addresses, `localhost` and compose's service names are none)."""
-    name = (urlsplit(f"//{host}").hostname or "") if host else ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        asked_by = None if origin is None else urlsplit(origin).netloc
+    except ValueError as error:  # such as `[::1`
+        raise ForbiddenOriginError(f"Host {host!r} or Origin {origin!r} is no address") from error
     if not _cannot_be_rebound(name):
         raise ForbiddenOriginError(f"Host {host!r} is not an address of this service")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if asked_by is not None and asked_by != host:
         raise ForbiddenOriginError(f"requests from {origin!r} are not served")
 
 

@@ -18,23 +18,30 @@ import docker.errors
 
 from chaos import limits, peers
 from chaos.engine_socket import socket_is_dead
-from chaos.errors import BadRequestError, NoAddressError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
+from chaos.errors import (
+    AmbiguousTargetError,
+    BadRequestError,
+    NoAddressError,
+    NotPossibleError,
+    RuntimeUnavailableError,
+    TargetGoneError,
+)
 from chaos.impairment import Impairment, Kind
+from chaos.members import ALIVE, Members
 from chaos.netns_helper import NetnsHelpers
-from chaos.probe import Address
+from chaos.probe import Address, host_port
 from chaos.settings import Settings
 from chaos.targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
 
 ALLOW_LABEL = "reroute.chaos=allow"
 MEMBER_LABEL = "reroute.member"
-PORT_LABEL = "reroute.port"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
-NUMBER_LABEL = "com.docker.compose.container-number"
 GRACEFUL_EXITS = (0, 143)
 """Exit codes of a container that somebody stopped: its own, and 128 + SIGTERM."""
 TIMEOUT_S = 10
 STOP_GRACE_S = 10
+OWN_ROLES = frozenset({"chaos", "reaper"})
 T = TypeVar("T")
 
 
@@ -83,6 +90,7 @@ class DockerTarget:
         client: DockerClient,
         helpers: NetnsHelpers,
         summary: Mapping[str, Any],
+        name: str,
         port: int,
         members: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]],
     ) -> None:
@@ -90,8 +98,8 @@ class DockerTarget:
         self.id: str = summary["Id"]
         self.labels: Mapping[str, str] = labels
         self.role: str = labels.get(SERVICE_LABEL, "")
-        self.name = f"{self.role}-{labels.get(NUMBER_LABEL, '1')}"
-        self.port = int(labels.get(PORT_LABEL, port))
+        self.name = name
+        self.port = port
         self._client = client
         self._helpers = helpers
         self._members = members
@@ -109,7 +117,7 @@ class DockerTarget:
             role=self.role,
             state=inspected["State"]["Status"],
             instance=_instance(inspected),
-            addresses=[f"{ip}:{self.port}"] if ip else [],
+            addresses=[host_port(ip, self.port)] if ip else [],
         )
 
     async def running(self) -> Running:
@@ -231,12 +239,20 @@ class DockerRuntime:
         self._client = DockerClient()
         self._settings = settings
         self._project_name = settings.project
+        self._identity = Members()
+        self._seen: set[str] = set()
+        """Ids of the members that this process has seen alive: no other one is started again."""
         self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         labels = [MEMBER_LABEL] if all_roles else [ALLOW_LABEL]
-        found = [self._target(summary) for summary in await self._client.containers(await self._project(), *labels)]
-        return sorted(found, key=attrgetter("name"))
+        members, refused = await self._current(*labels)
+        if refused and not all_roles:
+            name, ids = next(iter(sorted(refused.items())))
+            raise AmbiguousTargetError(
+                f"{name} is the name of several containers: {' and '.join(ids)}; remove all but one"
+            )
+        return sorted(map(self._target, members), key=attrgetter("name"))
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         """Raises TargetGoneError also for a container that no longer carries this lab's labels."""
@@ -257,8 +273,8 @@ class DockerRuntime:
 
     async def crashed(self) -> Sequence[DockerTarget]:
         """Members of any role, ourselves excluded."""
-        members = await self._client.containers(await self._project(), MEMBER_LABEL)
-        exited = [summary for summary in members if summary["State"] == "exited"]
+        members, _ = await self._current(MEMBER_LABEL)
+        exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
         states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))
         return [
             self._target(summary)
@@ -272,6 +288,15 @@ class DockerRuntime:
     async def close(self) -> None:
         self._client.close()
 
+    async def _current(self, *labels: str) -> tuple[list[Mapping[str, Any]], dict[str, list[str]]]:
+        members, refused = self._identity.current(await self._client.containers(await self._project(), *labels))
+        self._seen |= {each["Id"] for each in members if each["State"] in ALIVE}
+        return members, refused
+
+    def _may_start(self, summary: Mapping[str, Any]) -> bool:
+        """Not what was down before we came; our own service and its reaper start each other whatever came first."""
+        return summary["Id"] in self._seen or summary["Labels"].get(SERVICE_LABEL) in OWN_ROLES
+
     async def _project(self) -> str:
         if not self._project_name:
             own = await self._client.inspect(self._settings.container)
@@ -281,12 +306,14 @@ class DockerRuntime:
         return f"{PROJECT_LABEL}={self._project_name}"
 
     def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
-        target = DockerTarget(self._client, self._helpers, summary, self._settings.service_port, self._members)
+        name = self._identity.name(summary) or str(summary["Id"])[:12]
+        port = self._identity.port(summary, self._settings.service_port)
+        target = DockerTarget(self._client, self._helpers, summary, name, port, self._members)
         target.keep(kept or {})
         return target
 
     async def _members(self) -> Sequence[Mapping[str, Any]]:
-        return await self._client.containers(await self._project(), MEMBER_LABEL)
+        return (await self._current(MEMBER_LABEL))[0]
 
 
 def _running(inspected: Mapping[str, Any]) -> Running:
@@ -297,8 +324,10 @@ def _running(inspected: Mapping[str, Any]) -> Running:
 
 
 def _ip(inspected: Mapping[str, Any]) -> str:
+    """The first IPv4 address, else the first IPv6 address (`docker network create --ipv4=false`)."""
     networks = inspected["NetworkSettings"]["Networks"]
-    return next((networks[name]["IPAddress"] for name in sorted(networks) if networks[name]["IPAddress"]), "")
+    found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
+    return next(filter(None, found), "")
 
 
 def _instance(inspected: Mapping[str, Any]) -> str:

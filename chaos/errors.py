@@ -9,6 +9,7 @@ ChaosError                      500
 ├── UnknownMonkeyError          404
 ├── ConflictError               409
 │   ├── LastHealthyBackendError 409
+│   ├── AmbiguousTargetError    409   two containers claim one name
 │   ├── NotRunningError         409   a target that is not up cannot be faulted
 │   ├── StopConditionMetError   409
 │   └── MonkeyRunsError         409   one at a time
@@ -89,6 +90,12 @@ class LastHealthyBackendError(ConflictError):
     """Nobody would be left to answer; `allow_last` overrides."""
 
     code = "last_healthy_backend"
+
+
+class AmbiguousTargetError(ConflictError):
+    """Several containers claim the name of one target, and none of them is the current one."""
+
+    code = "ambiguous_target"
 
 
 class NotRunningError(ConflictError):

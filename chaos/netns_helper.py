@@ -233,7 +233,7 @@ class NetnsHelpers:
 
     async def _remove(self, helper: str) -> None:
         try:
-            await self._client.call(lambda sdk: sdk.api.remove_container(helper, force=True))
+            await self._client.call(lambda sdk: sdk.api.remove_container(helper, v=True, force=True))
         except TargetGoneError:
             return
 

@@ -92,9 +92,14 @@ async def download(address: Address, size: int, *, timeout_s: float) -> tuple[in
     return got, time.monotonic() - started
 
 
+def host_port(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _request(address: Address, path: str, method: str, body: dict[str, Any] | None) -> bytes:
     payload = b"" if body is None else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nConnection: close\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host_port(*address)}\r\nConnection: close\r\n"
     if body is not None:
         head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
     return head.encode() + b"\r\n" + payload

@@ -101,7 +101,7 @@ async def _resolve(parts: SplitResult, runtime: Runtime) -> str:
         if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             return address
     members = await asyncio.gather(*(target.info() for target in await runtime.targets(all_roles=True)))
-    ours = {each.rpartition(":")[0] for member in members for each in member.addresses}
+    ours = {each.rpartition(":")[0].strip("[]") for member in members for each in member.addresses}
     for address in addresses:
         if address in ours:
             return address

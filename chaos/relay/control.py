@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from aiohttp import web
 
 from chaos.impairment import Impairment
@@ -19,7 +17,7 @@ def control_app(relay: Relay) -> web.Application:
     async def put_fault(request: web.Request) -> web.Response:
         try:
             await relay.impair(Impairment.from_json(await request.json()))
-        except (ValueError, json.JSONDecodeError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             return web.json_response({"error": "bad_fault", "detail": str(error)}, status=422)
         return web.json_response(relay.state())
 

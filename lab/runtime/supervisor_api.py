@@ -79,7 +79,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     """The JSON object of a request; a body is never needed."""
     try:
         body = json.loads(await request.read() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _error(web.HTTPBadRequest, "bad_json", str(error)) from error
     if not isinstance(body, dict):
         raise _error(web.HTTPBadRequest, "bad_json", "expected an object")

@@ -67,6 +67,7 @@ class DockerLab:
             "com.docker.compose.project": project or self.project,
             "com.docker.compose.service": service,
             "com.docker.compose.container-number": str(number),
+            "com.docker.compose.oneoff": "False",
             "reroute.member": "true",
         }
 

@@ -26,7 +26,7 @@ def target() -> DockerTarget:
     client = cast(DockerClient, None)  # whoever asks it fails
     helpers = NetnsHelpers(client, "image", "own")
     helpers._offers = dict(OFFERS)
-    return DockerTarget(client, helpers, SUMMARY, 8000, members)
+    return DockerTarget(client, helpers, SUMMARY, "api-1", 8000, members)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""Which containers are members of the compose project, and their names. Pure.
+
+Compose counts a container if it carries the project's and a service's label, a container number, and `oneoff=False`.
+`docker compose run` leaves one-off containers with the same project and service; they are no members.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
+ONEOFF_LABEL = "com.docker.compose.oneoff"
+REPLACE_LABEL = "com.docker.compose.replace"
+"""While compose re-creates a container: id or name of the one that this one replaces."""
+PORT_LABEL = "reroute.port"
+MOST_NUMBER = 99_999
+"""Compose numbers replicas from 1; no engine runs more than five digits of them."""
+MOST_PORT = 65_535
+ALIVE = frozenset({"running", "paused", "restarting"})
+_SERVICE = re.compile(r"[a-zA-Z0-9._-]{1,128}")
+"""What compose accepts as a service's name (compose specification); the length only bounds what we repeat."""
+
+log = logging.getLogger(__name__)
+
+Summary = Mapping[str, Any]
+
+
+class Members:
+    """Tells members from other containers; warns once of each label that does not parse."""
+
+    def __init__(self) -> None:
+        self._warned: set[tuple[str, str]] = set()
+
+    def current(self, summaries: Iterable[Summary]) -> tuple[list[Summary], dict[str, list[str]]]:
+        """Return one container a name; and, by name, the ids of those of which none is the current one."""
+        found = list(summaries)
+        self._warned &= {(each["Id"], label) for each in found for label in (SERVICE_LABEL, NUMBER_LABEL, PORT_LABEL)}
+        claims: dict[str, list[Summary]] = defaultdict(list)
+        for each in found:
+            if name := self.name(each):
+                claims[name].append(each)
+        chosen = {name: _current(each) for name, each in claims.items()}
+        members = [each for each in chosen.values() if each is not None]
+        refused = {name: sorted(each["Id"] for each in claims[name]) for name, one in chosen.items() if one is None}
+        return members, refused
+
+    def name(self, summary: Summary) -> str:
+        """Return `<service>-<number>`, or an empty string for a container that compose does not count."""
+        labels = summary["Labels"] or {}
+        if labels.get(ONEOFF_LABEL) != "False" or not labels.get(SERVICE_LABEL) or NUMBER_LABEL not in labels:
+            return ""
+        if not _SERVICE.fullmatch(labels[SERVICE_LABEL]):
+            self._warn(summary, SERVICE_LABEL, "the name of a service")
+            return ""
+        number = _number(labels[NUMBER_LABEL], MOST_NUMBER)
+        if number is None:
+            self._warn(summary, NUMBER_LABEL, f"a number, 1 to {MOST_NUMBER}")
+            return ""
+        return f"{labels[SERVICE_LABEL]}-{number}"
+
+    def port(self, summary: Summary, default: int) -> int:
+        """Return the port of the label `reroute.port`, else `default`."""
+        text = (summary["Labels"] or {}).get(PORT_LABEL)
+        if text is None:
+            return default
+        port = _number(text, MOST_PORT)
+        if port is None:
+            self._warn(summary, PORT_LABEL, f"a port number, 1 to {MOST_PORT}")
+        return port or default
+
+    def _warn(self, summary: Summary, label: str, expected: str) -> None:
+        if (summary["Id"], label) not in self._warned:
+            self._warned.add((summary["Id"], label))
+            value = str(summary["Labels"][label])[:40]
+            log.warning("container %s: label %s=%r is ignored: expected %s", summary["Id"][:12], label, value, expected)
+
+
+def _number(text: str, most: int) -> int | None:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        return None
+    return int(text) if 1 <= int(text) <= most else None
+
+
+def _current(claims: list[Summary]) -> Summary | None:
+    """Return the one that runs; else the one that replaces the others; else the newest. None where that is not one."""
+    alive = [each for each in claims if each["State"] in ALIVE] or claims
+    replaced = {(each["Labels"] or {}).get(REPLACE_LABEL) for each in alive}
+    left = [each for each in alive if not replaced & {each["Id"], *(name.lstrip("/") for name in each["Names"] or ())}]
+    if len(left) > 1 and left[0]["State"] not in ALIVE:
+        newest = max(each.get("Created", 0) for each in left)
+        left = [each for each in left if each.get("Created", 0) == newest]
+    return left[0] if len(left) == 1 else None

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaos.auth import check_origin
+from chaos.docker_targets import _ip
+from chaos.errors import ForbiddenOriginError
+from chaos.members import Members
+
+
+def container(id_: str, number: str | None = "1", state: str = "running", **more: Any) -> dict[str, Any]:
+    labels = {"com.docker.compose.service": "api", "com.docker.compose.oneoff": more.pop("oneoff", "False")}
+    if number is not None:
+        labels["com.docker.compose.container-number"] = number
+    labels |= more.pop("labels", {})
+    return {"Id": id_, "Names": [f"/{id_}"], "Labels": labels, "State": state, **more}
+
+
+def ids(*containers: dict[str, Any]) -> list[str]:
+    return [each["Id"] for each in Members().current(containers)[0]]
+
+
+def test_a_one_off_container_and_one_without_a_number_are_no_members() -> None:
+    assert ids(container("a"), container("run", None, oneoff="True"), container("left", None)) == ["a"]
+    assert ids(container("run", "1", "exited", oneoff="True")) == []
+
+
+@pytest.mark.parametrize("number", ["abc", "-1", "0", "+1", "", "9" * 5000, "\u0661", "1\n"])
+def test_a_number_that_does_not_parse_is_warned_of_once(number: str, caplog: pytest.LogCaptureFixture) -> None:
+    members = Members()
+    for _ in range(3):
+        assert members.current([container("bad", number), container("good")])[0] == [container("good")]
+    assert len(caplog.records) == 1
+    assert len(caplog.text) < 400
+
+
+@pytest.mark.parametrize(("label", "port"), [("81", 81), ("x", 8000), ("65536", 8000), ("\u0661", 8000), ("-1", 8000)])
+def test_a_port_that_does_not_parse_is_ignored(label: str, port: int) -> None:
+    assert Members().port(container("a", labels={"reroute.port": label}), 8000) == port
+
+
+def test_only_the_current_container_of_a_number_counts() -> None:
+    assert ids(container("old", state="exited"), container("new")) == ["new"]
+    assert ids(container("old", state="exited", Created=1), container("new", state="exited", Created=2)) == ["new"]
+    assert ids(container("old"), container("new", labels={"com.docker.compose.replace": "old"})) == ["new"]
+
+
+def test_two_that_run_under_one_name_are_refused_with_both_ids() -> None:
+    assert Members().current([container("b"), container("a")]) == ([], {"api-1": ["a", "b"]})
+
+
+def test_a_container_with_an_ipv6_address_only_has_that() -> None:
+    networks = {"n": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}
+    assert _ip({"NetworkSettings": {"Networks": networks}}) == "fd00::2"
+
+
+@pytest.mark.parametrize(("host", "origin"), [("[::1", None), ("localhost", "http://[::1")])
+def test_an_address_that_does_not_parse_is_forbidden(host: str, origin: str | None) -> None:
+    with pytest.raises(ForbiddenOriginError):
+        check_origin(host, origin)
