@@ -14,12 +14,16 @@ from typing import Any, Final, Protocol
 
 from lab.balancers import adapter as find_adapter
 from lab.balancers.adapter import Adapter, Command, Missing, Program
-from lab.balancers.own_files import adopt, command_for, fill
+from lab.balancers.own_commands import command_for
+from lab.balancers.own_files import adopt
 from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.balancers.substitution import fill
 from lab.errors import BadArgumentsError
 
 _TOLD_LINES: Final = 12
+HEALTH_PATH: Final = "/health"
+"""Where the lab's backends answer 200 while they are well (docs/interfaces.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Choice:
     """Where a balancer listens that runs already."""
     relay_ports: tuple[int, ...] = ()
     """Ports of the backends, for a balancer whose addresses cannot be filled in; else any free ones."""
+    host: str = ""
+    """The Host header of all requests through the balancer; empty: its address."""
+    health: str = HEALTH_PATH
+    """What is asked through the balancer to see whether it works; `/health` is a path of the lab's backends."""
 
     def to_json(self) -> str:
         """One line."""
@@ -65,13 +73,13 @@ class Wanted:
     backends: Mapping[str, str]
 
     def placeholders(self, folder: Path) -> dict[str, str]:
-        """By name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR."""
+        """By name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR, HEALTH."""
         named = {"LISTEN": self.listen, "ADMIN": self.admin}
         named |= {f"BACKEND_{number}": each for number, each in enumerate(self.backends.values(), 1)}
         values = dict(named)
         for name, address in named.items():
             values[f"{name}_HOST"], _, values[f"{name}_PORT"] = address.rpartition(":")
-        return values | {"BACKENDS": ",".join(self.backends.values()), "DIR": str(folder)}
+        return values | {"BACKENDS": ",".join(self.backends.values()), "DIR": str(folder), "HEALTH": HEALTH_PATH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
     place = place or ThisMachine()
     if choice.url:
         return None
-    health_url = f"http://{wanted.listen}/health"
+    health_url = f"http://{wanted.listen}{choice.health}"
     if choice.command:
         values = wanted.placeholders(folder)
         argv = tuple(fill(word, values, "the command") for word in _split(choice.command))
@@ -128,8 +136,8 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         _check(adapter.name, adapter.check(program, folder), folder, place)
         command = adapter.command(program, spec, folder)
         return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
-    main = adopt(choice.files, choice.replace, wanted.placeholders(folder), folder)
-    check, command = command_for(adapter.name, program, main)
+    files = adopt(adapter.name, choice.files, choice.replace, wanted.placeholders(folder), folder)
+    check, command = command_for(adapter.name, program, files)
     _check(adapter.name, check, folder, place)
     return Prepared(command.argv, command.environment, health_url)
 

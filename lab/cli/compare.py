@@ -76,7 +76,7 @@ def compare(
     comparison, folder = _comparison(append, results, seed, mix, stage.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
     chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
-    chosen += [entries.from_file(each, replacing or []) for each in config or []]
+    chosen += entries.from_files(config or [], replacing or [])
     chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
     chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
     if not chosen:
