@@ -15,11 +15,17 @@ import aiohttp
 
 from lab.clients import BalancerClient, ChaosClient, Json
 from lab.endpoints import Endpoints
+from lab.errors import EnvironmentProblemError
+from lab.runtime.readiness import Answer, Patience, advice, gave_up
 
 SEEN_FOR_S: Final = 1.0
 """An instance that answered within this time is in use. Round robin over three at the polls' pace takes 0.1 s."""
 _ASKED_PER_TARGET: Final = 2
 _PATIENCE: Final = aiohttp.ClientTimeout(total=1.0)
+
+
+class RefusedError(EnvironmentProblemError):
+    """The balancer answers, and will go on answering, with something else than a backend's answer."""
 
 
 class BalancerView(Protocol):
@@ -51,7 +57,11 @@ class OpaqueBalancer:
         self._session = session
         self._traffic = endpoints.traffic
         self._chaos = chaos
+        self._host = endpoints.host
+        self._log = endpoints.balancer_log
         self._seen: dict[str, float] = {}
+        self._refusal = Answer()
+        self._patience = Patience()
 
     async def backends(self) -> list[Json]:
         """The lab's targets, each `up` if it has answered through the balancer within `SEEN_FOR_S`, else `unseen`.
@@ -62,8 +72,13 @@ class OpaqueBalancer:
         answered = await asyncio.gather(*(self._who() for _ in range(_ASKED_PER_TARGET * len(instances))))
         now = time.monotonic()
         self._seen.update(dict.fromkeys(filter(None, answered), now))
+        if not self._seen and (self._patience.ended(self._refusal, now) or gave_up(self._refusal, self._log)):
+            raise RefusedError(
+                f"GET {self._url} is answered with {self._refusal}", advice(self._refusal, self._host, ())
+            )
         return [
-            {"id": name, "name": name, "address": "", "state": self._state(name, now)} for name in sorted(instances)
+            {"id": name, "name": name, "address": "", "state": self._state(name, now), "why": self._why(name, now)}
+            for name in sorted(instances)
         ]
 
     async def pardon(self, backends: Iterable[Json]) -> None:
@@ -89,14 +104,29 @@ class OpaqueBalancer:
     def _state(self, name: str, now: float) -> str:
         return "up" if now - self._seen.get(name, float("-inf")) <= SEEN_FOR_S else "unseen"
 
+    def _why(self, name: str, now: float) -> str:
+        """What was answered last instead of a backend; empty for one that is up."""
+        return "" if self._state(name, now) == "up" or self._refusal.works else f"GET {self._url}: {self._refusal}"
+
+    @property
+    def _url(self) -> str:
+        return f"{self._traffic}/whoami"
+
     async def _who(self) -> str | None:
         """Who answers one request on a connection of its own; None when nobody does."""
+        headers = {"Connection": "close"}  # a balancer of connections would give a kept one to the same backend
+        if self._host:
+            headers["Host"] = self._host
         try:
-            headers = {"Connection": "close"}  # a balancer of connections would give a kept one to the same backend
-            async with self._session.get(f"{self._traffic}/whoami", headers=headers, timeout=_PATIENCE) as answer:
-                return answer.headers.get("X-Instance") if answer.status == 200 else None
+            async with self._session.get(
+                self._url, headers=headers, timeout=_PATIENCE, allow_redirects=False
+            ) as answer:
+                if answer.status == 200:
+                    return answer.headers.get("X-Instance")
+                self._refusal = Answer(answer.status, answer.headers.get("Location", ""))
         except (aiohttp.ClientError, TimeoutError):
-            return None
+            self._refusal = Answer(problem="no answer")
+        return None
 
 
 def balancer_view(session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> BalancerView:

@@ -43,7 +43,9 @@ class _Service:
         """Status and body. Raises EnvironmentProblemError when there is no answer, or none in JSON."""
         url = self._base + path
         try:
-            async with self._session.request(method, url, json=body, headers=self._headers, timeout=limit) as answer:
+            async with self._session.request(
+                method, url, json=body, headers=self._headers, timeout=limit, allow_redirects=False
+            ) as answer:
                 return answer.status, await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             reason = str(error) or type(error).__name__

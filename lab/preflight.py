@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.balancer_view import BalancerView
+from lab.balancer_view import BalancerView, RefusedError
 from lab.clients import ChaosClient, Json
 from lab.clock import ClockOffset, measure_offset
 from lab.errors import BadArgumentsError, EnvironmentProblemError
@@ -73,6 +73,8 @@ async def all_up(balancer: BalancerView, chaos: ChaosClient, within_s: float) ->
             backends = await balancer.backends()
             identities = identify(await chaos.targets(), backends)
             missing = _missing(identities, backends)
+        except RefusedError:
+            raise
         except EnvironmentProblemError as error:
             missing = [str(error)]
         if not missing:
@@ -116,4 +118,4 @@ def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[s
         if not identity.backends:
             complaints.append(f"{name} is not known to the balancer")
         complaints += [f"{name} is {states[each]}" for each in identity.backends if states[each].lower() != "up"]
-    return complaints
+    return [*complaints, *dict.fromkeys(str(each["why"]) for each in backends if each.get("why"))]

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, Rejected
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
 from lab.balancers.substitution import fill
 from lab.errors import BadArgumentsError
+from lab.isolation.launcher import launched
 
 _TOLD_LINES: Final = 12
 HEALTH_PATH: Final = "/health"
@@ -46,6 +48,8 @@ class Choice:
     """Ports of the backends, for a balancer whose addresses cannot be filled in; else any free ones."""
     host: str = ""
     """The Host header of all requests through the balancer; empty: its address."""
+    watched: bool = False
+    """Whether it shares this machine's network, so that its sockets have to be watched."""
     health: str = HEALTH_PATH
     """What is asked through the balancer to see whether it works; `/health` is a path of the lab's backends."""
 
@@ -100,6 +104,9 @@ class Place(Protocol):
     def reached(self, command: Command, folder: Path | None = None) -> Command:
         """The command to give on this machine so that `command` runs there and ends; it sees `folder`."""
 
+    def kept_in(self, command: Command, folder: Path | None) -> Command:
+        """The command, kept from changing anything but `folder` and from leaving processes behind."""
+
 
 class ThisMachine:
     """Programs that are installed here."""
@@ -109,8 +116,14 @@ class ThisMachine:
         return adapter.find()
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """As it is."""
-        return command
+        """As it is, or kept in its folder: a check, too, opens logs and makes folders."""
+        return command if folder is None else self.kept_in(command, folder)
+
+    def kept_in(self, command: Command, folder: Path | None) -> Command:
+        """By the launcher, which is of Linux; without a folder its files are left alone."""
+        if sys.platform != "linux":
+            return command
+        return Command(launched(command.argv, folder), command.environment)
 
 
 def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = None) -> Prepared | None:
@@ -127,7 +140,8 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         argv = tuple(fill(word, values, "the command") for word in _split(choice.command))
         if shutil.which(argv[0]) is None:
             raise BadArgumentsError(f"{argv[0]} is no program", "give the command that starts your balancer")
-        return Prepared(argv, {f"LAB_{name}": value for name, value in values.items()}, health_url)
+        own = place.kept_in(Command(argv, {f"LAB_{name}": value for name, value in values.items()}), None)
+        return Prepared(own.argv, own.environment, health_url)
     adapter = find_adapter(choice.adapter)
     program = _installed(adapter, place)
     spec = _spec(choice, wanted)
@@ -139,6 +153,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
     files = adopt(adapter.name, choice.files, choice.replace, wanted.placeholders(folder), folder)
     check, command = command_for(adapter.name, program, files)
     _check(adapter.name, check, folder, place)
+    command = place.kept_in(command, folder)
     return Prepared(command.argv, command.environment, health_url)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from lab.balancers.choice import Choice, Place, ThisMachine
 from lab.endpoints import Endpoints
 from lab.runtime import Say
 from lab.runtime.local import LocalRuntime
+from lab.runtime.readiness import log_end, telling
 
 LOG_LINES: Final = 12
 
@@ -69,10 +70,7 @@ class LocalStanding:
 
     def last_words(self) -> tuple[str, ...]:
         """Of its log file."""
-        try:
-            return tuple(Path(self.endpoints.balancer_log).read_text(errors="replace").splitlines()[-LOG_LINES:])
-        except OSError:
-            return ()
+        return telling(log_end(Path(self.endpoints.balancer_log)).splitlines(), LOG_LINES)
 
     def moved(self) -> str:
         """Ports are given once."""
@@ -85,6 +83,8 @@ class LocalStage:
 
     root: Path
     name: str = "local"
+    watched: bool = False
+    """Whether somebody's files run in this machine's network (`Choice.watched`)."""
 
     def place(self, balancer: str) -> Place:
         """Installed programs."""
@@ -98,5 +98,6 @@ class LocalStage:
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[Standing]:
         """Six processes; up in a few seconds."""
+        choice = replace(choice, watched=self.watched and bool(choice.files))
         with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
             yield LocalStanding(endpoints)
