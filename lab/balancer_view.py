@@ -15,8 +15,7 @@ import aiohttp
 
 from lab.clients import BalancerClient, ChaosClient, Json
 from lab.endpoints import Endpoints
-from lab.errors import EnvironmentProblemError
-from lab.runtime.readiness import Answer, Patience, advice, gave_up
+from lab.runtime.readiness import Answer, Patience, gave_up
 
 SEEN_FOR_S: Final = 1.0
 """An instance that answered within this time is in use. Round robin over three at the polls' pace takes 0.1 s."""
@@ -24,15 +23,14 @@ _ASKED_PER_TARGET: Final = 2
 _PATIENCE: Final = aiohttp.ClientTimeout(total=1.0)
 
 
-class RefusedError(EnvironmentProblemError):
-    """The balancer answers, and will go on answering, with something else than a backend's answer."""
-
-
 class BalancerView(Protocol):
     """The narrow seam: all that `lab.experiment` and `lab.preflight` need to know of a balancer."""
 
     async def backends(self) -> list[Json]:
         """All known backends, each with `id`, `name`, `address` and `state` (`up` when it is in use)."""
+
+    def refusal(self) -> str:
+        """Why waiting for backends is of no use: what every request is answered with. Empty where it may be."""
 
     async def pardon(self, backends: Iterable[Json]) -> None:
         """Have it forget what it holds against these, which are all in use."""
@@ -72,14 +70,17 @@ class OpaqueBalancer:
         answered = await asyncio.gather(*(self._who() for _ in range(_ASKED_PER_TARGET * len(instances))))
         now = time.monotonic()
         self._seen.update(dict.fromkeys(filter(None, answered), now))
-        if not self._seen and (self._patience.ended(self._refusal, now) or gave_up(self._refusal, self._log)):
-            raise RefusedError(
-                f"GET {self._url} is answered with {self._refusal}", advice(self._refusal, self._host, ())
-            )
         return [
             {"id": name, "name": name, "address": "", "state": self._state(name, now), "why": self._why(name, now)}
             for name in sorted(instances)
         ]
+
+    def refusal(self) -> str:
+        """What all requests are answered with and will be, as far as that is certain; empty where it is not."""
+        now = time.monotonic()
+        last = max(self._seen.values(), default=float("-inf"))
+        ended = self._patience.ended(self._refusal, now) or gave_up(self._refusal, self._log)
+        return f"GET {self._url} is answered with {self._refusal}" if ended and now - last > SEEN_FOR_S else ""
 
     async def pardon(self, backends: Iterable[Json]) -> None:
         """It cannot be asked."""

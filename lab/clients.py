@@ -94,6 +94,10 @@ class BalancerClient(_Service):
             raise EnvironmentProblemError(f"the balancer refused {change} for {backend_id}: {_reason(body)}", hint)
         return body
 
+    def refusal(self) -> str:
+        """None: its states say why a backend is not in use."""
+        return ""
+
     async def pardon(self, backends: Iterable[Json]) -> None:
         """Have it forget how often the backends fell: earlier runs on this lab must not hold them down in the next.
 

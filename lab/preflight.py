@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.balancer_view import BalancerView, RefusedError
+from lab.balancer_view import BalancerView
 from lab.clients import ChaosClient, Json
 from lab.clock import ClockOffset, measure_offset
 from lab.errors import BadArgumentsError, EnvironmentProblemError
@@ -49,7 +49,7 @@ async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Rea
     names a target that it does not have.
     """
     await _refuse_leftovers(chaos)
-    backends, identities = await all_up(balancer, chaos, READY_WITHIN_S)
+    backends, identities = await all_up(balancer, chaos, READY_WITHIN_S, at_start=True)
     await balancer.pardon(backends)
     return Readiness(
         backends=backends,
@@ -62,8 +62,12 @@ async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Rea
     )
 
 
-async def all_up(balancer: BalancerView, chaos: ChaosClient, within_s: float) -> tuple[list[Json], dict[str, Identity]]:
+async def all_up(
+    balancer: BalancerView, chaos: ChaosClient, within_s: float, *, at_start: bool = False
+) -> tuple[list[Json], dict[str, Identity]]:
     """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time.
+
+    `at_start`: no fault has been injected yet, so a balancer that refuses every request will go on with it.
 
     A service that does not answer may just be restarting: that is one more thing to wait for.
     """
@@ -73,12 +77,14 @@ async def all_up(balancer: BalancerView, chaos: ChaosClient, within_s: float) ->
             backends = await balancer.backends()
             identities = identify(await chaos.targets(), backends)
             missing = _missing(identities, backends)
-        except RefusedError:
-            raise
         except EnvironmentProblemError as error:
             missing = [str(error)]
         if not missing:
             return backends, identities
+        if at_start and (refusal := balancer.refusal()):
+            raise EnvironmentProblemError(
+                f"the balancer forwards no request: {refusal}", "`lab status` shows what runs"
+            )
         if time.monotonic() >= deadline:
             raise EnvironmentProblemError(
                 f"the lab was not ready within {within_s:.0f} s: {'; '.join(missing)}", "`lab status` shows what runs"

@@ -22,7 +22,8 @@ _HAPROXY_WRITES: Final = re.compile(r"^([ \t]*(?:stats[ \t]+socket|pidfile)[ \t]
 _DEVICES: Final = ("/dev/stdout", "/dev/stderr", "/dev/null")
 _CADDY_OFF: Final = {"skip_install_trust": "", "auto_https": "off", "admin": "off"}
 """Global options: no certificate authority on this machine, no certificates for addresses that were plain HTTP in
-production, no fixed admin port."""
+production, no fixed admin port. The port that is listened on is also made its HTTP port: for any other Caddy wants
+TLS."""
 
 # Where each program names what it forwards to or checks: `address` is a host with or without a port, or a URL.
 _FORWARDS: Final = {
@@ -40,8 +41,9 @@ _LOCAL: Final = re.compile(r"localhost|127(?:\.\d+){3}|0\.0\.0\.0|\*|::1?|0(?:\.
 _HOST: Final = re.compile(r"(?:\w+://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*))(?::(?P<port>\d+))?(?:/.*)?")
 
 
-def keep_inside(program: str, text: str, folder: Path, *, main: bool) -> str:
-    """The text with everything that leaves `folder` or the foreground turned off, or turned to `folder`."""
+def keep_inside(program: str, text: str, values: Mapping[str, str], *, main: bool) -> str:
+    """The text with everything that leaves the run's folder or the foreground turned off, or turned to that folder."""
+    folder = Path(values["DIR"])
     match program:
         case "nginx":
             text = _NGINX_DAEMON.sub(r"daemon\1off\2", text)
@@ -49,27 +51,28 @@ def keep_inside(program: str, text: str, folder: Path, *, main: bool) -> str:
         case "haproxy":
             return _HAPROXY_WRITES.sub(lambda found: found[1] + _inside(found[2], folder), text)
         case "caddy" if main:
-            return _caddy_json(text) if text.lstrip().startswith('{"') or _is_json(text) else _caddyfile(text)
+            return _caddy_json(text) if _is_json(text) else _caddyfile(text, values["LISTEN_PORT"])
     return text
 
 
-def refuse_strangers(program: str, text: str, values: Mapping[str, str], where: str) -> None:
-    """Raise `BadArgumentsError`, with file and line, where the text forwards to what is not the lab's."""
+def refuse_strangers(program: str, texts: Mapping[str, str], values: Mapping[str, str]) -> None:
+    """Raise `BadArgumentsError` where one of the texts, each under its file's name, forwards to what is not the lab's.
+
+    The error names file and line.
+    """
     lab = {values[name] for name in values if re.fullmatch(r"LISTEN|ADMIN|BACKEND_\d+", name)}
-    upstreams = set(_UPSTREAM.findall(text))
-    for line, address in forwards(program, text):
-        found = _HOST.fullmatch(address)
-        host = (found["host"] or found["v6"] or "") if found else ""
-        if found is None or host in upstreams or address in lab or _LOCAL.fullmatch(host) or "$" in host:
-            continue
-        if program == "nginx" and address in {"_", host} and "." not in host and not found["port"]:
-            continue  # an upstream of another file
-        if host in {each.rpartition(":")[0] for each in lab}:
-            continue
-        raise BadArgumentsError(
-            f"{where}:{line}: {address} is not an address of the lab, which forwards to nobody else",
-            f"--replace {address}=BACKEND_1 (to BACKEND_3), or take the line out of a copy of the file",
-        )
+    known = {address.rpartition(":")[0] for address in lab}
+    known |= {name for text in texts.values() for name in _UPSTREAM.findall(text)}
+    for where, text in texts.items():
+        for line, address in forwards(program, text):
+            found = _HOST.fullmatch(address)
+            host = (found["host"] or found["v6"] or "") if found else ""
+            if found is None or host in known or _LOCAL.fullmatch(host) or "$" in host:
+                continue
+            raise BadArgumentsError(
+                f"{where}:{line}: {address} is not an address of the lab, which forwards to nobody else",
+                f"--replace {address}=BACKEND_1 (to BACKEND_3), or take the line out of a copy of the file",
+            )
 
 
 def forwards(program: str, text: str) -> Iterator[tuple[int, str]]:
@@ -96,15 +99,16 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def _caddyfile(text: str) -> str:
+def _caddyfile(text: str, http_port: str) -> str:
+    wanted = {**_CADDY_OFF, "http_port": http_port}
     start = re.match(r"(?:[ \t]*(?:#.*)?\n)*\{[ \t]*(?:#.*)?\n", text)
     if start is None:
-        return "{\n" + "".join(f"\t{name} {value}\n" for name, value in _CADDY_OFF.items()) + "}\n" + text
+        return "{\n" + "".join(f"\t{name} {value}\n" for name, value in wanted.items()) + "}\n" + text
     end = text.find("\n}", start.end())
     options = text[start.end() : end + 1] if end >= 0 else text[start.end() :]
-    for name in _CADDY_OFF:
+    for name in wanted:
         options = re.sub(rf"^[ \t]*{name}\b[^\n{{]*(?:\{{[^}}]*\}})?[ \t]*\n", "", options, flags=re.MULTILINE)
-    added = "".join(f"\t{name} {value}\n" for name, value in _CADDY_OFF.items())
+    added = "".join(f"\t{name} {value}\n" for name, value in wanted.items())
     return text[: start.end()] + added + options + (text[end + 1 :] if end >= 0 else "")
 
 

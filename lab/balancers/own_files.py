@@ -60,14 +60,16 @@ def adopt(
     for path, place in places.items():
         text = _point_to(read(path), places, path.name)
         filled[place] = substitution.apply(text, values, path.name)
-        refuse_strangers(program, filled[place], values, str(path))
-    if not any(values["BACKEND_1_PORT"] in text for text in filled.values()):
+    refuse_strangers(program, {str(path): filled[place] for path, place in places.items()}, values)
+    backends = [name for name in values if re.fullmatch(r"BACKEND_\d+", name)]
+    missing = [name for name in backends if not any(values[f"{name}_PORT"] in text for text in filled.values())]
+    if missing:
         raise BadArgumentsError(
-            f"{files[0]} names no backend of the lab",
-            "write @BACKEND_1@ … in it, or say --replace OLD=BACKEND_1 (docs/peers.md)",
+            f"{files[0]} does not name {', '.join(missing)} of the lab, and every backend has to be in use",
+            f"write @{missing[0]}@ in it, or say --replace HOST:PORT={missing[0]} (docs/peers.md)",
         )
     for number, (place, text) in enumerate(filled.items()):
-        write(folder / place, keep_inside(program, text, folder, main=not number))
+        write(folder / place, keep_inside(program, text, values, main=not number))
     return tuple(folder / place for place in filled)
 
 

@@ -115,7 +115,7 @@ def _run(plan: Plan, standing: Standing, folder: Path, empty: Result) -> Result:
         asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
     except EnvironmentProblemError as error:
         if not standing.ended():
-            step = _ALL_THREE if "unseen" in str(error) else error.next_step
+            step = _ALL_THREE if "unseen" in str(error) or "forwards no request" in str(error) else error.next_step
             words = tuple(error.details) or standing.last_words()
             return replace(placed, reason=str(error), next_step=advice(Answer(), "", words) or step, details=words)
     run = load_run(run_dir)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.compare.stage import LOG_LINES
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
 from lab.runtime.docker_cli import docker
@@ -85,7 +84,7 @@ def inspect(*containers: str) -> list[dict[str, Any]]:
 def last_words(container: str) -> tuple[str, ...]:
     """The end of its log."""
     said = docker(["logs", "--tail", str(_LOG_READ), container])
-    return telling((said.stdout + said.stderr).splitlines(), LOG_LINES)
+    return telling((said.stdout + said.stderr).splitlines())
 
 
 def first_process(container: str) -> int:

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from lab.balancers.choice import Choice, Place, ThisMachine
 from lab.endpoints import Endpoints
 from lab.runtime import Say
 from lab.runtime.local import LocalRuntime
 from lab.runtime.readiness import log_end, telling
-
-LOG_LINES: Final = 12
 
 
 class Standing(Protocol):
@@ -70,7 +68,7 @@ class LocalStanding:
 
     def last_words(self) -> tuple[str, ...]:
         """Of its log file."""
-        return telling(log_end(Path(self.endpoints.balancer_log)).splitlines(), LOG_LINES)
+        return telling(log_end(Path(self.endpoints.balancer_log)).splitlines())
 
     def moved(self) -> str:
         """Ports are given once."""

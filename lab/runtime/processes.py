@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.runtime.readiness import Answer, Patience, gave_up, inert, log_end, telling
+from lab.runtime.readiness import TOLD_LINES, Answer, Patience, gave_up, inert, log_end, telling
 from lab.runtime.topology import Spec
 
 STOP_GRACE_S: Final = 3.0
@@ -133,7 +133,7 @@ class Process:
         when = f"was not ready after {deadline_s:g} s" if now >= until else "does not come to work"
         return f"{self.spec.name} {when}: GET {self.spec.ready_url}{host} is not answered with 200 but: {answer}"
 
-    def log_tail(self, lines: int = 10) -> list[str]:
+    def log_tail(self, lines: int = TOLD_LINES) -> list[str]:
         """The last lines it wrote, and earlier ones that tell more; none if it wrote nothing."""
         return [*telling(log_end(self.log).splitlines(), lines)]
 

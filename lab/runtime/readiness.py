@@ -113,14 +113,13 @@ _TELLING: Final = (
 )  # fmt: skip
 """Of a log whose end may be nothing but requests."""
 _LINE_LONG: Final = 300
+TOLD_LINES: Final = 6
+"""As many as tables and pages show."""
 
 
-def telling(lines: list[str], wanted: int = 10) -> tuple[str, ...]:
+def telling(lines: list[str], wanted: int = TOLD_LINES) -> tuple[str, ...]:
     """The end of a log, with lines before it that say why in the place of the oldest; control characters are inert."""
-    end = lines[-wanted:]
-    before = [line for line in lines[: -len(end) or None] if any(word in line.lower() for word in _TELLING)]
-    if any(any(word in line.lower() for word in _TELLING) for line in end):
-        before = before[-2:]
-    kept = list(dict.fromkeys(before))[-wanted // 2 :]
-    chosen = [*kept, *end[-(wanted - len(kept)) :]]
+    reasons = [line for line in lines[:-wanted] if any(word in line.lower() for word in _TELLING)]
+    kept = list(dict.fromkeys(reasons))[-(wanted // 2) :]
+    chosen = [*kept, *lines[-(wanted - len(kept)) :]]
     return tuple(inert(line)[:_LINE_LONG] for line in chosen)
