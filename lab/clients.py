@@ -166,7 +166,7 @@ class TrafficPort(_Service):
     name = "the traffic port"
 
     def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
-        super().__init__(session, endpoints.traffic)
+        super().__init__(session, endpoints.traffic, {"Host": endpoints.host} if endpoints.host else None)
 
     async def ledger(self, prefix: str) -> list[Json]:
         """What all backends have executed of the jobs whose id starts with `prefix`."""

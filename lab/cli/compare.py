@@ -97,6 +97,7 @@ def compare(
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
+    entries.note_sources(chosen, comparison)
     _keep_inside(chosen, stage, console.print)
     comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,21 @@ def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entr
         Entry(Choice(title, adapter=name, files=tuple(map(str, paths)), replace=pairs), OWN)
         for title, (name, paths) in zip(titles, found, strict=True)
     ]
+
+
+def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
+    """Note what each entry's files hold. Raises `BadArgumentsError` where an earlier run of that name had another."""
+    for entry in entries:
+        if not entry.choice.files:
+            continue
+        digest = hashlib.sha256()
+        for path in entry.choice.files:
+            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        name = entry.choice.name
+        if comparison.sources.setdefault(name, digest.hexdigest()) != digest.hexdigest():
+            raise BadArgumentsError(
+                f"{name} is in the comparison already, with another content", "give the new file a name of its own"
+            )
 
 
 def distinct(files: Sequence[tuple[str, Path]]) -> list[str]:
