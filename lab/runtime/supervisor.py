@@ -28,7 +28,7 @@ from lab.runtime import ports
 from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.processes import Process
 from lab.runtime.readiness import Answer, advice, ask
-from lab.runtime.socket_watch import end_if_it_leaves
+from lab.runtime.socket_watch import end_if_it_leaves, watch
 from lab.runtime.supervisor_api import serve
 from lab.runtime.topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
 from lab.runtime.turn import lock_path, turn
@@ -71,11 +71,19 @@ class Supervisor:
         problems = [*zip(first, await _start(first, session), strict=True)]
         if any(problem for _, problem in problems):
             return problems
-        if last and self.layout.other and self.layout.other.watched:
-            relays = {process.spec.address for process in first if process.spec.role is Role.API}
-            files = [Path(each) for each in self.layout.other.files]
-            self._watch = asyncio.create_task(end_if_it_leaves(last[0], relays, files), name="watch sockets")
-        return [*problems, *zip(last, await _start(last, session), strict=True)]
+        return [*problems, *zip(last, await self._start_other(last, session), strict=True)]
+
+    async def _start_other(self, last: list[Process], session: aiohttp.ClientSession) -> list[str]:
+        """As `_start`; where it shares this machine's network, its sockets are watched from its first moment on."""
+        other = self.layout.other
+        if not (last and other and other.watched):
+            return await _start(last, session)
+        relays = {each.spec.address for each in self.processes.values() if each.spec.role is Role.API}
+        files = [Path(each) for each in other.files]
+        self._watch = asyncio.create_task(watch(last[0], relays, files), name="watch sockets")
+        problems = await _start(last, session)
+        await end_if_it_leaves(last[0], relays, files)
+        return [last[0].ended_for or each for each in problems]
 
     async def _foreign(self, session: aiohttp.ClientSession) -> Failed | None:
         """Whether a program that is not of this lab answers at one of the ports that people know."""

@@ -16,8 +16,6 @@ from tests.support.lab_processes import alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 
-NEED_NAMESPACES = "from lab.isolation import kernel; kernel.unshare(kernel.CLONE_NEWNS)"
-
 
 def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
