@@ -22,6 +22,7 @@ from lab.balancers.spec import Address, Backend, Level, ProxySpec
 from lab.balancers.substitution import fill
 from lab.errors import BadArgumentsError
 from lab.isolation.launcher import launched
+from lab.runtime.readiness import inert
 
 _TOLD_LINES: Final = 12
 HEALTH_PATH: Final = "/health"
@@ -184,14 +185,20 @@ def _installed(adapter: Adapter, place: Place) -> Program:
 def _check(name: str, check: Command | None, folder: Path, place: Place) -> None:
     if check is None:
         return
-    check = place.reached(check, folder)
+    told, check = shlex.join(check.argv), place.reached(check, folder)
     environment = {**os.environ, **check.environment}
     try:
         done = subprocess.run(
-            check.argv, capture_output=True, text=True, env=environment, timeout=CHECK_TIMEOUT_S, check=False
+            check.argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=CHECK_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise RejectedConfigError(f"{name} did not finish checking its configuration", shlex.join(check.argv)) from None
+        raise RejectedConfigError(f"{name} did not finish checking its configuration", told) from None
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines()[-_TOLD_LINES:]
-        raise RejectedConfigError(f"{name} rejects its configuration", shlex.join(check.argv), tuple(said))
+        raise RejectedConfigError(f"{name} rejects its configuration", told, tuple(map(inert, said)))

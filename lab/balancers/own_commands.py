@@ -52,6 +52,8 @@ def _nginx(program: Program, main: Path) -> tuple[Command, Command]:
     text = read(main)
     # Each of these may stand only once, so they are added only where the file does not have them.
     wanted = {"daemon": "daemon off;", "pid": "pid nginx.pid;"}
-    extra = " ".join(line for word, line in wanted.items() if not re.search(rf"^\s*{word}\s", text, re.MULTILINE))
+    extra = " ".join(
+        line for word, line in wanted.items() if not re.search(rf"(?:^|[;{{}}])\s*{word}\s", text, re.MULTILINE)
+    )
     argv = (*program.argv, "-p", str(main.parent), "-c", str(main), "-e", "stderr", *(("-g", extra) if extra else ()))
     return Command((*argv, "-t")), Command(argv)

@@ -14,6 +14,7 @@ from lab.balancers.own_confinement import keep_inside, refuse_strangers
 from lab.balancers.own_files import adopt, layout
 from lab.balancers.substitution import Substitution, fill
 from lab.compare import entries
+from lab.compare.document import Comparison
 from lab.errors import BadArgumentsError
 
 WANTED = Wanted("127.0.0.1:8080", "127.0.0.1:8081", {"api-1": "127.0.0.1:9001", "api-2": "127.0.0.1:9002"})
@@ -221,7 +222,7 @@ def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path)
     file.write_text("events {}\n")
     _, command = command_for("nginx", Program(("nginx",)), [file])
     assert command.argv[-2:] == ("-g", "daemon off; pid nginx.pid;")
-    file.write_text("daemon off;\npid x.pid;\nevents {}\n")
+    file.write_text("daemon off; pid x.pid;\nevents {}\n")
     _, command = command_for("nginx", Program(("nginx",)), [file])
     assert "-g" not in command.argv
 
@@ -250,3 +251,13 @@ def test_a_choice_survives_its_way_to_the_supervisor() -> None:
 def test_a_command_that_cannot_be_run_is_told_before_anything_starts(command: str, tmp_path: Path) -> None:
     with pytest.raises(BadArgumentsError):
         prepare(Choice("mine", command=command), WANTED, tmp_path)
+
+
+def test_one_name_never_stands_for_two_contents(tmp_path: Path) -> None:
+    file, comparison = tmp_path / "haproxy.cfg", Comparison(1, "mixed", "m", "now")
+    file.write_text("retries 1")
+    entries.note_sources(entries.from_files([str(file)], []), comparison)
+    entries.note_sources(entries.from_files([str(file)], []), comparison)
+    file.write_text("retries 2")
+    with pytest.raises(BadArgumentsError, match="with another content"):
+        entries.note_sources(entries.from_files([str(file)], []), comparison)
