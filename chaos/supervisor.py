@@ -100,7 +100,9 @@ class Supervisor:
             self._session = aiohttp.ClientSession()
         headers = self._headers if url.startswith(self._url) else {}
         try:
-            async with self._session.request(method, url, json=json, headers=headers, timeout=timeout) as response:
+            async with self._session.request(
+                method, url, json=json, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
                 if response.status == 404:
                     raise TargetGoneError(f"{method} {url}: 404")
                 if response.status >= 400 and response.status not in accept:

@@ -15,6 +15,7 @@ import aiohttp
 
 from lab.clients import BalancerClient, ChaosClient, Json
 from lab.endpoints import Endpoints
+from lab.runtime.readiness import Answer, Patience, gave_up
 
 SEEN_FOR_S: Final = 1.0
 """An instance that answered within this time is in use. Round robin over three at the polls' pace takes 0.1 s."""
@@ -27,6 +28,9 @@ class BalancerView(Protocol):
 
     async def backends(self) -> list[Json]:
         """All known backends, each with `id`, `name`, `address` and `state` (`up` when it is in use)."""
+
+    def refusal(self) -> str:
+        """Why waiting for backends is of no use: what every request is answered with. Empty where it may be."""
 
     async def pardon(self, backends: Iterable[Json]) -> None:
         """Have it forget what it holds against these, which are all in use."""
@@ -51,7 +55,11 @@ class OpaqueBalancer:
         self._session = session
         self._traffic = endpoints.traffic
         self._chaos = chaos
+        self._host = endpoints.host
+        self._log = endpoints.balancer_log
         self._seen: dict[str, float] = {}
+        self._refusal = Answer()
+        self._patience = Patience()
 
     async def backends(self) -> list[Json]:
         """The lab's targets, each `up` if it has answered through the balancer within `SEEN_FOR_S`, else `unseen`.
@@ -63,8 +71,16 @@ class OpaqueBalancer:
         now = time.monotonic()
         self._seen.update(dict.fromkeys(filter(None, answered), now))
         return [
-            {"id": name, "name": name, "address": "", "state": self._state(name, now)} for name in sorted(instances)
+            {"id": name, "name": name, "address": "", "state": self._state(name, now), "why": self._why(name, now)}
+            for name in sorted(instances)
         ]
+
+    def refusal(self) -> str:
+        """What all requests are answered with and will be, as far as that is certain; empty where it is not."""
+        now = time.monotonic()
+        last = max(self._seen.values(), default=float("-inf"))
+        ended = self._patience.ended(self._refusal, now) or gave_up(self._refusal, self._log)
+        return f"GET {self._url} is answered with {self._refusal}" if ended and now - last > SEEN_FOR_S else ""
 
     async def pardon(self, backends: Iterable[Json]) -> None:
         """It cannot be asked."""
@@ -89,14 +105,29 @@ class OpaqueBalancer:
     def _state(self, name: str, now: float) -> str:
         return "up" if now - self._seen.get(name, float("-inf")) <= SEEN_FOR_S else "unseen"
 
+    def _why(self, name: str, now: float) -> str:
+        """What was answered last instead of a backend; empty for one that is up."""
+        return "" if self._state(name, now) == "up" or self._refusal.works else f"GET {self._url}: {self._refusal}"
+
+    @property
+    def _url(self) -> str:
+        return f"{self._traffic}/whoami"
+
     async def _who(self) -> str | None:
         """Who answers one request on a connection of its own; None when nobody does."""
+        headers = {"Connection": "close"}  # a balancer of connections would give a kept one to the same backend
+        if self._host:
+            headers["Host"] = self._host
         try:
-            headers = {"Connection": "close"}  # a balancer of connections would give a kept one to the same backend
-            async with self._session.get(f"{self._traffic}/whoami", headers=headers, timeout=_PATIENCE) as answer:
-                return answer.headers.get("X-Instance") if answer.status == 200 else None
+            async with self._session.get(
+                self._url, headers=headers, timeout=_PATIENCE, allow_redirects=False
+            ) as answer:
+                if answer.status == 200:
+                    return answer.headers.get("X-Instance")
+                self._refusal = Answer(answer.status, answer.headers.get("Location", ""))
         except (aiohttp.ClientError, TimeoutError):
-            return None
+            self._refusal = Answer(problem="no answer")
+        return None
 
 
 def balancer_view(session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> BalancerView:

@@ -43,7 +43,9 @@ class _Service:
         """Status and body. Raises EnvironmentProblemError when there is no answer, or none in JSON."""
         url = self._base + path
         try:
-            async with self._session.request(method, url, json=body, headers=self._headers, timeout=limit) as answer:
+            async with self._session.request(
+                method, url, json=body, headers=self._headers, timeout=limit, allow_redirects=False
+            ) as answer:
                 return answer.status, await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             reason = str(error) or type(error).__name__
@@ -91,6 +93,10 @@ class BalancerClient(_Service):
             hint = "the balancer needs an admin token: set REROUTE_ADMIN_TOKEN" if status == 401 else ""
             raise EnvironmentProblemError(f"the balancer refused {change} for {backend_id}: {_reason(body)}", hint)
         return body
+
+    def refusal(self) -> str:
+        """None: its states say why a backend is not in use."""
+        return ""
 
     async def pardon(self, backends: Iterable[Json]) -> None:
         """Have it forget how often the backends fell: earlier runs on this lab must not hold them down in the next.
@@ -160,7 +166,7 @@ class TrafficPort(_Service):
     name = "the traffic port"
 
     def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
-        super().__init__(session, endpoints.traffic)
+        super().__init__(session, endpoints.traffic, {"Host": endpoints.host} if endpoints.host else None)
 
     async def ledger(self, prefix: str) -> list[Json]:
         """What all backends have executed of the jobs whose id starts with `prefix`."""

@@ -42,6 +42,8 @@ class Endpoints:
     """Of the balancer's first process, where it is a process of this host; else 0."""
     balancer_log: str = ""
     """The file with what that process writes."""
+    host: str = ""
+    """The Host header of all requests through the balancer; empty: its address."""
     admin_token: str = field(default="", repr=False)
     """For changes through the admin API; empty where it is not needed, or not known."""
     levers: Levers | None = field(default=None, repr=False, compare=False)

@@ -67,7 +67,7 @@ async def run_experiment(
             raise EnvironmentProblemError(f"{plan.scenario} cannot run here: {'; '.join(complaints)}")
         async with configured(plan, endpoints, services.balancer):
             ready = await prepare(plan, services.balancer, services.chaos)
-            traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name)
+            traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name, endpoints.host)
             try:
                 with _files_of_the_run():
                     experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)

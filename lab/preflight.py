@@ -49,7 +49,7 @@ async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Rea
     names a target that it does not have.
     """
     await _refuse_leftovers(chaos)
-    backends, identities = await all_up(balancer, chaos, READY_WITHIN_S)
+    backends, identities = await all_up(balancer, chaos, READY_WITHIN_S, at_start=True)
     await balancer.pardon(backends)
     return Readiness(
         backends=backends,
@@ -62,8 +62,12 @@ async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Rea
     )
 
 
-async def all_up(balancer: BalancerView, chaos: ChaosClient, within_s: float) -> tuple[list[Json], dict[str, Identity]]:
+async def all_up(
+    balancer: BalancerView, chaos: ChaosClient, within_s: float, *, at_start: bool = False
+) -> tuple[list[Json], dict[str, Identity]]:
     """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time.
+
+    `at_start`: no fault has been injected yet, so a balancer that refuses every request will go on with it.
 
     A service that does not answer may just be restarting: that is one more thing to wait for.
     """
@@ -77,6 +81,10 @@ async def all_up(balancer: BalancerView, chaos: ChaosClient, within_s: float) ->
             missing = [str(error)]
         if not missing:
             return backends, identities
+        if at_start and (refusal := balancer.refusal()):
+            raise EnvironmentProblemError(
+                f"the balancer forwards no request: {refusal}", "`lab status` shows what runs"
+            )
         if time.monotonic() >= deadline:
             raise EnvironmentProblemError(
                 f"the lab was not ready within {within_s:.0f} s: {'; '.join(missing)}", "`lab status` shows what runs"
@@ -116,4 +124,4 @@ def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[s
         if not identity.backends:
             complaints.append(f"{name} is not known to the balancer")
         complaints += [f"{name} is {states[each]}" for each in identity.backends if states[each].lower() != "up"]
-    return complaints
+    return [*complaints, *dict.fromkeys(str(each["why"]) for each in backends if each.get("why"))]

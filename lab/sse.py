@@ -63,7 +63,9 @@ async def follow(
     seen = _Seen()
     while True:
         try:
-            async with session.get(url, params={"since": "0"}, headers=headers, timeout=timeout) as response:
+            async with session.get(
+                url, params={"since": "0"}, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
                 response.raise_for_status()
                 parser = SseParser()
                 async for chunk in response.content.iter_any():

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,12 +15,18 @@ from typing import Any, Final, Protocol
 
 from lab.balancers import adapter as find_adapter
 from lab.balancers.adapter import Adapter, Command, Missing, Program
-from lab.balancers.own_files import adopt, command_for, fill
+from lab.balancers.own_commands import command_for
+from lab.balancers.own_files import adopt
 from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.balancers.substitution import fill
 from lab.errors import BadArgumentsError
+from lab.isolation.launcher import launched
+from lab.runtime.readiness import inert
 
 _TOLD_LINES: Final = 12
+HEALTH_PATH: Final = "/health"
+"""Where the lab's backends answer 200 while they are well (docs/interfaces.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,12 @@ class Choice:
     """Where a balancer listens that runs already."""
     relay_ports: tuple[int, ...] = ()
     """Ports of the backends, for a balancer whose addresses cannot be filled in; else any free ones."""
+    host: str = ""
+    """The Host header of all requests through the balancer; empty: its address."""
+    watched: bool = False
+    """Whether it shares this machine's network, so that its sockets have to be watched."""
+    health: str = HEALTH_PATH
+    """What is asked through the balancer to see whether it works; `/health` is a path of the lab's backends."""
 
     def to_json(self) -> str:
         """One line."""
@@ -65,13 +78,13 @@ class Wanted:
     backends: Mapping[str, str]
 
     def placeholders(self, folder: Path) -> dict[str, str]:
-        """By name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR."""
+        """By name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR, HEALTH."""
         named = {"LISTEN": self.listen, "ADMIN": self.admin}
         named |= {f"BACKEND_{number}": each for number, each in enumerate(self.backends.values(), 1)}
         values = dict(named)
         for name, address in named.items():
             values[f"{name}_HOST"], _, values[f"{name}_PORT"] = address.rpartition(":")
-        return values | {"BACKENDS": ",".join(self.backends.values()), "DIR": str(folder)}
+        return values | {"BACKENDS": ",".join(self.backends.values()), "DIR": str(folder), "HEALTH": HEALTH_PATH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,9 @@ class Place(Protocol):
     def reached(self, command: Command, folder: Path | None = None) -> Command:
         """The command to give on this machine so that `command` runs there and ends; it sees `folder`."""
 
+    def kept_in(self, command: Command, folder: Path | None) -> Command:
+        """The command, kept from changing anything but `folder` and from leaving processes behind."""
+
 
 class ThisMachine:
     """Programs that are installed here."""
@@ -101,8 +117,14 @@ class ThisMachine:
         return adapter.find()
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """As it is."""
-        return command
+        """As it is, or kept in its folder: a check, too, opens logs and makes folders."""
+        return command if folder is None else self.kept_in(command, folder)
+
+    def kept_in(self, command: Command, folder: Path | None) -> Command:
+        """By the launcher, which is of Linux; without a folder its files are left alone."""
+        if sys.platform != "linux":
+            return command
+        return Command(launched(command.argv, folder), command.environment)
 
 
 def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = None) -> Prepared | None:
@@ -113,13 +135,14 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
     place = place or ThisMachine()
     if choice.url:
         return None
-    health_url = f"http://{wanted.listen}/health"
+    health_url = f"http://{wanted.listen}{choice.health}"
     if choice.command:
         values = wanted.placeholders(folder)
         argv = tuple(fill(word, values, "the command") for word in _split(choice.command))
         if shutil.which(argv[0]) is None:
             raise BadArgumentsError(f"{argv[0]} is no program", "give the command that starts your balancer")
-        return Prepared(argv, {f"LAB_{name}": value for name, value in values.items()}, health_url)
+        own = place.kept_in(Command(argv, {f"LAB_{name}": value for name, value in values.items()}), None)
+        return Prepared(own.argv, own.environment, health_url)
     adapter = find_adapter(choice.adapter)
     program = _installed(adapter, place)
     spec = _spec(choice, wanted)
@@ -128,9 +151,10 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         _check(adapter.name, adapter.check(program, folder), folder, place)
         command = adapter.command(program, spec, folder)
         return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
-    main = adopt(choice.files, choice.replace, wanted.placeholders(folder), folder)
-    check, command = command_for(adapter.name, program, main)
+    files = adopt(adapter.name, choice.files, choice.replace, wanted.placeholders(folder), folder)
+    check, command = command_for(adapter.name, program, files)
     _check(adapter.name, check, folder, place)
+    command = place.kept_in(command, folder)
     return Prepared(command.argv, command.environment, health_url)
 
 
@@ -161,14 +185,20 @@ def _installed(adapter: Adapter, place: Place) -> Program:
 def _check(name: str, check: Command | None, folder: Path, place: Place) -> None:
     if check is None:
         return
-    check = place.reached(check, folder)
+    told, check = shlex.join(check.argv), place.reached(check, folder)
     environment = {**os.environ, **check.environment}
     try:
         done = subprocess.run(
-            check.argv, capture_output=True, text=True, env=environment, timeout=CHECK_TIMEOUT_S, check=False
+            check.argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=CHECK_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise RejectedConfigError(f"{name} did not finish checking its configuration", shlex.join(check.argv)) from None
+        raise RejectedConfigError(f"{name} did not finish checking its configuration", told) from None
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines()[-_TOLD_LINES:]
-        raise RejectedConfigError(f"{name} rejects its configuration", shlex.join(check.argv), tuple(said))
+        raise RejectedConfigError(f"{name} rejects its configuration", told, tuple(map(inert, said)))

@@ -36,6 +36,10 @@ class Containers:
         """A container without network, which ends with the command."""
         return Command(self.run(command, folder, "--rm", "--network", "none"))
 
+    def kept_in(self, command: Command, folder: Path | None) -> Command:
+        """As it is: the container keeps it."""
+        return command
+
     def run(self, command: Command, folder: Path | None, *options: str) -> tuple[str, ...]:
         """The words of `docker run`."""
         shared = ("--volume", f"{folder}:{folder}", "--user", _owner(folder)) if folder is not None else ()

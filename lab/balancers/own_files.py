@@ -1,110 +1,107 @@
-"""Somebody's own configuration files: copied, with this lab's addresses in the place of theirs."""
+"""Somebody's own configuration files: copied, with this lab's addresses in the place of theirs.
+
+Files are read and written as bytes that need be no UTF-8: what is not replaced stays as it was.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from lab.balancers.adapter import Command, Program
+from lab.balancers.own_confinement import keep_inside, refuse_strangers
+from lab.balancers.substitution import Substitution, line_of
 from lab.errors import BadArgumentsError
 
-_PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
-_EDGE = r"[\w.:-]"
-"""What may not stand next to a replaced text: 10.0.0.5:80 is not part of 10.0.0.5:8080."""
+_ERRORS: Final = "surrogateescape"
+"""Every byte survives the way to text and back, so a file in Latin-1 is as good as one in UTF-8."""
+_IN_DIR = re.compile(r"@DIR@/([\w.-]+)")
 
 
-def fill(text: str, values: Mapping[str, str], where: str) -> str:
-    """Replace `@NAME@` by its value. Raises `BadArgumentsError` for a name that does not exist."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            line = text.count("\n", 0, match.start()) + 1
-            raise BadArgumentsError(
-                f"{where}:{line}: {match[0]} is no placeholder", f"there are {', '.join(f'@{n}@' for n in values)}"
-            )
-        return values[match[1]]
-
-    return _PLACEHOLDER.sub(value, text)
-
-
-def rewrite(text: str, replace: Iterable[tuple[str, str]], values: Mapping[str, str], where: str) -> str:
-    """Replace each text, where it stands alone, by a placeholder's value.
-
-    Raises `BadArgumentsError` where it does not occur (a typing error would leave production's address in place).
-    """
-    for old, name in replace:
-        if name not in values:
-            raise BadArgumentsError(f"{name} is no placeholder", f"there are {', '.join(values)}")
-        text, count = _alone(old).subn(lambda _, value=values[name]: value, text)  # type: ignore[misc]
-        if not count:
-            raise BadArgumentsError(f"{where}: {old!r} does not occur in it", "give the address as the file writes it")
-    return text
-
-
-def _alone(text: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!{_EDGE}){re.escape(text)}(?!{_EDGE})")
-
-
-def adopt(files: Sequence[str], replace: Sequence[tuple[str, str]], values: Mapping[str, str], folder: Path) -> Path:
-    """Copy the files into `folder`, filled in; answers the main one's copy.
-
-    Replacements apply to the file in which their text occurs. Raises `BadArgumentsError` for a file that cannot be
-    read, a text that is in none of them, and where no backend of this lab ends up in them.
-    """
-    texts = {Path(each): _read(Path(each)) for each in files}
-    for old, name in replace:
-        having = [path for path, text in texts.items() if _alone(old).search(text)] or [Path(files[0])]
-        for path in having:
-            texts[path] = rewrite(texts[path], [(old, name)], values, path.name)
-    filled = {path: fill(text, values, path.name) for path, text in texts.items()}
-    if not any(values["BACKEND_1_PORT"] in text for text in filled.values()):
-        raise BadArgumentsError(
-            f"{files[0]} names no backend of the lab",
-            "write @BACKEND_1@ … in it, or say --replace OLD=BACKEND_1 (docs/peers.md)",
-        )
-    for path, text in filled.items():
-        (folder / path.name).write_text(text, encoding="utf-8")
-    return folder / Path(files[0]).name
-
-
-def command_for(name: str, program: Program, main: Path) -> tuple[Command | None, Command]:
-    """How the program checks a file, and how it runs on it in the foreground."""
-    file, folder = str(main), str(main.parent)
-    match name:
-        case "haproxy":
-            return Command((*program.argv, "-c", "-f", file)), Command((*program.argv, "-db", "-f", file))
-        case "nginx":
-            return _nginx(program, main)
-        case "envoy":
-            quiet = ("--disable-hot-restart", "-l", "warning")
-            check = Command((*program.argv, "--mode", "validate", "-l", "error", "-c", file))
-            return check, Command((*program.argv, "-c", file, *quiet))
-        case "traefik":
-            return None, Command((*program.argv, f"--configFile={file}"))
-        case "caddy":
-            kind = () if main.suffix == ".json" else ("--adapter", "caddyfile")
-            home = {"XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
-            check = Command((*program.argv, "validate", *kind, "--config", file), home)
-            return check, Command((*program.argv, "run", *kind, "--config", file), home)
-        case "reroute":
-            check = Command((*program.argv, "--config", file, "--check"))
-            return check, Command((*program.argv, "--config", file))
-    raise BadArgumentsError(f"{name} takes no file of one's own")
-
-
-def _nginx(program: Program, main: Path) -> tuple[Command, Command]:
-    text = main.read_text(encoding="utf-8")
-    # Each of these may stand only once, so they are added only where the file does not have them.
-    wanted = {"daemon": "daemon off;", "pid": "pid nginx.pid;"}
-    extra = " ".join(line for word, line in wanted.items() if not re.search(rf"^\s*{word}\s", text, re.MULTILINE))
-    argv = (*program.argv, "-p", str(main.parent), "-c", str(main), "-e", "stderr", *(("-g", extra) if extra else ()))
-    return Command((*argv, "-t")), Command(argv)
-
-
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The file's text. Raises `BadArgumentsError` where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadArgumentsError(f"{path} cannot be read: {reason}", "give the file of your balancer") from error
+        return path.read_bytes().decode("utf-8", _ERRORS)
+    except OSError as error:
+        raise BadArgumentsError(f"{path} cannot be read: {error.strerror}", "give the file of your balancer") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write what `read` gave, or part of it; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode("utf-8", _ERRORS))
+
+
+def unused(replace: Iterable[tuple[str, str]], files: Iterable[Path]) -> list[tuple[str, str]]:
+    """Each replaced text that occurs in none of the files, and where it stands only as a part of something longer."""
+    texts = {path: read(path) for path in files}
+    found = []
+    for old, name in replace:
+        one = Substitution([(old, name)])
+        if not any(one.occurs(text) for text in texts.values()):
+            places = (f"{path.name}:{part}" for path, text in texts.items() for part in one.parts(text))
+            found.append((old, next(places, "")))
+    return found
+
+
+def adopt(
+    program: str, files: Sequence[str], replace: Sequence[tuple[str, str]], values: Mapping[str, str], folder: Path
+) -> tuple[Path, ...]:
+    """Copy the files into `folder`, filled in and kept from reaching out; return the copies, the main one first.
+
+    Files below the main one's folder keep their place relative to it, so that its relative includes find them.
+    Replacements apply to the files in which their text occurs. Raises `BadArgumentsError` for a file that cannot be
+    read, an unknown placeholder, and where no backend of this lab ends up in the files.
+    """
+    places = layout([Path(each) for each in files])
+    substitution = Substitution(replace)
+    filled = {}
+    for path, place in places.items():
+        text = _point_to(read(path), places, path.name)
+        filled[place] = substitution.apply(text, values, path.name)
+    refuse_strangers(program, {str(path): filled[place] for path, place in places.items()}, values)
+    backends = [name for name in values if re.fullmatch(r"BACKEND_\d+", name)]
+    missing = [name for name in backends if not any(values[f"{name}_PORT"] in text for text in filled.values())]
+    if missing:
+        raise BadArgumentsError(
+            f"{files[0]} does not name {', '.join(missing)} of the lab, and every backend has to be in use",
+            f"write @{missing[0]}@ in it, or say --replace HOST:PORT={missing[0]} (docs/peers.md)",
+        )
+    for number, (place, text) in enumerate(filled.items()):
+        write(folder / place, keep_inside(program, text, values, main=not number))
+    return tuple(folder / place for place in filled)
+
+
+def layout(files: Sequence[Path]) -> dict[Path, Path]:
+    """For each file its relative place in the run's folder; no two share one.
+
+    A file outside the main file's folder gets its name, with as many of its folders as tell it from the others.
+    """
+    base = files[0].parent
+    inside = {path: path.relative_to(base) for path in files if path.is_relative_to(base)}
+    outside = [path for path in dict.fromkeys(files) if path not in inside]
+    taken = set(inside.values())
+    for depth in range(1, 1 + max((len(path.parts) for path in outside), default=0)):
+        tails = {path: Path(*path.parts[-depth:]) for path in outside}
+        if len({*tails.values()} | taken) == len(tails) + len(taken):
+            return {path: inside.get(path) or tails[path] for path in files}
+    return inside
+
+
+def _point_to(text: str, places: Mapping[Path, Path], where: str) -> str:
+    """Let `@DIR@/name` mean the one copied file of that name, wherever it was copied to.
+
+    Raises `BadArgumentsError` where there are several.
+    """
+
+    def place(match: re.Match[str]) -> str:
+        kept = [str(each) for each in places.values() if each.name == match[1]]
+        if not kept or match[1] in kept:
+            return match[0]
+        if len(kept) > 1:
+            line, several = line_of(text, match.start()), " or ".join(f"@DIR@/{each}" for each in kept)
+            raise BadArgumentsError(f"{where}:{line}: {match[0]} could be {several}", "write which of them is meant")
+        return f"@DIR@/{kept[0]}"
+
+    return _IN_DIR.sub(place, text)

@@ -17,6 +17,7 @@ import aiohttp
 from lab.balancers.adapter import Adapter, Command, Missing, Program
 from lab.balancers.spec import ProxySpec
 from lab.errors import EnvironmentProblemError
+from lab.runtime.readiness import Answer, ask
 
 START_DEADLINE_S: Final = 15.0
 STOP_GRACE_S: Final = 3.0
@@ -170,25 +171,18 @@ def tail(log: Path, lines: int = _TOLD_LINES) -> tuple[str, ...]:
 async def _wait_ready(balancer: Running, deadline_s: float) -> None:
     """Poll its ready URLs. Raises `NotReadyError` when it exits, or not all answer 200 within `deadline_s`."""
     until = time.monotonic() + deadline_s
-    waiting = list(balancer.adapter.ready(balancer.spec))
+    waiting, answer = list(balancer.adapter.ready(balancer.spec)), Answer()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as client:
         while waiting:
             if not balancer.alive:
                 raise _not_ready(balancer, f"exited with code {balancer.process.returncode}")
             if time.monotonic() > until:
-                raise _not_ready(balancer, f"did not come to work within {deadline_s:g} s")
-            if await _answers(client, waiting[0]):
+                told = f"did not come to work within {deadline_s:g} s: GET {waiting[0]}: {answer}"
+                raise _not_ready(balancer, told)
+            if (answer := await ask(client, waiting[0])).works:
                 del waiting[0]
             else:
                 await asyncio.sleep(_POLL_S)
-
-
-async def _answers(client: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with client.get(url) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
 
 
 def _not_ready(balancer: Running, what: str) -> NotReadyError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import re
 import secrets
 import shlex
 import sys
@@ -17,6 +18,7 @@ from typing import Annotated
 import typer
 
 from lab.balancers import ADAPTERS
+from lab.balancers.choice import HEALTH_PATH
 from lab.cli.common import STATE_ROOT, JsonOption, RuntimeName, RuntimeOption, answer, people
 from lab.compare import document, entries
 from lab.compare.block import splice
@@ -29,11 +31,17 @@ from lab.compare.page import write_page
 from lab.compare.stage import LocalStage, Stage
 from lab.compare.table import markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.isolation.network import enter_own_network
+from lab.runtime import Say
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
 
 MIXES = ("mixed", "get")
+_HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
+"""A name may have 253 characters (RFC 1035), and nothing that ends a header line."""
+_HEALTH = re.compile(r"/[!-~]{0,2000}")
+"""Printable ASCII without blanks; longer ones no server has to take."""
 _PLACES = {"--results", "--append", "--markdown"}
 
 
@@ -56,6 +64,12 @@ def compare(
     replacing: Annotated[
         list[str] | None, typer.Option("--replace", help="In your file: OLD=BACKEND_1, OLD=LISTEN, …")
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Host header of all requests, for files that forward only for a name.")
+    ] = "",
+    health: Annotated[
+        str, typer.Option(help="Path that answers 200 through a balancer of your own once it works.")
+    ] = HEALTH_PATH,
     balancer_cmd: Annotated[str, typer.Option(help="Your own balancer; @LISTEN@ and @BACKENDS@ are filled in.")] = "",
     balancer_url: Annotated[str, typer.Option(help="Your own balancer, which runs already on loopback.")] = "",
     backend_port: Annotated[
@@ -76,11 +90,15 @@ def compare(
     comparison, folder = _comparison(append, results, seed, mix, stage.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
     chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
-    chosen += [entries.from_file(each, replacing or []) for each in config or []]
+    chosen += entries.from_files(config or [], replacing or [])
     chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
     chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
+    own = [with_requests(each, host, health) for each in chosen if each.settings == document.OWN]
+    chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
+    entries.note_sources(chosen, comparison)
+    _keep_inside(chosen, stage, console.print)
     comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
     with stage.set_up(console.print):
@@ -115,6 +133,28 @@ def command_line(arguments: Sequence[str]) -> str:
             kept.append(word)
         skip = word in _PLACES
     return shlex.join(["lab", *kept])
+
+
+def with_requests(entry: Entry, host: str, health: str) -> Entry:
+    """The entry with the Host header and the health path of requests through it. Raises `BadArgumentsError`."""
+    if _HOST.fullmatch(host) is None:
+        raise BadArgumentsError(f"--host {host!r}: expected a name, and perhaps a port", "--host app.example.com")
+    if _HEALTH.fullmatch(health) is None:
+        raise BadArgumentsError(f"--health {health!r}: expected a path", "--health /health")
+    return replace(entry, choice=replace(entry.choice, host=host, health=health))
+
+
+def _keep_inside(chosen: Sequence[Entry], stage: Stage, say: Say) -> None:
+    """Give the whole lab a network of its own where somebody's file is tried, and nothing needs this machine's."""
+    if not isinstance(stage, LocalStage) or not any(each.choice.files for each in chosen):
+        return
+    if any(each.choice.command or each.choice.url for each in chosen):
+        problem = "--balancer-cmd and --balancer-url need this machine's"
+    else:
+        problem = enter_own_network()
+    stage.watched = bool(problem)
+    if problem:
+        say(f"your files run in this machine's network ({problem}); what they listen on and connect to is watched")
 
 
 def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:

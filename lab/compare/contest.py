@@ -22,6 +22,7 @@ from lab.progress import Silent
 from lab.record import RunRecord, load_run
 from lab.results import new_run_dir
 from lab.runtime import Say
+from lab.runtime.readiness import Answer, advice
 from lab.scenario.plan import Plan
 
 _LB: Final = re.compile("^lb(?= )")
@@ -114,8 +115,9 @@ def _run(plan: Plan, standing: Standing, folder: Path, empty: Result) -> Result:
         asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
     except EnvironmentProblemError as error:
         if not standing.ended():
-            step = _ALL_THREE if "unseen" in str(error) else error.next_step
-            return replace(placed, reason=str(error), next_step=step, details=tuple(error.details))
+            step = _ALL_THREE if "unseen" in str(error) or "forwards no request" in str(error) else error.next_step
+            words = tuple(error.details) or standing.last_words()
+            return replace(placed, reason=str(error), next_step=advice(Answer(), "", words) or step, details=words)
     run = load_run(run_dir)
     cpu_s = meter.between(started.zero + plan.warm_up_s, started.zero + _last_due(run))
     # One that ended before any traffic has no numbers: none of them failed would be untrue.

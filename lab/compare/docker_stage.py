@@ -7,6 +7,7 @@ be followed by some of the balancers, at their own pace and not at others'; and 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import shutil
 import tempfile
@@ -34,8 +35,10 @@ from lab.compare.stage import Standing
 from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.runtime import Say, ports
+from lab.runtime.direct import direct_opener
 from lab.runtime.docker import UP_WITHIN_S, DockerRuntime, uninterrupted, up_problem
 from lab.runtime.docker_cli import docker, engine_version
+from lab.runtime.readiness import Answer, Patience, advice
 
 MEMBERS: Final = ("api", "chaos", "reaper")
 LISTEN: Final = "0.0.0.0:8080"
@@ -104,7 +107,7 @@ class DockerStage:
             prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
             assert prepared is not None, "only a URL needs no preparation"
             self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
-            self._wait_ready(choice.name, container)
+            self._wait_ready(choice, container)
             yield DockerStanding(self._endpoints(choice, container), self.project, container, backends)
         finally:
             with uninterrupted():
@@ -136,19 +139,26 @@ class DockerStage:
         if started.returncode != 0:
             raise EnvironmentProblemError(f"{name} does not start", "", tuple(started.stderr.strip().splitlines()[-3:]))
 
-    def _wait_ready(self, name: str, container: str) -> None:
+    def _wait_ready(self, choice: Choice, container: str) -> None:
         until = time.monotonic() + READY_WITHIN_S
-        while not _answers(f"{self._traffic}/health"):
-            state = inspect(container)[0]["State"]
-            if not state["Running"] or time.monotonic() > until:
-                how = "was not ready in time" if state["Running"] else f"exited with code {state['ExitCode']}"
-                raise EnvironmentProblemError(f"{name} {how}", "its last words say why", last_words(container))
+        url, patience = f"{self._traffic}{choice.health}", Patience()
+        while not (answer := _answer(url, choice.host)).works:
+            state, now = inspect(container)[0]["State"], time.monotonic()
+            if not state["Running"] or patience.ended(answer, now) or now > until:
+                how = f"exited with code {state['ExitCode']}"
+                if state["Running"]:
+                    how = f"does not come to work: GET {url} is not answered with 200 but: {answer}"
+                words = last_words(container)
+                step = advice(answer, choice.host, words) or "its last words say why"
+                raise EnvironmentProblemError(f"{choice.name} {how}", step, words)
             time.sleep(_POLL_S)
 
     def _endpoints(self, choice: Choice, container: str) -> Endpoints:
         url, token = self._chaos
         pid = first_process(container)
-        return Endpoints(self._traffic, "", url, token, "docker", balancer=choice.name, balancer_pid=pid)
+        return Endpoints(
+            self._traffic, "", url, token, "docker", balancer=choice.name, balancer_pid=pid, host=choice.host
+        )
 
     def _compose(self, *arguments: str, timeout_s: float = 30.0) -> str:
         result = self._runtime.compose(*arguments, timeout_s=timeout_s)
@@ -157,11 +167,12 @@ class DockerStage:
         return result.stdout
 
 
-def _answers(url: str) -> bool:
-    # A proxy from the environment must not see loopback traffic.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _answer(url: str, host: str) -> Answer:
+    request = urllib.request.Request(url, headers={"Host": host} if host else {})
     try:
-        with opener.open(url, timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+        with direct_opener().open(request, timeout=1) as answer:
+            return Answer(answer.status)
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.headers.get("Location", ""))
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(problem=f"no answer ({error})")

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.compare.stage import LOG_LINES
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
 from lab.runtime.docker_cli import docker
+from lab.runtime.readiness import telling
 
 PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"
+_LOG_READ: Final = 1000
+"""Lines of the end of a log that are looked at; an access log may have any number."""
 _NUMBER_LABEL: Final = "com.docker.compose.container-number"
 
 
@@ -81,8 +83,8 @@ def inspect(*containers: str) -> list[dict[str, Any]]:
 
 def last_words(container: str) -> tuple[str, ...]:
     """The end of its log."""
-    said = docker(["logs", "--tail", str(LOG_LINES), container])
-    return tuple((said.stdout + said.stderr).splitlines()[-LOG_LINES:])
+    said = docker(["logs", "--tail", str(_LOG_READ), container])
+    return telling((said.stdout + said.stderr).splitlines())
 
 
 def first_process(container: str) -> int:

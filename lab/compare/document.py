@@ -81,6 +81,8 @@ class Comparison:
     commands: list[str] = field(default_factory=list)
     quirks: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     tunings: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    """By name of a balancer with files of its own: SHA-256 of these, so that two contents never share a row."""
     results: list[Result] = field(default_factory=list)
 
     def rows(self) -> list[Row]:

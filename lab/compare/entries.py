@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,9 @@ from urllib.parse import urlsplit
 from lab.balancers import ADAPTERS, adapter
 from lab.balancers.adapter import Command, Missing, Program
 from lab.balancers.choice import Choice, Place
+from lab.balancers.own_files import unused
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.balancers.substitution import NAMES
 from lab.compare.contest import Entry
 from lab.compare.document import OWN, Comparison, Result
 from lab.compare.stage import Stage
@@ -58,8 +61,58 @@ def _version(name: str, place: Place, comparison: Comparison) -> Result | None:
     return None
 
 
-def from_file(text: str, replacements: Sequence[str]) -> Entry:
-    """`NAME=FILE[,FILE…]`, or a file whose name tells whose it is. Raises `BadArgumentsError`."""
+def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entry]:
+    """Each `NAME=FILE[,FILE…]`, or a file whose name tells whose it is; no two entries share a name.
+
+    Raises `BadArgumentsError`, also where a replaced text occurs in no file at all (a typing error would leave
+    production's address in place).
+    """
+    pairs = tuple(_replacement(each) for each in replacements)
+    found = [_files(text) for text in configs]
+    missed = unused(pairs, (path for _, paths in found for path in paths)) if found else []
+    for old, part in missed:
+        where = f"; it is a part of a longer word at {part}" if part else ""
+        raise BadArgumentsError(
+            f"--replace: {old!r} does not occur in any --config file as a whole word{where}",
+            "give the address as the file writes it",
+        )
+    titles = distinct([(name, paths[0]) for name, paths in found])
+    return [
+        Entry(Choice(title, adapter=name, files=tuple(map(str, paths)), replace=pairs), OWN)
+        for title, (name, paths) in zip(titles, found, strict=True)
+    ]
+
+
+def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
+    """Note what each entry's files hold. Raises `BadArgumentsError` where an earlier run of that name had another."""
+    for entry in entries:
+        if not entry.choice.files:
+            continue
+        digest = hashlib.sha256()
+        for path in entry.choice.files:
+            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        name = entry.choice.name
+        if comparison.sources.setdefault(name, digest.hexdigest()) != digest.hexdigest():
+            raise BadArgumentsError(
+                f"{name} is in the comparison already, with another content", "give the new file a name of its own"
+            )
+
+
+def distinct(files: Sequence[tuple[str, Path]]) -> list[str]:
+    """A name for each (program, main file): `haproxy (old.cfg)`, with as many folders as tell it from the others."""
+    titles = []
+    for number, (name, path) in enumerate(files):
+        others = [other for each, other in files if each == name and other != path]
+        depth = 1
+        while any(path.parts[-depth:] == other.parts[-depth:] for other in others) and depth < len(path.parts):
+            depth += 1
+        before = files[:number].count((name, path))
+        again = f" #{before + 1}" if before else ""
+        titles.append(f"{name} ({Path(*path.parts[-depth:])}{again})")
+    return titles
+
+
+def _files(text: str) -> tuple[str, list[Path]]:
     name, _, files = text.rpartition("=")
     name = name or _guess(files)
     if name not in ADAPTERS:
@@ -68,13 +121,16 @@ def from_file(text: str, replacements: Sequence[str]) -> Entry:
     for path in paths:
         if not path.is_file():
             raise BadArgumentsError(f"--config: there is no file {path}", "give the file of your balancer")
-    pairs = []
-    for each in replacements:
-        old, separator, new = each.rpartition("=")
-        if not (separator and old and new):
-            raise BadArgumentsError(f"--replace {each}: expected OLD=NAME, such as 10.0.0.5:80=BACKEND_1")
-        pairs.append((old, new))
-    return Entry(Choice(f"{name} (own)", adapter=name, files=tuple(map(str, paths)), replace=tuple(pairs)), OWN)
+    return name, paths
+
+
+def _replacement(text: str) -> tuple[str, str]:
+    old, separator, new = text.rpartition("=")
+    if not (separator and old and new):
+        raise BadArgumentsError(f"--replace {text}: expected OLD=NAME, such as 10.0.0.5:80=BACKEND_1")
+    if NAMES.fullmatch(new) is None:
+        raise BadArgumentsError(f"--replace {text}: {new} is no placeholder", "docs/peers.md lists them")
+    return old, new
 
 
 def from_command(text: str) -> Entry:

@@ -6,16 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from lab.balancers.choice import Choice, Place, ThisMachine
 from lab.endpoints import Endpoints
 from lab.runtime import Say
 from lab.runtime.local import LocalRuntime
-
-LOG_LINES: Final = 12
+from lab.runtime.readiness import log_end, telling
 
 
 class Standing(Protocol):
@@ -69,10 +68,7 @@ class LocalStanding:
 
     def last_words(self) -> tuple[str, ...]:
         """Of its log file."""
-        try:
-            return tuple(Path(self.endpoints.balancer_log).read_text(errors="replace").splitlines()[-LOG_LINES:])
-        except OSError:
-            return ()
+        return telling(log_end(Path(self.endpoints.balancer_log)).splitlines())
 
     def moved(self) -> str:
         """Ports are given once."""
@@ -85,6 +81,8 @@ class LocalStage:
 
     root: Path
     name: str = "local"
+    watched: bool = False
+    """Whether somebody's files run in this machine's network (`Choice.watched`)."""
 
     def place(self, balancer: str) -> Place:
         """Installed programs."""
@@ -98,5 +96,6 @@ class LocalStage:
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[Standing]:
         """Six processes; up in a few seconds."""
+        choice = replace(choice, watched=self.watched and bool(choice.files))
         with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
             yield LocalStanding(endpoints)

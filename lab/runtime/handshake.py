@@ -35,6 +35,8 @@ class Ready:
     balancer: str = "reroute"
     balancer_pid: int = 0
     balancer_log: str = ""
+    host: str = ""
+    """The Host header of requests through the balancer; empty: its address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from lab.balancers.choice import Choice
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
 from lab.runtime import Member, Say
+from lab.runtime.direct import direct_opener
 from lab.runtime.handshake import DETACH, Failed, Notice, Ready, decode
 from lab.runtime.local_levers import LocalLevers
 from lab.runtime.topology import OUR_BALANCER
@@ -222,6 +223,7 @@ def _endpoints(ready: Ready) -> Endpoints:
         balancer=ready.balancer,
         balancer_pid=ready.balancer_pid,
         balancer_log=ready.balancer_log,
+        host=ready.host,
         levers=LocalLevers(ready) if ready.admin else None,
     )
 
@@ -231,10 +233,8 @@ def _ask(ready: Ready, method: str, path: str) -> dict[str, Any] | None:
     request = urllib.request.Request(
         ready.supervisor + path, method=method, headers={"Authorization": f"Bearer {ready.supervisor_token}"}
     )
-    # A proxy from the environment must not see loopback traffic.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=2) as answer:
+        with direct_opener().open(request, timeout=2) as answer:
             return dict(json.load(answer))
     except (OSError, urllib.error.URLError, ValueError):
         return None

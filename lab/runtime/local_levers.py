@@ -85,7 +85,7 @@ async def _call(
     fine: tuple[int, ...],
 ) -> dict[str, Any]:
     try:
-        async with session.request(method, url, json=body, headers=headers) as answer:
+        async with session.request(method, url, json=body, headers=headers, allow_redirects=False) as answer:
             found = await answer.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise EnvironmentProblemError(f"{method} {url}: {error or type(error).__name__}") from error

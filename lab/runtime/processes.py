@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.runtime.readiness import TOLD_LINES, Answer, Patience, gave_up, inert, log_end, telling
 from lab.runtime.topology import Spec
 
 STOP_GRACE_S: Final = 3.0
@@ -54,8 +55,8 @@ class Report:
         return asdict(self)
 
 
-Ready = Callable[[str], Awaitable[bool]]
-"""Asks a URL whether what is behind it does its work."""
+Ready = Callable[[Spec], Awaitable[Answer]]
+"""Asks whether a process does its work."""
 
 
 class Process:
@@ -65,6 +66,10 @@ class Process:
         self.spec = spec
         self.log = log_dir / f"{spec.name}.log"
         self.exit_code: int | None = None
+        self.refusal: Answer | None = None
+        """What `wait_ready` was answered last, where it gave up."""
+        self.ended_for = ""
+        """Why the lab itself ended it; empty where it did not."""
         self.environment: dict[str, str] = {}
         """On top of the spec's, from the next start on."""
         self._child: asyncio.subprocess.Process | None = None
@@ -113,24 +118,24 @@ class Process:
     async def wait_ready(self, ready: Ready, deadline_s: float) -> str:
         """Poll until it does its work. Answers why it does not, within `deadline_s`; an empty string is success."""
         until = time.monotonic() + deadline_s
-        while time.monotonic() < until:
+        answer, patience = Answer(), Patience()
+        while (now := time.monotonic()) < until and not (patience.ended(answer, now) or gave_up(answer, str(self.log))):
             if not self.running and not self.spec.restarted:
-                return f"{self.spec.name} exited with {describe_exit(self.exit_code)}"
+                return self.ended_for or f"{self.spec.name} exited with {describe_exit(self.exit_code)}"
             if self._restarts_in_a_row >= len(RESTART_DELAYS_S):
                 return f"{self.spec.name} keeps exiting with {describe_exit(self.exit_code)}"
-            if await ready(self.spec.ready_url):
+            answer = await ready(self.spec)
+            if answer.works:
                 return ""
             await asyncio.sleep(0.05)
-        return (
-            f"{self.spec.name} was not ready after {deadline_s:g} s: GET {self.spec.ready_url} is not answered with 200"
-        )
+        self.refusal = answer
+        host = f" for Host {inert(self.spec.ready_host)}" if self.spec.ready_host else ""
+        when = f"was not ready after {deadline_s:g} s" if now >= until else "does not come to work"
+        return f"{self.spec.name} {when}: GET {self.spec.ready_url}{host} is not answered with 200 but: {answer}"
 
-    def log_tail(self, lines: int = 10) -> list[str]:
-        """The last lines it wrote; none if it wrote nothing."""
-        try:
-            return self.log.read_text(errors="replace").splitlines()[-lines:]
-        except OSError:
-            return []
+    def log_tail(self, lines: int = TOLD_LINES) -> list[str]:
+        """The last lines it wrote, and earlier ones that tell more; none if it wrote nothing."""
+        return [*telling(log_end(self.log).splitlines(), lines)]
 
     async def _stop(self, grace_s: float) -> None:
         self._stopping = True

@@ -29,8 +29,10 @@ from lab.errors import ExitCode, LabError
 from lab.runtime import ports
 from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.processes import Process
+from lab.runtime.readiness import Answer, advice, ask
+from lab.runtime.socket_watch import end_if_it_leaves, watch
 from lab.runtime.supervisor_api import serve
-from lab.runtime.topology import OUR_BALANCER, Layout, Role, backend_specs, local_lab
+from lab.runtime.topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
 
 READY_WITHIN_S: Final = 60.0
 """A cold start of nine Python processes on two slow cores takes 5 s; this is for several labs that start at once."""
@@ -50,6 +52,7 @@ class Supervisor:
         self.layout = layout
         self.stop_asked = stop_asked
         self._spare = spare
+        self._watch: asyncio.Task[None] | None = None
 
     async def start_all(self) -> Failed | None:
         """Start everything and wait until all of it, and nobody in its place, does its work; None: success."""
@@ -59,11 +62,7 @@ class Supervisor:
                 None if any(problem for _, problem in problems) or self.layout.other else await self._foreign(session)
             )
         return foreign or next(
-            (
-                Failed(problem, f"read {process.log}", tuple(process.log_tail()))
-                for process, problem in problems
-                if problem
-            ),
+            (_failed(process, problem) for process, problem in problems if problem),
             None,
         )
 
@@ -75,7 +74,19 @@ class Supervisor:
         problems = [*zip(first, await _start(first, session), strict=True)]
         if any(problem for _, problem in problems):
             return problems
-        return [*problems, *zip(last, await _start(last, session), strict=True)]
+        return [*problems, *zip(last, await self._start_other(last, session), strict=True)]
+
+    async def _start_other(self, last: list[Process], session: aiohttp.ClientSession) -> list[str]:
+        """As `_start`; where it shares this machine's network, its sockets are watched from its first moment on."""
+        other = self.layout.other
+        if not (last and other and other.watched):
+            return await _start(last, session)
+        relays = {each.spec.address for each in self.processes.values() if each.spec.role is Role.API}
+        files = [Path(each) for each in other.files]
+        self._watch = asyncio.create_task(watch(last[0], relays, files), name="watch sockets")
+        problems = await _start(last, session)
+        await end_if_it_leaves(last[0], relays, files)
+        return [last[0].ended_for or each for each in problems]
 
     async def _foreign(self, session: aiohttp.ClientSession) -> Failed | None:
         """Whether a program that is not of this lab answers at one of the ports that people know."""
@@ -83,16 +94,21 @@ class Supervisor:
         bearer = {"Authorization": f"Bearer {self.layout.chaos_token}"}
 
         async def balancer() -> bool:
-            async with session.get(f"http://{ports.LOOPBACK}:{self.layout.admin_port}/backends") as answer:
+            async with session.get(
+                f"http://{ports.LOOPBACK}:{self.layout.admin_port}/backends", allow_redirects=False
+            ) as answer:
                 return {each["address"] for each in (await answer.json())["backends"]} == relays
 
         async def chaos() -> bool:
             url = f"http://{ports.LOOPBACK}:{self.layout.chaos_port}/targets"
-            async with session.get(url, headers=bearer) as answer:
+            async with session.get(url, headers=bearer, allow_redirects=False) as answer:
                 return answer.status == 200
 
-        for name, port, ask in (("lb", self.layout.admin_port, balancer), ("chaos", self.layout.chaos_port, chaos)):
-            if not await _soon(ask, OURS_WITHIN_S):
+        for name, port, question in (
+            ("lb", self.layout.admin_port, balancer),
+            ("chaos", self.layout.chaos_port, chaos),
+        ):
+            if not await _soon(question, OURS_WITHIN_S):
                 process = self.processes[name]
                 problem = f"port {port} is answered by another program, not by this lab's {name}"
                 return Failed(problem, "lab up again: it takes another port", tuple(process.log_tail()))
@@ -115,18 +131,22 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop every process; returns when all are gone."""
+        if self._watch is not None:
+            self._watch.cancel()
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
+
+
+def _failed(process: Process, problem: str) -> Failed:
+    words = tuple(process.log_tail())
+    step = advice(process.refusal, process.spec.ready_host, words) if process.refusal else ""
+    return Failed(problem, step or f"read {process.log}", words)
 
 
 async def _start(processes: Sequence[Process], session: aiohttp.ClientSession) -> list[str]:
     """Start them at once and wait until they work; for each, why it does not, or an empty string."""
 
-    async def ready(url: str) -> bool:
-        try:
-            async with session.get(url) as answer:
-                return answer.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
+    async def ready(spec: Spec) -> Answer:
+        return await ask(session, spec.ready_url, spec.ready_host)
 
     await asyncio.gather(*(process.start() for process in processes))
     return await asyncio.gather(*(process.wait_ready(ready, READY_WITHIN_S) for process in processes))
@@ -241,6 +261,7 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
         balancer=layout.other.name if layout.other else "reroute",
         balancer_pid=(balancer.report().pid or 0) if balancer else 0,
         balancer_log=str(balancer.log) if balancer else "",
+        host=layout.other.host if layout.other else "",
     )
     write_secret(layout.state_dir / "state.json", encode(ready))
     _say(ready)

@@ -41,6 +41,8 @@ class Spec:
     """The backend's own address, behind the relay."""
     control: str | None = None
     """URL of the relay's control port."""
+    ready_host: str = ""
+    """The Host header of that question; empty: the URL's."""
     restarted: bool = True
     """Whether the supervisor brings it back when it dies. Backends are the chaos service's to revive, as on Docker."""
 
@@ -149,6 +151,7 @@ def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
             command=prepared.argv,
             environment=dict(prepared.environment),
             ready_url=prepared.ready_url,
+            ready_host=layout.other.host,
             address=wanted.listen,
             restarted=False,
         )

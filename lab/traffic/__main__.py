@@ -52,12 +52,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--history", type=Path, required=True, help="history.jsonl to write")
     parser.add_argument("--target", required=True, help="base URL, such as http://127.0.0.1:8080")
     parser.add_argument("--run-id", required=True, help="prefix of all job ids")
+    parser.add_argument("--host", default="", help="Host header; default: that of the target")
     return parser.parse_args()
 
 
 async def _drive(plan: Plan, arguments: argparse.Namespace) -> None:
     history = HistoryWriter(arguments.history)
-    generator = Generator(plan, arguments.target, arguments.run_id, history)
+    generator = Generator(plan, arguments.target, arguments.run_id, history, arguments.host)
     try:
         zero = await _steer(generator.stop)
         if zero is not None:

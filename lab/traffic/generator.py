@@ -23,11 +23,11 @@ _FINEST_WAIT_S = 0.001
 class Generator:
     """Sends a plan's requests to one address. All methods belong to one event loop."""
 
-    def __init__(self, plan: Plan, target: str, run_id: str, history: HistoryWriter) -> None:
+    def __init__(self, plan: Plan, target: str, run_id: str, history: HistoryWriter, host: str = "") -> None:
         url = urlsplit(target)
         self._address = (url.hostname or "127.0.0.1", url.port or 80)
         self._load = plan.load
-        self._renderer = Renderer(target, run_id, keep_alive=plan.load.keep_alive)
+        self._renderer = Renderer(host or url.netloc, run_id, keep_alive=plan.load.keep_alive)
         self._arrivals: Iterator[Arrival] = arrivals(plan)
         self._next: Arrival | None = None
         self._history = history
@@ -37,7 +37,7 @@ class Generator:
         self._idle: list[Connection] = []
         """Last in, first out: under light load the same few connections stay warm."""
         self._idle_sockets: list[WebSocket] = []
-        self._upgrade_fields = f"Host: {url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
+        self._upgrade_fields = f"Host: {host or url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
         self._jars = Jars()
         self._counts = dict.fromkeys(("sent", "ok", "failed", "unknown", "slow", "in_flight"), 0)
         self._lag_max = 0.0

@@ -24,11 +24,11 @@ class TrafficProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, run_dir: Path, target: str, run_id: str) -> TrafficProcess:
+    async def start(cls, run_dir: Path, target: str, run_id: str, host: str = "") -> TrafficProcess:
         """Start it with the folder's plan and wait until it is ready to go. Raises EnvironmentProblemError."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", target,
-            "--history", str(run_dir / "history.jsonl"), "--run-id", run_id,
+            "--history", str(run_dir / "history.jsonl"), "--run-id", run_id, "--host", host,
             stdin=PIPE, stdout=PIPE, stderr=PIPE,
             start_new_session=True,  # the terminal's Ctrl-C is the lab's to handle
         )  # fmt: skip

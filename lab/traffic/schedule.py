@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
 from random import Random
-from urllib.parse import urlsplit
 
 from lab.history import invocation_shape
 from lab.scenario.plan import Plan, PlannedRequest
@@ -50,9 +49,9 @@ class Message:
 class Renderer:
     """Arrivals → bytes. Job ids and request ids start with the run's id, so that ledgers can be asked for one run."""
 
-    def __init__(self, target: str, run_id: str, *, keep_alive: bool) -> None:
+    def __init__(self, host: str, run_id: str, *, keep_alive: bool) -> None:
         self._run_id = run_id
-        self._fields = f"Host: {urlsplit(target).netloc}\r\nX-Request-Id: {run_id}-"
+        self._fields = f"Host: {host}\r\nX-Request-Id: {run_id}-"
         self._close = "" if keep_alive else "Connection: close\r\n"
         self._shapes: dict[tuple[PlannedRequest, int | None], str] = {}
 

@@ -15,6 +15,7 @@ import pytest
 from lab.runtime import ports
 from lab.runtime.handshake import Notice, Ready, decode
 from lab.runtime.processes import Process
+from lab.runtime.readiness import Answer
 from lab.runtime.supervisor_api import serve
 from lab.runtime.topology import Role, Spec
 from tests.support.free_ports import free_port
@@ -47,8 +48,8 @@ async def make(tmp_path: Path) -> AsyncIterator[Callable[..., Process]]:
     await asyncio.gather(*(each.stop() for each in made))
 
 
-async def never(_url: str) -> bool:
-    return False
+async def never(_: Spec) -> Answer:
+    return Answer(problem="no connection")
 
 
 async def test_a_backend_that_dies_stays_dead_and_says_of_what(make: Callable[..., Process]) -> None:
@@ -117,7 +118,20 @@ async def test_who_never_gets_ready_is_reported_at_the_deadline(make: Callable[.
     backend = make(SLEEPER)
     await backend.start()
     told = await backend.wait_ready(never, 0.2)
-    assert told == f"api-1 was not ready after 0.2 s: GET {backend.spec.ready_url} is not answered with 200"
+    assert (
+        told
+        == f"api-1 was not ready after 0.2 s: GET {backend.spec.ready_url} is not answered with 200 but: no connection"
+    )
+
+
+async def test_a_redirect_ends_the_wait_at_once_and_is_told_with_where_it_leads(make: Callable[..., Process]) -> None:
+    async def redirect(_: Spec) -> Answer:
+        return Answer(301, "https://www.example.test/\x1b[2J")
+
+    backend = make(SLEEPER)
+    await backend.start()
+    told = await backend.wait_ready(redirect, 60)
+    assert told.endswith("status 301, Location https://www.example.test/\\x1b[2J (redirects are not followed)")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
@@ -127,6 +141,7 @@ async def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> 
 import asyncio, sys
 from pathlib import Path
 from lab.runtime.processes import Process
+from lab.runtime.readiness import Answer
 from lab.runtime.topology import Role, Spec
 async def main():
     child = Process(Spec("api-1", Role.API, (sys.executable, "-c", {SLEEPER!r}), {{}}, "", ""), Path({str(tmp_path)!r}))

@@ -82,7 +82,7 @@ async def _answering(process: asyncio.subprocess.Process, url: str, log: Path) -
     async with aiohttp.ClientSession() as client:
         while process.returncode is None and time.monotonic() < until:
             with contextlib.suppress(aiohttp.ClientError):
-                async with client.get(url) as answer:
+                async with client.get(url, allow_redirects=False) as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.02)

@@ -33,7 +33,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     need_docker()
     folder = tmp_path_factory.mktemp("compare")
     (folder / "kill.yaml").write_text(SCENARIO)
-    (folder / "bad.cfg").write_text("nonsense @BACKEND_1@\n")
+    (folder / "bad.cfg").write_text("nonsense @BACKEND_1@ @BACKEND_2@ @BACKEND_3@\n")
     arguments = ("--scenarios", "kill.yaml", "--config", "haproxy=bad.cfg", "--seed", "3")
     done = Cli(folder).run("compare", "--runtime", "docker", *arguments, "--json", within_s=WITHIN_S)
     assert done.code == 0, done
@@ -54,7 +54,7 @@ def test_a_killed_backend_under_every_balancer(outcome: dict[str, Any], name: st
 
 
 def test_what_the_program_in_the_container_rejects_is_shown_in_its_own_words(outcome: dict[str, Any]) -> None:
-    (result,) = (each for each in outcome["results"] if each["balancer"] == "haproxy (own)")
+    (result,) = (each for each in outcome["results"] if each["balancer"] == "haproxy (bad.cfg)")
     assert result["status"] == "rejected"
     assert any("nonsense" in line for line in result["details"])
 

@@ -78,7 +78,7 @@ def test_a_file_from_production_runs_with_the_labs_addresses(folder: Path) -> No
     )
     result = only(document)
     assert code == 0
-    assert result["balancer"] == "haproxy (own)"
+    assert result["balancer"] == "haproxy (prod.cfg)"
     assert result["status"] in {"ok", "spoiled"}, result  # a busy host may spoil it twice, and says so
     measures = result["measures"]
     assert isinstance(measures, dict)
@@ -111,7 +111,7 @@ def test_a_balancer_that_dies_in_mid_run_is_a_result(folder: Path) -> None:
 
 
 def test_what_the_program_rejects_is_shown_in_its_own_words(folder: Path) -> None:
-    (folder / "bad.cfg").write_text("nonsense @BACKEND_1@\n")
+    (folder / "bad.cfg").write_text("nonsense @BACKEND_1@ @BACKEND_2@ @BACKEND_3@\n")
     code, document = compare(folder, "--balancers", "none", "--config", "haproxy=bad.cfg")
     # No run is no answer, so the exit code says so; the reasons are in the comparison's folder.
     assert code == 255

@@ -130,13 +130,13 @@ def test_a_url_that_the_lab_will_not_send_traffic_to(url: str, ports: tuple[int,
 def test_a_file_tells_by_its_name_whose_it_is_and_otherwise_must_be_told(tmp_path: Path) -> None:
     for name, adapter in (("prod.cfg", "haproxy"), ("nginx.conf", "nginx"), ("Caddyfile", "caddy")):
         (tmp_path / name).touch()
-        assert entries.from_file(str(tmp_path / name), []).choice.adapter == adapter
+        assert entries.from_files([str(tmp_path / name)], [])[0].choice.adapter == adapter
     with pytest.raises(BadArgumentsError, match="whose file is it"):
-        entries.from_file(str(tmp_path / "lb.txt"), [])
+        entries.from_files([str(tmp_path / "lb.txt")], [])
     with pytest.raises(BadArgumentsError, match="there is no file"):
-        entries.from_file(f"envoy={tmp_path / 'none.yaml'}", [])
+        entries.from_files([f"envoy={tmp_path / 'none.yaml'}"], [])
     with pytest.raises(BadArgumentsError, match="expected OLD=NAME"):
-        entries.from_file(str(tmp_path / "prod.cfg"), ["10.0.0.5:80"])
+        entries.from_files([str(tmp_path / "prod.cfg")], ["10.0.0.5:80"])
 
 
 def test_settings_that_do_not_exist_are_named_with_those_that_do() -> None:

@@ -53,14 +53,14 @@ def test_the_mix_is_kept() -> None:
 
 def test_a_get_as_bytes() -> None:
     arrival = next(arrivals(traffic_only(1.0, mix=(replace(GET, share=1.0),))))
-    message = Renderer("http://127.0.0.1:8080", "r1", keep_alive=True).render(arrival)
+    message = Renderer("127.0.0.1:8080", "r1", keep_alive=True).render(arrival)
     assert message.payload == b"GET /work?sleep_ms=2 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Request-Id: r1-0\r\n\r\n"
     assert message.shape == '"method":"GET","path":"/work?sleep_ms=2","key":null'
 
 
 def test_a_job_as_bytes() -> None:
     arrival = next(arrivals(traffic_only(1.0, mix=(replace(POST, share=1.0),))))
-    head, body = Renderer("http://h:1", "r1", keep_alive=False).render(arrival).payload.split(b"\r\n\r\n")
+    head, body = Renderer("h:1", "r1", keep_alive=False).render(arrival).payload.split(b"\r\n\r\n")
     assert body == b'{"id": "r1-0"}'
     assert b"\r\nContent-Length: 14" in head
     assert b"\r\nConnection: close" in head

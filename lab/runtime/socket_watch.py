@@ -1,0 +1,41 @@
+"""Ends a balancer under test that listens beyond loopback, or connects to what is not the lab's.
+
+Only needed where it shares this machine's network; in a network of the lab's own it cannot (`lab.isolation.network`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from lab.isolation.sockets import blame, offences, sockets_of
+from lab.runtime.processes import Process
+
+_OFTEN_S: Final = 0.1
+_OFTEN_FOR_S: Final = 10.0
+"""While it starts, which is when it binds its ports and makes its first checks."""
+_SELDOM_S: Final = 1.0
+"""Each look walks /proc, which must not become a load of its own."""
+
+
+async def watch(process: Process, backends: Collection[str], files: Collection[Path]) -> None:
+    """Look again and again until it had to be ended, or until cancelled."""
+    began = time.monotonic()
+    while not await end_if_it_leaves(process, backends, files):  # noqa: ASYNC110 - the kernel tells nobody
+        await asyncio.sleep(_OFTEN_S if time.monotonic() - began < _OFTEN_FOR_S else _SELDOM_S)
+
+
+async def end_if_it_leaves(process: Process, backends: Collection[str], files: Collection[Path]) -> bool:
+    """Look once; return whether it had to be ended. The reason, with file and line, is in the process and its log."""
+    pid = process.report().pid
+    found = next(offences(sockets_of(pid), backends), None) if pid else None
+    if found is None:
+        return bool(process.ended_for)
+    process.ended_for = f"{blame(found, files)}{process.spec.name} was ended: {found.what}"
+    with process.log.open("a", encoding="utf-8", errors="surrogateescape") as log:
+        log.write(f"lab: {process.ended_for}\n")
+    await process.stop(0.0)
+    return True
