@@ -1,4 +1,5 @@
-"""Makes `tests.support` importable from every test, and knows `--soak`: the long versions of what CI runs short."""
+"""Makes `tests.support` importable from every test, knows `--soak` (the long versions of what CI runs short), and lets
+tests on real clocks say when the host was too busy (`tests/support/disturbance.py`)."""
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background; what we start would ignore it, too
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    from tests.support.disturbance import Plugin
+
+    config.pluginmanager.register(Plugin(), "disturbance")
     soak = bool(config.getoption("--soak"))
     settings.register_profile("fuzz", max_examples=FUZZ_EXAMPLES[soak], derandomize=not soak, deadline=None)
 

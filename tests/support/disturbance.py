@@ -1,0 +1,216 @@
+"""Measures what the host did during a test; a failure that this explains is inconclusive, and is tried once more.
+
+Tests on real clocks can fail because the host was busy. Such a test says so by itself: while it runs, a thread records
+how late it is woken, how long runnable tasks waited for a processor (pressure stall information), and what the
+hypervisor took (steal). If the test fails and one of these is beyond its limit, the failure is *inconclusive*: it is
+shown with the measurements, and the test is repeated from its fixtures on. Only a repetition that passes counts as
+passed; one that fails is a failure, whatever the host did. A run with too many inconclusive tests fails.
+
+Tests without clocks (unit, meta, fuzz) are never excused.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from lab.witness import read_pressure_us
+
+CLOCKED = frozenset({"integration", "e2e", "soak"})
+"""Folders of tests/ whose tests run on real clocks."""
+PERIOD_S = 0.02
+LATE_S = 0.1
+"""A thread that wakes up this late was kept from the processor for five of its periods; the shortest time-out of the
+balancers under test, 100 ms to connect, is as long."""
+PRESSURE = 0.6
+"""Share of the test in which something waited for a processor. Three tests of ours at a time cause 0.2 to 0.4 on two
+cores; one more busy process makes it 0.8 and more."""
+STEAL = 0.1
+"""Share of all processors' time that the hypervisor gave to others."""
+CALM_WITHIN_S = 20.0
+"""How long the repetition waits for a calm moment. The last one passes: a busy host is no reason to wait for ever."""
+CALM_FOR_S = 0.5
+MOST_INCONCLUSIVE = 0.02
+"""Share of the tests that ran. More than that, and at least two, and the run proves too little: it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What the host did in some stretch of time."""
+
+    late_s: float = 0.0
+    """The latest wake-up of a thread that only sleeps."""
+    pressure: float = 0.0
+    steal: float = 0.0
+
+    def explains_a_failure(self) -> bool:
+        """Return whether any measurement is beyond its limit."""
+        return self.late_s >= LATE_S or self.pressure >= PRESSURE or self.steal >= STEAL
+
+    def __str__(self) -> str:
+        return f"late {self.late_s * 1000:.0f} ms, CPU pressure {self.pressure:.0%}, steal {self.steal:.0%}"
+
+
+class Host:
+    """Watches the host from a thread of its own until it is stopped."""
+
+    def __init__(self) -> None:
+        self.late_s = 0.0
+        self._since = time.monotonic()
+        self._pressure_us = read_pressure_us()
+        self._steal_s = steal_s()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watches the host", daemon=True)
+
+    def so_far(self) -> Disturbance:
+        """Return what was measured until now."""
+        took = max(time.monotonic() - self._since, PERIOD_S)
+        pressure_us = read_pressure_us()
+        pressure = 0.0 if pressure_us is None or self._pressure_us is None else (pressure_us - self._pressure_us) / 1e6
+        steal = (steal_s() - self._steal_s) / (os.cpu_count() or 1)
+        return Disturbance(self.late_s, min(1.0, pressure / took), min(1.0, steal / took))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._stopped.wait(PERIOD_S):
+            now = time.monotonic()
+            self.late_s = max(self.late_s, now - before - PERIOD_S)
+            before = now
+
+
+@contextmanager
+def watched() -> Iterator[Host]:
+    """Watch the host for the length of the context."""
+    host = Host()
+    host.start()
+    try:
+        yield host
+    finally:
+        host.stop()
+
+
+def steal_s() -> float:
+    """Seconds since boot, of all processors together, that the hypervisor gave to others; 0 where it is not told."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+        return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def wait_for_calm(within_s: float = CALM_WITHIN_S) -> None:
+    """Return as soon as the host was calm for `CALM_FOR_S`, and at the latest after `within_s`."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        with watched() as host:
+            time.sleep(CALM_FOR_S)
+            if not host.so_far().explains_a_failure():
+                return
+
+
+class Plugin:
+    """The pytest hooks. `watch` and `calm` are arguments so that tests can state what the host did."""
+
+    def __init__(
+        self,
+        watch: Callable[[], Any] = watched,
+        calm: Callable[[], None] = wait_for_calm,
+        clocked: Callable[[pytest.Item], bool] | None = None,
+    ) -> None:
+        self._watch, self._calm = watch, calm
+        self._clocked = clocked or (lambda item: bool(CLOCKED & set(item.path.parts)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a test on clocks; repeat it once if it failed and the host explains that."""
+        if not self._clocked(item):
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        with self._watch() as host:
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            found: Disturbance = host.so_far()
+        if any(report.failed for report in reports) and found.explains_a_failure():
+            for report in reports:
+                if report.failed:
+                    report.outcome = "inconclusive"  # type: ignore[assignment]
+                    report.disturbance = str(found)
+                    item.ihook.pytest_runtest_logreport(report=report)
+            reports = self._repeat(item, nextitem)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _repeat(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+        """Run the test again from its widest fixture on, with its time-out counted anew."""
+        item.session._setupstate.teardown_exact(None)
+        self._calm()
+        if timeouts := item.config.pluginmanager.get_plugin("timeout"):
+            settings = timeouts._get_item_settings(item)
+            item.ihook.pytest_timeout_cancel_timer(item=item)
+            if settings.timeout:
+                item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
+        item._initrequest()  # type: ignore[attr-defined]
+        return runtestprotocol(item, nextitem=nextitem, log=False)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Name what is inconclusive."""
+        return ("inconclusive", "I", "INCONCLUSIVE") if _inconclusive(report) else None
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print each inconclusive failure with what the host did, and their count."""
+        reports = terminalreporter.stats.get("inconclusive", [])
+        if not reports:
+            return
+        terminalreporter.section("inconclusive")
+        for report in reports:
+            terminalreporter.line(f"{report.nodeid} ({report.when}): {report.disturbance}")
+            terminalreporter.line(str(report.longrepr).strip().rpartition("\n")[2][:300])
+        terminalreporter.line(summary(terminalreporter.stats))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fail a run that has too many inconclusive tests to prove anything."""
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and exitstatus == pytest.ExitCode.OK and too_many(reporter.stats):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _inconclusive(report: pytest.TestReport) -> bool:
+    return str(report.outcome) == "inconclusive"
+
+
+def _tests(stats: dict[str, list[Any]], *categories: str) -> set[str]:
+    return {report.nodeid for category in categories for report in stats.get(category, ())}
+
+
+def too_many(stats: dict[str, list[Any]]) -> bool:
+    """Return whether more than two in a hundred tests were inconclusive; a single one never is too many."""
+    inconclusive = len(_tests(stats, "inconclusive"))
+    ran = len(_tests(stats, "passed", "failed", "error", "inconclusive"))
+    return inconclusive > max(1, ran * MOST_INCONCLUSIVE)
+
+
+def summary(stats: dict[str, list[Any]]) -> str:
+    """Return the sentence that ends a run with inconclusive tests."""
+    inconclusive = _tests(stats, "inconclusive")
+    failed = inconclusive & _tests(stats, "failed", "error")
+    outcome = f"{len(failed)} failed when repeated" if failed else "all passed when repeated"
+    verdict = f"; more than {MOST_INCONCLUSIVE:.0%} of the tests: the run fails" if too_many(stats) else ""
+    return f"{len(inconclusive)} inconclusive, {outcome}{verdict}"

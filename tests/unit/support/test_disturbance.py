@@ -1,0 +1,99 @@
+"""A busy host excuses a test once, and only a repetition that passes counts: no bug hides behind it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.disturbance import Disturbance
+
+ROOT = Path(__file__).parents[3]
+CONFTEST = """
+from contextlib import contextmanager
+from types import SimpleNamespace
+from tests.support.disturbance import Disturbance, Plugin
+
+@contextmanager
+def watch():
+    yield SimpleNamespace(so_far=lambda: Disturbance(pressure={pressure}))
+
+def pytest_configure(config):
+    config.pluginmanager.register(Plugin(watch, lambda: None, lambda item: "clocked" in item.path.name))
+"""
+FAILS_ONCE = """
+import pytest
+tries = []
+
+@pytest.fixture(scope="module")
+def lab():
+    tries.append("lab")
+    return len(tries)
+
+def test_fails_once(lab):
+    assert lab > 1
+"""
+FAILS_ALWAYS = "def test_fails(): assert False\n"
+PASSES = "import pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_passes(n): pass\n"
+
+
+def run(folder: Path, pressure: float, *arguments: str, **files: str) -> tuple[int, str]:
+    """The exit code and the output of a run of these test files on a host under such pressure."""
+    (folder / "conftest.py").write_text(CONFTEST.format(pressure=pressure))
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(folder), *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("-p", "xdist", "-n", "2"), ("-p", "pytest_timeout", "--timeout", "30")],
+    ids=["one process", "xdist", "time-out"],
+)
+def test_what_fails_once_on_a_busy_host_is_inconclusive_and_repeated(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    code, out = run(tmp_path, 0.9, *arguments, test_clocked=FAILS_ONCE)
+    assert code == 0, out
+    assert "1 passed, 1 inconclusive" in out
+    assert "test_fails_once (call): late 0 ms, CPU pressure 90%, steal 0%" in out
+    assert "1 inconclusive, all passed when repeated" in out
+
+
+def test_a_bug_fails_whatever_the_host_does(tmp_path: Path) -> None:
+    code, out = run(tmp_path, 0.9, test_clocked=FAILS_ALWAYS)
+    assert code == 1
+    assert "1 failed, 1 inconclusive" in out
+    assert "1 inconclusive, 1 failed when repeated" in out
+
+
+def test_on_a_quiet_host_nothing_is_excused(tmp_path: Path) -> None:
+    code, out = run(tmp_path, 0.1, test_clocked=FAILS_ONCE)
+    assert code == 1
+    assert "1 failed in" in out
+
+
+def test_what_depends_on_no_clock_is_never_excused(tmp_path: Path) -> None:
+    code, out = run(tmp_path, 0.9, test_pure=FAILS_ONCE)
+    assert code == 1
+    assert "1 failed in" in out
+
+
+@pytest.mark.parametrize(("passing", "code"), [(10, 1), (98, 0)])
+def test_more_than_two_in_a_hundred_fail_the_run(tmp_path: Path, passing: int, code: int) -> None:
+    twice = {f"test_clocked_{number}": FAILS_ONCE for number in (1, 2)}
+    found, out = run(tmp_path, 0.9, test_pure=PASSES.format(count=passing), **twice)
+    assert found == code, out
+    assert f"{passing + 2} passed, 2 inconclusive" in out
+    assert ("the run fails" in out) == (code == 1)
+
+
+@pytest.mark.parametrize("found", [Disturbance(late_s=0.2), Disturbance(pressure=0.7), Disturbance(steal=0.2)])
+def test_each_measurement_alone_explains_a_failure(found: Disturbance) -> None:
+    assert found.explains_a_failure()
+    assert not Disturbance(0.05, 0.4, 0.05).explains_a_failure()
