@@ -25,16 +25,24 @@ test: test-quick test-clocked ## all tests; the Docker ones where an engine answ
 test-quick: $(VENV)/.dev ## of these: what depends on no clock (unit tests, documents, fuzzing), about a minute
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/meta tests/fuzz
 
-# These tests mostly wait, so two files run at a time; alone what measures the host, fills it, or runs containers.
 .PHONY: test-clocked
-test-clocked: $(VENV)/.dev ## and: real processes and containers, on real clocks
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone' tests/integration
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone and not docker' tests/e2e
-	@$(BIN)/python -m pytest tests/soak
-	@$(BIN)/python -m pytest -m 'alone or docker' tests/integration tests/e2e
+test-clocked: test-parallel test-alone ## and: real processes and containers, on real clocks
+
+# These tests mostly wait for something, so four files run at a time.
+.PHONY: test-parallel
+test-parallel: $(VENV)/.dev ## of these: all that can run beside others
+	@$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not alone and not docker' tests/integration tests/e2e
+
+.PHONY: test-alone
+test-alone: $(VENV)/.dev ## of these: what measures the host, fills it, or runs containers, one at a time
+	@$(BIN)/python -m pytest -m 'alone or docker' tests/integration tests/e2e tests/soak
+
+.PHONY: test-long
+test-long: $(VENV)/.dev soak test-kernel ## what takes too long for every push (an hour); docs/testing.md says when to run it
+	@$(BIN)/python -m pytest --soak -m long tests/integration tests/e2e
 
 .PHONY: soak
-soak: $(VENV)/.dev ## the long versions (half an hour): fuzzing against other parsers, the keep-alive race, slow clients, 1 GiB
+soak: $(VENV)/.dev ## of these, half an hour: fuzzing against other parsers, the keep-alive race, slow clients, 1 GiB
 	@$(BIN)/python -m pytest --soak tests/fuzz tests/soak tests/integration/test_lb_memory.py
 
 .PHONY: check

@@ -98,6 +98,22 @@ def round_trip(sock):
     return time.monotonic() - started
 
 
+ATTEMPTS = 3
+LATE_S = 0.005
+"""Where a tenth of all short sleeps end so late, the host is too busy to measure 20 ms."""
+
+
+def delays(sock, count, plain):
+    """Return what each round trip took beyond `plain`, and how late a tenth of the short sleeps between were."""
+    took, late = [], []
+    for _ in range(count):
+        took.append(round_trip(sock) - plain)
+        before = time.monotonic()
+        time.sleep(0.001)
+        late.append(time.monotonic() - before - 0.001)
+    return took, statistics.quantiles(late, n=10)[-1]
+
+
 def round_trips(sock, count):
     return [round_trip(sock) for _ in range(count)]
 
@@ -128,17 +144,23 @@ def test_delay(version, sock):
     plain = statistics.median(round_trips(sock, 20))
     helper = Helper("delay", delay_s=0.1, jitter_s=0.02, distribution="normal")
     check(f"{version} delay's mechanism", helper.mechanism == "netem", helper.mechanism)
-    took = [each - plain for each in round_trips(sock, 100)]
-    mean, spread = statistics.mean(took), statistics.stdev(took)
-    seen = f"mean {mean * 1000:.1f} ms, spread {spread * 1000:.1f} ms, plain {plain * 1000:.1f} ms"
-    check(f"{version} delay on an open connection, mean", abs(mean - 0.1) <= 0.01, seen)
-    check(f"{version} delay on an open connection, spread", abs(spread - 0.02) <= 0.005, seen)
+    for attempt in range(1, ATTEMPTS + 1):
+        took, late = delays(sock, 100, plain)
+        lower, middle, upper = statistics.quantiles(took, n=4)
+        spread = (upper - lower) / 1.349  # of a normal distribution: a stalled host moves its tail, not its quartiles
+        right = abs(middle - 0.1) <= 0.01 and abs(spread - 0.02) <= 0.008
+        if right or late < LATE_S:
+            break
+        say(f"inconclusive: in attempt {attempt} this machine was {late * 1000:.1f} ms late")
+    # 100 samples of a deviation of 20 ms: their median is known to 2.5 ms, the spread by quartiles to 2.3 ms.
+    seen = f"median {middle * 1000:.1f} ms, spread {spread * 1000:.1f} ms, plain {plain * 1000:.1f} ms"
+    check(f"{version} delay on an open connection: 100 ms, spread 20 ms", right, f"{seen}, late {late * 1000:.1f} ms")
     helper.end()
     after = statistics.median(round_trips(sock, 20))
     check(f"{version} delay is over", after < plain + 0.02, f"{after * 1000:.1f} ms")
 
 
-def test_kinds(sock):
+def test_kinds(sock, kinds):
     wanted = {
         # Short bursts: TCP waits twice as long after each packet of one.
         "loss": ({"loss": 0.2, "model": "gilbert-elliott", "recovery": 0.9}, "loss gemodel"),
@@ -146,7 +168,8 @@ def test_kinds(sock):
         "duplicate": ({"share": 0.2, "correlation": 0.25}, "duplicate 20%"),
         "reorder": ({"share": 0.25, "delay_s": 0.01}, "reorder 25%"),
     }
-    for kind, (fields, words) in wanted.items():
+    for kind in kinds:
+        fields, words = wanted[kind]
         helper = Helper(kind, **fields)
         shown = run("ip", "netns", "exec", "target", "tc", "-s", "qdisc", "show", "dev", "eth0")
         check(
@@ -191,10 +214,16 @@ def test_forced(sock):
 
 def main():
     server = prepare()
-    v4, v6 = connected(THERE[0]), connected(THERE[1])
+    v4 = connected(THERE[0])
     test_delay("IPv4", v4)
-    test_delay("IPv6", v6)
-    test_kinds(v4)
+    with open("/proc/cmdline") as words:
+        sample = "reroute.sample" in words.read().split()
+    if sample:
+        test_kinds(v4, ("loss",))
+        server.kill()
+        return
+    test_delay("IPv6", connected(THERE[1]))
+    test_kinds(v4, ("loss", "corrupt", "duplicate", "reorder"))
     test_combination(v4)
     test_forced(v4)
     server.kill()

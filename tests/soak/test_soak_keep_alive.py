@@ -20,6 +20,7 @@ SECONDS = {False: 20.0, True: 600.0}
 CLIENTS = 40
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 async def test_no_idempotent_request_fails_at_the_boundary(soak: bool, tmp_path: Path) -> None:
     with (

@@ -52,7 +52,10 @@ ATTACKS = {
     "slow reads": ["-X", "-w", "64", "-y", "128", "-z", "8", "-n", "2", "-k", "1"],
 }
 
-pytestmark = pytest.mark.skipif(not shutil.which("slowhttptest"), reason="needs slowhttptest: apt install slowhttptest")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not shutil.which("slowhttptest"), reason="needs slowhttptest: apt install slowhttptest"),
+]
 
 
 class Window(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.conftest import Cli, Outcome
+from tests.e2e.conftest import Cli
 
 LATE = {"generator_lag"}
 """The generator shares a busy machine's cores with the lab under test. Its lateness makes a verdict `unknown`, by
@@ -16,9 +16,10 @@ REPEATS = "3"
 
 @dataclass(frozen=True, slots=True)
 class LibraryPass:
-    """One `lab run … --json` of many scenarios."""
+    """What `lab run … --json` said of many scenarios."""
 
-    outcome: Outcome
+    outcome: object
+    """All that was printed, for the message of a test that fails."""
     runs: dict[str, dict[str, Any]]
     """Scenario → its run."""
     skipped: dict[str, str]
