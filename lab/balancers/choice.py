@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from lab.balancers.adapter import Adapter, Command, Missing, Program
 from lab.balancers.own_files import adopt, command_for, fill
 from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.child_environment import child_environment
 from lab.errors import BadArgumentsError
 
 _TOLD_LINES: Final = 12
@@ -162,7 +162,7 @@ def _check(name: str, check: Command | None, folder: Path, place: Place) -> None
     if check is None:
         return
     check = place.reached(check, folder)
-    environment = {**os.environ, **check.environment}
+    environment = child_environment(check.environment)
     try:
         done = subprocess.run(
             check.argv, capture_output=True, text=True, env=environment, timeout=CHECK_TIMEOUT_S, check=False

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -21,8 +20,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from lab.balancers.choice import Choice
+from lab.child_environment import UMASK, child_environment
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
+from lab.launch import words
 from lab.runtime import Member, Say
 from lab.runtime.handshake import DETACH, Failed, Notice, Ready, decode
 from lab.runtime.local_levers import LocalLevers
@@ -133,7 +134,7 @@ class _Child:
 
     def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None) -> None:
         self._state_dir = state_dir
-        self._command = [sys.executable, "-m", SUPERVISOR]
+        self._command = [*words(SUPERVISOR)]
         self._command += ["--state-dir", str(state_dir), "--backends", str(backends)]
         self._command += ["--balancer-cmd", shlex.join(balancer_command)]
         self._command += ["--other", other.to_json()] if other else []
@@ -148,6 +149,8 @@ class _Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=child_environment(),
+                umask=UMASK,
                 start_new_session=True,
             )
         return self
