@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import shutil
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.json_text import dumps
 from lab.runtime import Member, Runtime, ports
 from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
 from lab.runtime.local import LocalRuntime
+from lab.terminal import Terminal, write
 
 STATE_ROOT = Path(".lab")
 
@@ -102,11 +101,11 @@ def remains(name: RuntimeName | None, project: str) -> tuple[RuntimeName, list[M
     return None
 
 
-def people(as_json: bool) -> Console:
+def people(as_json: bool) -> Terminal:
     """Where to talk to people: stdout, unless a program reads that."""
-    return Console(stderr=as_json, highlight=False, markup=False)
+    return Terminal(stderr=as_json, highlight=False, markup=False)
 
 
 def answer(document: Any) -> None:
     """Print the one JSON document of a `--json` command."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    write(dumps(document, indent=2) + "\n")

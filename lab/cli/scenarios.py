@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from lab.cli.common import JsonOption, answer, people
 from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from lab.inert import markdown as cell
 from lab.judge import judge_folder
 from lab.report import Run, is_run, write_reports
 from lab.report.summary import Judged, markdown, summary
@@ -19,6 +19,7 @@ from lab.scenario.loader import ScenarioError, load_scenario
 from lab.scenario.planner import make_plan
 from lab.scenario.publish import json_schema
 from lab.scenario.tell import told
+from lab.terminal import write
 
 
 def validate(
@@ -62,7 +63,7 @@ def plan(
     path = find(scenario)
     made = make_plan(load_scenario(path), path.stem, seed)
     if as_json:
-        sys.stdout.write(made.to_json())
+        write(made.to_json())
         return
     console = people(as_json)
     for line in told(made):
@@ -108,7 +109,7 @@ def report(
         ) from error
     written = folder.resolve() / "report.html"
     if as_markdown:
-        typer.echo(_markdown(read, folder), nl=False)
+        write(_markdown(read, folder))
     elif as_json:
         paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
         answer({**paths, "verdict": read.word, "problems": read.problems})
@@ -123,8 +124,8 @@ def report(
 def _markdown(read: Run, folder: Path) -> str:
     """The table, unless the run was never judged: then what is the matter with it."""
     if read.verdict is None:
-        return "".join(f"- {problem}\n" for problem in read.problems)
-    damage = "".join(f"- {read.word}: {problem}\n" for problem in read.damage)
+        return "".join(f"- {cell(problem)}\n" for problem in read.problems)
+    damage = "".join(f"- {read.word}: {cell(problem)}\n" for problem in read.damage)
     return markdown([Judged(read.verdict, folder)]) + (f"\n{damage}" if damage else "")
 
 

@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lab.inert import markdown as cell
 from lab.verdict import Check, FaultResult, RunVerdict, Verdict
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
@@ -122,12 +123,12 @@ def markdown(runs: Sequence[Judged]) -> str:
     """The same as GitHub-flavoured Markdown, for a CI job's summary page."""
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|" + "|".join(_rule(column) for column in _COLUMNS) + "|"]
     for judged in runs:
-        lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in _rows(judged.verdict)]
+        lines += ["| " + " | ".join(cell(each) for each in row) + " |" for row in _rows(judged.verdict)]
     open_points = [
-        f"- {_said(run, c)}: **{_cell(run.verdict.scenario)}, {_cell(c.name)}** – {_cell(c.detail)}"
+        f"- {_said(run, c)}: **{cell(run.verdict.scenario)}, {cell(c.name)}** – {cell(c.detail)}"
         for run, c in _open(runs)
     ]
-    unasked = [f"{_cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
+    unasked = [f"{cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
     blocks = [block for block in (lines, open_points, unasked) if block]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -205,8 +206,3 @@ def _where(runs: Sequence[Judged]) -> list[Text]:
 
 def _rule(column: str) -> str:
     return "---:" if column in _NUMBERS else "---"
-
-
-def _cell(content: str) -> str:
-    """Markdown has no other way to write a bar or a line break inside a cell; `<` would begin HTML."""
-    return content.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
