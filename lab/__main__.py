@@ -29,7 +29,10 @@ def main() -> int:
 
 def _import_nothing_from_here() -> None:
     """`python -m lab` puts the current folder first on the search path, where a `typing.py` or `rich/` may lie."""
-    here = os.path.realpath(os.curdir)
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:  # it has been removed
+        return
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     if here != ours:  # a source tree that is not installed
         sys.path[:] = [each for each in sys.path if each and os.path.realpath(each) != here]

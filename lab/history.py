@@ -304,7 +304,7 @@ def read_history(path: Path) -> History:
                 continue
             try:
                 line = _decode(raw)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 assembly.defects.append(f"history.jsonl line {number} is unreadable: {error}")
             else:
                 assembly.add(line)

@@ -7,7 +7,9 @@ import errno
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -17,6 +19,7 @@ from lab.cli import bench, compare, doctor, faults, labs, run_scenarios, scenari
 from lab.errors import ExitCode, LabError
 from lab.inert import one_line
 from lab.json_text import dumps
+from lab.runtime.state_folder import STATE_DIR
 
 _LINES = 40
 """Lines of an error that are shown: a screen; a file with more problems shows the rest once these are mended."""
@@ -41,6 +44,23 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _everywhere(
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=STATE_DIR,
+            help="Folder for what a lab needs while it runs, and for the background lab. "
+            "Default: .lab here, or a folder of the user's where this one cannot be written to.",
+        ),
+    ] = None,
+) -> None:
+    if state_dir is not None:
+        os.environ[STATE_DIR] = str(state_dir)
+
+
 app.command("run")(run_scenarios.run)
 app.command("up")(labs.up)
 app.command("down")(labs.down)
@@ -66,6 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     as_json = "--json" in arguments
+    arguments = _state_dir_first(arguments)
     try:
         # With standalone_mode, usage errors would exit 2, which means `unknown` here.
         code = typer.main.get_command(app).main(list(arguments) or ["--help"], prog_name="lab", standalone_mode=False)
@@ -85,6 +106,23 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
 
 
+def _state_dir_first(arguments: Sequence[str]) -> list[str]:
+    """`--state-dir` belongs to every command, and may stand before it or behind it."""
+    found: list[str] = []
+    rest: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*found, *rest, word, *words]
+        if word == "--state-dir":
+            found += [word, *words[:1]]
+            del words[:1]
+        else:
+            (found if word.startswith("--state-dir=") else rest).append(word)
+    return [*found, *rest]
+
+
 def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, as_json: bool, error: Exception) -> int:
     if os.environ.get("LAB_DEBUG") == "1":
         raise error
@@ -101,7 +139,9 @@ def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, 
 
 def _system_refused(error: OSError) -> tuple[str, str]:
     """What the operating system refused, and what mends it."""
-    where, why = error.filename or "standard output", error.strerror or str(error)
+    if error.filename is None and error.errno == errno.ENOSPC:  # a write, and files are written with their names
+        return "standard output cannot be written: the disk is full", "write it elsewhere"
+    where, why = error.filename, error.strerror
     for numbers, next_step in _MENDS.items():
         if error.errno in numbers:
             return f"{where}: {why}", next_step

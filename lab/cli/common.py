@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import shutil
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,9 +16,8 @@ from lab.json_text import dumps
 from lab.runtime import Member, Runtime, ports
 from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
 from lab.runtime.local import LocalRuntime
+from lab.runtime.state_folder import state_root
 from lab.terminal import Terminal, write
-
-STATE_ROOT = Path(".lab")
 
 
 class RuntimeName(StrEnum):
@@ -57,10 +55,10 @@ def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str
     for published in ports.PUBLISHED:
         ports.wanted(published)
     if balancer_cmd is None:
-        return LocalRuntime(STATE_ROOT) if name is RuntimeName.LOCAL else DockerRuntime(project)
+        return LocalRuntime(state_root()) if name is RuntimeName.LOCAL else DockerRuntime(project)
     if name is not RuntimeName.LOCAL:
         raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
-    lab = LocalRuntime(STATE_ROOT, balancer_command=_command(balancer_cmd))
+    lab = LocalRuntime(state_root(), balancer_command=_command(balancer_cmd))
     if lab.find() is not None:
         raise BadArgumentsError("--balancer-cmd cannot change the balancer of the lab that runs", "lab down")
     return lab

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from lab.balancers import ADAPTERS
-from lab.cli.common import STATE_ROOT, JsonOption, RuntimeName, RuntimeOption, answer, people
+from lab.cli.common import JsonOption, RuntimeName, RuntimeOption, answer, people
 from lab.compare import document, entries
 from lab.compare.block import splice
 from lab.compare.configs import write_configs
@@ -29,6 +29,7 @@ from lab.compare.page import write_page
 from lab.compare.stage import LocalStage, Stage
 from lab.compare.table import markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.runtime.state_folder import state_root
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
@@ -121,14 +122,14 @@ def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:
     if runtime is RuntimeName.LOCAL:
         if images:
             raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
-        return LocalStage(STATE_ROOT / "compare")
+        return LocalStage(state_root() / "compare")
     if foreign:
         raise BadArgumentsError(
             "--balancer-cmd and --balancer-url are for --runtime local",
             "bring its --config, or an --image that has it",
         )
     project = f"reroute-compare-{secrets.token_hex(3)}"  # one's own: a lab that runs is left alone
-    return DockerStage(STATE_ROOT / "compare", project, entries.images(images))
+    return DockerStage(state_root() / "compare", project, entries.images(images))
 
 
 def _comparison(

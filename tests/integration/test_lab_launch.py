@@ -38,8 +38,6 @@ def shop(tmp_path: Path) -> Path:
 )
 def test_the_callers_modules_are_never_run(shop: Path, command: tuple[str, ...], says: str) -> None:
     environment = child_environment({"API_PORT": "none", "CHAOS_PORT": "none"})
-    done = subprocess.run(
-        command, cwd=shop, env=environment, capture_output=True, encoding="utf-8", check=False
-    )
+    done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, encoding="utf-8", check=False)
     assert says in done.stdout + done.stderr
     assert not (shop / "theirs-ran").exists()
