@@ -13,6 +13,7 @@ from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
 from lab.inert import markdown as cell
 from lab.judge import judge_folder
 from lab.report import Run, is_run, write_reports
+from lab.report.host import busy_host
 from lab.report.summary import Judged, markdown, summary
 from lab.scenario.library import find
 from lab.scenario.loader import ScenarioError, load_scenario
@@ -79,13 +80,13 @@ def check(
     folder = _folder(run, results)
     try:
         verdict = judge_folder(folder)
-        write_reports(folder)
+        host = busy_host(write_reports(folder).events)
     except OSError as error:
         raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
     if as_json:
-        answer({"folder": str(folder), **json.loads(verdict.to_json())})
+        answer({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
     else:
-        people(as_json).print(summary([Judged(verdict, folder)]))
+        people(as_json).print(summary([Judged(verdict, folder, host)]))
     raise typer.Exit(verdict.verdict.exit_code)
 
 
@@ -126,7 +127,7 @@ def _markdown(read: Run, folder: Path) -> str:
     if read.verdict is None:
         return "".join(f"- {cell(problem)}\n" for problem in read.problems)
     damage = "".join(f"- {read.word}: {cell(problem)}\n" for problem in read.damage)
-    return markdown([Judged(read.verdict, folder)]) + (f"\n{damage}" if damage else "")
+    return markdown([Judged(read.verdict, folder, busy_host(read.events))]) + (f"\n{damage}" if damage else "")
 
 
 def _folder(run: str, results: Path) -> Path:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from lab.history import Request
 from lab.inert import shown
 from lab.report import words
+from lab.report.host import busy_host
 from lab.report.run import Look, Run
 from lab.report.timeline import readout, timeline
 from lab.report.timeline.panels import rows_needed
@@ -48,6 +49,7 @@ def html(run: Run) -> str:
         script=Markup(script),  # our own file, not input
         chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
         headline=words.headline(run),
+        host=busy_host(run.events),
         meaning=words.meaning(run),
         legend=[Look.OK, *rows_needed(run, run.requests, rerouted)],
         rows=rows[:ROWS_SHOWN],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 from lab.inert import inert
+from lab.report.host import busy_host
 from lab.report.run import Run
 from lab.verdict import Check, Verdict
 
@@ -58,4 +59,5 @@ def _properties(run: Run) -> dict[str, str]:
         "seed": str(told.seed),
         "generator_lag_p99_s": lag,
         "requests": str(told.requests.total),
+        "host": busy_host(run.events),
     }

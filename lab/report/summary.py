@@ -53,11 +53,14 @@ class Judged:
 
     verdict: RunVerdict
     folder: Path
+    host: str = ""
+    """What a busy host may have done to it (`lab.report.host`)."""
 
 
 def summary(runs: Sequence[Judged]) -> RenderableType:
-    """For a rich console: the table, what did not pass and why, what was not asserted, where the reports are."""
-    return Group(_Rows(runs), *_failing(runs), *_not_asserted(runs), *_where(runs))
+    """For a rich console: the table, what did not pass and why, what was not asserted, whether the host was busy, where the
+    reports are."""
+    return Group(_Rows(runs), *_failing(runs), *_not_asserted(runs), *_hosts(runs), *_where(runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ def markdown(runs: Sequence[Judged]) -> str:
         for run, c in _open(runs)
     ]
     unasked = [f"{cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
-    blocks = [block for block in (lines, open_points, unasked) if block]
+    hosts = [f"- {cell(run.verdict.scenario)}: {cell(run.host)}" for run in runs if run.host]
+    blocks = [block for block in (lines, open_points, unasked, hosts) if block]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -197,6 +201,11 @@ def _unasked(runs: Sequence[Judged]) -> list[str]:
 
 def _not_asserted(runs: Sequence[Judged]) -> list[Text]:
     lines = [Text(line, "dim") for line in _unasked(runs)]
+    return [Text(), *lines] if lines else []
+
+
+def _hosts(runs: Sequence[Judged]) -> list[Text]:
+    lines = [Text(f"! {run.verdict.scenario}: {run.host}", "yellow") for run in runs if run.host]
     return [Text(), *lines] if lines else []
 
 

@@ -6,7 +6,6 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 from xml.etree import ElementTree
 
 import hypothesis.strategies as st
