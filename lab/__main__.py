@@ -1,7 +1,9 @@
-"""`lab`, the command line. Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 254 arguments, 255 environment."""
+"""`lab`, the command line. Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 141 nobody reads the output,
+254 arguments, 255 environment."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 INTERRUPTED = 130
@@ -14,6 +16,7 @@ def main() -> int:
     Nothing is imported before the `try`: Ctrl-C while the interpreter loads the lab is an interruption like any other.
     """
     try:
+        _import_nothing_from_here()
         from lab.cli.app import run  # see above
 
         code = run(sys.argv[1:])
@@ -22,6 +25,17 @@ def main() -> int:
     if code == INTERRUPTED:  # typer makes this code of a KeyboardInterrupt, and says nothing
         sys.stderr.write("lab: interrupted; everything that this command started has been stopped\n")
     return code
+
+
+def _import_nothing_from_here() -> None:
+    """`python -m lab` puts the current folder first on the search path, where a `typing.py` or `rich/` may lie."""
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:  # it has been removed
+        return
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    if here != ours:  # a source tree that is not installed
+        sys.path[:] = [each for each in sys.path if each and os.path.realpath(each) != here]
 
 
 if __name__ == "__main__":

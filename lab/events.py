@@ -8,13 +8,14 @@ the backends' ledger entries, put on the same axis.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
 from typing import Any
+
+from lab.json_text import dumps, loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Event:
     def to_line(self) -> str:
         """One line of `events.jsonl`."""
         own = {"t": round(self.t, 6), "source": self.source, "type": self.type}
-        return json.dumps({**self.data, **own}, separators=(",", ":")) + "\n"
+        return dumps({**self.data, **own}) + "\n"
 
     @classmethod
     def from_line(cls, raw: dict[str, Any]) -> Event:
@@ -83,7 +84,7 @@ def read_events(path: Path) -> Events:
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             try:
-                events.append(Event.from_line(json.loads(raw)))
+                events.append(Event.from_line(loads(raw)))
             except (ValueError, KeyError, TypeError):
                 defects.append(f"events.jsonl line {number} is torn or unreadable")
     events.sort(key=lambda event: event.t)

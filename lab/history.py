@@ -6,7 +6,6 @@ does not know. The reader accepts a file that was cut at any byte and says what 
 
 from __future__ import annotations
 
-import json
 import os
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from lab.json_text import dumps
 
 
 class Outcome(StrEnum):
@@ -179,7 +180,7 @@ class HistoryWriter:
         """Note how a request ended."""
         told = {"status": status, "instance": instance, "backend": backend, "tried": [*tried], "error": error}
         own = {"pinned": True} if pinned else {}
-        facts = json.dumps({**told, "size": size, **own}, separators=(",", ":"))
+        facts = dumps({**told, "size": size, **own})
         self._lines.append(f'{{"e":"{kind}","id":{request_id},"t":{t:.6f},{facts[1:]}\n')
 
     def flush(self) -> None:
@@ -202,7 +203,7 @@ class HistoryWriter:
 def invocation_shape(method: str, path: str, key: str | None, session: int | None = None) -> str:
     """The part of an invocation line that does not depend on time, as JSON members; `session` only where it is one."""
     own = {} if session is None else {"session": session}
-    return json.dumps({"method": method, "path": path, "key": key, **own}, separators=(",", ":"))[1:-1]
+    return dumps({"method": method, "path": path, "key": key, **own})[1:-1]
 
 
 class _Invocation(msgspec.Struct, tag_field="e", tag="invoke", gc=False):
@@ -303,7 +304,7 @@ def read_history(path: Path) -> History:
                 continue
             try:
                 line = _decode(raw)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 assembly.defects.append(f"history.jsonl line {number} is unreadable: {error}")
             else:
                 assembly.add(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 from datetime import UTC, datetime
@@ -24,6 +25,17 @@ def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
     if latest:
         _link_latest(results, run_dir.name)
     return run_dir
+
+
+def expect_writable(results: Path) -> None:
+    """Raise EnvironmentProblemError where no run can be kept, before a lab is brought up for it."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(results, os.W_OK | os.X_OK) else "it cannot be written to"
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise EnvironmentProblemError(f"{results}: {why}", "choose another folder with --results")
 
 
 def _link_latest(results: Path, name: str) -> None:

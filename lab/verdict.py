@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lab.json_text import dumps, loads
 from lab.whole_file import write_whole
 
 SCHEMA = 1
@@ -162,12 +162,12 @@ class RunVerdict:
     def to_json(self) -> str:
         """The text of `verdict.json`."""
         fields = asdict(self)
-        return json.dumps({"schema": fields.pop("schema"), **fields}, indent=2) + "\n"
+        return dumps({"schema": fields.pop("schema"), **fields}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> RunVerdict:
         """Read `verdict.json` back. Raises ValueError when it is not one of this schema."""
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = loads(text)
         if raw.get("schema") != SCHEMA:
             raise ValueError(f"verdict.json has schema {raw.get('schema')!r}, this lab reads {SCHEMA}")
         try:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Replace `path`. Raises OSError (disk full), and leaves no draft behind then."""
+    """Replace `path`. Raise OSError (disk full), and leave no draft behind then.
+
+    The file is valid UTF-8: half a surrogate pair, which UTF-8 cannot write, becomes text such as `\\ud800`.
+    """
     draft = path.with_name(f"{path.name}.tmp")
     try:
-        draft.write_text(content, encoding="utf-8")
+        draft.write_text(content, encoding="utf-8", errors="backslashreplace")
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)

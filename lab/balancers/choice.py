@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -20,9 +19,10 @@ from lab.balancers.own_files import adopt
 from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
 from lab.balancers.spec import Address, Backend, Level, ProxySpec
 from lab.balancers.substitution import fill
+from lab.child_environment import child_environment
 from lab.errors import BadArgumentsError
+from lab.inert import inert
 from lab.isolation.launcher import launched
-from lab.runtime.readiness import inert
 
 _TOLD_LINES: Final = 12
 HEALTH_PATH: Final = "/health"
@@ -186,7 +186,7 @@ def _check(name: str, check: Command | None, folder: Path, place: Place) -> None
     if check is None:
         return
     told, check = shlex.join(check.argv), place.reached(check, folder)
-    environment = {**os.environ, **check.environment}
+    environment = child_environment(check.environment)
     try:
         done = subprocess.run(
             check.argv,

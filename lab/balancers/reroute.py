@@ -7,13 +7,13 @@ import json
 import sys
 import sysconfig
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
 from lab.balancers.rendering import health_url, milliseconds
 from lab.balancers.spec import ProxySpec
+from lab.launch import ROOT, words
 
 _FILE = "lb.yaml"
 
@@ -30,12 +30,12 @@ class Reroute:
 
     def find(self) -> Program | Missing:
         """This Python, where the package is; a build that is not that of the present source is none."""
-        found = find_spec("lb")
-        if found is None or found.origin is None:
+        ours = ROOT / "lb"
+        if not ours.is_dir():
             return Missing("pip install 'reroute[lb]'")
         if self._build is None:
-            return Program((sys.executable, "-m", "lb"))
-        if not _is_build_of(Path(found.origin).parent, self._build / "lb"):
+            return Program(words("lb"))
+        if not _is_build_of(ours, self._build / "lb"):
             return Missing("make compiled")
         # -P: the current folder, which may hold the source, must not come before PYTHONPATH.
         return Program((sys.executable, "-P", "-m", "lb"))

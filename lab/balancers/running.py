@@ -16,6 +16,7 @@ import aiohttp
 
 from lab.balancers.adapter import Adapter, Command, Missing, Program
 from lab.balancers.spec import ProxySpec
+from lab.child_environment import child_environment
 from lab.errors import EnvironmentProblemError
 from lab.runtime.readiness import Answer, ask
 
@@ -122,7 +123,7 @@ async def accepted(name: str, check: Command) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, **check.environment},
+        env=child_environment(check.environment),
     )
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
@@ -144,7 +145,7 @@ async def spawn(command: Command, log: Path, cores: Collection[int] = ()) -> asy
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **command.environment},
+            env=child_environment(command.environment),
             preexec_fn=_pin_to(cores) if cores else None,
         )
 

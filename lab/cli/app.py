@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import errno
 import os
 import signal
-import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from lab import terminal
 from lab.cli import bench, compare, doctor, faults, labs, run_scenarios, scenarios
 from lab.errors import ExitCode, LabError
+from lab.inert import one_line
+from lab.json_text import dumps
+from lab.runtime.state_folder import STATE_DIR
+
+_LINES = 40
+"""Lines of an error that are shown: a screen; a file with more problems shows the rest once these are mended."""
+_NEXT_LONG = 2000
+"""Characters of the next step, which may list every scenario of the library."""
+_REPORT_IT = "run it again with LAB_DEBUG=1 and report what it prints"
+_MENDS = {
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space, or choose other folders: --results, --state-dir",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "choose folders that can be written: --results, --state-dir",
+    (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG): "choose other folders: --results, --state-dir",
+    (errno.EMFILE, errno.ENFILE): "raise the limit of open files: ulimit -n",
+    (errno.EAGAIN, errno.ENOMEM): "free some memory, or raise the limit of processes: ulimit -u",
+}
+"""What the operating system refuses, and what mends it."""
 
 app = typer.Typer(
     name="lab",
     help="When a backend dies, hangs or slows down: how long does the balancer keep sending it traffic, and what does "
     "that cost the clients?",
-    epilog="Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 254 bad arguments, 255 environment or internal. "
-    "LAB_DEBUG=1 shows tracebacks.",
+    epilog="Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 141 nobody reads the output, 254 bad arguments, "
+    "255 environment or internal. LAB_DEBUG=1 shows tracebacks.",
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _everywhere(
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=STATE_DIR,
+            help="Folder for what a lab needs while it runs, and for the background lab. "
+            "Default: .lab here, or a folder of the user's where this one cannot be written to.",
+        ),
+    ] = None,
+) -> None:
+    if state_dir is not None:
+        os.environ[STATE_DIR] = str(state_dir)
+
+
 app.command("run")(run_scenarios.run)
 app.command("up")(labs.up)
 app.command("down")(labs.down)
@@ -42,37 +79,73 @@ app.add_typer(bench.app, name="bench")
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and answer its exit code. Raises only KeyboardInterrupt, and anything under LAB_DEBUG=1."""
+    terminal.prepare()
+    os.umask(os.umask(0) & 0o077)  # whatever the caller's is, what the lab writes can be read by the lab
     # A shell starts background jobs with SIGINT ignored; SIGTERM, which takes its road, must still arrive.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     as_json = "--json" in arguments
+    arguments = _state_dir_first(arguments)
     try:
         # With standalone_mode, usage errors would exit 2, which means `unknown` here.
         code = typer.main.get_command(app).main(list(arguments) or ["--help"], prog_name="lab", standalone_mode=False)
+        terminal.finish()
         return int(code or ExitCode.PASS)
     except LabError as error:
         return _fail(str(error), error.next_step, error.details, error.exit_code, as_json, error)
     except TyperException as error:
         usage = str(getattr(error, "format_message", error.__str__)())
         return _fail(usage, "lab --help, or lab COMMAND --help", (), ExitCode.BAD_ARGUMENTS, as_json, error)
+    except SystemExit as error:  # typer's own way to end when nobody reads its help
+        raise terminal.OutputClosedError if error.code == 1 else error from None
+    except OSError as error:
+        return _fail(*_system_refused(error), (), ExitCode.INTERNAL, as_json, error)
     except Exception as error:  # noqa: BLE001 - the boundary: whatever is left must not end in a traceback
         message = f"internal error: {type(error).__name__}: {error}"
-        return _fail(
-            message, "run it again with LAB_DEBUG=1 and report what it prints", (), ExitCode.INTERNAL, as_json, error
-        )
+        return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
+
+
+def _state_dir_first(arguments: Sequence[str]) -> list[str]:
+    """`--state-dir` belongs to every command, and may stand before it or behind it."""
+    found: list[str] = []
+    rest: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*found, *rest, word, *words]
+        if word == "--state-dir":
+            found += [word, *words[:1]]
+            del words[:1]
+        else:
+            (found if word.startswith("--state-dir=") else rest).append(word)
+    return [*found, *rest]
 
 
 def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, as_json: bool, error: Exception) -> int:
     if os.environ.get("LAB_DEBUG") == "1":
         raise error
-    lines = [f"lab: {message.strip() or 'no command given'}", *(f"    {line}" for line in details)]
+    said = [one_line(line) for line in message.strip().splitlines()[:_LINES]] or ["no command given"]
+    lines = [f"lab: {said[0]}", *said[1:], *(f"    {one_line(line)}" for line in details[:_LINES])]
     if next_step:
-        lines.append(f"  next: {next_step}")
-    sys.stderr.write("\n".join(lines) + "\n")
+        lines.append(f"  next: {one_line(next_step, _NEXT_LONG)}")
+    terminal.complain("\n".join(lines) + "\n")
     if as_json:
-        sys.stdout.write(json.dumps({"error": message, "next": next_step, "exit_code": int(code)}) + "\n")
+        with contextlib.suppress(OSError):  # it is what the error may be about
+            terminal.write(dumps({"error": "\n".join(said), "next": next_step, "exit_code": int(code)}) + "\n")
     return code
+
+
+def _system_refused(error: OSError) -> tuple[str, str]:
+    """What the operating system refused, and what mends it."""
+    if error.filename is None and error.errno == errno.ENOSPC:  # a write, and files are written with their names
+        return "standard output cannot be written: the disk is full", "write it elsewhere"
+    where, why = error.filename, error.strerror
+    for numbers, next_step in _MENDS.items():
+        if error.errno in numbers:
+            return f"{where}: {why}", next_step
+    return f"internal error: {type(error).__name__}: {error}", _REPORT_IT
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import shutil
-import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.json_text import dumps
 from lab.runtime import Member, Runtime, ports
 from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
 from lab.runtime.local import LocalRuntime
-
-STATE_ROOT = Path(".lab")
+from lab.runtime.state_folder import state_root
+from lab.terminal import Terminal, write
 
 
 class RuntimeName(StrEnum):
@@ -58,10 +55,10 @@ def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str
     for published in ports.PUBLISHED:
         ports.wanted(published)
     if balancer_cmd is None:
-        return LocalRuntime(STATE_ROOT) if name is RuntimeName.LOCAL else DockerRuntime(project)
+        return LocalRuntime(state_root()) if name is RuntimeName.LOCAL else DockerRuntime(project)
     if name is not RuntimeName.LOCAL:
         raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
-    lab = LocalRuntime(STATE_ROOT, balancer_command=_command(balancer_cmd))
+    lab = LocalRuntime(state_root(), balancer_command=_command(balancer_cmd))
     if lab.find() is not None:
         raise BadArgumentsError("--balancer-cmd cannot change the balancer of the lab that runs", "lab down")
     return lab
@@ -102,11 +99,11 @@ def remains(name: RuntimeName | None, project: str) -> tuple[RuntimeName, list[M
     return None
 
 
-def people(as_json: bool) -> Console:
+def people(as_json: bool) -> Terminal:
     """Where to talk to people: stdout, unless a program reads that."""
-    return Console(stderr=as_json, highlight=False, markup=False)
+    return Terminal(stderr=as_json, highlight=False, markup=False)
 
 
 def answer(document: Any) -> None:
     """Print the one JSON document of a `--json` command."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    write(dumps(document, indent=2) + "\n")

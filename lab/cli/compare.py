@@ -19,7 +19,7 @@ import typer
 
 from lab.balancers import ADAPTERS
 from lab.balancers.choice import HEALTH_PATH
-from lab.cli.common import STATE_ROOT, JsonOption, RuntimeName, RuntimeOption, answer, people
+from lab.cli.common import JsonOption, RuntimeName, RuntimeOption, answer, people
 from lab.compare import document, entries
 from lab.compare.block import splice
 from lab.compare.configs import write_configs
@@ -33,6 +33,7 @@ from lab.compare.table import markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 from lab.isolation.network import enter_own_network
 from lab.runtime import Say
+from lab.runtime.state_folder import state_root
 from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
@@ -161,14 +162,14 @@ def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:
     if runtime is RuntimeName.LOCAL:
         if images:
             raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
-        return LocalStage(STATE_ROOT / "compare")
+        return LocalStage(state_root() / "compare")
     if foreign:
         raise BadArgumentsError(
             "--balancer-cmd and --balancer-url are for --runtime local",
             "bring its --config, or an --image that has it",
         )
     project = f"reroute-compare-{secrets.token_hex(3)}"  # one's own: a lab that runs is left alone
-    return DockerStage(STATE_ROOT / "compare", project, entries.images(images))
+    return DockerStage(state_root() / "compare", project, entries.images(images))
 
 
 def _comparison(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.table import Table
 from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
 from lab.cli.fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
 from lab.errors import BadArgumentsError, ExitCode
+from lab.json_text import loads
 from lab.runtime.docker import DEFAULT_PROJECT
 
 app = typer.Typer(help="Random faults from a seed, at a rate, within a budget.", rich_markup_mode=None)
@@ -106,7 +106,7 @@ def replay(
 ) -> None:
     """Do a printed plan, step by step."""
     try:
-        document = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text())
+        document = loads(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadArgumentsError(f"{file}: {error}", "lab faults monkey plan … --json > plan.json") from error
     if not isinstance(document, dict) or "steps" not in document:

@@ -25,6 +25,7 @@ from lab.errors import BadArgumentsError
 from lab.report import job_summary
 from lab.report.live import view
 from lab.report.summary import Judged, summary
+from lab.results import expect_writable
 from lab.runtime.docker import DEFAULT_PROJECT
 from lab.scenario.library import find, names
 from lab.scenario.loader import load_scenario
@@ -65,6 +66,7 @@ def run(
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = people(as_json)
+    expect_writable(results)
     place = runtime(runtime_name, project, balancer_cmd)
     if keep:
         place.up(console.print)
@@ -103,6 +105,7 @@ def replay(
             f"{plan_file} is no plan: {error}", "give plan.json from the folder of a run"
         ) from error
     console = people(as_json)
+    expect_writable(results)
     place = runtime(runtime_name, project, balancer_cmd)
     with place.borrow(console.print) as endpoints, view(console) as live:
         judged = Turn(endpoints, results, live, console, repeats=0).settled(plan)

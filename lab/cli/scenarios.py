@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +10,17 @@ import typer
 
 from lab.cli.common import JsonOption, answer, people
 from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from lab.inert import markdown as cell
 from lab.judge import judge_folder
 from lab.report import Run, is_run, write_reports
+from lab.report.host import busy_host
 from lab.report.summary import Judged, markdown, summary
 from lab.scenario.library import find
 from lab.scenario.loader import ScenarioError, load_scenario
 from lab.scenario.planner import make_plan
 from lab.scenario.publish import json_schema
 from lab.scenario.tell import told
+from lab.terminal import write
 
 
 def validate(
@@ -62,7 +64,7 @@ def plan(
     path = find(scenario)
     made = make_plan(load_scenario(path), path.stem, seed)
     if as_json:
-        sys.stdout.write(made.to_json())
+        write(made.to_json())
         return
     console = people(as_json)
     for line in told(made):
@@ -78,13 +80,13 @@ def check(
     folder = _folder(run, results)
     try:
         verdict = judge_folder(folder)
-        write_reports(folder)
+        host = busy_host(write_reports(folder).events)
     except OSError as error:
         raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
     if as_json:
-        answer({"folder": str(folder), **json.loads(verdict.to_json())})
+        answer({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
     else:
-        people(as_json).print(summary([Judged(verdict, folder)]))
+        people(as_json).print(summary([Judged(verdict, folder, host)]))
     raise typer.Exit(verdict.verdict.exit_code)
 
 
@@ -108,7 +110,7 @@ def report(
         ) from error
     written = folder.resolve() / "report.html"
     if as_markdown:
-        typer.echo(_markdown(read, folder), nl=False)
+        write(_markdown(read, folder))
     elif as_json:
         paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
         answer({**paths, "verdict": read.word, "problems": read.problems})
@@ -123,9 +125,9 @@ def report(
 def _markdown(read: Run, folder: Path) -> str:
     """The table, unless the run was never judged: then what is the matter with it."""
     if read.verdict is None:
-        return "".join(f"- {problem}\n" for problem in read.problems)
-    damage = "".join(f"- {read.word}: {problem}\n" for problem in read.damage)
-    return markdown([Judged(read.verdict, folder)]) + (f"\n{damage}" if damage else "")
+        return "".join(f"- {cell(problem)}\n" for problem in read.problems)
+    damage = "".join(f"- {read.word}: {cell(problem)}\n" for problem in read.damage)
+    return markdown([Judged(read.verdict, folder, busy_host(read.events))]) + (f"\n{damage}" if damage else "")
 
 
 def _folder(run: str, results: Path) -> Path:

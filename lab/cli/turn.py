@@ -21,6 +21,7 @@ from lab.judge import spoiled_by_host
 from lab.live_config import seconds
 from lab.record import RunRecord, load_run
 from lab.report import write_reports
+from lab.report.host import busy_host
 from lab.report.live import View
 from lab.report.summary import Judged
 from lab.results import new_run_dir
@@ -88,13 +89,13 @@ class Turn:
             self._report_what_there_is(run_dir)
             raise
         try:
-            write_reports(run_dir)
+            written = write_reports(run_dir)
         except OSError as error:
             raise EnvironmentProblemError(
                 f"{plan.scenario}: {verdict.verdict}, but the reports cannot be written: {error}",
                 f"is the disk full? then: lab report {run_dir}",
             ) from error
-        return Judged(verdict, run_dir)
+        return Judged(verdict, run_dir, busy_host(written.events))
 
     def _report_what_there_is(self, run_dir: Path) -> None:
         """An interrupted run has evidence, too; that it cannot be shown must not hide why the run ended."""
@@ -109,7 +110,7 @@ class Turn:
 
 def document(judged: Judged) -> dict[str, object]:
     """One run of `--json`."""
-    return {"folder": str(judged.folder), **json.loads(judged.verdict.to_json())}
+    return {"folder": str(judged.folder), "host": judged.host, **json.loads(judged.verdict.to_json())}
 
 
 def _interval_s(record: RunRecord) -> float | None:

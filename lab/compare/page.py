@@ -15,6 +15,7 @@ from lab.compare.configs import read_configs
 from lab.compare.document import Comparison, Result, label
 from lab.compare.panels import panel, span
 from lab.compare.table import COLUMNS, cells, remarks
+from lab.inert import shown
 from lab.record import RunRecord, load_run
 
 FILE = "compare.html"
@@ -35,6 +36,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
     environment = Environment(
         loader=PackageLoader("lab.compare", "templates"),
         autoescape=True,
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -13,7 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.history import Request
+from lab.inert import shown
 from lab.report import words
+from lab.report.host import busy_host
 from lab.report.run import Look, Run
 from lab.report.timeline import readout, timeline
 from lab.report.timeline.panels import rows_needed
@@ -30,6 +32,7 @@ def html(run: Run) -> str:
     environment = Environment(
         loader=PackageLoader("lab.report", "templates"),
         autoescape=True,
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -46,6 +49,7 @@ def html(run: Run) -> str:
         script=Markup(script),  # our own file, not input
         chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
         headline=words.headline(run),
+        host=busy_host(run.events),
         meaning=words.meaning(run),
         legend=[Look.OK, *rows_needed(run, run.requests, rerouted)],
         rows=rows[:ROWS_SHOWN],
@@ -104,7 +108,7 @@ def _row(run: Run, request: Request, why: Attribution | None) -> Row:
 def _recorded(run: Run, kind: str) -> str:
     """What the lab wrote down at the start of the run, as JSON to read; empty when it did not."""
     event = run.events.last("lab", kind)
-    return json.dumps(dict(event.data), indent=2, ensure_ascii=False) if event else ""
+    return json.dumps(dict(event.data), indent=2, ensure_ascii=False) if event else ""  # `shown` sees to the rest
 
 
 def _flat(value: object) -> str:

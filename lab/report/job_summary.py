@@ -21,7 +21,7 @@ def append(runs: Sequence[Judged]) -> bool:
     if not named or not runs:
         return False
     try:
-        with Path(named).open("a", encoding="utf-8") as page:
+        with Path(named).open("a", encoding="utf-8", errors="backslashreplace") as page:
             page.write(f"{markdown(runs)}\n")
     except OSError as error:
         raise EnvironmentProblemError(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 
+from lab.inert import inert
+from lab.report.host import busy_host
 from lab.report.run import Run
 from lab.verdict import Check, Verdict
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 §2.2 has no way to write; an error message from a socket may hold any."""
 
 
 def junit(run: Run) -> str:
@@ -24,10 +22,10 @@ def junit(run: Run) -> str:
     }
     root = ElementTree.Element("testsuites", {"name": "reroute", **counts})
     started = {"timestamp": run.verdict.started.rstrip("Z")} if run.verdict else {}
-    suite = ElementTree.SubElement(root, "testsuite", {"name": _clean(run.scenario), **counts, **started})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": inert(run.scenario), **counts, **started})
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in _properties(run).items():
-        ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+        ElementTree.SubElement(properties, "property", {"name": name, "value": inert(value)})
     for check in checks:
         _case(suite, run, check)
     ElementTree.indent(root)
@@ -36,9 +34,9 @@ def junit(run: Run) -> str:
 
 def _case(suite: ElementTree.Element, run: Run, check: Check) -> None:
     runtime = run.verdict.runtime if run.verdict else "unknown"
-    names = {"classname": _clean(f"reroute.{runtime}.{run.scenario}"), "name": _clean(check.name), "time": "0.000"}
+    names = {"classname": inert(f"reroute.{runtime}.{run.scenario}"), "name": inert(check.name), "time": "0.000"}
     case = ElementTree.SubElement(suite, "testcase", names)
-    detail = _clean(check.detail)
+    detail = inert(check.detail)
     if not check.asserted:
         ElementTree.SubElement(case, "skipped", {"message": detail})
         return
@@ -61,8 +59,5 @@ def _properties(run: Run) -> dict[str, str]:
         "seed": str(told.seed),
         "generator_lag_p99_s": lag,
         "requests": str(told.requests.total),
+        "host": busy_host(run.events),
     }
-
-
-def _clean(value: str) -> str:
-    return _NOT_XML.sub("�", value)

@@ -123,8 +123,10 @@ def load(run_dir: Path) -> Run:
     if not is_run(run_dir):
         raise FileNotFoundError(f"{run_dir} is not the folder of a run")
     run = Run(folder=run_dir.resolve().name)
-    run.plan = _read(run_dir / "plan.json", lambda path: Plan.from_json(path.read_text()), run.damage)
-    run.verdict = _read(run_dir / "verdict.json", lambda path: RunVerdict.from_json(path.read_text()), run.damage)
+    run.plan = _read(run_dir / "plan.json", lambda path: Plan.from_json(path.read_text("utf-8")), run.damage)
+    run.verdict = _read(
+        run_dir / "verdict.json", lambda path: RunVerdict.from_json(path.read_text("utf-8")), run.damage
+    )
     history = _read(run_dir / "history.jsonl", read_history, run.damage)
     events = _read(run_dir / "events.jsonl", read_events, run.damage)
     run.damage += _cut_short(run, history, events)

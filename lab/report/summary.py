@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lab.inert import markdown as cell
 from lab.verdict import Check, FaultResult, RunVerdict, Verdict
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
@@ -52,11 +53,14 @@ class Judged:
 
     verdict: RunVerdict
     folder: Path
+    host: str = ""
+    """What a busy host may have done to it (`lab.report.host`)."""
 
 
 def summary(runs: Sequence[Judged]) -> RenderableType:
-    """For a rich console: the table, what did not pass and why, what was not asserted, where the reports are."""
-    return Group(_Rows(runs), *_failing(runs), *_not_asserted(runs), *_where(runs))
+    """Return, for a rich console: the table, what did not pass and why, what was not asserted, whether the host was
+    busy, and where the reports are."""
+    return Group(_Rows(runs), *_failing(runs), *_not_asserted(runs), *_hosts(runs), *_where(runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,14 @@ def markdown(runs: Sequence[Judged]) -> str:
     """The same as GitHub-flavoured Markdown, for a CI job's summary page."""
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|" + "|".join(_rule(column) for column in _COLUMNS) + "|"]
     for judged in runs:
-        lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in _rows(judged.verdict)]
+        lines += ["| " + " | ".join(cell(each) for each in row) + " |" for row in _rows(judged.verdict)]
     open_points = [
-        f"- {_said(run, c)}: **{_cell(run.verdict.scenario)}, {_cell(c.name)}** – {_cell(c.detail)}"
+        f"- {_said(run, c)}: **{cell(run.verdict.scenario)}, {cell(c.name)}** – {cell(c.detail)}"
         for run, c in _open(runs)
     ]
-    unasked = [f"{_cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
-    blocks = [block for block in (lines, open_points, unasked) if block]
+    unasked = [f"{cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
+    hosts = [f"- {cell(run.verdict.scenario)}: {cell(run.host)}" for run in runs if run.host]
+    blocks = [block for block in (lines, open_points, unasked, hosts) if block]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -199,14 +204,14 @@ def _not_asserted(runs: Sequence[Judged]) -> list[Text]:
     return [Text(), *lines] if lines else []
 
 
+def _hosts(runs: Sequence[Judged]) -> list[Text]:
+    lines = [Text(f"! {run.verdict.scenario}: {run.host}", "yellow") for run in runs if run.host]
+    return [Text(), *lines] if lines else []
+
+
 def _where(runs: Sequence[Judged]) -> list[Text]:
     return [Text(), *(Text.assemble(("report  ", "dim"), str(judged.folder / "report.html")) for judged in runs)]
 
 
 def _rule(column: str) -> str:
     return "---:" if column in _NUMBERS else "---"
-
-
-def _cell(content: str) -> str:
-    """Markdown has no other way to write a bar or a line break inside a cell; `<` would begin HTML."""
-    return content.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -21,13 +20,17 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from lab.balancers.choice import Choice
+from lab.child_environment import UMASK, child_environment
 from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
+from lab.launch import words
 from lab.runtime import Member, Say
 from lab.runtime.direct import direct_opener
 from lab.runtime.handshake import DETACH, Failed, Notice, Ready, decode
 from lab.runtime.local_levers import LocalLevers
+from lab.runtime.state_folder import make_private
 from lab.runtime.topology import OUR_BALANCER
+from lab.terminal import OutputClosedError
 
 STOP_WITHIN_S: Final = 10.0
 """The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""
@@ -39,7 +42,7 @@ KEPT_RUNS: Final = 5
 
 @dataclass(slots=True)
 class LocalRuntime:
-    """Local labs whose state lives under `root` (`.lab/` in the working directory)."""
+    """Local labs whose state lives under `root` (`lab.runtime.state_folder`)."""
 
     root: Path
     backends: int = DEFAULT_BACKENDS
@@ -63,6 +66,7 @@ class LocalRuntime:
         """Start a lab in the background, or find the one that runs."""
         if (running := self.find()) is not None:
             return running
+        self._tell_where(say)
         shutil.rmtree(self.state_dir, ignore_errors=True)
         with _Child(self.state_dir, self.backends, self.balancer_command, self.other) as child:
             ready = child.wait_ready(say)
@@ -73,19 +77,19 @@ class LocalRuntime:
     def borrow(self, say: Say) -> Iterator[Endpoints]:
         """The background lab, else one of our own, whose folder stays only if the context fails: its logs say why.
 
-        An interruption is no failure.
+        An interruption is no failure, nor is an output that nobody reads any more.
         """
         if (running := self.find()) is not None:
             yield running
             return
-        self.root.mkdir(parents=True, exist_ok=True)
+        self._tell_where(say)
         prune(self.root, KEPT_RUNS)
         state_dir = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
         with _in_use(state_dir):
             try:
                 with _Child(state_dir, self.backends, self.balancer_command, self.other) as child:
                     yield _endpoints(child.wait_ready(say))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, OutputClosedError):
                 shutil.rmtree(state_dir, ignore_errors=True)
                 raise
             shutil.rmtree(state_dir, ignore_errors=True)
@@ -121,6 +125,12 @@ class LocalRuntime:
             parts.append("\n".join([f"==> {path.stem} <==", *lines]))
         return "\n\n".join(parts)
 
+    def _tell_where(self, say: Say) -> None:
+        """Make the folder, and say where it is unless it is in the working directory."""
+        make_private(self.root)
+        if self.root.is_absolute():
+            say(f"the lab keeps its files in {self.root}")
+
     def _state(self) -> Ready | None:
         try:
             message = decode((self.state_dir / "state.json").read_bytes())
@@ -134,8 +144,8 @@ class _Child:
 
     def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None) -> None:
         self._state_dir = state_dir
-        self._command = [sys.executable, "-m", SUPERVISOR]
-        self._command += ["--state-dir", str(state_dir), "--backends", str(backends)]
+        self._command = [*words(SUPERVISOR)]
+        self._command += ["--state-dir", str(state_dir.absolute()), "--backends", str(backends)]
         self._command += ["--balancer-cmd", shlex.join(balancer_command)]
         self._command += ["--other", other.to_json()] if other else []
         self._detached = False
@@ -149,6 +159,8 @@ class _Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=child_environment(),
+                umask=UMASK,
                 start_new_session=True,
             )
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import os
 import signal
 import sys
 import time
@@ -14,7 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.runtime.readiness import TOLD_LINES, Answer, Patience, gave_up, inert, log_end, telling
+from lab.child_environment import UMASK, child_environment
+from lab.inert import inert
+from lab.runtime.readiness import TOLD_LINES, Answer, Patience, gave_up, log_end, telling
 from lab.runtime.topology import Spec
 
 STOP_GRACE_S: Final = 3.0
@@ -161,7 +162,9 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.spec.environment, **self.environment},
+                env=child_environment({**self.spec.environment, **self.environment}),
+                cwd=self.spec.directory or self.log.parent,
+                umask=UMASK,
                 preexec_fn=_die_with_parent,
             )
         self._started_at = time.monotonic()

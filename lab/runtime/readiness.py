@@ -10,6 +10,8 @@ from typing import Final
 
 import aiohttp
 
+from lab.inert import inert
+
 NO_AFTER_S: Final = 3.0
 """A program that has given the same 4xx for so long has decided. Traefik, the slowest to read its files, takes 1 s."""
 _LOG_READ: Final = 256 * 1024
@@ -43,11 +45,6 @@ class Answer:
             return self.problem or "no answer"
         target = inert(self.location)[:_LOCATION_LONG]
         return f"status {self.status}" + (f", Location {target} (redirects are not followed)" if self.location else "")
-
-
-def inert(text: str) -> str:
-    """The text with control characters as `\\x1b`: it comes from elsewhere, and a terminal would obey it."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 async def ask(session: aiohttp.ClientSession, url: str, host: str = "") -> Answer:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from lab.balancers.choice import Choice, Wanted, prepare
+from lab.launch import words
 from lab.runtime.ports import LOOPBACK
 
-OUR_BALANCER = (sys.executable, "-m", "lb")
+OUR_BALANCER = words("lb")
 
 
 class Role(StrEnum):
@@ -32,7 +32,7 @@ class Spec:
     role: Role
     command: tuple[str, ...]
     environment: dict[str, str]
-    """On top of the supervisor's own."""
+    """On top of `lab.child_environment`."""
     ready_url: str
     """Answers 200 once the process does its work."""
     address: str
@@ -45,6 +45,8 @@ class Spec:
     """The Host header of that question; empty: the URL's."""
     restarted: bool = True
     """Whether the supervisor brings it back when it dies. Backends are the chaos service's to revive, as on Docker."""
+    directory: Path | None = None
+    """Where it runs; None: where its log is, not where the caller happens to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[i
     backend = Spec(
         name=name,
         role=Role.API,
-        command=(sys.executable, "-m", "api"),
+        command=words("api"),
         environment={
             "API_HOST": LOOPBACK,
             "API_PORT": str(port),
@@ -106,7 +108,7 @@ def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[i
     return backend, Spec(
         name=f"{name}-relay",
         role=Role.RELAY,
-        command=(sys.executable, "-m", "chaos.relay", *relay_command),
+        command=words("chaos.relay", *relay_command),
         environment={},
         ready_url=f"http://{control}/state",
         address=relay,
@@ -132,6 +134,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
         environment={},
         ready_url=f"http://{admin}/readyz",
         address=_address(layout.traffic_port),
+        directory=None if layout.balancer_command == OUR_BALANCER else Path.cwd(),
     )
 
 
@@ -154,6 +157,7 @@ def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
             ready_host=layout.other.host,
             address=wanted.listen,
             restarted=False,
+            directory=Path.cwd(),
         )
     ]
 
@@ -163,7 +167,7 @@ def _chaos(layout: Layout) -> Spec:
     return Spec(
         name="chaos",
         role=Role.CHAOS,
-        command=(sys.executable, "-m", "chaos"),
+        command=words("chaos"),
         environment={
             "CHAOS_RUNTIME": "local",
             "CHAOS_HOST": LOOPBACK,

@@ -15,9 +15,13 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from lab.errors import BadArgumentsError
+from lab.inert import one_line, quoted
 from lab.scenario.schema import Scenario
+from lab.scenario.yaml_limits import excess
 
 _MAX_BYTES = 256 * 1024
+_NAME_LONG = 80
+"""Characters of what may be a misspelt name; comparing grows with the square."""
 _SHAPES = {
     "model_type": "a mapping",
     "dict_type": "a mapping",
@@ -40,8 +44,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: "
-        return f"{where}{self.field}: {self.message}" if self.field else f"{where}{self.message}"
+        field = f"{self.field}: " if self.field else ""
+        return one_line(f"{self.file}:{self.line}: {field}{self.message}")
 
 
 class ScenarioError(BadArgumentsError):
@@ -55,7 +59,8 @@ class ScenarioError(BadArgumentsError):
 def load_scenario(path: Path) -> Scenario:
     """The scenario in `path`. Raises ScenarioError, or BadArgumentsError when the file cannot be read."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)  # it may be a device that never ends
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadArgumentsError(f"{path}: cannot be read as a scenario: {error}") from error
@@ -67,12 +72,16 @@ def load_scenario(path: Path) -> Scenario:
 def parse_scenario(text: str, file: str) -> Scenario:
     """The scenario in `text`. Raises ScenarioError naming `file`."""
     try:
+        if too_much := excess(text):
+            raise ScenarioError([Problem(file, too_much.line, "", too_much.message)])
         root: Node | None = YAML().compose(text)
         raw = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ScenarioError([_syntax_problem(error, file)]) from error
-    except RecursionError as error:
-        raise ScenarioError([Problem(file, 1, "", "is nested far deeper than any scenario")]) from error
+    except (ValueError, TypeError, OverflowError) as error:  # a date that is none, a number of 5,000 digits
+        raise ScenarioError(
+            [Problem(file, 1, "", f"holds a value that cannot be read: {one_line(str(error))}")]
+        ) from error
     if root is None or not isinstance(raw, dict):
         raise ScenarioError([Problem(file, 1, "", "expected a mapping with version, title, load, steps and expect")])
     try:
@@ -93,8 +102,8 @@ def _is_echo(error: ErrorDetails) -> bool:
 
 def _syntax_problem(error: YAMLError, file: str) -> Problem:
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        return Problem(file, error.problem_mark.line + 1, "", f"is not YAML: {error.problem}")
-    return Problem(file, 1, "", f"is not YAML: {' '.join(str(error).split())}")
+        return Problem(file, error.problem_mark.line + 1, "", f"is not YAML: {one_line(str(error.problem))}")
+    return Problem(file, 1, "", f"is not YAML: {one_line(' '.join(str(error).split()))}")
 
 
 def _line(root: Node, loc: tuple[int | str, ...]) -> int:
@@ -133,17 +142,18 @@ def _message(error: ErrorDetails) -> str:
             return f"is not a known field here{_suggestion(error['loc'][-1], known)}; known are {', '.join(known)}"
         case "literal_error":
             options = str(context.get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
-            return f"expected one of {', '.join(options)}; got {error['input']!r}{_suggestion(error['input'], options)}"
+            got = error["input"]
+            return f"expected one of {', '.join(options)}; got {quoted(got)}{_suggestion(got, options)}"
         case kind if kind in _SHAPES:
-            return f"expected {_SHAPES[kind]}; got {error['input']!r}"
+            return f"expected {_SHAPES[kind]}; got {quoted(error['input'])}"
         case "quantity" | "scenario":
             return error["msg"]
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}; got {error['input']!r}"
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}; got {quoted(error['input'])}"
 
 
 def _suggestion(got: Any, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(got), [*known], n=1)
+    close = difflib.get_close_matches(got, [*known], n=1) if isinstance(got, str) and len(got) <= _NAME_LONG else []
     return f" (did you mean {close[0]}?)" if close else ""
 
 

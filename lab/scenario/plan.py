@@ -6,11 +6,13 @@ found there, and the times of all requests follow from the seed (`lab.traffic.sc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lab.json_text import dumps, loads
+from lab.whole_file import write_whole
 
 SCHEMA = 2
 """Version of `plan.json`."""
@@ -196,12 +198,12 @@ class Plan:
 
     def to_json(self) -> str:
         """The text of `plan.json`: keys in declared order, no time, no host."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """Read `plan.json` back. Raises ValueError when it is not one of this schema."""
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = loads(text)
         if not isinstance(raw, dict) or raw.get("schema") not in READABLE:
             raise ValueError(f"plan.json is not of schema {SCHEMA}")
         try:
@@ -215,7 +217,7 @@ class Plan:
 
     def write(self, run_dir: Path) -> None:
         """Write `plan.json` into the run's folder."""
-        (run_dir / "plan.json").write_text(self.to_json(), encoding="utf-8")
+        write_whole(run_dir / "plan.json", self.to_json())
 
 
 def _expectations(raw: dict[str, Any]) -> Expectations:

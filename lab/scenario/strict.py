@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from lab.inert import quoted
+
 
 class Strict(BaseModel):
     """Frozen, and closed to keys nobody has heard of."""
@@ -16,4 +18,4 @@ class Strict(BaseModel):
 
 def wrong(expected: str, got: Any) -> PydanticCustomError:
     """What was expected, and what was found instead."""
-    return PydanticCustomError("scenario", "{expected}; got {got}", {"expected": expected, "got": repr(got)})
+    return PydanticCustomError("scenario", "{expected}; got {got}", {"expected": expected, "got": quoted(got)})

@@ -6,11 +6,11 @@ that line; the sweep shows all of it, beside the bound, which must hold for the 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lab.errors import BadArgumentsError
+from lab.json_text import dumps
 from lab.record import RunRecord
 from lab.scenario.plan import Plan
 from lab.verdict import RunVerdict, Verdict, worst
@@ -57,7 +57,7 @@ class Sweep:
 
     def to_json(self) -> str:
         """The text of `sweep.json`. Seconds."""
-        return json.dumps({"schema": 1, "verdict": self.verdict, **asdict(self)}, indent=2) + "\n"
+        return dumps({"schema": 1, "verdict": self.verdict, **asdict(self)}, indent=2) + "\n"
 
 
 def plans(plan: Plan, count: int) -> list[Plan]:

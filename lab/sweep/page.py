@@ -9,6 +9,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lab.inert import shown
 from lab.sweep import Sweep
 from lab.sweep.plot import plot
 
@@ -20,6 +21,7 @@ def page(sweep: Sweep) -> str:
     environment = Environment(
         loader=PackageLoader("lab.sweep", "templates"),
         autoescape=True,
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

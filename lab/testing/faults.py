@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from lab.clients import ChaosClient
 from lab.endpoints import Endpoints
 from lab.scenario.plan import PlannedStep
 from lab.scenario.units import parse_duration
+from lab.testing.synchronous import run
 
 
 class Faults:
@@ -25,7 +25,7 @@ class Faults:
     @property
     def targets(self) -> list[str]:
         """Names of the backends that may be faulted."""
-        return [str(each["name"]) for each in asyncio.run(self._targets())]
+        return [str(each["name"]) for each in run(self._targets())]
 
     def inject(
         self,
@@ -42,7 +42,7 @@ class Faults:
         reason, ValueError for a duration without unit.
         """
         step = PlannedStep(0.0, kind, target, 0.0, parse_duration(duration), dict(params or {}), allow_last)
-        record = asyncio.run(self._inject(step, target))
+        record = run(self._inject(step, target))
         self._ours.append(record["id"])
         return record
 
@@ -57,7 +57,7 @@ class Faults:
 
     def heal(self, fault_id: str) -> None:
         """Heal now. Healing a healed one is no error."""
-        asyncio.run(self._heal(fault_id))
+        run(self._heal(fault_id))
 
     def heal_all(self) -> None:
         """Heal what was injected through this object."""

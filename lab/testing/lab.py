@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.endpoints import Endpoints
+from lab.events import read_events
 from lab.experiment import run_experiment
+from lab.inert import inert
 from lab.judge import spoiled_by_host
 from lab.report import write_reports
+from lab.report.host import busy_host
 from lab.results import new_run_dir
 from lab.scenario.library import find
 from lab.scenario.loader import load_scenario
 from lab.scenario.planner import make_plan
+from lab.testing import synchronous
 from lab.verdict import RunVerdict, Verdict
 
 
@@ -42,7 +45,7 @@ class Lab:
         )
         while True:
             folder = new_run_dir(self.results, plan.scenario)
-            verdict = asyncio.run(run_experiment(plan, self.endpoints, folder))
+            verdict = synchronous.run(run_experiment(plan, self.endpoints, folder))
             write_reports(folder)
             if repeats <= 0 or not spoiled_by_host(verdict):
                 return verdict
@@ -61,4 +64,12 @@ class Lab:
             f"{check.verdict}: {check.name}: {check.detail}" for check in verdict.checks if check.verdict != "pass"
         ]
         report = self.results.resolve() / verdict.run_id / "report.html"
-        return "\n".join([f"{verdict.scenario}: {verdict.verdict}", *lines, f"report: {report}"])
+        host = [each for each in [self._host(verdict)] if each]
+        said = [f"{verdict.scenario}: {verdict.verdict}", *lines, *host, f"report: {report}"]
+        return "\n".join(map(inert, said))
+
+    def _host(self, verdict: RunVerdict) -> str:
+        try:
+            return busy_host(read_events(self.results / verdict.run_id / "events.jsonl"))
+        except OSError:
+            return ""

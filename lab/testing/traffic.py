@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from lab.errors import EnvironmentProblemError
 from lab.history import Outcome, Request, read_history
 from lab.results import new_run_dir
 from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest
+from lab.testing.synchronous import Runner
 from lab.traffic.process import TrafficProcess
 
 LONGEST_S = 300.0
@@ -66,7 +66,7 @@ class Traffic:
         folder = new_run_dir(self._results, "traffic")
         _plan(load).write(folder)
         flow = Flow(slow_s)
-        with asyncio.Runner() as runner:
+        with Runner() as runner:
             process = runner.run(_begin(folder, self._endpoints.traffic))
             try:
                 yield flow

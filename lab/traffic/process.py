@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.child_environment import UMASK, child_environment
 from lab.errors import EnvironmentProblemError
+from lab.launch import words
 from lab.progress import TrafficCounts
 
 _START_WITHIN_S = 10.0
@@ -27,8 +28,9 @@ class TrafficProcess:
     async def start(cls, run_dir: Path, target: str, run_id: str, host: str = "") -> TrafficProcess:
         """Start it with the folder's plan and wait until it is ready to go. Raises EnvironmentProblemError."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", target,
+            *words("lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", target),
             "--history", str(run_dir / "history.jsonl"), "--run-id", run_id, "--host", host,
+            env=child_environment(), umask=UMASK,
             stdin=PIPE, stdout=PIPE, stderr=PIPE,
             start_new_session=True,  # the terminal's Ctrl-C is the lab's to handle
         )  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.bench.check.synthetic import write_run
+from lab.child_environment import child_environment
 from lab.errors import LabError
+from lab.launch import words
 from lab.verdict import Verdict
 
 
@@ -38,8 +39,8 @@ def bench(requests: int, folder: Path) -> Found:
     """Write a run of so many requests into `folder` and judge it. Raises LabError when the judging process fails."""
     write_run(folder, requests)
     size = (folder / "history.jsonl").stat().st_size
-    command = [sys.executable, "-m", "lab.bench.check.measure", str(folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = words("lab.bench.check.measure", str(folder))
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", env=child_environment(), check=False)
     if ended.returncode != 0:
         raise LabError(f"the judging process failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
     told = json.loads(ended.stdout)

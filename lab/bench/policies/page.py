@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from lab.bench.policies import plots, table, words
 from lab.bench.policies.record import Bench, Scenario
+from lab.inert import shown
 
 
 def page(bench: Bench) -> str:
@@ -20,6 +21,7 @@ def page(bench: Bench) -> str:
     environment = Environment(
         loader=PackageLoader("lab.bench", "templates"),
         autoescape=True,
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
 from lab.bench.policies.record import DOCUMENT, Document
+from lab.child_environment import child_environment
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.launch import words
 
 _BAD_ARGUMENTS = 2
 
@@ -63,11 +64,13 @@ class Simulator:
                 child.terminate()
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "lb.simulate", *arguments]
+        command = words("lb.simulate", *arguments)
         with self._lock:
             if self._closed:
                 raise EnvironmentProblemError("the simulator has been stopped")
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            child = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=child_environment()
+            )
             self._running.add(child)
             return child
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import getpass
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from lab.balancers.adapter import Command, Program
 from lab.balancers.running import spawn, stop, tail
 from lab.balancers.spec import Address, Backend
 from lab.errors import EnvironmentProblemError
+from lab.launch import words
 from lab.runtime.ports import LOOPBACK, free_ports
 
 COUNT: Final = 3
@@ -56,7 +56,7 @@ async def backends(sizes: Collection[int], workdir: Path, cores: Collection[int]
 
 
 def _own(ports: list[int]) -> Command:
-    return Command((sys.executable, "-m", "lab.bench.proxy.backend_server", LOOPBACK, *map(str, ports)))
+    return Command(words("lab.bench.proxy.backend_server", LOOPBACK, *map(str, ports)))
 
 
 def _nginx(program: Program, ports: list[int], sizes: Collection[int], workdir: Path) -> Command:

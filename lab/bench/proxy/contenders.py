@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from lab.balancers.reroute import Reroute
 from lab.balancers.running import MissingProgramError, Running, running
 from lab.balancers.spec import Address, Backend, ProxySpec
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.launch import words
 from lab.runtime.ports import LOOPBACK, free_ports
 
 
@@ -28,7 +28,7 @@ class AiohttpProxy:
 
     def find(self) -> Program:
         """This Python: aiohttp is one of the lab's own dependencies."""
-        return Program((sys.executable, "-m", "lab.bench.proxy.aiohttp_proxy"))
+        return Program(words("lab.bench.proxy.aiohttp_proxy"))
 
     def version(self, program: Program) -> str:
         """aiohttp's."""

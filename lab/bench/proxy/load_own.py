@@ -22,6 +22,7 @@ from lab.balancers.adapter import Command
 from lab.balancers.running import spawn, stop, tail
 from lab.bench.proxy.load import Loaded, Shape, percentile
 from lab.errors import EnvironmentProblemError
+from lab.launch import words
 
 _GRACE_S = 15.0
 
@@ -39,9 +40,7 @@ class OwnGenerator:
         log = self._workdir / "load.log"
         log.write_bytes(b"")
         numbers = map(str, (shape.connections, shape.sends, shape.receives, seconds))
-        process = await spawn(
-            Command((sys.executable, "-m", "lab.bench.proxy.load_own", url, *numbers)), log, self._cores
-        )
+        process = await spawn(Command(words("lab.bench.proxy.load_own", url, *numbers)), log, self._cores)
         try:
             await asyncio.wait_for(process.wait(), seconds + _GRACE_S)
             return Loaded(**json.loads(log.read_text()))

@@ -15,6 +15,7 @@ from lab.bench.proxy import words
 from lab.bench.proxy.contenders import ALL
 from lab.bench.proxy.plot import bars
 from lab.bench.proxy.result import Report
+from lab.inert import shown
 
 
 def page(report: Report) -> str:
@@ -23,6 +24,7 @@ def page(report: Report) -> str:
     environment = Environment(
         loader=PackageLoader("lab.bench", "templates"),
         autoescape=True,
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.report.host import host_stalls
 from lab.report.run import NO_BACKEND, Look, Run
 from lab.report.timeline.bins import Bin, binned
 from lab.report.timeline.frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
@@ -28,11 +29,14 @@ def timeline(run: Run) -> str:
     top = LABEL_ROW * (1 + max((m.row for m in marks), default=-1)) + 8
     panels, bottom = _panels(frame, run, top + BAND_LABEL)
     axis = bottom + 4
-    stretched = [_warm_up(frame, run, top, axis), _bands(frame, run, top, axis), *(p.stretched for p in panels)]
+    stalls = host_stalls(run.events).spans
+    tints = group(_stall(frame, span, top, axis) for span in stalls)
+    stretched = [_warm_up(frame, run, top, axis), tints, _bands(frame, run, top, axis), *(p.stretched for p in panels)]
     placed = [
         *(_moment(frame, m, top, axis) for m in marks),
         _warm_up_label(frame, run, top),
         *(_band_label(frame, fault, top) for fault in run.faults),
+        *(span_label("host busy", frame.x(since), frame.x(until), axis - 4, "stall-label") for since, until in stalls),
         *(p.placed for p in panels),
     ]
     return element(
@@ -105,6 +109,13 @@ def _definitions(axis: float) -> str:
 def _warm_up(frame: Frame, run: Run, top: float, axis: float) -> str:
     width = frame.x(run.warm_up_s) - LEFT
     return element("rect", x=LEFT, y=top, width=width, height=axis - top, class_="warm-up") if width > 0 else ""
+
+
+def _stall(frame: Frame, span: tuple[float, float], top: float, axis: float) -> str:
+    since, until = span
+    told = title(f"the host was busy, {seconds(since)} to {seconds(until)}")
+    width = max(frame.x(until) - frame.x(since), 1.0)
+    return element("rect", told, x=frame.x(since), y=top, width=width, height=axis - top, class_="stall")
 
 
 def _warm_up_label(frame: Frame, run: Run, top: float) -> str:

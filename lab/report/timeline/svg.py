@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from lab.inert import inert
+
 Value = str | float | int | None
 
 
@@ -25,7 +27,7 @@ def element(tag: str, *children: str, **attributes: Value) -> str:
 
 def text(content: str) -> str:
     """Text made safe to stand inside an element."""
-    return escape(content, quote=False)
+    return escape(inert(content), quote=False)
 
 
 def title(content: str) -> str:
@@ -59,4 +61,4 @@ def _name(key: str) -> str:
 
 
 def _value(value: Value) -> str:
-    return escape(value) if isinstance(value, str) else number(float(value or 0))
+    return escape(inert(value)) if isinstance(value, str) else number(float(value or 0))

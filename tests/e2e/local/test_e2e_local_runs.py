@@ -94,7 +94,7 @@ def test_a_taken_port_that_was_asked_for_stops_the_start(cli: Cli) -> None:
 
 
 def test_a_balancer_that_cannot_start_is_named_with_its_last_words(cli: Cli) -> None:
-    cli.environment["LB_HEALTH__INTERVAL"] = "soon"
+    cli.environment |= {"LB_HEALTH__INTERVAL": "soon", "LAB_PASS_ENV": "LB_HEALTH__INTERVAL"}
     outcome = cli.run("run", "kill", "--runtime", "local")
     assert outcome.code == 255, outcome
     assert "lb keeps exiting" in outcome.err

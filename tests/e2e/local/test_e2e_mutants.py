@@ -48,7 +48,8 @@ def run_of(folder: Path, scenario: str, mutant: Mutant | None) -> tuple[Outcome,
 
 def judged(folder: Path, scenario: str, mutant: Mutant | None) -> tuple[Outcome, dict[str, Any]]:
     """What the lab says of it."""
-    environment = {**spare_ports(), "PYTHONPATH": str(ROOT), **(mutant.settings if mutant else {})}
+    settings = {"PYTHONPATH": str(ROOT), **(mutant.settings if mutant else {})}
+    environment = {**spare_ports(), **settings, "LAB_PASS_ENV": ",".join(settings)}
     cli = Cli(folder, environment)
     own = FOLDER / "scenarios" / f"{scenario}.yaml"
     file = folder / f"{scenario}.yaml"

@@ -41,6 +41,7 @@ def powerless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
         for name, value in spare_ports().items():
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+        patch.setenv("LAB_PASS_ENV", "PYTHONPATH")
         patch.setattr(local, "SUPERVISOR", "tests.support.noop_supervisor")
         with local.LocalRuntime(tmp_path_factory.mktemp("noop")).borrow(lambda text: None) as endpoints:
             yield endpoints

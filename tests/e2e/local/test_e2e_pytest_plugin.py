@@ -27,8 +27,8 @@ def test_the_example_passes_and_leaves_its_reports_and_nothing_else(cli: Cli) ->
 def test_a_balancer_that_does_not_reroute_fails_the_test_and_says_why(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("LAB_PASS_ENV", "PYTHONPATH")
     told = example(cli, "--lab-balancer", f"{sys.executable} -m tests.mutants never_ejects --", "-k", "freezes")
     assert "1 failed" in told, told
     assert "fail: reroute_within_bound: pause on api-1" in told

@@ -1,0 +1,90 @@
+"""Where a local lab keeps what it needs while it runs, and where the background lab is found again.
+
+`.lab` in the working directory, where that can be written to and is nobody else's. Elsewhere the folder is one of the
+user's own, a different one for each working directory, so that `lab status` finds what `lab up` started.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from lab.errors import EnvironmentProblemError
+
+STATE_DIR: Final = "LAB_STATE_DIR"
+HERE: Final = Path(".lab")
+_PRIVATE: Final = 0o700
+"""The folder holds tokens, and the state file names a process that `lab down` may kill."""
+
+
+def state_root(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the folder; it need not exist. Relative only for `.lab`. Raise EnvironmentProblemError for none at all."""
+    environment = os.environ if environment is None else environment
+    here = _here()
+    if named := environment.get(STATE_DIR):
+        return (here or Path("/")) / named
+    if here is not None and _here_is_fit(here):
+        return HERE
+    name = hashlib.sha256(os.fsencode(here or "/")).hexdigest()[:16]
+    for parent in _elsewhere(environment):
+        if _can_be_made(parent / name):
+            return parent / name
+    raise EnvironmentProblemError("the lab finds no folder for its files", f"--state-dir DIR, or {STATE_DIR}=DIR")
+
+
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it has been removed
+        return None
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder, where it is missing, for its owner alone. Raise EnvironmentProblemError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE if folder != HERE else 0o755)
+    except OSError as error:
+        raise EnvironmentProblemError(
+            f"{folder} cannot be made: {error.strerror}", f"--state-dir DIR, or {STATE_DIR}=DIR"
+        ) from error
+    if not _writable(folder):
+        raise EnvironmentProblemError(f"{folder} cannot be written to", f"--state-dir DIR, or {STATE_DIR}=DIR")
+
+
+def _elsewhere(environment: Mapping[str, str]) -> list[Path]:
+    """By the XDG Base Directory Specification, which wants relative values ignored; then the temporary folder."""
+    home = Path(environment.get("HOME", "/nonexistent"), ".local/state")
+    parents = [Path(environment.get("XDG_STATE_HOME", "")), home]
+    return [
+        *(parent / "reroute" for parent in parents if parent.is_absolute()),
+        Path(tempfile.gettempdir()) / f"reroute-lab-{os.getuid()}",
+    ]
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Whether the folder, and the one that holds those of all working directories, are there and the user's own."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+        folder.mkdir(exist_ok=True, mode=_PRIVATE)
+    except OSError:
+        return False
+    return all(_writable(each) and _owner(each) == os.geteuid() for each in (folder.parent, folder))
+
+
+def _here_is_fit(here: Path) -> bool:
+    """In a shared folder such as /tmp somebody else may have put a `.lab` there for us."""
+    if not os.path.lexists(HERE):
+        return _writable(here)
+    return _writable(HERE) and _owner(HERE) in {os.geteuid(), 0}
+
+
+def _writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _owner(folder: Path) -> int:
+    return folder.lstat().st_uid
