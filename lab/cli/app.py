@@ -7,15 +7,15 @@ import errno
 import os
 import signal
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.exceptions import TyperException
 
 from lab import terminal
-from lab.cli import bench, compare, doctor, faults, labs, run_scenarios, scenarios
 from lab.errors import ExitCode, LabError
 from lab.inert import one_line
 from lab.json_text import dumps
@@ -61,20 +61,44 @@ def _everywhere(
         os.environ[STATE_DIR] = str(state_dir)
 
 
-app.command("run")(run_scenarios.run)
-app.command("up")(labs.up)
-app.command("down")(labs.down)
-app.command("status")(labs.status)
-app.command("validate")(scenarios.validate)
-app.command("schema")(scenarios.schema)
-app.command("plan")(scenarios.plan)
-app.command("replay")(run_scenarios.replay)
-app.command("check")(scenarios.check)
-app.command("report")(scenarios.report)
-app.command("compare")(compare.compare)
-app.command("doctor")(doctor.doctor)
-app.add_typer(faults.app, name="faults")
-app.add_typer(bench.app, name="bench")
+COMMANDS: Final = {
+    "run": ("run_scenarios", "run"),
+    "up": ("labs", "up"),
+    "down": ("labs", "down"),
+    "status": ("labs", "status"),
+    "validate": ("scenarios", "validate"),
+    "schema": ("scenarios", "schema"),
+    "plan": ("scenarios", "plan"),
+    "replay": ("run_scenarios", "replay"),
+    "check": ("scenarios", "check"),
+    "report": ("scenarios", "report"),
+    "compare": ("compare", "compare"),
+    "doctor": ("doctor", "doctor"),
+    "faults": ("faults", "app"),
+    "bench": ("bench", "app"),
+}
+"""Command → its module in `lab.cli`, and the function, or the group of commands, there."""
+
+
+_loaded: Final[set[str]] = set()
+
+
+def load(*names: str) -> typer.Typer:
+    """Import these commands, all of them if none is named, and return the whole command line.
+
+    A command line is read with the one command that it calls: importing all of them takes as long as its own work.
+    """
+    for name in names or COMMANDS:
+        if name in _loaded:
+            continue
+        _loaded.add(name)
+        module, attribute = COMMANDS[name]
+        command = getattr(import_module(f"lab.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -86,10 +110,12 @@ def run(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     as_json = "--json" in arguments
-    arguments = _state_dir_first(arguments)
+    state_dir, arguments = _state_dir_first(arguments)
     try:
+        load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
         # With standalone_mode, usage errors would exit 2, which means `unknown` here.
-        code = typer.main.get_command(app).main(list(arguments) or ["--help"], prog_name="lab", standalone_mode=False)
+        words = [*state_dir, *(arguments or ["--help"])]
+        code = typer.main.get_command(app).main(words, prog_name="lab", standalone_mode=False)
         terminal.finish()
         return int(code or ExitCode.PASS)
     except LabError as error:
@@ -106,21 +132,21 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
 
 
-def _state_dir_first(arguments: Sequence[str]) -> list[str]:
-    """`--state-dir` belongs to every command, and may stand before it or behind it."""
+def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return `--state-dir` and its value, and the other words: it may stand before the command or behind it."""
     found: list[str] = []
     rest: list[str] = []
     words = list(arguments)
     while words:
         word = words.pop(0)
         if word == "--":
-            return [*found, *rest, word, *words]
+            return found, [*rest, word, *words]
         if word == "--state-dir":
             found += [word, *words[:1]]
             del words[:1]
         else:
             (found if word.startswith("--state-dir=") else rest).append(word)
-    return [*found, *rest]
+    return found, rest
 
 
 def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, as_json: bool, error: Exception) -> int:

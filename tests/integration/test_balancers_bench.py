@@ -18,7 +18,7 @@ from lab.bench.proxy.load import Shape
 from lab.bench.proxy.load_own import OwnGenerator
 from lab.bench.proxy.load_wrk import Wrk
 from lab.bench.proxy.run import Settings, bench
-from lab.cli.app import app
+from lab.cli.app import load
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
 SMALL = Settings(contenders=("aiohttp",), shapes=(Shape(4, 2000, 3000),), rounds=2, seconds=1, idle=20)
@@ -119,7 +119,7 @@ async def test_an_unknown_contender_is_refused_before_anything_starts() -> None:
 def test_the_command_writes_json_and_a_page(tmp_path: Path) -> None:
     assert isinstance(ALL["aiohttp"].find(), Program)
     arguments = ["bench", "proxy", "--quick", "--balancers", "aiohttp", "--rounds", "1", "--idle", "0", "--json"]
-    done = CliRunner().invoke(app, [*arguments, "--connections", "2", "--out", str(tmp_path)])
+    done = CliRunner().invoke(load(), [*arguments, "--connections", "2", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert [row["contender"] for row in told["results"]] == ["aiohttp"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from lab.cli.app import app
+from lab.cli.app import load
 from lab.runtime import ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ def commands() -> dict[str, set[str]]:
         for child_name, child in getattr(command, "commands", {}).items():
             walk(child, f"{name} {child_name}".strip())
 
-    walk(typer.main.get_command(app), "")
+    walk(typer.main.get_command(load()), "")
     return found
 
 
