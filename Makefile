@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet
 
+# TESTS_TMP=FOLDER keeps what tests on real clocks write: logs, histories and reports. pytest empties the folder first.
+TMP_OPTION := $(if $(TESTS_TMP),--basetemp=$(TESTS_TMP))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -31,11 +34,11 @@ test-clocked: test-parallel test-alone ## and: real processes and containers, on
 # These tests mostly wait for something, so four files run at a time.
 .PHONY: test-parallel
 test-parallel: $(VENV)/.dev ## of these: all that can run beside others
-	@$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not alone and not docker' tests/integration tests/e2e
+	@$(BIN)/python -m pytest $(TMP_OPTION) -n 4 --dist loadfile -m 'not alone and not docker' tests/integration tests/e2e
 
 .PHONY: test-alone
 test-alone: $(VENV)/.dev ## of these: what measures the host, fills it, or runs containers, one at a time
-	@$(BIN)/python -m pytest -m 'alone or docker' tests/integration tests/e2e tests/soak
+	@$(BIN)/python -m pytest $(TMP_OPTION) -m 'alone or docker' tests/integration tests/e2e tests/soak
 
 .PHONY: test-long
 test-long: $(VENV)/.dev soak test-kernel ## what takes too long for every push (an hour); docs/testing.md says when to run it
