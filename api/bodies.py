@@ -1,8 +1,8 @@
-"""The JSON bodies of calls are bounded in size and depth before anything parses them: ASGI middleware."""
+"""The JSON bodies of calls are bounded in size and depth before a route sees them: ASGI middleware."""
 
 from __future__ import annotations
 
-import re
+import json
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,7 +13,6 @@ MAX_DEPTH = 16
 """Lists and objects within each other. No call needs more than 1; the parser's own stack bears about 1,000."""
 STREAMING = frozenset({"/echo"})
 """Paths that pass a body on piece by piece and hold none of it."""
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class BoundedBodies:
@@ -36,7 +35,7 @@ class BoundedBodies:
                 return await JSONResponse({"error": "too_large"}, 413)(scope, receive, send)
             if not message.get("more_body", False):
                 break
-        if depth(body) > MAX_DEPTH:
+        if is_deep(body):
             return await JSONResponse({"error": "too_deep"}, 400)(scope, receive, send)
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -46,10 +45,17 @@ class BoundedBodies:
         return await self._app(scope, replay, send)
 
 
-def depth(body: bytes) -> int:
-    """Return how many lists and objects are open at once at most, as far as that can be said of what may be no JSON."""
-    deepest = now = 0
-    for sign in re.findall(rb"[\[\]{}]", _STRINGS.sub(b"", body)):
-        now += 1 if sign in b"[{" else -1
-        deepest = max(deepest, now)
-    return deepest
+def is_deep(body: bytes) -> bool:
+    """Return whether lists and objects are within each other more than `MAX_DEPTH` times. What is no JSON is not."""
+    try:
+        level = [json.loads(body)]
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    for _ in range(MAX_DEPTH + 1):
+        nested = [each for each in level if isinstance(each, list | dict)]
+        if not nested:
+            return False
+        level = [child for each in nested for child in (each.values() if isinstance(each, dict) else each)]
+    return True

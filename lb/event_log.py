@@ -6,9 +6,9 @@ import asyncio
 import json
 import re
 from collections import deque
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from lb.core.events import Event
 
@@ -16,11 +16,14 @@ CAPACITY = 10_000
 """Enough for a whole experiment: three backends' probes make 6 events a second, a fault under load some hundreds."""
 
 
-class Entry(NamedTuple):
+@dataclass(slots=True)
+class Entry:
     """One event and its place in the stream; the first is 1."""
 
     seq: int
     event: Event
+    sse: bytes = b""
+    """The entry as one server-sent event, once a reader has asked for it: every reader gets the same bytes."""
 
 
 class EventLog:
@@ -69,9 +72,11 @@ def as_dict(event: Event) -> dict[str, Any]:
 
 
 def as_sse(entry: Entry) -> bytes:
-    """The entry as one server-sent event."""
-    data = {"seq": entry.seq, **as_dict(entry.event)}
-    return f"id: {entry.seq}\nevent: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
+    """Return the entry as one server-sent event."""
+    if not entry.sse:
+        data = {"seq": entry.seq, **as_dict(entry.event)}
+        entry.sse = f"id: {entry.seq}\nevent: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
+    return entry.sse
 
 
 _SHAPES: dict[type[Event], tuple[str, tuple[str, ...]]] = {}

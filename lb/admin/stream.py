@@ -16,6 +16,9 @@ WRITE_TIMEOUT_S = 10.0
 MOST_STREAMS = 64
 """Readers at a time. Each one keeps a connection, and costs as much CPU for each event as a small request; a lab needs
 two, a page one."""
+GATHER_S = 0.05
+"""Events of so long are written together: many readers of a burst would otherwise be woken by each one. The time of an
+event is in the event."""
 _BATCH = 500
 _MAX_DIGITS = 18
 """Of a sequence number: more events than any process lives to see. `int` refuses 4,300 digits with an error."""
@@ -66,6 +69,7 @@ async def _follow(response: web.StreamResponse, log: EventLog, position: int) ->
             await asyncio.wait_for(log.grown(position), HEARTBEAT_S)
         except TimeoutError:
             continue
+        await asyncio.sleep(GATHER_S)
 
 
 def start(since: str | None, log: EventLog) -> int:

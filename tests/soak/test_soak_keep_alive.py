@@ -16,7 +16,7 @@ from tests.support.lb_shell.balancer_process import BalancerProcess, running_bal
 
 KEEP_ALIVE_S = 1
 """Of uvicorn and of the pool alike: the worst there is, and what our defaults (75 s and 30 s) avoid."""
-SECONDS = {False: 20.0, True: 600.0}
+SECONDS = {False: 12.0, True: 600.0}
 CLIENTS = 40
 
 

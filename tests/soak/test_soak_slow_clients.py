@@ -34,9 +34,9 @@ FACTOR = 2.0
 ATTACKERS = 400
 RATE = 100
 """Requests a second to each balancer: far below what it can do, so that nobody queues for anything but the attack."""
-WINDOW_S = 6.0
+WINDOW_S = 4.0
 ROUNDS = {False: 2, True: 10}
-"""1200 samples a side, of which 12 lie beyond the p99; in a soak 6000 and 60."""
+"""800 samples a side, of which 8 lie beyond the p99; in a soak 4000 and 40."""
 MEMORY = ATTACKERS * 512 * 1024
 """Back-pressure lets one attacker hold the piece that was read last (256 KiB) and what its buffer held before (64 KiB);
 two connections and what the allocator wastes come on top. Without it each would hold its whole 4 MiB."""

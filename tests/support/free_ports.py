@@ -7,13 +7,17 @@ process ends: another test worker, or another run of the tests, does not get it.
 
 from __future__ import annotations
 
+import threading
+
 from lab.runtime.ports import free_ports
 
 RANGE = range(10_000, 20_000)
 
 _ports = free_ports(among=RANGE)
+_lock = threading.Lock()
 
 
 def free_port() -> int:
     """Return a port that nobody listens on, and that no other test gets before this process ends."""
-    return next(_ports)
+    with _lock:
+        return next(_ports)

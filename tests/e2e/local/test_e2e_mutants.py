@@ -1,7 +1,7 @@
 """Planted bugs: each is caught by its scenario, with the right checks; the same scenarios pass without a bug.
 
-Two labs run at a time: each is a handful of processes at some per cent of a core, and a run that a busy host spoils is
-repeated. Runs start when the first test asks, so that a selection of tests runs nothing else.
+Three labs run at a time: each is a handful of processes that take a third of a core, and a run that a busy host spoils
+is repeated. Runs start when the first test asks, so that a selection of tests runs nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MUTANTS = {mutant.name: mutant for mutant in mutants()}
 OWN_SCENARIOS = sorted(path.stem for path in (FOLDER / "scenarios").glob("*.yaml"))
 PATIENCE = ("at_most: 15s", "at_most: 4s")
 """A backend that does not come back is waited for in the library for 15 s; twice its bound is enough to tell."""
-LABS_AT_ONCE = 2
+LABS_AT_ONCE = 3
 TRIES = 3
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
@@ -75,16 +75,27 @@ def judged(folder: Path, scenario: str, mutant: Mutant | None) -> tuple[Outcome,
 
 @pytest.fixture(scope="module")
 def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """The run of a case by its name. All cases that were selected are under way, two at a time, from the first on."""
+    """The run of a case by its name. All cases that were selected are under way, a few at a time, from the first on;
+    where a test is repeated, only the case that it asks for is."""
     pool = ThreadPoolExecutor(LABS_AT_ONCE)
     runs: dict[str, Future[tuple[Outcome, dict[str, Any]]]] = {}
-    for item in request.session.items:
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        if case and item.path == request.path:
-            folder = tmp_path_factory.mktemp(case)
-            mutant = MUTANTS.get(case)
-            runs[case] = pool.submit(run_of, folder, mutant.scenario if mutant else case, mutant)
-    yield lambda case: runs[case].result()
+
+    def start(case: str) -> None:
+        mutant = MUTANTS.get(case)
+        runs[case] = pool.submit(run_of, tmp_path_factory.mktemp(case), mutant.scenario if mutant else case, mutant)
+
+    def result(case: str) -> tuple[Outcome, dict[str, Any]]:
+        if case not in runs:
+            start(case)
+        return runs[case].result()
+
+    if not getattr(request.module, "started", False):
+        request.module.started = True
+        for item in request.session.items:
+            case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+            if case and item.path == request.path:
+                start(case)
+    yield result
     pool.shutdown(cancel_futures=True)
 
 
