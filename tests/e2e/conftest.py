@@ -95,5 +95,6 @@ def spare_ports() -> dict[str, str]:
 def cli(tmp_path: Path) -> Iterator[Cli]:
     made = Cli(tmp_path, spare_ports())
     yield made
-    made.run("down", "--runtime", "local")
+    if (tmp_path / ".lab" / "local").exists():  # a background lab
+        made.run("down", "--runtime", "local")
     made.expect_nothing_left()

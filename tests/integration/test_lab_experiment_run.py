@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -204,6 +205,15 @@ def assert_no_generator(folder: Path) -> None:
     assert generators(folder) == []
 
 
+@pytest.fixture
+def no_compiled_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python cuts the compiled modules that it writes at a limit, without a word, and cannot import them again."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("LAB_PASS_ENV", "PYTHONDONTWRITEBYTECODE")
+
+
+@pytest.mark.usefixtures("no_compiled_modules")
 async def test_a_history_that_cannot_grow_is_said_and_nothing_passes(tmp_path: Path) -> None:
     """A limit on the size of files is a full disk that a test can have; the generator inherits it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -218,6 +228,7 @@ async def test_a_history_that_cannot_grow_is_said_and_nothing_passes(tmp_path: P
     assert RunVerdict.from_json((tmp_path / "verdict.json").read_text()).verdict is Verdict.UNKNOWN
 
 
+@pytest.mark.usefixtures("no_compiled_modules")
 async def test_events_that_cannot_grow_are_said_and_nothing_passes(tmp_path: Path) -> None:
     """The generator has started by then, and is not limited: the history goes on, the events do not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

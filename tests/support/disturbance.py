@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,11 @@ class Disturbance:
 
     def __str__(self) -> str:
         return f"late {self.late_s * 1000:.0f} ms, CPU pressure {self.pressure:.0%}, steal {self.steal:.0%}"
+
+
+class HostWasBusyError(AssertionError):
+    """What was found is wrong, and its own record says that the host was busy then: a run of the lab, for example, that
+    took place before the test that judges it. Such a failure is inconclusive like one that was measured here."""
 
 
 class Host:
@@ -145,12 +150,12 @@ class Plugin:
         with self._watch() as host:
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
             found: Disturbance = host.so_far()
-        if any(report.failed for report in reports) and found.explains_a_failure():
-            for report in reports:
-                if report.failed:
-                    report.outcome = "inconclusive"  # type: ignore[assignment]
-                    report.disturbance = str(found)
-                    item.ihook.pytest_runtest_logreport(report=report)
+        failed = [report for report in reports if report.failed]
+        if failed and (found.explains_a_failure() or any(_host_was_busy(report) for report in failed)):
+            for report in failed:
+                report.outcome = "inconclusive"  # type: ignore[assignment]
+                report.disturbance = str(found)
+                item.ihook.pytest_runtest_logreport(report=report)
             reports = self._repeat(item, nextitem)
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
@@ -168,6 +173,15 @@ class Plugin:
                 item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
         item._initrequest()  # type: ignore[attr-defined]
         return runtestprotocol(item, nextitem=nextitem, log=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Keep of the exception whether it is `HostWasBusyError`: reports hold only its text."""
+        report = yield
+        report.host_was_busy = call.excinfo is not None and call.excinfo.errisinstance(HostWasBusyError)
+        return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Name what is inconclusive."""
@@ -190,6 +204,10 @@ class Plugin:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and exitstatus == pytest.ExitCode.OK and too_many(reporter.stats):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _host_was_busy(report: pytest.TestReport) -> bool:
+    return bool(getattr(report, "host_was_busy", False))
 
 
 def _inconclusive(report: pytest.TestReport) -> bool:

@@ -1,6 +1,7 @@
 """What the balancer's brain promises under fault, counted on real processes.
 
-Three backends, 200 requests/s, checks of 500 ms / 400 ms / fall 2, as in every scenario of the lab.
+Three backends, 200 requests/s, checks of 500 ms / 400 ms / fall 2, as in every scenario of the lab. Every push runs
+the two pauses; the library of scenarios, which it runs too, has the other faults under the lab's own checkers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def one_fault(cli: Cli, fault: str, request: str) -> Run:
     return run(cli, str(path))
 
 
+@pytest.mark.long
 def test_a_kill_fails_no_get(cli: Cli) -> None:
     found = one_fault(cli, "kill", "GET /work?sleep_ms=2")
     assert found.failed == 0
@@ -52,6 +54,7 @@ def test_a_pause_executes_no_post_twice_and_gives_ten_up_at_most(cli: Cli) -> No
     assert found.failed <= 10, "whatever else a client saw counts against the same ten"
 
 
+@pytest.mark.long
 def test_a_backend_that_fails_behind_green_checks_is_out_within_ten_requests(cli: Cli) -> None:
     found = run(cli, "lie")
     refused = [request for request in found.requests if request.status == 500]
@@ -60,12 +63,14 @@ def test_a_backend_that_fails_behind_green_checks_is_out_within_ten_requests(cli
     assert found.failed == len(refused)
 
 
+@pytest.mark.long
 def test_a_delay_below_the_time_outs_ejects_nobody(cli: Cli) -> None:
     found = run(cli, "slow")
     assert found.moves("down", "ejected") == []
     assert (found.failed, found.slow) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_total_outage_is_not_multiplied_and_its_end_brings_no_herd(cli: Cli) -> None:
     found = run(cli, "outage")
     begin = min(fault["injected_at"] for fault in found.verdict["faults"])

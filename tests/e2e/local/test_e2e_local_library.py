@@ -16,9 +16,9 @@ WITHIN_S = 540.0
 """Some 31 scenarios of 6 s each; what a busy host spoils is run again."""
 POSSIBLE = [name for name in names() if name not in IMPOSSIBLE]
 LABS_AT_ONCE = 2
-"""A lab takes a third of a core, and other tests run beside these."""
+"""Three keep two cores so busy that runs stall."""
 
-pytestmark = pytest.mark.timeout(WITHIN_S + 60)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(WITHIN_S + 60)]
 
 
 class Library:

@@ -72,6 +72,15 @@ def test_a_bug_fails_whatever_the_host_does(tmp_path: Path) -> None:
     assert "1 inconclusive, 1 failed when repeated" in out
 
 
+def test_a_failure_whose_own_record_tells_of_a_busy_host_is_inconclusive(tmp_path: Path) -> None:
+    told = "from tests.support.disturbance import HostWasBusyError\n" + FAILS_ONCE.replace(
+        "    assert lab > 1", "    if lab == 1: raise HostWasBusyError('the run stalled')"
+    )
+    code, out = run(tmp_path, 0.1, test_clocked=told)
+    assert code == 0, out
+    assert "1 passed, 1 inconclusive" in out
+
+
 def test_on_a_quiet_host_nothing_is_excused(tmp_path: Path) -> None:
     code, out = run(tmp_path, 0.1, test_clocked=FAILS_ONCE)
     assert code == 1
