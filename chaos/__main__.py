@@ -11,17 +11,17 @@ from types import FrameType
 
 import uvicorn
 
-from chaos.auth import load_token
-from chaos.command import CommandError, RuntimeLostError, make_state_dir, run
-from chaos.engine import Engine
-from chaos.events import EventLog
-from chaos.journal import Journal
-from chaos.keeper import Keeper
-from chaos.lease import Lease
-from chaos.monkey.troop import Troop
-from chaos.runtimes import open_runtime
-from chaos.service import create_app
-from chaos.settings import Settings
+from chaos.drivers.runtimes import open_runtime
+from chaos.engine.engine import Engine
+from chaos.engine.events import EventLog
+from chaos.engine.journal import Journal
+from chaos.engine.keeper import Keeper
+from chaos.engine.lease import Lease
+from chaos.http.auth import load_token
+from chaos.http.service import create_app
+from chaos.inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
+from chaos.inputs.settings import Settings
+from chaos.monkey.monkey_runner import Troop
 
 log = logging.getLogger("chaos")
 

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from lb import open_files
-from lb.config import Config
-from lb.config_file import DEFAULT, load
+from lb.config.file_reader import DEFAULT, load
+from lb.config.schema import Config
 from lb.errors import ConfigError, StartError
-from lb.lines import Lines
-from lb.loop import loop_factory
+from lb.process import open_files
+from lb.process.event_loop import loop_factory
+from lb.process.wiring import certificates_of
 from lb.service import Service
-from lb.wiring import certificates_of
+from lb.telemetry.log_writer import Lines
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,25 +13,25 @@ from random import Random
 
 from aiohttp import web
 
-from lb import memory
 from lb.admin.app import Admin
 from lb.admin.site import IDLE_S, AdminSite
-from lb.build import described
-from lb.config import Config
-from lb.control import Control
+from lb.config.reload import Change, changes
+from lb.config.schema import Config
+from lb.config.units import Address
 from lb.core.balancer import Balancer
 from lb.core.events import Added, Cleared, Emit, Event, PanicChanged, Removed, Suspected, Transition
 from lb.errors import ConfigError
-from lb.event_log import EventLog, as_dict
-from lb.lines import Lines
-from lb.listening import address_of, bind
-from lb.metrics import Metrics
-from lb.reload import Change, changes
-from lb.signals import on_hangup, stop_signals, unless
-from lb.tls import describe, expiry_warnings, load
-from lb.traffic import Traffic
-from lb.units import Address
-from lb.wiring import certificates_of, open_log
+from lb.process import garbage_collection
+from lb.process.backend_control import Control
+from lb.process.build import described
+from lb.process.data_plane_service import Traffic
+from lb.process.listening import address_of, bind
+from lb.process.signals import on_hangup, stop_signals, unless
+from lb.process.tls import describe, expiry_warnings, load
+from lb.process.wiring import certificates_of, open_log
+from lb.telemetry.event_log import EventLog, as_dict
+from lb.telemetry.log_writer import Lines
+from lb.telemetry.metrics import Metrics
 from lb.workers.fleet import Replicated
 from lb.workers.workforce import Workforce
 
@@ -117,7 +117,7 @@ class Service:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._control.start(group)
-                memory.settle()
+                garbage_collection.settle()
                 self._lines.put("listening", **_told(addresses), build=described())
                 await stop.wait()
                 await self._traffic.refresh()

@@ -16,12 +16,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOT = (
-    *("affinity", "answer_framing", "answers", "client", "dialing", "framing", "heads", "limits", "load", "mending"),
-    *("origin", "outbox", "pace", "plane", "pool", "reader", "record", "relay", "reply", "request", "ticker"),
-    *("trailers", "tunnel", "upstream"),
+    *("affinity_key", "client", "data_plane", "dialing", "exchange_relay", "heads", "limits", "minimum_rate", "origin"),
+    *("own_responses", "pool", "reported_load", "request", "request_framing", "request_reader", "request_record"),
+    *("response_framing", "response_repair", "response_writer", "ticker", "trailers", "tunnel", "upstream"),
+    "write_batch",
 )
-"""Of `lb/proxy`; of the core, all but `TRAVELLING`; and what is told of each request."""
-TRAVELLING = ("events.py", "load.py", "settings.py")
+"""Of `lb/proxy`; of the core, all but `TRAVELLING`."""
+TOLD = ("access_log", "request_stats", "decision_log")
+"""Of `lb/telemetry`: what is recorded of each request."""
+TRAVELLING = ("events.py", "load_weights.py", "settings.py")
 """Workers send these to each other, and mypyc's frozen dataclasses cannot be unpickled."""
 
 
@@ -45,7 +48,7 @@ def main() -> int:
     shutil.copytree(source, folder / "lb", ignore=shutil.ignore_patterns("__pycache__"))
     os.chdir(folder)
     modules = [str(path) for path in sorted(Path("lb/core").rglob("*.py")) if path.name not in TRAVELLING]
-    modules += [f"lb/proxy/{name}.py" for name in HOT] + ["lb/access_log.py", "lb/counts.py", "lb/decision_log.py"]
+    modules += [f"lb/proxy/{name}.py" for name in HOT] + [f"lb/telemetry/{name}.py" for name in TOLD]
     options = ["--config-file=/dev/null", "--ignore-missing-imports", *modules]
     extensions = mypycify(options, opt_level="2", debug_level="0")
     setup(name="lb", packages=[], ext_modules=extensions, script_args=["--quiet", "build_ext", "--inplace"])

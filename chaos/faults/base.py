@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.probe import Address, Answer, ask
-from chaos.targets import Injection, Running, Target
+from chaos.drivers.probe import Address, Answer, ask
+from chaos.drivers.targets import Injection, Running, Target
 
 VERIFY_DEADLINE_S = 2.0
 """A verdict on whether the fault bit is due this long after its injection."""
@@ -74,7 +74,7 @@ class Fault(Protocol[T, P]):
 
     @property
     def needs(self) -> type[Any]:
-        """The protocol of `chaos.targets` that the target must satisfy."""
+        """The protocol of `chaos.drivers.targets` that the target must satisfy."""
         ...
 
     @property

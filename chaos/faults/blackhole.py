@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from chaos.drivers.targets import LinkTarget
 from chaos.faults.base import Before, Layer, Verdict, measure_silence
-from chaos.faults.link import LinkFault, ScopedParams
-from chaos.impairment import Direction, Impairment
-from chaos.targets import LinkTarget
+from chaos.faults.link_fault import LinkFault, ScopedParams
+from chaos.links.impairment import Direction, Impairment
 
 
 class BlackholeParams(ScopedParams):

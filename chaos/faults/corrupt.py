@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from chaos.drivers.targets import LinkTarget
 from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link import CorrelatedParams, LinkFault, find_stall
-from chaos.impairment import Impairment
-from chaos.targets import LinkTarget
-from chaos.units import Share
+from chaos.faults.link_fault import CorrelatedParams, LinkFault, find_stall
+from chaos.inputs.units import Share
+from chaos.links.impairment import Impairment
 
 
 class CorruptParams(CorrelatedParams):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from chaos.drivers.targets import CpuLimitable, Injection
 from chaos.faults.base import Before, Layer, Params, Verdict
-from chaos.targets import CpuLimitable, Injection
-from chaos.units import Share
+from chaos.inputs.units import Share
 
 
 class CpuParams(Params):

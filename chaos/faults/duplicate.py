@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from chaos.drivers.probe import ask
+from chaos.drivers.targets import LinkTarget
 from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link import CorrelatedParams, LinkFault
-from chaos.impairment import Impairment
-from chaos.probe import ask
-from chaos.targets import LinkTarget
-from chaos.units import Share
+from chaos.faults.link_fault import CorrelatedParams, LinkFault
+from chaos.inputs.units import Share
+from chaos.links.impairment import Impairment
 
 
 class DuplicateParams(CorrelatedParams):

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
+from chaos.drivers.targets import LinkTarget
 from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link import CorrelatedParams, LinkFault, find_stall
-from chaos.impairment import Impairment, LossModel
-from chaos.targets import LinkTarget
-from chaos.units import Share
+from chaos.faults.link_fault import CorrelatedParams, LinkFault, find_stall
+from chaos.inputs.units import Share
+from chaos.links.impairment import Impairment, LossModel
 
 
 class LossParams(CorrelatedParams):

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from chaos.drivers.targets import LinkTarget
 from chaos.faults.base import Before, Layer, Params, Verdict
-from chaos.faults.link import EVERYBODY, LinkFault
-from chaos.impairment import Impairment
-from chaos.targets import LinkTarget
+from chaos.faults.link_fault import EVERYBODY, LinkFault
+from chaos.links.impairment import Impairment
 
 ANY_PORT = 0
 

@@ -7,8 +7,8 @@ import asyncio
 import json
 import sys
 
-from chaos.impairment import Impairment
-from chaos.mechanisms import ImpossibleError
+from chaos.links.impairment import Impairment
+from chaos.links.mechanisms import ImpossibleError
 from chaos.netns import helper
 from chaos.netns.commands import CommandError
 

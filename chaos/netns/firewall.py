@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaos.impairment import Impairment
+from chaos.links.impairment import Impairment
 from chaos.netns.commands import CommandError, run, works
 
 QUEUE = 7777

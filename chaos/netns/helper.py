@@ -1,6 +1,6 @@
 """The helper's life in a network namespace: takes impairments, each with its own end, until the last one is over.
 
-It is told more through a UNIX socket (`docker exec … chaos.netns.tell`), one JSON object a line:
+It is told more through a UNIX socket (`docker exec … chaos.netns.send_line`), one JSON object a line:
 `{"add": {impairment}}`, `{"remove": kind}`, `{"read": true}`; it answers each with one, `{"error": …}` where it cannot.
 """
 
@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chaos.impairment import Impairment
-from chaos.mechanisms import ImpossibleError
+from chaos.links.impairment import Impairment
+from chaos.links.mechanisms import ImpossibleError
 from chaos.netns import firewall, shaping
 from chaos.netns.commands import CommandError
 from chaos.netns.session import Session

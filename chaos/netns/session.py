@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from chaos.impairment import Impairment
-from chaos.mechanisms import FILTERS, QUEUE, ImpossibleError, choose
+from chaos.links.impairment import Impairment
+from chaos.links.mechanisms import FILTERS, QUEUE, ImpossibleError, choose
 from chaos.netns import firewall, shaping
 from chaos.netns.commands import CommandError
 from chaos.netns.nfqueue import Queue

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from chaos.impairment import Impairment
-from chaos.luck import entering
+from chaos.links.impairment import Impairment
+from chaos.links.netem_random import entering
 from chaos.netns.commands import CommandError, run, works
 
 HANDLE = "4e52:"

@@ -11,7 +11,7 @@ import sys
 from aiohttp import web
 
 from chaos.relay.control import control_app
-from chaos.relay.door import Address
+from chaos.relay.listener import Address
 from chaos.relay.relay import Relay
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from chaos.impairment import Impairment
+from chaos.links.impairment import Impairment
 from chaos.relay.relay import Relay
 
 

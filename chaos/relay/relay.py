@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
-from chaos.impairment import Impairment
-from chaos.relay.door import Address, Door
+from chaos.links.impairment import Impairment
 from chaos.relay.effects import KINDS, Effects
-from chaos.relay.link import Link, Side
+from chaos.relay.listener import Address, Door
+from chaos.relay.relayed_connection import Link, Side
 
 
 class Relay:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.balancers import programs
 from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
 from lab.balancers.rendering import health_url, policy_or_round_robin, policy_quirks, write
-from lab.balancers.spec import ProxySpec
+from lab.balancers.requirements import ProxySpec
 
 _FILE = "nginx.conf"
 _POLICIES = {

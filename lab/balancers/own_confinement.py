@@ -1,6 +1,6 @@
 """What somebody's file may not do in a lab: rewritten where that changes nothing that is measured, else refused.
 
-The process is confined as well where the kernel allows it (`lab.isolation`); this holds everywhere.
+The process is confined as well where the kernel allows it (`lab.processes.isolation`); this holds everywhere.
 """
 
 from __future__ import annotations

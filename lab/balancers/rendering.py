@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lab.balancers.adapter import Quirk
-from lab.balancers.spec import ProxySpec
+from lab.balancers.requirements import ProxySpec
 
 
 def milliseconds(seconds: float) -> str:

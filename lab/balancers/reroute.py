@@ -12,8 +12,8 @@ from typing import Any
 
 from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
 from lab.balancers.rendering import health_url, milliseconds
-from lab.balancers.spec import ProxySpec
-from lab.launch import ROOT, words
+from lab.balancers.requirements import ProxySpec
+from lab.processes.launch import ROOT, words
 
 _FILE = "lb.yaml"
 

@@ -15,10 +15,10 @@ from typing import Final
 import aiohttp
 
 from lab.balancers.adapter import Adapter, Command, Missing, Program
-from lab.balancers.spec import ProxySpec
-from lab.child_environment import child_environment
+from lab.balancers.requirements import ProxySpec
 from lab.errors import EnvironmentProblemError
-from lab.runtime.readiness import Answer, ask
+from lab.processes.child_environment import child_environment
+from lab.processes.readiness import Answer, ask
 
 START_DEADLINE_S: Final = 15.0
 STOP_GRACE_S: Final = 3.0

@@ -15,10 +15,10 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from lab import terminal
 from lab.errors import ExitCode, LabError
-from lab.inert import one_line
-from lab.json_text import dumps
+from lab.output import terminal
+from lab.output.inert import one_line
+from lab.output.json_text import dumps
 from lab.runtime.state_folder import STATE_DIR
 
 _LINES = 40
@@ -62,20 +62,20 @@ def _everywhere(
 
 
 COMMANDS: Final = {
-    "run": ("run_scenarios", "run"),
-    "up": ("labs", "up"),
-    "down": ("labs", "down"),
-    "status": ("labs", "status"),
-    "validate": ("scenarios", "validate"),
-    "schema": ("scenarios", "schema"),
-    "plan": ("scenarios", "plan"),
-    "replay": ("run_scenarios", "replay"),
-    "check": ("scenarios", "check"),
-    "report": ("scenarios", "report"),
-    "compare": ("compare", "compare"),
-    "doctor": ("doctor", "doctor"),
-    "faults": ("faults", "app"),
-    "bench": ("bench", "app"),
+    "run": ("run_commands", "run"),
+    "up": ("lab_commands", "up"),
+    "down": ("lab_commands", "down"),
+    "status": ("lab_commands", "status"),
+    "validate": ("scenario_commands", "validate"),
+    "schema": ("scenario_commands", "schema"),
+    "plan": ("scenario_commands", "plan"),
+    "replay": ("run_commands", "replay"),
+    "check": ("scenario_commands", "check"),
+    "report": ("scenario_commands", "report"),
+    "compare": ("compare_commands", "compare"),
+    "doctor": ("doctor_command", "doctor"),
+    "faults": ("fault_commands", "app"),
+    "bench": ("bench_commands", "app"),
 }
 """Command → its module in `lab.cli`, and the function, or the group of commands, there."""
 

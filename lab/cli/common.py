@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.endpoints import Endpoints
 from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.json_text import dumps
+from lab.output.json_text import dumps
+from lab.output.terminal import Terminal, write
 from lab.runtime import Member, Runtime, ports
-from lab.runtime.docker import DEFAULT_PROJECT, DockerRuntime
-from lab.runtime.local import LocalRuntime
+from lab.runtime.docker_lab import DEFAULT_PROJECT, DockerRuntime
+from lab.runtime.local_lab import LocalRuntime
 from lab.runtime.state_folder import state_root
-from lab.terminal import Terminal, write
+from lab.services.endpoints import Endpoints
 
 
 class RuntimeName(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 import aiohttp
 
 from lab.cli.common import RuntimeName, running
-from lab.clients import ChaosClient
 from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.services.clients import ChaosClient
 
 Document = dict[str, Any]
 INJECT_WITHIN = aiohttp.ClientTimeout(total=60.0)

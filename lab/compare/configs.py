@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from lab.balancers import adapter
-from lab.balancers.spec import Address, Backend, Level, ProxySpec
-from lab.compare.contest import Entry
+from lab.balancers.requirements import Address, Backend, Level, ProxySpec
 from lab.compare.document import label
+from lab.compare.runner import Entry
 
 FOLDER: Final = "configs"
 _HOST: Final = "127.0.0.1"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from lab.compare.measures import Measures
+from lab.compare.client_costs import Measures
 from lab.errors import BadArgumentsError
 
 SCHEMA = 1

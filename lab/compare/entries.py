@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from lab.balancers import ADAPTERS, adapter
 from lab.balancers.adapter import Command, Missing, Program
-from lab.balancers.choice import Choice, Place
 from lab.balancers.own_files import unused
-from lab.balancers.spec import Address, Backend, Level, ProxySpec
+from lab.balancers.requirements import Address, Backend, Level, ProxySpec
+from lab.balancers.selection import Choice, Place
 from lab.balancers.substitution import NAMES
-from lab.compare.contest import Entry
 from lab.compare.document import OWN, Comparison, Result
-from lab.compare.stage import Stage
+from lab.compare.environment import Stage
+from lab.compare.runner import Entry
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
 _PATIENCE_S = 2.0

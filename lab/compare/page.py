@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from lab.compare.configs import read_configs
 from lab.compare.document import Comparison, Result, label
-from lab.compare.panels import panel, span
+from lab.compare.small_multiples import panel, span
 from lab.compare.table import COLUMNS, cells, remarks
-from lab.inert import shown
-from lab.record import RunRecord, load_run
+from lab.evidence.record import RunRecord, load_run
+from lab.output.inert import shown
 
 FILE = "compare.html"
 

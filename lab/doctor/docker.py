@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lab.doctor.findings import Finding, good, less, missing
 from lab.errors import EnvironmentProblemError
-from lab.runtime.docker import COMPOSE_FILE
 from lab.runtime.docker_cli import compose_version, docker, engine_version
+from lab.runtime.docker_lab import COMPOSE_FILE
 
 ENV_FILE = COMPOSE_FILE.with_name(".env")
 DEFAULT_BASE = "python:3.13-slim"

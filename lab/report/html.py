@@ -12,14 +12,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.history import Request
-from lab.inert import shown
-from lab.report import words
-from lab.report.host import busy_host
-from lab.report.run import Look, Run
+from lab.evidence.history import Request
+from lab.evidence.verdict import Attribution, Phase
+from lab.output.inert import shown
+from lab.report import sentences
+from lab.report.host_disturbance import busy_host
+from lab.report.run_files import Look, Run
 from lab.report.timeline import readout, timeline
 from lab.report.timeline.panels import rows_needed
-from lab.verdict import Attribution, Phase
 
 ROWS_SHOWN = 2000
 """Bad requests listed one by one; a table of all of 30,000 would be most of the file and read by nobody."""
@@ -37,7 +37,7 @@ def html(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=words.seconds, milliseconds=words.milliseconds)
+    environment.filters.update(seconds=sentences.seconds, milliseconds=sentences.milliseconds)
     rows = bad_requests(run)
     rerouted = [r for r in run.requests if run.left_behind(r)]
     return environment.get_template(
@@ -48,9 +48,9 @@ def html(run: Run) -> str:
         style=Markup(style),  # our own file, not input
         script=Markup(script),  # our own file, not input
         chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
-        headline=words.headline(run),
+        headline=sentences.headline(run),
         host=busy_host(run.events),
-        meaning=words.meaning(run),
+        meaning=sentences.meaning(run),
         legend=[Look.OK, *rows_needed(run, run.requests, rerouted)],
         rows=rows[:ROWS_SHOWN],
         row_count=len(rows),
@@ -80,11 +80,12 @@ def facts(run: Run) -> dict[str, str]:
     told: dict[str, str] = {"run": run.folder, "scenario": run.scenario}
     if run.plan:
         load = run.plan.load
-        told["load"] = f"{load.rate:g} requests/s, {load.pacing} pacing, slow from {words.milliseconds(load.slow_s)}"
+        slow = sentences.milliseconds(load.slow_s)
+        told["load"] = f"{load.rate:g} requests/s, {load.pacing} pacing, slow from {slow}"
         told["seed"] = str(run.plan.seed)
     if run.verdict:
         v = run.verdict
-        lag = words.milliseconds(v.lag_p99_s, "not measured")
+        lag = sentences.milliseconds(v.lag_p99_s, "not measured")
         told |= {"started": v.started, "runtime": v.runtime, "balancer": v.balancer, "seed": str(v.seed)}
         told["generator lag"] = f"{lag} (99th percentile of sent − due)"
     started = run.events.last("lab", "run_started")
@@ -93,7 +94,7 @@ def facts(run: Run) -> dict[str, str]:
 
 def _row(run: Run, request: Request, why: Attribution | None) -> Row:
     fault = run.faults[why.fault] if why and why.fault is not None and why.fault < len(run.faults) else None
-    unexplained = "warm-up, not judged" if request.due < run.warm_up_s else words.PHASES[Phase.UNEXPLAINED]
+    unexplained = "warm-up, not judged" if request.due < run.warm_up_s else sentences.PHASES[Phase.UNEXPLAINED]
     return {
         "request": request,
         "look": run.look(request),
@@ -101,7 +102,7 @@ def _row(run: Run, request: Request, why: Attribution | None) -> Row:
         "tried": " → ".join(run.names.get(b, b) for b in request.tried) or "–",
         "fault": f"{fault.kind} on {fault.target}" if fault else "–",
         "backend": (run.names.get(why.backend, why.backend) if why else run.lane(request)) or "–",
-        "phase": words.PHASES[why.phase] if why else unexplained if run.verdict else "not judged",
+        "phase": sentences.PHASES[why.phase] if why else unexplained if run.verdict else "not judged",
     }
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.events import Event
-from lab.progress import TrafficCounts
-from lab.report.run import fault_record
+from lab.evidence.events import Event
+from lab.evidence.progress import TrafficCounts
+from lab.report.run_files import fault_record
 from lab.scenario.plan import Plan
 
 RECENT = 6

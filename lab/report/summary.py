@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.inert import markdown as cell
-from lab.verdict import Check, FaultResult, RunVerdict, Verdict
+from lab.evidence.verdict import Check, FaultResult, RunVerdict, Verdict
+from lab.output.inert import markdown as cell
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
 NOT_ASSERTED = "not asserted"
@@ -54,7 +54,7 @@ class Judged:
     verdict: RunVerdict
     folder: Path
     host: str = ""
-    """What a busy host may have done to it (`lab.report.host`)."""
+    """What a busy host may have done to it (`lab.report.host_disturbance`)."""
 
 
 def summary(runs: Sequence[Judged]) -> RenderableType:
@@ -167,7 +167,7 @@ def _open(runs: Sequence[Judged]) -> list[tuple[Judged, Check]]:
 
 
 def _said(judged: Judged, check: Check) -> str:
-    """A fail of a run without ground under it (`lab.judge`) is told, but counts for nothing."""
+    """A fail of a run without ground under it (`lab.judge.judge`) is told, but counts for nothing."""
     uncounted = check.verdict is Verdict.FAIL and judged.verdict.verdict is Verdict.UNKNOWN
     return _WORDS[check.verdict] + (", not counted" if uncounted else "")
 

@@ -1,6 +1,7 @@
 """Ends a balancer under test that listens beyond loopback, or connects to what is not the lab's.
 
-Only needed where it shares this machine's network; in a network of the lab's own it cannot (`lab.isolation.network`).
+Only needed where it shares this machine's network; in a network of the lab's own (`lab.processes.isolation.network`)
+it can do neither.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from lab.isolation.sockets import blame, offences, sockets_of
-from lab.runtime.processes import Process
+from lab.processes.isolation.sockets import blame, offences, sockets_of
+from lab.runtime.supervised_process import Process
 
 _OFTEN_S: Final = 0.1
 _OFTEN_FOR_S: Final = 10.0

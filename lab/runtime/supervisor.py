@@ -1,8 +1,8 @@
 """The one parent of every process of a local lab: `python -m lab.runtime.supervisor --state-dir DIR`.
 
 It runs in a session of its own, so that the terminal's Ctrl-C does not reach the lab's processes, and lives as long as
-its lifeline (stdin, see `lab.runtime.handshake`): however the lab's command ends, nothing is left behind. The second
-belt, for the supervisor's own SIGKILL, is PR_SET_PDEATHSIG on its children (Linux).
+its lifeline (stdin, see `lab.runtime.supervisor_handshake`): however the lab's command ends, nothing is left behind.
+The second belt, for the supervisor's own SIGKILL, is PR_SET_PDEATHSIG on its children (Linux).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import Final
 
 import aiohttp
 
-from lab.balancers.choice import Choice
+from lab.balancers.selection import Choice
 from lab.errors import ExitCode, LabError
+from lab.processes.readiness import Answer, advice, ask
 from lab.runtime import ports
-from lab.runtime.handshake import DETACH, Failed, Message, Notice, Ready, encode
-from lab.runtime.processes import Process
-from lab.runtime.readiness import Answer, advice, ask
 from lab.runtime.socket_watch import end_if_it_leaves, watch
+from lab.runtime.supervised_process import Process
 from lab.runtime.supervisor_api import serve
+from lab.runtime.supervisor_handshake import DETACH, Failed, Message, Notice, Ready, encode
 from lab.runtime.topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
 
 READY_WITHIN_S: Final = 60.0

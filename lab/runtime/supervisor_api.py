@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from lab.runtime.ports import LOOPBACK
-from lab.runtime.processes import STOP_GRACE_S, Process
+from lab.runtime.supervised_process import STOP_GRACE_S, Process
 
 Scale = Callable[[int], Awaitable[str]]
 """Run so many backends; answers what went wrong, or an empty string."""

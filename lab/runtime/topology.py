@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from lab.balancers.choice import Choice, Wanted, prepare
-from lab.launch import words
+from lab.balancers.selection import Choice, Wanted, prepare
+from lab.processes.launch import words
 from lab.runtime.ports import LOOPBACK
 
 OUR_BALANCER = words("lb")
@@ -32,7 +32,7 @@ class Spec:
     role: Role
     command: tuple[str, ...]
     environment: dict[str, str]
-    """On top of `lab.child_environment`."""
+    """On top of `lab.processes.child_environment`."""
     ready_url: str
     """Answers 200 once the process does its work."""
     address: str

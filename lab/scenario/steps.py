@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.scenario.faults import FaultKind, complaints
+from lab.scenario.fault_kinds import FaultKind, complaints
 from lab.scenario.strict import Strict, wrong
 from lab.scenario.units import Duration, PhaseOfInterval, Span, SpanText
 

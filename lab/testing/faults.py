@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from lab.clients import ChaosClient
-from lab.endpoints import Endpoints
 from lab.scenario.plan import PlannedStep
 from lab.scenario.units import parse_duration
+from lab.services.clients import ChaosClient
+from lab.services.endpoints import Endpoints
 from lab.testing.synchronous import run
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
-from lab.history import Outcome, Request, read_history
-from lab.results import new_run_dir
+from lab.evidence.history import Outcome, Request, read_history
+from lab.evidence.results import new_run_dir
 from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest
+from lab.services.endpoints import Endpoints
 from lab.testing.synchronous import Runner
 from lab.traffic.process import TrafficProcess
 

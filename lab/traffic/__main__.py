@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.history import HistoryWriter
-from lab.progress import TrafficCounts
+from lab.evidence.history import HistoryWriter
+from lab.evidence.progress import TrafficCounts
 from lab.scenario.plan import Plan
 from lab.traffic.generator import Generator
 

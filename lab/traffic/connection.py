@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from lab.history import Outcome
+from lab.evidence.history import Outcome
 from lab.scenario.plan import PlannedRequest
 
 

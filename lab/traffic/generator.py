@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from lab.history import HistoryWriter, Outcome
-from lab.progress import TrafficCounts
+from lab.evidence.history import HistoryWriter, Outcome
+from lab.evidence.progress import TrafficCounts
 from lab.scenario.plan import Plan
 from lab.traffic.connection import Carrier, Connection, Ending, Exchange
 from lab.traffic.cookies import Jars

@@ -9,10 +9,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.child_environment import UMASK, child_environment
 from lab.errors import EnvironmentProblemError
-from lab.launch import words
-from lab.progress import TrafficCounts
+from lab.evidence.progress import TrafficCounts
+from lab.processes.child_environment import UMASK, child_environment
+from lab.processes.launch import words
 
 _START_WITHIN_S = 10.0
 _STOP_MARGIN_S = 2.0

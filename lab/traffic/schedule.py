@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
 from random import Random
 
-from lab.history import invocation_shape
+from lab.evidence.history import invocation_shape
 from lab.scenario.plan import Plan, PlannedRequest
 from lab.traffic.pacer import due_times
 

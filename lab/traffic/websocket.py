@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import cast
 
-from lab.history import Outcome
+from lab.evidence.history import Outcome
 from lab.traffic.connection import Ending, Exchange
 from lab.traffic.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameError, Frames, masked
 

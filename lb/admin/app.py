@@ -13,14 +13,14 @@ from lb.admin import changes, openapi, views
 from lb.admin.auth import MAX_BODY, Gate, guarded
 from lb.admin.json_body import body_of
 from lb.admin.stream import stream
-from lb.config import Config
+from lb.config.reload import Change
+from lb.config.schema import Config
 from lb.core.backend import Backend
 from lb.core.bounds import bounds
 from lb.errors import AdminError, ConfigError, ConflictError, FixedKeyError, InvalidError
-from lb.event_log import EventLog
-from lb.metrics import Metrics
-from lb.reload import Change
-from lb.tally import Gauges
+from lb.telemetry.event_log import EventLog
+from lb.telemetry.metrics import Metrics
+from lb.telemetry.tally import Gauges
 
 
 class Data(Protocol):

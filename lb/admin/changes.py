@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lb.admin.views import Shown
-from lb.ceilings import MOST_BACKENDS
-from lb.config_types import Weight
+from lb.config.ceilings import MOST_BACKENDS
+from lb.config.discovery_settings import BackendEntry
+from lb.config.value_types import Weight
 from lb.core.backend import Backend, State
 from lb.core.policies import POLICIES, UnknownPolicyError
-from lb.discovery.config import BackendEntry
 from lb.errors import ConflictError, InvalidError, UnknownBackendError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from lb.config.units import Address
 from lb.core.backend import Backend, State
-from lb.units import Address
 
 
 class Shown(Protocol):

@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from lb.bench import log_cost
-from lb.bench.cost import Cost, measure
-from lb.build import compiled, described
+from lb.bench.request_cost import Cost, measure
+from lb.process.build import compiled, described
 
 BASELINES = {False: 18.0, True: 4.5}
 """Yardsticks a request, not compiled and compiled, as measured at the last change that was meant to move them."""

@@ -14,7 +14,7 @@ from lb.core.decisions import Cancelled, Failed, Picked, Refused, Waited, loads_
 from lb.core.events import AttemptFailed, Emit, Hedged
 from lb.core.exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
 from lb.core.hedging import HedgeWatch
-from lb.core.load import LoadReport
+from lb.core.load_weights import LoadReport
 from lb.core.registry import Registry
 from lb.core.retry import GATEWAY_STATUSES, Retries, Verdict
 from lb.core.settings import Settings

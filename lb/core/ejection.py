@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from lb.core.backend import State
+from lb.core.candidates import Rotation
 from lb.core.health import Cause
-from lb.core.passive import Jury, may_eject, slow_outliers
-from lb.core.rotation import Rotation
+from lb.core.health_record import Standing
+from lb.core.outlier_detection import Jury, may_eject, slow_outliers
 from lb.core.settings import PassiveSettings
-from lb.core.standing import Standing
 
 Move = Callable[[Standing, Cause, str, float], None]
 

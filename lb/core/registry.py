@@ -12,18 +12,18 @@ from random import Random
 from typing import Final
 
 from lb.core.backend import Backend, ProbeResult, State
+from lb.core.candidates import Rotation
 from lb.core.decisions import Picture
 from lb.core.ejection import Ejections
 from lb.core.events import Added, Emit, Probed, Removed
 from lb.core.exchange import Attempt, Failure
 from lb.core.health import Cause, next_probe_in, verdict
+from lb.core.health_record import Standing
 from lb.core.latency import learn, learn_at_least, stall_threshold, unexplained_after
-from lb.core.load import LoadFeedback, LoadReport
-from lb.core.rotation import Rotation
+from lb.core.load_weights import LoadFeedback, LoadReport
 from lb.core.settings import Settings
 from lb.core.slow_start import ramp
 from lb.core.stall import StallWatch
-from lb.core.standing import Standing
 
 _OPERATOR_CAUSES: Final = {State.DRAIN: Cause.DRAIN, State.MAINT: Cause.MAINT, State.UP: Cause.RESUME}
 _UNREACHABLE: Final = (Failure.REFUSED, Failure.CONNECT_TIMEOUT)

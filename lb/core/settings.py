@@ -128,7 +128,7 @@ class Settings:
     discovery_interval: float = 0.0
     """How often membership is read; 0 where it is static. A term of the bounds."""
     load_feedback: bool = False
-    """Weights follow the load that backends report (`lb.core.load`)."""
+    """Weights follow the load that backends report (`lb.core.load_weights`)."""
     decisions: int = 1000
     """How many requests can be asked why they went where they went: the latest that did not go smoothly, and up
     to 100 of those that did; 0 keeps no record."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from lb.config_file import read_yaml
+from lb.config.discovery_settings import BackendEntry, unique
+from lb.config.file_reader import read_yaml
 from lb.discovery import DiscoveryError, Member
-from lb.discovery.config import BackendEntry, unique
 from lb.discovery.static import members
 from lb.errors import ConfigError
 

@@ -9,16 +9,16 @@ from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from lb.core.headers import Peer
-from lb.proxy.answers import answer
-from lb.proxy.framing import MalformedError
+from lb.proxy.exchange_relay import Relay
+from lb.proxy.minimum_rate import Pace
 from lb.proxy.origin import Origin, origin_of
-from lb.proxy.pace import Pace
-from lb.proxy.reader import RequestReader
-from lb.proxy.record import refused
-from lb.proxy.relay import Relay
+from lb.proxy.own_responses import answer
+from lb.proxy.request_framing import MalformedError
+from lb.proxy.request_reader import RequestReader
+from lb.proxy.request_record import refused
 
 if TYPE_CHECKING:
-    from lb.proxy.plane import Plane
+    from lb.proxy.data_plane import Plane
     from lb.proxy.request import Request
 
 _RESET: Final = struct.pack("ii", 1, 0)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from lb.core.exchange import Attempt, Failure
 from lb.errors import is_our_own
-from lb.proxy.preface import encode
+from lb.proxy.proxy_protocol import encode
 
 if TYPE_CHECKING:
-    from lb.proxy.plane import Plane
-    from lb.proxy.relay import Relay
+    from lb.proxy.data_plane import Plane
+    from lb.proxy.exchange_relay import Relay
 
 
 class Dialing:

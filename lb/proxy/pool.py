@@ -8,7 +8,7 @@ from lb.core.backend import Backend, State
 from lb.proxy.limits import Limits
 
 if TYPE_CHECKING:
-    from lb.proxy.plane import Client
+    from lb.proxy.data_plane import Client
     from lb.proxy.upstream import UpstreamConnection
 
 _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lb.core.headers import Field, trailer_lines
-from lb.proxy.framing import Body, RequestShape
+from lb.proxy.request_framing import Body, RequestShape
 
 
 class Request:

@@ -14,13 +14,13 @@ from aiohttp import web
 from lb.core.backend import State
 from lb.core.events import Event, PanicChanged, Removed, Suspected, Transition
 from lb.core.headers import Network
-from lb.proxy.affinity import KeyOf, Stickiness, no_key
+from lb.proxy.affinity_key import KeyOf, Stickiness, no_key
 from lb.proxy.client import ClientConnection
+from lb.proxy.data_plane import Plane
 from lb.proxy.limits import Limits
 from lb.proxy.origin import Origin
-from lb.proxy.plane import Plane
-from lb.proxy.record import OnDone, OnSession, ignore, ignore_session, refused
-from lb.proxy.tcp import TcpConnection
+from lb.proxy.request_record import OnDone, OnSession, ignore, ignore_session, refused
+from lb.proxy.tcp_mode import TcpConnection
 from lb.proxy.ticker import Ticker
 from lb.proxy.upstream import connect
 

@@ -12,7 +12,7 @@ from lb.proxy.websocket import Frames, close_frame
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
-    from lb.proxy.plane import Plane
+    from lb.proxy.data_plane import Plane
 
 OnEnd = Callable[["Tunnel"], None]
 """Told once, when it is over."""

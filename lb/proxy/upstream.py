@@ -10,16 +10,16 @@ import httptools
 
 from lb.core.exchange import Attempt, Failure
 from lb.core.headers import Field
-from lb.proxy.answer_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
-from lb.proxy.framing import Body, MalformedError, head_size
-from lb.proxy.mending import Draft
+from lb.proxy.request_framing import Body, MalformedError, head_size
+from lb.proxy.response_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
+from lb.proxy.response_repair import Draft
 from lb.proxy.sockets import connected_socket, received
 from lb.proxy.trailers import passed
 
 if TYPE_CHECKING:
     from lb.core.backend import Backend
-    from lb.proxy.plane import Plane
-    from lb.proxy.relay import Relay
+    from lb.proxy.data_plane import Plane
+    from lb.proxy.exchange_relay import Relay
 
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:

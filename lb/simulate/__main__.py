@@ -10,9 +10,9 @@ from dataclasses import asdict
 
 from lb.core.policies import POLICIES
 from lb.simulate import documents
-from lb.simulate.cost import costs
 from lb.simulate.disruption import disruptions
 from lb.simulate.measure import run
+from lb.simulate.pick_cost import costs
 from lb.simulate.scenario import SCENARIOS
 
 

@@ -1,4 +1,4 @@
-"""Active checks on the simulated clock, as `lb.prober` does them on the real one."""
+"""Active checks on the simulated clock, as `lb.probes.scheduler` does them on the real one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lb.core.backend import Backend
 from lb.core.balancer import Balancer
 from lb.simulate.agenda import Agenda
-from lb.simulate.station import Station
+from lb.simulate.queueing_station import Station
 
 
 @dataclass(slots=True, eq=False)

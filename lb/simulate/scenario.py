@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lb.core.settings import PassiveSettings, RetrySettings, Settings
-from lb.simulate.service import Exponential, LogNormal
-from lb.simulate.station import Condition, Model
+from lb.simulate.queueing_station import Condition, Model
+from lb.simulate.service_times import Exponential, LogNormal
 
 WORK = 0.010
 """Seconds."""

@@ -16,7 +16,7 @@ from lb.core.exchange import Attempt, Exchange, Failure
 from lb.core.settings import Settings
 from lb.simulate.agenda import Agenda
 from lb.simulate.prober import Prober
-from lb.simulate.station import Condition, Model, Station
+from lb.simulate.queueing_station import Condition, Model, Station
 
 Gaps = Callable[[Random], float]
 """Seconds to the next request."""

@@ -7,9 +7,9 @@ import socket
 import sys
 
 from lb.errors import StartError
-from lb.lines import Lines
-from lb.loop import loop_factory
-from lb.workers.wire import Link
+from lb.process.event_loop import loop_factory
+from lb.telemetry.log_writer import Lines
+from lb.workers.messages import Link
 from lb.workers.worker import Worker
 
 

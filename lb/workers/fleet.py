@@ -11,9 +11,9 @@ from typing import Any
 from lb.core.backend import Backend, State
 from lb.core.balancer import Balancer
 from lb.core.events import Cleared, Event, Suspected, Transition
-from lb.core.load import LoadReport
+from lb.core.load_weights import LoadReport
 from lb.core.settings import Settings
-from lb.workers.wire import Do
+from lb.workers.messages import Do
 
 Tell = Callable[[Do], None]
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from lb.config import Config
+from lb.config.schema import Config
 from lb.core.events import Event
-from lb.tally import Gauges, Tally
-from lb.workers.pulse import Pulse
-from lb.workers.wire import Answer, Begin, Do, Happened, Link, Ready, Snapshot
+from lb.telemetry.tally import Gauges, Tally
+from lb.workers.liveness import Pulse
+from lb.workers.messages import Answer, Begin, Do, Happened, Link, Ready, Snapshot
 
 Sockets = Mapping[str, Sequence[socket.socket]]
 

@@ -11,17 +11,17 @@ from dataclasses import replace
 from math import ceil
 from random import Random
 
-from lb import memory
-from lb.config import Config
+from lb.config.schema import Config
 from lb.core.backend import State
 from lb.core.balancer import Balancer
 from lb.core.events import AttemptFailed, Cleared, Emit, Event, Hedged, ProbeWanted, Suspected, Transition
 from lb.core.settings import Settings
-from lb.lines import Lines
-from lb.traffic import Traffic
-from lb.wiring import certificates_of, open_log
+from lb.process import garbage_collection
+from lb.process.data_plane_service import Traffic
+from lb.process.wiring import certificates_of, open_log
+from lb.telemetry.log_writer import Lines
 from lb.workers.fleet import Follower
-from lb.workers.wire import Answer, Begin, Do, Explain, Happened, Link, Ready, Report, Snapshot, Stop, Use
+from lb.workers.messages import Answer, Begin, Do, Explain, Happened, Link, Ready, Report, Snapshot, Stop, Use
 
 SNAPSHOT_S = 1.0
 """How often counts are sent unasked: what a worker that dies has counted since then is lost."""
@@ -98,7 +98,7 @@ class Worker:
                 self._link.send(Answer(question, await self._traffic.explain(last, backend, request_id)))
             case Ready():  # everything that was to be known first is known
                 await self._traffic.start(self._sockets)
-                memory.settle()
+                garbage_collection.settle()
                 self._link.send(Ready())
 
     def _use(self, config: Config) -> None:

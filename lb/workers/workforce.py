@@ -1,4 +1,4 @@
-"""All workers together: what `lb.traffic.Traffic` is to a balancer of one process."""
+"""All workers together: what `lb.process.data_plane_service.Traffic` is to a balancer of one process."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lb.config import Config
+from lb.config.schema import Config
+from lb.config.units import Address
 from lb.core.balancer import Balancer
 from lb.core.events import Emit, Event
 from lb.errors import EnvironmentUnfitError
-from lb.lines import Lines
-from lb.listening import address_of, bind
-from lb.tally import Gauges, Tally, together
-from lb.units import Address
+from lb.process.listening import address_of, bind
+from lb.telemetry.log_writer import Lines
+from lb.telemetry.tally import Gauges, Tally, together
 from lb.workers.fleet import ending, passed_on, story
+from lb.workers.liveness import CHECK_S
+from lb.workers.messages import Do, Explain, Report, Snapshot, Stop, Use
 from lb.workers.process import WorkerProcess
-from lb.workers.pulse import CHECK_S
-from lb.workers.wire import Do, Explain, Report, Snapshot, Stop, Use
 
 ANSWER_S = 1.0
 """How long a worker may take to answer; what it said last counts then."""

@@ -10,14 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.balancers.adapter import Missing, Program
-from lab.balancers.spec import Address
-from lab.bench.proxy import idle, load_wrk, run
+from lab.balancers.requirements import Address
+from lab.bench.proxy import bench_run, closed_loop_wrk, idle
 from lab.bench.proxy.backends import backends
+from lab.bench.proxy.bench_run import Settings, bench
+from lab.bench.proxy.closed_loop import Shape
+from lab.bench.proxy.closed_loop_own import OwnGenerator
+from lab.bench.proxy.closed_loop_wrk import Wrk
 from lab.bench.proxy.contenders import ALL
-from lab.bench.proxy.load import Shape
-from lab.bench.proxy.load_own import OwnGenerator
-from lab.bench.proxy.load_wrk import Wrk
-from lab.bench.proxy.run import Settings, bench
 from lab.cli.app import load
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
@@ -27,7 +27,7 @@ SMALL = Settings(contenders=("aiohttp",), shapes=(Shape(4, 2000, 3000),), rounds
 @pytest.fixture
 def without_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither nginx nor wrk: the bench brings its own."""
-    monkeypatch.setattr(load_wrk, "find", lambda: None)
+    monkeypatch.setattr(closed_loop_wrk, "find", lambda: None)
     monkeypatch.setattr(type(ALL["nginx"]), "find", lambda _self: Missing("apt-get install nginx-light"))
 
 
@@ -58,7 +58,7 @@ async def test_both_kinds_of_backends_and_generators_agree(tmp_path: Path, witho
 
 
 async def test_nginx_and_wrk_where_they_are_installed(tmp_path: Path) -> None:
-    wrk, nginx = load_wrk.find(), ALL["nginx"].find()
+    wrk, nginx = closed_loop_wrk.find(), ALL["nginx"].find()
     if wrk is None or isinstance(nginx, Missing):
         pytest.skip("needs apt-get install wrk nginx-light")
     async with backends({64, 5000}, tmp_path, ()) as behind:
@@ -95,15 +95,15 @@ async def test_nobody_who_starts_is_an_error_with_each_ones_reason(monkeypatch: 
 
 
 async def test_one_that_dies_in_mid_run_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = run._sample  # the seam between two rounds
+    measured = bench_run._sample  # the seam between two rounds
 
-    async def sample_then_kill(contender: run.Running, *rest: object) -> object:
+    async def sample_then_kill(contender: bench_run.Running, *rest: object) -> object:
         taken = await measured(contender, *rest)  # type: ignore[arg-type] # passed on as they came
         contender.process.kill()
         await contender.process.wait()
         return taken
 
-    monkeypatch.setattr(run, "_sample", sample_then_kill)
+    monkeypatch.setattr(bench_run, "_sample", sample_then_kill)
     report = await bench(SMALL, lambda _text: None)
     [entrant] = report.entrants
     assert entrant.problem is not None

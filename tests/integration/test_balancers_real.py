@@ -13,8 +13,8 @@ import pytest
 
 from lab.balancers import ADAPTERS
 from lab.balancers.adapter import Adapter, Command, Missing, Program
+from lab.balancers.requirements import Backend, Level, ProxySpec
 from lab.balancers.running import NotReadyError, RejectedConfigError, accepted, launched, running
-from lab.balancers.spec import Backend, Level, ProxySpec
 from tests.support.balancers_stub import Stub, spec_for, stub_backends
 
 BROKEN = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.bench.policies import Wanted, names, run
-from lab.bench.policies.record import Cell, Document
+from lab.bench.policies.bench_record import Cell, Document
 from lab.bench.policies.simulator import Simulator
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.probe import Answer, ask
-from chaos.process_targets import process_state
+from chaos.drivers.probe import Answer, ask
+from chaos.drivers.process_targets import process_state
 from tests.support.chaos_client import ChaosProcess
 from tests.support.chaos_pooled import Pooled
 from tests.support.chaos_supervisor import FakeSupervisor

@@ -18,9 +18,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chaos.drivers.probe import ask
+from chaos.drivers.process_targets import process_state
 from chaos.faults import FAULTS
-from chaos.probe import ask
-from chaos.process_targets import process_state
 from tests.support.chaos_client import ChaosProcess
 from tests.support.chaos_matrix import GRACE_S, Ending, sample_params
 from tests.support.chaos_supervisor import Backend, FakeSupervisor

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 
-from chaos.engine import Engine
-from chaos.events import EventLog
+from chaos.engine.engine import Engine
+from chaos.engine.events import EventLog
+from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
-from chaos.journal import Journal
-from chaos.monkey.troop import Troop
-from chaos.service import create_app
+from chaos.http.service import create_app
+from chaos.monkey.monkey_runner import Troop
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_matrix import SAMPLES, sample_params
 from tests.support.chaos_world import fast_probes

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from chaos.impairment import Impairment
+from chaos.links.impairment import Impairment
 from chaos.relay.relay import Relay
 from tests.support.chaos_waiting import until
 

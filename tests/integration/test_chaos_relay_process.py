@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from chaos.probe import ask
+from chaos.drivers.probe import ask
 from tests.support.chaos_client import ROOT
 from tests.support.chaos_supervisor import BACKEND
 from tests.support.chaos_waiting import eventually

@@ -12,15 +12,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from lab.balancer_view import OpaqueBalancer
-from lab.clients import ChaosClient, TrafficPort
-from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
-from lab.runtime.direct import direct_opener
-from lab.runtime.processes import Process
-from lab.runtime.readiness import ask
+from lab.processes.direct_http import direct_opener
+from lab.processes.readiness import ask
 from lab.runtime.socket_watch import end_if_it_leaves
+from lab.runtime.supervised_process import Process
 from lab.runtime.topology import Role, Spec
+from lab.services.balancer_view import OpaqueBalancer
+from lab.services.clients import ChaosClient, TrafficPort
+from lab.services.endpoints import Endpoints
 
 HOST = "app.example.test"
 

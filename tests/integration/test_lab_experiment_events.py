@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from lab.sse import follow
+from lab.services.sse import follow
 
 
 class Service:

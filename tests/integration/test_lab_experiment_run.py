@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from lab.endpoints import Endpoints
 from lab.errors import EnvironmentProblemError
-from lab.events import read_events
-from lab.experiment import run_experiment
-from lab.history import read_history
-from lab.judge import judge_folder
-from lab.progress import Silent, TrafficCounts
+from lab.evidence.events import read_events
+from lab.evidence.history import read_history
+from lab.evidence.progress import Silent, TrafficCounts
+from lab.evidence.verdict import RunVerdict, Verdict
+from lab.judge.judge import judge_folder
+from lab.run.experiment import run_experiment
 from lab.scenario.plan import Plan
-from lab.verdict import RunVerdict, Verdict
+from lab.services.endpoints import Endpoints
 from tests.support.lab_fakes import FakeLab, fake_lab
 from tests.support.lab_plans import load, plan, step
 

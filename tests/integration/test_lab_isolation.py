@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.isolation import python_words
-from lab.isolation.launcher import BACKGROUND, launched
+from lab.processes.isolation import python_words
+from lab.processes.isolation.launcher import BACKGROUND, launched
 from tests.support.lab_processes import alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
@@ -68,7 +68,7 @@ def test_everything_ends_with_the_launcher_even_if_that_is_killed(tmp_path: Path
 
 def test_a_network_of_ones_own_has_loopback_and_nothing_else() -> None:
     code = """
-from lab.isolation.network import enter_own_network
+from lab.processes.isolation.network import enter_own_network
 problem = enter_own_network()
 if problem:
     sys.exit(f"refused: {problem}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.child_environment import child_environment
-from lab.launch import words
+from lab.processes.child_environment import child_environment
+from lab.processes.launch import words
 
 THEIRS = "open('theirs-ran', 'a').write(__name__)\n"
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from lab.runtime import ports
-from lab.runtime.processes import Process
+from lab.runtime.supervised_process import Process
 from lab.runtime.supervisor import Supervisor
 from lab.runtime.topology import Layout, local_lab
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from lab.processes.readiness import Answer
 from lab.runtime import ports
-from lab.runtime.handshake import Notice, Ready, decode
-from lab.runtime.processes import Process
-from lab.runtime.readiness import Answer
+from lab.runtime.supervised_process import Process
 from lab.runtime.supervisor_api import serve
+from lab.runtime.supervisor_handshake import Notice, Ready, decode
 from lab.runtime.topology import Role, Spec
 from tests.support.free_ports import free_port
 from tests.support.lab_processes import alive
@@ -140,8 +140,8 @@ async def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> 
     parent_code = f"""
 import asyncio, sys
 from pathlib import Path
-from lab.runtime.processes import Process
-from lab.runtime.readiness import Answer
+from lab.runtime.supervised_process import Process
+from lab.processes.readiness import Answer
 from lab.runtime.topology import Role, Spec
 async def main():
     child = Process(Spec("api-1", Role.API, (sys.executable, "-c", {SLEEPER!r}), {{}}, "", ""), Path({str(tmp_path)!r}))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import app
-from lab.terminal import OUTPUT_CLOSED
+from lab.output.terminal import OUTPUT_CLOSED
 
 SCENARIO = "version: 1\ntitle: Größe – ≤ 1 ✓ 你\nload: {rate: 1/s, mix: [{request: GET /a, share: 100%}]}\nsteps: []\n"
 

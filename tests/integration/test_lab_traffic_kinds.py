@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMsgType, web
 
-from lab.history import History, Outcome
+from lab.evidence.history import History, Outcome
 from lab.scenario.plan import PlannedRequest
 from tests.integration.test_lab_traffic_process import Traffic
 from tests.support.lab_plans import traffic_only

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.history import History, Outcome, read_history
+from lab.evidence.history import History, Outcome, read_history
 from lab.scenario.plan import Plan
 from tests.support.lab_plans import GET, traffic_only
 from tests.support.lab_stub import Stub, stub_server

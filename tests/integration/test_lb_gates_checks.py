@@ -12,9 +12,9 @@ import trustme
 from lb.core.backend import Backend
 from lb.core.bounds import bounds
 from lb.core.settings import HealthSettings, Settings
+from lb.probes.tcp_probe import TlsProbe
 from lb.proxy.origin import NOBODY, Origin
-from lb.proxy.preface import encode
-from lb.tcp_probe import TlsProbe
+from lb.proxy.proxy_protocol import encode
 from tests.support.lb_shell.stubs import started
 from tests.support.lb_shell.tls_files import issued
 from tests.support.raw_http import Peer, Stub, silent

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from lb.proxy.origin import Endpoint, Origin
-from lb.proxy.preface import encode
+from lb.proxy.proxy_protocol import encode
 from tests.support.lb_shell.balancer_process import BalancerProcess, running_balancer
 from tests.support.lb_shell.eventually import eventually
 from tests.support.lb_shell.stubs import naming, started, write

@@ -108,7 +108,7 @@ async def test_a_client_that_reads_1_kib_a_second_of_1_gib(soak: bool) -> None:
 
 async def test_the_kernel_too_holds_little_for_a_client_that_does_not_read() -> None:
     """A send buffer may grow to 4 MiB, and what all buffers hold together is bounded for the whole host: others would
-    suffer for it (`lb.listening.UNSENT`). What the backend gets rid of is what is held somewhere on the way."""
+    suffer for it (`lb.process.listening.UNSENT`). What the backend gets rid of is what is held somewhere on the way."""
     left: list[int] = []
 
     async def script(peer: Peer) -> None:

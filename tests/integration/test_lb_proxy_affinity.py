@@ -13,7 +13,7 @@ import pytest
 from lb.core.affinity import StickyCookie
 from lb.core.backend import State
 from lb.core.settings import Settings
-from lb.proxy.affinity import Stickiness
+from lb.proxy.affinity_key import Stickiness
 from tests.support.raw_http import Lab, Stub, answering, proxy, status_of, value_of
 
 KEYS = [f"user-{n}" for n in range(60)]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from lb.core.backend import Backend
-from lb.core.load import LoadReport
+from lb.core.load_weights import LoadReport
 from lb.core.settings import HealthSettings
-from lb.http_probe import MAX_BODY, HttpProbe
-from lb.prober import Report
-from lb.tcp_probe import TcpProbe
+from lb.probes.http_probe import MAX_BODY, HttpProbe
+from lb.probes.scheduler import Report
+from lb.probes.tcp_probe import TcpProbe
 from tests.support.raw_http import Peer, Script, Stub, answering, silent
 
 HEALTHY = b'{"status":"ok","instance":"x","load":{"in_flight":2,"cpu":0.25}}'

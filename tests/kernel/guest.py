@@ -129,7 +129,7 @@ class Helper:
         self.mechanism = json.loads(line.removeprefix("READY "))["mechanism"] if line else "none"
 
     def tell(self, wish):
-        from chaos.netns.tell import tell
+        from chaos.netns.send_line import tell
 
         return json.loads(tell("/run/reroute.sock", json.dumps(wish)))
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from chaos.faults import FAULTS
-from lab.scenario.faults import PARAMETERS, FaultKind, complaints
+from lab.scenario.fault_kinds import PARAMETERS, FaultKind, complaints
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from lab.balancers import ADAPTERS
-from lab.compare.block import BEGIN, END
-from lab.compare.league import LEAGUE
+from lab.compare.generated_block import BEGIN, END
+from lab.compare.standard_scenarios import LEAGUE
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lab.scenario.publish import json_schema
+from lab.scenario.json_schema import json_schema
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "scenario.schema.json"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lb.http_probe import HttpProbe
+from lb.probes.http_probe import HttpProbe
 from tests.mutants.planting import wrap
 
 SCENARIO = "unhealthy"

@@ -6,7 +6,7 @@ from typing import Any
 
 from lb.core.backend import State
 from lb.core.exchange import Failure
-from lb.core.standing import Standing
+from lb.core.health_record import Standing
 from lb.proxy.dialing import Dialing
 from tests.mutants.planting import wrap
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lb.core.health import Cause
-from lb.core.standing import Standing
+from lb.core.health_record import Standing
 from tests.mutants.planting import wrap
 
 SCENARIO = "pause"

@@ -6,7 +6,7 @@ from typing import Any
 
 from lb.core.backend import State
 from lb.core.health import Cause
-from lb.core.standing import Standing
+from lb.core.health_record import Standing
 from tests.mutants.planting import wrap
 
 SCENARIO = "kill"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from lb.proxy.reply import Reply
+from lb.proxy.response_writer import Reply
 from tests.mutants.planting import wrap
 
 SCENARIO = "streams"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lb.core.rotation import Rotation
+from lb.core.candidates import Rotation
 
 SCENARIO = "pause"
 CAUGHT_BY = ("no_dead_traffic", "reroute_within_bound")

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.balancers.spec import Address, Backend, ProxySpec
+from lab.balancers.requirements import Address, Backend, ProxySpec
 from tests.support.free_ports import free_port
 
 HOST = "127.0.0.1"

@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from chaos.drivers.probe import Address, Answer
+from chaos.drivers.targets import Capability, Injection, Member, MemoryUse, ReadBack, Running, Target, TargetInfo
+from chaos.engine.records import Entry, FaultRecord
 from chaos.errors import BadRequestError, ChaosError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
-from chaos.impairment import Impairment
-from chaos.probe import Address, Answer
-from chaos.records import Entry, FaultRecord
-from chaos.targets import Capability, Injection, Member, MemoryUse, ReadBack, Running, Target, TargetInfo
+from chaos.links.impairment import Impairment
 
 
 def record(fault_id: str = "f1", kind: str = "pause", target: str = "api-1", **fields: Any) -> FaultRecord:
@@ -139,7 +139,7 @@ class FakeTarget:
 
 
 class FakeRuntime:
-    """Holds `FakeTarget`s by name; `ask` stands in for `chaos.probe.ask`."""
+    """Holds `FakeTarget`s by name; `ask` stands in for `chaos.drivers.probe.ask`."""
 
     name = "fake"
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Self
 
-from chaos.probe import Address
+from chaos.drivers.probe import Address
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n"
 SILENCE_S = 0.5

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from chaos import engine, faults, guard, healing
-from chaos.engine import Engine
-from chaos.events import EventLog
+from chaos import faults
+from chaos.engine import engine, guard, healing
+from chaos.engine.engine import Engine
+from chaos.engine.events import EventLog
+from chaos.engine.journal import Journal
+from chaos.engine.orders import Order
+from chaos.engine.records import FaultRecord
 from chaos.faults import bandwidth
-from chaos.journal import Journal
-from chaos.orders import Order
-from chaos.records import FaultRecord
 from tests.support.chaos_fakes import FakeRuntime
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from lb.core.backend import Backend
 from lb.proxy.client import ClientConnection
+from lb.proxy.data_plane import Plane
 from lb.proxy.limits import Limits
-from lb.proxy.plane import Plane
-from lb.proxy.record import Record
+from lb.proxy.request_record import Record
 from lb.proxy.ticker import SWEEP_S, perform, sweep
 from lb.proxy.upstream import UpstreamConnection
 from tests.support.balancing import World

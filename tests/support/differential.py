@@ -26,8 +26,8 @@ from lb.core.backend import Backend
 from lb.core.balancer import Balancer
 from lb.core.settings import RetrySettings, Settings
 from lb.proxy.limits import Limits
-from lb.proxy.reader import RequestReader
-from lb.proxy.record import Record
+from lb.proxy.request_reader import RequestReader
+from lb.proxy.request_record import Record
 from lb.proxy.server import ProxyServer
 from lb.proxy.upstream import UpstreamConnection
 from tests.support.wires import Wire, turns

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from lab.witness import read_pressure_us
+from lab.evidence.host_monitor import read_pressure_us
 
 CLOCKED = frozenset({"integration", "e2e", "soak"})
 """Folders of tests/ whose tests run on real clocks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.bench.policies.record import DOCUMENT, Bench, Cell, Cost, Disruption, Scenario
+from lab.bench.policies.bench_record import DOCUMENT, Bench, Cell, Cost, Disruption, Scenario
 
 BACKENDS = [{"id": f"api-{n}", "servers": n, "weight": n, "work_s": 0.01, "scv": 1.0} for n in (1, 2)]
 EXACT = {

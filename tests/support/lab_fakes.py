@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.endpoints import Endpoints
+from lab.services.endpoints import Endpoints
 
 TOKEN = "secret"
 NAMES = ("api-1", "api-2", "api-3")

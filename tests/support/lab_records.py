@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.events import Event, Events
-from lab.history import Ending, History, Outcome, Request
-from lab.record import RunRecord
+from lab.evidence.events import Event, Events
+from lab.evidence.history import Ending, History, Outcome, Request
+from lab.evidence.record import RunRecord
 from lab.scenario.plan import Plan
 from tests.support.lab_plans import plan
 

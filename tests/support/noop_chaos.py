@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from chaos.__main__ import main
+from chaos.drivers.targets import Injection
 from chaos.faults import FAULTS
-from chaos.targets import Injection
 
 
 async def do_nothing(self: Any, target: Any, params: Any, duration_s: float) -> Injection:

@@ -14,9 +14,9 @@ from lb.core.backend import Backend
 from lb.core.balancer import Balancer
 from lb.core.events import Emit, Event
 from lb.core.settings import Settings
-from lb.proxy.affinity import Stickiness, key_source
+from lb.proxy.affinity_key import Stickiness, key_source
 from lb.proxy.limits import Limits
-from lb.proxy.record import Record
+from lb.proxy.request_record import Record
 from lb.proxy.server import ProxyRunner, ProxyServer
 
 PATIENCE_S = 5.0

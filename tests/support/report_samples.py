@@ -7,8 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest, PlannedStep
-from lab.verdict import (
+from lab.evidence.verdict import (
     Attribution,
     Check,
     FaultResult,
@@ -18,6 +17,7 @@ from lab.verdict import (
     Verdict,
     Work,
 )
+from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest, PlannedStep
 
 BACKENDS = ("api-1", "api-2", "api-3")
 TARGET = "api-2"

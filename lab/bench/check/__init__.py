@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.bench.check.synthetic import write_run
-from lab.child_environment import child_environment
 from lab.errors import LabError
-from lab.launch import words
-from lab.verdict import Verdict
+from lab.evidence.verdict import Verdict
+from lab.processes.child_environment import child_environment
+from lab.processes.launch import words
 
 
 @dataclass(frozen=True, slots=True)

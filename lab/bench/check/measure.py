@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from lab.judge import judge
-from lab.record import load_run
+from lab.evidence.record import load_run
+from lab.judge.judge import judge
 
 _STATUS = Path("/proc/self/status")
 

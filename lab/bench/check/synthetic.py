@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.events import Event, EventLog
-from lab.history import HistoryWriter, Outcome, invocation_shape
+from lab.evidence.events import Event, EventLog
+from lab.evidence.history import HistoryWriter, Outcome, invocation_shape
+from lab.scenario.file_reader import load_scenario
 from lab.scenario.library import find
-from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Expectations, LatencyBudget, Plan
 from lab.scenario.planner import make_plan
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab.bench.policies.bench_record import Bench, Cell, Cost, Disruption, Document, Scenario
 from lab.bench.policies.page import page
-from lab.bench.policies.record import Bench, Cell, Cost, Disruption, Document, Scenario
 from lab.bench.policies.simulator import Simulator
 from lab.bench.policies.table import markdown
 from lab.errors import BadArgumentsError

@@ -10,9 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.bench.policies import plots, table, words
-from lab.bench.policies.record import Bench, Scenario
-from lab.inert import shown
+from lab.bench.policies import formatting, plots, table
+from lab.bench.policies.bench_record import Bench, Scenario
+from lab.output.inert import shown
 
 
 def page(bench: Bench) -> str:
@@ -26,19 +26,19 @@ def page(bench: Bench) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["duration"] = words.duration
+    environment.filters["duration"] = formatting.duration
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    exact = words.deviations(bench)
+    exact = formatting.deviations(bench)
     return environment.get_template("policies.html.j2").render(
         bench=bench,
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'",
         style=Markup(style),  # our own files, not input
-        headline=words.agreement(bench),
+        headline=formatting.agreement(bench),
         requests=sum(cell.requests for cell in bench.cells),
         exact=exact,
         unstable=sum(cell.unstable for cell in bench.cells),
         sections=[_section(bench, scenario) for scenario in bench.scenarios],
-        costs=words.costs(bench),
+        costs=formatting.costs(bench),
         sizes=sorted({cost.backends for cost in bench.cost}),
     )
 
@@ -55,7 +55,7 @@ def _section(bench: Bench, scenario: Scenario) -> dict[str, Any]:
     shares = {c.theory.shares.formula: c.theory.shares.relation for c in cells if c.theory.shares}
     return {
         "scenario": scenario,
-        "load": words.load(scenario),
+        "load": formatting.load(scenario),
         "latency": Markup(plots.latency(scenario, cells)),  # see above
         "shares": Markup(plots.shares(scenario, cells)),  # see above
         "panels": [Markup(plots.over_time(scenario, cell, top)) for cell in panels],  # see above

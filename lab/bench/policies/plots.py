@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lab.bench.policies import words
-from lab.bench.policies.record import Cell, Scenario
+from lab.bench.policies.bench_record import Cell, Scenario
+from lab.bench.policies.formatting import duration
 from lab.report.timeline import svg
 from lab.report.timeline.scale import Linear, Log
 
@@ -82,8 +82,8 @@ def _floor(x: float, bottom: float) -> str:
 def _measured(cell: Cell, x: Log, y: float) -> str:
     low, high = x(cell.p50_s.value), x(cell.p99_s.value)
     told = (
-        f"{cell.policy}: mean {words.duration(cell.mean_s.value)}, median {words.duration(cell.p50_s.value)}, "
-        f"p99 {words.duration(cell.p99_s.value)} ({words.duration(cell.p99_s.low)}–{words.duration(cell.p99_s.high)} "
+        f"{cell.policy}: mean {duration(cell.mean_s.value)}, median {duration(cell.p50_s.value)}, "
+        f"p99 {duration(cell.p99_s.value)} ({duration(cell.p99_s.low)}–{duration(cell.p99_s.high)} "
         f"over {cell.seeds} seeds)"
     )
     kind = "unstable" if cell.unstable else "stable"
@@ -104,7 +104,7 @@ def _theory(cell: Cell, x: Log, y: float) -> str:
     theory = cell.theory.latency
     if theory is None or theory.mean_s is None:
         return ""
-    marks = [svg.title(f"theory, {theory.formula}: mean {theory.relation} {words.duration(theory.mean_s)}")]
+    marks = [svg.title(f"theory, {theory.formula}: mean {theory.relation} {duration(theory.mean_s)}")]
     bound = " bound" if theory.relation == "≤" else ""
     marks.append(svg.element("circle", cx=x(theory.mean_s), cy=y, r=6.2, class_=f"theory{bound}"))
     known = [x(value) for value in (theory.p50_s, theory.p99_s) if value is not None]

@@ -9,8 +9,8 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from lab.bench.policies import words
-from lab.bench.policies.record import Bench, Cell, Scenario
+from lab.bench.policies import formatting
+from lab.bench.policies.bench_record import Bench, Cell, Scenario
 
 _ALWAYS = ("policy", "mean", "p50", "p99", "share")
 _NOTHING = ("", "0")
@@ -34,19 +34,19 @@ def columns(scenario: Scenario, cells: Sequence[Cell]) -> list[Column]:
     made = [Column("policy", tuple(cell.policy for cell in cells))]
     for name in ("mean", "p50", "p99"):
         field = f"{name}_s"
-        made.append(Column(name, tuple(words.duration(getattr(cell, field).value) for cell in cells)))
-        made.append(Column("theory", tuple(words.expected(cell.theory.latency, field) for cell in cells)))
-    made.append(Column("share", tuple(words.measured_share(scenario, cell) for cell in cells)))
-    made.append(Column("theory", tuple(words.expected_share(scenario, cell) for cell in cells)))
-    made.append(Column("slow", tuple(words.part(cell.slow, cell.requests) for cell in cells)))
-    made.append(Column("failed", tuple(words.part(cell.failed, cell.requests) for cell in cells)))
+        made.append(Column(name, tuple(formatting.duration(getattr(cell, field).value) for cell in cells)))
+        made.append(Column("theory", tuple(formatting.expected(cell.theory.latency, field) for cell in cells)))
+    made.append(Column("share", tuple(formatting.measured_share(scenario, cell) for cell in cells)))
+    made.append(Column("theory", tuple(formatting.expected_share(scenario, cell) for cell in cells)))
+    made.append(Column("slow", tuple(formatting.part(cell.slow, cell.requests) for cell in cells)))
+    made.append(Column("failed", tuple(formatting.part(cell.failed, cell.requests) for cell in cells)))
     return [column for column in made if column.name in _ALWAYS or any(t not in _NOTHING for t in column.texts)]
 
 
 def tables(bench: Bench) -> Iterator[Table]:
     """One for each scenario, no wider than a terminal of 80 columns: theory's values stand right behind ours."""
     for scenario in bench.scenarios:
-        title = Text.assemble((scenario.title, "bold"), "\n", (f"{words.load(scenario)}; times in ms", "dim"))
+        title = Text.assemble((scenario.title, "bold"), "\n", (f"{formatting.load(scenario)}; times in ms", "dim"))
         table = Table(
             title=title,
             title_justify="left",
@@ -97,7 +97,7 @@ def markdown(bench: Bench) -> str:
         found = columns(scenario, bench.of(scenario))
         lines = [_line(texts) for texts in zip(*(column.texts for column in found), strict=True)]
         parts.append(
-            f"**{scenario.title}** (`{scenario.scenario}`: {words.load(scenario)}{_floor(scenario)})\n\n"
+            f"**{scenario.title}** (`{scenario.scenario}`: {formatting.load(scenario)}{_floor(scenario)})\n\n"
             + "\n".join([_line([column.name for column in found]), _rule(len(found)), *lines])
         )
     if bench.disruption:
@@ -109,14 +109,14 @@ def markdown(bench: Bench) -> str:
         parts.append("\n".join([_line(head), _rule(4), *rows]))
     if bench.cost:
         sizes = sorted({cost.backends for cost in bench.cost})
-        rows = [_line((name, *(f"{us:.1f} µs" for us in each))) for name, each in words.costs(bench)]
+        rows = [_line((name, *(f"{us:.1f} µs" for us in each))) for name, each in formatting.costs(bench)]
         parts.append("\n".join([_line(("a pick among", *(f"{n:,}" for n in sizes))), _rule(len(sizes) + 1), *rows]))
     return "\n\n".join(parts) + "\n"
 
 
 def _floor(scenario: Scenario) -> str:
     floor = scenario.floor
-    return f"; no policy can beat a mean of {words.duration(floor.mean_s)}" if floor and floor.mean_s else ""
+    return f"; no policy can beat a mean of {formatting.duration(floor.mean_s)}" if floor and floor.mean_s else ""
 
 
 def _line(cells: Sequence[str]) -> str:

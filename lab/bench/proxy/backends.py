@@ -18,10 +18,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lab.balancers import adapter
 from lab.balancers.adapter import Command, Program
+from lab.balancers.requirements import Address, Backend
 from lab.balancers.running import spawn, stop, tail
-from lab.balancers.spec import Address, Backend
 from lab.errors import EnvironmentProblemError
-from lab.launch import words
+from lab.processes.launch import words
 from lab.runtime.ports import LOOPBACK, free_ports
 
 COUNT: Final = 3

@@ -12,11 +12,11 @@ from pathlib import Path
 from lab.balancers import ADAPTERS
 from lab.balancers.adapter import Adapter, Command, Program, Quirk, Tuning
 from lab.balancers.rendering import health_url
+from lab.balancers.requirements import Address, Backend, ProxySpec
 from lab.balancers.reroute import Reroute
 from lab.balancers.running import MissingProgramError, Running, running
-from lab.balancers.spec import Address, Backend, ProxySpec
 from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.launch import words
+from lab.processes.launch import words
 from lab.runtime.ports import LOOPBACK, free_ports
 
 

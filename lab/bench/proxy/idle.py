@@ -8,9 +8,9 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.balancers.spec import Address
-from lab.bench.proxy.load import Shape
-from lab.bench.proxy.proc import resident_bytes
+from lab.balancers.requirements import Address
+from lab.bench.proxy.closed_loop import Shape
+from lab.processes.usage import resident_bytes
 
 TOGETHER = 64
 """Connections with a request under way at once: as few as in an ordinary run, so that the pool does not grow for it."""

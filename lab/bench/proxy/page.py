@@ -10,12 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.balancers.adapter import Quirk
-from lab.balancers.spec import Address, Backend, ProxySpec
-from lab.bench.proxy import words
+from lab.balancers.requirements import Address, Backend, ProxySpec
+from lab.bench.proxy import formatting
 from lab.bench.proxy.contenders import ALL
 from lab.bench.proxy.plot import bars
 from lab.bench.proxy.result import Report
-from lab.inert import shown
+from lab.output.inert import shown
 
 
 def page(report: Report) -> str:
@@ -32,10 +32,10 @@ def page(report: Report) -> str:
     digest = b64encode(sha256(style.encode()).digest()).decode()
     return environment.get_template("proxy.html.j2").render(
         report=report,
-        words=words,
+        words=formatting,
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'",
         style=Markup(style),  # our own files, not input
-        how=words.how(report),
+        how=formatting.how(report),
         sections=[(shape, rows, Markup(bars(rows))) for shape in report.shapes if (rows := report.rows(shape))],
         quirks={entrant.name: _quirks(entrant.name) for entrant in report.entrants},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lab.bench.proxy import words
+from lab.bench.proxy import formatting
 from lab.bench.proxy.result import Row
 from lab.report.timeline import svg
 from lab.report.timeline.scale import Linear
@@ -44,5 +44,5 @@ def _bar(row: Row, scale: Linear, middle: float) -> Iterable[str]:
     )
     low, high = scale(row.cpu_us_min), scale(row.cpu_us_max)
     yield svg.element("path", d=f"M{svg.number(low)} {svg.number(middle)}H{svg.number(high)}", class_="spread")
-    label = f"{row.cpu_us:.1f}" + (f"  ({words.ratio(row)})" if row.ratio is not None else "")
+    label = f"{row.cpu_us:.1f}" + (f"  ({formatting.ratio(row)})" if row.ratio is not None else "")
     yield svg.element("text", svg.text(label), x=high + 8, y=middle + 4, class_="value")

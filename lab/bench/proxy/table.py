@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from lab.bench.proxy import words
-from lab.bench.proxy.load import Shape
+from lab.bench.proxy import formatting
+from lab.bench.proxy.closed_loop import Shape
 from lab.bench.proxy.result import Report
 
 
@@ -16,7 +16,7 @@ def tables(report: Report) -> Iterator[Table]:
     versions = {entrant.name: entrant.version or "" for entrant in report.entrants}
     for shape in report.shapes:
         yield _load(report, shape, versions)
-    if troubles := words.troubles(report):
+    if troubles := formatting.troubles(report):
         table = Table("", "what did not go as asked", box=None, pad_edge=False, header_style="dim")
         for contender, trouble in troubles:
             table.add_row(contender, trouble)
@@ -25,7 +25,7 @@ def tables(report: Report) -> Iterator[Table]:
 
 def _load(report: Report, shape: Shape, versions: dict[str, str]) -> Table:
     table = Table(
-        title=words.load(shape),
+        title=formatting.load(shape),
         title_justify="left",
         title_style="bold",
         box=None,
@@ -39,11 +39,11 @@ def _load(report: Report, shape: Shape, versions: dict[str, str]) -> Table:
     for row in report.rows(shape):
         table.add_row(
             f"{row.contender} {versions.get(row.contender, '')}",
-            words.cost(row),
-            words.ratio(row),
-            words.rate(row),
-            words.latency(row.p50_s),
-            words.latency(row.p99_s),
-            words.idle(report, row.contender),
+            formatting.cost(row),
+            formatting.ratio(row),
+            formatting.rate(row),
+            formatting.latency(row.p50_s),
+            formatting.latency(row.p99_s),
+            formatting.idle(report, row.contender),
         )
     return table

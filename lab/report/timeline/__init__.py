@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lab.report.host import host_stalls
-from lab.report.run import NO_BACKEND, Look, Run
+from lab.evidence.verdict import FaultResult
+from lab.report.host_disturbance import host_stalls
+from lab.report.run_files import NO_BACKEND, Look, Run
+from lab.report.sentences import seconds
 from lab.report.timeline.bins import Bin, binned
 from lab.report.timeline.frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
 from lab.report.timeline.moments import Moment, moments, stacked
 from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel
 from lab.report.timeline.svg import element, group, number, text, title
-from lab.report.words import seconds
-from lab.verdict import FaultResult
 
 LABEL_ROW, BAND_LABEL = 17.0, 18.0
 _SHAPES = {

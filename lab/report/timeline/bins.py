@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lab.history import Request
-from lab.report.run import Look, Run
+from lab.evidence.history import Request
+from lab.report.run_files import Look, Run
 
 T = TypeVar("T")
 Point = tuple[float, float]

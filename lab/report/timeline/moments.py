@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from lab.report.run import Run
-from lab.report.words import seconds
-from lab.verdict import FaultResult
+from lab.evidence.verdict import FaultResult
+from lab.report.run_files import Run
+from lab.report.sentences import seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from typing import Final
 from lb.core.backend import Backend
 from lb.core.exchange import Exchange
 from lb.core.policies.base import Candidates, Load, ramp
+from lb.core.policies.hash_tables import SLICE, TablePolicy
 from lb.core.policies.hashing import blocks_of, fraction, key_of
-from lb.core.policies.tables import SLICE, TablePolicy
 
 LOAD_FACTOR: Final = 1.25
 MOST_POINTS, ALL_POINTS = 1024, 65536

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.probe import Address, Answer, ask
+from chaos.drivers.probe import Address, Answer, ask
 from tests.support.chaos_client import ChaosClient
 from tests.support.chaos_docker import DockerLab, build_image, docker_lab, engine, wait_for_exit
 from tests.support.chaos_snapshots import snapshots

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from chaos.probe import Address, ask
+from chaos.drivers.probe import Address, ask
 from tests.support.chaos_client import ChaosClient
 from tests.support.chaos_docker import DockerLab, build_image, docker_lab, engine
 from tests.support.chaos_pooled import SILENCE_S, Pooled

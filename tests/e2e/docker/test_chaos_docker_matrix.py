@@ -20,8 +20,8 @@ from typing import Any
 import docker.errors
 import pytest
 
+from chaos.drivers.probe import ask
 from chaos.faults import FAULTS
-from chaos.probe import ask
 from tests.support.chaos_client import ChaosClient
 from tests.support.chaos_docker import DockerLab, build_image, docker_lab, engine
 from tests.support.chaos_matrix import GRACE_S, Ending, sample_params

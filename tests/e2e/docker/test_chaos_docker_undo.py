@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.probe import ask
+from chaos.drivers.probe import ask
 from tests.support.chaos_client import ChaosClient
 from tests.support.chaos_docker import PORT, DockerLab, build_image, docker_lab, engine, wait_for_exit
 from tests.support.chaos_engine_proxy import EngineProxy

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lab.runtime.docker import DockerRuntime
 from lab.runtime.docker_cli import docker
+from lab.runtime.docker_lab import DockerRuntime
 from tests.e2e.conftest import Cli, spare_ports
 from tests.support.lab_docker import need_docker
 from tests.support.lab_load import Load

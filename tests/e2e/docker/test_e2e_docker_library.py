@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.runtime.docker import DockerRuntime
+from lab.runtime.docker_lab import DockerRuntime
 from lab.scenario.library import names
 from tests.e2e.conftest import Cli, spare_ports
 from tests.support.lab_docker import need_docker

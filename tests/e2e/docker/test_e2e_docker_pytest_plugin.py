@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.runtime.docker import DockerRuntime
+from lab.runtime.docker_lab import DockerRuntime
 from tests.e2e.conftest import spare_ports
 from tests.support.lab_docker import need_docker
 from tests.support.lab_example import EXAMPLE, run_example

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chaos.process_targets import IMPOSSIBLE
+from chaos.drivers.process_targets import IMPOSSIBLE
 from lab.scenario.library import names
 from tests.e2e.conftest import Cli, spare_ports
 from tests.support.lab_library import LibraryPass, library_pass

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from chaos.process_targets import IMPOSSIBLE
-from lab.endpoints import Endpoints
-from lab.experiment import run_experiment
-from lab.runtime import local
+from chaos.drivers.process_targets import IMPOSSIBLE
+from lab.evidence.verdict import Verdict
+from lab.run.experiment import run_experiment
+from lab.runtime import local_lab
+from lab.scenario.file_reader import load_scenario
 from lab.scenario.library import find, names
-from lab.scenario.loader import load_scenario
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
-from lab.verdict import Verdict
+from lab.services.endpoints import Endpoints
 from tests.e2e.conftest import spare_ports
 
 
@@ -42,8 +42,8 @@ def powerless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
         patch.setenv("LAB_PASS_ENV", "PYTHONPATH")
-        patch.setattr(local, "SUPERVISOR", "tests.support.noop_supervisor")
-        with local.LocalRuntime(tmp_path_factory.mktemp("noop")).borrow(lambda text: None) as endpoints:
+        patch.setattr(local_lab, "SUPERVISOR", "tests.support.noop_supervisor")
+        with local_lab.LocalRuntime(tmp_path_factory.mktemp("noop")).borrow(lambda text: None) as endpoints:
             yield endpoints
 
 

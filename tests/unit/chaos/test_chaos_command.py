@@ -7,7 +7,7 @@ import pytest
 
 import chaos.__main__ as service
 from chaos import reaper
-from chaos.settings import Settings
+from chaos.inputs.settings import Settings
 
 MAINS = pytest.mark.parametrize("main", [service.main, reaper.main], ids=["chaos", "reaper"])
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from chaos.docker_targets import DockerClient, DockerTarget
+from chaos.drivers.docker_targets import DockerClient, DockerTarget
+from chaos.drivers.netns_helper import NetnsHelpers
 from chaos.errors import BadRequestError, NotPossibleError
-from chaos.impairment import Impairment
-from chaos.netns_helper import NetnsHelpers
+from chaos.links.impairment import Impairment
 
 MIB = 1 << 20
 SUMMARY = {"Id": "c1", "Labels": {"com.docker.compose.service": "api", "com.docker.compose.container-number": "1"}}

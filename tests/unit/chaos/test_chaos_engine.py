@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from chaos.drivers.targets import Running
+from chaos.engine.orders import Order
+from chaos.engine.records import State
 from chaos.errors import ConflictError, RuntimeUnavailableError, UnknownFaultError
-from chaos.orders import Order
-from chaos.records import State
-from chaos.targets import Running
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_world import World, fast_probes
 

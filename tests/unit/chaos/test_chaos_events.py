@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chaos.events import REPLAYABLE, EventLog
+from chaos.engine.events import REPLAYABLE, EventLog
 from tests.support.chaos_fakes import record
 
 

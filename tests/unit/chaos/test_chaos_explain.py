@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from chaos.engine.guard import check_params
 from chaos.errors import BadRequestError
 from chaos.faults import FAULTS
-from chaos.guard import check_params
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from chaos.impairment import Impairment
-from chaos.netns.fate import Fate, Fates
+from chaos.links.impairment import Impairment
 from chaos.netns.packet import corrupted, destination_of, flow_of
+from chaos.netns.packet_decision import Fate, Fates
 
 
 def fates(*impairments: Impairment) -> Fates:

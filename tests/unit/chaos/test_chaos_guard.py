@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from chaos import guard
+from chaos.drivers.targets import Running
+from chaos.engine import guard
 from chaos.errors import BadRequestError, ConflictError, LastHealthyBackendError, NotRunningError
 from chaos.faults import FAULTS
-from chaos.targets import Running
 from tests.support.chaos_fakes import FakeRuntime, record
 
 

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.hold import Hold
+from chaos.links.delay_queue import Hold
 
 
 def test_items_leave_when_they_are_due() -> None:

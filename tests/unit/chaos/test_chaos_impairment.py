@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.impairment import Impairment
+from chaos.links.impairment import Impairment
 
 
 def test_the_wire_form_comes_back_the_same() -> None:

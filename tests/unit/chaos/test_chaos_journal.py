@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.journal import KEPT, Journal
-from chaos.records import State
+from chaos.engine.journal import KEPT, Journal
+from chaos.engine.records import State
 from tests.support.chaos_fakes import entry
 
 

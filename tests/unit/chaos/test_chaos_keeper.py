@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from chaos.command import RuntimeLostError
-from chaos.engine_socket import socket_is_dead
+from chaos.drivers.docker_socket import socket_is_dead
+from chaos.engine.keeper import Keeper, Patience
+from chaos.engine.lease import Lease
+from chaos.engine.records import State
 from chaos.errors import RuntimeUnavailableError
-from chaos.keeper import Keeper, Patience
-from chaos.lease import Lease
+from chaos.inputs.command_line import RuntimeLostError
 from chaos.reaper import Reaper, expired
-from chaos.records import State
 from tests.support.chaos_fakes import FakeRuntime, entry
 from tests.support.chaos_world import World
 
@@ -85,7 +85,7 @@ async def test_a_runtime_that_is_merely_away_is_asked_again(
 ) -> None:
     runtime = Unreachable("", looks=3)
     watcher = watchers(runtime, tmp_path)[which]
-    monkeypatch.setattr("chaos.keeper.RENEW_EVERY_S", 0.0)
+    monkeypatch.setattr("chaos.engine.keeper.RENEW_EVERY_S", 0.0)
     monkeypatch.setattr("chaos.reaper.LOOK_EVERY_S", 0.0)
     with pytest.raises(asyncio.CancelledError):
         await watcher.run()

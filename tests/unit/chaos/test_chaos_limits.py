@@ -7,7 +7,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from chaos import limits
+from chaos.drivers import container_limits
 
 NETWORK = {
     "Aliases": ["api", "api-1"], "Links": None, "DriverOpts": {"x": "y"}, "IPAddress": "10.1.2.3",
@@ -58,12 +58,12 @@ class Api:
     ],
 )
 def test_a_share_is_read_from_quota_and_period(host: dict[str, int], share: float | None) -> None:
-    assert limits.cpu_share(inspected(**host)) == share
+    assert container_limits.cpu_share(inspected(**host)) == share
 
 
 def test_a_share_is_set_as_a_quota() -> None:
     sdk = Api()
-    limits.set_cpu(sdk, "c", 0.25)
+    container_limits.set_cpu(sdk, "c", 0.25)
     assert sdk.updated == [{"cpu_period": 100_000, "cpu_quota": 25_000}]
 
 
@@ -76,28 +76,28 @@ def test_a_share_is_set_as_a_quota() -> None:
 )
 def test_a_quota_is_restored_and_none_is_unlimited(host: dict[str, int], restored: dict[str, int]) -> None:
     sdk = Api()
-    limits.restore_cpu(sdk, "c", limits.kept(inspected(**host)))
+    container_limits.restore_cpu(sdk, "c", container_limits.kept(inspected(**host)))
     assert sdk.updated == [restored]
 
 
 # --- memory ---
 def test_a_memory_limit_is_restored_with_its_swap() -> None:
     sdk = Api()
-    limits.restore_memory(sdk, "c", limits.kept(inspected(Memory=1 << 28, MemorySwap=1 << 29)))
+    container_limits.restore_memory(sdk, "c", container_limits.kept(inspected(Memory=1 << 28, MemorySwap=1 << 29)))
     assert sdk.updated == [{"mem_limit": 1 << 28, "memswap_limit": 1 << 29}]
 
 
 def test_where_there_was_no_memory_limit_nothing_is_set() -> None:
     """Docker cannot take a limit away again, so none was set."""
     sdk = Api()
-    limits.restore_memory(sdk, "c", limits.kept(inspected()))
+    container_limits.restore_memory(sdk, "c", container_limits.kept(inspected()))
     assert sdk.updated == []
 
 
 # --- networks ---
 def test_all_networks_are_left() -> None:
     sdk = Api()
-    limits.disconnect(sdk, "c", ["a", "b"])
+    container_limits.disconnect(sdk, "c", ["a", "b"])
     assert sdk.left == ["a", "b"]
 
 
@@ -114,20 +114,20 @@ def test_a_network_is_joined_with_all_the_addresses_that_docker_lets_be_chosen(
     refused: list[str], addresses: dict[str, str]
 ) -> None:
     sdk = Api(*refused)
-    limits.connect(sdk, "c", limits.kept(inspected())["networks"])
+    container_limits.connect(sdk, "c", container_limits.kept(inspected())["networks"])
     names = {"aliases": ["api", "api-1"], "links": None, "driver_opt": {"x": "y"}}
     assert sdk.joined == [{"network": "lab", **names, **addresses}]
 
 
 def test_a_container_that_had_no_address_is_joined_without() -> None:
     sdk = Api()
-    kept = limits.kept(inspected())["networks"]
-    limits.connect(sdk, "c", {"lab": kept["lab"] | {"ipv4": "", "ipv6": ""}})
+    kept = container_limits.kept(inspected())["networks"]
+    container_limits.connect(sdk, "c", {"lab": kept["lab"] | {"ipv4": "", "ipv6": ""}})
     assert [set(each) for each in sdk.joined] == [{"network", "aliases", "links", "driver_opt"}]
 
 
 def test_a_container_that_is_gone_is_not_asked_for_again() -> None:
     sdk = Api(gone=True)
     with pytest.raises(docker.errors.NotFound):
-        limits.connect(sdk, "c", limits.kept(inspected())["networks"])
+        container_limits.connect(sdk, "c", container_limits.kept(inspected())["networks"])
     assert sdk.tries == 1

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chaos.impairment import Impairment
-from chaos.luck import Burst, Coin, Correlated, Wait, entering
+from chaos.links.impairment import Impairment
+from chaos.links.netem_random import Burst, Coin, Correlated, Wait, entering
 
 N = 20_000
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chaos.impairment import Impairment, Kind
-from chaos.mechanisms import LACKS, ImpossibleError, choose
-from chaos.netns_helper import capability
+from chaos.drivers.netns_helper import capability
+from chaos.links.impairment import Impairment, Kind
+from chaos.links.mechanisms import LACKS, ImpossibleError, choose
 
 EVERYTHING = frozenset(LACKS)
 NO_NETEM = EVERYTHING - {"netem"}

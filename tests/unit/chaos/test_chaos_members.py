@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from chaos.auth import check_origin
-from chaos.docker_targets import _ip
+from chaos.drivers.docker_targets import _ip
+from chaos.drivers.members import Members
 from chaos.errors import ForbiddenOriginError
-from chaos.members import Members
+from chaos.http.auth import check_origin
 
 
 def container(id_: str, number: str | None = "1", state: str = "running", **more: Any) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from chaos.errors import BadRequestError
-from chaos.monkey.orders import MonkeyBody, MonkeyOrder, Plan, check_order, check_plan, parse_rate
+from chaos.inputs.units import parse_duration
+from chaos.monkey.monkey_orders import MonkeyBody, MonkeyOrder, Plan, check_order, check_plan, parse_rate
 from chaos.monkey.planner import SETTLE_S, make_plan
-from chaos.units import parse_duration
 
 NAMES = ["api-1", "api-2", "api-3"]
 SEEDS = st.integers(0, 2**53 - 1)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from chaos.drivers.targets import Running
+from chaos.engine.records import State
 from chaos.errors import MonkeyRunsError, UnknownMonkeyError
-from chaos.monkey.orders import MonkeyOrder, Plan, Step
-from chaos.monkey.troop import Monkey, Troop
-from chaos.records import State
-from chaos.targets import Running
+from chaos.monkey.monkey_orders import MonkeyOrder, Plan, Step
+from chaos.monkey.monkey_runner import Monkey, Troop
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_world import World, fast_probes
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chaos.impairment import Impairment
-from chaos.mechanisms import ImpossibleError
+from chaos.links.impairment import Impairment
+from chaos.links.mechanisms import ImpossibleError
 from chaos.netns import firewall, session, shaping
 from chaos.netns.commands import CommandError, run, works
 from chaos.netns.helper import Helper

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
+from chaos.engine.log_once import Outage
 from chaos.errors import ConflictError, RuntimeUnavailableError
-from chaos.outage import Outage
 
 
 def test_an_outage_is_said_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from chaos.drivers.peers import addresses
 from chaos.errors import BadRequestError
-from chaos.peers import addresses
 
 
 def member(service: str, number: int, *networks: tuple[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from chaos.records import NEXT, State
+from chaos.engine.records import NEXT, State
 from tests.support.chaos_fakes import entry
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from chaos.engine.selection import Selector, rank, select
 from chaos.errors import BadRequestError, UnknownTargetError
-from chaos.selection import Selector, rank, select
 
 
 @dataclass

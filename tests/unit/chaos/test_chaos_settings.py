@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.settings import Settings, SettingsError
+from chaos.inputs.settings import Settings, SettingsError
 
 LOCAL = {"CHAOS_SUPERVISOR": "http://127.0.0.1:1"}
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chaos.stop_when import BLIND_S, Judge, StopWhen, UnreadableError, is_met, read_value
+from chaos.engine.stop_condition import BLIND_S, Judge, StopWhen, UnreadableError, is_met, read_value
 
 METRICS = b"""# TYPE lb_in_flight gauge
 lb_in_flight{backend="api-1"} 3

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.units import parse_duration, parse_percent
+from chaos.inputs.units import parse_duration, parse_percent
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from chaos.drivers.probe import Answer
+from chaos.drivers.targets import ReadBack, Running
 from chaos.errors import InjectionFailedError
-from chaos.faults import FAULTS, bandwidth, base, delay, duplicate, link, misbehave, reorder
+from chaos.faults import FAULTS, bandwidth, base, delay, duplicate, link_fault, misbehave, reorder
 from chaos.faults.base import Before
-from chaos.probe import Answer
-from chaos.targets import ReadBack, Running
 from tests.support.chaos_fakes import FakeTarget
 
 HEALTHY = Answer(0.001, 0.0005, 200)
@@ -48,7 +48,7 @@ async def verdict(
     starts: int = 0,
     **params: Any,
 ) -> bool | None:
-    for module in (base, delay, link, misbehave, duplicate, reorder):
+    for module in (base, delay, link_fault, misbehave, duplicate, reorder):
         monkeypatch.setattr(module, "ask", Probe(*answers))
     target = FakeTarget("api-1")
     target.state, target.starts = state, starts
@@ -119,7 +119,7 @@ async def test_loss_wants_a_stall_of_a_retransmission(monkeypatch: pytest.Monkey
 
 
 async def test_loss_without_a_stall_is_a_miss_only_when_it_was_likely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "VERIFY_DEADLINE_S", 0.505)  # 5 ms of questions
+    monkeypatch.setattr(link_fault, "VERIFY_DEADLINE_S", 0.505)  # 5 ms of questions
     assert await verdict(monkeypatch, "loss", HEALTHY, loss="99%") is False
     assert await verdict(monkeypatch, "loss", HEALTHY, loss="0.0001%") is None
 
@@ -187,7 +187,7 @@ async def test_a_backend_that_does_not_take_the_wish_is_a_failed_injection(monke
 async def test_what_no_question_of_ours_can_show_is_read_back(
     monkeypatch: pytest.MonkeyPatch, kind: str, params: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(link, "VERIFY_DEADLINE_S", 0.5)
+    monkeypatch.setattr(link_fault, "VERIFY_DEADLINE_S", 0.5)
     fault, target = FAULTS[kind], FakeTarget("api-1")
     asked = fault.params.model_validate(params)
     before = Before(("api-1", 80), HEALTHY, "start 0")
@@ -222,7 +222,7 @@ async def test_what_was_measured_is_not_lost_where_the_read_back_is_late(monkeyp
             await asyncio.Event().wait()
             raise AssertionError
 
-    monkeypatch.setattr(link, "VERIFY_DEADLINE_S", 0.0)
+    monkeypatch.setattr(link_fault, "VERIFY_DEADLINE_S", 0.0)
     monkeypatch.setattr(delay, "ask", Probe(slow(0.2)))
     fault = FAULTS["delay"]
     said = await fault.verify(

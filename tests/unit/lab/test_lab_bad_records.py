@@ -12,11 +12,11 @@ import pytest
 
 from lab.bench.check.synthetic import write_run
 from lab.errors import BadArgumentsError
-from lab.events import Event, EventLog
-from lab.history import HistoryWriter, invocation_shape
-from lab.judge import judge_folder
-from lab.verdict import RunVerdict, Verdict
-from lab.whole_file import write_whole
+from lab.evidence.events import Event, EventLog
+from lab.evidence.history import HistoryWriter, invocation_shape
+from lab.evidence.verdict import RunVerdict, Verdict
+from lab.judge.judge import judge_folder
+from lab.output.atomic_write import write_whole
 
 REQUESTS = 8000
 Change = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lab.child_environment import child_environment
+from lab.processes.child_environment import child_environment
 
 HOST = {
     "PATH": "/usr/bin",

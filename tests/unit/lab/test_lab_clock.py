@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.clock import Reading, RunClock, best_offset, measure_offset
+from lab.evidence.clock import Reading, RunClock, best_offset, measure_offset
 
 
 def test_the_shortest_round_trip_is_believed() -> None:

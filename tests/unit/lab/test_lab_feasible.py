@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.endpoints import Endpoints
-from lab.feasible import obstacles
+from lab.run.feasibility import obstacles
+from lab.services.endpoints import Endpoints
 from tests.support.lab_plans import plan, step
 
 BARE = Endpoints(traffic="http://t", admin="http://a", chaos="http://c", chaos_token="", runtime="local")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.history import History, HistoryWriter, Outcome, invocation_shape, read_history
+from lab.evidence.history import History, HistoryWriter, Outcome, invocation_shape, read_history
 
 GET = invocation_shape("GET", "/work", None)
 

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from rich.table import Table
 from rich.text import Text
 
-from lab.events import Event
-from lab.inert import inert, markdown, one_line, quoted
-from lab.json_text import dumps, loads
+from lab.evidence.events import Event
+from lab.evidence.verdict import Check, RunVerdict, Verdict
+from lab.output.atomic_write import write_whole
+from lab.output.inert import inert, markdown, one_line, quoted
+from lab.output.json_text import dumps, loads
+from lab.output.terminal import Terminal
 from lab.report.html import html
 from lab.report.junit import junit
-from lab.report.run import Run
+from lab.report.run_files import Run
 from lab.report.summary import Judged, summary
 from lab.report.summary import markdown as summary_markdown
-from lab.terminal import Terminal
-from lab.verdict import Check, RunVerdict, Verdict
-from lab.whole_file import write_whole
 from tests.support import report_samples as samples
 
 ANYTHING = st.text(st.characters() | st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=40)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.measure import detected_at, first_answer_at, readmit_s, reroute_s
-from lab.record import RunRecord
+from lab.evidence.failover_times import detected_at, first_answer_at, readmit_s, reroute_s
+from lab.evidence.record import RunRecord
 from tests.support.lab_records import fault_event, request, run, transition, via
 
 SLOW = 0.25

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.sse import SseParser
+from lab.services.sse import SseParser
 
 STREAM = b'id: 1\r\nevent: a\r\ndata: {"seq":1}\r\n\r\n: beat\n\nid: 2\ndata: two\ndata:lines\n\n'
 

@@ -8,11 +8,11 @@ import re
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.events import Event
-from lab.judge import judge
-from lab.sweep import Point, Sweep, plans, points
-from lab.sweep.page import page
-from lab.verdict import Verdict
+from lab.evidence.events import Event
+from lab.evidence.verdict import Verdict
+from lab.judge.judge import judge
+from lab.phase_sweep import Point, Sweep, plans, points
+from lab.phase_sweep.page import page
 from tests.support.lab_plans import plan, step
 from tests.support.lab_records import INJECTED, fault_event, request, run, via
 

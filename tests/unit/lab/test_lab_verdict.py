@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.judge import judge, judge_folder
-from lab.results import new_run_dir
-from lab.verdict import RunVerdict, Verdict, worst
+from lab.evidence.results import new_run_dir
+from lab.evidence.verdict import RunVerdict, Verdict, worst
+from lab.judge.judge import judge, judge_folder
 from tests.support.lab_plans import plan
 from tests.support.lab_records import fault_event, request, run, via
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab import witness
-from lab.witness import Pressure, WallClock
+from lab.evidence import host_monitor
+from lab.evidence.host_monitor import Pressure, WallClock
 
 
 class Clocks:
@@ -67,5 +67,5 @@ def test_a_kernel_that_does_not_tell_accuses_nobody() -> None:
 
 
 def test_a_missing_counter_reads_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(witness, "CPU_PRESSURE", witness.CPU_PRESSURE.parent / "no-such-resource")
-    assert witness.read_pressure_us() is None
+    monkeypatch.setattr(host_monitor, "CPU_PRESSURE", host_monitor.CPU_PRESSURE.parent / "no-such-resource")
+    assert host_monitor.read_pressure_us() is None

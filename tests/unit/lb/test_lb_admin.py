@@ -8,10 +8,10 @@ import pytest
 
 from lb.admin import changes, views
 from lb.admin.auth import Gate
+from lb.config.units import Address
 from lb.core import policies
 from lb.core.backend import Backend, ProbeResult, State
 from lb.errors import ConflictError, InvalidError, UnauthorizedError
-from lb.units import Address
 
 
 @dataclass

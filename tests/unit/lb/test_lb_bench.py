@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from lb.bench import __main__ as command
-from lb.bench.cost import Cost, measure
+from lb.bench.request_cost import Cost, measure
 
 
 def test_a_request_costs_more_than_only_reading_its_heads() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from lb import ceilings
 from lb.admin.changes import Addition, Adjustment, parse
-from lb.config_file import DEFAULT, load
+from lb.config import ceilings
+from lb.config.file_reader import DEFAULT, load
+from lb.config.units import duration, share, size
 from lb.discovery import DiscoveryError
 from lb.discovery.file import parse as parse_file
 from lb.errors import ConfigError, InvalidError
-from lb.units import duration, share, size
 
 TOO_MUCH = {r"[\d.]+(us|ms|s|m|h)": "99999h", r"\d+(B|KiB|MiB|GiB|TiB)": "99999999GiB", r"[\d.]+": "1000000000000"}
 STATIC = "discovery: {kind: static, backends: [{id: a, address: '127.0.0.1:9001'}]}\n"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lb.config import Config
-from lb.config_file import DEFAULT, load
-from lb.config_types import Section
+from lb.config.file_reader import DEFAULT, load
+from lb.config.schema import Config
+from lb.config.value_types import Section
 from lb.core import settings as core
 from lb.errors import ConfigError
 from lb.proxy.limits import Limits

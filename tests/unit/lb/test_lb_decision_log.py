@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lb.core.exchange import Exchange, Failure
-from lb.decision_log import SMOOTH, DecisionLog
-from lb.proxy.record import Record, refused
+from lb.proxy.request_record import Record, refused
+from lb.telemetry.decision_log import SMOOTH, DecisionLog
 from tests.support.balancing import World
 
 

@@ -9,7 +9,7 @@ from lb.admin.stream import start
 from lb.core.backend import State
 from lb.core.events import Added, AttemptFailed, PanicChanged, Removed, Transition
 from lb.errors import InvalidError
-from lb.event_log import Entry, EventLog, as_dict, as_sse
+from lb.telemetry.event_log import Entry, EventLog, as_dict, as_sse
 
 
 def filled(count: int, capacity: int = 10_000) -> EventLog:

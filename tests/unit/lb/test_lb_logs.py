@@ -6,9 +6,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from lb.access_log import AccessLog
-from lb.lines import Line, Lines, in_json, portions, worded
-from lb.proxy.record import Record, Session, refused
+from lb.proxy.request_record import Record, Session, refused
+from lb.telemetry.access_log import AccessLog
+from lb.telemetry.log_writer import Line, Lines, in_json, portions, worded
 
 GOOD = Record("GET", b"/a?b", 200, "a", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"id", b"127.0.0.1")
 

@@ -8,10 +8,10 @@ import pytest
 
 from lb.core.backend import Backend, State
 from lb.core.events import AttemptFailed, Hedged, Probed, ProbeWanted, Transition
-from lb.counts import Counts
-from lb.metrics import Metrics
-from lb.proxy.record import Record, Session
-from lb.tally import BUCKETS, Gauges, Tally, Timings
+from lb.proxy.request_record import Record, Session
+from lb.telemetry.metrics import Metrics
+from lb.telemetry.request_stats import Counts
+from lb.telemetry.tally import BUCKETS, Gauges, Tally, Timings
 
 RECORD = Record("GET", b"/", 200, "a", 1, 0.0, 0.004, 0.003, 0, 120, "", b"id", b"127.0.0.1")
 

@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from lb.core.backend import Backend
-from lb.core.load import LoadReport
-from lb.http_probe import said_in, word
-from lb.prober import Prober, Report
+from lb.core.load_weights import LoadReport
+from lb.probes.http_probe import said_in, word
+from lb.probes.scheduler import Prober, Report
 
 A, B = Backend("a", "h", 1), Backend("b", "h", 2)
 FOREVER = 3600.0

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lb.config import Config
-from lb.config_file import load
+from lb.config.file_reader import load
+from lb.config.reload import FIXED, Change, changes
+from lb.config.schema import Config
 from lb.errors import FixedKeyError
-from lb.reload import FIXED, Change, changes
 
 BACKENDS = "discovery: {kind: static, backends: ['a=h:1']}\n"
 CERTIFICATE = "tls: {certificates: [a.pem]}\n"

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from lb.config_gates import Tls
+from lb.config.listener_settings import Tls
 from lb.errors import ConfigError
-from lb.tls import Certificates, expiry_warnings
+from lb.process.tls import Certificates, expiry_warnings
 from tests.support.lb_shell.tls_files import issued
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb import units
+from lb.config import units
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from lab.balancers import ADAPTERS, adapter
 from lab.balancers.nginx import fail_timeout_s
 from lab.balancers.rendering import milliseconds, protobuf_seconds
-from lab.balancers.spec import Address, Backend, Health, Level, Passive, ProxySpec, Retry
+from lab.balancers.requirements import Address, Backend, Health, Level, Passive, ProxySpec, Retry
 from lab.errors import BadArgumentsError
 
 BACKENDS = (Backend("api-1", Address("127.0.0.1", 9001)), Backend("api-2", Address("127.0.0.1", 9002)))

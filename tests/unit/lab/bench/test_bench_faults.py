@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from lab.bench.faults import KINDS, LINK_LIMIT_S, PROCESS_LIMIT_S, Timing, possible
-from lab.scenario.faults import complaints
+from lab.bench.fault_latency import KINDS, LINK_LIMIT_S, PROCESS_LIMIT_S, Timing, possible
+from lab.scenario.fault_kinds import complaints
 
 
 def test_the_median_decides_and_the_slowest_is_told() -> None:

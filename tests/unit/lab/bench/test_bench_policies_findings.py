@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from lab.bench.policies import Wanted, plots, words, write
+from lab.bench.policies import Wanted, formatting, plots, write
+from lab.bench.policies.bench_record import Bench
 from lab.bench.policies.page import page
-from lab.bench.policies.record import Bench
 from lab.bench.policies.table import columns, markdown, tables
 from tests.support.lab_bench import EXACT, OVERLOAD, bench, cell, scenario
 
@@ -29,31 +29,31 @@ DROWNED = cell("round_robin", 3.0, failed=7, slow=400, theory={"latency": OVERLO
     [(None, "–"), (0.00712, "7.1 ms"), (0.0999, "99.9 ms"), (0.3041, "304 ms"), (3.041, "3.04 s"), (16.61, "16.6 s")],
 )
 def test_durations_have_three_digits_and_a_unit(seconds: float | None, told: str) -> None:
-    assert words.duration(seconds) == told
+    assert formatting.duration(seconds) == told
 
 
 def test_theory_is_told_with_its_relation() -> None:
-    assert words.expected(RANDOM.theory.latency, "mean_s") == "= 20.0 ms"
-    assert words.expected(DROWNED.theory.latency, "mean_s") == "∞"
-    assert words.expected(None, "mean_s") == ""
+    assert formatting.expected(RANDOM.theory.latency, "mean_s") == "= 20.0 ms"
+    assert formatting.expected(DROWNED.theory.latency, "mean_s") == "∞"
+    assert formatting.expected(None, "mean_s") == ""
 
 
 def test_a_share_is_that_of_the_focus_or_else_the_range() -> None:
-    assert words.measured_share(scenario(), RANDOM) == "33.0%"
-    assert words.measured_share(scenario(focus=None), RANDOM) == "33.0–67.0%"
+    assert formatting.measured_share(scenario(), RANDOM) == "33.0%"
+    assert formatting.measured_share(scenario(focus=None), RANDOM) == "33.0–67.0%"
 
 
 def test_few_are_never_told_as_none() -> None:
-    assert words.part(0, 10_000) == "0"
-    assert words.part(1, 10_000) == "<0.1%"
-    assert words.part(33, 10_000) == "0.3%"
+    assert formatting.part(0, 10_000) == "0"
+    assert formatting.part(1, 10_000) == "<0.1%"
+    assert formatting.part(33, 10_000) == "0.3%"
 
 
 def test_agreement_counts_only_where_theory_is_exact() -> None:
-    assert words.agreement(bench(RANDOM, P2C, DROWNED)).startswith(
+    assert formatting.agreement(bench(RANDOM, P2C, DROWNED)).startswith(
         "Where theory is exact, the simulated mean differs from it by 5.0% in the median and by 5.0% at most (random"
     )
-    assert words.agreement(bench(P2C)) == ""
+    assert formatting.agreement(bench(P2C)) == ""
 
 
 def test_the_lowest_mean_comes_first() -> None:

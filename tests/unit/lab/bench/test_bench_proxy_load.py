@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bench.proxy.load import Loaded, Shape, format_size, parse_counts, parse_size, parse_sizes, percentile
-from lab.bench.proxy.load_wrk import parse
-from lab.bench.proxy.run import QUICK, Settings, shapes
+from lab.bench.proxy.bench_run import QUICK, Settings, shapes
+from lab.bench.proxy.closed_loop import Loaded, Shape, format_size, parse_counts, parse_size, parse_sizes, percentile
+from lab.bench.proxy.closed_loop_wrk import parse
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
 WRK = """Running 1s test @ http://127.0.0.1:20000/bytes/64

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bench.proxy.proc import cpu_seconds, cpu_times, family, resident_bytes
+from lab.processes.usage import cpu_seconds, cpu_times, family, resident_bytes
 
 
 def process(proc: Path, pid: int, parent: int, threads: dict[int, int], pages: int = 10, name: str = "lb") -> None:

@@ -7,9 +7,9 @@ import json
 import pytest
 from rich.console import Console
 
+from lab.bench.proxy.closed_loop import Loaded, Shape
 from lab.bench.proxy.contenders import ALL
 from lab.bench.proxy.idle import Idle
-from lab.bench.proxy.load import Loaded, Shape
 from lab.bench.proxy.page import page
 from lab.bench.proxy.result import Entrant, Report, Sample, usable
 from lab.bench.proxy.table import tables

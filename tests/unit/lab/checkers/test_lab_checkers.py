@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from lab.checkers import (
+from lab.evidence.events import Event, Events
+from lab.evidence.record import RunRecord
+from lab.evidence.verdict import Check, Phase, RunVerdict, Verdict, Work
+from lab.judge.checkers import (
     attribution,
     budgets,
     clocks,
@@ -20,10 +23,7 @@ from lab.checkers import (
     reroute_within_bound,
     work,
 )
-from lab.events import Event, Events
-from lab.judge import CHECKERS, judge, spoiled_by_host
-from lab.record import RunRecord
-from lab.verdict import Check, Phase, RunVerdict, Verdict, Work
+from lab.judge.judge import CHECKERS, judge, spoiled_by_host
 from tests.support.lab_plans import EXPECT, plan
 from tests.support.lab_records import (
     BOUND,

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from lab.checkers import (
+from lab.evidence.events import Event
+from lab.evidence.history import Request
+from lab.evidence.record import RunRecord
+from lab.evidence.verdict import Verdict
+from lab.judge.checkers import (
     answered,
     completeness,
     distribution,
@@ -18,11 +22,7 @@ from lab.checkers import (
     stickiness,
     truncation,
 )
-from lab.events import Event
-from lab.history import Request
-from lab.record import RunRecord
 from lab.scenario.plan import LatencyBudget, Plan
-from lab.verdict import Verdict
 from tests.support.lab_plans import EXPECT, plan
 from tests.support.lab_records import fault_event, request, run, transition, via
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import app, doctor
+from lab.cli import app, doctor_command
 from lab.doctor.findings import Finding, good, less, missing
 from lab.errors import EnvironmentProblemError
 from tests.support import report_samples as samples
@@ -78,7 +78,7 @@ def test_what_the_environment_lacks_exits_255(
     def broken() -> list[Finding]:
         raise EnvironmentProblemError("the disk is on fire", "put it out", ("smoke", "flames"))
 
-    monkeypatch.setattr(doctor, "examine", broken)
+    monkeypatch.setattr(doctor_command, "examine", broken)
     assert app.run(["doctor"]) == 255
     assert capsys.readouterr().err.splitlines() == [
         "lab: the disk is on fire",
@@ -94,7 +94,7 @@ def test_a_defect_of_ours_is_one_line_unless_debugging(
     def defective() -> list[Finding]:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(doctor, "examine", defective)
+    monkeypatch.setattr(doctor_command, "examine", defective)
     assert app.run(["doctor"]) == 255
     assert "internal error: ZeroDivisionError: oops" in capsys.readouterr().err
     monkeypatch.setenv("LAB_DEBUG", "1")
@@ -125,7 +125,7 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_doctor_fails_only_where_no_runtime_works(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], findings: list[Finding], code: int
 ) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    monkeypatch.setattr(doctor_command, "examine", lambda: findings)
     assert app.run(["doctor", "--json"]) == code
     assert len(json.loads(capsys.readouterr().out)["findings"]) == len(findings)
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lab import __main__ as entry
-from lab.cli import app, scenarios
+from lab.cli import app, scenario_commands
 from lab.errors import ExitCode
 
 
@@ -17,7 +17,7 @@ def interrupted(_: str) -> None:
 
 def test_ctrl_c_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(app.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(scenarios, "find", interrupted)
+    monkeypatch.setattr(scenario_commands, "find", interrupted)
     monkeypatch.setattr(sys, "argv", ["lab", "plan", "pause"])
     assert entry.main() == entry.INTERRUPTED == ExitCode.INTERRUPTED
     assert capsys.readouterr().err.startswith("lab: interrupted; everything")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.cli.turn import Turn
-from lab.endpoints import Endpoints
+from lab.cli.run_session import Turn
 from lab.errors import EnvironmentProblemError
 from lab.report.live import view
+from lab.services.endpoints import Endpoints
 from tests.support.lab_plans import plan, step
 
 LAB = Endpoints(traffic="http://t", admin="http://a", chaos="http://c", chaos_token="", runtime="local")

@@ -7,7 +7,7 @@ import pytest
 
 from lab.cli import app
 from lab.runtime import Member
-from lab.runtime.docker import DockerRuntime
+from lab.runtime.docker_lab import DockerRuntime
 
 LEFT = [Member("reroute-lb-1", "lb", "running (healthy)", ""), Member("reroute-chaos-1", "chaos", "exited", "")]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.cli import turn
-from lab.endpoints import Endpoints
+from lab.cli import run_session
 from lab.errors import EnvironmentProblemError
 from lab.report.live import view
+from lab.services.endpoints import Endpoints
 from tests.support import report_samples as samples
 
 
@@ -26,11 +26,11 @@ def test_reports_that_cannot_be_written_are_said(tmp_path: Path, monkeypatch: py
     def full(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(turn, "run_experiment", ran)
-    monkeypatch.setattr(turn, "write_reports", full)
+    monkeypatch.setattr(run_session, "run_experiment", ran)
+    monkeypatch.setattr(run_session, "write_reports", full)
     console = Console(file=io.StringIO())
     endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "t", "local")
-    one = turn.Turn(endpoints, tmp_path, view(console), console, repeats=0)
+    one = run_session.Turn(endpoints, tmp_path, view(console), console, repeats=0)
     with pytest.raises(EnvironmentProblemError, match="No space left on device") as said:
         one.settled(samples.plan(20.0))
     assert str(next(tmp_path.glob("2*"))) in said.value.next_step

@@ -11,15 +11,15 @@ import pytest
 
 from lab.balancers import adapter
 from lab.balancers.adapter import Command, Program
-from lab.balancers.choice import Choice
 from lab.balancers.containers import Containers
+from lab.balancers.selection import Choice
 from lab.cli.app import run
-from lab.compare import docker_standing, entries
-from lab.compare.docker_stage import DockerStage
-from lab.compare.docker_standing import DockerStanding, backends
-from lab.endpoints import Endpoints
+from lab.compare import docker_containers, entries
+from lab.compare.docker_containers import DockerStanding, backends
+from lab.compare.docker_environment import DockerStage
 from lab.errors import BadArgumentsError
 from lab.runtime import docker_cli
+from lab.services.endpoints import Endpoints
 
 
 def test_a_command_sees_its_folder_under_the_same_name_and_gets_its_environment(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_what_cannot_be_had_is_said_before_anything_starts(
 
 def test_a_backend_that_came_back_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine({"1": "172.18.0.2", "2": "172.18.0.3"})
-    monkeypatch.setattr(docker_standing, "docker", engine)
+    monkeypatch.setattr(docker_containers, "docker", engine)
     before = backends("reroute-compare-1")
     assert before == {"api-1": "172.18.0.2:8000", "api-2": "172.18.0.3:8000"}
     standing = DockerStanding(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", before)
@@ -85,7 +85,7 @@ def test_a_backend_that_came_back_elsewhere_is_told(monkeypatch: pytest.MonkeyPa
 
 def test_a_container_that_ended_tells_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine({})
-    monkeypatch.setattr(docker_standing, "docker", engine)
+    monkeypatch.setattr(docker_containers, "docker", engine)
     standing = DockerStanding(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", {})
     assert standing.ended() == ""
     engine.exit_code = 139

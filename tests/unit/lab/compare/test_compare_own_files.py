@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab.balancers.adapter import Program
-from lab.balancers.choice import Choice, Wanted, prepare
 from lab.balancers.own_commands import command_for
 from lab.balancers.own_confinement import keep_inside, refuse_strangers
 from lab.balancers.own_files import adopt, layout
+from lab.balancers.selection import Choice, Wanted, prepare
 from lab.balancers.substitution import Substitution, fill
 from lab.compare import entries
 from lab.compare.document import Comparison

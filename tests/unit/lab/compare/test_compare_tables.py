@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.balancers.spec import Level
-from lab.cli.compare import command_line
+from lab.balancers.requirements import Level
+from lab.cli.compare_commands import command_line
 from lab.compare import entries
-from lab.compare.block import BEGIN, END, splice
+from lab.compare.client_costs import Measures
 from lab.compare.configs import read_configs, write_configs
-from lab.compare.contest import Entry, turns
 from lab.compare.document import Comparison, Result, Spread, read
-from lab.compare.measures import Measures
+from lab.compare.generated_block import BEGIN, END, splice
 from lab.compare.page import write_page
+from lab.compare.runner import Entry, turns
 from lab.compare.table import cells, markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError
 from tests.support.lab_plans import plan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.isolation.sockets import Offence, Socket, blame, offences, sockets_of
+from lab.processes.isolation.sockets import Offence, Socket, blame, offences, sockets_of
 
 BACKENDS = {"127.0.0.1:9001"}
 LISTENER = Socket("127.0.0.1:8080", "0.0.0.0:0", True)

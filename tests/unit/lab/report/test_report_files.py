@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.evidence.verdict import Check, Verdict
 from lab.report import write_reports
 from lab.report.html import bad_requests, facts, grouped, html
-from lab.report.run import load
+from lab.report.run_files import load
 from lab.report.timeline import timeline
-from lab.verdict import Check, Verdict
 from tests.support import report_samples as samples
 
 CSS = resources.files("lab.report.templates").joinpath("report.css").read_text()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab.events import Event, Events
-from lab.report.host import busy_host, host_stalls
+from lab.evidence.events import Event, Events
+from lab.report.host_disturbance import busy_host, host_stalls
 from lab.report.html import html
 from lab.report.junit import junit
-from lab.report.run import Run
+from lab.report.run_files import Run
 from lab.report.summary import Judged, markdown, summary
 from tests.support import report_samples as samples
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import EnvironmentProblemError
+from lab.evidence.verdict import RunVerdict
 from lab.report import job_summary
 from lab.report.summary import Judged
-from lab.verdict import RunVerdict
 from tests.support import report_samples as samples
 
 

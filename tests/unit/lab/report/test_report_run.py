@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.events import Event, Events
-from lab.history import Outcome, Request
-from lab.report import words
-from lab.report.run import Look, Run, load
-from lab.verdict import FaultResult, Verdict
+from lab.evidence.events import Event, Events
+from lab.evidence.history import Outcome, Request
+from lab.evidence.verdict import FaultResult, Verdict
+from lab.report import sentences
+from lab.report.run_files import Look, Run, load
 from tests.support import report_samples as samples
 from tests.support.lab_records import whole_request
 
@@ -88,18 +88,18 @@ def test_a_request_belongs_to_who_answered_else_to_who_was_tried_last() -> None:
 
 
 def test_the_headline_tells_the_run_in_one_sentence(tmp_path: Path) -> None:
-    assert words.headline(load(samples.passing(tmp_path))) == (
+    assert sentences.headline(load(samples.passing(tmp_path))) == (
         "api-2 was paused for 4.0 s; the balancer stopped sending it traffic after 0.08 s (bound 1.52 s) "
         "and took it back 0.61 s after it healed (bound 0.95 s)."
     )
 
 
 def test_the_verdict_names_the_checks_that_made_it(tmp_path: Path) -> None:
-    assert words.meaning(load(samples.passing(tmp_path / "a"))) == "Every check held."
-    failed = words.meaning(load(samples.failing(tmp_path / "b")))
+    assert sentences.meaning(load(samples.passing(tmp_path / "a"))) == "Every check held."
+    failed = sentences.meaning(load(samples.failing(tmp_path / "b")))
     assert failed == "Not every check held. Failed: reroute_within_bound, idempotent_ok."
-    assert "Undecided: completeness." in words.meaning(load(samples.torn(tmp_path / "c")))
-    assert words.meaning(Run()).endswith("never counts as a pass.")
+    assert "Undecided: completeness." in sentences.meaning(load(samples.torn(tmp_path / "c")))
+    assert sentences.meaning(Run()).endswith("never counts as a pass.")
 
 
 FAULT = FaultResult("kill", "api-1", "SIGKILL", 3.0, 7.0, True, 0.0, 1.5, None, 2.0)
@@ -116,12 +116,12 @@ FAULT = FaultResult("kill", "api-1", "SIGKILL", 3.0, 7.0, True, 0.0, 1.5, None, 
     ],
 )
 def test_the_headline_says_what_is_not_known_too(fault: FaultResult, expected: str) -> None:
-    assert expected in words.headline(Run(faults=(fault,)))
+    assert expected in sentences.headline(Run(faults=(fault,)))
 
 
 def test_durations_keep_the_digits_that_matter() -> None:
-    assert [words.seconds(v) for v in (None, 0.084, 12.34)] == ["–", "0.08 s", "12.3 s"]
-    assert [words.milliseconds(v) for v in (None, 0.0031, 0.25, 3.9751)] == ["–", "3.1 ms", "250 ms", "3,975 ms"]
+    assert [sentences.seconds(v) for v in (None, 0.084, 12.34)] == ["–", "0.08 s", "12.3 s"]
+    assert [sentences.milliseconds(v) for v in (None, 0.0031, 0.25, 3.9751)] == ["–", "3.1 ms", "250 ms", "3,975 ms"]
 
 
 def test_the_end_covers_events_after_the_last_request() -> None:
@@ -138,7 +138,7 @@ def test_a_pass_whose_evidence_is_gone_is_unknown(tmp_path: Path, name: str, con
     assert run.word is Verdict.UNKNOWN
     assert run.checks[0].name == "record"
     assert name in run.checks[0].detail
-    assert words.meaning(run).endswith("Undecided: record.")
+    assert sentences.meaning(run).endswith("Undecided: record.")
 
 
 def test_a_history_cut_between_two_lines_is_noticed(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.endpoints import Endpoints
-from lab.events import Event
-from lab.progress import TrafficCounts
+from lab.evidence.events import Event
+from lab.evidence.progress import TrafficCounts
+from lab.evidence.verdict import Check, RequestCounts, RunVerdict, Verdict, Work
 from lab.report.live import LineView, PanelView, View, panel, view
 from lab.report.live_state import RECENT, LiveState
 from lab.report.summary import Judged, markdown, plain, summary
-from lab.verdict import Check, RequestCounts, RunVerdict, Verdict, Work
+from lab.services.endpoints import Endpoints
 from tests.support import report_samples as samples
 
 ENDPOINTS = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "t", "local")

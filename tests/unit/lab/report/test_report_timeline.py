@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.events import Event, Events
-from lab.history import Outcome, Request
-from lab.report.run import Run, load
+from lab.evidence.events import Event, Events
+from lab.evidence.history import Outcome, Request
+from lab.report.run_files import Run, load
 from lab.report.timeline import backends, timeline
 from lab.report.timeline.bins import binned, thinned
 from lab.report.timeline.health import standings

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.runtime import docker as module
-from lab.runtime.docker import COMPOSE_FILE, DockerRuntime
+from lab.runtime import docker_lab as module
+from lab.runtime.docker_lab import COMPOSE_FILE, DockerRuntime
 
 UNHEALTHY = "container reroute-lb-1 is unhealthy"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.runtime.handshake import Failed, Message, Notice, Ready, decode, encode
+from lab.runtime.supervisor_handshake import Failed, Message, Notice, Ready, decode, encode
 
 MESSAGES: list[Message] = [
     Notice("port 8080 is in use: taking 20001 instead"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.runtime import local
-from lab.runtime.handshake import Ready
+from lab.runtime import local_lab
+from lab.runtime.supervisor_handshake import Ready
 
 
 class FakeChild:
@@ -27,9 +27,9 @@ class FakeChild:
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> local.LocalRuntime:
-    monkeypatch.setattr(local, "_Child", FakeChild)
-    return local.LocalRuntime(tmp_path)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> local_lab.LocalRuntime:
+    monkeypatch.setattr(local_lab, "_Child", FakeChild)
+    return local_lab.LocalRuntime(tmp_path)
 
 
 def folders(root: Path, count: int) -> list[Path]:
@@ -41,19 +41,19 @@ def folders(root: Path, count: int) -> list[Path]:
     return made
 
 
-def test_an_interrupted_run_leaves_no_folder(place: local.LocalRuntime) -> None:
+def test_an_interrupted_run_leaves_no_folder(place: local_lab.LocalRuntime) -> None:
     with pytest.raises(KeyboardInterrupt), place.borrow(print):
         raise KeyboardInterrupt
     assert list(place.root.glob("run-*")) == []
 
 
-def test_a_failed_run_leaves_its_folder(place: local.LocalRuntime) -> None:
+def test_a_failed_run_leaves_its_folder(place: local_lab.LocalRuntime) -> None:
     with contextlib.suppress(RuntimeError), place.borrow(print):
         raise RuntimeError
     assert len(list(place.root.glob("run-*"))) == 1
 
 
-def test_only_the_newest_folders_stay(place: local.LocalRuntime) -> None:
+def test_only_the_newest_folders_stay(place: local_lab.LocalRuntime) -> None:
     made = folders(place.root, 8)
     with place.borrow(print):
         pass
@@ -62,6 +62,6 @@ def test_only_the_newest_folders_stay(place: local.LocalRuntime) -> None:
 
 def test_the_folder_of_a_running_lab_stays_however_old(tmp_path: Path) -> None:
     made = folders(tmp_path, 8)
-    with local._in_use(made[0]):
-        local.prune(tmp_path, 5)
+    with local_lab._in_use(made[0]):
+        local_lab.prune(tmp_path, 5)
     assert sorted(tmp_path.glob("run-*")) == [made[0], *made[3:]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.runtime.readiness import NO_AFTER_S, Answer, Patience, advice, gave_up, telling
+from lab.processes.readiness import NO_AFTER_S, Answer, Patience, advice, gave_up, telling
 
 
 def test_redirects_end_the_wait_at_once_and_a_4xx_when_it_stays() -> None:

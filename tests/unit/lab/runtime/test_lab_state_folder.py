@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import EnvironmentProblemError
-from lab.results import expect_writable
+from lab.evidence.results import expect_writable
 from lab.runtime import state_folder
 from lab.runtime.state_folder import HERE, make_private, state_root
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
+from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.library import find, names
-from lab.scenario.loader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
 from lab.scenario.units import parse_duration, parse_rate, parse_share

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lab.scenario.faults import PARAMETERS
+from lab.scenario.describe import told
+from lab.scenario.fault_kinds import PARAMETERS
+from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.library import find, names
-from lab.scenario.loader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.plan import Plan, PlannedStep
 from lab.scenario.planner import make_plan
-from lab.scenario.tell import told
 
 FRAME = """\
 version: 1

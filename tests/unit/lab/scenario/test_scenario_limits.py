@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.inert import LINE_LONG
-from lab.scenario.loader import ScenarioError, load_scenario, parse_scenario
+from lab.output.inert import LINE_LONG
+from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.yaml_limits import MAX_DEPTH, excess
 
 HEAD = "version: 1\nload: {rate: 1/s}\n"

@@ -9,8 +9,8 @@ import pytest
 
 from lb.core.backend import Backend, State
 from lb.core.bounds import bounds
+from lb.core.candidates import LARGE
 from lb.core.registry import Registry
-from lb.core.rotation import LARGE
 from lb.core.settings import HealthSettings, Settings
 
 

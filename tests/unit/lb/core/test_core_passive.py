@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from lb.core.backend import Backend
-from lb.core.passive import Jury, Outcomes, Sentence, may_eject, slow_outliers
+from lb.core.outlier_detection import Jury, Outcomes, Sentence, may_eject, slow_outliers
 from lb.core.settings import PassiveSettings
 
 SETTINGS = PassiveSettings()

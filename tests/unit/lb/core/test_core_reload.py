@@ -12,7 +12,7 @@ from lb.core.backend import State
 from lb.core.balancer import Balancer
 from lb.core.events import Event
 from lb.core.exchange import Attempt, Failure
-from lb.core.load import LoadReport
+from lb.core.load_weights import LoadReport
 from lb.core.policies import UnknownPolicyError
 from lb.core.settings import AdmissionSettings, HealthSettings, RetrySettings, Settings
 

@@ -9,9 +9,9 @@ import pytest
 
 from lb.core.policies import POLICIES
 from lb.core.settings import HealthSettings, RetrySettings, Settings
-from lb.simulate.service import AtLeast
+from lb.simulate.queueing_station import Condition, Model
+from lb.simulate.service_times import AtLeast
 from lb.simulate.simulation import Simulation
-from lb.simulate.station import Condition, Model
 
 SEEDS = range(3)
 GAP = 0.005

@@ -10,9 +10,9 @@ import pytest
 
 from lb.core.policies import Candidates, create
 from lb.core.policies.base import Load
+from lb.core.policies.hash_tables import COARSE, SLICE, SLICE_S, TablePolicy
 from lb.core.policies.maglev import SIZES, Maglev
 from lb.core.policies.ring_hash import ALL_POINTS, RingHash
-from lb.core.policies.tables import COARSE, SLICE, SLICE_S, TablePolicy
 from tests.support.balancing import make_backends, make_exchange
 
 HASHING = ["maglev", "ring_hash"]

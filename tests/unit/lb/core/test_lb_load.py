@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lb.core.backend import Backend
-from lb.core.load import FLOOR, STALE, LoadFeedback, LoadReport, report_in_header, report_in_health
+from lb.core.load_weights import FLOOR, STALE, LoadFeedback, LoadReport, report_in_header, report_in_health
 from lb.core.settings import Settings
 from tests.support.balancing import World, make_backends
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lb.proxy.limits import Limits
-from lb.proxy.pace import Pace
+from lb.proxy.minimum_rate import Pace
 from tests.support.data_plane import DataPlane, Wire
 
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"

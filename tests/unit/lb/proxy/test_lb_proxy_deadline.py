@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from lb.proxy.plane import Plane
+from lb.proxy.data_plane import Plane
 
 
 def test_the_deadline_line_is_that_of_its_millisecond_also_after_the_wall_clock_was_set() -> None:

@@ -1,6 +1,6 @@
 import gc
 
-from lb.bench.cost import through_the_balancer
+from lb.bench.request_cost import through_the_balancer
 
 REQUESTS = 500
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from lb.proxy.mending import Draft, mended
+from lb.proxy.response_repair import Draft, mended
 
 GOOD = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from lb.proxy.outbox import Outbox
+from lb.proxy.write_batch import Outbox
 
 
 class Loop:

@@ -7,8 +7,8 @@ from typing import cast
 import pytest
 
 from lb.core.backend import Backend, State
+from lb.proxy.data_plane import Client
 from lb.proxy.limits import Limits
-from lb.proxy.plane import Client
 from lb.proxy.pool import Pool
 from lb.proxy.upstream import UpstreamConnection
 

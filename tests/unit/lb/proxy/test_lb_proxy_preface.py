@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.proxy.origin import NOBODY, Endpoint, Origin
-from lb.proxy.preface import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, encode, parse_v1, parse_v2, v2_size
+from lb.proxy.proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, encode, parse_v1, parse_v2, v2_size
 
 V4 = Origin(Endpoint("192.0.2.7", 56324), Endpoint("198.51.100.1", 443))
 V6 = Origin(Endpoint("2001:db8::7", 1), Endpoint("2001:db8::1", 65535))

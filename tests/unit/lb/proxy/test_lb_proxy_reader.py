@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.proxy.framing import Body
 from lb.proxy.limits import Limits
-from lb.proxy.reader import MOST_PARTS, PIPELINED, STEP, RequestReader
+from lb.proxy.request_framing import Body
+from lb.proxy.request_reader import MOST_PARTS, PIPELINED, STEP, RequestReader
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lb.core.headers import Field
-from lb.proxy.framing import MalformedError
 from lb.proxy.limits import Limits
+from lb.proxy.request_framing import MalformedError
 from lb.proxy.trailers import ALLOWED, FORBIDDEN, passed
 
 

@@ -17,9 +17,9 @@ from lb.core.policies import POLICIES
 from lb.simulate import expected
 from lb.simulate.expected import Relation
 from lb.simulate.measure import Result, run
+from lb.simulate.queueing_station import Model
 from lb.simulate.scenario import SCENARIOS, Scenario
-from lb.simulate.service import Exponential
-from lb.simulate.station import Model
+from lb.simulate.service_times import Exponential
 
 SEEDS = (0, 1, 2)
 WITH_EXACT_LATENCY = [

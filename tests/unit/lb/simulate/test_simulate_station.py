@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from lb.simulate.agenda import Agenda
-from lb.simulate.station import PROBE_TAKES, Condition, Model, Station
+from lb.simulate.queueing_station import PROBE_TAKES, Condition, Model, Station
 
 
 class Constant:

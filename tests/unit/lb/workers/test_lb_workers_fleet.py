@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.config import Config
+from lb.config.discovery_settings import StaticDiscovery
+from lb.config.schema import Config
+from lb.config.units import Address
 from lb.core.backend import Backend, State
 from lb.core.balancer import Balancer
 from lb.core.events import AttemptFailed, Event, Suspected, Transition
 from lb.core.exchange import Attempt, Failure
-from lb.core.load import LoadReport
+from lb.core.load_weights import LoadReport
 from lb.core.settings import HealthSettings, PassiveSettings, Settings
-from lb.discovery.config import StaticDiscovery
-from lb.units import Address
 from lb.workers.fleet import Follower, Replicated, ending, passed_on, story
-from lb.workers.wire import Do
+from lb.workers.messages import Do
 from lb.workers.worker import settings_of, shared
 
 SETTINGS = Settings(health=HealthSettings(jitter=0.0), passive=PassiveSettings(consecutive_failures=2))

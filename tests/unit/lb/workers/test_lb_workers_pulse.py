@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lb.workers.pulse import CHECK_S, STARTING_S, Pulse
+from lb.workers.liveness import CHECK_S, STARTING_S, Pulse
 
 
 def listened(pulse: Pulse, seconds: float) -> None:

@@ -1,0 +1,1 @@
+"""How each runtime is reached: containers by the Docker SDK, local processes by signals and a relay."""

@@ -1,0 +1,342 @@
+"""Containers of this compose project. With `limits`, the only module that imports `docker`.
+
+The SDK blocks, so every call runs in a thread, with the client's time-out; its exceptions are translated here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeVar, cast
+
+import docker
+import docker.errors
+
+from chaos.drivers import container_limits, peers
+from chaos.drivers.docker_socket import socket_is_dead
+from chaos.drivers.members import ALIVE, Members
+from chaos.drivers.netns_helper import NetnsHelpers
+from chaos.drivers.probe import Address, host_port
+from chaos.drivers.targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
+from chaos.errors import (
+    AmbiguousTargetError,
+    BadRequestError,
+    NoAddressError,
+    NotPossibleError,
+    RuntimeUnavailableError,
+    TargetGoneError,
+)
+from chaos.inputs.settings import Settings
+from chaos.links.impairment import Impairment, Kind
+
+ALLOW_LABEL = "reroute.chaos=allow"
+MEMBER_LABEL = "reroute.member"
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+GRACEFUL_EXITS = (0, 143)
+"""Exit codes of a container that somebody stopped: its own, and 128 + SIGTERM."""
+TIMEOUT_S = 10
+STOP_GRACE_S = 10
+OWN_ROLES = frozenset({"chaos", "reaper"})
+T = TypeVar("T")
+
+
+class DockerClient:
+    """The SDK in threads."""
+
+    def __init__(self) -> None:
+        self._sdk: docker.DockerClient | None = None
+
+    async def call(self, function: Callable[[docker.DockerClient], T]) -> T:
+        """Raises TargetGoneError (no such container) and RuntimeUnavailableError (anything else)."""
+        return await asyncio.to_thread(self._translated, function)
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        """All that Docker knows of it, now."""
+        return dict(await self.call(lambda sdk: sdk.api.inspect_container(container)))
+
+    async def containers(self, *labels: str) -> list[dict[str, Any]]:
+        """Summaries of all containers, running or not, that carry all `labels`."""
+        filters = {"label": list(labels)}
+        return list(await self.call(lambda sdk: sdk.api.containers(all=True, filters=filters)))
+
+    def close(self) -> None:
+        """Give up connections."""
+        if self._sdk is not None:
+            self._sdk.close()
+
+    def _translated(self, function: Callable[[docker.DockerClient], T]) -> T:
+        try:
+            if self._sdk is None:
+                self._sdk = docker.from_env(timeout=TIMEOUT_S)
+            return function(self._sdk)
+        except docker.errors.NotFound as error:
+            raise TargetGoneError(str(error.explanation or error)) from error
+        except docker.errors.APIError as error:
+            raise RuntimeUnavailableError(f"docker: {error.explanation or error}") from error
+        except (docker.errors.DockerException, OSError) as error:  # requests' exceptions are OSErrors
+            raise RuntimeUnavailableError(f"docker: {error}") from error
+
+
+class DockerTarget:
+    """One container, by its id: a container that is re-created under the same name is another target."""
+
+    def __init__(
+        self,
+        client: DockerClient,
+        helpers: NetnsHelpers,
+        summary: Mapping[str, Any],
+        name: str,
+        port: int,
+        members: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]],
+    ) -> None:
+        labels = summary["Labels"] or {}
+        self.id: str = summary["Id"]
+        self.labels: Mapping[str, str] = labels
+        self.role: str = labels.get(SERVICE_LABEL, "")
+        self.name = name
+        self.port = port
+        self._client = client
+        self._helpers = helpers
+        self._members = members
+        self._kept: Mapping[str, Any] = {}
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        return {"container": self.id, **self._kept}
+
+    async def info(self) -> TargetInfo:
+        inspected = await self._client.inspect(self.id)
+        ip = _ip(inspected)
+        return TargetInfo(
+            name=self.name,
+            role=self.role,
+            state=inspected["State"]["Status"],
+            instance=_instance(inspected),
+            addresses=[host_port(ip, self.port)] if ip else [],
+        )
+
+    async def running(self) -> Running:
+        return _running(await self._client.inspect(self.id))
+
+    async def incarnation(self) -> str:
+        return f"started {(await self._client.inspect(self.id))['State']['StartedAt']}"
+
+    async def address(self) -> Address:
+        """Inspected each time: a restarted container can get another IP."""
+        ip = _ip(await self._client.inspect(self.id))
+        if not ip:
+            raise NoAddressError(f"{self.name} is not running")
+        return ip, self.port
+
+    async def kill(self) -> Injection:
+        called = time.monotonic()
+        await self._client.call(lambda sdk: sdk.api.kill(self.id, "SIGKILL"))
+        returned = time.monotonic()
+        # The call returns when Docker has tidied up the network, tenths of a second after the process was gone.
+        finished = _finished_mono(await self._client.inspect(self.id))
+        return Injection(min(max(called, finished), returned), "SIGKILL")
+
+    async def stop(self) -> Injection:
+        called = time.monotonic()
+        await self._client.call(lambda sdk: sdk.api.stop(self.id, timeout=STOP_GRACE_S))
+        return Injection(called, "SIGTERM")
+
+    async def pause(self) -> Injection:
+        await self._client.call(lambda sdk: sdk.api.pause(self.id))
+        return Injection(time.monotonic(), "freezer")
+
+    async def ensure_running(self) -> None:
+        match await self.running():
+            case Running.PAUSED:
+                await self._client.call(lambda sdk: sdk.api.unpause(self.id))
+            case Running.EXITED:
+                await self._client.call(lambda sdk: sdk.api.start(self.id))
+
+    def keep(self, kept: Mapping[str, Any]) -> None:
+        """What was remembered before the fault."""
+        self._kept = kept
+
+    async def remember(self) -> None:
+        inspected = await self._client.inspect(self.id)
+        self._kept = container_limits.kept(inspected)
+
+    async def foresee(self, impairment: Impairment) -> str:
+        """Raises BadRequestError for a peer that is no member or only itself, and NotPossibleError."""
+        if set(impairment.peers) == {self.name}:
+            raise BadRequestError(
+                f"params.peer: {self.name} is the target itself, and what it tells itself stays within"
+            )
+        return await self._helpers.mechanism(await self._resolved(impairment))
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        return await self._helpers.impair(self.id, await self._resolved(impairment))
+
+    async def clear(self, kind: str) -> None:
+        # An exited container's network namespace is gone, and the rules with it.
+        exists = await self.running() is not Running.EXITED
+        await self._helpers.clear(self.id, kind, namespace_exists=exists)
+
+    async def read_back(self) -> ReadBack:
+        return await self._helpers.read_back(self.id)
+
+    async def disconnect(self) -> Injection:
+        names = await self.networks()
+        await self._client.call(lambda sdk: container_limits.disconnect(sdk, self.id, names))
+        return Injection(time.monotonic(), container_limits.MECHANISMS["disconnect"])
+
+    async def networks(self) -> list[str]:
+        return sorted((await self._client.inspect(self.id))["NetworkSettings"]["Networks"])
+
+    async def reconnect(self) -> None:
+        present = await self.networks()
+        missing = {name: kept for name, kept in self._kept.get("networks", {}).items() if name not in present}
+        await self._client.call(lambda sdk: container_limits.connect(sdk, self.id, missing))
+
+    async def limit_cpu(self, share: float, duration_s: float) -> Injection:
+        await self._client.call(lambda sdk: container_limits.set_cpu(sdk, self.id, share))
+        return Injection(time.monotonic(), container_limits.MECHANISMS["cpu"])
+
+    async def cpu_share(self) -> float | None:
+        return container_limits.cpu_share(await self._client.inspect(self.id))
+
+    async def free_cpu(self) -> None:
+        await self._client.call(lambda sdk: container_limits.restore_cpu(sdk, self.id, self._kept))
+
+    def check_memory(self, limit: int) -> None:
+        if not self._kept.get("memory"):
+            raise NotPossibleError(f"{self.name} has no memory limit, and Docker cannot take one away again")
+        if limit >= self._kept["memory"]:
+            raise BadRequestError(f"params.limit: {self.name} has a limit of {self._kept['memory']} bytes already")
+
+    async def limit_memory(self, limit: int) -> Injection:
+        await self._client.call(lambda sdk: sdk.api.update_container(self.id, mem_limit=limit, memswap_limit=limit))
+        return Injection(time.monotonic(), container_limits.MECHANISMS["memory"])
+
+    async def memory(self) -> MemoryUse:
+        said = await self._client.call(lambda sdk: sdk.api.stats(self.id, stream=False, one_shot=True))
+        return MemoryUse(said["memory_stats"].get("usage", 0), said["memory_stats"].get("limit", 0))
+
+    async def free_memory(self) -> None:
+        await self._client.call(lambda sdk: container_limits.restore_memory(sdk, self.id, self._kept))
+
+    async def _resolved(self, impairment: Impairment) -> Impairment:
+        """Its peers as addresses, its port as a number."""
+        addresses = peers.addresses(impairment.peers, await self._members()) if impairment.peers else ()
+        return replace(impairment, port=self.port if impairment.port is None else impairment.port, peers=addresses)
+
+
+class DockerRuntime:
+    """The lab as containers of one compose project."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = DockerClient()
+        self._settings = settings
+        self._project_name = settings.project
+        self._identity = Members()
+        self._seen: set[str] = set()
+        """Ids of the members that this process has seen alive: no other one is started again."""
+        self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
+
+    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
+        labels = [MEMBER_LABEL] if all_roles else [ALLOW_LABEL]
+        members, refused = await self._current(*labels)
+        if refused and not all_roles:
+            name, ids = next(iter(sorted(refused.items())))
+            raise AmbiguousTargetError(
+                f"{name} is the name of several containers: {' and '.join(ids)}; remove all but one"
+            )
+        return sorted(map(self._target, members), key=attrgetter("name"))
+
+    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
+        """Raises TargetGoneError also for a container that no longer carries this lab's labels."""
+        for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
+            if summary["Id"] == undo.get("container"):
+                return self._target(summary, {key: value for key, value in undo.items() if key != "container"})
+        # Its helper keeps the network namespace alive that it joined, and would until its own end.
+        await self._helpers.abandon(str(undo.get("container")))
+        raise TargetGoneError(f"{name}: its container is gone")
+
+    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
+        await self._helpers.sweep({str(undo.get("container")) for undo in owed})
+
+    async def link_capability(self, kind: str) -> Capability:
+        if kind in container_limits.MECHANISMS:
+            return Capability(possible=True, mechanism=container_limits.MECHANISMS[kind])
+        return await self._helpers.capability(cast(Kind, kind))
+
+    async def crashed(self) -> Sequence[DockerTarget]:
+        """Members of any role, ourselves excluded."""
+        members, _ = await self._current(MEMBER_LABEL)
+        exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
+        states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))
+        return [
+            self._target(summary)
+            for summary, inspected in zip(exited, states, strict=True)
+            if inspected["State"]["ExitCode"] not in GRACEFUL_EXITS and not inspected["State"]["Running"]
+        ]
+
+    def lost(self) -> str:
+        return "the engine made its socket anew, and the one that is mounted here is dead" if socket_is_dead() else ""
+
+    async def close(self) -> None:
+        self._client.close()
+
+    async def _current(self, *labels: str) -> tuple[list[Mapping[str, Any]], dict[str, list[str]]]:
+        members, refused = self._identity.current(await self._client.containers(await self._project(), *labels))
+        self._seen |= {each["Id"] for each in members if each["State"] in ALIVE}
+        return members, refused
+
+    def _may_start(self, summary: Mapping[str, Any]) -> bool:
+        """Not what was down before we came; our own service and its reaper start each other whatever came first."""
+        return summary["Id"] in self._seen or summary["Labels"].get(SERVICE_LABEL) in OWN_ROLES
+
+    async def _project(self) -> str:
+        if not self._project_name:
+            own = await self._client.inspect(self._settings.container)
+            self._project_name = own["Config"]["Labels"].get(PROJECT_LABEL, "")
+        if not self._project_name:
+            raise RuntimeUnavailableError("set CHAOS_PROJECT: this container does not belong to a compose project")
+        return f"{PROJECT_LABEL}={self._project_name}"
+
+    def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
+        name = self._identity.name(summary) or str(summary["Id"])[:12]
+        port = self._identity.port(summary, self._settings.service_port)
+        target = DockerTarget(self._client, self._helpers, summary, name, port, self._members)
+        target.keep(kept or {})
+        return target
+
+    async def _members(self) -> Sequence[Mapping[str, Any]]:
+        return (await self._current(MEMBER_LABEL))[0]
+
+
+def _running(inspected: Mapping[str, Any]) -> Running:
+    state = inspected["State"]
+    if state["Paused"]:
+        return Running.PAUSED
+    return Running.RUNNING if state["Running"] else Running.EXITED
+
+
+def _ip(inspected: Mapping[str, Any]) -> str:
+    """The first IPv4 address, else the first IPv6 address (`docker network create --ipv4=false`)."""
+    networks = inspected["NetworkSettings"]["Networks"]
+    found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
+    return next(filter(None, found), "")
+
+
+def _instance(inspected: Mapping[str, Any]) -> str:
+    """What the backend calls itself: API_INSTANCE, or its host name."""
+    environment = dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
+    return str(environment.get("API_INSTANCE") or inspected["Config"]["Hostname"])
+
+
+def _finished_mono(inspected: Mapping[str, Any]) -> float:
+    """When the process ended, on our monotonic clock."""
+    finished = datetime.fromisoformat(inspected["State"]["FinishedAt"])
+    return time.monotonic() - (time.time() - finished.timestamp())

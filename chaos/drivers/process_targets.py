@@ -1,0 +1,215 @@
+"""Local processes: signals to the pid that the supervisor reports, and faults in the relay in front of it.
+
+The only module that sends signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaos.drivers.probe import Address
+from chaos.drivers.supervisor_client import Process, Supervisor
+from chaos.drivers.targets import Capability, Injection, ReadBack, Running, Target, TargetInfo
+from chaos.errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
+from chaos.links.impairment import Impairment
+
+BACKEND_ROLE = "api"
+GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
+"""Exit codes of a stop that somebody asked for, and of a process that was never started."""
+_PACKETS = "a view of packets: TCP mends them below the bytes that a relay sees"
+_CGROUP = "a cgroup for each process"
+IMPOSSIBLE = {
+    "corrupt": _PACKETS,
+    "duplicate": _PACKETS,
+    "reorder": _PACKETS,
+    "partition": "an address for each process: all are on 127.0.0.1",
+    "disconnect": "a network for each process (blackhole looks the same to the balancer)",
+    "cpu": _CGROUP,
+    "memory": _CGROUP,
+}
+"""Fault kinds that plain processes cannot have, and what they lack for it."""
+RELAY = "relay"
+"""The mechanism of all link faults here."""
+SETTLE_S = 2.0
+"""A signal's effect shows in the process table well before this."""
+
+
+class ProcessTarget:
+    """One process under the supervisor, as it was when it was looked up."""
+
+    def __init__(self, supervisor: Supervisor, process: Process) -> None:
+        self.name = process.name
+        self.role = process.role
+        self._supervisor = supervisor
+        self._process = process
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The supervisor's facts: its processes carry no labels of their own."""
+        process = self._process
+        return {"name": process.name, "role": process.role, "instance": process.instance, "address": process.address}
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        """The name is enough: the supervisor never re-creates another process under it."""
+        return {}
+
+    async def info(self) -> TargetInfo:
+        """As it was looked up, its freeze state read now."""
+        return TargetInfo(
+            name=self.name,
+            role=self.role,
+            state=await self._state(self._process),
+            instance=self._process.instance,
+            addresses=[self._process.address] if self._process.address else [],
+        )
+
+    async def running(self) -> Running:
+        return await self._state(await self._supervisor.process(self.name))
+
+    async def incarnation(self) -> str:
+        process = await self._supervisor.process(self.name)
+        return f"pid {process.pid}" if process.running else "not running"
+
+    async def address(self) -> Address:
+        """The relay's: what the balancer uses, and where link faults show."""
+        host, _, port = self._process.address.rpartition(":")
+        if not port:
+            raise NoAddressError(f"{self.name} has no address")
+        return host, int(port)
+
+    async def kill(self) -> Injection:
+        pid = await self._pid()
+        os.kill(pid, signal.SIGKILL)
+        mono = time.monotonic()
+        await self._until(Running.EXITED)
+        return Injection(mono, "SIGKILL")
+
+    async def stop(self) -> Injection:
+        mono = time.monotonic()
+        await self._supervisor.stop(self.name)
+        return Injection(mono, "SIGTERM")
+
+    async def pause(self) -> Injection:
+        os.kill(await self._pid(), signal.SIGSTOP)
+        mono = time.monotonic()
+        await self._until(Running.PAUSED)
+        return Injection(mono, "SIGSTOP")
+
+    async def ensure_running(self) -> None:
+        process = await self._supervisor.process(self.name)
+        match await self._state(process):
+            case Running.EXITED:
+                await self._supervisor.start(self.name)
+            case Running.PAUSED:
+                os.kill(await self._pid(), signal.SIGCONT)
+
+    async def remember(self) -> None:
+        """Nothing: signals and the relay overwrite nothing."""
+
+    async def foresee(self, impairment: Impairment) -> str:
+        """Raises NotPossibleError for what a relay of bytes cannot do."""
+        if impairment.kind in IMPOSSIBLE:
+            raise NotPossibleError(IMPOSSIBLE[impairment.kind])
+        if impairment.peers or impairment.port:
+            raise NotPossibleError("everybody comes from 127.0.0.1 here, to one port", ["peer: all, and no port"])
+        if impairment.mechanism != "auto":
+            raise NotPossibleError(f"there is no {impairment.mechanism} here", ["mechanism: auto (the relay)"])
+        return RELAY
+
+    async def impair(self, impairment: Impairment) -> Injection:
+        await self._supervisor.put_fault(self._control(), impairment.to_json())
+        return Injection(time.monotonic(), RELAY)
+
+    async def clear(self, kind: str) -> None:
+        await self._supervisor.clear_fault(self._control(), kind)
+
+    async def read_back(self) -> ReadBack:
+        state = await self._supervisor.relay_state(self._control())
+        return ReadBack({fault["kind"]: RELAY for fault in state["faults"]}, state["chunks"])
+
+    def _control(self) -> str:
+        if self._process.control is None:
+            raise NotPossibleError(f"{self.name} has no relay in front of it")
+        return self._process.control
+
+    async def _pid(self) -> int:
+        """The pid as of now: an old one may be somebody else's."""
+        process = await self._supervisor.process(self.name)
+        if not process.running or process.pid is None:
+            raise RuntimeUnavailableError(f"{self.name} is not running")
+        return process.pid
+
+    @staticmethod
+    async def _state(process: Process) -> Running:
+        if not process.running or process.pid is None:
+            return Running.EXITED
+        code = await asyncio.to_thread(process_state, process.pid)
+        if code in ("", "Z", "X"):
+            return Running.EXITED
+        return Running.PAUSED if code == "T" else Running.RUNNING
+
+    async def _until(self, wanted: Running) -> None:
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline and await self.running() is not wanted:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+
+
+class LocalRuntime:
+    """The lab as local processes."""
+
+    name = "local"
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
+        processes = await self._supervisor.processes()
+        chosen = [process for process in processes.values() if all_roles or process.role == BACKEND_ROLE]
+        return [
+            ProcessTarget(self._supervisor, process) for process in sorted(chosen, key=lambda process: process.name)
+        ]
+
+    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
+        return ProcessTarget(self._supervisor, await self._supervisor.process(name))
+
+    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
+        """Relays end their faults by themselves."""
+
+    async def link_capability(self, kind: str) -> Capability:
+        if kind in IMPOSSIBLE:
+            return Capability(possible=False, missing=IMPOSSIBLE[kind])
+        return Capability(possible=True, mechanism=RELAY)
+
+    async def crashed(self) -> Sequence[ProcessTarget]:
+        """Backends only: the supervisor itself restarts everything else."""
+        return [
+            ProcessTarget(self._supervisor, process)
+            for process in (await self._supervisor.processes()).values()
+            if process.role == BACKEND_ROLE and not process.running and process.exit_code not in GRACEFUL_EXITS
+        ]
+
+    def lost(self) -> str:
+        return ""
+
+    async def close(self) -> None:
+        await self._supervisor.close()
+
+
+def process_state(pid: int) -> str:
+    """The kernel's one-letter state (proc(5): R, S, D, T, Z, …), empty where there is no such process."""
+    if Path("/proc/self/stat").exists():
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return stat.rpartition(")")[2].split()[0]  # the name before it may hold spaces and brackets
+    ps = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
+    return ps.stdout.strip()[:1]

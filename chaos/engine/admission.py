@@ -1,0 +1,41 @@
+"""From an order to what will be done: every check, in the order in which its answer helps most. Nothing is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from chaos.drivers.targets import Runtime
+from chaos.engine import guard
+from chaos.engine.capabilities import check_possible
+from chaos.engine.orders import Checked, Order, seed_of
+from chaos.engine.records import FaultRecord
+from chaos.engine.selection import select
+from chaos.errors import NotPossibleError
+from chaos.faults.base import Foresighted
+
+
+async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max_duration_s: float) -> Checked:
+    """Raises the guard's errors. `owed` are all faults that are not healed, those of other orders under way included:
+    whoever calls this announces what was admitted before the next order is looked at."""
+    fault = guard.check_kind(order.kind)
+    duration_s = guard.check_duration(order.duration, max_duration_s)
+    params = guard.check_params(fault, order.params)
+    backends = await runtime.targets()
+    seed = seed_of(order)
+    targets = select(order.target, backends, seed)
+    offered = await check_possible(fault, runtime)
+    if not all(isinstance(target, fault.needs) for target in targets):
+        raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime")
+    for target in targets:
+        guard.check_conflicts(fault, target.name, owed, params)
+    await guard.check_running(targets)
+    if not order.allow_last:
+        faulted = frozenset(record.target for record in owed)
+        await guard.check_not_last([target.name for target in targets], backends, faulted)
+    await asyncio.gather(*(target.remember() for target in targets))
+    mechanism = offered.mechanism
+    if isinstance(fault, Foresighted):
+        foreseen = await asyncio.gather(*(fault.foresee(target, params, duration_s) for target in targets))
+        mechanism = foreseen[0] or mechanism
+    return Checked(order, fault, params, duration_s, seed, targets, mechanism)

@@ -1,0 +1,64 @@
+"""What happened, numbered: a bounded log that any number of listeners follow from any point."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from chaos.engine.records import FaultRecord
+
+REPLAYABLE = 10_000
+"""Events kept for `?since=`, as in the balancer's stream."""
+
+Event = dict[str, Any]
+
+
+class EventLog:
+    """Appends are synchronous; followers are woken. `seq` starts at 1 with every start of the process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._events: deque[Event] = deque(maxlen=REPLAYABLE)
+        self._seq = 0
+        self._news = asyncio.Event()
+        self._closed = False
+
+    def emit(self, type_: str, record: FaultRecord | None = None, **fields: Any) -> None:
+        """Record one event; with a `record`, as it is now."""
+        self._seq += 1
+        event: Event = {"seq": self._seq, "mono": self._clock(), "type": type_, **fields}
+        if record is not None:
+            event |= {"target": record.target, "fault": record.model_dump(mode="json")}
+        self._events.append(event)
+        self._wake()
+
+    def since(self, seq: int) -> list[Event]:
+        """Events after `seq`, as far back as they are kept."""
+        return [event for event in self._events if event["seq"] > seq]
+
+    async def follow(self, seq: int, idle_s: float | None = None) -> AsyncIterator[Event | None]:
+        """Events after `seq`, then each new one, until the log is closed; None after each `idle_s` without any."""
+        while True:
+            news = self._news
+            for event in self.since(seq):
+                seq = event["seq"]
+                yield event
+            if self._closed and not self.since(seq):
+                return
+            try:
+                async with asyncio.timeout(idle_s):
+                    await news.wait()
+            except TimeoutError:
+                yield None
+
+    def close(self) -> None:
+        """No more events: every follower ends."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

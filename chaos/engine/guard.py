@@ -1,0 +1,100 @@
+"""What may be faulted, and what may not: every rule that says no before anything is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from chaos.drivers.probe import ask
+from chaos.drivers.targets import Running, Target
+from chaos.engine.records import FaultRecord
+from chaos.errors import (
+    BadRequestError,
+    ConflictError,
+    LastHealthyBackendError,
+    NotRunningError,
+    RuntimeUnavailableError,
+)
+from chaos.faults import FAULTS, AnyFault
+from chaos.faults.base import Layer, Params
+from chaos.inputs.units import parse_duration
+from chaos.inputs.validation_errors import problems
+
+HEALTHY_WITHIN_S = 0.5
+"""A backend that takes longer than this to answer /health does not count as one that remains."""
+MIN_DURATION_S = 0.1
+SCOPE = ("peer", "direction", "port")
+
+
+def check_kind(kind: str) -> AnyFault:
+    """Raises BadRequestError for a fault that does not exist."""
+    if kind not in FAULTS:
+        raise BadRequestError(f"there is no fault {kind!r}", possible=sorted(FAULTS))
+    return FAULTS[kind]
+
+
+def check_duration(text: object, max_s: float) -> float:
+    """Seconds. Raises BadRequestError without a unit, or out of bounds."""
+    try:
+        duration_s = parse_duration(text)
+    except ValueError as error:
+        raise BadRequestError(f"duration: {error}", possible=["500ms", "5s", "2min"]) from error
+    if not MIN_DURATION_S <= duration_s <= max_s:
+        bounds = [f"{MIN_DURATION_S:g}s", f"{max_s:g}s"]
+        raise BadRequestError(f"duration {text} is not within {bounds[0]} and {bounds[1]}", possible=bounds)
+    return duration_s
+
+
+def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
+    """Raises BadRequestError that names each bad parameter and what was expected."""
+    try:
+        return fault.params.model_validate(params)
+    except ValidationError as error:
+        possible = sorted(fault.params.model_fields) or [f"{fault.kind} without parameters"]
+        raise BadRequestError(problems(error, fault.params, "params"), possible) from error
+
+
+def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], params: Params | None = None) -> None:
+    """Raises ConflictError where a fault that is not healed yet occupies what this one needs, or where two would shape
+    the same link with different scopes."""
+    for record in owed:
+        if record.target != target:
+            continue
+        other = FAULTS[record.kind]
+        if record.kind == fault.kind or other.layer.conflicts(fault.layer):
+            raise ConflictError(f"{target} already has {record.kind} ({record.id}, {record.state})")
+        if fault.layer is other.layer is Layer.SHAPE and params is not None:
+            theirs = other.params.model_validate(record.params)
+            if any(getattr(params, name) != getattr(theirs, name) for name in SCOPE):
+                raise ConflictError(
+                    f"{target} already has {record.kind} ({record.id}); faults that shape one link together need the "
+                    f"same {', '.join(SCOPE)}"
+                )
+
+
+async def check_running(targets: Collection[Target]) -> None:
+    """Raises NotRunningError: what is down or frozen already would show that, and not the fault. It also means that
+    every target ran before, which is the state that a heal restores."""
+    for target, state in zip(targets, await asyncio.gather(*(each.running() for each in targets)), strict=True):
+        if state is not Running.RUNNING:
+            raise NotRunningError(f"{target.name} is {state}: only a running target can be faulted")
+
+
+async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:
+    """Raises LastHealthyBackendError unless a backend that is not among the `targets`, and has no fault, answers its
+    health check now."""
+    others = [other for other in backends if other.name not in targets and other.name not in faulted]
+    if not any(await asyncio.gather(*map(_healthy, others))):
+        names = " and ".join(sorted(targets))
+        verb = "is the last healthy backend" if len(targets) == 1 else "are the last healthy backends"
+        raise LastHealthyBackendError(f"{names} {verb}", possible=["allow_last: true"])
+
+
+async def _healthy(target: Target) -> bool:
+    try:
+        return (await ask(await target.address(), timeout_s=HEALTHY_WITHIN_S)).ok
+    except RuntimeUnavailableError:
+        return False

@@ -1,0 +1,74 @@
+"""Undoing a fault, with nothing but its journal entry: used by the engine and, when that is dead, by the reaper."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
+
+from chaos.drivers.probe import ask
+from chaos.drivers.targets import Runtime, Target
+from chaos.engine.records import Entry
+from chaos.errors import ChaosError, NoAddressError, TargetGoneError
+from chaos.faults import FAULTS
+
+DEADLINE_S = 15.0
+"""A backend that does not answer this long after its undo is a failed heal."""
+LOOK_S = 3.0
+"""After the undo, this long before it is tried again."""
+ASK_EVERY_S = 0.05
+ANSWER_WITHIN_S = 1.0
+
+
+class NotHealthyError(ChaosError):
+    """Undone, but the target does not answer."""
+
+    code = "not_healthy"
+
+
+async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str | None:
+    """Undo the fault and, with `measure`, see the target answer its health check; again from the start where it does
+    not, because it may have been killed or re-addressed in between.
+
+    Answers a note where there was nothing left to heal. Raises ChaosError when the deadline passes first.
+    """
+    patiently = AsyncRetrying(
+        retry=retry_if_exception_type(ChaosError) & retry_if_not_exception_type(TargetGoneError),
+        stop=stop_after_delay(DEADLINE_S),
+        wait=wait_exponential(multiplier=0.05, max=1.0),
+        reraise=True,
+    )
+    try:
+        async for attempt in patiently:
+            with attempt:
+                target = await runtime.recall(entry.record.target, entry.undo)
+                # It ran when the fault was admitted. Whatever killed or froze it since is part of what the fault did.
+                await target.ensure_running()
+                await FAULTS[entry.record.kind].heal(target)
+                if measure:
+                    await _see_healthy(target)
+    except TargetGoneError:
+        return f"{entry.record.target} was removed meanwhile: nothing left to heal"
+    return None
+
+
+async def _see_healthy(target: Target) -> None:
+    deadline = time.monotonic() + LOOK_S
+    seen = "no time to ask"
+    while time.monotonic() < deadline:
+        try:
+            answer = await ask(await target.address(), timeout_s=ANSWER_WITHIN_S)
+            if answer.ok:
+                return
+            seen = str(answer)
+        except NoAddressError as error:
+            seen = error.detail
+        await asyncio.sleep(ASK_EVERY_S)
+    raise NotHealthyError(f"undone, but {target.name} does not answer its health check: {seen}")

@@ -1,0 +1,130 @@
+"""Which targets an order means: one by name, or some out of those that match. Pure.
+
+A choice is made by rank, not by drawing from a generator: each name's place is a hash of it and the seed. So the same
+seed and the same names give the same choice on every machine and Python version, in whatever order a runtime lists
+its targets, and a backend that comes or goes disturbs the others' places as little as possible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Protocol, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from chaos.errors import BadRequestError, UnknownTargetError
+from chaos.inputs.units import parse_percent
+
+MAX_SEED = 2**53 - 1
+"""The largest that every JSON reader keeps exactly (RFC 8259 §6)."""
+
+
+def _positive_percent(text: str) -> str:
+    if parse_percent(text) == 0:
+        raise ValueError("expected more than 0%")
+    return text
+
+
+class Selector(BaseModel):
+    """Filters (all must match) and at most one way to choose among the matches; none takes all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    names: list[str] | None = Field(default=None, min_length=1)
+    """These; one that does not exist is an error."""
+    role: str | None = None
+    """The compose service, or the local process' role."""
+    label: str | None = Field(default=None, min_length=1)
+    """`key=value`, or `key` for any value."""
+    random: int | None = Field(default=None, ge=1)
+    """That many of the matches."""
+    percent: Annotated[str, AfterValidator(_positive_percent)] | None = Field(default=None, examples=["50%"])
+    """That share of the matches, such as `50%`, rounded up."""
+    all_but_one: bool = False
+    """All matches but one."""
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    """What the choice depends on; without, one is drawn and told in the answer."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Selector:
+        ways = [self.random is not None, self.percent is not None, self.all_but_one]
+        if sum(ways) > 1:
+            raise ValueError("expected at most one of random, percent, all_but_one")
+        if self.seed is not None and not any(ways):
+            raise ValueError("seed: expected only with random, percent or all_but_one")
+        return self
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the seed matters."""
+        return self.random is not None or self.percent is not None or self.all_but_one
+
+
+class Selectable(Protocol):
+    """What a selection looks at."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+
+S = TypeVar("S", bound=Selectable)
+
+
+def select(wanted: str | Selector, backends: Sequence[S], seed: int) -> list[S]:
+    """The targets that are meant, sorted by name, at least one. Raises UnknownTargetError for a name that does not
+    exist and for a selection that is empty, BadRequestError for more than there are."""
+    selector = Selector(names=[wanted]) if isinstance(wanted, str) else wanted
+    matches = sorted(_matches(selector, backends), key=lambda target: target.name)
+    if not matches:
+        raise UnknownTargetError("no backend of this lab matches the selection", possible=_names(backends))
+    count = _count(selector, len(matches))
+    ranked = rank([target.name for target in matches], seed)
+    chosen = set(ranked[:count])
+    return [target for target in matches if target.name in chosen]
+
+
+def rank(names: Iterable[str], seed: int) -> list[str]:
+    """The names in the order in which this seed takes them."""
+    return sorted(set(names), key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
+
+
+def _matches(selector: Selector, backends: Sequence[S]) -> list[S]:
+    if selector.names is not None:
+        missing = sorted(set(selector.names) - {target.name for target in backends})
+        if missing:
+            shown = ", ".join(map(repr, missing))
+            raise UnknownTargetError(f"this lab has no backend {shown}", possible=_names(backends))
+    return [
+        target
+        for target in backends
+        if (selector.names is None or target.name in selector.names)
+        and (selector.role is None or target.role == selector.role)
+        and (selector.label is None or _has_label(target.labels, selector.label))
+    ]
+
+
+def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def _count(selector: Selector, available: int) -> int:
+    if selector.all_but_one:
+        if available == 1:
+            raise UnknownTargetError("all_but_one: one backend matches, so the selection is empty")
+        return available - 1
+    if selector.percent is not None:
+        return math.ceil(round(parse_percent(selector.percent) * available, 9))
+    if selector.random is not None and selector.random > available:
+        raise BadRequestError(f"target.random: {selector.random} asked for, {available} match", [f"1 to {available}"])
+    return selector.random or available
+
+
+def _names(backends: Sequence[Selectable]) -> list[str]:
+    return sorted(target.name for target in backends)

@@ -1,0 +1,1 @@
+"""The HTTP API of the chaos service: routes, authentication, response models, metrics."""

@@ -1,0 +1,35 @@
+"""Prometheus metrics, read from the engine's records at scrape time: they cannot disagree with the API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from chaos.engine.engine import Engine
+
+
+class _Faults(Collector):
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterable[Metric]:
+        records = self._engine.records()
+        by_state = GaugeMetricFamily("chaos_faults", "Faults by kind and state.", labels=["kind", "state"])
+        for (kind, state), count in Counter((record.kind, record.state.value) for record in records).items():
+            by_state.add_metric([kind, state], count)
+        bites = CounterMetricFamily("chaos_faults_verified", "Faults by kind and verdict.", labels=["kind", "bit"])
+        verdicts = Counter((record.kind, str(record.bit).lower()) for record in records if record.verified_mono)
+        for (kind, bit), count in verdicts.items():
+            bites.add_metric([kind, bit], count)
+        return [by_state, bites]
+
+
+def render(engine: Engine) -> bytes:
+    """The text format."""
+    registry = CollectorRegistry()
+    registry.register(_Faults(engine))
+    return generate_latest(registry)

@@ -1,0 +1,52 @@
+"""`/monkeys`: plan, start, look at and stop monkeys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from chaos.http.responses import problems
+from chaos.monkey.monkey_orders import MonkeyBody, Plan
+from chaos.monkey.monkey_runner import Monkey, Troop
+
+
+class Monkeys(BaseModel):
+    """`GET /monkeys`."""
+
+    monkeys: list[Monkey]
+
+
+def add_monkeys(app: APIRouter, troop: Troop) -> None:
+    """Add the routes."""
+
+    @app.post(
+        "/monkeys",
+        tags=["monkeys"],
+        status_code=201,
+        responses={200: {"model": Plan, "description": "Dry run: the plan."}, **problems(400, 404, 409, 422, 503)},
+    )
+    async def start(
+        body: MonkeyBody,
+        response: Response,
+        dry_run: Annotated[bool, Query(description="Answer the plan; do nothing.")] = False,
+    ) -> Monkey | Plan:
+        """Random faults from a seed; or a plan as a dry run answered it, to be done again. One at a time."""
+        if dry_run:
+            response.status_code = 200
+            return await troop.plan(body)
+        return await troop.start(body)
+
+    @app.get("/monkeys", tags=["monkeys"])
+    async def monkeys() -> Monkeys:
+        return Monkeys(monkeys=troop.monkeys())
+
+    @app.get("/monkeys/{monkey_id}", tags=["monkeys"], responses=problems(404, 422))
+    async def monkey(monkey_id: str) -> Monkey:
+        return troop.monkey(monkey_id)
+
+    @app.delete("/monkeys/{monkey_id}", tags=["monkeys"], responses=problems(404, 422))
+    async def stop(monkey_id: str) -> Monkey:
+        """Answers once it has stopped and its faults are healed; an ended one stays as it is."""
+        return await troop.stop(monkey_id)

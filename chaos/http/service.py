@@ -1,0 +1,179 @@
+"""The HTTP API (contract: docs/interfaces.md). Thin: it asks the engine and the runtime, and shapes the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+from chaos.drivers.targets import Runtime
+from chaos.engine.capabilities import capability
+from chaos.engine.engine import Engine
+from chaos.engine.events import EventLog
+from chaos.engine.orders import Order, Placed, Preview
+from chaos.engine.records import FaultRecord
+from chaos.errors import BadRequestError, ChaosError
+from chaos.faults import FAULTS
+from chaos.http import metrics
+from chaos.http.monkeys import add_monkeys
+from chaos.http.responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
+from chaos.http.token_middleware import Gate, error_response
+from chaos.inputs.validation_errors import expected
+from chaos.monkey.monkey_runner import Troop
+
+KEEP_ALIVE_S = 15.0
+"""A comment line this often, so that a quiet event stream is not taken for a dead one."""
+DRY_RUN = Query(description="Check everything and tell what would happen; do nothing.")
+BEARER = HTTPBearer(auto_error=False, description="The token in `<state>/token`, or CHAOS_TOKEN.")
+"""For the document only: the gate checks it, before anything is routed or parsed."""
+
+
+def create_app(engine: Engine, runtime: Runtime, events: EventLog, troop: Troop, token: str) -> FastAPI:
+    """The application, behind its gate."""
+    app = FastAPI(title="Reroute chaos", version="1", summary="Injects faults, and heals every one of them.")
+    app.add_api_route("/healthz", _healthz, tags=["probes"], responses=problems(403))
+    guarded = APIRouter(dependencies=[Security(BEARER)], responses=problems(401, 403))
+    _add_views(guarded, engine, runtime)
+    _add_faults(guarded, engine, troop)
+    add_monkeys(guarded, troop)
+    _add_streams(guarded, engine, events)
+    app.include_router(guarded)
+    _add_errors(app)
+    app.add_middleware(Gate, token=token)
+    return app
+
+
+async def _healthz() -> Status:
+    """The process runs. The only call without a token."""
+    return Status(status="ok")
+
+
+def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
+    @app.get("/readyz", tags=["probes"], responses=problems(503))
+    async def readyz() -> Status:
+        """503 while the runtime does not answer."""
+        await runtime.targets()
+        return Status(status="ready")
+
+    @app.get("/clock", tags=["probes"])
+    async def clock() -> Clock:
+        return Clock(mono=time.monotonic(), unix=time.time())
+
+    @app.get("/targets", tags=["views"], responses=problems(422, 503))
+    async def targets(all_roles: Annotated[bool, Query(alias="all")] = False) -> Targets:
+        found = await runtime.targets(all_roles=all_roles)
+        infos = await asyncio.gather(*(target.info() for target in found))
+        for info in infos:
+            info.faults = [record.id for record in engine.owed() if record.target == info.name]
+        return Targets(targets=list(infos))
+
+    @app.get("/capabilities", tags=["views"], responses=problems(503))
+    async def capabilities() -> Capabilities:
+        faults = {kind: await capability(fault, runtime) for kind, fault in FAULTS.items()}
+        return Capabilities(runtime=runtime.name, faults=faults)
+
+
+def _add_faults(app: APIRouter, engine: Engine, troop: Troop) -> None:
+    @app.post(
+        "/faults",
+        tags=["faults"],
+        status_code=201,
+        responses={
+            200: {"model": Preview, "description": "Dry run: what would happen."},
+            201: {"description": "A record for one target by name, all records of the order for a selection."},
+            **problems(400, 404, 409, 422, 502, 503),
+        },
+    )
+    async def inject(
+        order: Order, response: Response, dry_run: Annotated[bool, DRY_RUN] = False
+    ) -> FaultRecord | Placed | Preview:
+        """Answers once every fault of the order is injected and verified; all of them or none."""
+        if dry_run:
+            response.status_code = 200
+            return await engine.preview(order)
+        placed = await engine.inject(order)
+        return placed.faults[0] if isinstance(order.target, str) else placed
+
+    @app.get("/faults", tags=["faults"])
+    async def faults() -> Faults:
+        return Faults(faults=engine.records())
+
+    @app.get("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
+    async def fault(fault_id: str) -> FaultRecord:
+        return engine.record(fault_id)
+
+    @app.delete("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
+    async def heal(fault_id: str) -> FaultRecord:
+        """Answers once the target was seen to work; a healed fault stays as it is."""
+        return await engine.heal(fault_id)
+
+    @app.post("/reset", tags=["faults"])
+    async def reset() -> Healed:
+        """Ends the monkey, then heals everything."""
+        await troop.stop_all("reset")
+        return Healed(healed=await engine.reset())
+
+
+def _add_streams(app: APIRouter, engine: Engine, events: EventLog) -> None:
+    @app.get(
+        "/events",
+        tags=["views"],
+        response_class=StreamingResponse,
+        responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}, **problems(422)},
+    )
+    async def follow(since: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_sse(events, since), media_type="text/event-stream", headers=headers)
+
+    @app.get(
+        "/metrics",
+        tags=["views"],
+        response_class=Response,
+        responses={200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}},
+    )
+    async def prometheus() -> Response:
+        return Response(metrics.render(engine), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _sse(events: EventLog, since: int) -> AsyncIterator[str]:
+    """The event log as server-sent events (WHATWG HTML §9.2)."""
+    yield ": reroute\n\n"  # lets the client's request return before the first event
+    async for event in events.follow(since, idle_s=KEEP_ALIVE_S):
+        if event is None:
+            yield ": still here\n\n"
+        else:
+            yield f"id: {event['seq']}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(ChaosError)
+    async def chaos_error(_: Request, error: ChaosError) -> JSONResponse:
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return error_response(BadRequestError("; ".join(_explain(each) for each in error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        body = {"error": "http", "detail": str(error.detail), "possible": []}
+        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+def _explain(error: Any) -> str:
+    """The field and what was expected; a body's field by its own name."""
+    if error["type"] == "json_invalid":
+        return f"body: not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
+    if error["loc"] == ("body",):
+        return "body: expected a JSON object with Content-Type: application/json"
+    path = [str(each) for each in error["loc"] if each not in ("body", "one", "several", "order", "plan")]
+    return f"{'.'.join(path) or 'body'}: {expected(error)}"

@@ -1,0 +1,1 @@
+"""What people write and how mistakes are reported: environment, command line, quantities with units."""

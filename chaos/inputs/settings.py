@@ -1,0 +1,92 @@
+"""What the environment says; read once at start, refused with a reason."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chaos.inputs.units import Seconds
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_EXPECTED = {
+    "runtime": "docker or local",
+    "port": "a port number, 0 to 65535",
+    "service_port": "a port number, 1 to 65535",
+}
+
+
+class SettingsError(ValueError):
+    """The environment is incomplete or wrong; the message names each variable."""
+
+
+class Settings(BaseModel):
+    """Each field is the environment variable `CHAOS_<FIELD>`; its docstring is what `--help` says about it."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    runtime: Literal["docker", "local"] = "local"
+    """Where the members of the lab run: docker or local."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8082, ge=0, le=65535)
+    """Port to listen on."""
+    state_dir: Path = Path(".lab/chaos")
+    """Journal, lease and token."""
+    token: str = ""
+    """Empty: generated at first start into `<state_dir>/token`."""
+    project: str = ""
+    """Docker: the compose project; empty asks our own container's label."""
+    supervisor: str = ""
+    """Local: the supervisor's URL."""
+    supervisor_token: str = ""
+    """Local: the supervisor's token."""
+    max_duration: Seconds = 300.0
+    """No fault may last longer."""
+    revive_after: Seconds = 5.0
+    """A crashed member stays down this long before the keeper starts it: long enough for whoever else would."""
+    service_port: int = Field(default=8000, ge=1, le=65535)
+    """Docker: the port that backends answer on; a target's label `reroute.port` overrides it."""
+    helper_image: str = ""
+    """Docker: the image of the network helpers; empty is our own container's."""
+    container: str = Field(default_factory=socket.gethostname)
+    """Docker: our own container; its host name is its short id unless compose sets one."""
+
+    @model_validator(mode="after")
+    def _runtime_has_what_it_needs(self) -> Settings:
+        if self.runtime == "local" and not self.supervisor:
+            raise ValueError("CHAOS_SUPERVISOR='': expected the supervisor's URL, because CHAOS_RUNTIME is local")
+        return self
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Raises SettingsError. Empty variables count as unset: compose passes them so."""
+        given = {name: environment.get(f"CHAOS_{name.upper()}", "") for name in cls.model_fields}
+        try:
+            return cls.model_validate({name: value for name, value in given.items() if value})
+        except ValidationError as error:
+            raise SettingsError("; ".join(_explain(each) for each in error.errors())) from error
+
+    @classmethod
+    def variables(cls) -> Iterator[tuple[str, str, str]]:
+        """Name, default and meaning of each variable."""
+        for name, field in cls.model_fields.items():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            shown = f"{default:g}s" if isinstance(default, float) else str(default)
+            yield f"CHAOS_{name.upper()}", shown, " ".join((field.description or "").split())
+
+
+def _explain(error: ErrorDetails) -> str:
+    """The variable, its value, and what was expected instead."""
+    ours = str(error.get("ctx", {}).get("error", error["msg"]))
+    if not error["loc"]:
+        return ours
+    name = str(error["loc"][0])
+    expected = _EXPECTED.get(name) or ours.removeprefix("expected ").partition(", not ")[0]
+    return f"CHAOS_{name.upper()}={error['input']!r}: expected {expected}"

@@ -1,0 +1,79 @@
+"""By what a link fault is done, from what is asked for and what the kernel offers. Pure.
+
+Asked twice: by the service, before anything is touched, with what a probe of the kernel found; and by the helper in the
+target's network namespace, which does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from chaos.links.impairment import Impairment
+
+FILTERS = {
+    "blackhole": ("drop", "iptables DROP"),
+    "partition": ("drop", "iptables DROP"),
+    "refuse": ("reset", "iptables REJECT"),
+}
+"""Kind → what the kernel must offer, and the mechanism's name."""
+QUEUE = "nfqueue"
+LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "iptables DROP", "reset": "iptables REJECT"}
+"""What is offered or not → what the kernel calls it."""
+
+Offers = Callable[[str], bool]
+"""Whether this kernel has one of `LACKS`."""
+
+
+class ImpossibleError(Exception):
+    """This kernel, or the mechanism that was asked for, cannot do it; the message says why, `possible` what can."""
+
+    def __init__(self, reason: str, possible: Sequence[str] = ()) -> None:
+        super().__init__(f"{reason}; {' or '.join(possible)} is possible" if possible else reason)
+        self.reason = reason
+        self.possible = list(possible)
+
+
+def kernels(kind: str) -> str:
+    """The queueing discipline that shapes a link in this way."""
+    return "htb" if kind == "bandwidth" else "netem"
+
+
+def needs(mechanism: str) -> tuple[str, ...]:
+    """What the kernel must offer for it: netem is a leaf of an htb class."""
+    return ("htb", "netem") if mechanism == "netem" else (mechanism,)
+
+
+def choose(impairment: Impairment, offers: Offers) -> str:
+    """The mechanism: the kernel's own before ours, unless one is forced. Raises ImpossibleError."""
+    kind = impairment.kind
+    if kind in FILTERS:
+        rule, mechanism = FILTERS[kind]
+        if not offers(rule):
+            raise ImpossibleError(f"{kind} is not possible: this kernel lacks {LACKS[rule]}")
+        return mechanism
+    if kind == "duplicate" and impairment.direction != "out":
+        raise ImpossibleError("duplicate acts on what leaves the target", ["direction: out"])
+    known = (kernels(kind), QUEUE)
+    if impairment.mechanism not in ("auto", *known):
+        raise ImpossibleError(f"{kind} has no mechanism {impairment.mechanism}", _able(known, impairment, offers))
+    wanted = known if impairment.mechanism == "auto" else (impairment.mechanism,)
+    obstacles = []
+    for mechanism in wanted:
+        obstacle = _obstacle(mechanism, impairment, offers)
+        if not obstacle:
+            return mechanism
+        obstacles.append(f"{mechanism} is not possible: {obstacle}")
+    others = [each for each in known if each not in wanted]
+    raise ImpossibleError(", ".join(obstacles), _able(others, impairment, offers))
+
+
+def _able(mechanisms: Sequence[str], impairment: Impairment, offers: Offers) -> list[str]:
+    return [f"mechanism: {each}" for each in mechanisms if not _obstacle(each, impairment, offers)]
+
+
+def _obstacle(mechanism: str, impairment: Impairment, offers: Offers) -> str:
+    """Why it cannot be this one; empty where it can."""
+    if mechanism != QUEUE and impairment.direction != "out":
+        return "it acts on what leaves the target"
+    lacking = [LACKS[each] for each in needs(mechanism) if not offers(each)]
+    return f"this kernel lacks {lacking[0]}" if lacking else ""

@@ -1,0 +1,193 @@
+"""Carries plans out, one at a time.
+
+What a monkey injects are ordinary faults: journaled, guarded, healed whatever dies. After a crash of the service they
+are healed, and the monkey is not resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Coroutine
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from chaos.drivers.targets import Runtime
+from chaos.engine.engine import Engine
+from chaos.engine.events import EventLog
+from chaos.engine.orders import Order, draw_seed
+from chaos.engine.records import State
+from chaos.engine.selection import select
+from chaos.engine.stop_condition_reader import Watched, prepare
+from chaos.errors import ChaosError, MonkeyRunsError, UnknownMonkeyError
+from chaos.monkey.monkey_orders import MonkeyOrder, Plan, Step, check_order, check_plan
+from chaos.monkey.planner import make_plan
+
+KEPT = 50
+"""Monkeys that are remembered."""
+
+EndedBy = Literal["end", "request", "stop_condition", "reset", "shutdown"]
+
+
+class Outcome(BaseModel):
+    """What became of one step."""
+
+    step: int
+    fault: str | None = None
+    """The fault's id."""
+    refused: str | None = None
+    """Why there is none: a monkey takes no for an answer, and goes on."""
+
+
+class Monkey(BaseModel):
+    """What `GET /monkeys/{id}` answers. `*_mono` as in a fault's record."""
+
+    id: str
+    state: Literal["running", "ended"] = "running"
+    ended_by: EndedBy | None = None
+    reason: str | None = None
+    started_mono: float
+    ended_mono: float | None = None
+    outcomes: list[Outcome] = []
+    plan: Plan
+
+
+class Troop:
+    """All monkeys of this process; at most one runs, so that its budget is everybody's."""
+
+    def __init__(self, engine: Engine, runtime: Runtime, events: EventLog) -> None:
+        self._engine = engine
+        self._runtime = runtime
+        self._events = events
+        self._monkeys: dict[str, Monkey] = {}
+        self._running: asyncio.Task[None] | None = None
+        self._steps: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Lock()
+
+    def monkeys(self) -> list[Monkey]:
+        """Oldest first."""
+        return list(self._monkeys.values())
+
+    def monkey(self, monkey_id: str) -> Monkey:
+        """Raises UnknownMonkeyError."""
+        if monkey_id not in self._monkeys:
+            raise UnknownMonkeyError(f"there is no monkey {monkey_id!r}")
+        return self._monkeys[monkey_id]
+
+    async def plan(self, order: MonkeyOrder | Plan) -> Plan:
+        """What would be done. Raises BadRequestError and UnknownTargetError."""
+        if isinstance(order, Plan):
+            check_plan(order, self._engine.max_duration_s)
+            return order
+        check_order(order, self._engine.max_duration_s)
+        names = [target.name for target in select(order.targets, await self._runtime.targets(), 0)]
+        return make_plan(order, names, draw_seed() if order.seed is None else order.seed)
+
+    async def start(self, order: MonkeyOrder | Plan) -> Monkey:
+        """Begin; raises also MonkeyRunsError, and what a stop condition is refused for."""
+        plan = await self.plan(order)
+        watched = None if plan.stop_when is None else await prepare(plan.stop_when, self._runtime)
+        if self._running is not None and not self._running.done():
+            busy = next(each.id for each in self._monkeys.values() if each.state == "running")
+            raise MonkeyRunsError(f"monkey {busy} is at work", possible=[f"DELETE /monkeys/{busy}"])
+        monkey = Monkey(id=uuid.uuid4().hex[:12], started_mono=time.monotonic(), plan=plan)
+        self._monkeys[monkey.id] = monkey
+        for old in list(self._monkeys)[:-KEPT]:
+            del self._monkeys[old]
+        self._events.emit("monkey_started", monkey=monkey.id, seed=plan.seed, steps=len(plan.steps))
+        self._running = asyncio.ensure_future(self._run(monkey, watched))
+        return monkey
+
+    async def stop(self, monkey_id: str, by: EndedBy = "request") -> Monkey:
+        """No more steps, and heal what it did. Again: nothing happens. Raises UnknownMonkeyError."""
+        monkey = self.monkey(monkey_id)
+        async with self._stopping:
+            if monkey.state == "running" and self._running is not None:
+                self._running.cancel()
+                await asyncio.gather(self._running, return_exceptions=True)
+                await self._finish(monkey, by)
+        return monkey
+
+    async def stop_all(self, by: EndedBy) -> None:
+        """Before everything is healed: a monkey would go on."""
+        for monkey in self.monkeys():
+            await self.stop(monkey.id, by)
+
+    # --- at work ---
+    async def _run(self, monkey: Monkey, watched: Watched | None) -> None:
+        """To the last fault's end, or to the stop condition."""
+        acting = asyncio.ensure_future(self._act(monkey))
+        watching = asyncio.ensure_future(watched.until_met() if watched else _never())
+        try:
+            await asyncio.wait([acting, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            acting.cancel()
+            watching.cancel()
+            await asyncio.gather(acting, watching, return_exceptions=True)
+        if not acting.cancelled():
+            await self._finish(monkey, "end")
+            return
+        monkey.reason = watching.result()
+        await self._finish(monkey, "stop_condition")
+
+    async def _act(self, monkey: Monkey) -> None:
+        for number, step in enumerate(monkey.plan.steps):
+            await asyncio.sleep(max(0.0, monkey.started_mono + step.at_s - time.monotonic()))
+            self._begin(self._take(monkey, number, step))
+        await asyncio.sleep(max(0.0, monkey.started_mono + monkey.plan.duration_s - time.monotonic()))
+        await self._settle()
+        for fault_id in _faults(monkey):
+            await self._engine.until_over(fault_id)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def _take(self, monkey: Monkey, number: int, step: Step) -> None:
+        if self._active(monkey) + len(self._steps) > monkey.plan.budget:  # this step is among them
+            self._refuse(monkey, number, "budget: faults before it are not over yet")
+            return
+        order = Order(
+            kind=step.kind,
+            target=step.target,
+            duration=step.duration,
+            params=step.params,
+            allow_last=monkey.plan.allow_last,
+        )
+        try:
+            placed = await self._engine.inject(order)
+        except ChaosError as error:
+            self._refuse(monkey, number, f"{error.code}: {error.detail}")
+        else:
+            monkey.outcomes.append(Outcome(step=number, fault=placed.faults[0].id))
+
+    async def _settle(self) -> None:
+        """Injections under way are waited for, never interrupted: their undo would overtake them."""
+        if self._steps:
+            await asyncio.wait(set(self._steps))
+
+    def _refuse(self, monkey: Monkey, number: int, reason: str) -> None:
+        monkey.outcomes.append(Outcome(step=number, refused=reason))
+        self._events.emit("monkey_refused", monkey=monkey.id, step=number, reason=reason)
+
+    def _active(self, monkey: Monkey) -> int:
+        return sum(self._engine.record(each).state is not State.HEALED for each in _faults(monkey))
+
+    async def _finish(self, monkey: Monkey, by: EndedBy) -> None:
+        """Nothing of it is left when this returns."""
+        await self._settle()
+        await asyncio.gather(*(self._engine.heal(each, "monkey") for each in _faults(monkey)))
+        monkey.state, monkey.ended_by, monkey.ended_mono = "ended", by, time.monotonic()
+        self._events.emit("monkey_ended", monkey=monkey.id, by=by)
+
+
+def _faults(monkey: Monkey) -> list[str]:
+    return [outcome.fault for outcome in monkey.outcomes if outcome.fault is not None]
+
+
+async def _never() -> str:
+    await asyncio.Event().wait()
+    raise AssertionError("an event that nobody sets")

@@ -1,0 +1,72 @@
+"""What becomes of each packet under all impairments of a link: lost, held, corrupted, sent twice. Pure.
+
+Order is kept within a flow under jitter (reordering is another fault), and not across flows: they do not wait for each
+other on a real path either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+from chaos.links.impairment import Impairment
+from chaos.links.netem_random import Coin, Wait, loser
+
+FLOWS_MAX = 4096
+"""Above this many remembered flows, those with nothing in flight are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Of one packet. `due` is on the caller's clock, seconds."""
+
+    due: float
+    lost: bool = False
+    corrupted: bool = False
+    doubled: bool = False
+
+
+class Fates:
+    """All impairments of one link, at most one of a kind, in the order in which netem applies them."""
+
+    def __init__(self, impairments: Iterable[Impairment], rng: Random) -> None:
+        kinds = {each.kind: each for each in impairments}
+        loss, delay, rate = kinds.get("loss"), kinds.get("delay"), kinds.get("bandwidth")
+        self._double = _coin(kinds.get("duplicate"), rng)
+        self._lose = loser(loss, rng) if loss else None
+        self._corrupt = _coin(kinds.get("corrupt"), rng)
+        self._overtake = _coin(kinds.get("reorder"), rng)
+        wait = delay or kinds.get("reorder")
+        self._wait = Wait(wait, rng) if wait else None
+        self._rate_bit_s = rate.rate_bit_s if rate else 0.0
+        self._line_free = 0.0
+        self._last_due: dict[bytes, float] = {}
+
+    def decide(self, flow: bytes, size: int, now: float) -> Fate:
+        """`size` in bytes."""
+        doubled = self._double is not None and self._double.falls()
+        if self._lose is not None and self._lose.falls():
+            return Fate(now, lost=True)
+        corrupted = self._corrupt is not None and self._corrupt.falls()
+        return Fate(self._due(flow, size, now), corrupted=corrupted, doubled=doubled)
+
+    def _due(self, flow: bytes, size: int, now: float) -> float:
+        overtakes = self._overtake is not None and self._overtake.falls()
+        due = now if overtakes or self._wait is None else now + self._wait.next()
+        if not overtakes:
+            due = max(due, self._last_due.get(flow, 0.0))
+            self._remember(flow, due, now)
+        if self._rate_bit_s:
+            self._line_free = max(self._line_free, due) + size * 8 / self._rate_bit_s
+            due = self._line_free
+        return due
+
+    def _remember(self, flow: bytes, due: float, now: float) -> None:
+        if len(self._last_due) > FLOWS_MAX:
+            self._last_due = {each: last for each, last in self._last_due.items() if last > now}
+        self._last_due[flow] = due
+
+
+def _coin(impairment: Impairment | None, rng: Random) -> Coin | None:
+    return Coin(impairment.share, impairment.correlation, rng) if impairment else None

@@ -1,0 +1,190 @@
+"""One relayed connection: two `asyncio.Protocol`s that hand each other what they read.
+
+Without a fault the work per chunk is one call from `data_received` to the peer's `write`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from enum import Enum
+
+from chaos.links.delay_queue import Hold
+from chaos.relay.effects import Effects
+
+HELD_BYTES_MAX = 1 << 20
+"""While a fault holds more than this for one direction, reading stops: the sender sees its window close, as it would
+with a real slow path."""
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class _End(Enum):
+    """A held end of the stream, kept in order behind the bytes before it."""
+
+    EOF = "eof"
+
+
+class Side(asyncio.Protocol):
+    """One of the two sockets: hands its peer what it reads, at once or later."""
+
+    def __init__(self, on_lost: Callable[[Side, bool], None]) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.peer: Side | None = None
+        self._on_lost = on_lost
+        self._effects: Effects | None = None
+        self._hold: Hold[bytes | _End] = Hold()
+        self._held_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._peer_is_full = False
+        self._eof_sent = False
+
+    # --- asyncio.Protocol ---
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if self.peer is not None:
+            self.peer.drain_held()
+
+    def data_received(self, data: bytes) -> None:
+        if self._effects is None and not self._hold and self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.write(data)
+        else:
+            self._hold_back(data)
+
+    def eof_received(self) -> bool:
+        if self._effects is None and not self._hold:
+            self._deliver(_End.EOF)
+        else:
+            self._hold_back(_End.EOF)
+        return True  # half-closed: the other direction goes on
+
+    def pause_writing(self) -> None:
+        if self.peer is not None:
+            self.peer._set_peer_full(True)
+
+    def resume_writing(self) -> None:
+        if self.peer is not None:
+            self.peer._set_peer_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timer()
+        self.transport = None
+        self._on_lost(self, exc is not None)
+
+    # --- faults ---
+    def impair(self, effects: Effects | None) -> None:
+        """Put other faults in place of the present ones; what is held keeps its time, or with None goes at once."""
+        was_silent = self._effects is not None and self._effects.silent
+        self._effects = effects
+        if effects is None or (was_silent and not effects.silent):
+            self._cancel_timer()
+            self._flush()
+
+    def drain_held(self) -> None:
+        """Deliver what may go: the fault is over, or the peer that it waited for is connected now."""
+        if self._effects is not None:
+            self._release()
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        for item in self._hold.flush():
+            self._deliver(item)
+        self._held_bytes = 0
+        self._regulate()
+
+    def reset(self) -> None:
+        """Close with RST instead of FIN, dropping what is not sent yet."""
+        if self.transport is None:
+            return
+        sock: socket.socket | None = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.transport.abort()
+
+    def finish(self) -> None:
+        """Send what is buffered, then close."""
+        if self.transport is not None:
+            self.transport.close()
+
+    # --- the hold ---
+    def _hold_back(self, item: bytes | _End) -> None:
+        now = asyncio.get_running_loop().time()
+        size = len(item) if isinstance(item, bytes) else 0
+        self._hold.push(item, now if self._effects is None else self._effects.due(size, now))
+        if isinstance(item, bytes):
+            self._held_bytes += len(item)
+        self._release()
+
+    def _release(self) -> None:
+        self._cancel_timer()
+        if self.peer is None or self.peer.transport is None:
+            self._regulate()
+            return
+        loop = asyncio.get_running_loop()
+        for item in self._hold.release(loop.time()):
+            self._held_bytes -= len(item) if isinstance(item, bytes) else 0
+            self._deliver(item)
+        if (due := self._hold.next_due) is not None:
+            self._timer = loop.call_at(due, self._release)
+        self._regulate()
+
+    def _deliver(self, item: bytes | _End) -> None:
+        peer = self.peer
+        if peer is None or peer.transport is None:
+            return
+        if isinstance(item, bytes):
+            peer.transport.write(item)
+        elif peer.transport.can_write_eof() and not peer.transport.is_closing():
+            peer.transport.write_eof()
+            peer._eof_sent = True
+            if self._eof_sent:  # both directions have ended
+                peer.finish()
+                self.finish()
+
+    def _set_peer_full(self, full: bool) -> None:
+        self._peer_is_full = full
+        self._regulate()
+
+    def _regulate(self) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._peer_is_full or self._held_bytes > HELD_BYTES_MAX:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Link:
+    """A client's connection and the one to the backend that was opened for it."""
+
+    def __init__(self, forget: Callable[[Link], None]) -> None:
+        self.client = Side(self._lost)
+        self.upstream = Side(self._lost)
+        self.client.peer, self.upstream.peer = self.upstream, self.client
+        self._forget = forget
+
+    def impair(self, requests: Effects | None, answers: Effects | None) -> None:
+        """Act on both directions of this open connection: `in` and `out` as the backend sees them."""
+        self.client.impair(requests)
+        self.upstream.impair(answers)
+
+    def reset(self) -> None:
+        """End both connections with RST."""
+        self.client.reset()
+        self.upstream.reset()
+
+    def _lost(self, side: Side, was_reset: bool) -> None:
+        self._forget(self)
+        other = self.upstream if side is self.client else self.client
+        if was_reset:
+            other.reset()
+        else:
+            other.finish()

@@ -1,0 +1,105 @@
+"""How long an injection takes: from the order, as its client sends it, to the fault in effect.
+
+Needs a lab that runs. Each fault is healed as soon as it is in; the first round warms up and does not count. The effect
+is told by the chaos service's clock, which is mapped to ours; what the guard asks before it lets an order in counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import aiohttp
+
+from lab.errors import EnvironmentProblemError
+from lab.evidence.clock import ClockOffset, measure_offset
+from lab.services.clients import ChaosClient, FaultRefusedError, Json
+from lab.services.endpoints import Endpoints
+
+Params = Mapping[str, str]
+DURATION = "20s"
+PROCESS_LIMIT_S, LINK_LIMIT_S = 0.3, 1.5
+"""What an injection may take on a warm machine (issue of the chaos service)."""
+KINDS: Mapping[str, tuple[Params, float]] = {
+    "kill": ({}, PROCESS_LIMIT_S),
+    "stop": ({}, PROCESS_LIMIT_S),
+    "pause": ({}, PROCESS_LIMIT_S),
+    "delay": ({"delay": "50ms"}, LINK_LIMIT_S),
+    "loss": ({"loss": "30%"}, LINK_LIMIT_S),
+    "corrupt": ({"corrupt": "30%"}, LINK_LIMIT_S),
+    "duplicate": ({"duplicate": "30%"}, LINK_LIMIT_S),
+    "reorder": ({"reorder": "30%"}, LINK_LIMIT_S),
+    "bandwidth": ({"rate": "1mbit"}, LINK_LIMIT_S),
+    "blackhole": ({}, LINK_LIMIT_S),
+    "refuse": ({}, LINK_LIMIT_S),
+    "partition": ({"peer": "balancer"}, LINK_LIMIT_S),
+    "disconnect": ({}, LINK_LIMIT_S),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One kind's injections, seconds."""
+
+    kind: str
+    mechanism: str
+    took_s: tuple[float, ...]
+    limit_s: float
+
+    @property
+    def median_s(self) -> float:
+        """Of the rounds that count."""
+        return median(self.took_s)
+
+    @property
+    def within(self) -> bool:
+        """Whether the median keeps the limit."""
+        return self.median_s <= self.limit_s
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "kind": self.kind,
+            "mechanism": self.mechanism,
+            "median_s": round(self.median_s, 4),
+            "slowest_s": round(max(self.took_s), 4),
+            "limit_s": self.limit_s,
+            "within": self.within,
+        }
+
+
+async def measure(endpoints: Endpoints, rounds: int, heard: Callable[[str], None]) -> list[Timing]:
+    """Of all kinds that this lab can do. Raises FaultRefusedError and EnvironmentProblemError."""
+    async with aiohttp.ClientSession() as session:
+        chaos = ChaosClient(session, endpoints)
+        target = next((each["name"] for each in await chaos.targets() if each["state"] == "running"), None)
+        if target is None:
+            raise EnvironmentProblemError("no backend runs", "lab status")
+        capabilities, offset = await chaos.capabilities(), await measure_offset(chaos.clock)
+        timings = []
+        for kind in possible(capabilities):
+            params, limit_s = KINDS[kind]
+            heard(kind)
+            injections = [await _inject(chaos, offset, kind, target, params) for _ in range(rounds + 1)][1:]
+            took = tuple(took_s for took_s, _ in injections)
+            timings.append(Timing(kind, injections[0][1]["mechanism"], took, limit_s))
+        return timings
+
+
+def possible(capabilities: Mapping[str, Json]) -> list[str]:
+    """The kinds that have a limit and that this lab's chaos service offers."""
+    return [kind for kind in KINDS if capabilities.get(kind, {}).get("possible")]
+
+
+async def _inject(
+    chaos: ChaosClient, offset: ClockOffset, kind: str, target: str, params: Params
+) -> tuple[float, Json]:
+    """Seconds until it was in effect, and its record, healed."""
+    order = {"kind": kind, "target": target, "duration": DURATION, "params": dict(params)}
+    asked = time.monotonic()
+    status, record = await chaos.call("POST", "/faults", order, aiohttp.ClientTimeout(total=30))
+    if status != 201:
+        raise FaultRefusedError(status, f"{kind} on {target} was refused: {record.get('detail', record)}")
+    return offset.to_local(record["injected_mono"]) - asked, await chaos.heal(record["id"])

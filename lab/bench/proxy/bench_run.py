@@ -1,0 +1,205 @@
+"""The bench from beginning to end.
+
+Every contender has one core to itself; load and backends have the others. All run from beginning to end, and rounds
+are interleaved, so that a noisy neighbour disturbs everybody alike. CPU time is what the kernel charged to the
+contender's threads; requests are what the load generator saw answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.balancers.running import Running
+from lab.bench.proxy import closed_loop_wrk, contenders, idle
+from lab.bench.proxy.backends import backends
+from lab.bench.proxy.closed_loop import Generator, Shape
+from lab.bench.proxy.closed_loop_own import OwnGenerator
+from lab.bench.proxy.closed_loop_wrk import Wrk
+from lab.bench.proxy.result import Entrant, Report, Sample, usable
+from lab.errors import EnvironmentProblemError
+from lab.processes.usage import cpu_seconds, cpu_times
+
+WARM_UP = Shape(64)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to run."""
+
+    contenders: tuple[str, ...] = ()
+    """All where none is named."""
+    shapes: tuple[Shape, ...] = (Shape(1), Shape(64), Shape(512), Shape(64, 16 * 1024, 64 * 1024))
+    rounds: int = 5
+    seconds: int = 2
+    """Of each load, in each round."""
+    idle: int = 5000
+    """Idle connections; 0 leaves that out."""
+
+
+QUICK = Settings(shapes=(Shape(64),), rounds=3, seconds=1, idle=1000)
+"""Under a minute for all seven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Who runs where; empty: nobody is pinned."""
+
+    contender: frozenset[int]
+    others: frozenset[int]
+
+
+def shapes(connections: Sequence[int], bodies: Sequence[tuple[int, int]], base: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Every number of connections with the first pair of body sizes; the other pairs with the middle number only.
+
+    What is not given is taken from `base`.
+    """
+    connections = connections or list(dict.fromkeys(shape.connections for shape in base))
+    first, *rest = bodies or list(dict.fromkeys((shape.sends, shape.receives) for shape in base))
+    middle = sorted(connections)[len(connections) // 2]
+    return (*(Shape(count, *first) for count in connections), *(Shape(middle, *pair) for pair in rest))
+
+
+async def bench(settings: Settings, say: Say) -> Report:
+    """Run it. Raises `EnvironmentProblemError` where this machine cannot, `BadArgumentsError` for unknown names."""
+    adapters = contenders.chosen(settings.contenders)
+    cores, machine = divide_cores(), _machine()
+    idle.raise_file_limit()
+    async with AsyncExitStack() as stack:
+        workdir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-proxy-")))
+        stack.enter_context(_pinned(cores.others))
+        sizes = {shape.receives for shape in (*settings.shapes, WARM_UP)}
+        behind = await stack.enter_async_context(backends(sizes, workdir, cores.others))
+        say(f"starting {', '.join(adapter.name for adapter in adapters)}")
+        field = await contenders.start(adapters, behind.members, workdir, cores.contender, stack)
+        if not field.running:
+            raise EnvironmentProblemError(
+                "no contender starts here", "", tuple(map(contenders.why, field.absent.values()))
+            )
+        generator = _generator(workdir, cores)
+        report = _empty_report(settings, machine, generator, behind.kind)
+        await _measure_idle(field.running, settings.idle, generator, report, say)
+        await _measure_load(field.running, settings, generator, report, say)
+        report.entrants = _entrants([adapter.name for adapter in adapters], field)
+        return report
+
+
+def divide_cores() -> Cores:
+    """The first core for the contender, the rest for everybody else. Raises `EnvironmentProblemError` off Linux."""
+    if not hasattr(os, "sched_getaffinity"):
+        raise EnvironmentProblemError("lab bench proxy needs Linux: it reads CPU times from /proc", "run it in Linux")
+    first, *rest = sorted(os.sched_getaffinity(0))
+    if not rest:
+        return Cores(frozenset(), frozenset())
+    return Cores(frozenset({first}), frozenset(rest))
+
+
+async def _measure_idle(field: Sequence[Running], count: int, generator: Generator, report: Report, say: Say) -> None:
+    """Memory first, while heaps are small; a short warm-up fills what every load fills."""
+    for contender in field:
+        say(f"{contender.adapter.name}: warm-up" + (f", {count} idle connections" if count else ""))
+        await generator.run(_url(contender), WARM_UP, 1)
+        if count:
+            with contextlib.suppress(OSError):  # no row in the table: it does not hold them
+                report.idle[contender.adapter.name] = await asyncio.to_thread(
+                    idle.measure, contender.pid, contender.spec.listen, count
+                )
+
+
+async def _measure_load(
+    field: Sequence[Running], settings: Settings, generator: Generator, report: Report, say: Say
+) -> None:
+    for number in range(settings.rounds):
+        for shape in settings.shapes:
+            for contender in rotated(field, number):
+                say(f"round {number + 1} of {settings.rounds}: {contender.adapter.name}, {shape}")
+                if contender.alive:
+                    sample = await _sample(contender, shape, number, settings.seconds, generator)
+                    report.samples += usable([sample])
+
+
+async def _sample(contender: Running, shape: Shape, number: int, seconds: int, generator: Generator) -> Sample:
+    before = cpu_times(contender.pid)
+    loaded = await generator.run(_url(contender), shape, seconds)
+    cpu_s = cpu_seconds(before, cpu_times(contender.pid))
+    return Sample(contender.adapter.name, shape, number, cpu_s, loaded)
+
+
+def rotated(field: Sequence[Running], number: int) -> Sequence[Running]:
+    """Another one first in each round, so that nobody always follows the same neighbour's disturbance."""
+    start = number % len(field)
+    return [*field[start:], *field[:start]]
+
+
+def _entrants(names: Sequence[str], field: contenders.Field) -> list[Entrant]:
+    started = {contender.adapter.name: contender for contender in field.running}
+    return [
+        Entrant(name, started[name].version, _end(started[name]))
+        if name in started
+        else Entrant(name, None, contenders.why(field.absent[name]))
+        for name in names
+    ]
+
+
+def _end(contender: Running) -> str | None:
+    if contender.alive:
+        return None
+    return " · ".join([f"died with code {contender.process.returncode}", *contender.log_tail(2)])
+
+
+def _generator(workdir: Path, cores: Cores) -> Generator:
+    program = closed_loop_wrk.find()
+    return Wrk(program, workdir, cores.others) if program else OwnGenerator(workdir, cores.others)
+
+
+def _empty_report(settings: Settings, machine: dict[str, str], generator: Generator, behind: str) -> Report:
+    return Report(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=" ".join(["lab", *sys.argv[1:]]),
+        machine=machine,
+        generator=generator.name,
+        backends=behind,
+        baseline=contenders.BASELINE,
+        seconds=settings.seconds,
+        rounds=settings.rounds,
+    )
+
+
+def _machine() -> dict[str, str]:
+    model = "unknown"
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    return {
+        "cpu": model,
+        "cores": str(len(os.sched_getaffinity(0))),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "load": f"{os.getloadavg()[0]:.1f} before the run",
+    }
+
+
+def _url(contender: Running) -> str:
+    return f"http://{contender.spec.listen}"
+
+
+@contextlib.contextmanager
+def _pinned(cores: frozenset[int]) -> Iterator[None]:
+    """Keep this process off the contender's core, and put it back."""
+    before = os.sched_getaffinity(0)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,166 @@
+"""`lab bench`: benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lab.bench import check as bench_check
+from lab.bench import fault_latency as bench_faults
+from lab.bench import policies as bench_policies
+from lab.bench.policies.bench_record import Cell, Document
+from lab.bench.policies.formatting import agreement
+from lab.bench.policies.table import tables
+from lab.bench.proxy import bench_run as bench_proxy
+from lab.bench.proxy.closed_loop import parse_counts, parse_sizes
+from lab.bench.proxy.formatting import how
+from lab.bench.proxy.result_files import write as write_proxy
+from lab.bench.proxy.table import tables as proxy_tables
+from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people, running
+from lab.errors import ExitCode
+from lab.evidence.verdict import Verdict
+from lab.runtime.docker_lab import DEFAULT_PROJECT
+
+app = typer.Typer(
+    help="Benchmarks: policies on a simulator, beside theory; what a request costs in each balancer, what a verdict.",
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def policies(
+    scenario: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.")] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Independent runs of each.")] = 3,
+    scale: Annotated[float, typer.Option(min=0.01, max=100, help="Measure this many times as long.")] = 1.0,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Simulations at once.")] = os.cpu_count() or 1,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the findings go.")] = Path("results/bench-policies"),
+    as_json: JsonOption = False,
+) -> None:
+    """Every policy in every scenario: share, p50 and p99 by simulation of the real core, with the theory's values.
+
+    Writes bench.json, report.html and table.md.
+    """
+    wanted = bench_policies.Wanted(tuple(scenario or ()), tuple(policy or ()), seeds, scale, jobs)
+    console = people(as_json)
+    known_scenarios, known_policies = bench_policies.names()
+    total = len(wanted.scenarios or known_scenarios) * len(wanted.policies or known_policies)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("simulating", total=total)
+
+        def heard(document: Document) -> None:
+            if isinstance(document, Cell):
+                progress.advance(task)
+
+        found = bench_policies.run(wanted, heard)
+    written = bench_policies.write(found, out)
+    if as_json:
+        answer(json.loads(found.model_dump_json(by_alias=True)))
+        return
+    for table in tables(found):
+        console.print(table, "")
+    console.print("Behind a value of ours stands theory's: = exact, ≈ in the limit, ≤ at most, ∞ overloaded.")
+    console.print(agreement(found))
+    console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
+
+
+@app.command()
+def proxy(
+    balancers: Annotated[
+        str, typer.Option(help="Comma-separated. Default: all, our compiled build, a plain aiohttp proxy.")
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="64 connections, 3 rounds of 1 s: under a minute.")] = False,
+    connections: Annotated[str, typer.Option(help="Comma-separated numbers. Default: 1,64,512.")] = "",
+    bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0:64,16KiB:64KiB.")] = "",
+    rounds: Annotated[int, typer.Option(min=0, max=100, help="0: 5, or 3 when quick.")] = 0,
+    seconds: Annotated[int, typer.Option(min=0, max=600, help="Of each load in a round. 0: 2, or 1 when quick.")] = 0,
+    idle: Annotated[int, typer.Option(min=-1, max=50_000, help="Idle connections; 0: none. -1: 5000, or 1000.")] = -1,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the findings go.")] = Path("results/bench-proxy"),
+    as_json: JsonOption = False,
+) -> None:
+    """What a request costs in CPU, and an idle connection in memory, through each balancer on one core.
+
+    Body sizes after the first pair are run with the middle number of connections only. Writes bench.json and
+    report.html.
+    """
+    base = bench_proxy.QUICK if quick else bench_proxy.Settings()
+    settings = bench_proxy.Settings(
+        contenders=tuple(name.strip() for name in balancers.split(",") if name.strip()),
+        shapes=bench_proxy.shapes(parse_counts(connections), parse_sizes(bodies), base.shapes),
+        rounds=rounds or base.rounds,
+        seconds=seconds or base.seconds,
+        idle=base.idle if idle < 0 else idle,
+    )
+    console = people(as_json)
+    with console.status("starting") as status:
+        report = asyncio.run(bench_proxy.bench(settings, status.update))
+    written = write_proxy(report, out)
+    if as_json:
+        answer(report.as_json())
+        return
+    for table in proxy_tables(report):
+        console.print(table, "")
+    console.print(how(report))
+    console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
+
+
+@app.command()
+def check(
+    records: Annotated[int, typer.Option(min=10_000, max=10_000_000, help="Requests in the made-up run.")] = 1_000_000,
+    within_s: Annotated[float, typer.Option("--within-s", min=0.1, help="Exit 1 when it takes longer.")] = 20.0,
+    within_mb: Annotated[float, typer.Option("--within-mb", min=1, help="Exit 1 when it takes more memory.")] = 500.0,
+    as_json: JsonOption = False,
+) -> None:
+    """How long the history of a long run takes to check, and how much memory. 250 MB of disk for a million requests."""
+    console = people(as_json)
+    with console.status(f"checking {records:,} requests"), tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
+        found = bench_check.bench(records, Path(folder))
+    good = found.total_s <= within_s and found.peak_mb <= within_mb and found.verdict is Verdict.PASS
+    if as_json:
+        answer({**asdict(found), "total_s": found.total_s, "within_s": within_s, "within_mb": within_mb, "good": good})
+    else:
+        console.print(
+            f"{found.requests:,} requests ({found.history_bytes / 1e6:.0f} MB of history) judged {found.verdict}: "
+            f"read {found.load_s:.1f} s + checked {found.judge_s:.1f} s = {found.total_s:.1f} s "
+            f"(limit {within_s:g} s), {found.cpu_s:.1f} s of CPU, {found.peak_mb:.0f} MB (limit {within_mb:g} MB)",
+            soft_wrap=True,
+        )
+    raise typer.Exit(ExitCode.PASS if good else ExitCode.FAIL)
+
+
+@app.command()
+def faults(
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Injections of each that count.")] = 5,
+    runtime: AnyRuntimeOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
+) -> None:
+    """How long an injection takes in the lab that runs, from the order to the fault in effect. Each is healed at once.
+
+    Exit 1 where a median is above its limit.
+    """
+    _, endpoints = running(runtime, project)
+    console = people(as_json)
+    with console.status("starting") as status:
+        timings = asyncio.run(bench_faults.measure(endpoints, rounds, status.update))
+    if as_json:
+        answer([timing.as_json() for timing in timings])
+    else:
+        for each in timings:
+            verdict = "" if each.within else "  above the limit"
+            console.print(
+                f"{each.kind:<10} {each.mechanism:<16} median {each.median_s * 1000:6.0f} ms"
+                f"  slowest {max(each.took_s) * 1000:6.0f} ms  limit {each.limit_s * 1000:.0f} ms{verdict}",
+                soft_wrap=True,
+            )
+    if not all(timing.within for timing in timings):
+        raise typer.Exit(1)

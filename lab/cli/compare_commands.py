@@ -1,0 +1,215 @@
+"""`lab compare`: the same faults against several balancers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import re
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.balancers import ADAPTERS
+from lab.balancers.selection import HEALTH_PATH
+from lab.cli.common import JsonOption, RuntimeName, RuntimeOption, answer, people
+from lab.compare import document, entries
+from lab.compare.configs import write_configs
+from lab.compare.docker_environment import DockerStage
+from lab.compare.document import Comparison
+from lab.compare.environment import LocalStage, Stage
+from lab.compare.generated_block import splice
+from lab.compare.page import write_page
+from lab.compare.runner import Entry, hold, turns
+from lab.compare.standard_scenarios import LEAGUE, league_file
+from lab.compare.table import markdown, matrix, remarks, table
+from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.processes.isolation.network import enter_own_network
+from lab.runtime import Say
+from lab.runtime.state_folder import state_root
+from lab.scenario.file_reader import load_scenario
+from lab.scenario.plan import Plan
+from lab.scenario.planner import make_plan
+
+MIXES = ("mixed", "get")
+_HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
+"""A name may have 253 characters (RFC 1035), and nothing that ends a header line."""
+_HEALTH = re.compile(r"/[!-~]{0,2000}")
+"""Printable ASCII without blanks; longer ones no server has to take."""
+_PLACES = {"--results", "--append", "--markdown"}
+
+
+def compare(
+    balancers: Annotated[str, typer.Option(help="Comma-separated; `none` for only your own.")] = ",".join(ADAPTERS),
+    scenarios: Annotated[
+        str, typer.Option(help="Comma-separated names of the league, of the library, or files.")
+    ] = ",".join(LEAGUE),
+    settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
+    repeat: Annotated[int, typer.Option(help="Runs of each; the table gives median and range.", min=1, max=100)] = 1,
+    mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
+    seed: Annotated[int | None, typer.Option(help="Of the plan and its arrivals. Default: a new one.", min=0)] = None,
+    runtime: RuntimeOption = RuntimeName.LOCAL,
+    image: Annotated[
+        list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, instead of our own.")
+    ] = None,
+    config: Annotated[
+        list[str] | None, typer.Option(help="Your own file: [NAME=]FILE[,FILE…]; its addresses are filled in.")
+    ] = None,
+    replacing: Annotated[
+        list[str] | None, typer.Option("--replace", help="In your file: OLD=BACKEND_1, OLD=LISTEN, …")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Host header of all requests, for files that forward only for a name.")
+    ] = "",
+    health: Annotated[
+        str, typer.Option(help="Path that answers 200 through a balancer of your own once it works.")
+    ] = HEALTH_PATH,
+    balancer_cmd: Annotated[str, typer.Option(help="Your own balancer; @LISTEN@ and @BACKENDS@ are filled in.")] = "",
+    balancer_url: Annotated[str, typer.Option(help="Your own balancer, which runs already on loopback.")] = "",
+    backend_port: Annotated[
+        list[int] | None, typer.Option(help="Three times: where --balancer-url forwards to.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that gets the comparison.")] = Path("results"),
+    append: Annotated[Path | None, typer.Option(help="Go on with the comparison in this folder.")] = None,
+    write_markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Also write the short table between the markers of this file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The same faults, plan and arrivals against several balancers, interleaved; what each cost its clients."""
+    console = people(as_json)
+    if mix not in MIXES:
+        raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
+    stage = _stage(runtime, image or [], bool(balancer_cmd or balancer_url))
+    comparison, folder = _comparison(append, results, seed, mix, stage.name)
+    plans = [_plan(name, comparison) for name in _words(scenarios)]
+    chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
+    chosen += entries.from_files(config or [], replacing or [])
+    chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
+    chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
+    own = [with_requests(each, host, health) for each in chosen if each.settings == document.OWN]
+    chosen = [each for each in chosen if each.settings != document.OWN] + own
+    if not chosen:
+        raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
+    entries.note_sources(chosen, comparison)
+    _keep_inside(chosen, stage, console.print)
+    comparison.commands.append(command_line(sys.argv[1:]))
+    first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
+    with stage.set_up(console.print):
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = entries.checked(chosen, stage, comparison)
+        write_configs(chosen, folder)
+        try:
+            hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, stage, console.print)
+        finally:  # interrupted or not, what has run can be read, and gone on with
+            (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
+            write_page(comparison, folder)
+    if write_markdown:
+        splice(write_markdown, matrix(comparison))
+    ran = any(result.measures for result in comparison.results)
+    if as_json and ran:
+        answer({"folder": str(folder), **document.as_document(comparison)})
+    elif not as_json:
+        if ran:
+            console.print(table(comparison))
+        for line in (line for each in remarks(comparison) for line in each.lines()):
+            console.print(line, soft_wrap=True)
+        console.print(f"{folder}/compare.html · compare.md · compare.json")
+    if not ran:
+        raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command without what says only where its files go: that changes no number, and names somebody's folders."""
+    kept, skip = [], False
+    for word in arguments:
+        if not skip and word.split("=")[0] not in _PLACES:
+            kept.append(word)
+        skip = word in _PLACES
+    return shlex.join(["lab", *kept])
+
+
+def with_requests(entry: Entry, host: str, health: str) -> Entry:
+    """The entry with the Host header and the health path of requests through it. Raises `BadArgumentsError`."""
+    if _HOST.fullmatch(host) is None:
+        raise BadArgumentsError(f"--host {host!r}: expected a name, and perhaps a port", "--host app.example.com")
+    if _HEALTH.fullmatch(health) is None:
+        raise BadArgumentsError(f"--health {health!r}: expected a path", "--health /health")
+    return replace(entry, choice=replace(entry.choice, host=host, health=health))
+
+
+def _keep_inside(chosen: Sequence[Entry], stage: Stage, say: Say) -> None:
+    """Give the whole lab a network of its own where somebody's file is tried, and nothing needs this machine's."""
+    if not isinstance(stage, LocalStage) or not any(each.choice.files for each in chosen):
+        return
+    if any(each.choice.command or each.choice.url for each in chosen):
+        problem = "--balancer-cmd and --balancer-url need this machine's"
+    else:
+        problem = enter_own_network()
+    stage.watched = bool(problem)
+    if problem:
+        say(f"your files run in this machine's network ({problem}); what they listen on and connect to is watched")
+
+
+def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:
+    if runtime is RuntimeName.LOCAL:
+        if images:
+            raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
+        return LocalStage(state_root() / "compare")
+    if foreign:
+        raise BadArgumentsError(
+            "--balancer-cmd and --balancer-url are for --runtime local",
+            "bring its --config, or an --image that has it",
+        )
+    project = f"reroute-compare-{secrets.token_hex(3)}"  # one's own: a lab that runs is left alone
+    return DockerStage(state_root() / "compare", project, entries.images(images))
+
+
+def _comparison(
+    append: Path | None, results: Path, seed: int | None, mix: str, runtime: str
+) -> tuple[Comparison, Path]:
+    if append is None:
+        now = datetime.now(UTC)
+        number = random.SystemRandom().randrange(2**32) if seed is None else seed
+        machine = f"{_processors()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+        folder = results / f"{now:%Y%m%d-%H%M%S}-compare"
+        return Comparison(number, mix, machine, now.isoformat(timespec="seconds"), runtime), folder
+    comparison = document.read(append)
+    if seed not in {None, comparison.seed} or mix != comparison.mix:
+        raise BadArgumentsError(f"{append} has seed {comparison.seed} and mix {comparison.mix}", "use the same")
+    if runtime != comparison.runtime:
+        raise BadArgumentsError(f"{append} was made on runtime {comparison.runtime}", f"--runtime {comparison.runtime}")
+    return comparison, append
+
+
+def _plan(name: str, comparison: Comparison) -> Plan:
+    path = league_file(name)
+    plan = make_plan(load_scenario(path), path.stem, comparison.seed)
+    if comparison.mix == "mixed":
+        return plan
+    gets = [each for each in plan.load.mix if each.method == "GET"]
+    if not gets:
+        raise BadArgumentsError(f"{name} sends no GET", "leave --mix out")
+    whole = sum(each.share for each in gets)
+    shares = tuple(replace(each, share=each.share / whole) for each in gets)
+    return replace(plan, load=replace(plan.load, mix=shares))
+
+
+def _same(result: document.Result, chosen: list[Entry], plans: list[Plan]) -> bool:
+    rows = {(each.choice.name, each.settings) for each in chosen}
+    return (result.balancer, result.settings) in rows and result.scenario in {plan.scenario for plan in plans}
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _processors() -> str:
+    return f"{len(os.sched_getaffinity(0))} CPUs of {platform.machine()}"

@@ -1,0 +1,252 @@
+"""`lab faults monkey`: random faults from a seed, planned, printed, carried out, replayed and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
+from lab.cli.fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
+from lab.errors import BadArgumentsError, ExitCode
+from lab.output.json_text import loads
+from lab.runtime.docker_lab import DEFAULT_PROJECT
+
+app = typer.Typer(help="Random faults from a seed, at a rate, within a budget.", rich_markup_mode=None)
+
+LOOK_EVERY_S = 0.3
+DurationOption = Annotated[str, typer.Option(help="Of the whole, such as 5min; every fault is over by then.")]
+RateOption = Annotated[str, typer.Option(help="How many faults begin on average, such as 6/min.")]
+FaultOption = Annotated[
+    list[str],
+    typer.Option(
+        "--fault",
+        metavar="KIND:DURATION[-LONGEST][:NAME=VALUE,…]",
+        help="A kind that may be chosen, such as kill:2s or delay:2s-8s:delay=300ms. Repeat it for more.",
+    ),
+]
+RoleOption = Annotated[str | None, typer.Option(help="Only backends of this service.")]
+LabelOption = Annotated[str | None, typer.Option(metavar="KEY[=VALUE]", help="Only backends with this label.")]
+TargetOption = Annotated[list[str] | None, typer.Option("--target", help="Only this backend; may be repeated.")]
+BudgetOption = Annotated[int, typer.Option(help="Faults at the same time.", min=1)]
+QuietOption = Annotated[
+    list[str] | None, typer.Option(metavar="BEGIN-END", help="No faults in this time, such as 60s-90s.")
+]
+SeedOption = Annotated[int | None, typer.Option(help="The same seed makes the same plan. Default: a new one.", min=0)]
+LastOption = Annotated[bool, typer.Option("--allow-last", help="Even the last healthy backend.")]
+StopOption = Annotated[
+    str | None, typer.Option(metavar="'URL READ OP VALUE'", help="End it as soon as that is true; see `faults inject`.")
+]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Return at once; the default is to stay until it ends.")]
+
+
+@app.command()
+def plan(
+    duration: DurationOption,
+    rate: RateOption,
+    fault: FaultOption,
+    role: RoleOption = None,
+    label: LabelOption = None,
+    target: TargetOption = None,
+    budget: BudgetOption = 1,
+    quiet: QuietOption = None,
+    seed: SeedOption = None,
+    allow_last: LastOption = False,
+    stop_when: StopOption = None,
+    runtime_name: AnyRuntimeOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a monkey would do to this lab; nothing is done. With --json: a file for `replay`."""
+    order = _order(duration, rate, fault, role, label, target, budget, quiet, seed, allow_last, stop_when)
+    [planned] = calls(runtime_name, project, [("POST", "/monkeys?dry_run=1")], order)
+    if as_json:
+        answer(planned)
+        return
+    people(as_json).print(_table(planned))
+
+
+@app.command()
+def start(
+    duration: DurationOption,
+    rate: RateOption,
+    fault: FaultOption,
+    role: RoleOption = None,
+    label: LabelOption = None,
+    target: TargetOption = None,
+    budget: BudgetOption = 1,
+    quiet: QuietOption = None,
+    seed: SeedOption = None,
+    allow_last: LastOption = False,
+    stop_when: StopOption = None,
+    detach: DetachOption = False,
+    runtime_name: AnyRuntimeOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a monkey loose. Ctrl-C ends it and heals what it did."""
+    order = _order(duration, rate, fault, role, label, target, budget, quiet, seed, allow_last, stop_when)
+    _let_loose(order, detach, runtime_name, project, as_json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="PLAN", help="What `plan --json` printed; - reads it from stdin.")],
+    detach: DetachOption = False,
+    runtime_name: AnyRuntimeOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
+) -> None:
+    """Do a printed plan, step by step."""
+    try:
+        document = loads(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadArgumentsError(f"{file}: {error}", "lab faults monkey plan … --json > plan.json") from error
+    if not isinstance(document, dict) or "steps" not in document:
+        raise BadArgumentsError(f"{file} is not a plan", "lab faults monkey plan … --json > plan.json")
+    _let_loose(document, detach, runtime_name, project, as_json)
+
+
+@app.command("list")
+def list_monkeys(
+    runtime_name: AnyRuntimeOption = None, project: ProjectOption = DEFAULT_PROJECT, as_json: JsonOption = False
+) -> None:
+    """Monkeys, and what they have done so far."""
+    [known] = calls(runtime_name, project, [("GET", "/monkeys")])
+    if as_json:
+        answer(known)
+        return
+    for monkey in known["monkeys"]:
+        people(as_json).print(_told(monkey))
+    if not known["monkeys"]:
+        people(as_json).print("there is no monkey")
+
+
+@app.command()
+def stop(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID…")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Whichever runs.")] = False,
+    runtime_name: AnyRuntimeOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    as_json: JsonOption = False,
+) -> None:
+    """End monkeys and heal what they did. Ending an ended one is no error."""
+    if every == bool(ids):
+        raise BadArgumentsError("name the monkeys to stop, or --all", "lab faults monkey list")
+
+    async def work(chaos: Chaos) -> list[Document]:
+        known = (await chaos.call("GET", "/monkeys"))["monkeys"] if every else []
+        chosen = ids or [monkey["id"] for monkey in known if monkey["state"] == "running"]
+        return [await chaos.call("DELETE", f"/monkeys/{each}") for each in chosen]
+
+    stopped = with_chaos(runtime_name, project, work)
+    if as_json:
+        answer({"stopped": [monkey["id"] for monkey in stopped]})
+        return
+    for monkey in stopped:
+        people(as_json).print(_told(monkey))
+
+
+# --- what is asked for ---
+def _order(
+    duration: str,
+    rate: str,
+    faults: list[str],
+    role: str | None,
+    label: str | None,
+    targets: list[str] | None,
+    budget: int,
+    quiet: list[str] | None,
+    seed: int | None,
+    allow_last: bool,
+    stop_when: str | None,
+) -> Document:
+    filters = {"role": role, "label": label, "names": targets}
+    return {
+        "duration": duration,
+        "rate": rate,
+        "faults": [_choice(text) for text in faults],
+        "targets": {name: value for name, value in filters.items() if value is not None},
+        "budget": budget,
+        "quiet": [_quiet(text) for text in quiet or []],
+        "seed": seed,
+        "allow_last": allow_last,
+        "stop_when": stop_condition(stop_when),
+    }
+
+
+def _choice(text: str) -> Document:
+    kind, _, rest = text.partition(":")
+    lasts, _, params = rest.partition(":")
+    shortest, _, longest = lasts.partition("-")
+    if not kind or not shortest:
+        raise BadArgumentsError(f"--fault {text!r} is not KIND:DURATION", "such as --fault kill:2s")
+    choice: Document = {"kind": kind, "duration": shortest, "up_to": longest or None}
+    return choice | {"params": pairs("--fault", params.split(",")) if params else {}}
+
+
+def _quiet(text: str) -> Document:
+    begin, dash, end = text.partition("-")
+    if not dash:
+        raise BadArgumentsError(f"--quiet {text!r} is not BEGIN-END", "such as --quiet 60s-90s")
+    return {"begin": begin, "end": end}
+
+
+# --- at work ---
+def _let_loose(body: Document, detach: bool, runtime_name: Any, project: str, as_json: bool) -> None:
+    async def work(chaos: Chaos) -> Document:
+        monkey = await chaos.call("POST", "/monkeys", body)
+        return monkey if detach else await _until_ended(chaos, monkey, people(as_json))
+
+    monkey = with_chaos(runtime_name, project, work)
+    answer(monkey) if as_json else people(as_json).print(_told(monkey))
+    raise typer.Exit(ExitCode.FAIL if monkey["ended_by"] == "stop_condition" else ExitCode.PASS)
+
+
+async def _until_ended(chaos: Chaos, monkey: Document, console: Console) -> Document:
+    console.print(
+        f"monkey {monkey['id']}, seed {monkey['plan']['seed']}: {len(monkey['plan']['steps'])} faults planned"
+    )
+    began = time.monotonic()
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("monkey", total=monkey["plan"]["duration_s"])
+            while monkey["state"] == "running":
+                await asyncio.sleep(LOOK_EVERY_S)
+                monkey = await chaos.call("GET", f"/monkeys/{monkey['id']}")
+                done = sum(outcome["fault"] is not None for outcome in monkey["outcomes"])
+                progress.update(bar, completed=time.monotonic() - began, description=f"monkey: {done} faults")
+    except asyncio.CancelledError:
+        await chaos.call("DELETE", f"/monkeys/{monkey['id']}")
+        console.print(f"interrupted; monkey {monkey['id']} ended, its faults healed")
+        raise
+    return monkey
+
+
+def _told(monkey: Document) -> str:
+    done = sum(outcome["fault"] is not None for outcome in monkey["outcomes"])
+    refused = [outcome for outcome in monkey["outcomes"] if outcome["refused"]]
+    words = [f"{monkey['id']}: {monkey['state']}", f"by {monkey['ended_by']}" if monkey["ended_by"] else ""]
+    words.append(f"· {done} of {len(monkey['plan']['steps'])} faults done, {len(refused)} refused")
+    reasons = [f"\n  step {outcome['step']}: {outcome['refused']}" for outcome in refused]
+    return (
+        " ".join(word for word in words if word)
+        + (f" · {monkey['reason']}" if monkey["reason"] else "")
+        + "".join(reasons)
+    )
+
+
+def _table(planned: Document) -> Table:
+    table = Table("at", "fault", "target", "for", "with", box=None, pad_edge=False, header_style="dim")
+    table.title = f"seed {planned['seed']}, {planned['duration_s']:g} s, {len(planned['steps'])} faults"
+    for step in planned["steps"]:
+        params = ", ".join(f"{name}={value}" for name, value in step["params"].items())
+        table.add_row(f"{step['at_s']:.1f} s", step["kind"], step["target"], step["duration"], params)
+    return table

@@ -1,0 +1,124 @@
+"""`lab run` and `lab replay`: scenarios against a lab, judged."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab.cli.common import (
+    BalancerOption,
+    JsonOption,
+    ProjectOption,
+    RuntimeName,
+    RuntimeOption,
+    answer,
+    people,
+    runtime,
+)
+from lab.cli.run_session import Turn, document, sweep_table
+from lab.errors import BadArgumentsError
+from lab.evidence.results import expect_writable
+from lab.evidence.verdict import worst
+from lab.phase_sweep import Sweep
+from lab.report import job_summary
+from lab.report.live import view
+from lab.report.summary import Judged, summary
+from lab.runtime.docker_lab import DEFAULT_PROJECT
+from lab.scenario.file_reader import load_scenario
+from lab.scenario.library import find, names
+from lab.scenario.plan import Plan
+from lab.scenario.planner import make_plan
+
+
+def run(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO…", help="Names from the library, or YAML files.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The whole library; what this lab cannot do is listed as skipped.")
+    ] = False,
+    runtime_name: RuntimeOption = RuntimeName.LOCAL,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes every random choice of the plan repeatable. Default: a new one.", min=0)
+    ] = None,
+    phases: Annotated[
+        int,
+        typer.Option(help="Run each scenario so often, its faults at k/N of the health-check interval.", min=0, max=64),
+    ] = 0,
+    results: Annotated[Path, typer.Option(help="Folder that gets one folder a run.")] = Path("results"),
+    repeats: Annotated[
+        int, typer.Option("--repeats", help="How often a run that only a busy host spoiled is repeated.", min=0, max=5)
+    ] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running afterwards.")] = False,
+    project: ProjectOption = DEFAULT_PROJECT,
+    balancer_cmd: BalancerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run scenarios one after another on the running lab, or else on one brought up for them; exit with the worst."""
+    wanted = [*(names() if everything else ()), *(scenarios or ())]
+    if not wanted:
+        raise BadArgumentsError("no scenario was named", f"name some, or --all; there are {', '.join(names())}")
+    chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
+    console = people(as_json)
+    expect_writable(results)
+    place = runtime(runtime_name, project, balancer_cmd)
+    if keep:
+        place.up(console.print)
+    with place.borrow(console.print) as endpoints, view(console) as live:
+        turn = Turn(endpoints, results, live, console, repeats)
+        plans, skipped = turn.possible(plans) if everything else (plans, [])
+        if phases:
+            sweeps = [turn.swept(plan, phases) for plan in plans]
+            judged = [run for _, runs in sweeps for run in runs]
+        else:
+            sweeps, judged = [], [turn.settled(plan) for plan in plans]
+    job_summary.append(judged)
+    verdict = worst(run.verdict.verdict for run in judged)
+    if as_json:
+        runs = [document(each) for each in judged]
+        found = [json.loads(sweep.to_json()) for sweep, _ in sweeps]
+        answer({"verdict": verdict, "seed": chosen_seed, "runs": runs, "skipped": skipped, "sweeps": found})
+    else:
+        _say(console, judged, skipped, [sweep for sweep, _ in sweeps])
+    raise typer.Exit(verdict.exit_code)
+
+
+def replay(
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="plan.json of an earlier run, or of `lab plan`.")],
+    runtime_name: RuntimeOption = RuntimeName.LOCAL,
+    results: Annotated[Path, typer.Option(help="Folder that gets the run's folder.")] = Path("results"),
+    project: ProjectOption = DEFAULT_PROJECT,
+    balancer_cmd: BalancerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a plan again: the same requests, the same steps, each within 50 ms of its time. Exits with the verdict."""
+    try:
+        plan = Plan.from_json(plan_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadArgumentsError(
+            f"{plan_file} is no plan: {error}", "give plan.json from the folder of a run"
+        ) from error
+    console = people(as_json)
+    expect_writable(results)
+    place = runtime(runtime_name, project, balancer_cmd)
+    with place.borrow(console.print) as endpoints, view(console) as live:
+        judged = Turn(endpoints, results, live, console, repeats=0).settled(plan)
+    if as_json:
+        answer(document(judged))
+    else:
+        console.print(summary([judged]))
+    raise typer.Exit(judged.verdict.verdict.exit_code)
+
+
+def _say(console: Console, judged: list[Judged], skipped: list[dict[str, str]], sweeps: list[Sweep]) -> None:
+    console.print(summary(judged))
+    for sweep in sweeps:
+        console.print(sweep_table(sweep))
+    for each in skipped:
+        console.print(f"skipped: {each['scenario']}: {each['reason']}", soft_wrap=True)

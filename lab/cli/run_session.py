@@ -1,0 +1,134 @@
+"""One turn of `lab run`: plans against the lab that is there, each judged and reported."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from lab.errors import EnvironmentProblemError
+from lab.evidence.balancer_config import seconds
+from lab.evidence.record import RunRecord, load_run
+from lab.evidence.results import new_run_dir
+from lab.judge.judge import spoiled_by_host
+from lab.phase_sweep import Point, Sweep, points, write
+from lab.phase_sweep import plans as swept_plans
+from lab.phase_sweep.page import page
+from lab.report import write_reports
+from lab.report.host_disturbance import busy_host
+from lab.report.live import View
+from lab.report.summary import Judged
+from lab.run.experiment import run_experiment
+from lab.run.feasibility import obstacles
+from lab.scenario.plan import Plan
+from lab.services.clients import ChaosClient
+from lab.services.endpoints import Endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where runs happen, where their files go, who watches."""
+
+    endpoints: Endpoints
+    results: Path
+    live: View
+    console: Console
+    repeats: int
+
+    def possible(self, plans: list[Plan]) -> tuple[list[Plan], list[dict[str, str]]]:
+        """Those that this lab can carry out, and why not the others. Raises EnvironmentProblemError for none."""
+        capabilities = asyncio.run(self._capabilities())
+        reasons = {plan.scenario: "; ".join(obstacles(plan, self.endpoints, capabilities)) for plan in plans}
+        able = [plan for plan in plans if not reasons[plan.scenario]]
+        skipped = [{"scenario": name, "reason": reason} for name, reason in reasons.items() if reason]
+        if not able:
+            raise EnvironmentProblemError("this lab can run none of the scenarios", "lab faults list")
+        return able, skipped
+
+    def settled(self, plan: Plan) -> Judged:
+        """The first run that is evidence, or the last one. Spoiled runs stay in the results folder as they are."""
+        left = self.repeats
+        judged = self._one(plan)
+        while left > 0 and spoiled_by_host(judged.verdict):
+            left -= 1
+            self.console.print(f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); once more")
+            judged = self._one(plan)
+        return judged
+
+    def swept(self, plan: Plan, count: int) -> tuple[Sweep, list[Judged]]:
+        """The plan at so many phases; table, JSON and page go into a folder of their own."""
+        judged: list[Judged] = []
+        found: list[Point] = []
+        interval_s = 0.0
+        for one in swept_plans(plan, count):
+            judged.append(self.settled(one))
+            record = load_run(judged[-1].folder)
+            interval_s = _interval_s(record) or interval_s
+            found += points(one, record, judged[-1].verdict, interval_s)
+        sweep = Sweep(plan.scenario, self.endpoints.runtime, plan.seed, interval_s, tuple(found))
+        folder = new_run_dir(self.results, f"{plan.scenario}-sweep", latest=False)
+        try:
+            _, shown = write(sweep, folder, page(sweep))
+        except OSError as error:
+            raise EnvironmentProblemError(f"the sweep cannot be written: {error}", "is the disk full?") from error
+        self.console.print(f"{plan.scenario} by phase: {shown}", soft_wrap=True)
+        return sweep, judged
+
+    def _one(self, plan: Plan) -> Judged:
+        run_dir = new_run_dir(self.results, plan.scenario)
+        try:
+            verdict = asyncio.run(run_experiment(plan, self.endpoints, run_dir, self.live))
+        except BaseException:
+            self.live.close()
+            self._report_what_there_is(run_dir)
+            raise
+        try:
+            written = write_reports(run_dir)
+        except OSError as error:
+            raise EnvironmentProblemError(
+                f"{plan.scenario}: {verdict.verdict}, but the reports cannot be written: {error}",
+                f"is the disk full? then: lab report {run_dir}",
+            ) from error
+        return Judged(verdict, run_dir, busy_host(written.events))
+
+    def _report_what_there_is(self, run_dir: Path) -> None:
+        """An interrupted run has evidence, too; that it cannot be shown must not hide why the run ended."""
+        with contextlib.suppress(Exception):
+            write_reports(run_dir)
+            self.console.print(f"the run did not come to its end; what was recorded is in {run_dir}")
+
+    async def _capabilities(self) -> dict[str, object]:
+        async with aiohttp.ClientSession() as session:
+            return await ChaosClient(session, self.endpoints).capabilities()
+
+
+def document(judged: Judged) -> dict[str, object]:
+    """One run of `--json`."""
+    return {"folder": str(judged.folder), "host": judged.host, **json.loads(judged.verdict.to_json())}
+
+
+def _interval_s(record: RunRecord) -> float | None:
+    """Between two health checks by the run's own configuration; None where the balancer does not say."""
+    health = record.config.get("health")
+    return seconds(health["interval"], "health.interval") if health else None
+
+
+def sweep_table(sweep: Sweep) -> Table:
+    """One line a fault."""
+    table = Table("phase", "found", "fault", "reroute (s)", "bound (s)", "verdict", box=None, pad_edge=False)
+    for point in sweep.points:
+        table.add_row(
+            f"{point.wanted:.3f}",
+            "" if point.phase is None else f"{point.phase:.3f}",
+            point.kind,
+            "" if point.reroute_s is None else f"{point.reroute_s:.3f}",
+            "" if point.bound_s is None else f"{point.bound_s:.3f}",
+            str(point.verdict),
+        )
+    return table

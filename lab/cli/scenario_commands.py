@@ -1,0 +1,139 @@
+"""`lab validate`, `lab plan`, `lab schema`, `lab check` and `lab report`: files in, files out; no lab needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.cli.common import JsonOption, answer, people
+from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from lab.judge.judge import judge_folder
+from lab.output.inert import markdown as cell
+from lab.output.terminal import write
+from lab.report import Run, is_run, write_reports
+from lab.report.host_disturbance import busy_host
+from lab.report.summary import Judged, markdown, summary
+from lab.scenario.describe import told
+from lab.scenario.file_reader import ScenarioError, load_scenario
+from lab.scenario.json_schema import json_schema
+from lab.scenario.library import find
+from lab.scenario.planner import make_plan
+
+
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="YAML files, or names from the library.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check scenarios without running them: every problem with file and line. Exit 254 where there is one."""
+    verdicts = [_validated(name) for name in files]
+    good = all(verdict["valid"] for verdict in verdicts)
+    if as_json:
+        answer({"valid": good, "files": verdicts})
+    else:
+        console = people(as_json)
+        for verdict in verdicts:
+            for line in verdict["problems"] or [f"{verdict['file']}: valid: {verdict['title']}"]:
+                console.print(line, soft_wrap=True)
+    raise typer.Exit(ExitCode.PASS if good else ExitCode.BAD_ARGUMENTS)
+
+
+def _validated(name: str) -> dict[str, Any]:
+    try:
+        path = find(name)
+        return {"file": str(path), "valid": True, "title": load_scenario(path).title, "problems": []}
+    except ScenarioError as error:
+        return {"file": name, "valid": False, "problems": [str(problem) for problem in error.problems]}
+    except BadArgumentsError as error:
+        return {"file": name, "valid": False, "problems": [str(error)]}
+
+
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors; docs/scenario.schema.json is the same."""
+    answer(json_schema())
+
+
+def plan(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A name from the library, or a YAML file.")],
+    seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print plan.json itself, for `lab replay`.")] = False,
+) -> None:
+    """What would happen: every step with its time. Nothing is started; the same seed gives the same bytes."""
+    path = find(scenario)
+    made = make_plan(load_scenario(path), path.stem, seed)
+    if as_json:
+        write(made.to_json())
+        return
+    console = people(as_json)
+    for line in told(made):
+        console.print(line, soft_wrap=True)
+
+
+def check(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Judge an old run again from its files: verdict.json and the reports are written anew. Exits with the verdict."""
+    folder = _folder(run, results)
+    try:
+        verdict = judge_folder(folder)
+        host = busy_host(write_reports(folder).events)
+    except OSError as error:
+        raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
+    if as_json:
+        answer({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
+    else:
+        people(as_json).print(summary([Judged(verdict, folder, host)]))
+    raise typer.Exit(verdict.verdict.exit_code)
+
+
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the run's table as Markdown, for a CI job's summary page.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write report.html and junit.xml again from the other files of a run. Exit 2 where those are not whole."""
+    if as_json and as_markdown:
+        raise BadArgumentsError("--json and --markdown exclude each other", "choose one of them")
+    folder = _folder(run, results)
+    try:
+        read = write_reports(folder)
+    except OSError as error:
+        raise EnvironmentProblemError(
+            f"the reports cannot be written: {error}", "check the folder's permissions"
+        ) from error
+    written = folder.resolve() / "report.html"
+    if as_markdown:
+        write(_markdown(read, folder))
+    elif as_json:
+        paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
+        answer({**paths, "verdict": read.word, "problems": read.problems})
+    else:
+        console = people(as_json)
+        console.print(str(written), soft_wrap=True)
+        for problem in read.damage:
+            console.print(f"  {read.word}: {problem}", soft_wrap=True)
+    raise typer.Exit(ExitCode.UNKNOWN if read.damage else ExitCode.PASS)
+
+
+def _markdown(read: Run, folder: Path) -> str:
+    """The table, unless the run was never judged: then what is the matter with it."""
+    if read.verdict is None:
+        return "".join(f"- {cell(problem)}\n" for problem in read.problems)
+    damage = "".join(f"- {read.word}: {cell(problem)}\n" for problem in read.damage)
+    return markdown([Judged(read.verdict, folder, busy_host(read.events))]) + (f"\n{damage}" if damage else "")
+
+
+def _folder(run: str, results: Path) -> Path:
+    folders = [each for each in (Path(run), results / run) if each.is_dir()]
+    if not folders:
+        raise BadArgumentsError(f"there is no run {run!r}", f"give a folder, or one of those in {results}/")
+    if not (runs := [folder for folder in folders if is_run(folder)]):
+        raise BadArgumentsError(f"{folders[0]} is not the folder of a run", f"give one of those in {results}/")
+    return runs[0]

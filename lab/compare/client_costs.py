@@ -1,0 +1,164 @@
+"""What one run cost its clients: from the history and the backends' ledgers alone, by one rule for every balancer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.evidence.history import Outcome, Request
+from lab.evidence.record import Fault, RunRecord
+from lab.evidence.verdict import Verdict
+from lab.judge.checkers import generator_lag, work
+
+HERD_BIN_S = 0.2
+HERD_WITHIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """One run. Times are seconds; None: there is nothing to measure, or it did not happen within the run."""
+
+    requests: int
+    failed: int
+    """Answered badly, or not at all, after the warm-up."""
+    failed_posts: int
+    """Those of them that are POSTs: no balancer may send one twice, so a pause costs every balancer some."""
+    slow: int
+    reroute_s: float | None
+    readmit_s: float | None
+    p99_fault_s: float | None
+    lost: int | None
+    duplicated: int | None
+    zombie: int | None
+    herd: float | None
+    cpu_us: float | None
+    """CPU time of the balancer's processes a request, microseconds."""
+
+
+def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
+    """`cpu_s`: what the balancer's processes used between the first and the last measured request."""
+    slow_s = run.plan.load.slow_s
+    bad = [request for request in run.measured if request.outcome is not Outcome.OK]
+    tally = work.count(run) if run.executions is not None else None
+    return Measures(
+        requests=len(run.measured),
+        failed=len(bad),
+        failed_posts=sum(request.method == "POST" for request in bad),
+        slow=sum(request.is_slow(slow_s) for request in run.measured),
+        reroute_s=_worst([reroute_s(fault, run.measured, slow_s) for fault in run.faults]),
+        readmit_s=_readmit(run),
+        p99_fault_s=p99_fault_s(run),
+        lost=tally.lost if tally else None,
+        duplicated=tally.duplicated if tally else None,
+        zombie=tally.zombie if tally else None,
+        herd=herd(run),
+        cpu_us=None if cpu_s is None or not run.measured else round(cpu_s / len(run.measured) * 1e6, 1),
+    )
+
+
+def reroute_s(fault: Fault, requests: Sequence[Request], slow_s: float) -> float | None:
+    """Seconds from injection to the due time of the last request that suffered from it; 0.0 if none did.
+
+    A request suffered when it was due while the fault was on and the faulted replica answered it, or when it went
+    badly and no other replica's answer in time shows that it was spared. A retry that its client does not notice is
+    no suffering. Where nobody tells what was tried, this is all that a client can see; it is applied to all alike.
+    """
+    if fault.injected_at is None:
+        return None
+    begin, end = fault.window
+    due = [each.due - begin for each in requests if begin <= each.due < end and _suffered(fault, each, slow_s)]
+    return round(max(due, default=0.0), 6)
+
+
+def readmit_s(fault: Fault, requests: Sequence[Request]) -> float | None:
+    """Seconds from the target being seen to work again to its first good answer; not negative."""
+    if fault.healed_at is None:
+        return None
+    first = _first_answer(fault, requests)
+    return None if first is None else round(max(0.0, first - fault.healed_at), 6)
+
+
+def p99_fault_s(run: RunRecord) -> float | None:
+    """99th percentile (nearest rank) of the latency of requests due while any fault was on.
+
+    A failed one counts as the client's whole patience: to answer wrongly at once is not to answer fast.
+    """
+    windows = [fault.window for fault in run.faults if fault.injected_at is not None]
+    due = [each for each in run.measured if any(begin <= each.due < end for begin, end in windows)]
+    patience_s = run.plan.load.patience_s
+    latencies = sorted(
+        patience_s if each.outcome is not Outcome.OK or each.latency is None else each.latency for each in due
+    )
+    return round(latencies[math.ceil(0.99 * len(latencies)) - 1], 6) if latencies else None
+
+
+def herd(run: RunRecord) -> float | None:
+    """The recovered replica's peak share of answers after its return, as a multiple of its fair share.
+
+    The peak over bins of `HERD_BIN_S` in the first `HERD_WITHIN_S`, for the last fault of the run.
+    """
+    fault = run.faults[-1] if run.faults else None
+    first = _first_answer(fault, run.measured) if fault and fault.healed_at is not None else None
+    if fault is None or first is None:
+        return None
+    shares = []
+    for number in range(round(HERD_WITHIN_S / HERD_BIN_S)):
+        since = first + number * HERD_BIN_S
+        answered = [each for each in run.measured if each.instance and since <= each.due < since + HERD_BIN_S]
+        if answered:
+            shares.append(sum(each.instance == fault.instance for each in answered) / len(answered))
+    return round(max(shares) * len(run.instances), 2) if shares and run.instances else None
+
+
+def spoiled(run: RunRecord) -> str:
+    """Why the run is no evidence: not ended, a fault that did not bite, a late generator, late answers before the
+    fault; empty where it is."""
+    if not run.completed:
+        return "the run did not come to its end"
+    if missing := [fault for fault in run.faults if fault.injected_at is None or fault.bit is False]:
+        return f"{missing[0].kind} did not bite: {missing[0].error or missing[0].evidence}"
+    lag = generator_lag.check(run)
+    return _restless(run) if lag.verdict is Verdict.PASS else f"generator lag: {lag.detail}"
+
+
+def _restless(run: RunRecord) -> str:
+    """Whether answers were late while there was no fault yet: then later ones may have been for the same reason.
+
+    Where most were, that is how the balancer is, and no reason to leave its numbers out.
+    """
+    # A container is dead before the engine says so: the fault may have begun when it was asked for.
+    begin = min(
+        (fault.window[0] if fault.requested_at is None else fault.requested_at for fault in run.faults), default=0.0
+    )
+    calm = [each for each in run.measured if each.ended is not None and each.ended < begin]
+    late = sum(each.is_bad(run.plan.load.slow_s) for each in calm)
+    if not 0 < late <= len(calm) / 2:
+        return ""
+    return f"{late} of {len(calm)} requests suffered before any fault: the host was busy"
+
+
+def _suffered(fault: Fault, request: Request, slow_s: float) -> bool:
+    if request.is_bad(slow_s):
+        return True
+    return request.instance == fault.instance
+
+
+def _first_answer(fault: Fault, requests: Sequence[Request]) -> float | None:
+    _, healing = fault.window
+    answers = (
+        each.ended
+        for each in requests
+        if each.due >= healing and each.ended is not None and each.outcome is Outcome.OK
+        if each.instance == fault.instance
+    )
+    return min(answers, default=None)
+
+
+def _readmit(run: RunRecord) -> float | None:
+    """Of the last fault: after an earlier one the next may come before anybody is back."""
+    return readmit_s(run.faults[-1], run.measured) if run.faults else None
+
+
+def _worst(times: Sequence[float | None]) -> float | None:
+    return max((each for each in times if each is not None), default=None)

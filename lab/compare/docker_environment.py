@@ -1,0 +1,178 @@
+"""A contest in containers: backends and chaos service stand for all turns, and each turn gets a balancer of its own.
+
+The configurations are those of the local contest, with the backends' addresses in the containers' network. Names would
+be followed by some of the balancers, at their own pace and not at others'; and that is discovery, not failover.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lab.balancers.adapter import Command
+from lab.balancers.containers import Containers
+from lab.balancers.selection import Choice, Wanted, prepare
+from lab.compare import docker_containers
+from lab.compare.docker_containers import (
+    DockerStanding,
+    balancer_labels,
+    first_process,
+    inspect,
+    last_words,
+    network,
+)
+from lab.compare.environment import Standing
+from lab.errors import BadArgumentsError, EnvironmentProblemError
+from lab.processes.direct_http import direct_opener
+from lab.processes.readiness import Answer, Patience, advice
+from lab.runtime import Say, ports
+from lab.runtime.docker_cli import docker, engine_version
+from lab.runtime.docker_lab import UP_WITHIN_S, DockerRuntime, uninterrupted, up_problem
+from lab.services.endpoints import Endpoints
+
+MEMBERS: Final = ("api", "chaos", "reaper")
+LISTEN: Final = "0.0.0.0:8080"
+ADMIN: Final = "0.0.0.0:8081"
+READY_WITHIN_S: Final = 25.0
+"""As for a local lab."""
+_POLL_S: Final = 0.05
+_START_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class DockerStage:
+    """One compose project for the whole contest."""
+
+    root: Path
+    project: str
+    images: Mapping[str, str] = field(default_factory=dict)
+    """By balancer: an image with that program on its path, such as the official one, in the place of our own."""
+    _built: tuple[str, str] = field(default=("", ""), init=False, repr=False)
+    """Images: our balancer's, and the other five's."""
+    name: str = "docker"
+    _replicas: int = field(default=0, init=False, repr=False)
+    _runtime: DockerRuntime = field(init=False, repr=False)
+    _chaos: tuple[str, str] = field(default=("", ""), init=False, repr=False)
+    """URL and token."""
+
+    def __post_init__(self) -> None:
+        """Ports of its own, so that it disturbs no lab that runs."""
+        free = ports.free_ports()
+        environment = {published.variable: str(next(free)) for published in ports.PUBLISHED}
+        self._runtime = DockerRuntime(self.project, environment=environment)
+
+    @contextlib.contextmanager
+    def set_up(self, say: Say) -> Iterator[None]:
+        """Build the images, bring backends and chaos service up; afterwards nothing of it is left."""
+        engine_version()
+        shown = json.loads(self._compose("--profile", "compare", "config", "--format", "json"))["services"]
+        self._built = shown["lb"]["image"], shown["peers"]["image"]
+        self._replicas = int(shown["api"]["deploy"]["replicas"])
+        try:
+            say("docker compose build, up (the first time, images are built)")
+            self._compose("build", "lb", "peers", *MEMBERS, timeout_s=UP_WITHIN_S)
+            self._compose("up", "--detach", "--no-build", "--wait", *MEMBERS, timeout_s=UP_WITHIN_S)
+            url = f"http://{ports.LOOPBACK}:{self._runtime.environment[ports.CHAOS.variable]}"
+            self._chaos = (url, self._runtime.token())
+            yield
+        finally:
+            with uninterrupted():
+                self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=_START_S)
+
+    def place(self, balancer: str) -> Containers:
+        """Of its image."""
+        ours, peers = self._built
+        return Containers(self.images.get(balancer) or (ours if balancer == "reroute" else peers))
+
+    @contextlib.contextmanager
+    def lab(self, choice: Choice) -> Iterator[Standing]:
+        """A container that listens in the project's network, and on this machine's loopback."""
+        if not choice.adapter:
+            raise BadArgumentsError(f"{choice.name} runs on this machine", "leave --runtime docker out")
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="balancer-", dir=self.root)).resolve()
+        container = f"{self.project}-balancer"
+        backends = self._all_backends()
+        try:
+            prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
+            assert prepared is not None, "only a URL needs no preparation"
+            self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
+            self._wait_ready(choice, container)
+            yield DockerStanding(self._endpoints(choice, container), self.project, container, backends)
+        finally:
+            with uninterrupted():
+                docker(["rm", "--force", "--volumes", container], timeout_s=_START_S)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _all_backends(self) -> dict[str, str]:
+        """Where the last turn left one dead, the chaos service starts it again (`CHAOS_REVIVE_AFTER`, 5 s)."""
+        until = time.monotonic() + READY_WITHIN_S
+        while len(found := docker_containers.backends(self.project)) < self._replicas:
+            if time.monotonic() > until:
+                told = f"of {self._replicas} backends, {', '.join(found) or 'none'} runs"
+                raise EnvironmentProblemError(told, "run it again with fewer other things on this machine")
+            time.sleep(_POLL_S)
+        return found
+
+    @property
+    def _traffic(self) -> str:
+        return f"http://{ports.LOOPBACK}:{self._runtime.environment[ports.TRAFFIC.variable]}"
+
+    def _start(self, name: str, container: str, command: Command, folder: Path) -> None:
+        port = LISTEN.rpartition(":")[2]
+        options = (
+            "--detach", "--name", container, "--network", network(self.project),
+            "--publish", f"{self._traffic.removeprefix('http://')}:{port}", *balancer_labels(self.project),
+        )  # fmt: skip
+        _, *words = self.place(name).run(command, folder, *options)
+        started = docker(words, timeout_s=_START_S)
+        if started.returncode != 0:
+            raise EnvironmentProblemError(f"{name} does not start", "", tuple(started.stderr.strip().splitlines()[-3:]))
+
+    def _wait_ready(self, choice: Choice, container: str) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        url, patience = f"{self._traffic}{choice.health}", Patience()
+        while not (answer := _answer(url, choice.host)).works:
+            state, now = inspect(container)[0]["State"], time.monotonic()
+            if not state["Running"] or patience.ended(answer, now) or now > until:
+                how = f"exited with code {state['ExitCode']}"
+                if state["Running"]:
+                    how = f"does not come to work: GET {url} is not answered with 200 but: {answer}"
+                words = last_words(container)
+                step = advice(answer, choice.host, words) or "its last words say why"
+                raise EnvironmentProblemError(f"{choice.name} {how}", step, words)
+            time.sleep(_POLL_S)
+
+    def _endpoints(self, choice: Choice, container: str) -> Endpoints:
+        url, token = self._chaos
+        pid = first_process(container)
+        return Endpoints(
+            self._traffic, "", url, token, "docker", balancer=choice.name, balancer_pid=pid, host=choice.host
+        )
+
+    def _compose(self, *arguments: str, timeout_s: float = 30.0) -> str:
+        result = self._runtime.compose(*arguments, timeout_s=timeout_s)
+        if result.returncode != 0:
+            raise up_problem(result.stderr, "")
+        return result.stdout
+
+
+def _answer(url: str, host: str) -> Answer:
+    request = urllib.request.Request(url, headers={"Host": host} if host else {})
+    try:
+        with direct_opener().open(request, timeout=1) as answer:
+            return Answer(answer.status)
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.headers.get("Location", ""))
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(problem=f"no answer ({error})")

@@ -1,0 +1,1 @@
+"""What is recorded of a run, and how it is read back: history, events, record, verdict."""

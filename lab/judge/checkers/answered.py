@@ -1,0 +1,25 @@
+"""Did every request get some answer in time, a bad one if need be? A balancer must not let its clients hang."""
+
+from __future__ import annotations
+
+from lab.evidence.record import RunRecord
+from lab.evidence.verdict import Check, Verdict
+
+NAME = "answered"
+
+
+def check(run: RunRecord) -> Check:
+    """The longest wait of all requests, however they ended, against the scenario's limit."""
+    limit = run.plan.expect.answer_within_s
+    if limit is None:
+        return Check.not_asserted(NAME)
+    longest = max((latency for request in run.measured if (latency := request.latency) is not None), default=None)
+    if longest is None:
+        return Check(NAME, Verdict.UNKNOWN, "no request after the warm-up")
+    text = f"the longest wait was {longest:.3f} s, limit {limit:.3f} s"
+    if longest <= limit:
+        return Check(NAME, Verdict.PASS, text)
+    late = [request for request in run.measured if request.ended is not None and request.ended - request.due > limit]
+    text = f"{len(late)} of {len(run.measured)} requests had no answer in time: {text}"
+    excused = all(run.host_was_busy(request) and request.error != "timeout" for request in late)
+    return Check(NAME, Verdict.UNKNOWN if excused else Verdict.FAIL, text)

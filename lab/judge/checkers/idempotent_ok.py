@@ -1,0 +1,25 @@
+"""Requests that may safely be repeated must not fail because one backend does."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lab.evidence.history import Outcome
+from lab.evidence.record import RunRecord
+from lab.evidence.verdict import Check, Verdict
+
+NAME = "idempotent_ok"
+
+
+def check(run: RunRecord) -> Check:
+    """Failed and unknown outcomes of idempotent methods (RFC 9110 §9.2.2), against the scenario's allowance."""
+    allowed = run.plan.expect.idempotent_failures
+    asked = sum(request.idempotent for request in run.measured)
+    failures = [request for request in run.bad if request.idempotent and request.outcome is not Outcome.OK]
+    text = f"{len(failures)} of {asked} idempotent requests failed"
+    if failures:
+        reasons = Counter(request.error or "no outcome" for request in failures)
+        text += " (" + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3)) + ")"
+    if allowed is None:
+        return Check.not_asserted(NAME, f"{text}; not asserted by the scenario")
+    return Check(NAME, Verdict.PASS if len(failures) <= allowed else Verdict.FAIL, f"{text}, allowed {allowed}")

@@ -1,0 +1,36 @@
+"""Did traffic leave each faulted target within the bound that the balancer's live configuration allows?"""
+
+from __future__ import annotations
+
+from lab.evidence.failover_times import reroute_s
+from lab.evidence.record import Fault, RunRecord
+from lab.evidence.verdict import Check, Verdict, worst
+
+NAME = "reroute_within_bound"
+
+
+def check(run: RunRecord) -> Check:
+    """Measured ≤ bound + the uncertainty of the clocks, for every fault that was injected."""
+    if not run.plan.expect.reroute_within_bound:
+        return Check.not_asserted(NAME)
+    findings = [_judge(fault, run) for fault in run.faults if fault.injected_at is not None]
+    if not findings:
+        return Check(NAME, Verdict.UNKNOWN, "no fault was injected")
+    return Check(NAME, worst(verdict for verdict, _ in findings), "; ".join(text for _, text in findings))
+
+
+def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
+    name = f"{fault.kind} on {fault.target}"
+    bound = run.bounds.get(fault.kind)
+    measured = reroute_s(fault, run.measured, run.plan.load.slow_s)
+    if bound is None or bound.allowed_s is None:
+        return Verdict.UNKNOWN, f"{name}: the balancer names no bound for {fault.kind}"
+    if not fault.backends:
+        return Verdict.UNKNOWN, f"{name}: the balancer did not know this target"
+    if measured is None or fault.bit is not True:
+        return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to leave"
+    within = measured <= bound.allowed_s + run.clock_error_s
+    text = f"{name}: traffic left after {measured:.3f} s, bound {bound.allowed_s:.3f} s ({bound.formula})"
+    if bound.reroute_s is not None and bound.reroute_traffic_s is not None:
+        text += f", with traffic {bound.reroute_traffic_s:.3f} s"
+    return (Verdict.PASS if within else Verdict.FAIL), text

@@ -1,0 +1,47 @@
+"""Jobs against the backends' ledgers: was anything lost, executed twice, or executed after its client gave up?"""
+
+from __future__ import annotations
+
+from lab.evidence.history import Outcome, Request
+from lab.evidence.record import RunRecord
+from lab.evidence.verdict import Check, Verdict, Work
+
+NAME = "work"
+
+
+def count(run: RunRecord) -> Work:
+    """The tally. Ids are the run's own, so a ledger shared with other runs does not matter."""
+    done, jobs = run.executions, run.jobs
+    if done is None:
+        return Work(len(jobs), *[None] * 4) if jobs else Work()
+    return Work(
+        sent=len(jobs),
+        executed=sum(key in done for key in jobs),
+        lost=sum(job.outcome is Outcome.OK and key not in done for key, job in jobs.items()),
+        duplicated=sum(len(done.get(key, ())) > 1 for key in jobs),
+        zombie=sum(_is_zombie(job, done.get(key, ()), run.clock_error_s) for key, job in jobs.items()),
+    )
+
+
+def check(run: RunRecord) -> Check:
+    """Unknown when the scenario sends jobs and no ledger could be read."""
+    if not run.jobs:
+        return Check.not_asserted(NAME, "the load holds no jobs")
+    if run.executions is None:
+        return Check(NAME, Verdict.UNKNOWN, "the backends' ledgers could not be read")
+    work = count(run)
+    expect = run.plan.expect
+    pairs = ((work.lost, expect.lost), (work.duplicated, expect.duplicated), (work.zombie, expect.zombie))
+    asked = any(allowed is not None for _, allowed in pairs)
+    within = all(allowed is None or (found or 0) <= allowed for found, allowed in pairs)
+    text = (
+        f"{work.sent} jobs sent, {work.executed} executed; "
+        f"{work.lost} lost, {work.duplicated} duplicated, {work.zombie} executed after their client was told no"
+    )
+    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text, asserted=asked)
+
+
+def _is_zombie(job: Request, executed_at: tuple[float, ...], clock_error_s: float) -> bool:
+    if job.outcome is Outcome.OK or job.ended is None:
+        return False
+    return any(t > job.ended + clock_error_s for t in executed_at)

@@ -1,0 +1,106 @@
+"""Phase sweep: the same faults at k places between two health checks. Time to reroute depends on nothing more.
+
+A fault right after a check is found a whole interval later than one right before it. A single run shows one point of
+that line; the sweep shows all of it, beside the bound, which must hold for the worst.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from lab.errors import BadArgumentsError
+from lab.evidence.record import RunRecord
+from lab.evidence.verdict import RunVerdict, Verdict, worst
+from lab.output.json_text import dumps
+from lab.scenario.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One fault of one run."""
+
+    run_id: str
+    wanted: float
+    """Phase that was asked for, in [0, 1)."""
+    phase: float | None
+    """Phase at which the fault took effect, by the balancer's own checks; None: it did not tell, or there was none."""
+    kind: str
+    reroute_s: float | None
+    bound_s: float | None
+    verdict: Verdict
+    traffic_bound_s: float | None = None
+    """The tighter bound that holds while traffic flows, as it does in a sweep: shown, not asserted."""
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the bound held; None where there is nothing to compare."""
+        if self.reroute_s is None or self.bound_s is None:
+            return None
+        return self.reroute_s <= self.bound_s
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """All points of one scenario."""
+
+    scenario: str
+    runtime: str
+    seed: int
+    interval_s: float
+    points: tuple[Point, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the runs."""
+        return worst(point.verdict for point in self.points)
+
+    def to_json(self) -> str:
+        """The text of `sweep.json`. Seconds."""
+        return dumps({"schema": 1, "verdict": self.verdict, **asdict(self)}, indent=2) + "\n"
+
+
+def plans(plan: Plan, count: int) -> list[Plan]:
+    """The plan once for each phase. Raises BadArgumentsError where it has no fault to move."""
+    if not any(step.fault for step in plan.steps):
+        raise BadArgumentsError(f"{plan.scenario} has no fault whose phase could be swept")
+    return [
+        replace(plan, steps=tuple(replace(step, phase=k / count) if step.fault else step for step in plan.steps))
+        for k in range(count)
+    ]
+
+
+def points(plan: Plan, run: RunRecord, verdict: RunVerdict, interval_s: float) -> list[Point]:
+    """One for each fault of a judged run of one of those plans."""
+    wanted = next(step.phase or 0.0 for step in plan.steps if step.fault)
+    return [
+        Point(
+            run_id=verdict.run_id,
+            wanted=wanted,
+            phase=_phase(run, fault.backends, fault.injected_at, interval_s),
+            kind=fault.kind,
+            reroute_s=fault.reroute_s,
+            bound_s=fault.bound_s,
+            verdict=verdict.verdict,
+            traffic_bound_s=fault.reroute_traffic_bound_s,
+        )
+        for fault in verdict.faults
+    ]
+
+
+def _phase(run: RunRecord, backends: tuple[str, ...], at: float | None, interval_s: float) -> float | None:
+    """How much of the interval had passed since the target's last check ended. Jitter and the check itself can make it
+    exceed 1: the next one was under way."""
+    ends = [event.t for event in run.events.of("lb", "probed") if event.data.get("backend") in backends]
+    before = [t for t in ends if at is not None and t <= at]
+    if at is None or not before:
+        return None
+    return round((at - max(before)) / interval_s, 4)
+
+
+def write(sweep: Sweep, folder: Path, page: str) -> tuple[Path, Path]:
+    """`sweep.json` and `sweep.html`. Raises OSError."""
+    data, shown = folder / "sweep.json", folder / "sweep.html"
+    data.write_text(sweep.to_json(), encoding="utf-8")
+    shown.write_text(page, encoding="utf-8")
+    return data, shown

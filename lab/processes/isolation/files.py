@@ -1,0 +1,57 @@
+"""A view of the file system in which only one folder can be changed.
+
+Everything else is read-only, or a copy in memory that ends with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from lab.processes.isolation import kernel
+
+COPIED: Final = ("/etc", "/home", "/root", "/run", "/tmp", "/var")
+"""Where programs keep caches, logs, sockets and pid files. They may write there, and nobody else sees it."""
+EMPTIED: Final = ("/dev/shm", "/run", "/tmp")
+"""Empty where the host has no overlayfs; the other folders are then read-only."""
+_MEMORY: Final = "size=64m,mode=755"
+"""Of the host's memory, for what is written there; what programs write in a run is far smaller."""
+_SAFE: Final = kernel.MS_NOSUID | kernel.MS_NODEV
+
+
+def confine(folder: Path) -> None:
+    """Needs a mount namespace of one's own. Raise `OSError` where the kernel refuses."""
+    kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    scratch = tempfile.mkdtemp(prefix="private-", dir=folder)
+    kernel.mount(str(folder), str(folder), "", kernel.MS_BIND)
+    kernel.mount("tmpfs", scratch, "tmpfs", _SAFE, _MEMORY)
+    kernel.make_read_only("/")
+    kernel.make_writable(str(folder))
+    kernel.make_writable(scratch)
+    # Both are named by descriptors from here on: a copy of a folder above them hides their paths.
+    kept, memory = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (folder, scratch))
+    for path in dict.fromkeys((*COPIED, *EMPTIED)):
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            _give_private(path, Path(f"/proc/self/fd/{memory}"))
+    folder.mkdir(parents=True, exist_ok=True)
+    kernel.mount(f"/proc/self/fd/{kept}", str(folder), "", kernel.MS_BIND)
+    os.close(kept)
+    os.close(memory)
+
+
+def _give_private(path: str, memory: Path) -> None:
+    name = path.strip("/").replace("/", "-")
+    upper, work = memory / name, memory / f"{name}-work"
+    upper.mkdir()
+    work.mkdir()
+    os.chmod(upper, os.stat(path).st_mode & 0o7777)
+    if path in COPIED:
+        with suppress(OSError):
+            options = f"lowerdir={path},upperdir={upper},workdir={work}"
+            kernel.mount("overlay", path, "overlay", _SAFE, options)
+            return
+    if path in EMPTIED:
+        kernel.mount(str(upper), path, "", kernel.MS_BIND)

@@ -1,0 +1,1 @@
+"""Runs one plan against one lab: preflight, traffic, faults and operator actions on schedule, everything recorded."""

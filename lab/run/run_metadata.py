@@ -1,0 +1,101 @@
+"""What an experiment writes down beside what happens: all that a later judgement needs, as events of the lab."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from lab.evidence.clock import ClockOffset
+from lab.evidence.events import Event
+from lab.evidence.identity import Identity
+from lab.evidence.recorder import Recorder
+from lab.run.preflight import Readiness
+from lab.scenario.plan import Plan, PlannedStep
+from lab.services.clients import Json
+from lab.services.endpoints import Endpoints
+
+
+@dataclass(slots=True)
+class Injection:
+    """One step on its way."""
+
+    index: int
+    step: PlannedStep
+    target: str
+    before: Identity
+    record: Json
+    """The chaos service's latest word on the fault; holds only `error` when it was refused."""
+
+
+def description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
+    """The fields of `run_started`: for people and for the head of the verdict."""
+    return {
+        "run_id": run_id,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scenario": plan.scenario,
+        "runtime": endpoints.runtime,
+        "balancer": endpoints.balancer,
+        "versions": {"reroute": version("reroute"), "python": platform.python_version()},
+        "machine": {"system": platform.platform(), "cpu": platform.machine()},
+    }
+
+
+def note_readiness(recorder: Recorder, ready: Readiness) -> None:
+    """The lab as it was before the run."""
+    recorder.note("config", {"config": ready.config})
+    recorder.note("bounds", {"bounds": ready.bounds})
+    note_clock(recorder, "lb", ready.lb_clock)
+    note_clock(recorder, "chaos", ready.chaos_clock)
+    note_identities(recorder, ready.backends, ready.identities)
+
+
+def note_identities(recorder: Recorder, backends: list[Json], identities: Mapping[str, Identity]) -> None:
+    """Who is who, now."""
+    recorder.note("backends", {"backends": backends})
+    recorder.note("targets", {"targets": {name: asdict(each) for name, each in identities.items()}})
+
+
+def note_clock(recorder: Recorder, of: str, offset: ClockOffset) -> None:
+    """How another process' clock relates to the lab's, now."""
+    recorder.note("clock", {"of": of, **asdict(offset)})
+
+
+def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_clock: ClockOffset) -> None:
+    """One fault with its times on the run's axis; `after` is who the target was once it was healed."""
+    record = injection.record
+
+    def when(name: str) -> float | None:
+        mono = record.get(name)
+        return None if mono is None else round(recorder.clock.of(mono, chaos_clock), 6)
+
+    fields = {
+        "step": injection.index,
+        "kind": injection.step.name,
+        "target": injection.target,
+        "instance": injection.before.instance,
+        "backends": injection.before.backends,
+        "backends_after": after.backends,
+        "requested_at": when("requested_mono"),
+        "injected_at": when("injected_mono"),
+        "heal_started_at": when("heal_started_mono"),
+        "healed_at": when("healed_mono"),
+    }
+    told = ("id", "mechanism", "bit", "evidence", "error")
+    recorder.note("fault", {**fields, **{name: record.get(name) for name in told}})
+
+
+def note_ledger(recorder: Recorder, entries: Iterable[Json], lb_clock: ClockOffset) -> None:
+    """The backends' ledgers, put on the axis.
+
+    Backends share their kernel with the balancer, and with it CLOCK_MONOTONIC, in containers and without: its offset
+    serves for theirs.
+    """
+    count = 0
+    for entry in entries:
+        t = recorder.clock.of(float(entry["mono"]), lb_clock)
+        recorder.record(Event(t, "api", "executed", {"id": entry["id"], "instance": entry["instance"]}))
+        count += 1
+    recorder.note("ledger", {"entries": count})

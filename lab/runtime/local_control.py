@@ -1,0 +1,94 @@
+"""What an experiment can do to a local lab's balancer and number of backends: through the supervisor and admin API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from lab.errors import EnvironmentProblemError
+from lab.runtime.supervisor_handshake import Ready
+
+_WITHIN: Final = aiohttp.ClientTimeout(total=35.0)
+"""A backend that starts is given 25 s by the supervisor."""
+_GONE_WITHIN_S: Final = 15.0
+"""A backend that leaves first ends the requests on it."""
+_POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLevers:
+    """Levers of the lab that `ready` describes."""
+
+    ready: Ready
+
+    async def scale(self, count: int) -> None:
+        """Ids in the balancer are the names of the processes."""
+        async with aiohttp.ClientSession(timeout=_WITHIN) as session:
+            before = await self._backends(session)
+            for name in [*before][count:]:
+                await self._leave(session, name)
+            await self._supervisor(session, "POST", "/backends", {"count": count})
+            for name, address in (await self._backends(session)).items():
+                if name not in before:
+                    await self._admin(session, "POST", "/backends", {"id": name, "address": address})
+
+    async def stop_balancer(self, *, kill: bool) -> None:
+        """The supervisor does not bring it back: it was told to stop it."""
+        async with aiohttp.ClientSession(timeout=_WITHIN) as session:
+            body = {"signal": "KILL" if kill else "TERM"}
+            await self._supervisor(session, "POST", "/processes/lb/stop", body)
+
+    async def start_balancer(self) -> None:
+        """409 means that it runs."""
+        async with aiohttp.ClientSession(timeout=_WITHIN) as session:
+            await self._supervisor(session, "POST", "/processes/lb/start", {}, fine=(200, 409))
+
+    async def configure_balancer(self, environment: Mapping[str, str]) -> None:
+        """Stop, start with another environment."""
+        async with aiohttp.ClientSession(timeout=_WITHIN) as session:
+            await self._supervisor(session, "POST", "/processes/lb/stop", {"signal": "TERM"})
+            await self._supervisor(session, "POST", "/processes/lb/start", {"environment": dict(environment)})
+
+    async def _leave(self, session: aiohttp.ClientSession, name: str) -> None:
+        await self._admin(session, "DELETE", f"/backends/{name}", None)
+        until = time.monotonic() + _GONE_WITHIN_S
+        while name in {each["id"] for each in (await self._admin(session, "GET", "/backends", None))["backends"]}:
+            if time.monotonic() > until:
+                raise EnvironmentProblemError(f"the balancer did not let {name} go within {_GONE_WITHIN_S:g} s")
+            await asyncio.sleep(_POLL_S)
+
+    async def _backends(self, session: aiohttp.ClientSession) -> dict[str, str]:
+        listed = await self._supervisor(session, "GET", "/processes", None)
+        return {each["name"]: each["address"] for each in listed["processes"] if each["role"] == "api"}
+
+    async def _supervisor(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: Any, fine: tuple[int, ...] = (200,)
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.ready.supervisor_token}"}
+        return await _call(session, method, self.ready.supervisor + path, body, headers, fine)
+
+    async def _admin(self, session: aiohttp.ClientSession, method: str, path: str, body: Any) -> dict[str, Any]:
+        return await _call(session, method, self.ready.admin + path, body, {}, (200, 201, 202))
+
+
+async def _call(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    body: Any,
+    headers: Mapping[str, str],
+    fine: tuple[int, ...],
+) -> dict[str, Any]:
+    try:
+        async with session.request(method, url, json=body, headers=headers, allow_redirects=False) as answer:
+            found = await answer.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise EnvironmentProblemError(f"{method} {url}: {error or type(error).__name__}") from error
+    if answer.status not in fine:
+        raise EnvironmentProblemError(f"{method} {url} was answered with {answer.status}: {found}")
+    return dict(found)

@@ -1,0 +1,252 @@
+"""The lab as plain processes on loopback: no Docker, no root. The processes belong to `lab.runtime.supervisor`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from lab.balancers.selection import Choice
+from lab.errors import EnvironmentProblemError
+from lab.output.terminal import OutputClosedError
+from lab.processes.child_environment import UMASK, child_environment
+from lab.processes.direct_http import direct_opener
+from lab.processes.launch import words
+from lab.runtime import Member, Say
+from lab.runtime.local_control import LocalLevers
+from lab.runtime.state_folder import make_private
+from lab.runtime.supervisor_handshake import DETACH, Failed, Notice, Ready, decode
+from lab.runtime.topology import OUR_BALANCER
+from lab.services.endpoints import Endpoints
+
+STOP_WITHIN_S: Final = 10.0
+"""The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""
+DEFAULT_BACKENDS: Final = 3
+SUPERVISOR = "lab.runtime.supervisor"
+KEPT_RUNS: Final = 5
+"""Folders of failed runs that stay, the newest: their logs say why."""
+
+
+@dataclass(slots=True)
+class LocalRuntime:
+    """Local labs whose state lives under `root` (`lab.runtime.state_folder`)."""
+
+    root: Path
+    backends: int = DEFAULT_BACKENDS
+    name: str = "local"
+    balancer_command: tuple[str, ...] = OUR_BALANCER
+    """What starts the balancer of a lab that is brought up here; a lab that runs already keeps its own."""
+    other: Choice | None = None
+    """Another balancer instead, one without our admin API (`lab compare`)."""
+
+    @property
+    def state_dir(self) -> Path:
+        """The background lab's folder: there is one background lab to a working directory."""
+        return self.root / "local"
+
+    def find(self) -> Endpoints | None:
+        """The background lab, if its supervisor answers; a state file whose supervisor is gone counts for nothing."""
+        ready = self._state()
+        return _endpoints(ready) if ready and _ask(ready, "GET", "/processes") is not None else None
+
+    def up(self, say: Say) -> Endpoints:
+        """Start a lab in the background, or find the one that runs."""
+        if (running := self.find()) is not None:
+            return running
+        self._tell_where(say)
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+        with _Child(self.state_dir, self.backends, self.balancer_command, self.other) as child:
+            ready = child.wait_ready(say)
+            child.detach()
+        return _endpoints(ready)
+
+    @contextlib.contextmanager
+    def borrow(self, say: Say) -> Iterator[Endpoints]:
+        """The background lab, else one of our own, whose folder stays only if the context fails: its logs say why.
+
+        An interruption is no failure, nor is an output that nobody reads any more.
+        """
+        if (running := self.find()) is not None:
+            yield running
+            return
+        self._tell_where(say)
+        prune(self.root, KEPT_RUNS)
+        state_dir = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
+        with _in_use(state_dir):
+            try:
+                with _Child(state_dir, self.backends, self.balancer_command, self.other) as child:
+                    yield _endpoints(child.wait_ready(say))
+            except (KeyboardInterrupt, OutputClosedError):
+                shutil.rmtree(state_dir, ignore_errors=True)
+                raise
+            shutil.rmtree(state_dir, ignore_errors=True)
+
+    def down(self, say: Say) -> bool:
+        """Stop the background lab; returns when its processes are gone."""
+        ready = self._state()
+        if ready is None or _ask(ready, "POST", "/shutdown") is None:
+            return False
+        say("stopping the local lab")
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while _ask(ready, "GET", "/processes") is not None or (self.state_dir / "state.json").exists():
+            if time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(ready.pid, signal.SIGKILL)
+                break
+            time.sleep(0.05)
+        return True
+
+    def status(self) -> list[Member]:
+        """The processes as the supervisor sees them."""
+        ready = self._state()
+        answer = _ask(ready, "GET", "/processes") if ready else None
+        if answer is None:
+            return []
+        return [Member(p["name"], p["role"], p["state"], p["address"]) for p in answer["processes"]]
+
+    def logs(self, tail: int) -> str:
+        """The ends of the log files, each under its name."""
+        parts = []
+        for path in sorted((self.state_dir / "logs").glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()[-tail:]
+            parts.append("\n".join([f"==> {path.stem} <==", *lines]))
+        return "\n\n".join(parts)
+
+    def _tell_where(self, say: Say) -> None:
+        """Make the folder, and say where it is unless it is in the working directory."""
+        make_private(self.root)
+        if self.root.is_absolute():
+            say(f"the lab keeps its files in {self.root}")
+
+    def _state(self) -> Ready | None:
+        try:
+            message = decode((self.state_dir / "state.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return message if isinstance(message, Ready) else None
+
+
+class _Child:
+    """A supervisor of ours: stopped when the context ends, unless it was detached."""
+
+    def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None) -> None:
+        self._state_dir = state_dir
+        self._command = [*words(SUPERVISOR)]
+        self._command += ["--state-dir", str(state_dir.absolute()), "--backends", str(backends)]
+        self._command += ["--balancer-cmd", shlex.join(balancer_command)]
+        self._command += ["--other", other.to_json()] if other else []
+        self._detached = False
+
+    def __enter__(self) -> _Child:
+        log_dir = self._state_dir / "logs"
+        log_dir.mkdir(parents=True, exist_ok=True)
+        with (log_dir / "supervisor.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=child_environment(),
+                umask=UMASK,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _pipe(self._process.stdout).close()
+        # Closing the lifeline is what stops the supervisor; after `detach` it no longer listens to it.
+        with contextlib.suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
+        if self._detached:
+            return
+        try:
+            self._process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def wait_ready(self, say: Say) -> Ready:
+        """Pass its notices on until it is ready. Raises `EnvironmentProblemError` with its reason where it fails."""
+        for line in _pipe(self._process.stdout):
+            match decode(line):
+                case Notice(text):
+                    say(text)
+                case Failed(message, next_step, log_tail):
+                    raise EnvironmentProblemError(message, next_step, tuple(log_tail))
+                case Ready() as ready:
+                    return ready
+        log = self._state_dir / "logs" / "supervisor.log"
+        raise EnvironmentProblemError("the local supervisor ended before the lab was ready", f"read {log}")
+
+    def detach(self) -> None:
+        """From now on the supervisor lives until `down`."""
+        _pipe(self._process.stdin).write(DETACH)
+        _pipe(self._process.stdin).flush()
+        self._detached = True
+
+
+def prune(root: Path, kept: int) -> None:
+    """Remove the folders of earlier runs but for the newest `kept`, and never one that a lab uses."""
+    dated = []
+    for folder in root.glob("run-*"):
+        with contextlib.suppress(OSError):  # another lab's clean-up was faster
+            dated.append((folder.stat().st_mtime, folder))
+    for _, folder in sorted(dated, reverse=True)[kept:]:
+        with contextlib.suppress(OSError), _in_use(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _in_use(folder: Path) -> Iterator[None]:
+    """Hold the folder for oneself. Raises `BlockingIOError` where somebody else does; ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None, "the supervisor is started with pipes"
+    return stream
+
+
+def _endpoints(ready: Ready) -> Endpoints:
+    return Endpoints(
+        traffic=ready.traffic,
+        admin=ready.admin,
+        chaos=ready.chaos,
+        chaos_token=ready.chaos_token,
+        runtime="local",
+        balancer=ready.balancer,
+        balancer_pid=ready.balancer_pid,
+        balancer_log=ready.balancer_log,
+        host=ready.host,
+        levers=LocalLevers(ready) if ready.admin else None,
+    )
+
+
+def _ask(ready: Ready, method: str, path: str) -> dict[str, Any] | None:
+    """The supervisor's JSON answer; None where nobody, or somebody else, answers at its address."""
+    request = urllib.request.Request(
+        ready.supervisor + path, method=method, headers={"Authorization": f"Bearer {ready.supervisor_token}"}
+    )
+    try:
+        with direct_opener().open(request, timeout=2) as answer:
+            return dict(json.load(answer))
+    except (OSError, urllib.error.URLError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Clients of the other services: balancer, chaos service and replicas, over HTTP."""

@@ -1,0 +1,83 @@
+"""pytest plugin: the fixtures `lab`, `faults` and `traffic`, for tests in anybody's repository (docs/pytest.md).
+
+It is loaded by every pytest run of the environment, so nothing of the lab is imported before a fixture asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab.runtime import Runtime
+    from lab.testing.faults import Faults
+    from lab.testing.lab import Lab
+    from lab.testing.traffic import Traffic
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--lab-*`; nothing happens without a test that uses a fixture."""
+    group = parser.getgroup("lab", "Reroute: load balancers under failure")
+    group.addoption(
+        "--lab-runtime", choices=("local", "docker"), default="local", help="plain processes, or containers (compose)"
+    )
+    group.addoption(
+        "--lab-balancer", metavar="COMMAND", help="starts another balancer (local); it gets --config FILE appended"
+    )
+    group.addoption("--lab-compose", metavar="FILE", help="your compose file (docker); default: the lab's own")
+    group.addoption("--lab-project", metavar="NAME", default="reroute", help="compose project (docker)")
+    group.addoption("--lab-results", metavar="FOLDER", default="results", help="gets one folder with a report a run")
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+    """The lab that runs, else one for this session."""
+    from lab.errors import LabError
+    from lab.testing.lab import Lab
+
+    try:
+        with _runtime(pytestconfig).borrow(lambda text: None) as endpoints:
+            yield Lab(endpoints, Path(pytestconfig.getoption("--lab-results")))
+    except LabError as error:
+        details = "".join(f"\n    {line}" for line in error.details)
+        pytest.fail(f"{error}{details}\n  next: {error.next_step}", pytrace=False)
+
+
+@pytest.fixture
+def faults(lab: Lab) -> Iterator[Faults]:
+    """Faults by hand; what a test injected is healed when it ends."""
+    from lab.testing.faults import Faults
+
+    made = Faults(lab.endpoints)
+    try:
+        yield made
+    finally:
+        made.heal_all()
+
+
+@pytest.fixture
+def traffic(lab: Lab) -> Traffic:
+    """Open-loop traffic for as long as a `with` block lasts."""
+    from lab.testing.traffic import Traffic
+
+    return Traffic(lab.endpoints, lab.results)
+
+
+def _runtime(config: pytest.Config) -> Runtime:
+    """Raises pytest.UsageError for options that do not go together, LabError for a command that cannot be used."""
+    from lab.cli.common import RuntimeName, runtime
+    from lab.runtime.docker_lab import DockerRuntime
+
+    name, compose = RuntimeName(config.getoption("--lab-runtime")), config.getoption("--lab-compose")
+    if compose is None:
+        return runtime(name, config.getoption("--lab-project"), config.getoption("--lab-balancer"))
+    if name is not RuntimeName.DOCKER:
+        raise pytest.UsageError("--lab-compose is for --lab-runtime docker")
+    if config.getoption("--lab-balancer"):
+        raise pytest.UsageError("--lab-balancer is for --lab-runtime local: a compose file names its balancer itself")
+    if not Path(compose).is_file():
+        raise pytest.UsageError(f"--lab-compose {compose}: there is no such file")
+    return DockerRuntime(config.getoption("--lab-project"), compose_file=Path(compose).resolve())

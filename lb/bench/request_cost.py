@@ -1,0 +1,116 @@
+"""Measures one request: through the data plane and the core as they are wired in production, and a yardstick.
+
+CPU time differs from machine to machine, so the cost is also told in units of a yardstick that does, on the same
+interpreter in the same minute, what no proxy of this kind can avoid: llhttp reads both heads, and the fields are
+collected. That ratio is what a committed baseline can be compared with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+import httptools
+
+from lb.bench.memory_transports import ANSWER, Backends, ClientWire
+from lb.core.backend import State
+from lb.core.balancer import Balancer
+from lb.core.events import Event
+from lb.core.settings import Settings
+from lb.proxy.client import ClientConnection
+from lb.proxy.data_plane import Plane
+from lb.telemetry.decision_log import DecisionLog
+from lb.telemetry.request_stats import Counts
+
+REQUEST = b"GET /bytes/64 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
+"""What wrk sends."""
+_BATCH = 2000
+
+
+class Cost(NamedTuple):
+    """Microseconds of CPU, the least of all rounds: noise only ever adds."""
+
+    request_us: float
+    yardstick_us: float
+
+    @property
+    def ratio(self) -> float:
+        """How many yardsticks a request costs."""
+        return self.request_us / self.yardstick_us
+
+
+def measure(rounds: int) -> Cost:
+    """Rounds of both, interleaved."""
+    return asyncio.run(_measure(rounds))
+
+
+async def _measure(rounds: int) -> Cost:
+    request = await through_the_balancer()
+    request_us, yardstick_us = [], []
+    gc.collect()
+    gc.freeze()
+    for _ in range(rounds):
+        request_us.append(_timed(request))
+        yardstick_us.append(_timed(_yardstick))
+    gc.unfreeze()
+    return Cost(min(request_us), min(yardstick_us))
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = time.thread_time_ns()
+    for _ in range(_BATCH):
+        work()
+    return (time.thread_time_ns() - began) / _BATCH / 1000
+
+
+async def through_the_balancer() -> Callable[[], None]:
+    """One request after the other on a kept-alive connection: with metrics, decision log, retries and hedges on."""
+    balancer, backends = Balancer(Settings(), Random(1), _nowhere), Backends()
+    counts, decisions = Counts(), DecisionLog(1000)
+
+    plane = Plane(balancer, time.monotonic, backends.dial, soon=asyncio.get_running_loop().call_soon)
+    plane.tell((counts.done, decisions.keep))
+    for number in range(3):
+        backend = balancer.insert(f"b{number}", "127.0.0.1", 9000 + number, time.monotonic())
+        balancer.probed(backend, "", 0.001, time.monotonic())
+        assert backend.state is State.UP
+    client, wire = ClientConnection(plane), ClientWire()
+    client.connection_made(wire)
+
+    def request() -> None:
+        client.data_received(REQUEST)
+        plane.outbox.flush()
+        backends.answer()
+        plane.outbox.flush()
+
+    for _ in balancer.backends:  # the first on each backend has to connect
+        before = wire.written
+        client.data_received(REQUEST)
+        while wire.written == before:
+            await asyncio.sleep(0)
+            backends.answer()
+    assert wire.last.startswith(b"HTTP/1.1 200 ")
+    return request
+
+
+class _Fields:
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, name.lower(), value))
+
+
+def _yardstick() -> None:
+    found = _Fields()
+    httptools.HttpRequestParser(found).feed_data(REQUEST)
+    httptools.HttpResponseParser(found).feed_data(ANSWER)
+    {lower: value for _, lower, value in found.fields}
+
+
+def _nowhere(event: Event) -> None:
+    """Events have no reader here."""

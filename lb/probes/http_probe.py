@@ -1,0 +1,183 @@
+"""One active check over HTTP: a GET on a connection of its own, and a word for what went wrong.
+
+On an own protocol: with aiohttp's client a check costs several times the CPU, and checks are most of what an idle
+balancer does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httptools
+from yarl import URL
+
+from lb.config.units import Address
+from lb.core.backend import Backend
+from lb.core.load_weights import LoadReport, report_in_health
+from lb.core.settings import HealthSettings
+from lb.errors import is_our_own
+from lb.probes.scheduler import Report
+
+MAX_BODY = 64 * 1024
+MAX_NAME = 128
+_WORDS = {
+    errno.ECONNREFUSED: "refused",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+}
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class HttpProbe:
+    """Probes backends. A context manager only because checks are one.
+
+    Each probe opens a connection. A pooled one would pass while new connections vanish in a black hole, which is what
+    `docker kill` leaves behind.
+    """
+
+    def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
+        """`greeting` is the PROXY header of a connection that is nobody's, where backends want one."""
+        self._greeting = greeting
+        self.use(settings)
+
+    def use(self, settings: HealthSettings) -> None:
+        """Check by other settings from the next probe on."""
+        self._settings = settings
+        self._target = URL(f"http://backend{settings.path}").raw_path_qs
+        self._fields = {"User-Agent": "reroute-probe", "Accept": "*/*", **settings.headers}
+        self._names_host = any(name.lower() == "host" for name in settings.headers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is kept between two probes."""
+
+    async def __call__(self, backend: Backend) -> Report:
+        """Probe once, within the probe time-out, connecting included."""
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                status, body = await self._ask(backend)
+        except TimeoutError:
+            return Report("timeout")
+        except OSError as error:
+            return Report(word(error), inconclusive=is_our_own(error))
+        except httptools.HttpParserError:
+            return Report("bad_response")
+        failure = self._failure(status, body)
+        name, load = said_in(body)
+        return Report(failure, bool(failure), name, load)
+
+    async def _ask(self, backend: Backend) -> tuple[int, bytes]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+        question = self._greeting + self._request(backend)
+        transport, _ = await loop.create_connection(lambda: _Answer(question, answer), backend.host, backend.port)
+        try:
+            return await answer
+        finally:
+            transport.abort()
+
+    def _request(self, backend: Backend) -> bytes:
+        host = {} if self._names_host else {"Host": str(Address(backend.host, backend.port))}
+        fields = "".join(f"{name}: {value}\r\n" for name, value in {**host, **self._fields}.items())
+        return f"GET {self._target} HTTP/1.1\r\n{fields}\r\n".encode()
+
+    def _failure(self, status: int, body: bytes) -> str:
+        low, high = self._settings.expect_status
+        if not low <= status <= high:
+            return f"status {status}"
+        return "" if self._settings.expect_body.encode() in body else "unexpected body"
+
+
+class _Answer(asyncio.Protocol):
+    """Asks, and sets the future to the status and the body up to `MAX_BODY`, or to what went wrong.
+
+    All of the body: a backend that stalls in the middle of its report has not passed.
+    """
+
+    def __init__(self, question: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
+        self._question = question
+        self._answer = answer
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._status = 0
+        self._framed = False
+        self._body = b""
+
+    # --- the event loop's ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).write(self._question)
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None or self._answer.done():
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end()
+        except httptools.HttpParserError as error:
+            self._fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._parser = None  # it refers to us
+        if self._status and not self._framed:
+            self._end()
+        else:
+            self._fail(error or ConnectionResetError(errno.ECONNRESET, "closed before the answer was complete"))
+
+    # --- the parser's ---
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._framed = self._framed or name.lower() in _FRAMING
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code() if self._parser is not None else 0
+        self._status = status if status >= 200 else 0
+
+    def on_body(self, part: bytes) -> None:
+        self._body += part
+        if len(self._body) >= MAX_BODY:
+            self._end()
+
+    def on_message_complete(self) -> None:
+        if self._status:
+            self._end()
+        self._framed = False  # of an interim answer: the real one follows
+
+    def _end(self) -> None:
+        if not self._answer.done():
+            self._answer.set_result((self._status, self._body))
+
+    def _fail(self, error: Exception) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(error)
+
+
+def word(error: OSError) -> str:
+    """A connection that failed, in one word."""
+    if isinstance(error, socket.gaierror):
+        return "unresolved"
+    return _WORDS.get(error.errno or 0, "unreachable")
+
+
+def said_in(body: bytes) -> tuple[str, LoadReport | None]:
+    """The `instance` and the `load` of a JSON health report; empty and None where there is none."""
+    try:
+        report: Any = json.loads(body)
+    except ValueError:
+        return "", None
+    if not isinstance(report, dict):
+        return "", None
+    name = report.get("instance")
+    fit = name if isinstance(name, str) and name.isprintable() and len(name) <= MAX_NAME else ""
+    return fit, report_in_health(report.get("load"))

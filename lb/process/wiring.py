@@ -1,0 +1,62 @@
+"""Parts that the configuration chooses: where backends come from, how they are checked, what ties clients to them."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from lb.config.discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
+from lb.config.schema import Config
+from lb.core.affinity import StickyCookie
+from lb.discovery import Source
+from lb.discovery.dns import DnsSource
+from lb.discovery.file import FileSource
+from lb.discovery.static import StaticSource
+from lb.errors import ConfigError
+from lb.probes.active_check import Checks
+from lb.process.tls import Certificates
+from lb.proxy.affinity_key import Stickiness
+from lb.proxy.origin import NOBODY, Origin
+from lb.proxy.proxy_protocol import encode
+
+
+def stickiness_of(config: Config) -> Stickiness | None:
+    """The sticky cookie that the configuration asks for."""
+    sticky = config.sticky
+    if sticky is None:
+        return None
+    secrets = [secret.get_secret_value().encode() for secret in sticky.secrets]
+    return Stickiness(StickyCookie(sticky.cookie, secrets), ttl=sticky.ttl, secure=sticky.secure)
+
+
+def checks_of(config: Config) -> Checks:
+    """How backends are checked: introduced as nobody's connection where they want PROXY headers."""
+    send = config.proxy_protocol.send
+    greeting = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
+    return Checks(config.core_settings().health, greeting)
+
+
+def certificates_of(config: Config) -> Certificates | None:
+    """What TLS is ended with. Raises `ConfigError`: a line for each file that cannot be used."""
+    return Certificates(config.tls) if config.tls is not None else None
+
+
+def open_log(config: Config) -> TextIO | None:
+    """The file that the access log goes to, if it has one. Raises `ConfigError`."""
+    path = config.access_log.path
+    if path is None:
+        return None
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"access_log.path: {path}: cannot be written: {error.strerror}"]) from error
+
+
+def source_of(config: Config) -> Source:
+    """The source of backends that the configuration names."""
+    match config.discovery:
+        case StaticDiscovery(backends=backends):
+            return StaticSource(backends)
+        case DnsDiscovery(name=name, port=port, interval=interval, timeout=timeout):
+            return DnsSource(name, port, interval, timeout)
+        case FileDiscovery(path=path, interval=interval):
+            return FileSource(path, interval)

@@ -1,0 +1,1 @@
+"""What the balancer tells about itself: metrics, events, decisions, and the access log."""

@@ -1,0 +1,189 @@
+"""Prometheus metrics: what `request_stats` and the core's events have counted, shaped into families when scraped.
+
+A prometheus-client counter takes a lock for each increment, so none of them is on a request's way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from lb.core.backend import Backend, State
+from lb.core.events import AttemptFailed, Event, Hedged, Probed, ProbeWanted, Transition
+from lb.telemetry.tally import Gauges, Tally, Timings, together
+
+Expiries = Callable[[], Mapping[str, float]]
+
+
+class Watched(Protocol):
+    """What is read from the balancer at each scrape."""
+
+    @property
+    def backends(self) -> Sequence[Backend]:
+        """All known backends."""
+
+    @property
+    def panic(self) -> bool:
+        """No backend is usable."""
+
+
+class Metrics(Collector):
+    """Adds up what data planes have counted, counts events (`on_event`), and reads the rest from the balancer."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        version: str,
+        tallies: Callable[[], Sequence[Tally]],
+        gauges: Callable[[], Gauges],
+        expiries: Expiries = dict,
+        died: Callable[[], int] = int,
+    ) -> None:
+        """`expiries`: when each TLS certificate ends, by its path, Unix time; `died`: how many workers were."""
+        self._watched = watched
+        self._version = version
+        self._tallies = tallies
+        self._gauges = gauges
+        self._expiries = expiries
+        self._died = died
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._retries = 0
+        self._hedges: Counter[str] = Counter()
+        self._transitions: Counter[tuple[str, str]] = Counter()
+        self._probes: Counter[tuple[str, str]] = Counter()
+        self._probe_seconds: defaultdict[str, Timings] = defaultdict(Timings)
+        self._probes_wanted: Counter[str] = Counter()
+        self.reloads: Counter[str] = Counter()
+        """By result: `changed`, `unchanged`, `refused`."""
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._registry.register(self)
+
+    def on_event(self, event: Event) -> None:
+        """Something happened in the core (`Emit`)."""
+        match event:
+            case Probed(backend=backend, passed=passed, took=took):
+                self._probes[backend, "pass" if passed else "fail"] += 1
+                self._probe_seconds[backend].observe(took)
+            case AttemptFailed(backend=backend, failure=failure, retried=retried):
+                self._failures[backend, failure] += 1
+                self._retries += retried
+            case Hedged(backend=backend):
+                self._hedges[backend] += 1
+            case Transition(backend=backend, new=new):
+                self._transitions[backend, new.value] += 1
+            case ProbeWanted(backend=backend):
+                self._probes_wanted[backend] += 1
+
+    def exposition(self) -> bytes:
+        """Text format for a scrape."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything, shaped for prometheus-client."""
+        tally, gauges = together(self._tallies()), self._gauges()
+        yield from _traffic(tally, gauges)
+        yield from _sessions(tally, gauges)
+        yield from self._decisions()
+        yield from self._checks()
+        yield from self._standing(gauges)
+        yield from self._process(tally)
+
+    def _decisions(self) -> Iterator[Metric]:
+        yield _counter("lb_attempt_failures", "Failed attempts, by kind", ("backend", "failure"), self._failures)
+        yield _counter("lb_retries", "Failed attempts that another one followed", (), {(): self._retries})
+        yield _counter("lb_hedges", "Second attempts sent to this backend", ("backend",), _keyed(self._hedges))
+
+    def _checks(self) -> Iterator[Metric]:
+        yield _counter("lb_probes", "Active checks, by result", ("backend", "result"), self._probes)
+        yield _histogram("lb_probe_seconds", "Duration of active checks, s", self._probe_seconds)
+        yield _counter("lb_probes_wanted", "Checks that traffic asked for", ("backend",), _keyed(self._probes_wanted))
+        yield _counter("lb_transitions", "Moves in the health machine", ("backend", "state"), self._transitions)
+
+    def _standing(self, gauges: Gauges) -> Iterator[Metric]:
+        state = GaugeMetricFamily("lb_backend_state", "1 for the state it is in", labels=["backend", "state"])
+        in_flight = GaugeMetricFamily("lb_backend_in_flight", "Attempts under way", labels=["backend"])
+        weight = GaugeMetricFamily(
+            "lb_backend_effective_weight", "Weight after slow start and load", labels=["backend"]
+        )
+        suspected = GaugeMetricFamily("lb_backend_suspected", "1 while it is suspected", labels=["backend"])
+        for backend in self._watched.backends:
+            for one in State:
+                state.add_metric([backend.id, one.value], float(backend.state is one))
+            in_flight.add_metric([backend.id], gauges.in_flight[backend.id])
+            weight.add_metric([backend.id], backend.effective_weight)
+            suspected.add_metric([backend.id], float(backend.suspected))
+        yield from (state, in_flight, weight, suspected)
+        yield GaugeMetricFamily("lb_panic", "1 while no backend is usable", float(self._watched.panic))
+
+    def _process(self, tally: Tally) -> Iterator[Metric]:
+        expiry = GaugeMetricFamily(
+            "lb_tls_certificate_expiry_timestamp_seconds", "When it ends, Unix time", labels=["certificate"]
+        )
+        for path, when in self._expiries().items():
+            expiry.add_metric([path], when)
+        yield expiry
+        yield _counter("lb_reloads", "Reloads of the configuration, by result", ("result",), _keyed(self.reloads))
+        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self._died()})
+        yield _counter("lb_log_lines_dropped", "Log lines lost to a slow reader", (), {(): tally.dropped_lines})
+        yield InfoMetricFamily("lb_build", "The running balancer", {"version": self._version})
+
+
+def _traffic(tally: Tally, gauges: Gauges) -> Iterator[Metric]:
+    yield _counter(
+        "lb_requests",
+        "Requests finished; backend is empty where the balancer answered itself",
+        ("backend", "method", "status"),
+        tally.requests,
+    )
+    yield _histogram("lb_request_seconds", "From head to last byte, s", tally.seconds)
+    yield _counter("lb_attempts", "Attempts of finished requests", (), {(): tally.attempts})
+    body_bytes = {("in",): tally.bytes_in, ("out",): tally.bytes_out}
+    yield _counter("lb_body_bytes", "Body bytes, in from clients and out to them", ("direction",), body_bytes)
+    yield _counter("lb_errors", "Requests that did not end well, by reason", ("reason",), _keyed(tally.errors))
+    yield GaugeMetricFamily("lb_client_connections", "Open client connections", gauges.connections)
+
+
+def _sessions(tally: Tally, gauges: Gauges) -> Iterator[Metric]:
+    yield _counter(
+        "lb_tcp_connections",
+        "Connections of TCP mode that are over; backend is empty where none was found",
+        ("backend", "outcome"),
+        tally.sessions,
+    )
+    passed = {("in",): tally.session_bytes_in, ("out",): tally.session_bytes_out}
+    yield _counter("lb_tcp_bytes", "Bytes of these, in from clients and out to them", ("direction",), passed)
+    tunnels = GaugeMetricFamily("lb_tunnels", "Open upgraded connections and those of TCP mode", labels=["backend"])
+    for backend, count in gauges.tunnels.items():
+        tunnels.add_metric([backend], count)
+    yield tunnels
+
+
+def _keyed(counts: Mapping[str, int]) -> dict[tuple[str], int]:
+    return {(key,): count for key, count in counts.items()}
+
+
+def _counter(name: str, text: str, labels: Sequence[str], counts: Mapping[Any, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, count in tuple(counts.items()):
+        family.add_metric(key, count)
+    return family
+
+
+def _histogram(name: str, text: str, timings: Mapping[str, Timings]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=["backend"])
+    for backend, timing in tuple(timings.items()):
+        family.add_metric([backend], timing.buckets(), timing.total)
+    return family
