@@ -14,10 +14,10 @@ from typing import NoReturn
 
 import uvicorn
 
-from api.app import create_app
-from api.errors import EnvironmentUnfitError, SettingsError
-from api.replica import Replica
-from api.settings import Settings, from_environment, variables
+from .app import create_app
+from .errors import EnvironmentUnfitError, SettingsError
+from .replica import Replica
+from .settings import Settings, from_environment, variables
 
 
 class Server(uvicorn.Server):

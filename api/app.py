@@ -11,14 +11,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from api.bodies import BoundedBodies
-from api.errors import RefusedError
-from api.head import HeadMiddleware
-from api.metrics import MeterMiddleware
-from api.misbehave import MisbehaviourMiddleware
-from api.replica import Replica
-from api.routes import router as calls
-from api.streams import router as streams
+from .bodies import BoundedBodies
+from .errors import RefusedError
+from .head import HeadMiddleware
+from .metrics import MeterMiddleware
+from .misbehave import MisbehaviourMiddleware
+from .replica import Replica
+from .routes import router as calls
+from .streams import router as streams
 
 DESCRIPTION = """
 A backend replica of the Reroute lab. It does dummy work, keeps a ledger of the jobs that it executed, and misbehaves

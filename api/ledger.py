@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from api.errors import LedgerError
+from .errors import LedgerError
 
 
 @dataclass(frozen=True, slots=True)

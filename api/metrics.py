@@ -8,7 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.load import InFlight
+from .load import InFlight
 
 PATHS = frozenset(
     {"/health", "/whoami", "/work", "/echo", "/stream", "/ws", "/jobs", "/ledger", "/misbehave", "/metrics"}

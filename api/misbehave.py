@@ -11,7 +11,7 @@ from random import Random
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.models import Error, Hang, Lie, Misbehaviour, Ok, Slow
+from .models import Error, Hang, Lie, Misbehaviour, Ok, Slow
 
 HEALTH = "/health"
 EXEMPT = frozenset({"/misbehave", "/metrics", "/ledger"})

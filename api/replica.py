@@ -10,13 +10,13 @@ from typing import Annotated, Self
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from api.ledger import Ledger
-from api.load import CpuMeter, InFlight, available_cpus
-from api.metrics import Metrics
-from api.misbehave import Conduct
-from api.models import Load
-from api.settings import Settings
-from api.work import Burner
+from .ledger import Ledger
+from .load import CpuMeter, InFlight, available_cpus
+from .metrics import Metrics
+from .misbehave import Conduct
+from .models import Load
+from .settings import Settings
+from .work import Burner
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.models import (
+from .models import (
     MAX_BYTES,
     MAX_CPU_MS,
     MAX_SLEEP_MS,
@@ -26,8 +26,8 @@ from api.models import (
     WhoAmI,
     WorkDone,
 )
-from api.replica import Here, Replica
-from api.work import Deadline, perform
+from .replica import Here, Replica
+from .work import Deadline, perform
 
 router = APIRouter()
 

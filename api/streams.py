@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.models import MAX_SLEEP_MS
+from .models import MAX_SLEEP_MS
 
 router = APIRouter(tags=["streams"])
 

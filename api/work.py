@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from api.errors import DeadlinePassedError
+from .errors import DeadlinePassedError
 
 _BLOCK = bytes(64 * 1024)
 """One slice of burning, 30–300 µs of SHA-256: short enough to stop promptly, long enough to stay in C."""

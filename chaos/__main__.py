@@ -11,17 +11,17 @@ from types import FrameType
 
 import uvicorn
 
-from chaos.drivers.runtimes import open_runtime
-from chaos.engine.engine import Engine
-from chaos.engine.events import EventLog
-from chaos.engine.journal import Journal
-from chaos.engine.keeper import Keeper
-from chaos.engine.lease import Lease
-from chaos.http.auth import load_token
-from chaos.http.service import create_app
-from chaos.inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
-from chaos.inputs.settings import Settings
-from chaos.monkey.monkey_runner import Troop
+from .drivers.runtimes import open_runtime
+from .engine.engine import Engine
+from .engine.events import EventLog
+from .engine.journal import Journal
+from .engine.keeper import Keeper
+from .engine.lease import Lease
+from .http.auth import load_token
+from .http.service import create_app
+from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
+from .inputs.settings import Settings
+from .monkey.monkey_runner import Troop
 
 log = logging.getLogger("chaos")
 

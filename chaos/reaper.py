@@ -15,16 +15,16 @@ import sys
 import time
 from collections.abc import Sequence
 
-from chaos.drivers.runtimes import open_runtime
-from chaos.drivers.targets import Runtime
-from chaos.engine import healing
-from chaos.engine.journal import Journal
-from chaos.engine.lease import DEAD_AFTER_S, Lease
-from chaos.engine.log_once import Outage
-from chaos.engine.records import Entry, State
-from chaos.errors import ChaosError
-from chaos.inputs.command_line import RuntimeLostError, make_state_dir, run
-from chaos.inputs.settings import Settings
+from .drivers.runtimes import open_runtime
+from .drivers.targets import Runtime
+from .engine import healing
+from .engine.journal import Journal
+from .engine.lease import DEAD_AFTER_S, Lease
+from .engine.log_once import Outage
+from .engine.records import Entry, State
+from .errors import ChaosError
+from .inputs.command_line import RuntimeLostError, make_state_dir, run
+from .inputs.settings import Settings
 
 log = logging.getLogger("chaos.reaper")
 

@@ -17,7 +17,7 @@ def main() -> int:
     """
     try:
         _import_nothing_from_here()
-        from lab.cli.app import run  # see above
+        from .cli.app import run  # see above
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from lb.config.file_reader import DEFAULT, load
-from lb.config.schema import Config
-from lb.errors import ConfigError, StartError
-from lb.process import open_files
-from lb.process.event_loop import loop_factory
-from lb.process.wiring import certificates_of
-from lb.service import Service
-from lb.telemetry.log_writer import Lines
+from .config.file_reader import DEFAULT, load
+from .config.schema import Config
+from .errors import ConfigError, StartError
+from .process import open_files
+from .process.event_loop import loop_factory
+from .process.wiring import certificates_of
+from .service import Service
+from .telemetry.log_writer import Lines
 
 
 class _Parser(argparse.ArgumentParser):

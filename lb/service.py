@@ -13,27 +13,27 @@ from random import Random
 
 from aiohttp import web
 
-from lb.admin.app import Admin
-from lb.admin.site import IDLE_S, AdminSite
-from lb.config.reload import Change, changes
-from lb.config.schema import Config
-from lb.config.units import Address
-from lb.core.balancer import Balancer
-from lb.core.events import Added, Cleared, Emit, Event, PanicChanged, Removed, Suspected, Transition
-from lb.errors import ConfigError
-from lb.process import garbage_collection
-from lb.process.backend_control import Control
-from lb.process.build import described
-from lb.process.data_plane_service import Traffic
-from lb.process.listening import address_of, bind
-from lb.process.signals import on_hangup, stop_signals, unless
-from lb.process.tls import describe, expiry_warnings, load
-from lb.process.wiring import certificates_of, open_log
-from lb.telemetry.event_log import EventLog, as_dict
-from lb.telemetry.log_writer import Lines
-from lb.telemetry.metrics import Metrics
-from lb.workers.fleet import Replicated
-from lb.workers.workforce import Workforce
+from .admin.app import Admin
+from .admin.site import IDLE_S, AdminSite
+from .config.reload import Change, changes
+from .config.schema import Config
+from .config.units import Address
+from .core.balancer import Balancer
+from .core.events import Added, Cleared, Emit, Event, PanicChanged, Removed, Suspected, Transition
+from .errors import ConfigError
+from .process import garbage_collection
+from .process.backend_control import Control
+from .process.build import described
+from .process.data_plane_service import Traffic
+from .process.listening import address_of, bind
+from .process.signals import on_hangup, stop_signals, unless
+from .process.tls import describe, expiry_warnings, load
+from .process.wiring import certificates_of, open_log
+from .telemetry.event_log import EventLog, as_dict
+from .telemetry.log_writer import Lines
+from .telemetry.metrics import Metrics
+from .workers.fleet import Replicated
+from .workers.workforce import Workforce
 
 CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""

@@ -16,13 +16,7 @@ from typing import Any, TypeVar, cast
 import docker
 import docker.errors
 
-from chaos.drivers import container_limits, peers
-from chaos.drivers.docker_socket import socket_is_dead
-from chaos.drivers.members import ALIVE, Members
-from chaos.drivers.netns_helper import NetnsHelpers
-from chaos.drivers.probe import Address, host_port
-from chaos.drivers.targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
-from chaos.errors import (
+from ..errors import (
     AmbiguousTargetError,
     BadRequestError,
     NoAddressError,
@@ -30,8 +24,14 @@ from chaos.errors import (
     RuntimeUnavailableError,
     TargetGoneError,
 )
-from chaos.inputs.settings import Settings
-from chaos.links.impairment import Impairment, Kind
+from ..inputs.settings import Settings
+from ..links.impairment import Impairment, Kind
+from . import container_limits, peers
+from .docker_socket import socket_is_dead
+from .members import ALIVE, Members
+from .netns_helper import NetnsHelpers
+from .probe import Address, host_port
+from .targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
 
 ALLOW_LABEL = "reroute.chaos=allow"
 MEMBER_LABEL = "reroute.member"

@@ -16,14 +16,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chaos.drivers.targets import Capability, Injection, ReadBack
-from chaos.errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
-from chaos.links.impairment import Impairment, Kind
-from chaos.links.mechanisms import FILTERS, LACKS, QUEUE, ImpossibleError, choose, kernels, needs
-from chaos.netns.helper import READY, SOCKET
+from ..errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
+from ..links.impairment import Impairment, Kind
+from ..links.mechanisms import FILTERS, LACKS, QUEUE, ImpossibleError, choose, kernels, needs
+from ..netns.helper import READY, SOCKET
+from .targets import Capability, Injection, ReadBack
 
 if TYPE_CHECKING:
-    from chaos.drivers.docker_targets import DockerClient
+    from .docker_targets import DockerClient
 
 HELPER_LABEL = "reroute.helper"
 """Its value is the target's id."""

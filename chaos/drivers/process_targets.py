@@ -14,11 +14,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chaos.drivers.probe import Address
-from chaos.drivers.supervisor_client import Process, Supervisor
-from chaos.drivers.targets import Capability, Injection, ReadBack, Running, Target, TargetInfo
-from chaos.errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
-from chaos.links.impairment import Impairment
+from ..errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
+from ..links.impairment import Impairment
+from .probe import Address
+from .supervisor_client import Process, Supervisor
+from .targets import Capability, Injection, ReadBack, Running, Target, TargetInfo
 
 BACKEND_ROLE = "api"
 GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)

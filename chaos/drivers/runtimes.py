@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from chaos.drivers.targets import Runtime
-from chaos.inputs.settings import Settings
+from ..inputs.settings import Settings
+from .targets import Runtime
 
 
 def open_runtime(settings: Settings) -> Runtime:
     """The runtime's driver; it connects when it is first asked."""
     if settings.runtime == "local":
-        from chaos.drivers.process_targets import LocalRuntime
-        from chaos.drivers.supervisor_client import Supervisor
+        from .process_targets import LocalRuntime
+        from .supervisor_client import Supervisor
 
         return LocalRuntime(Supervisor(settings.supervisor, settings.supervisor_token))
-    from chaos.drivers.docker_targets import DockerRuntime
+    from .docker_targets import DockerRuntime
 
     return DockerRuntime(settings)

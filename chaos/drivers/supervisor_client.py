@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from chaos.errors import RuntimeUnavailableError, TargetGoneError
+from ..errors import RuntimeUnavailableError, TargetGoneError
 
 TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 STOP_TIMEOUT = aiohttp.ClientTimeout(total=30.0)

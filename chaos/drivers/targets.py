@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from chaos.drivers.probe import Address
-from chaos.links.impairment import Impairment
+from ..links.impairment import Impairment
+from .probe import Address
 
 
 class Running(StrEnum):

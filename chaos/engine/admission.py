@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from chaos.drivers.targets import Runtime
-from chaos.engine import guard
-from chaos.engine.capabilities import check_possible
-from chaos.engine.orders import Checked, Order, seed_of
-from chaos.engine.records import FaultRecord
-from chaos.engine.selection import select
-from chaos.errors import NotPossibleError
-from chaos.faults.base import Foresighted
+from ..drivers.targets import Runtime
+from ..errors import NotPossibleError
+from ..faults.base import Foresighted
+from . import guard
+from .capabilities import check_possible
+from .orders import Checked, Order, seed_of
+from .records import FaultRecord
+from .selection import select
 
 
 async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max_duration_s: float) -> Checked:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chaos.drivers.targets import Capability, Runtime
-from chaos.errors import NotPossibleError
-from chaos.faults import FAULTS, AnyFault
+from ..drivers.targets import Capability, Runtime
+from ..errors import NotPossibleError
+from ..faults import FAULTS, AnyFault
 
 
 async def capability(fault: AnyFault, runtime: Runtime) -> Capability:

@@ -12,19 +12,19 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from chaos.drivers.probe import ask
-from chaos.drivers.targets import Runtime, Target
-from chaos.engine import healing
-from chaos.engine.admission import admit
-from chaos.engine.events import EventLog
-from chaos.engine.fault_handle import Life
-from chaos.engine.journal import Journal
-from chaos.engine.orders import Checked, Order, Placed, Preview
-from chaos.engine.records import FaultRecord, HealedBy, State
-from chaos.engine.stop_condition_reader import Watched, prepare
-from chaos.errors import ChaosError, InjectionFailedError, RuntimeUnavailableError, UnknownFaultError
-from chaos.faults import AnyFault
-from chaos.faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict
+from ..drivers.probe import ask
+from ..drivers.targets import Runtime, Target
+from ..errors import ChaosError, InjectionFailedError, RuntimeUnavailableError, UnknownFaultError
+from ..faults import AnyFault
+from ..faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict
+from . import healing
+from .admission import admit
+from .events import EventLog
+from .fault_handle import Life
+from .journal import Journal
+from .orders import Checked, Order, Placed, Preview
+from .records import FaultRecord, HealedBy, State
+from .stop_condition_reader import Watched, prepare
 
 log = logging.getLogger(__name__)
 

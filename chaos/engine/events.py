@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from chaos.engine.records import FaultRecord
+from .records import FaultRecord
 
 REPLAYABLE = 10_000
 """Events kept for `?since=`, as in the balancer's stream."""

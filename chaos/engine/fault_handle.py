@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from chaos.engine.records import Entry, FaultRecord
+from .records import Entry, FaultRecord
 
 
 @dataclass(eq=False)

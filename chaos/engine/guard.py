@@ -8,20 +8,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chaos.drivers.probe import ask
-from chaos.drivers.targets import Running, Target
-from chaos.engine.records import FaultRecord
-from chaos.errors import (
+from ..drivers.probe import ask
+from ..drivers.targets import Running, Target
+from ..errors import (
     BadRequestError,
     ConflictError,
     LastHealthyBackendError,
     NotRunningError,
     RuntimeUnavailableError,
 )
-from chaos.faults import FAULTS, AnyFault
-from chaos.faults.base import Layer, Params
-from chaos.inputs.units import parse_duration
-from chaos.inputs.validation_errors import problems
+from ..faults import FAULTS, AnyFault
+from ..faults.base import Layer, Params
+from ..inputs.units import parse_duration
+from ..inputs.validation_errors import problems
+from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
 """A backend that takes longer than this to answer /health does not count as one that remains."""

@@ -13,11 +13,11 @@ from tenacity import (
     wait_exponential,
 )
 
-from chaos.drivers.probe import ask
-from chaos.drivers.targets import Runtime, Target
-from chaos.engine.records import Entry
-from chaos.errors import ChaosError, NoAddressError, TargetGoneError
-from chaos.faults import FAULTS
+from ..drivers.probe import ask
+from ..drivers.targets import Runtime, Target
+from ..errors import ChaosError, NoAddressError, TargetGoneError
+from ..faults import FAULTS
+from .records import Entry
 
 DEADLINE_S = 15.0
 """A backend that does not answer this long after its undo is a failed heal."""

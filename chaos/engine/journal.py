@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from chaos.engine.records import Entry
+from .records import Entry
 
 KEPT = 200
 """How many finished faults survive a compaction, for `GET /faults`."""

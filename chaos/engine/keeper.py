@@ -12,13 +12,13 @@ import logging
 import time
 from collections.abc import Collection, Iterable
 
-from chaos.drivers.targets import Runtime
-from chaos.engine.engine import Engine
-from chaos.engine.events import EventLog
-from chaos.engine.lease import RENEW_EVERY_S, Lease
-from chaos.engine.log_once import Outage
-from chaos.errors import ChaosError
-from chaos.inputs.command_line import RuntimeLostError
+from ..drivers.targets import Runtime
+from ..errors import ChaosError
+from ..inputs.command_line import RuntimeLostError
+from .engine import Engine
+from .events import EventLog
+from .lease import RENEW_EVERY_S, Lease
+from .log_once import Outage
 
 log = logging.getLogger(__name__)
 

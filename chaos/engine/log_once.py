@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from chaos.errors import ChaosError
+from ..errors import ChaosError
 
 
 class Outage:

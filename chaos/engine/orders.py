@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, WithJsonSchema
 
-from chaos.drivers.targets import Target
-from chaos.engine.records import Entry, FaultRecord
-from chaos.engine.selection import Selector
-from chaos.engine.stop_condition import StopWhen
-from chaos.faults import FAULTS, AnyFault
-from chaos.faults.base import Params
-from chaos.inputs.units import DURATION_PATTERN
+from ..drivers.targets import Target
+from ..faults import FAULTS, AnyFault
+from ..faults.base import Params
+from ..inputs.units import DURATION_PATTERN
+from .records import Entry, FaultRecord
+from .selection import Selector
+from .stop_condition import StopWhen
 
 Kind = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FAULTS)})]
 Duration = Annotated[

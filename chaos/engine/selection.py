@@ -14,8 +14,8 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from chaos.errors import BadRequestError, UnknownTargetError
-from chaos.inputs.units import parse_percent
+from ..errors import BadRequestError, UnknownTargetError
+from ..inputs.units import parse_percent
 
 MAX_SEED = 2**53 - 1
 """The largest that every JSON reader keeps exactly (RFC 8259 §6)."""

@@ -15,9 +15,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
-from chaos.drivers.targets import Runtime
-from chaos.engine.stop_condition import Judge, StopWhen, UnreadableError, Value, is_met, read_value
-from chaos.errors import BadRequestError, StopConditionMetError
+from ..drivers.targets import Runtime
+from ..errors import BadRequestError, StopConditionMetError
+from .stop_condition import Judge, StopWhen, UnreadableError, Value, is_met, read_value
 
 POLL_EVERY_S = 0.25
 ANSWER_WITHIN_S = 0.5

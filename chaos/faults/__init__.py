@@ -7,24 +7,24 @@ works from the target alone: after a crash nothing else is known.
 
 from __future__ import annotations
 
-from chaos.faults.bandwidth import Bandwidth
-from chaos.faults.base import AnyFault
-from chaos.faults.blackhole import Blackhole
-from chaos.faults.corrupt import Corrupt
-from chaos.faults.cpu import Cpu
-from chaos.faults.delay import Delay
-from chaos.faults.disconnect import Disconnect
-from chaos.faults.duplicate import Duplicate
-from chaos.faults.kill import Kill
-from chaos.faults.loss import Loss
-from chaos.faults.memory import Memory
-from chaos.faults.misbehave import MISBEHAVIOURS
-from chaos.faults.partition import Partition
-from chaos.faults.pause import Pause
-from chaos.faults.refuse import Refuse
-from chaos.faults.reorder import Reorder
-from chaos.faults.restart import Restart
-from chaos.faults.stop import Stop
+from .bandwidth import Bandwidth
+from .base import AnyFault
+from .blackhole import Blackhole
+from .corrupt import Corrupt
+from .cpu import Cpu
+from .delay import Delay
+from .disconnect import Disconnect
+from .duplicate import Duplicate
+from .kill import Kill
+from .loss import Loss
+from .memory import Memory
+from .misbehave import MISBEHAVIOURS
+from .partition import Partition
+from .pause import Pause
+from .refuse import Refuse
+from .reorder import Reorder
+from .restart import Restart
+from .stop import Stop
 
 _ALL: tuple[AnyFault, ...] = (
     Kill(), Stop(), Restart(), Pause(), Delay(), Loss(), Corrupt(), Duplicate(), Reorder(), Bandwidth(), Blackhole(),

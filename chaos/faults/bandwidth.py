@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chaos.drivers.probe import download
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link_fault import LinkFault, ScopedParams
-from chaos.inputs.units import BitRate
-from chaos.links.impairment import Direction, Impairment
+from ..drivers.probe import download
+from ..drivers.targets import LinkTarget
+from ..inputs.units import BitRate
+from ..links.impairment import Direction, Impairment
+from .base import Before, Layer, Verdict
+from .link_fault import LinkFault, ScopedParams
 
 PROBE_S = 0.6
 """The probe's download would take this long at the rate that was asked for."""

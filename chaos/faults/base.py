@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.drivers.probe import Address, Answer, ask
-from chaos.drivers.targets import Injection, Running, Target
+from ..drivers.probe import Address, Answer, ask
+from ..drivers.targets import Injection, Running, Target
 
 VERIFY_DEADLINE_S = 2.0
 """A verdict on whether the fault bit is due this long after its injection."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import Before, Layer, Verdict, measure_silence
-from chaos.faults.link_fault import LinkFault, ScopedParams
-from chaos.links.impairment import Direction, Impairment
+from ..drivers.targets import LinkTarget
+from ..links.impairment import Direction, Impairment
+from .base import Before, Layer, Verdict, measure_silence
+from .link_fault import LinkFault, ScopedParams
 
 
 class BlackholeParams(ScopedParams):

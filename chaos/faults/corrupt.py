@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link_fault import CorrelatedParams, LinkFault, find_stall
-from chaos.inputs.units import Share
-from chaos.links.impairment import Impairment
+from ..drivers.targets import LinkTarget
+from ..inputs.units import Share
+from ..links.impairment import Impairment
+from .base import Before, Layer, Verdict
+from .link_fault import CorrelatedParams, LinkFault, find_stall
 
 
 class CorruptParams(CorrelatedParams):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from chaos.drivers.targets import CpuLimitable, Injection
-from chaos.faults.base import Before, Layer, Params, Verdict
-from chaos.inputs.units import Share
+from ..drivers.targets import CpuLimitable, Injection
+from ..inputs.units import Share
+from .base import Before, Layer, Params, Verdict
 
 
 class CpuParams(Params):

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import Field
 
-from chaos.drivers.probe import ask
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import VERIFY_DEADLINE_S, Before, Layer, Verdict
-from chaos.faults.link_fault import CorrelatedParams, LinkFault
-from chaos.inputs.units import Seconds
-from chaos.links.impairment import Distribution, Impairment
+from ..drivers.probe import ask
+from ..drivers.targets import LinkTarget
+from ..inputs.units import Seconds
+from ..links.impairment import Distribution, Impairment
+from .base import VERIFY_DEADLINE_S, Before, Layer, Verdict
+from .link_fault import CorrelatedParams, LinkFault
 
 MEASURED_SHARE = 0.8
 """The round trip must have grown by this share of what was asked: the rest is the noise of a busy host's baseline."""

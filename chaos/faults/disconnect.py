@@ -3,9 +3,9 @@ network's subnet is configured: Docker assigns others only anew). Open connectio
 
 from __future__ import annotations
 
-from chaos.drivers.probe import ask
-from chaos.drivers.targets import Disconnectable, Injection
-from chaos.faults.base import SILENCE_S, Before, Layer, NoParams, Verdict
+from ..drivers.probe import ask
+from ..drivers.targets import Disconnectable, Injection
+from .base import SILENCE_S, Before, Layer, NoParams, Verdict
 
 
 class Disconnect:

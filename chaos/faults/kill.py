@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaos.drivers.targets import Injection, Killable
-from chaos.faults.base import Before, Layer, NoParams, Verdict, verify_gone
+from ..drivers.targets import Injection, Killable
+from .base import Before, Layer, NoParams, Verdict, verify_gone
 
 
 class Kill:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from chaos.drivers.probe import Answer, ask
-from chaos.drivers.targets import Injection, LinkTarget
-from chaos.faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict
-from chaos.inputs.units import Share
-from chaos.links.impairment import INITIAL_RTO_S, Direction, Impairment
+from ..drivers.probe import Answer, ask
+from ..drivers.targets import Injection, LinkTarget
+from ..inputs.units import Share
+from ..links.impairment import INITIAL_RTO_S, Direction, Impairment
+from .base import VERIFY_DEADLINE_S, Before, Params, Verdict
 
 STALL_S = 0.8 * INITIAL_RTO_S
 """A question that took this much longer than before had a packet lost: the shortest retransmission time-out."""

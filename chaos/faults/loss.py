@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link_fault import CorrelatedParams, LinkFault, find_stall
-from chaos.inputs.units import Share
-from chaos.links.impairment import Impairment, LossModel
+from ..drivers.targets import LinkTarget
+from ..inputs.units import Share
+from ..links.impairment import Impairment, LossModel
+from .base import Before, Layer, Verdict
+from .link_fault import CorrelatedParams, LinkFault, find_stall
 
 
 class LossParams(CorrelatedParams):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from chaos.drivers.targets import Injection, MemoryLimitable
-from chaos.faults.base import Before, Layer, Params, Verdict
-from chaos.inputs.units import Size
+from ..drivers.targets import Injection, MemoryLimitable
+from ..inputs.units import Size
+from .base import Before, Layer, Params, Verdict
 
 LEAST = 6 << 20
 """Docker's own minimum."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import Field
 
-from chaos.drivers.probe import HEALTH_PATH, Answer, ask
-from chaos.drivers.targets import Injection, Target
-from chaos.errors import InjectionFailedError
-from chaos.faults.base import SILENCE_S, Before, Layer, NoParams, Params, Verdict
-from chaos.inputs.units import Seconds, Share
+from ..drivers.probe import HEALTH_PATH, Answer, ask
+from ..drivers.targets import Injection, Target
+from ..errors import InjectionFailedError
+from ..inputs.units import Seconds, Share
+from .base import SILENCE_S, Before, Layer, NoParams, Params, Verdict
 
 PATH = "/misbehave"
 WORK_PATH = "/work"

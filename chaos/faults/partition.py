@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import Before, Layer, Params, Verdict
-from chaos.faults.link_fault import EVERYBODY, LinkFault
-from chaos.links.impairment import Impairment
+from ..drivers.targets import LinkTarget
+from ..links.impairment import Impairment
+from .base import Before, Layer, Params, Verdict
+from .link_fault import EVERYBODY, LinkFault
 
 ANY_PORT = 0
 

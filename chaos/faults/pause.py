@@ -5,8 +5,8 @@ The kernel goes on accepting connections for it, so a probe that only connects s
 
 from __future__ import annotations
 
-from chaos.drivers.targets import Injection, Pausable, Running
-from chaos.faults.base import Before, Layer, NoParams, Verdict, measure_silence
+from ..drivers.targets import Injection, Pausable, Running
+from .base import Before, Layer, NoParams, Verdict, measure_silence
 
 
 class Pause:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from chaos.drivers.probe import ask
-from chaos.drivers.targets import LinkTarget
-from chaos.faults.base import Before, Layer, Verdict
-from chaos.faults.link_fault import CorrelatedParams, LinkFault
-from chaos.inputs.units import Seconds, Share
-from chaos.links.impairment import Impairment
+from ..drivers.probe import ask
+from ..drivers.targets import LinkTarget
+from ..inputs.units import Seconds, Share
+from ..links.impairment import Impairment
+from .base import Before, Layer, Verdict
+from .link_fault import CorrelatedParams, LinkFault
 
 
 class ReorderParams(CorrelatedParams):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaos.drivers.targets import Injection, Stoppable
-from chaos.faults.base import Before, Layer, NoParams, Verdict, verify_gone
+from ..drivers.targets import Injection, Stoppable
+from .base import Before, Layer, NoParams, Verdict, verify_gone
 
 
 class Stop:

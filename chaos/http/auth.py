@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chaos.errors import ForbiddenOriginError, UnauthorizedError
+from ..errors import ForbiddenOriginError, UnauthorizedError
 
 
 def load_token(directory: Path) -> tuple[str, bool]:

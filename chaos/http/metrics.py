@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chaos.engine.engine import Engine
+from ..engine.engine import Engine
 
 
 class _Faults(Collector):

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from chaos.http.responses import problems
-from chaos.monkey.monkey_orders import MonkeyBody, Plan
-from chaos.monkey.monkey_runner import Monkey, Troop
+from ..monkey.monkey_orders import MonkeyBody, Plan
+from ..monkey.monkey_runner import Monkey, Troop
+from .responses import problems
 
 
 class Monkeys(BaseModel):

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from chaos.drivers.targets import Capability, TargetInfo
-from chaos.engine.records import FaultRecord
+from ..drivers.targets import Capability, TargetInfo
+from ..engine.records import FaultRecord
 
 
 class Problem(BaseModel):

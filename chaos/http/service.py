@@ -15,20 +15,20 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
-from chaos.drivers.targets import Runtime
-from chaos.engine.capabilities import capability
-from chaos.engine.engine import Engine
-from chaos.engine.events import EventLog
-from chaos.engine.orders import Order, Placed, Preview
-from chaos.engine.records import FaultRecord
-from chaos.errors import BadRequestError, ChaosError
-from chaos.faults import FAULTS
-from chaos.http import metrics
-from chaos.http.monkeys import add_monkeys
-from chaos.http.responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
-from chaos.http.token_middleware import Gate, error_response
-from chaos.inputs.validation_errors import expected
-from chaos.monkey.monkey_runner import Troop
+from ..drivers.targets import Runtime
+from ..engine.capabilities import capability
+from ..engine.engine import Engine
+from ..engine.events import EventLog
+from ..engine.orders import Order, Placed, Preview
+from ..engine.records import FaultRecord
+from ..errors import BadRequestError, ChaosError
+from ..faults import FAULTS
+from ..inputs.validation_errors import expected
+from ..monkey.monkey_runner import Troop
+from . import metrics
+from .monkeys import add_monkeys
+from .responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
+from .token_middleware import Gate, error_response
 
 KEEP_ALIVE_S = 15.0
 """A comment line this often, so that a quiet event stream is not taken for a dead one."""

@@ -9,8 +9,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chaos.errors import ChaosError
-from chaos.http.auth import check_origin, check_token
+from ..errors import ChaosError
+from .auth import check_origin, check_token
 
 OPEN_PATHS = frozenset({"/healthz"})
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from chaos.inputs.settings import Settings, SettingsError
+from .settings import Settings, SettingsError
 
 BAD_ARGUMENTS = 254
 BAD_ENVIRONMENT = 255

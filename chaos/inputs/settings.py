@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from chaos.inputs.units import Seconds
+from .units import Seconds
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from chaos.inputs.units import written
+from .units import written
 
 OBJECTS = frozenset({"model_attributes_type", "model_type", "dict_type", "dict_attributes_type"})
 BOUNDS: dict[str, tuple[str, str]] = {

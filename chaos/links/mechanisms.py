@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from chaos.links.impairment import Impairment
+from .impairment import Impairment
 
 FILTERS = {
     "blackhole": ("drop", "iptables DROP"),

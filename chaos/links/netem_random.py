@@ -10,7 +10,7 @@ import math
 from random import Random
 from statistics import NormalDist
 
-from chaos.links.impairment import Distribution, Impairment
+from .impairment import Distribution, Impairment
 
 NORMAL = NormalDist()
 PARETO_SHAPE = 3.0

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator
 
-from chaos.engine import guard
-from chaos.engine.orders import Duration, Kind
-from chaos.engine.selection import MAX_SEED, Selector
-from chaos.engine.stop_condition import StopWhen
-from chaos.errors import BadRequestError
-from chaos.inputs.units import parse_duration
+from ..engine import guard
+from ..engine.orders import Duration, Kind
+from ..engine.selection import MAX_SEED, Selector
+from ..engine.stop_condition import StopWhen
+from ..errors import BadRequestError
+from ..inputs.units import parse_duration
 
 LONGEST_S = 24 * 3600.0
 MOST_STEPS = 10_000

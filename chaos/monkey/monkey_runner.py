@@ -14,16 +14,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from chaos.drivers.targets import Runtime
-from chaos.engine.engine import Engine
-from chaos.engine.events import EventLog
-from chaos.engine.orders import Order, draw_seed
-from chaos.engine.records import State
-from chaos.engine.selection import select
-from chaos.engine.stop_condition_reader import Watched, prepare
-from chaos.errors import ChaosError, MonkeyRunsError, UnknownMonkeyError
-from chaos.monkey.monkey_orders import MonkeyOrder, Plan, Step, check_order, check_plan
-from chaos.monkey.planner import make_plan
+from ..drivers.targets import Runtime
+from ..engine.engine import Engine
+from ..engine.events import EventLog
+from ..engine.orders import Order, draw_seed
+from ..engine.records import State
+from ..engine.selection import select
+from ..engine.stop_condition_reader import Watched, prepare
+from ..errors import ChaosError, MonkeyRunsError, UnknownMonkeyError
+from .monkey_orders import MonkeyOrder, Plan, Step, check_order, check_plan
+from .planner import make_plan
 
 KEPT = 50
 """Monkeys that are remembered."""

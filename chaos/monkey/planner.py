@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from chaos.engine.guard import MIN_DURATION_S
-from chaos.inputs.units import parse_duration
-from chaos.monkey.monkey_orders import Choice, MonkeyOrder, Plan, Step, parse_rate
+from ..engine.guard import MIN_DURATION_S
+from ..inputs.units import parse_duration
+from .monkey_orders import Choice, MonkeyOrder, Plan, Step, parse_rate
 
 SETTLE_S = 1.0
 """A target is left alone, and counts against the budget, for this long after its fault: healing takes time too."""

@@ -7,10 +7,10 @@ import asyncio
 import json
 import sys
 
-from chaos.links.impairment import Impairment
-from chaos.links.mechanisms import ImpossibleError
-from chaos.netns import helper
-from chaos.netns.commands import CommandError
+from ..links.impairment import Impairment
+from ..links.mechanisms import ImpossibleError
+from . import helper
+from .commands import CommandError
 
 
 def main() -> int:

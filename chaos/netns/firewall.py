@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaos.links.impairment import Impairment
-from chaos.netns.commands import CommandError, run, works
+from ..links.impairment import Impairment
+from .commands import CommandError, run, works
 
 QUEUE = 7777
 MARK = "0x4e52"

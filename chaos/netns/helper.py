@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chaos.links.impairment import Impairment
-from chaos.links.mechanisms import ImpossibleError
-from chaos.netns import firewall, shaping
-from chaos.netns.commands import CommandError
-from chaos.netns.session import Session
+from ..links.impairment import Impairment
+from ..links.mechanisms import ImpossibleError
+from . import firewall, shaping
+from .commands import CommandError
+from .session import Session
 
 READY = "READY "
 """The line that tells the chaos service that the rules are in, followed by JSON: mechanism, mono."""

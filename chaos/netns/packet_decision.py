@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from chaos.links.impairment import Impairment
-from chaos.links.netem_random import Coin, Wait, loser
+from ..links.impairment import Impairment
+from ..links.netem_random import Coin, Wait, loser
 
 FLOWS_MAX = 4096
 """Above this many remembered flows, those with nothing in flight are forgotten."""

@@ -9,10 +9,10 @@ import socket
 from collections.abc import Sequence
 from random import Random
 
-from chaos.links.impairment import Impairment
-from chaos.netns.nfqueue import ACCEPT, DROP, Packet, Queue
-from chaos.netns.packet import corrupted, destination_of, flow_of
-from chaos.netns.packet_decision import Fates
+from ..links.impairment import Impairment
+from .nfqueue import ACCEPT, DROP, Packet, Queue
+from .packet import corrupted, destination_of, flow_of
+from .packet_decision import Fates
 
 MARK = 0x4E52
 """On our own copies of packets, so that the rules let them pass. Needs NET_ADMIN."""

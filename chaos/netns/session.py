@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from chaos.links.impairment import Impairment
-from chaos.links.mechanisms import FILTERS, QUEUE, ImpossibleError, choose
-from chaos.netns import firewall, shaping
-from chaos.netns.commands import CommandError
-from chaos.netns.nfqueue import Queue
-from chaos.netns.scheduler import Scheduler
+from ..links.impairment import Impairment
+from ..links.mechanisms import FILTERS, QUEUE, ImpossibleError, choose
+from . import firewall, shaping
+from .commands import CommandError
+from .nfqueue import Queue
+from .scheduler import Scheduler
 
 RULES: dict[str, Callable[[Impairment], None]] = {"drop": firewall.drop, "reset": firewall.reset}
 """What puts them in, by what the kernel must offer."""

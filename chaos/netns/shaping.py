@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from chaos.links.impairment import Impairment
-from chaos.links.netem_random import entering
-from chaos.netns.commands import CommandError, run, works
+from ..links.impairment import Impairment
+from ..links.netem_random import entering
+from .commands import CommandError, run, works
 
 HANDLE = "4e52:"
 """Our root qdisc's, by which `clear` knows it from one that was there before."""

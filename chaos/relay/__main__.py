@@ -10,9 +10,9 @@ import sys
 
 from aiohttp import web
 
-from chaos.relay.control import control_app
-from chaos.relay.listener import Address
-from chaos.relay.relay import Relay
+from .control import control_app
+from .listener import Address
+from .relay import Relay
 
 
 def address(text: str) -> Address:

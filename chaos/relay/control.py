@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from chaos.links.impairment import Impairment
-from chaos.relay.relay import Relay
+from ..links.impairment import Impairment
+from .relay import Relay
 
 
 def control_app(relay: Relay) -> web.Application:

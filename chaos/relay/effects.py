@@ -10,8 +10,8 @@ import math
 from collections.abc import Collection
 from random import Random
 
-from chaos.links.impairment import INITIAL_RTO_S, Impairment
-from chaos.links.netem_random import Burst, Coin, Wait, loser
+from ..links.impairment import INITIAL_RTO_S, Impairment
+from ..links.netem_random import Burst, Coin, Wait, loser
 
 KINDS = frozenset({"delay", "loss", "bandwidth", "blackhole", "refuse"})
 """What the relay can do."""

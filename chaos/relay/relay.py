@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
-from chaos.links.impairment import Impairment
-from chaos.relay.effects import KINDS, Effects
-from chaos.relay.listener import Address, Door
-from chaos.relay.relayed_connection import Link, Side
+from ..links.impairment import Impairment
+from .effects import KINDS, Effects
+from .listener import Address, Door
+from .relayed_connection import Link, Side
 
 
 class Relay:

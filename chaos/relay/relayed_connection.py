@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 
-from chaos.links.delay_queue import Hold
-from chaos.relay.effects import Effects
+from ..links.delay_queue import Hold
+from .effects import Effects
 
 HELD_BYTES_MAX = 1 << 20
 """While a fault holds more than this for one direction, reading stops: the sender sees its window close, as it would

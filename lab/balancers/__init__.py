@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lab.balancers.adapter import Adapter
-from lab.balancers.caddy import Caddy
-from lab.balancers.envoy import Envoy
-from lab.balancers.haproxy import Haproxy
-from lab.balancers.nginx import Nginx
-from lab.balancers.reroute import Reroute
-from lab.balancers.traefik import Traefik
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
+from .adapter import Adapter
+from .caddy import Caddy
+from .envoy import Envoy
+from .haproxy import Haproxy
+from .nginx import Nginx
+from .reroute import Reroute
+from .traefik import Traefik
 
 ADAPTERS: dict[str, Adapter] = {
     adapter.name: adapter for adapter in (Reroute(), Haproxy(), Nginx(), Envoy(), Traefik(), Caddy())

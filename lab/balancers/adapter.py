@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lab.balancers.requirements import ProxySpec
+from .requirements import ProxySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.balancers.adapter import Adapter, Command, Missing, Program
+from .adapter import Adapter, Command, Missing, Program
 
 _CONFINED: Final = (
     "--init", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",

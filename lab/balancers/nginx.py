@@ -7,10 +7,10 @@ import math
 import os
 from pathlib import Path
 
-from lab.balancers import programs
-from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
-from lab.balancers.rendering import health_url, policy_or_round_robin, policy_quirks, write
-from lab.balancers.requirements import ProxySpec
+from . import programs
+from .adapter import Command, Missing, Program, Quirk, Tuning
+from .rendering import health_url, policy_or_round_robin, policy_quirks, write
+from .requirements import ProxySpec
 
 _FILE = "nginx.conf"
 _POLICIES = {

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.balancers.adapter import Command, Program
-from lab.balancers.own_files import read
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
+from .adapter import Command, Program
+from .own_files import read
 
 _HAPROXY_SECTION = re.compile(
     r"^(?:global|defaults|frontend|backend|listen|resolvers|peers|userlist|mailers|cache|program|ring|http-errors)\b",

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lab.balancers.substitution import line_of
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
+from .substitution import line_of
 
 _NGINX_DAEMON: Final = re.compile(r"(?<![\w#.-])daemon(\s+)on(\s*;)")
 _NGINX_WRITES: Final = re.compile(

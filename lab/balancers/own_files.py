@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.balancers.own_confinement import keep_inside, refuse_strangers
-from lab.balancers.substitution import Substitution, line_of
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
+from .own_confinement import keep_inside, refuse_strangers
+from .substitution import Substitution, line_of
 
 _ERRORS: Final = "surrogateescape"
 """Every byte survives the way to text and back, so a file in Latin-1 is as good as one in UTF-8."""

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from lab.balancers.adapter import Missing, Program
-from lab.errors import EnvironmentProblemError
+from ..errors import EnvironmentProblemError
+from .adapter import Missing, Program
 
 VERSION_TIMEOUT_S: Final = 10.0
 _NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?")

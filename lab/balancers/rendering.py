@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lab.balancers.adapter import Quirk
-from lab.balancers.requirements import ProxySpec
+from .adapter import Quirk
+from .requirements import ProxySpec
 
 
 def milliseconds(seconds: float) -> str:

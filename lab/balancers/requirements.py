@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
 
 # Both end up in configuration languages with quoting rules of their own: nothing that any of them treats as special.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

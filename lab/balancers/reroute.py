@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lab.balancers.adapter import Command, Missing, Program, Quirk, Tuning
-from lab.balancers.rendering import health_url, milliseconds
-from lab.balancers.requirements import ProxySpec
-from lab.processes.launch import ROOT, words
+from ..processes.launch import ROOT, words
+from .adapter import Command, Missing, Program, Quirk, Tuning
+from .rendering import health_url, milliseconds
+from .requirements import ProxySpec
 
 _FILE = "lb.yaml"
 

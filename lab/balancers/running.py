@@ -14,11 +14,11 @@ from typing import Final
 
 import aiohttp
 
-from lab.balancers.adapter import Adapter, Command, Missing, Program
-from lab.balancers.requirements import ProxySpec
-from lab.errors import EnvironmentProblemError
-from lab.processes.child_environment import child_environment
-from lab.processes.readiness import Answer, ask
+from ..errors import EnvironmentProblemError
+from ..processes.child_environment import child_environment
+from ..processes.readiness import Answer, ask
+from .adapter import Adapter, Command, Missing, Program
+from .requirements import ProxySpec
 
 START_DEADLINE_S: Final = 15.0
 STOP_GRACE_S: Final = 3.0

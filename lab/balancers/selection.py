@@ -12,17 +12,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from lab.balancers import adapter as find_adapter
-from lab.balancers.adapter import Adapter, Command, Missing, Program
-from lab.balancers.own_commands import command_for
-from lab.balancers.own_files import adopt
-from lab.balancers.requirements import Address, Backend, Level, ProxySpec
-from lab.balancers.running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
-from lab.balancers.substitution import fill
-from lab.errors import BadArgumentsError
-from lab.output.inert import inert
-from lab.processes.child_environment import child_environment
-from lab.processes.isolation.launcher import launched
+from ..errors import BadArgumentsError
+from ..output.inert import inert
+from ..processes.child_environment import child_environment
+from ..processes.isolation.launcher import launched
+from . import adapter as find_adapter
+from .adapter import Adapter, Command, Missing, Program
+from .own_commands import command_for
+from .own_files import adopt
+from .requirements import Address, Backend, Level, ProxySpec
+from .running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
+from .substitution import fill
 
 _TOLD_LINES: Final = 12
 HEALTH_PATH: Final = "/health"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
 
 NAMES: Final = re.compile(r"(?:LISTEN|ADMIN|BACKEND_[1-9]\d*)(?:_HOST|_PORT)?|BACKENDS|DIR|HEALTH")
 """The placeholders that a lab has; how many backends it has is known when it starts."""

@@ -13,10 +13,10 @@ from statistics import median
 
 import aiohttp
 
-from lab.errors import EnvironmentProblemError
-from lab.evidence.clock import ClockOffset, measure_offset
-from lab.services.clients import ChaosClient, FaultRefusedError, Json
-from lab.services.endpoints import Endpoints
+from ..errors import EnvironmentProblemError
+from ..evidence.clock import ClockOffset, measure_offset
+from ..services.clients import ChaosClient, FaultRefusedError, Json
+from ..services.endpoints import Endpoints
 
 Params = Mapping[str, str]
 DURATION = "20s"

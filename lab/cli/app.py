@@ -15,11 +15,11 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from lab.errors import ExitCode, LabError
-from lab.output import terminal
-from lab.output.inert import one_line
-from lab.output.json_text import dumps
-from lab.runtime.state_folder import STATE_DIR
+from ..errors import ExitCode, LabError
+from ..output import terminal
+from ..output.inert import one_line
+from ..output.json_text import dumps
+from ..runtime.state_folder import STATE_DIR
 
 _LINES = 40
 """Lines of an error that are shown: a screen; a file with more problems shows the rest once these are mended."""

@@ -13,21 +13,21 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lab.bench import check as bench_check
-from lab.bench import fault_latency as bench_faults
-from lab.bench import policies as bench_policies
-from lab.bench.policies.bench_record import Cell, Document
-from lab.bench.policies.formatting import agreement
-from lab.bench.policies.table import tables
-from lab.bench.proxy import bench_run as bench_proxy
-from lab.bench.proxy.closed_loop import parse_counts, parse_sizes
-from lab.bench.proxy.formatting import how
-from lab.bench.proxy.result_files import write as write_proxy
-from lab.bench.proxy.table import tables as proxy_tables
-from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people, running
-from lab.errors import ExitCode
-from lab.evidence.verdict import Verdict
-from lab.runtime.docker_lab import DEFAULT_PROJECT
+from ..bench import check as bench_check
+from ..bench import fault_latency as bench_faults
+from ..bench import policies as bench_policies
+from ..bench.policies.bench_record import Cell, Document
+from ..bench.policies.formatting import agreement
+from ..bench.policies.table import tables
+from ..bench.proxy import bench_run as bench_proxy
+from ..bench.proxy.closed_loop import parse_counts, parse_sizes
+from ..bench.proxy.formatting import how
+from ..bench.proxy.result_files import write as write_proxy
+from ..bench.proxy.table import tables as proxy_tables
+from ..errors import ExitCode
+from ..evidence.verdict import Verdict
+from ..runtime.docker_lab import DEFAULT_PROJECT
+from .common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people, running
 
 app = typer.Typer(
     help="Benchmarks: policies on a simulator, beside theory; what a request costs in each balancer, what a verdict.",

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.output.json_text import dumps
-from lab.output.terminal import Terminal, write
-from lab.runtime import Member, Runtime, ports
-from lab.runtime.docker_lab import DEFAULT_PROJECT, DockerRuntime
-from lab.runtime.local_lab import LocalRuntime
-from lab.runtime.state_folder import state_root
-from lab.services.endpoints import Endpoints
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..output.json_text import dumps
+from ..output.terminal import Terminal, write
+from ..runtime import Member, Runtime, ports
+from ..runtime.docker_lab import DEFAULT_PROJECT, DockerRuntime
+from ..runtime.local_lab import LocalRuntime
+from ..runtime.state_folder import state_root
+from ..services.endpoints import Endpoints
 
 
 class RuntimeName(StrEnum):

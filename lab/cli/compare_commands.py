@@ -17,26 +17,26 @@ from typing import Annotated
 
 import typer
 
-from lab.balancers import ADAPTERS
-from lab.balancers.selection import HEALTH_PATH
-from lab.cli.common import JsonOption, RuntimeName, RuntimeOption, answer, people
-from lab.compare import document, entries
-from lab.compare.configs import write_configs
-from lab.compare.docker_environment import DockerStage
-from lab.compare.document import Comparison
-from lab.compare.environment import LocalStage, Stage
-from lab.compare.generated_block import splice
-from lab.compare.page import write_page
-from lab.compare.runner import Entry, hold, turns
-from lab.compare.standard_scenarios import LEAGUE, league_file
-from lab.compare.table import markdown, matrix, remarks, table
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.processes.isolation.network import enter_own_network
-from lab.runtime import Say
-from lab.runtime.state_folder import state_root
-from lab.scenario.file_reader import load_scenario
-from lab.scenario.plan import Plan
-from lab.scenario.planner import make_plan
+from ..balancers import ADAPTERS
+from ..balancers.selection import HEALTH_PATH
+from ..compare import document, entries
+from ..compare.configs import write_configs
+from ..compare.docker_environment import DockerStage
+from ..compare.document import Comparison
+from ..compare.environment import LocalStage, Stage
+from ..compare.generated_block import splice
+from ..compare.page import write_page
+from ..compare.runner import Entry, hold, turns
+from ..compare.standard_scenarios import LEAGUE, league_file
+from ..compare.table import markdown, matrix, remarks, table
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..processes.isolation.network import enter_own_network
+from ..runtime import Say
+from ..runtime.state_folder import state_root
+from ..scenario.file_reader import load_scenario
+from ..scenario.plan import Plan
+from ..scenario.planner import make_plan
+from .common import JsonOption, RuntimeName, RuntimeOption, answer, people
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")

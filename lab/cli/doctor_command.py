@@ -6,9 +6,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from lab.cli.common import JsonOption, answer, people
-from lab.doctor import Finding, Level, examine, usable
-from lab.errors import ExitCode
+from ..doctor import Finding, Level, examine, usable
+from ..errors import ExitCode
+from .common import JsonOption, answer, people
 
 _WORDS = {
     Level.GOOD: Text("✓ ok", style="green"),

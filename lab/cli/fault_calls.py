@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 
 import aiohttp
 
-from lab.cli.common import RuntimeName, running
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.services.clients import ChaosClient
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..services.clients import ChaosClient
+from .common import RuntimeName, running
 
 Document = dict[str, Any]
 INJECT_WITHIN = aiohttp.ClientTimeout(total=60.0)

@@ -8,12 +8,12 @@ from urllib.parse import quote
 import typer
 from rich.table import Table
 
-from lab.cli import monkey_commands
-from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
-from lab.cli.fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
-from lab.cli.fault_watch import exit_code, inject_and_watch, records_of, told
-from lab.errors import BadArgumentsError, ExitCode
-from lab.runtime.docker_lab import DEFAULT_PROJECT
+from ..errors import BadArgumentsError, ExitCode
+from ..runtime.docker_lab import DEFAULT_PROJECT
+from . import monkey_commands
+from .common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
+from .fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
+from .fault_watch import exit_code, inject_and_watch, records_of, told
 
 app = typer.Typer(help="List, inject and heal faults by hand.", rich_markup_mode=None)
 app.add_typer(monkey_commands.app, name="monkey")

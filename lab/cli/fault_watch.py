@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from lab.cli.fault_calls import Chaos, Document
-from lab.errors import EnvironmentProblemError, ExitCode
+from ..errors import EnvironmentProblemError, ExitCode
+from .fault_calls import Chaos, Document
 
 LOOK_EVERY_S = 0.2
 PATIENCE_S = 25.0

@@ -7,7 +7,11 @@ from dataclasses import asdict
 import typer
 from rich.table import Table
 
-from lab.cli.common import (
+from ..errors import EnvironmentProblemError, ExitCode
+from ..runtime import Member, Runtime
+from ..runtime.docker_lab import DEFAULT_PROJECT
+from ..services.endpoints import Endpoints
+from .common import (
     AnyRuntimeOption,
     BalancerOption,
     JsonOption,
@@ -20,10 +24,6 @@ from lab.cli.common import (
     running,
     runtime,
 )
-from lab.errors import EnvironmentProblemError, ExitCode
-from lab.runtime import Member, Runtime
-from lab.runtime.docker_lab import DEFAULT_PROJECT
-from lab.services.endpoints import Endpoints
 
 
 def up(

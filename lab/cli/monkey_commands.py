@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from lab.cli.common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
-from lab.cli.fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
-from lab.errors import BadArgumentsError, ExitCode
-from lab.output.json_text import loads
-from lab.runtime.docker_lab import DEFAULT_PROJECT
+from ..errors import BadArgumentsError, ExitCode
+from ..output.json_text import loads
+from ..runtime.docker_lab import DEFAULT_PROJECT
+from .common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
+from .fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
 
 app = typer.Typer(help="Random faults from a seed, at a rate, within a budget.", rich_markup_mode=None)
 

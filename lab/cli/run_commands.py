@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lab.cli.common import (
+from ..errors import BadArgumentsError
+from ..evidence.results import expect_writable
+from ..evidence.verdict import worst
+from ..phase_sweep import Sweep
+from ..report import job_summary
+from ..report.live import view
+from ..report.summary import Judged, summary
+from ..runtime.docker_lab import DEFAULT_PROJECT
+from ..scenario.file_reader import load_scenario
+from ..scenario.library import find, names
+from ..scenario.plan import Plan
+from ..scenario.planner import make_plan
+from .common import (
     BalancerOption,
     JsonOption,
     ProjectOption,
@@ -20,19 +32,7 @@ from lab.cli.common import (
     people,
     runtime,
 )
-from lab.cli.run_session import Turn, document, sweep_table
-from lab.errors import BadArgumentsError
-from lab.evidence.results import expect_writable
-from lab.evidence.verdict import worst
-from lab.phase_sweep import Sweep
-from lab.report import job_summary
-from lab.report.live import view
-from lab.report.summary import Judged, summary
-from lab.runtime.docker_lab import DEFAULT_PROJECT
-from lab.scenario.file_reader import load_scenario
-from lab.scenario.library import find, names
-from lab.scenario.plan import Plan
-from lab.scenario.planner import make_plan
+from .run_session import Turn, document, sweep_table
 
 
 def run(

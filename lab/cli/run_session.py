@@ -12,23 +12,23 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from lab.errors import EnvironmentProblemError
-from lab.evidence.balancer_config import seconds
-from lab.evidence.record import RunRecord, load_run
-from lab.evidence.results import new_run_dir
-from lab.judge.judge import spoiled_by_host
-from lab.phase_sweep import Point, Sweep, points, write
-from lab.phase_sweep import plans as swept_plans
-from lab.phase_sweep.page import page
-from lab.report import write_reports
-from lab.report.host_disturbance import busy_host
-from lab.report.live import View
-from lab.report.summary import Judged
-from lab.run.experiment import run_experiment
-from lab.run.feasibility import obstacles
-from lab.scenario.plan import Plan
-from lab.services.clients import ChaosClient
-from lab.services.endpoints import Endpoints
+from ..errors import EnvironmentProblemError
+from ..evidence.balancer_config import seconds
+from ..evidence.record import RunRecord, load_run
+from ..evidence.results import new_run_dir
+from ..judge.judge import spoiled_by_host
+from ..phase_sweep import Point, Sweep, points, write
+from ..phase_sweep import plans as swept_plans
+from ..phase_sweep.page import page
+from ..report import write_reports
+from ..report.host_disturbance import busy_host
+from ..report.live import View
+from ..report.summary import Judged
+from ..run.experiment import run_experiment
+from ..run.feasibility import obstacles
+from ..scenario.plan import Plan
+from ..services.clients import ChaosClient
+from ..services.endpoints import Endpoints
 
 
 @dataclass(frozen=True, slots=True)

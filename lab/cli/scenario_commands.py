@@ -8,19 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.common import JsonOption, answer, people
-from lab.errors import BadArgumentsError, EnvironmentProblemError, ExitCode
-from lab.judge.judge import judge_folder
-from lab.output.inert import markdown as cell
-from lab.output.terminal import write
-from lab.report import Run, is_run, write_reports
-from lab.report.host_disturbance import busy_host
-from lab.report.summary import Judged, markdown, summary
-from lab.scenario.describe import told
-from lab.scenario.file_reader import ScenarioError, load_scenario
-from lab.scenario.json_schema import json_schema
-from lab.scenario.library import find
-from lab.scenario.planner import make_plan
+from ..errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from ..judge.judge import judge_folder
+from ..output.inert import markdown as cell
+from ..output.terminal import write
+from ..report import Run, is_run, write_reports
+from ..report.host_disturbance import busy_host
+from ..report.summary import Judged, markdown, summary
+from ..scenario.describe import told
+from ..scenario.file_reader import ScenarioError, load_scenario
+from ..scenario.json_schema import json_schema
+from ..scenario.library import find
+from ..scenario.planner import make_plan
+from .common import JsonOption, answer, people
 
 
 def validate(

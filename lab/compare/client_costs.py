@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import Fault, RunRecord
-from lab.evidence.verdict import Verdict
-from lab.judge.checkers import generator_lag, work
+from ..evidence.history import Outcome, Request
+from ..evidence.record import Fault, RunRecord
+from ..evidence.verdict import Verdict
+from ..judge.checkers import generator_lag, work
 
 HERD_BIN_S = 0.2
 HERD_WITHIN_S = 1.0

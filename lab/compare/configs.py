@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.balancers import adapter
-from lab.balancers.requirements import Address, Backend, Level, ProxySpec
-from lab.compare.document import label
-from lab.compare.runner import Entry
+from ..balancers import adapter
+from ..balancers.requirements import Address, Backend, Level, ProxySpec
+from .document import label
+from .runner import Entry
 
 FOLDER: Final = "configs"
 _HOST: Final = "127.0.0.1"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
-from lab.processes.usage import Threads, cpu_seconds, cpu_times
+from ..processes.usage import Threads, cpu_seconds, cpu_times
 
 EVERY_S = 0.5
 """Each sample walks /proc, which must not become a load of its own."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.errors import EnvironmentProblemError
-from lab.processes.readiness import telling
-from lab.runtime.docker_cli import docker
-from lab.services.endpoints import Endpoints
+from ..errors import EnvironmentProblemError
+from ..processes.readiness import telling
+from ..runtime.docker_cli import docker
+from ..services.endpoints import Endpoints
 
 PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"

@@ -19,11 +19,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.balancers.adapter import Command
-from lab.balancers.containers import Containers
-from lab.balancers.selection import Choice, Wanted, prepare
-from lab.compare import docker_containers
-from lab.compare.docker_containers import (
+from ..balancers.adapter import Command
+from ..balancers.containers import Containers
+from ..balancers.selection import Choice, Wanted, prepare
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..processes.direct_http import direct_opener
+from ..processes.readiness import Answer, Patience, advice
+from ..runtime import Say, ports
+from ..runtime.docker_cli import docker, engine_version
+from ..runtime.docker_lab import UP_WITHIN_S, DockerRuntime, uninterrupted, up_problem
+from ..services.endpoints import Endpoints
+from . import docker_containers
+from .docker_containers import (
     DockerStanding,
     balancer_labels,
     first_process,
@@ -31,14 +38,7 @@ from lab.compare.docker_containers import (
     last_words,
     network,
 )
-from lab.compare.environment import Standing
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.processes.direct_http import direct_opener
-from lab.processes.readiness import Answer, Patience, advice
-from lab.runtime import Say, ports
-from lab.runtime.docker_cli import docker, engine_version
-from lab.runtime.docker_lab import UP_WITHIN_S, DockerRuntime, uninterrupted, up_problem
-from lab.services.endpoints import Endpoints
+from .environment import Standing
 
 MEMBERS: Final = ("api", "chaos", "reaper")
 LISTEN: Final = "0.0.0.0:8080"

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from lab.compare.client_costs import Measures
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
+from .client_costs import Measures
 
 SCHEMA = 1
 OWN = "own"

@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab.balancers import ADAPTERS, adapter
-from lab.balancers.adapter import Command, Missing, Program
-from lab.balancers.own_files import unused
-from lab.balancers.requirements import Address, Backend, Level, ProxySpec
-from lab.balancers.selection import Choice, Place
-from lab.balancers.substitution import NAMES
-from lab.compare.document import OWN, Comparison, Result
-from lab.compare.environment import Stage
-from lab.compare.runner import Entry
-from lab.errors import BadArgumentsError, EnvironmentProblemError
+from ..balancers import ADAPTERS, adapter
+from ..balancers.adapter import Command, Missing, Program
+from ..balancers.own_files import unused
+from ..balancers.requirements import Address, Backend, Level, ProxySpec
+from ..balancers.selection import Choice, Place
+from ..balancers.substitution import NAMES
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from .document import OWN, Comparison, Result
+from .environment import Stage
+from .runner import Entry
 
 _PATIENCE_S = 2.0
 

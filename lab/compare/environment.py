@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from lab.balancers.selection import Choice, Place, ThisMachine
-from lab.processes.readiness import log_end, telling
-from lab.runtime import Say
-from lab.runtime.local_lab import LocalRuntime
-from lab.services.endpoints import Endpoints
+from ..balancers.selection import Choice, Place, ThisMachine
+from ..processes.readiness import log_end, telling
+from ..runtime import Say
+from ..runtime.local_lab import LocalRuntime
+from ..services.endpoints import Endpoints
 
 
 class Standing(Protocol):

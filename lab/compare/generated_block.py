@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.errors import BadArgumentsError
+from ..errors import BadArgumentsError
 
 BEGIN: Final = "<!-- lab compare: begin (generated) -->"
 END: Final = "<!-- lab compare: end -->"

@@ -11,12 +11,12 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.compare.configs import read_configs
-from lab.compare.document import Comparison, Result, label
-from lab.compare.small_multiples import panel, span
-from lab.compare.table import COLUMNS, cells, remarks
-from lab.evidence.record import RunRecord, load_run
-from lab.output.inert import shown
+from ..evidence.record import RunRecord, load_run
+from ..output.inert import shown
+from .configs import read_configs
+from .document import Comparison, Result, label
+from .small_multiples import panel, span
+from .table import COLUMNS, cells, remarks
 
 FILE = "compare.html"
 

@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lab.balancers.selection import Choice
-from lab.compare.client_costs import measure, spoiled
-from lab.compare.cpu_time import CpuMeter
-from lab.compare.document import Comparison, Result, label
-from lab.compare.environment import Stage, Standing
-from lab.errors import BadArgumentsError, EnvironmentProblemError, LabError
-from lab.evidence.progress import Silent
-from lab.evidence.record import RunRecord, load_run
-from lab.evidence.results import new_run_dir
-from lab.processes.readiness import Answer, advice
-from lab.run.experiment import LEAD_S, run_experiment
-from lab.runtime import Say
-from lab.scenario.plan import Plan
-from lab.services.endpoints import Endpoints
+from ..balancers.selection import Choice
+from ..errors import BadArgumentsError, EnvironmentProblemError, LabError
+from ..evidence.progress import Silent
+from ..evidence.record import RunRecord, load_run
+from ..evidence.results import new_run_dir
+from ..processes.readiness import Answer, advice
+from ..run.experiment import LEAD_S, run_experiment
+from ..runtime import Say
+from ..scenario.plan import Plan
+from ..services.endpoints import Endpoints
+from .client_costs import measure, spoiled
+from .cpu_time import CpuMeter
+from .document import Comparison, Result, label
+from .environment import Stage, Standing
 
 _LB: Final = re.compile("^lb(?= )")
 """What the supervisor calls whatever balances."""

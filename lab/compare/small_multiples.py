@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from lab.compare.client_costs import Measures
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import RunRecord
-from lab.report.timeline.svg import element, number, text, title
+from ..evidence.history import Outcome, Request
+from ..evidence.record import RunRecord
+from ..report.timeline.svg import element, number, text, title
+from .client_costs import Measures
 
 BIN_S: Final = 0.1
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 300.0, 118.0, 26.0, 18.0, 8.0

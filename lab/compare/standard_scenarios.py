@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.scenario.library import find
+from ..scenario.library import find
 
 LEAGUE: Final = ("kill", "pause", "delay", "refuse", "blackhole", "error", "drain", "flapping")
 _FOLDER: Final = Path(__file__).resolve().parent / "standard_scenario_files"

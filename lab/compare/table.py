@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
-from lab.compare.document import Comparison, Row, Spread, label
+from .document import Comparison, Row, Spread, label
 
 COLUMNS: Final = (
     "Scenario", "Balancer", "Settings", "Failed", "of them POST", "Slow", "Reroute s", "Back s", "p99 in fault s",

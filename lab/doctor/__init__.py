@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lab.doctor.docker import docker_findings
-from lab.doctor.findings import Finding, Level
-from lab.doctor.host import host_findings
-from lab.doctor.kernel_features import kernel_findings
+from .docker import docker_findings
+from .findings import Finding, Level
+from .host import host_findings
+from .kernel_features import kernel_findings
 
 __all__ = ["Finding", "Level", "examine", "usable"]
 

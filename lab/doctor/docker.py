@@ -6,10 +6,10 @@ import os
 import re
 from pathlib import Path
 
-from lab.doctor.findings import Finding, good, less, missing
-from lab.errors import EnvironmentProblemError
-from lab.runtime.docker_cli import compose_version, docker, engine_version
-from lab.runtime.docker_lab import COMPOSE_FILE
+from ..errors import EnvironmentProblemError
+from ..runtime.docker_cli import compose_version, docker, engine_version
+from ..runtime.docker_lab import COMPOSE_FILE
+from .findings import Finding, good, less, missing
 
 ENV_FILE = COMPOSE_FILE.with_name(".env")
 DEFAULT_BASE = "python:3.13-slim"

@@ -8,9 +8,9 @@ import platform
 import sys
 from typing import Final
 
-from lab.doctor.findings import Finding, good, less, missing
-from lab.errors import BadArgumentsError
-from lab.runtime import ports
+from ..errors import BadArgumentsError
+from ..runtime import ports
+from .findings import Finding, good, less, missing
 
 MIN_PYTHON: Final = (3, 11)
 MIN_CORES: Final = 2

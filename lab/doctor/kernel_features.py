@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from lab.doctor.findings import Finding, good, less
+from .findings import Finding, good, less
 
 CGROUPS = Path("/sys/fs/cgroup")
 

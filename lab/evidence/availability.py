@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lab.evidence.events import Event
-from lab.evidence.record import RunRecord
+from .events import Event
+from .record import RunRecord
 
 UP = "up"
 DRAIN = "drain"

@@ -15,7 +15,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from lab.output.json_text import dumps, loads
+from ..output.json_text import dumps, loads
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.evidence.events import Event
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import Fault, RunRecord
+from .events import Event
+from .history import Outcome, Request
+from .record import Fault, RunRecord
 
 
 def reroute_s(fault: Fault, requests: Iterable[Request], slow_s: float) -> float | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from lab.output.json_text import dumps
+from ..output.json_text import dumps
 
 
 class Outcome(StrEnum):

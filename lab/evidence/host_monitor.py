@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.evidence.recorder import Recorder
+from .recorder import Recorder
 
 PERIOD_S = 0.02
 NOTICEABLE_S = 0.05

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from lab.evidence.events import Event
-    from lab.evidence.verdict import RunVerdict
-    from lab.scenario.plan import Plan
-    from lab.services.endpoints import Endpoints
+    from ..scenario.plan import Plan
+    from ..services.endpoints import Endpoints
+    from .events import Event
+    from .verdict import RunVerdict
 
 
 @dataclass(frozen=True, slots=True)

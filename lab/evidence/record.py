@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.errors import BadArgumentsError
-from lab.evidence.balancer_config import seconds
-from lab.evidence.events import Event, Events, read_events
-from lab.evidence.history import History, Request, read_history
-from lab.scenario.plan import Plan
+from ..errors import BadArgumentsError
+from ..scenario.plan import Plan
+from .balancer_config import seconds
+from .events import Event, Events, read_events
+from .history import History, Request, read_history
 
 
 @dataclass(frozen=True, slots=True)

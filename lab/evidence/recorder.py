@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.evidence.clock import ClockOffset, RunClock
-from lab.evidence.events import Event, EventLog
-from lab.evidence.progress import Progress
+from .clock import ClockOffset, RunClock
+from .events import Event, EventLog
+from .progress import Progress
 
 
 class Recorder:

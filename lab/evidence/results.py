@@ -9,7 +9,7 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.errors import EnvironmentProblemError
+from ..errors import EnvironmentProblemError
 
 
 def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from lab.output.atomic_write import write_whole
-from lab.output.json_text import dumps, loads
+from ..output.atomic_write import write_whole
+from ..output.json_text import dumps, loads
 
 SCHEMA = 1
 """Version of `verdict.json`; raised when a reader of the old one would misread the new one."""

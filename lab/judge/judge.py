@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.evidence.failover_times import readmit_s, reroute_s
-from lab.evidence.history import Outcome
-from lab.evidence.record import Fault, RunRecord, load_run
-from lab.evidence.verdict import Check, FaultResult, RequestCounts, RunVerdict, Verdict, worst
-from lab.judge.checkers import (
+from ..evidence.failover_times import readmit_s, reroute_s
+from ..evidence.history import Outcome
+from ..evidence.record import Fault, RunRecord, load_run
+from ..evidence.verdict import Check, FaultResult, RequestCounts, RunVerdict, Verdict, worst
+from .checkers import (
     answered,
     attribution,
     budgets,

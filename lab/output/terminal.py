@@ -12,7 +12,7 @@ from typing import Final, NoReturn, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from lab.output.inert import inert
+from .inert import inert
 
 OUTPUT_CLOSED: Final = 141
 """128 + SIGPIPE, as a shell reports a program whose reader has gone (`lab run kill | head -1`): no verdict's code."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lab.errors import BadArgumentsError
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import RunVerdict, Verdict, worst
-from lab.output.json_text import dumps
-from lab.scenario.plan import Plan
+from ..errors import BadArgumentsError
+from ..evidence.record import RunRecord
+from ..evidence.verdict import RunVerdict, Verdict, worst
+from ..output.json_text import dumps
+from ..scenario.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.output.inert import shown
-from lab.phase_sweep import Sweep
-from lab.phase_sweep.plot import plot
+from ..output.inert import shown
+from . import Sweep
+from .plot import plot
 
 
 def page(sweep: Sweep) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.phase_sweep import Point, Sweep
-from lab.report.timeline import svg
-from lab.report.timeline.scale import Linear
+from ..report.timeline import svg
+from ..report.timeline.scale import Linear
+from . import Point, Sweep
 
 WIDTH, HEIGHT = 720.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 700.0, 18.0, 272.0

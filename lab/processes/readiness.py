@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-from lab.output.inert import inert
+from ..output.inert import inert
 
 NO_AFTER_S: Final = 3.0
 """A program that has given the same 4xx for so long has decided. Traefik, the slowest to read its files, takes 1 s."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.output.atomic_write import write_whole
-from lab.report.html import html
-from lab.report.junit import junit
-from lab.report.run_files import Run, is_run, load
+from ..output.atomic_write import write_whole
+from .html import html
+from .junit import junit
+from .run_files import Run, is_run, load
 
 __all__ = ["Run", "is_run", "write_reports"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lab.evidence.events import Event, Events
+from ..evidence.events import Event, Events
 
 WHAT_TO_DO: Final = "stop other work on this machine or lower the scenario's rate, and run it again"
 

@@ -12,14 +12,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.evidence.history import Request
-from lab.evidence.verdict import Attribution, Phase
-from lab.output.inert import shown
-from lab.report import sentences
-from lab.report.host_disturbance import busy_host
-from lab.report.run_files import Look, Run
-from lab.report.timeline import readout, timeline
-from lab.report.timeline.panels import rows_needed
+from ..evidence.history import Request
+from ..evidence.verdict import Attribution, Phase
+from ..output.inert import shown
+from . import sentences
+from .host_disturbance import busy_host
+from .run_files import Look, Run
+from .timeline import readout, timeline
+from .timeline.panels import rows_needed
 
 ROWS_SHOWN = 2000
 """Bad requests listed one by one; a table of all of 30,000 would be most of the file and read by nobody."""

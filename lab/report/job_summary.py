@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.errors import EnvironmentProblemError
-from lab.report.summary import Judged, markdown
+from ..errors import EnvironmentProblemError
+from .summary import Judged, markdown
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-from lab.evidence.verdict import Check, Verdict
-from lab.output.inert import inert
-from lab.report.host_disturbance import busy_host
-from lab.report.run_files import Run
+from ..evidence.verdict import Check, Verdict
+from ..output.inert import inert
+from .host_disturbance import busy_host
+from .run_files import Run
 
 
 def junit(run: Run) -> str:

@@ -12,14 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.evidence.events import Event
-from lab.evidence.progress import Progress, TrafficCounts
-from lab.evidence.verdict import RunVerdict
-from lab.judge.checkers import generator_lag
-from lab.report.live_state import RECENT, LiveState
-from lab.report.sentences import milliseconds
-from lab.scenario.plan import Plan
-from lab.services.endpoints import Endpoints
+from ..evidence.events import Event
+from ..evidence.progress import Progress, TrafficCounts
+from ..evidence.verdict import RunVerdict
+from ..judge.checkers import generator_lag
+from ..scenario.plan import Plan
+from ..services.endpoints import Endpoints
+from .live_state import RECENT, LiveState
+from .sentences import milliseconds
 
 PLAIN_EVERY_S = 5.0
 """Between two lines of counts where lines stay, as in a CI log."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.evidence.events import Event
-from lab.evidence.progress import TrafficCounts
-from lab.report.run_files import fault_record
-from lab.scenario.plan import Plan
+from ..evidence.events import Event
+from ..evidence.progress import TrafficCounts
+from ..scenario.plan import Plan
+from .run_files import fault_record
 
 RECENT = 6
 """Events kept for the last lines of the view."""

@@ -8,10 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.evidence.events import Event, Events, read_events
-from lab.evidence.history import History, Outcome, Request, read_history
-from lab.evidence.verdict import Check, FaultResult, RunVerdict, Verdict, worst
-from lab.scenario.plan import Plan
+from ..evidence.events import Event, Events, read_events
+from ..evidence.history import History, Outcome, Request, read_history
+from ..evidence.verdict import Check, FaultResult, RunVerdict, Verdict, worst
+from ..scenario.plan import Plan
 
 T = TypeVar("T")
 NO_BACKEND = ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.evidence.verdict import FaultResult, Phase, Verdict
-from lab.report.run_files import Run
+from ..evidence.verdict import FaultResult, Phase, Verdict
+from .run_files import Run
 
 _DONE_TO = {
     "kill": "was killed",

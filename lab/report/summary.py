@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.evidence.verdict import Check, FaultResult, RunVerdict, Verdict
-from lab.output.inert import markdown as cell
+from ..evidence.verdict import Check, FaultResult, RunVerdict, Verdict
+from ..output.inert import markdown as cell
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
 NOT_ASSERTED = "not asserted"

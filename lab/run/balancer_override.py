@@ -7,10 +7,10 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from lab.errors import EnvironmentProblemError
-from lab.scenario.plan import Plan
-from lab.services.balancer_view import BalancerView
-from lab.services.endpoints import Endpoints
+from ..errors import EnvironmentProblemError
+from ..scenario.plan import Plan
+from ..services.balancer_view import BalancerView
+from ..services.endpoints import Endpoints
 
 READY_WITHIN_S = 15.0
 POLL_S = 0.1

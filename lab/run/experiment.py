@@ -16,25 +16,25 @@ from typing import Any
 
 import aiohttp
 
-from lab.errors import EnvironmentProblemError, LabError
-from lab.evidence.clock import RunClock, measure_offset
-from lab.evidence.host_monitor import watch_host
-from lab.evidence.identity import Identity, identify
-from lab.evidence.progress import Progress, Silent
-from lab.evidence.recorder import Recorder
-from lab.evidence.verdict import RunVerdict
-from lab.judge.judge import judge_folder
-from lab.run import run_metadata
-from lab.run.balancer_override import configured
-from lab.run.feasibility import obstacles
-from lab.run.operator_actions import Acts
-from lab.run.preflight import POLL_S, Readiness, all_up, prepare
-from lab.run.run_metadata import Injection
-from lab.scenario.plan import Plan
-from lab.services.balancer_view import BalancerView, balancer_view
-from lab.services.clients import ChaosClient, FaultRefusedError, TrafficPort
-from lab.services.endpoints import Endpoints
-from lab.traffic.process import TrafficProcess
+from ..errors import EnvironmentProblemError, LabError
+from ..evidence.clock import RunClock, measure_offset
+from ..evidence.host_monitor import watch_host
+from ..evidence.identity import Identity, identify
+from ..evidence.progress import Progress, Silent
+from ..evidence.recorder import Recorder
+from ..evidence.verdict import RunVerdict
+from ..judge.judge import judge_folder
+from ..scenario.plan import Plan
+from ..services.balancer_view import BalancerView, balancer_view
+from ..services.clients import ChaosClient, FaultRefusedError, TrafficPort
+from ..services.endpoints import Endpoints
+from ..traffic.process import TrafficProcess
+from . import run_metadata
+from .balancer_override import configured
+from .feasibility import obstacles
+from .operator_actions import Acts
+from .preflight import POLL_S, Readiness, all_up, prepare
+from .run_metadata import Injection
 
 LEAD_S = 0.1
 """Between deciding on t = 0 and t = 0: enough for the generator to hear of it."""

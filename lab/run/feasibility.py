@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.scenario.plan import Plan, PlannedStep
-from lab.services.clients import Json
-from lab.services.endpoints import Endpoints
+from ..scenario.plan import Plan, PlannedStep
+from ..services.clients import Json
+from ..services.endpoints import Endpoints
 
 NEEDS_LEVERS = frozenset({"scale", "kill_balancer", "restart_balancer"})
 

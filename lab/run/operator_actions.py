@@ -12,14 +12,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from lab.errors import EnvironmentProblemError, LabError
-from lab.evidence.identity import Identity, identify
-from lab.evidence.recorder import Recorder
-from lab.run.preflight import Readiness, all_up
-from lab.run.run_metadata import Injection
-from lab.services.balancer_view import BalancerView
-from lab.services.clients import BalancerClient, ChaosClient, Json
-from lab.services.endpoints import Endpoints
+from ..errors import EnvironmentProblemError, LabError
+from ..evidence.identity import Identity, identify
+from ..evidence.recorder import Recorder
+from ..services.balancer_view import BalancerView
+from ..services.clients import BalancerClient, ChaosClient, Json
+from ..services.endpoints import Endpoints
+from .preflight import Readiness, all_up
+from .run_metadata import Injection
 
 POLL_S = 0.02
 UP_WITHIN_S = 20.0

@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.evidence.clock import ClockOffset, measure_offset
-from lab.evidence.identity import Identity, identify
-from lab.scenario.plan import Plan
-from lab.scenario.units import parse_duration
-from lab.services.balancer_view import BalancerView
-from lab.services.clients import ChaosClient, Json
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..evidence.clock import ClockOffset, measure_offset
+from ..evidence.identity import Identity, identify
+from ..scenario.plan import Plan
+from ..scenario.units import parse_duration
+from ..services.balancer_view import BalancerView
+from ..services.clients import ChaosClient, Json
 
 READY_WITHIN_S = 20.0
 POLL_S = 0.1

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from lab.evidence.clock import ClockOffset
-from lab.evidence.events import Event
-from lab.evidence.identity import Identity
-from lab.evidence.recorder import Recorder
-from lab.run.preflight import Readiness
-from lab.scenario.plan import Plan, PlannedStep
-from lab.services.clients import Json
-from lab.services.endpoints import Endpoints
+from ..evidence.clock import ClockOffset
+from ..evidence.events import Event
+from ..evidence.identity import Identity
+from ..evidence.recorder import Recorder
+from ..scenario.plan import Plan, PlannedStep
+from ..services.clients import Json
+from ..services.endpoints import Endpoints
+from .preflight import Readiness
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from lab.services.endpoints import Endpoints
+from ..services.endpoints import Endpoints
 
 Say = Callable[[str], None]
 """Tells people one line: a port that moved, an image that is being built."""

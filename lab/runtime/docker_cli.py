@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.errors import EnvironmentProblemError
+from ..errors import EnvironmentProblemError
 
 MIN_ENGINE: Final = (20, 10)
 MIN_COMPOSE: Final = (2, 20)

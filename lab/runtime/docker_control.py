@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from lab.errors import EnvironmentProblemError
-from lab.runtime.docker_cli import docker
+from ..errors import EnvironmentProblemError
+from .docker_cli import docker
 
 _STOP_S: Final = 12
 """The balancer's own grace, as in compose.yaml."""

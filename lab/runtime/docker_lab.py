@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.runtime import Member, Say, ports
-from lab.runtime.docker_cli import compose_version, docker, engine_version
-from lab.runtime.docker_control import DockerLevers
-from lab.services.endpoints import Endpoints
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..services.endpoints import Endpoints
+from . import Member, Say, ports
+from .docker_cli import compose_version, docker, engine_version
+from .docker_control import DockerLevers
 
 DEFAULT_PROJECT: Final = "reroute"
 ADMIN_TOKEN: Final = "REROUTE_ADMIN_TOKEN"

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from lab.errors import EnvironmentProblemError
-from lab.runtime.supervisor_handshake import Ready
+from ..errors import EnvironmentProblemError
+from .supervisor_handshake import Ready
 
 _WITHIN: Final = aiohttp.ClientTimeout(total=35.0)
 """A backend that starts is given 25 s by the supervisor."""

@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from lab.balancers.selection import Choice
-from lab.errors import EnvironmentProblemError
-from lab.output.terminal import OutputClosedError
-from lab.processes.child_environment import UMASK, child_environment
-from lab.processes.direct_http import direct_opener
-from lab.processes.launch import words
-from lab.runtime import Member, Say
-from lab.runtime.local_control import LocalLevers
-from lab.runtime.state_folder import make_private
-from lab.runtime.supervisor_handshake import DETACH, Failed, Notice, Ready, decode
-from lab.runtime.topology import OUR_BALANCER
-from lab.services.endpoints import Endpoints
+from ..balancers.selection import Choice
+from ..errors import EnvironmentProblemError
+from ..output.terminal import OutputClosedError
+from ..processes.child_environment import UMASK, child_environment
+from ..processes.direct_http import direct_opener
+from ..processes.launch import words
+from ..services.endpoints import Endpoints
+from . import Member, Say
+from .local_control import LocalLevers
+from .state_folder import make_private
+from .supervisor_handshake import DETACH, Failed, Notice, Ready, decode
+from .topology import OUR_BALANCER
 
 STOP_WITHIN_S: Final = 10.0
 """The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import BadArgumentsError, EnvironmentProblemError
+from ..errors import BadArgumentsError, EnvironmentProblemError
 
 LOOPBACK = "127.0.0.1"
 

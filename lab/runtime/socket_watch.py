@@ -12,8 +12,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from lab.processes.isolation.sockets import blame, offences, sockets_of
-from lab.runtime.supervised_process import Process
+from ..processes.isolation.sockets import blame, offences, sockets_of
+from .supervised_process import Process
 
 _OFTEN_S: Final = 0.1
 _OFTEN_FOR_S: Final = 10.0

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.errors import EnvironmentProblemError
+from ..errors import EnvironmentProblemError
 
 STATE_DIR: Final = "LAB_STATE_DIR"
 HERE: Final = Path(".lab")

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.output.inert import inert
-from lab.processes.child_environment import UMASK, child_environment
-from lab.processes.readiness import TOLD_LINES, Answer, Patience, gave_up, log_end, telling
-from lab.runtime.topology import Spec
+from ..output.inert import inert
+from ..processes.child_environment import UMASK, child_environment
+from ..processes.readiness import TOLD_LINES, Answer, Patience, gave_up, log_end, telling
+from .topology import Spec
 
 STOP_GRACE_S: Final = 3.0
 """From SIGTERM to SIGKILL. Whoever tears a lab down does not wait for requests that nobody reads."""

@@ -24,15 +24,15 @@ from typing import Final
 
 import aiohttp
 
-from lab.balancers.selection import Choice
-from lab.errors import ExitCode, LabError
-from lab.processes.readiness import Answer, advice, ask
-from lab.runtime import ports
-from lab.runtime.socket_watch import end_if_it_leaves, watch
-from lab.runtime.supervised_process import Process
-from lab.runtime.supervisor_api import serve
-from lab.runtime.supervisor_handshake import DETACH, Failed, Message, Notice, Ready, encode
-from lab.runtime.topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
+from ..balancers.selection import Choice
+from ..errors import ExitCode, LabError
+from ..processes.readiness import Answer, advice, ask
+from . import ports
+from .socket_watch import end_if_it_leaves, watch
+from .supervised_process import Process
+from .supervisor_api import serve
+from .supervisor_handshake import DETACH, Failed, Message, Notice, Ready, encode
+from .topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
 
 READY_WITHIN_S: Final = 60.0
 """A cold start of nine Python processes on two slow cores takes 5 s; this is for several labs that start at once."""

@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from lab.runtime.ports import LOOPBACK
-from lab.runtime.supervised_process import STOP_GRACE_S, Process
+from .ports import LOOPBACK
+from .supervised_process import STOP_GRACE_S, Process
 
 Scale = Callable[[int], Awaitable[str]]
 """Run so many backends; answers what went wrong, or an empty string."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from lab.balancers.selection import Choice, Wanted, prepare
-from lab.processes.launch import words
-from lab.runtime.ports import LOOPBACK
+from ..balancers.selection import Choice, Wanted, prepare
+from ..processes.launch import words
+from .ports import LOOPBACK
 
 OUR_BALANCER = words("lb")
 

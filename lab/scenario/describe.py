@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.scenario.plan import Plan, PlannedStep
+from .plan import Plan, PlannedStep
 
 
 def told(plan: Plan) -> Iterator[str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from lab.scenario.plan import PlannedStep
-from lab.scenario.steps import Step
-from lab.scenario.units import Span
+from .plan import PlannedStep
+from .steps import Step
+from .units import Span
 
 
 def concrete(steps: Sequence[Step], start_s: float, seed: str) -> Iterator[PlannedStep]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.scenario.units import parse_duration, parse_share
+from .units import parse_duration, parse_share
 
 FaultKind = Literal[
     "kill", "stop", "restart", "pause",

@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from lab.errors import BadArgumentsError
-from lab.output.inert import one_line, quoted
-from lab.scenario.schema import Scenario
-from lab.scenario.yaml_limits import excess
+from ..errors import BadArgumentsError
+from ..output.inert import one_line, quoted
+from .schema import Scenario
+from .yaml_limits import excess
 
 _MAX_BYTES = 256 * 1024
 _NAME_LONG = 80

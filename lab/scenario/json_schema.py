@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.scenario.schema import Scenario
+from .schema import Scenario
 
 ADDRESS = "https://json-schema.org/draft/2020-12/schema"
 

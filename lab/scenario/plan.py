@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.output.atomic_write import write_whole
-from lab.output.json_text import dumps, loads
+from ..output.atomic_write import write_whole
+from ..output.json_text import dumps, loads
 
 SCHEMA = 2
 """Version of `plan.json`."""

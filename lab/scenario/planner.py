@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.scenario.expand import concrete
-from lab.scenario.plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest
-from lab.scenario.schema import Expect, LatencyLimits, Scenario
-from lab.scenario.workload import Load
+from .expand import concrete
+from .plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest
+from .schema import Expect, LatencyLimits, Scenario
+from .workload import Load
 
 
 def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:

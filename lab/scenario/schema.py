@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lab.scenario.steps import Step
-from lab.scenario.strict import Strict
-from lab.scenario.units import Duration, Share
-from lab.scenario.workload import Load
+from .steps import Step
+from .strict import Strict
+from .units import Duration, Share
+from .workload import Load
 
 
 class Settle(Strict):

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.scenario.fault_kinds import FaultKind, complaints
-from lab.scenario.strict import Strict, wrong
-from lab.scenario.units import Duration, PhaseOfInterval, Span, SpanText
+from .fault_kinds import FaultKind, complaints
+from .strict import Strict, wrong
+from .units import Duration, PhaseOfInterval, Span, SpanText
 
 Act = Literal["drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"]
 ACTS: tuple[str, ...] = get_args(Act)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
-from lab.output.inert import quoted
+from ..output.inert import quoted
 
 
 class Strict(BaseModel):

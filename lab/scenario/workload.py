@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lab.scenario.strict import Strict, wrong
-from lab.scenario.units import Duration, Rate, Share, Size
+from .strict import Strict, wrong
+from .units import Duration, Rate, Share, Size
 
 _REQUEST = re.compile(r"([A-Z]+) (/[!-~]*)")
 _METHODS = ("GET", "PUT", "POST", "WS")

@@ -13,9 +13,9 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from lab.processes.readiness import Answer, Patience, gave_up
-from lab.services.clients import BalancerClient, ChaosClient, Json
-from lab.services.endpoints import Endpoints
+from ..processes.readiness import Answer, Patience, gave_up
+from .clients import BalancerClient, ChaosClient, Json
+from .endpoints import Endpoints
 
 SEEN_FOR_S: Final = 1.0
 """An instance that answered within this time is in use. Round robin over three at the polls' pace takes 0.1 s."""

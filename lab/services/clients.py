@@ -7,10 +7,10 @@ from typing import Any
 
 import aiohttp
 
-from lab.errors import EnvironmentProblemError, LabError
-from lab.scenario.plan import PlannedStep
-from lab.services.endpoints import Endpoints
-from lab.services.sse import follow
+from ..errors import EnvironmentProblemError, LabError
+from ..scenario.plan import PlannedStep
+from .endpoints import Endpoints
+from .sse import follow
 
 Json = dict[str, Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import aiohttp
 
-from lab.scenario.plan import PlannedStep
-from lab.scenario.units import parse_duration
-from lab.services.clients import ChaosClient
-from lab.services.endpoints import Endpoints
-from lab.testing.synchronous import run
+from ..scenario.plan import PlannedStep
+from ..scenario.units import parse_duration
+from ..services.clients import ChaosClient
+from ..services.endpoints import Endpoints
+from .synchronous import run
 
 
 class Faults:

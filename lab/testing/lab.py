@@ -6,19 +6,19 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.evidence.events import read_events
-from lab.evidence.results import new_run_dir
-from lab.evidence.verdict import RunVerdict, Verdict
-from lab.judge.judge import spoiled_by_host
-from lab.output.inert import inert
-from lab.report import write_reports
-from lab.report.host_disturbance import busy_host
-from lab.run.experiment import run_experiment
-from lab.scenario.file_reader import load_scenario
-from lab.scenario.library import find
-from lab.scenario.planner import make_plan
-from lab.services.endpoints import Endpoints
-from lab.testing import synchronous
+from ..evidence.events import read_events
+from ..evidence.results import new_run_dir
+from ..evidence.verdict import RunVerdict, Verdict
+from ..judge.judge import spoiled_by_host
+from ..output.inert import inert
+from ..report import write_reports
+from ..report.host_disturbance import busy_host
+from ..run.experiment import run_experiment
+from ..scenario.file_reader import load_scenario
+from ..scenario.library import find
+from ..scenario.planner import make_plan
+from ..services.endpoints import Endpoints
+from . import synchronous
 
 
 @dataclass(frozen=True, slots=True)

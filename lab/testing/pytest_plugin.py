@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from lab.runtime import Runtime
-    from lab.testing.faults import Faults
-    from lab.testing.lab import Lab
-    from lab.testing.traffic import Traffic
+    from ..runtime import Runtime
+    from .faults import Faults
+    from .lab import Lab
+    from .traffic import Traffic
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,8 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """The lab that runs, else one for this session."""
-    from lab.errors import LabError
-    from lab.testing.lab import Lab
+    from ..errors import LabError
+    from .lab import Lab
 
     try:
         with _runtime(pytestconfig).borrow(lambda text: None) as endpoints:
@@ -49,7 +49,7 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
 @pytest.fixture
 def faults(lab: Lab) -> Iterator[Faults]:
     """Faults by hand; what a test injected is healed when it ends."""
-    from lab.testing.faults import Faults
+    from .faults import Faults
 
     made = Faults(lab.endpoints)
     try:
@@ -61,15 +61,15 @@ def faults(lab: Lab) -> Iterator[Faults]:
 @pytest.fixture
 def traffic(lab: Lab) -> Traffic:
     """Open-loop traffic for as long as a `with` block lasts."""
-    from lab.testing.traffic import Traffic
+    from .traffic import Traffic
 
     return Traffic(lab.endpoints, lab.results)
 
 
 def _runtime(config: pytest.Config) -> Runtime:
     """Raises pytest.UsageError for options that do not go together, LabError for a command that cannot be used."""
-    from lab.cli.common import RuntimeName, runtime
-    from lab.runtime.docker_lab import DockerRuntime
+    from ..cli.common import RuntimeName, runtime
+    from ..runtime.docker_lab import DockerRuntime
 
     name, compose = RuntimeName(config.getoption("--lab-runtime")), config.getoption("--lab-compose")
     if compose is None:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.errors import EnvironmentProblemError
-from lab.evidence.history import Outcome, Request, read_history
-from lab.evidence.results import new_run_dir
-from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest
-from lab.services.endpoints import Endpoints
-from lab.testing.synchronous import Runner
-from lab.traffic.process import TrafficProcess
+from ..errors import EnvironmentProblemError
+from ..evidence.history import Outcome, Request, read_history
+from ..evidence.results import new_run_dir
+from ..scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest
+from ..services.endpoints import Endpoints
+from ..traffic.process import TrafficProcess
+from .synchronous import Runner
 
 LONGEST_S = 300.0
 """Traffic ends by itself after this, whatever becomes of the test."""

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.evidence.history import HistoryWriter
-from lab.evidence.progress import TrafficCounts
-from lab.scenario.plan import Plan
-from lab.traffic.generator import Generator
+from ..evidence.history import HistoryWriter
+from ..evidence.progress import TrafficCounts
+from ..scenario.plan import Plan
+from .generator import Generator
 
 _REPORT_EVERY_S = 0.25
 _STDIN, _STDOUT = 0, 1

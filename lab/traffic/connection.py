@@ -9,8 +9,8 @@ from typing import Protocol, cast
 
 import httptools
 
-from lab.evidence.history import Outcome
-from lab.scenario.plan import PlannedRequest
+from ..evidence.history import Outcome
+from ..scenario.plan import PlannedRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from lab.evidence.history import HistoryWriter, Outcome
-from lab.evidence.progress import TrafficCounts
-from lab.scenario.plan import Plan
-from lab.traffic.connection import Carrier, Connection, Ending, Exchange
-from lab.traffic.cookies import Jars
-from lab.traffic.schedule import Arrival, Renderer, arrivals
-from lab.traffic.websocket import WebSocket
+from ..evidence.history import HistoryWriter, Outcome
+from ..evidence.progress import TrafficCounts
+from ..scenario.plan import Plan
+from .connection import Carrier, Connection, Ending, Exchange
+from .cookies import Jars
+from .schedule import Arrival, Renderer, arrivals
+from .websocket import WebSocket
 
 _FINEST_WAIT_S = 0.001
 """Event loops keep timers in whole milliseconds; asking for less would spin."""

@@ -9,10 +9,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.errors import EnvironmentProblemError
-from lab.evidence.progress import TrafficCounts
-from lab.processes.child_environment import UMASK, child_environment
-from lab.processes.launch import words
+from ..errors import EnvironmentProblemError
+from ..evidence.progress import TrafficCounts
+from ..processes.child_environment import UMASK, child_environment
+from ..processes.launch import words
 
 _START_WITHIN_S = 10.0
 _STOP_MARGIN_S = 2.0

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
 from random import Random
 
-from lab.evidence.history import invocation_shape
-from lab.scenario.plan import Plan, PlannedRequest
-from lab.traffic.pacer import due_times
+from ..evidence.history import invocation_shape
+from ..scenario.plan import Plan, PlannedRequest
+from .pacer import due_times
 
 
 @dataclass(frozen=True, slots=True)

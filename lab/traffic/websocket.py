@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable
 from typing import cast
 
-from lab.evidence.history import Outcome
-from lab.traffic.connection import Ending, Exchange
-from lab.traffic.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameError, Frames, masked
+from ..evidence.history import Outcome
+from .connection import Ending, Exchange
+from .frames import BINARY, CLOSE, PING, PONG, TEXT, FrameError, Frames, masked
 
 _MOST_OF_A_HEAD = 32 * 1024
 

@@ -9,18 +9,18 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from lb.admin import changes, openapi, views
-from lb.admin.auth import MAX_BODY, Gate, guarded
-from lb.admin.json_body import body_of
-from lb.admin.stream import stream
-from lb.config.reload import Change
-from lb.config.schema import Config
-from lb.core.backend import Backend
-from lb.core.bounds import bounds
-from lb.errors import AdminError, ConfigError, ConflictError, FixedKeyError, InvalidError
-from lb.telemetry.event_log import EventLog
-from lb.telemetry.metrics import Metrics
-from lb.telemetry.tally import Gauges
+from ..config.reload import Change
+from ..config.schema import Config
+from ..core.backend import Backend
+from ..core.bounds import bounds
+from ..errors import AdminError, ConfigError, ConflictError, FixedKeyError, InvalidError
+from ..telemetry.event_log import EventLog
+from ..telemetry.metrics import Metrics
+from ..telemetry.tally import Gauges
+from . import changes, openapi, views
+from .auth import MAX_BODY, Gate, guarded
+from .json_body import body_of
+from .stream import stream
 
 
 class Data(Protocol):

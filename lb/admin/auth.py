@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from lb.config.units import Address, is_host_name
-from lb.errors import ForbiddenError, TooLargeError, UnauthorizedError
+from ..config.units import Address, is_host_name
+from ..errors import ForbiddenError, TooLargeError, UnauthorizedError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY = 64 * 1024

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lb.admin.views import Shown
-from lb.config.ceilings import MOST_BACKENDS
-from lb.config.discovery_settings import BackendEntry
-from lb.config.value_types import Weight
-from lb.core.backend import Backend, State
-from lb.core.policies import POLICIES, UnknownPolicyError
-from lb.errors import ConflictError, InvalidError, UnknownBackendError
+from ..config.ceilings import MOST_BACKENDS
+from ..config.discovery_settings import BackendEntry
+from ..config.value_types import Weight
+from ..core.backend import Backend, State
+from ..core.policies import POLICIES, UnknownPolicyError
+from ..errors import ConflictError, InvalidError, UnknownBackendError
+from .views import Shown
 
 
 class Changeable(Shown, Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lb.errors import BadRequestError, InvalidError
+from ..errors import BadRequestError, InvalidError
 
 MAX_DEPTH = 16
 """Lists and objects within each other. No call needs more than 1. The parser refuses what is beyond its own 1,000."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from lb.admin import changes
+from . import changes
 
 BODIES: dict[tuple[str, str], type[BaseModel]] = {
     ("POST", "/backends"): changes.Addition,

@@ -6,8 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from lb.errors import InvalidError, TooManyError
-from lb.telemetry.event_log import EventLog, as_sse
+from ..errors import InvalidError, TooManyError
+from ..telemetry.event_log import EventLog, as_sse
 
 HEARTBEAT_S = 5.0
 """A comment this often shows both ends that the other is still there."""

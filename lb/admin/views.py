@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from lb.config.units import Address
-from lb.core.backend import Backend, State
+from ..config.units import Address
+from ..core.backend import Backend, State
 
 
 class Shown(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lb.bench import log_cost
-from lb.bench.request_cost import Cost, measure
-from lb.process.build import compiled, described
+from ..process.build import compiled, described
+from . import log_cost
+from .request_cost import Cost, measure
 
 BASELINES = {False: 18.0, True: 4.5}
 """Yardsticks a request, not compiled and compiled, as measured at the last change that was meant to move them."""

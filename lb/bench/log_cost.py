@@ -6,10 +6,10 @@ import io
 from random import Random
 from time import process_time
 
-from lb.proxy.request_record import Record
-from lb.telemetry.access_log import AccessLog
-from lb.telemetry.log_writer import Lines
-from lb.telemetry.request_stats import Counts
+from ..proxy.request_record import Record
+from ..telemetry.access_log import AccessLog
+from ..telemetry.log_writer import Lines
+from ..telemetry.request_stats import Counts
 
 RECORD = Record("GET", b"/a?b=c", 200, "api-1", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"0123456789ab-1f", b"127.0.0.1")
 REQUESTS = 20_000

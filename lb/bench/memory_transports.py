@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from lb.core.backend import Backend
-from lb.proxy.data_plane import Plane
-from lb.proxy.upstream import UpstreamConnection
+from ..core.backend import Backend
+from ..proxy.data_plane import Plane
+from ..proxy.upstream import UpstreamConnection
 
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.26.3\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\n"

@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 import httptools
 
-from lb.bench.memory_transports import ANSWER, Backends, ClientWire
-from lb.core.backend import State
-from lb.core.balancer import Balancer
-from lb.core.events import Event
-from lb.core.settings import Settings
-from lb.proxy.client import ClientConnection
-from lb.proxy.data_plane import Plane
-from lb.telemetry.decision_log import DecisionLog
-from lb.telemetry.request_stats import Counts
+from ..core.backend import State
+from ..core.balancer import Balancer
+from ..core.events import Event
+from ..core.settings import Settings
+from ..proxy.client import ClientConnection
+from ..proxy.data_plane import Plane
+from ..telemetry.decision_log import DecisionLog
+from ..telemetry.request_stats import Counts
+from .memory_transports import ANSWER, Backends, ClientWire
 
 REQUEST = b"GET /bytes/64 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 """What wrk sends."""

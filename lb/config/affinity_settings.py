@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 
-from lb.config.ceilings import LONGEST_COOKIE_S, MOST_SECRETS
-from lb.config.units import duration, format_duration
-from lb.config.value_types import Section, Token, at_most, expect, split
+from .ceilings import LONGEST_COOKIE_S, MOST_SECRETS
+from .units import duration, format_duration
+from .value_types import Section, Token, at_most, expect, split
 
 SECRET_LENGTH = 16
 """Characters at least: what a shorter one signs can be forged by trying."""

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lb.config.ceilings import MOST_BACKENDS
-from lb.config.value_types import HostName, Listen, Positive, Section, Weight, expect, split
+from .ceilings import MOST_BACKENDS
+from .value_types import HostName, Listen, Positive, Section, Weight, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 

@@ -13,11 +13,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from lb.config import yaml_bounds
-from lb.config.discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
-from lb.config.schema import Config
-from lb.config.value_types import Section
-from lb.errors import ConfigError
+from ..errors import ConfigError
+from . import yaml_bounds
+from .discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
+from .schema import Config
+from .value_types import Section
 
 DEFAULT = Path(__file__).with_name("default.yaml")
 PREFIX = "LB_"

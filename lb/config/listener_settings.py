@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lb.config.ceilings import MOST_FILES
-from lb.config.value_types import Listen, Networks, Positive, Section, split
+from .ceilings import MOST_FILES
+from .value_types import Listen, Networks, Positive, Section, split
 
 
 def _version(value: object) -> object:

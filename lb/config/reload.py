@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lb.config.schema import Config
-from lb.errors import FixedKeyError
+from ..errors import FixedKeyError
+from .schema import Config
 
 FIXED = frozenset(
     {

@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from lb.config import ceilings
-from lb.config.affinity_settings import Hash, Sticky
-from lb.config.discovery_settings import Discovery, StaticDiscovery
-from lb.config.listener_settings import ProxyProtocol, Tcp, Tls
-from lb.config.units import Address, format_duration, format_size
-from lb.config.value_types import (
+from ..core import settings as core
+from ..core.policies import POLICIES
+from ..proxy.limits import Limits as ProxyLimits
+from ..proxy.trailers import FORBIDDEN
+from . import ceilings
+from .affinity_settings import Hash, Sticky
+from .discovery_settings import Discovery, StaticDiscovery
+from .listener_settings import ProxyProtocol, Tcp, Tls
+from .units import Address, format_duration, format_size
+from .value_types import (
     AtLeastOne,
     Count,
     Duration,
@@ -36,10 +40,6 @@ from lb.config.value_types import (
     expect,
     split,
 )
-from lb.core import settings as core
-from lb.core.policies import POLICIES
-from lb.proxy.limits import Limits as ProxyLimits
-from lb.proxy.trailers import FORBIDDEN
 
 _HEALTH, _PASSIVE, _RETRY, _ADMISSION = (
     core.HealthSettings(),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from lb.config.ceilings import (
+from .ceilings import (
     LEAST_WEIGHT,
     LONGEST_S,
     MOST_BYTES,
@@ -18,7 +18,7 @@ from lb.config.ceilings import (
     MOST_PROBE_FIELDS,
     MOST_WEIGHT,
 )
-from lb.config.units import (
+from .units import (
     Address,
     address,
     duration,

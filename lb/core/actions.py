@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lb.core.exchange import Attempt, Exchange
+from .exchange import Attempt, Exchange
 
 
 @dataclass(frozen=True, slots=True)

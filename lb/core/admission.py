@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
 
-from lb.core.exchange import Exchange
-from lb.core.settings import AdmissionSettings
+from .exchange import Exchange
+from .settings import AdmissionSettings
 
 
 class Queue:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hmac import compare_digest, digest
 from typing import Final
 
-from lb.core.backend import Backend, State
+from .backend import Backend, State
 
 SIGNATURE_BYTES: Final = 16
 """128 bits of HMAC-SHA-256 (RFC 2104 §5 allows half of the output)."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lb.core.exchange import Attempt
+    from .exchange import Attempt
 
 
 class State(StrEnum):

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from lb.core import policies
-from lb.core.actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
-from lb.core.admission import Queue
-from lb.core.affinity import honours, stands
-from lb.core.backend import Backend, State
-from lb.core.decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
-from lb.core.events import AttemptFailed, Emit, Hedged
-from lb.core.exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
-from lb.core.hedging import HedgeWatch
-from lb.core.load_weights import LoadReport
-from lb.core.registry import Registry
-from lb.core.retry import GATEWAY_STATUSES, Retries, Verdict
-from lb.core.settings import Settings
-from lb.core.timeouts import HeldUp, Timeouts
+from . import policies
+from .actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
+from .admission import Queue
+from .affinity import honours, stands
+from .backend import Backend, State
+from .decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
+from .events import AttemptFailed, Emit, Hedged
+from .exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
+from .hedging import HedgeWatch
+from .load_weights import LoadReport
+from .registry import Registry
+from .retry import GATEWAY_STATUSES, Retries, Verdict
+from .settings import Settings
+from .timeouts import HeldUp, Timeouts
 
 __all__ = ["Action", "Balancer", "Queued", "Refusal", "Resume", "StartHedge", "TimedOut"]
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from lb.core.settings import Settings
+from .settings import Settings
 
 TRAFFIC_GAP: Final = 0.1
 """The bounds with traffic hold from ten requests a second to the backend on; for less, add the difference in gap."""

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from lb.core.backend import Backend, State
-from lb.core.decisions import Picture, picture_of
-from lb.core.events import Emit, PanicChanged
+from .backend import Backend, State
+from .decisions import Picture, picture_of
+from .events import Emit, PanicChanged
 
 _LAST_RESORT: Final = (State.DOWN, State.EJECTED)
 _OUT_OF_SERVICE: Final = (State.DRAIN, State.MAINT)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from lb.core.backend import Backend, State
+from .backend import Backend, State
 
 SHOWN_LOADS: Final = 16
 """Up to so many candidates, what each of them held is noted at every pick: 20 ns a candidate."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from lb.core.backend import State
-from lb.core.candidates import Rotation
-from lb.core.health import Cause
-from lb.core.health_record import Standing
-from lb.core.outlier_detection import Jury, may_eject, slow_outliers
-from lb.core.settings import PassiveSettings
+from .backend import State
+from .candidates import Rotation
+from .health import Cause
+from .health_record import Standing
+from .outlier_detection import Jury, may_eject, slow_outliers
+from .settings import PassiveSettings
 
 Move = Callable[[Standing, Cause, str, float], None]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lb.core.backend import State
+from .backend import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from lb.core.backend import Backend
-    from lb.core.decisions import Step
+    from .backend import Backend
+    from .decisions import Step
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 """RFC 9110 §9.2.2. TRACE is refused before it gets here; it is listed because the RFC lists it."""

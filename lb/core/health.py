@@ -25,8 +25,8 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from lb.core.backend import State
-from lb.core.settings import HealthSettings
+from .backend import State
+from .settings import HealthSettings
 
 RECHECK_SHARE: Final = 0.05
 """Noticing that a backend works again takes about so much of the time that it did not. With the default intervals (0.1

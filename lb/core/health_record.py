@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lb.core.backend import Backend, State
-from lb.core.events import Cleared, Emit, ProbeWanted, Suspected, Transition
-from lb.core.exchange import Attempt
-from lb.core.health import Cause, Damper, Streak, move
-from lb.core.outlier_detection import Outcomes, Sentence
-from lb.core.settings import Settings
+from .backend import Backend, State
+from .events import Cleared, Emit, ProbeWanted, Suspected, Transition
+from .exchange import Attempt
+from .health import Cause, Damper, Streak, move
+from .outlier_detection import Outcomes, Sentence
+from .settings import Settings
 
 
 @dataclass(slots=True, eq=False)

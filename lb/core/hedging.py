@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lb.core.backend import Backend
-from lb.core.exchange import Attempt
+from .backend import Backend
+from .exchange import Attempt
 
 
 class HedgeWatch:

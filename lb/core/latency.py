@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.settings import PassiveSettings
+from .backend import Backend
+from .settings import PassiveSettings
 
 _MEAN_GAIN: Final = 1 / 8
 _DEVIATION_GAIN: Final = 1 / 4

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lb.core.backend import Backend
+from .backend import Backend
 
 FLOOR: Final = 0.1
 """No report takes more than nine tenths of a weight: without any traffic there would be nothing left to learn from."""

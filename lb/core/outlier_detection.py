@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.settings import PassiveSettings
+from .backend import Backend
+from .settings import PassiveSettings
 
 _OTHERS_FAIL_TOO: Final = 0.5
 """From this share of failures on the others are no better, and a row of failures is no reason to eject."""

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend, ProbeResult, State
-from lb.core.candidates import Rotation
-from lb.core.decisions import Picture
-from lb.core.ejection import Ejections
-from lb.core.events import Added, Emit, Probed, Removed
-from lb.core.exchange import Attempt, Failure
-from lb.core.health import Cause, next_probe_in, verdict
-from lb.core.health_record import Standing
-from lb.core.latency import learn, learn_at_least, stall_threshold, unexplained_after
-from lb.core.load_weights import LoadFeedback, LoadReport
-from lb.core.settings import Settings
-from lb.core.slow_start import ramp
-from lb.core.stall import StallWatch
+from .backend import Backend, ProbeResult, State
+from .candidates import Rotation
+from .decisions import Picture
+from .ejection import Ejections
+from .events import Added, Emit, Probed, Removed
+from .exchange import Attempt, Failure
+from .health import Cause, next_probe_in, verdict
+from .health_record import Standing
+from .latency import learn, learn_at_least, stall_threshold, unexplained_after
+from .load_weights import LoadFeedback, LoadReport
+from .settings import Settings
+from .slow_start import ramp
+from .stall import StallWatch
 
 _OPERATOR_CAUSES: Final = {State.DRAIN: Cause.DRAIN, State.MAINT: Cause.MAINT, State.UP: Cause.RESUME}
 _UNREACHABLE: Final = (Failure.REFUSED, Failure.CONNECT_TIMEOUT)

@@ -22,9 +22,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from lb.core.budget import RetryBudget
-from lb.core.exchange import SAFE_METHODS, Attempt, Exchange, Failure
-from lb.core.settings import RetrySettings
+from .budget import RetryBudget
+from .exchange import SAFE_METHODS, Attempt, Exchange, Failure
+from .settings import RetrySettings
 
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """What a backend says when it could not do the work; RFC 9110 §15.6.3–5."""

@@ -5,8 +5,8 @@ After a reload that shortens one, newcomers wait behind those that were promised
 
 from __future__ import annotations
 
-from lb.core.exchange import Attempt, Exchange
-from lb.core.settings import RetrySettings
+from .exchange import Attempt, Exchange
+from .settings import RetrySettings
 
 
 class Timeouts:

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 
-from lb.config.units import Address
-from lb.discovery import DiscoveryError, Member
+from ..config.units import Address
+from . import DiscoveryError, Member
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """All IP addresses of a name. Raises `OSError`."""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from lb.config.discovery_settings import BackendEntry, unique
-from lb.config.file_reader import read_yaml
-from lb.discovery import DiscoveryError, Member
-from lb.discovery.static import members
-from lb.errors import ConfigError
+from ..config.discovery_settings import BackendEntry, unique
+from ..config.file_reader import read_yaml
+from ..errors import ConfigError
+from . import DiscoveryError, Member
+from .static import members
 
 _ENTRIES = TypeAdapter(tuple[BackendEntry, ...])
 

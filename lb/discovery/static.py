@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lb.config.discovery_settings import BackendEntry
-from lb.discovery import Member
+from ..config.discovery_settings import BackendEntry
+from . import Member
 
 
 def members(entries: Iterable[BackendEntry]) -> tuple[Member, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from lb.core.backend import Backend
-from lb.core.settings import HealthSettings
-from lb.probes.http_probe import HttpProbe
-from lb.probes.scheduler import Report
-from lb.probes.tcp_probe import TcpProbe, TlsProbe
+from ..core.backend import Backend
+from ..core.settings import HealthSettings
+from .http_probe import HttpProbe
+from .scheduler import Report
+from .tcp_probe import TcpProbe, TlsProbe
 
 
 class Checks:

@@ -16,12 +16,12 @@ from typing import Any, Self, cast
 import httptools
 from yarl import URL
 
-from lb.config.units import Address
-from lb.core.backend import Backend
-from lb.core.load_weights import LoadReport, report_in_health
-from lb.core.settings import HealthSettings
-from lb.errors import is_our_own
-from lb.probes.scheduler import Report
+from ..config.units import Address
+from ..core.backend import Backend
+from ..core.load_weights import LoadReport, report_in_health
+from ..core.settings import HealthSettings
+from ..errors import is_our_own
+from .scheduler import Report
 
 MAX_BODY = 64 * 1024
 MAX_NAME = 128

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from lb.core.backend import Backend
-from lb.core.load_weights import LoadReport
+from ..core.backend import Backend
+from ..core.load_weights import LoadReport
 
 REPEAT_S = 0.1
 """Seconds until a probe that could not be made is tried again."""

@@ -11,10 +11,10 @@ import ssl
 from types import TracebackType
 from typing import Self
 
-from lb.core.backend import Backend
-from lb.errors import is_our_own
-from lb.probes.http_probe import word
-from lb.probes.scheduler import Report
+from ..core.backend import Backend
+from ..errors import is_our_own
+from .http_probe import word
+from .scheduler import Report
 
 
 class TcpProbe:

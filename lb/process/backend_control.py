@@ -9,12 +9,12 @@ from random import Random
 from types import TracebackType
 from typing import Protocol, Self
 
-from lb.config.schema import Config
-from lb.core.backend import Backend
-from lb.core.events import Added, Event, ProbeWanted, Removed
-from lb.discovery import Change, Follower, Insert
-from lb.probes.scheduler import Judge, Prober
-from lb.process.wiring import checks_of, source_of
+from ..config.schema import Config
+from ..core.backend import Backend
+from ..core.events import Added, Event, ProbeWanted, Removed
+from ..discovery import Change, Follower, Insert
+from ..probes.scheduler import Judge, Prober
+from .wiring import checks_of, source_of
 
 
 class Fleet(Judge, Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from lb.core import balancer
+from ..core import balancer
 
 
 def compiled() -> bool:

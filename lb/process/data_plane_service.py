@@ -8,22 +8,22 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from lb.config.schema import Config
-from lb.config.units import Address
-from lb.core.balancer import Balancer
-from lb.core.events import Event
-from lb.process.listening import address_of, bind
-from lb.process.tls import Certificates
-from lb.process.wiring import stickiness_of
-from lb.proxy.acceptor import Factory, Gate, Rules, TlsGate
-from lb.proxy.affinity_key import key_source
-from lb.proxy.request_record import OnDone, Session
-from lb.proxy.server import ProxyRunner, ProxyServer
-from lb.telemetry.access_log import AccessLog
-from lb.telemetry.decision_log import DecisionLog
-from lb.telemetry.log_writer import Lines
-from lb.telemetry.request_stats import Counts
-from lb.telemetry.tally import Gauges, Tally
+from ..config.schema import Config
+from ..config.units import Address
+from ..core.balancer import Balancer
+from ..core.events import Event
+from ..proxy.acceptor import Factory, Gate, Rules, TlsGate
+from ..proxy.affinity_key import key_source
+from ..proxy.request_record import OnDone, Session
+from ..proxy.server import ProxyRunner, ProxyServer
+from ..telemetry.access_log import AccessLog
+from ..telemetry.decision_log import DecisionLog
+from ..telemetry.log_writer import Lines
+from ..telemetry.request_stats import Counts
+from ..telemetry.tally import Gauges, Tally
+from .listening import address_of, bind
+from .tls import Certificates
+from .wiring import stickiness_of
 
 Sockets = Mapping[str, Sequence[socket.socket]]
 """By the key that names their address: `listen`, `tcp.listen`."""

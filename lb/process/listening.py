@@ -6,8 +6,8 @@ import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from lb.config.units import Address
-from lb.errors import EnvironmentUnfitError
+from ..config.units import Address
+from ..errors import EnvironmentUnfitError
 
 UNSENT = 256 * 1024
 """Bytes of an answer that the kernel takes ahead of what the client's window allows (TCP_NOTSENT_LOWAT; accepted

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from lb.config.listener_settings import Certificate, Tls
-from lb.errors import ConfigError
+from ..config.listener_settings import Certificate, Tls
+from ..errors import ConfigError
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """TLS 1.2 with forward secrecy and AEAD only (RFC 9325 §4.2); those of TLS 1.3 are all like that."""

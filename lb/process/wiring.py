@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lb.config.discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
-from lb.config.schema import Config
-from lb.core.affinity import StickyCookie
-from lb.discovery import Source
-from lb.discovery.dns import DnsSource
-from lb.discovery.file import FileSource
-from lb.discovery.static import StaticSource
-from lb.errors import ConfigError
-from lb.probes.active_check import Checks
-from lb.process.tls import Certificates
-from lb.proxy.affinity_key import Stickiness
-from lb.proxy.origin import NOBODY, Origin
-from lb.proxy.proxy_protocol import encode
+from ..config.discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
+from ..config.schema import Config
+from ..core.affinity import StickyCookie
+from ..discovery import Source
+from ..discovery.dns import DnsSource
+from ..discovery.file import FileSource
+from ..discovery.static import StaticSource
+from ..errors import ConfigError
+from ..probes.active_check import Checks
+from ..proxy.affinity_key import Stickiness
+from ..proxy.origin import NOBODY, Origin
+from ..proxy.proxy_protocol import encode
+from .tls import Certificates
 
 
 def stickiness_of(config: Config) -> Stickiness | None:

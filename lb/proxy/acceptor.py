@@ -17,10 +17,10 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from lb.core.headers import Network, is_within
-from lb.errors import is_our_own
-from lb.proxy.origin import Origin
-from lb.proxy.proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, parse_v1, parse_v2, v2_size
+from ..core.headers import Network, is_within
+from ..errors import is_our_own
+from .origin import Origin
+from .proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, parse_v1, parse_v2, v2_size
 
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted: a burst of clients, while one turn of the loop is served."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lb.core.affinity import StickyCookie
-from lb.core.headers import Network, Peer, client_of
+from ..core.affinity import StickyCookie
+from ..core.headers import Network, Peer, client_of
 
 if TYPE_CHECKING:
-    from lb.proxy.request import Request
+    from .request import Request
 
 KeyOf = Callable[["Request", Peer], bytes]
 """The hash key of a request; empty when it brings none, and then any backend will do."""

@@ -8,18 +8,18 @@ import struct
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
-from lb.core.headers import Peer
-from lb.proxy.exchange_relay import Relay
-from lb.proxy.minimum_rate import Pace
-from lb.proxy.origin import Origin, origin_of
-from lb.proxy.own_responses import answer
-from lb.proxy.request_framing import MalformedError
-from lb.proxy.request_reader import RequestReader
-from lb.proxy.request_record import refused
+from ..core.headers import Peer
+from .exchange_relay import Relay
+from .minimum_rate import Pace
+from .origin import Origin, origin_of
+from .own_responses import answer
+from .request_framing import MalformedError
+from .request_reader import RequestReader
+from .request_record import refused
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.request import Request
+    from .data_plane import Plane
+    from .request import Request
 
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER, on, zero seconds: closing sends a reset."""

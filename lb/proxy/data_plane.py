@@ -10,20 +10,20 @@ from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from lb.core.exchange import Attempt, Exchange
-from lb.core.headers import Network, Peer
-from lb.proxy.affinity_key import KeyOf, Stickiness, no_key
-from lb.proxy.limits import Limits
-from lb.proxy.pool import NoPool, Pool
-from lb.proxy.request_record import OnDone, OnSession, Record, ignore, ignore_session
-from lb.proxy.write_batch import Outbox, Soon
+from ..core.exchange import Attempt, Exchange
+from ..core.headers import Network, Peer
+from .affinity_key import KeyOf, Stickiness, no_key
+from .limits import Limits
+from .pool import NoPool, Pool
+from .request_record import OnDone, OnSession, Record, ignore, ignore_session
+from .write_batch import Outbox, Soon
 
 if TYPE_CHECKING:
-    from lb.core.backend import Backend
-    from lb.core.balancer import Balancer, Queued, Refusal, Resume
-    from lb.proxy.request import Request
-    from lb.proxy.tunnel import Tunnel
-    from lb.proxy.upstream import UpstreamConnection
+    from ..core.backend import Backend
+    from ..core.balancer import Balancer, Queued, Refusal, Resume
+    from .request import Request
+    from .tunnel import Tunnel
+    from .upstream import UpstreamConnection
 
     Dial = Callable[[Backend, "Plane"], Coroutine[None, None, UpstreamConnection]]
 

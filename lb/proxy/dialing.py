@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lb.core.exchange import Attempt, Failure
-from lb.errors import is_our_own
-from lb.proxy.proxy_protocol import encode
+from ..core.exchange import Attempt, Failure
+from ..errors import is_our_own
+from .proxy_protocol import encode
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.exchange_relay import Relay
+    from .data_plane import Plane
+    from .exchange_relay import Relay
 
 
 class Dialing:

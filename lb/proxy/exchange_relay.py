@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lb.core.balancer import Queued, Refusal
-from lb.core.exchange import Attempt, Exchange, Failure
-from lb.core.headers import Field
-from lb.proxy import heads
-from lb.proxy.dialing import Dialing
-from lb.proxy.minimum_rate import Pace
-from lb.proxy.own_responses import GAVE_UP
-from lb.proxy.reported_load import note_load
-from lb.proxy.request_framing import Body
-from lb.proxy.response_framing import binds_connection, offers
-from lb.proxy.response_writer import Reply
-from lb.proxy.tunnel import Tunnel
+from ..core.balancer import Queued, Refusal
+from ..core.exchange import Attempt, Exchange, Failure
+from ..core.headers import Field
+from . import heads
+from .dialing import Dialing
+from .minimum_rate import Pace
+from .own_responses import GAVE_UP
+from .reported_load import note_load
+from .request_framing import Body
+from .response_framing import binds_connection, offers
+from .response_writer import Reply
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from lb.proxy.client import ClientConnection
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.origin import Origin
-    from lb.proxy.request import Request
-    from lb.proxy.response_framing import Answer
-    from lb.proxy.upstream import UpstreamConnection
+    from .client import ClientConnection
+    from .data_plane import Plane
+    from .origin import Origin
+    from .request import Request
+    from .response_framing import Answer
+    from .upstream import UpstreamConnection
 
 
 _BODY_MEANS_NOTHING: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})

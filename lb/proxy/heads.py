@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lb.core.exchange import Attempt, Exchange
-from lb.core.headers import Peer, request_head, request_id, response_head, server_timing
-from lb.proxy.request_framing import Body, RequestShape
+from ..core.exchange import Attempt, Exchange
+from ..core.headers import Peer, request_head, request_id, response_head, server_timing
+from .request_framing import Body, RequestShape
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.request import Request
-    from lb.proxy.response_framing import Answer
+    from .data_plane import Plane
+    from .request import Request
+    from .response_framing import Answer
 
 
 def choose_request_id(plane: Plane, request: Request) -> bytes:

@@ -6,8 +6,8 @@ from functools import cache
 from math import ceil
 from typing import Final
 
-from lb.core.exchange import Failure
-from lb.core.headers import STATUS_LINES
+from ..core.exchange import Failure
+from ..core.headers import STATUS_LINES
 
 GAVE_UP: Final = {
     Failure.REFUSED: (502, "refused"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lb.core.backend import Backend, State
-from lb.proxy.limits import Limits
+from ..core.backend import Backend, State
+from .limits import Limits
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Client
-    from lb.proxy.upstream import UpstreamConnection
+    from .data_plane import Client
+    from .upstream import UpstreamConnection
 
 _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
 """A backend on its way out, or in doubt, gets no idle connections: whatever broke it may have broken them."""

@@ -9,7 +9,7 @@ import re
 from ipaddress import ip_address
 from typing import Final
 
-from lb.proxy.origin import Endpoint, Origin
+from .origin import Endpoint, Origin
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 """Of version 2; 12 bytes, and never the beginning of version 1 or of HTTP."""

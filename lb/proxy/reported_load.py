@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lb.core.load_weights import report_in_header
+from ..core.load_weights import report_in_header
 
 if TYPE_CHECKING:
-    from lb.core.backend import Backend
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.response_framing import Answer
+    from ..core.backend import Backend
+    from .data_plane import Plane
+    from .response_framing import Answer
 
 
 def note_load(plane: Plane, backend: Backend, answer: Answer, now: float) -> None:

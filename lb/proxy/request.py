@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lb.core.headers import Field, trailer_lines
-from lb.proxy.request_framing import Body, RequestShape
+from ..core.headers import Field, trailer_lines
+from .request_framing import Body, RequestShape
 
 
 class Request:

@@ -13,8 +13,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from lb.core.headers import LOOKALIKES, Field, connection_named
-from lb.proxy.limits import Limits
+from ..core.headers import LOOKALIKES, Field, connection_named
+from .limits import Limits
 
 
 class Body(Enum):

@@ -9,11 +9,11 @@ from typing import Final
 
 import httptools
 
-from lb.core.headers import Field
-from lb.proxy.limits import Limits
-from lb.proxy.request import Request
-from lb.proxy.request_framing import Body, MalformedError, check_request, head_size, parse_error
-from lb.proxy.trailers import passed
+from ..core.headers import Field
+from .limits import Limits
+from .request import Request
+from .request_framing import Body, MalformedError, check_request, head_size, parse_error
+from .trailers import passed
 
 PIPELINED: Final = 4
 """Requests of one connection that are parsed and not answered: the first and a few behind it, which start at once when

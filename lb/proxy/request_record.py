@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lb.core.decisions import Step
+from ..core.decisions import Step
 
 
 @dataclass(slots=True, init=False)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lb.core.headers import Field
-from lb.proxy.limits import Limits
-from lb.proxy.request_framing import NO_NAMES, Body, MalformedError, check_coding, collect, length_of, removed_fields
+from ..core.headers import Field
+from .limits import Limits
+from .request_framing import NO_NAMES, Body, MalformedError, check_coding, collect, length_of, removed_fields
 
 
 @dataclass(slots=True, init=False)

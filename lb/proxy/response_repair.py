@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lb.proxy.response_framing import has_no_body
+from .response_framing import has_no_body
 
 _END: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r\n")

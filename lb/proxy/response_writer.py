@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lb.core.exchange import Attempt, Exchange
-from lb.core.headers import Field, response_head
-from lb.proxy import heads
-from lb.proxy.own_responses import answer as own_answer
-from lb.proxy.request import encode_body
-from lb.proxy.request_framing import Body
-from lb.proxy.request_record import Record
+from ..core.exchange import Attempt, Exchange
+from ..core.headers import Field, response_head
+from . import heads
+from .own_responses import answer as own_answer
+from .request import encode_body
+from .request_framing import Body
+from .request_record import Record
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.request import Request
-    from lb.proxy.response_framing import Answer
+    from .data_plane import Plane
+    from .request import Request
+    from .response_framing import Answer
 
 
 class Reply:

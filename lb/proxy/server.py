@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
-from lb.core.backend import State
-from lb.core.events import Event, PanicChanged, Removed, Suspected, Transition
-from lb.core.headers import Network
-from lb.proxy.affinity_key import KeyOf, Stickiness, no_key
-from lb.proxy.client import ClientConnection
-from lb.proxy.data_plane import Plane
-from lb.proxy.limits import Limits
-from lb.proxy.origin import Origin
-from lb.proxy.request_record import OnDone, OnSession, ignore, ignore_session, refused
-from lb.proxy.tcp_mode import TcpConnection
-from lb.proxy.ticker import Ticker
-from lb.proxy.upstream import connect
+from ..core.backend import State
+from ..core.events import Event, PanicChanged, Removed, Suspected, Transition
+from ..core.headers import Network
+from .affinity_key import KeyOf, Stickiness, no_key
+from .client import ClientConnection
+from .data_plane import Plane
+from .limits import Limits
+from .origin import Origin
+from .request_record import OnDone, OnSession, ignore, ignore_session, refused
+from .tcp_mode import TcpConnection
+from .ticker import Ticker
+from .upstream import connect
 
 if TYPE_CHECKING:
-    from lb.core.balancer import Balancer
+    from ..core.balancer import Balancer
 
 
 class ProxyServer:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from lb.core.backend import Backend
+    from ..core.backend import Backend
 
 
 _MOST_READS: Final = 16

@@ -13,19 +13,19 @@ import struct
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
-from lb.core.balancer import Queued, Refusal
-from lb.core.exchange import Attempt, Exchange, Failure
-from lb.core.headers import Peer
-from lb.errors import is_our_own
-from lb.proxy.origin import Origin, origin_of
-from lb.proxy.own_responses import GAVE_UP
-from lb.proxy.proxy_protocol import encode
-from lb.proxy.request_record import Session
-from lb.proxy.sockets import connected_socket
-from lb.proxy.tunnel import Tunnel
+from ..core.balancer import Queued, Refusal
+from ..core.exchange import Attempt, Exchange, Failure
+from ..core.headers import Peer
+from ..errors import is_our_own
+from .origin import Origin, origin_of
+from .own_responses import GAVE_UP
+from .proxy_protocol import encode
+from .request_record import Session
+from .sockets import connected_socket
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Plane
+    from .data_plane import Plane
 
 METHOD: Final = "TCP"
 """What the core and the access log see in place of a method; not idempotent."""

@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from lb.core.balancer import Action, Resume, StartHedge, TimedOut
+from ..core.balancer import Action, Resume, StartHedge, TimedOut
 
 if TYPE_CHECKING:
-    from lb.proxy.data_plane import Plane
+    from .data_plane import Plane
 
 SWEEP_S: Final = 0.2
 """How often connections are swept. Their time-outs are seconds, so this is precise enough."""

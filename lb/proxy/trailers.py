@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lb.core.headers import Field
-from lb.proxy.limits import Limits
-from lb.proxy.request_framing import MalformedError, head_size
+from ..core.headers import Field
+from .limits import Limits
+from .request_framing import MalformedError, head_size
 
 ALLOWED: Final = frozenset(
     {b"content-digest", b"repr-digest", b"digest", b"content-md5"}  # RFC 9530; what they replace

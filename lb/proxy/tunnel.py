@@ -7,12 +7,12 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from lb.proxy.sockets import received
-from lb.proxy.websocket import Frames, close_frame
+from .sockets import received
+from .websocket import Frames, close_frame
 
 if TYPE_CHECKING:
-    from lb.core.backend import Backend
-    from lb.proxy.data_plane import Plane
+    from ..core.backend import Backend
+    from .data_plane import Plane
 
 OnEnd = Callable[["Tunnel"], None]
 """Told once, when it is over."""

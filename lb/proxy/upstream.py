@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
-from lb.core.exchange import Attempt, Failure
-from lb.core.headers import Field
-from lb.proxy.request_framing import Body, MalformedError, head_size
-from lb.proxy.response_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
-from lb.proxy.response_repair import Draft
-from lb.proxy.sockets import connected_socket, received
-from lb.proxy.trailers import passed
+from ..core.exchange import Attempt, Failure
+from ..core.headers import Field
+from .request_framing import Body, MalformedError, head_size
+from .response_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
+from .response_repair import Draft
+from .sockets import connected_socket, received
+from .trailers import passed
 
 if TYPE_CHECKING:
-    from lb.core.backend import Backend
-    from lb.proxy.data_plane import Plane
-    from lb.proxy.exchange_relay import Relay
+    from ..core.backend import Backend
+    from .data_plane import Plane
+    from .exchange_relay import Relay
 
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:

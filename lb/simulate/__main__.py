@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from lb.core.policies import POLICIES
-from lb.simulate import documents
-from lb.simulate.disruption import disruptions
-from lb.simulate.measure import run
-from lb.simulate.pick_cost import costs
-from lb.simulate.scenario import SCENARIOS
+from ..core.policies import POLICIES
+from . import documents
+from .disruption import disruptions
+from .measure import run
+from .pick_cost import costs
+from .scenario import SCENARIOS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

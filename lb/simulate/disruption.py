@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies import HASHING, Candidates, Load, Policy, create
+from ..core.backend import Backend
+from ..core.exchange import Exchange
+from ..core.policies import HASHING, Candidates, Load, Policy, create
 
 BACKENDS = 10
 KEYS = 20_000

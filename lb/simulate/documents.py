@@ -7,9 +7,9 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
-from lb.simulate import expected
-from lb.simulate.measure import Result
-from lb.simulate.scenario import Scenario
+from . import expected
+from .measure import Result
+from .scenario import Scenario
 
 SCHEMA = 1
 Document = dict[str, Any]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import log
 
-from lb.simulate import theory
-from lb.simulate.queueing_station import Condition
-from lb.simulate.scenario import Scenario, Watch
-from lb.simulate.service_times import Exponential
+from . import theory
+from .queueing_station import Condition
+from .scenario import Scenario, Watch
+from .service_times import Exponential
 
 SPLITTING = ("maglev", "random")
 """Each request goes anywhere by chance, whatever the load: a backend's arrivals are a Poisson process of their own.

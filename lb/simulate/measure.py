@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lb.core.backend import Backend, State
-from lb.simulate.scenario import Scenario, Watch
-from lb.simulate.simulation import Request, Simulation
+from ..core.backend import Backend, State
+from .scenario import Scenario, Watch
+from .simulation import Request, Simulation
 
 BINS = 60
 """Points of the series: about what a small chart can show."""

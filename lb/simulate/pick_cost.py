@@ -8,9 +8,9 @@ from random import Random
 from statistics import median
 from time import process_time
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies import POLICIES, Candidates, Load, Policy, create
+from ..core.backend import Backend
+from ..core.exchange import Exchange
+from ..core.policies import POLICIES, Candidates, Load, Policy, create
 
 SIZES = (10, 1_000, 10_000)
 PICKS = 2_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lb.core.backend import Backend
-from lb.core.balancer import Balancer
-from lb.simulate.agenda import Agenda
-from lb.simulate.queueing_station import Station
+from ..core.backend import Backend
+from ..core.balancer import Balancer
+from .agenda import Agenda
+from .queueing_station import Station
 
 
 @dataclass(slots=True, eq=False)

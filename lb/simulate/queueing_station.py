@@ -9,8 +9,8 @@ from enum import Enum
 from math import exp, inf
 from random import Random
 
-from lb.simulate.agenda import Action, Agenda
-from lb.simulate.service_times import ServiceTime
+from .agenda import Action, Agenda
+from .service_times import ServiceTime
 
 PROBE_TAKES = 0.001
 """Seconds. A health check is answered beside the queue, as by a process that still runs its event loop."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lb.core.settings import PassiveSettings, RetrySettings, Settings
-from lb.simulate.queueing_station import Condition, Model
-from lb.simulate.service_times import Exponential, LogNormal
+from ..core.settings import PassiveSettings, RetrySettings, Settings
+from .queueing_station import Condition, Model
+from .service_times import Exponential, LogNormal
 
 WORK = 0.010
 """Seconds."""

@@ -8,15 +8,15 @@ from itertools import count
 from math import inf
 from random import Random
 
-from lb.core.actions import Queued, Refusal, Resume, StartHedge, TimedOut
-from lb.core.backend import Backend
-from lb.core.balancer import Balancer
-from lb.core.events import Event, ProbeWanted, Transition
-from lb.core.exchange import Attempt, Exchange, Failure
-from lb.core.settings import Settings
-from lb.simulate.agenda import Agenda
-from lb.simulate.prober import Prober
-from lb.simulate.queueing_station import Condition, Model, Station
+from ..core.actions import Queued, Refusal, Resume, StartHedge, TimedOut
+from ..core.backend import Backend
+from ..core.balancer import Balancer
+from ..core.events import Event, ProbeWanted, Transition
+from ..core.exchange import Attempt, Exchange, Failure
+from ..core.settings import Settings
+from .agenda import Agenda
+from .prober import Prober
+from .queueing_station import Condition, Model, Station
 
 Gaps = Callable[[Random], float]
 """Seconds to the next request."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from json.encoder import encode_basestring_ascii as _text
 from random import Random
 
-from lb.proxy.request_record import Record, Session
-from lb.telemetry.log_writer import Lines
+from ..proxy.request_record import Record, Session
+from .log_writer import Lines
 
 
 class AccessLog:

@@ -8,9 +8,9 @@ from heapq import merge
 from itertools import islice
 from typing import Any, Final
 
-from lb.core.backend import State
-from lb.core.decisions import Cancelled, Failed, Picked, Picture, Refused, Step, Waited
-from lb.proxy.request_record import Record
+from ..core.backend import State
+from ..core.decisions import Cancelled, Failed, Picked, Picture, Refused, Step, Waited
+from ..proxy.request_record import Record
 
 SMOOTH: Final = 100
 """So many of the requests that went smoothly are kept: the first pick answered, and well. They are all alike, and would

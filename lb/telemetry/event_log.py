@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
-from lb.core.events import Event
+from ..core.events import Event
 
 CAPACITY = 10_000
 """Enough for a whole experiment: three backends' probes make 6 events a second, a fault under load some hundreds."""

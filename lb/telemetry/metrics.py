@@ -19,9 +19,9 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from lb.core.backend import Backend, State
-from lb.core.events import AttemptFailed, Event, Hedged, Probed, ProbeWanted, Transition
-from lb.telemetry.tally import Gauges, Tally, Timings, together
+from ..core.backend import Backend, State
+from ..core.events import AttemptFailed, Event, Hedged, Probed, ProbeWanted, Transition
+from .tally import Gauges, Tally, Timings, together
 
 Expiries = Callable[[], Mapping[str, float]]
 

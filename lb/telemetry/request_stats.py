@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
-from lb.proxy.request_record import Record, Session
-from lb.telemetry.tally import BUCKETS, Tally, Timings
+from ..proxy.request_record import Record, Session
+from .tally import BUCKETS, Tally, Timings
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")

@@ -6,11 +6,11 @@ import asyncio
 import socket
 import sys
 
-from lb.errors import StartError
-from lb.process.event_loop import loop_factory
-from lb.telemetry.log_writer import Lines
-from lb.workers.messages import Link
-from lb.workers.worker import Worker
+from ..errors import StartError
+from ..process.event_loop import loop_factory
+from ..telemetry.log_writer import Lines
+from .messages import Link
+from .worker import Worker
 
 
 def main() -> int:

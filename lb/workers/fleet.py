@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from lb.core.backend import Backend, State
-from lb.core.balancer import Balancer
-from lb.core.events import Cleared, Event, Suspected, Transition
-from lb.core.load_weights import LoadReport
-from lb.core.settings import Settings
-from lb.workers.messages import Do
+from ..core.backend import Backend, State
+from ..core.balancer import Balancer
+from ..core.events import Cleared, Event, Suspected, Transition
+from ..core.load_weights import LoadReport
+from ..core.settings import Settings
+from .messages import Do
 
 Tell = Callable[[Do], None]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from lb.config.schema import Config
-from lb.core.events import Event
-from lb.telemetry.tally import Gauges, Tally
+from ..config.schema import Config
+from ..core.events import Event
+from ..telemetry.tally import Gauges, Tally
 
 _SIZE = 4
 MAX_UNSENT = 4 << 20

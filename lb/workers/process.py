@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from lb.config.schema import Config
-from lb.core.events import Event
-from lb.telemetry.tally import Gauges, Tally
-from lb.workers.liveness import Pulse
-from lb.workers.messages import Answer, Begin, Do, Happened, Link, Ready, Snapshot
+from ..config.schema import Config
+from ..core.events import Event
+from ..telemetry.tally import Gauges, Tally
+from .liveness import Pulse
+from .messages import Answer, Begin, Do, Happened, Link, Ready, Snapshot
 
 Sockets = Mapping[str, Sequence[socket.socket]]
 

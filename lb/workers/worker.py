@@ -11,17 +11,17 @@ from dataclasses import replace
 from math import ceil
 from random import Random
 
-from lb.config.schema import Config
-from lb.core.backend import State
-from lb.core.balancer import Balancer
-from lb.core.events import AttemptFailed, Cleared, Emit, Event, Hedged, ProbeWanted, Suspected, Transition
-from lb.core.settings import Settings
-from lb.process import garbage_collection
-from lb.process.data_plane_service import Traffic
-from lb.process.wiring import certificates_of, open_log
-from lb.telemetry.log_writer import Lines
-from lb.workers.fleet import Follower
-from lb.workers.messages import Answer, Begin, Do, Explain, Happened, Link, Ready, Report, Snapshot, Stop, Use
+from ..config.schema import Config
+from ..core.backend import State
+from ..core.balancer import Balancer
+from ..core.events import AttemptFailed, Cleared, Emit, Event, Hedged, ProbeWanted, Suspected, Transition
+from ..core.settings import Settings
+from ..process import garbage_collection
+from ..process.data_plane_service import Traffic
+from ..process.wiring import certificates_of, open_log
+from ..telemetry.log_writer import Lines
+from .fleet import Follower
+from .messages import Answer, Begin, Do, Explain, Happened, Link, Ready, Report, Snapshot, Stop, Use
 
 SNAPSHOT_S = 1.0
 """How often counts are sent unasked: what a worker that dies has counted since then is lost."""

@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lb.config.schema import Config
-from lb.config.units import Address
-from lb.core.balancer import Balancer
-from lb.core.events import Emit, Event
-from lb.errors import EnvironmentUnfitError
-from lb.process.listening import address_of, bind
-from lb.telemetry.log_writer import Lines
-from lb.telemetry.tally import Gauges, Tally, together
-from lb.workers.fleet import ending, passed_on, story
-from lb.workers.liveness import CHECK_S
-from lb.workers.messages import Do, Explain, Report, Snapshot, Stop, Use
-from lb.workers.process import WorkerProcess
+from ..config.schema import Config
+from ..config.units import Address
+from ..core.balancer import Balancer
+from ..core.events import Emit, Event
+from ..errors import EnvironmentUnfitError
+from ..process.listening import address_of, bind
+from ..telemetry.log_writer import Lines
+from ..telemetry.tally import Gauges, Tally, together
+from .fleet import ending, passed_on, story
+from .liveness import CHECK_S
+from .messages import Do, Explain, Report, Snapshot, Stop, Use
+from .process import WorkerProcess
 
 ANSWER_S = 1.0
 """How long a worker may take to answer; what it said last counts then."""

@@ -7,11 +7,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.bench.check.synthetic import write_run
-from lab.errors import LabError
-from lab.evidence.verdict import Verdict
-from lab.processes.child_environment import child_environment
-from lab.processes.launch import words
+from ...errors import LabError
+from ...evidence.verdict import Verdict
+from ...processes.child_environment import child_environment
+from ...processes.launch import words
+from .synthetic import write_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from lab.evidence.record import load_run
-from lab.judge.judge import judge
+from ...evidence.record import load_run
+from ...judge.judge import judge
 
 _STATUS = Path("/proc/self/status")
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.evidence.events import Event, EventLog
-from lab.evidence.history import HistoryWriter, Outcome, invocation_shape
-from lab.scenario.file_reader import load_scenario
-from lab.scenario.library import find
-from lab.scenario.plan import Expectations, LatencyBudget, Plan
-from lab.scenario.planner import make_plan
+from ...evidence.events import Event, EventLog
+from ...evidence.history import HistoryWriter, Outcome, invocation_shape
+from ...scenario.file_reader import load_scenario
+from ...scenario.library import find
+from ...scenario.plan import Expectations, LatencyBudget, Plan
+from ...scenario.planner import make_plan
 
 RATE_PER_S = 2000.0
 BACKENDS = ("api-1", "api-2", "api-3")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.bench.policies.bench_record import Bench, Cell, Cost, Disruption, Document, Scenario
-from lab.bench.policies.page import page
-from lab.bench.policies.simulator import Simulator
-from lab.bench.policies.table import markdown
-from lab.errors import BadArgumentsError
+from ...errors import BadArgumentsError
+from .bench_record import Bench, Cell, Cost, Disruption, Document, Scenario
+from .page import page
+from .simulator import Simulator
+from .table import markdown
 
 Heard = Callable[[Document], None]
 """Told of every finding when it is made; called from several threads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
-from lab.bench.policies.bench_record import Bench, Cell, Scenario, TheoryLatency
+from .bench_record import Bench, Cell, Scenario, TheoryLatency
 
 
 def duration(seconds: float | None) -> str:

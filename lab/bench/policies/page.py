@@ -10,9 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.bench.policies import formatting, plots, table
-from lab.bench.policies.bench_record import Bench, Scenario
-from lab.output.inert import shown
+from ...output.inert import shown
+from . import formatting, plots, table
+from .bench_record import Bench, Scenario
 
 
 def page(bench: Bench) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lab.bench.policies.bench_record import Cell, Scenario
-from lab.bench.policies.formatting import duration
-from lab.report.timeline import svg
-from lab.report.timeline.scale import Linear, Log
+from ...report.timeline import svg
+from ...report.timeline.scale import Linear, Log
+from .bench_record import Cell, Scenario
+from .formatting import duration
 
 WIDTH, ROW, NAMES, TOP, FOOT = 600.0, 26.0, 112.0, 8.0, 34.0
 RIGHT = WIDTH - 14.0

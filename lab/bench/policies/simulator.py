@@ -9,10 +9,10 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from lab.bench.policies.bench_record import DOCUMENT, Document
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.processes.child_environment import child_environment
-from lab.processes.launch import words
+from ...errors import BadArgumentsError, EnvironmentProblemError
+from ...processes.child_environment import child_environment
+from ...processes.launch import words
+from .bench_record import DOCUMENT, Document
 
 _BAD_ARGUMENTS = 2
 

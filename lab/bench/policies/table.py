@@ -9,8 +9,8 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from lab.bench.policies import formatting
-from lab.bench.policies.bench_record import Bench, Cell, Scenario
+from . import formatting
+from .bench_record import Bench, Cell, Scenario
 
 _ALWAYS = ("policy", "mean", "p50", "p99", "share")
 _NOTHING = ("", "0")

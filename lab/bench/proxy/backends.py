@@ -16,13 +16,13 @@ from typing import Final
 import aiohttp
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lab.balancers import adapter
-from lab.balancers.adapter import Command, Program
-from lab.balancers.requirements import Address, Backend
-from lab.balancers.running import spawn, stop, tail
-from lab.errors import EnvironmentProblemError
-from lab.processes.launch import words
-from lab.runtime.ports import LOOPBACK, free_ports
+from ...balancers import adapter
+from ...balancers.adapter import Command, Program
+from ...balancers.requirements import Address, Backend
+from ...balancers.running import spawn, stop, tail
+from ...errors import EnvironmentProblemError
+from ...processes.launch import words
+from ...runtime.ports import LOOPBACK, free_ports
 
 COUNT: Final = 3
 _INLINE_UP_TO: Final = 1024

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.balancers.running import Running
-from lab.bench.proxy import closed_loop_wrk, contenders, idle
-from lab.bench.proxy.backends import backends
-from lab.bench.proxy.closed_loop import Generator, Shape
-from lab.bench.proxy.closed_loop_own import OwnGenerator
-from lab.bench.proxy.closed_loop_wrk import Wrk
-from lab.bench.proxy.result import Entrant, Report, Sample, usable
-from lab.errors import EnvironmentProblemError
-from lab.processes.usage import cpu_seconds, cpu_times
+from ...balancers.running import Running
+from ...errors import EnvironmentProblemError
+from ...processes.usage import cpu_seconds, cpu_times
+from . import closed_loop_wrk, contenders, idle
+from .backends import backends
+from .closed_loop import Generator, Shape
+from .closed_loop_own import OwnGenerator
+from .closed_loop_wrk import Wrk
+from .result import Entrant, Report, Sample, usable
 
 WARM_UP = Shape(64)
 Say = Callable[[str], None]

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from lab.errors import BadArgumentsError
+from ...errors import BadArgumentsError
 
 _SIZE = re.compile(r"(\d+)(KiB|MiB)?")
 _UNITS = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}

@@ -18,11 +18,11 @@ from typing import cast
 import httptools
 import uvloop
 
-from lab.balancers.adapter import Command
-from lab.balancers.running import spawn, stop, tail
-from lab.bench.proxy.closed_loop import Loaded, Shape, percentile
-from lab.errors import EnvironmentProblemError
-from lab.processes.launch import words
+from ...balancers.adapter import Command
+from ...balancers.running import spawn, stop, tail
+from ...errors import EnvironmentProblemError
+from ...processes.launch import words
+from .closed_loop import Loaded, Shape, percentile
 
 _GRACE_S = 15.0
 

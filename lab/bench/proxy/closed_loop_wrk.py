@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from lab.balancers.adapter import Command
-from lab.balancers.running import spawn, stop, tail
-from lab.bench.proxy.closed_loop import Loaded, Shape
-from lab.errors import EnvironmentProblemError
+from ...balancers.adapter import Command
+from ...balancers.running import spawn, stop, tail
+from ...errors import EnvironmentProblemError
+from .closed_loop import Loaded, Shape
 
 _SECONDS_PER = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TOTAL = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m|h),")

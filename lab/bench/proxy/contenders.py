@@ -9,15 +9,15 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-from lab.balancers import ADAPTERS
-from lab.balancers.adapter import Adapter, Command, Program, Quirk, Tuning
-from lab.balancers.rendering import health_url
-from lab.balancers.requirements import Address, Backend, ProxySpec
-from lab.balancers.reroute import Reroute
-from lab.balancers.running import MissingProgramError, Running, running
-from lab.errors import BadArgumentsError, EnvironmentProblemError
-from lab.processes.launch import words
-from lab.runtime.ports import LOOPBACK, free_ports
+from ...balancers import ADAPTERS
+from ...balancers.adapter import Adapter, Command, Program, Quirk, Tuning
+from ...balancers.rendering import health_url
+from ...balancers.requirements import Address, Backend, ProxySpec
+from ...balancers.reroute import Reroute
+from ...balancers.running import MissingProgramError, Running, running
+from ...errors import BadArgumentsError, EnvironmentProblemError
+from ...processes.launch import words
+from ...runtime.ports import LOOPBACK, free_ports
 
 
 class AiohttpProxy:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.bench.proxy.closed_loop import Shape, format_size
-from lab.bench.proxy.result import Report, Row
+from .closed_loop import Shape, format_size
+from .result import Report, Row
 
 
 def cost(row: Row) -> str:

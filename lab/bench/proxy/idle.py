@@ -8,9 +8,9 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.balancers.requirements import Address
-from lab.bench.proxy.closed_loop import Shape
-from lab.processes.usage import resident_bytes
+from ...balancers.requirements import Address
+from ...processes.usage import resident_bytes
+from .closed_loop import Shape
 
 TOGETHER = 64
 """Connections with a request under way at once: as few as in an ordinary run, so that the pool does not grow for it."""

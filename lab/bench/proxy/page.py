@@ -9,13 +9,13 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.balancers.adapter import Quirk
-from lab.balancers.requirements import Address, Backend, ProxySpec
-from lab.bench.proxy import formatting
-from lab.bench.proxy.contenders import ALL
-from lab.bench.proxy.plot import bars
-from lab.bench.proxy.result import Report
-from lab.output.inert import shown
+from ...balancers.adapter import Quirk
+from ...balancers.requirements import Address, Backend, ProxySpec
+from ...output.inert import shown
+from . import formatting
+from .contenders import ALL
+from .plot import bars
+from .result import Report
 
 
 def page(report: Report) -> str:

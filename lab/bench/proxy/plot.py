@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lab.bench.proxy import formatting
-from lab.bench.proxy.result import Row
-from lab.report.timeline import svg
-from lab.report.timeline.scale import Linear
+from ...report.timeline import svg
+from ...report.timeline.scale import Linear
+from . import formatting
+from .result import Row
 
 WIDTH, ROW, NAMES, TOP, FOOT = 640.0, 26.0, 84.0, 8.0, 34.0
 RIGHT = WIDTH - 150.0

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from lab.bench.proxy.closed_loop import Loaded, Shape
-from lab.bench.proxy.idle import Idle
+from .closed_loop import Loaded, Shape
+from .idle import Idle
 
 SCHEMA = 1
 

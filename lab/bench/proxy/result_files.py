@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lab.bench.proxy.page import page
-from lab.bench.proxy.result import Report
-from lab.errors import EnvironmentProblemError
+from ...errors import EnvironmentProblemError
+from .page import page
+from .result import Report
 
 
 def write(report: Report, folder: Path) -> list[Path]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from lab.bench.proxy import formatting
-from lab.bench.proxy.closed_loop import Shape
-from lab.bench.proxy.result import Report
+from . import formatting
+from .closed_loop import Shape
+from .result import Report
 
 
 def tables(report: Report) -> Iterator[Table]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lab.evidence.failover_times import detected_at
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import Fault, RunRecord
-from lab.evidence.verdict import Attribution, Check, Phase, Verdict
-from lab.judge.checkers import generator_lag
+from ...evidence.failover_times import detected_at
+from ...evidence.history import Outcome, Request
+from ...evidence.record import Fault, RunRecord
+from ...evidence.verdict import Attribution, Check, Phase, Verdict
+from . import generator_lag
 
 NAME = "attribution"
 EARLY_S = 0.3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.evidence.history import Outcome
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.history import Outcome
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "budgets"
 

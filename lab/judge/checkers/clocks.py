@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "clocks"
 _SHOWN = 3

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "completeness"
 _SHOWN = 3

@@ -15,9 +15,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from lab.evidence.history import Outcome
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.history import Outcome
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "distribution"
 SIGNIFICANCE = 1e-6

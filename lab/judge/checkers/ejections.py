@@ -7,10 +7,10 @@ fault explains: for faults that a good balancer sits out.
 
 from __future__ import annotations
 
-from lab.evidence.events import Event
-from lab.evidence.failover_times import troubled_until
-from lab.evidence.record import Fault, RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.events import Event
+from ...evidence.failover_times import troubled_until
+from ...evidence.record import Fault, RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "ejections"
 OUT = frozenset({"down", "ejected"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from heapq import nlargest
 
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "generator_lag"
 LIMIT_S = 0.005

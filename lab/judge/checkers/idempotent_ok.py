@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lab.evidence.history import Outcome
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.history import Outcome
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "idempotent_ok"
 

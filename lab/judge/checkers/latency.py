@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from lab.evidence.failover_times import troubled_until
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict, worst
-from lab.scenario.plan import LatencyBudget
+from ...evidence.failover_times import troubled_until
+from ...evidence.history import Outcome, Request
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict, worst
+from ...scenario.plan import LatencyBudget
 
 NAME = "latency"
 

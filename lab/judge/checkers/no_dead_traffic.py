@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lab.evidence.availability import DRAIN, Availability, Span, availability
-from lab.evidence.history import Request
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.availability import DRAIN, Availability, Span, availability
+from ...evidence.history import Request
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "no_dead_traffic"
 MARGIN_S = 0.02

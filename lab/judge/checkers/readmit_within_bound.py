@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.evidence.failover_times import first_answer_at, readmit_s
-from lab.evidence.record import Fault, RunRecord
-from lab.evidence.verdict import Check, Verdict, worst
+from ...evidence.failover_times import first_answer_at, readmit_s
+from ...evidence.record import Fault, RunRecord
+from ...evidence.verdict import Check, Verdict, worst
 
 NAME = "readmit_within_bound"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.evidence.failover_times import reroute_s
-from lab.evidence.record import Fault, RunRecord
-from lab.evidence.verdict import Check, Verdict, worst
+from ...evidence.failover_times import reroute_s
+from ...evidence.record import Fault, RunRecord
+from ...evidence.verdict import Check, Verdict, worst
 
 NAME = "reroute_within_bound"
 

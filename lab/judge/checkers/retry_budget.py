@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from lab.evidence.balancer_config import seconds, share
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.balancer_config import seconds, share
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "retry_budget"
 SLACK_S = 0.1

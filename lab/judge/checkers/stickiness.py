@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lab.evidence.availability import Availability, availability
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import Fault, RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.availability import Availability, availability
+from ...evidence.history import Outcome, Request
+from ...evidence.record import Fault, RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "stickiness"
 MARGIN_S = 0.02

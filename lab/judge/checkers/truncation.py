@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import parse_qs, urlsplit
 
-from lab.evidence.history import Outcome
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict
+from ...evidence.history import Outcome
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict
 
 NAME = "truncation"
 _STREAM_DEFAULTS = ("10", "1024")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.evidence.history import Outcome, Request
-from lab.evidence.record import RunRecord
-from lab.evidence.verdict import Check, Verdict, Work
+from ...evidence.history import Outcome, Request
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check, Verdict, Work
 
 NAME = "work"
 

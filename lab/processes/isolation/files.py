@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lab.processes.isolation import kernel
+from . import kernel
 
 COPIED: Final = ("/etc", "/home", "/root", "/run", "/tmp", "/var")
 """Where programs keep caches, logs, sockets and pid files. They may write there, and nobody else sees it."""

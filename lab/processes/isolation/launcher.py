@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from lab.processes.isolation import files, kernel, python_words
+from . import files, kernel, python_words
 
 _ANYWHERE: Final = "-"
 NOT_RUN: Final = 127

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from typing import Final
 
-from lab.processes.isolation import kernel, python_words
+from . import kernel, python_words
 
 _PROBE_S: Final = 20.0
 """A Python that only makes namespaces; on a busy host its start takes a second or two."""

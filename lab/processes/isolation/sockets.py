@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.processes.usage import PROC, family
+from ..usage import PROC, family
 
 _ESTABLISHED: Final = "01"
 _SYN_SENT: Final = "02"

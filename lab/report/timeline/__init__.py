@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lab.evidence.verdict import FaultResult
-from lab.report.host_disturbance import host_stalls
-from lab.report.run_files import NO_BACKEND, Look, Run
-from lab.report.sentences import seconds
-from lab.report.timeline.bins import Bin, binned
-from lab.report.timeline.frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
-from lab.report.timeline.moments import Moment, moments, stacked
-from lab.report.timeline.panels import lane_panel, latency_panel, rate_panel
-from lab.report.timeline.svg import element, group, number, text, title
+from ...evidence.verdict import FaultResult
+from ..host_disturbance import host_stalls
+from ..run_files import NO_BACKEND, Look, Run
+from ..sentences import seconds
+from .bins import Bin, binned
+from .frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
+from .moments import Moment, moments, stacked
+from .panels import lane_panel, latency_panel, rate_panel
+from .svg import element, group, number, text, title
 
 LABEL_ROW, BAND_LABEL = 17.0, 18.0
 _SHAPES = {

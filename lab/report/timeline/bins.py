@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lab.evidence.history import Request
-from lab.report.run_files import Look, Run
+from ...evidence.history import Request
+from ..run_files import Look, Run
 
 T = TypeVar("T")
 Point = tuple[float, float]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.report.timeline.scale import Linear, round_step
-from lab.report.timeline.svg import element, text
+from .scale import Linear, round_step
+from .svg import element, text
 
 WIDTH = 1200.0
 LEFT, RIGHT = 116.0, 1180.0

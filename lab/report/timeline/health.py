@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.evidence.events import Event
-from lab.report.run_files import Run
+from ...evidence.events import Event
+from ..run_files import Run
 
 REMOVED = "removed"
 Word = tuple[str, str | None, str]

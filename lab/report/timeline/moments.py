@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from lab.evidence.verdict import FaultResult
-from lab.report.run_files import Run
-from lab.report.sentences import seconds
+from ...evidence.verdict import FaultResult
+from ..run_files import Run
+from ..sentences import seconds
 
 
 @dataclass(frozen=True, slots=True)

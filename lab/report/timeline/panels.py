@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab.evidence.history import Request
-from lab.report.run_files import NO_BACKEND, Look, Run
-from lab.report.sentences import milliseconds, seconds
-from lab.report.timeline.bins import Bin, Point, T, thinned
-from lab.report.timeline.frame import RIGHT, Frame, Panel, axis_label, heading, mark, rule, span_label
-from lab.report.timeline.health import Standing, standings
-from lab.report.timeline.scale import Linear, Log, decades, round_step
-from lab.report.timeline.svg import dots, element, group, number, polyline, text, ticks, title
+from ...evidence.history import Request
+from ..run_files import NO_BACKEND, Look, Run
+from ..sentences import milliseconds, seconds
+from .bins import Bin, Point, T, thinned
+from .frame import RIGHT, Frame, Panel, axis_label, heading, mark, rule, span_label
+from .health import Standing, standings
+from .scale import Linear, Log, decades, round_step
+from .svg import dots, element, group, number, polyline, text, ticks, title
 
 STACK = (Look.OK, Look.SLOW, Look.UNKNOWN, Look.FAILED)
 BAD_ROWS = (Look.SLOW, Look.UNKNOWN, Look.FAILED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from lab.output.inert import inert
+from ...output.inert import inert
 
 Value = str | float | int | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from lab.errors import BadArgumentsError
+from ...errors import BadArgumentsError
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from lb.core.policies.base import Candidates, Load, Policy
-from lb.core.policies.least_requests import LeastRequests
-from lb.core.policies.maglev import Maglev
-from lb.core.policies.p2c import PowerOfTwoChoices
-from lb.core.policies.peak_ewma import PeakEwma
-from lb.core.policies.prequal import Prequal
-from lb.core.policies.random import RandomChoice
-from lb.core.policies.ring_hash import RingHash
-from lb.core.policies.round_robin import RoundRobin
-from lb.core.policies.weighted import Weighted
+from .base import Candidates, Load, Policy
+from .least_requests import LeastRequests
+from .maglev import Maglev
+from .p2c import PowerOfTwoChoices
+from .peak_ewma import PeakEwma
+from .prequal import Prequal
+from .random import RandomChoice
+from .ring_hash import RingHash
+from .round_robin import RoundRobin
+from .weighted import Weighted
 
 POLICIES: Final[dict[str, type[Policy]]] = {
     "least_requests": LeastRequests,

@@ -8,8 +8,8 @@ from math import inf
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
+from ..backend import Backend
+from ..exchange import Exchange
 
 Candidates = tuple[Backend, ...]
 """The usable backends. The same object until membership changes, so a policy may cache by identity."""

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.policies.base import Candidates, Load, Policy
+from ..backend import Backend
+from .base import Candidates, Load, Policy
 
 REFRESH: Final = 1.0
 """Seconds between two looks at the configured weights, which may change within one snapshot."""

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from random import Random
 from struct import iter_unpack
 
-from lb.core.exchange import Exchange
+from ..exchange import Exchange
 
 
 def hash64(data: bytes, purpose: bytes = b"") -> int:

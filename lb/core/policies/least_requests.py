@@ -8,9 +8,9 @@ from math import inf
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, Policy, relative_load
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Load, Policy, relative_load
 
 SLACK: Final = 64
 """Superseded heap entries allowed beyond four a backend before the heap is built anew."""

@@ -13,11 +13,11 @@ from math import ceil
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, ramp
-from lb.core.policies.hash_tables import SLICE, TablePolicy
-from lb.core.policies.hashing import fraction, hash64, key_of
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Load, ramp
+from .hash_tables import SLICE, TablePolicy
+from .hashing import fraction, hash64, key_of
 
 SIZES: Final = (2039, 4093, 8191, 16381, 32749, 65537)
 """Primes just below (the last: above) powers of two."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from random import Random
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Policy, relative_load
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Policy, relative_load
 
 
 class PowerOfTwoChoices(Policy):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from math import exp
 from typing import Final, NamedTuple
 
-from lb.core.backend import Backend
-from lb.core.policies.base import Load, relative_load
-from lb.core.policies.p2c import PowerOfTwoChoices
+from ..backend import Backend
+from .base import Load, relative_load
+from .p2c import PowerOfTwoChoices
 
 DECAY: Final = 10.0
 """τ in seconds, finagle's default: a peak has faded to 37 % after ten seconds of good samples."""

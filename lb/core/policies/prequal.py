@@ -14,9 +14,9 @@ from collections import deque
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, Policy, relative_load
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Load, Policy, relative_load
 
 SAMPLE: Final = 3
 """Backends looked at for each pick: the paper's probe rate."""

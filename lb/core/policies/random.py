@@ -7,9 +7,9 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import DRAWS, Candidates, Load, Policy
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import DRAWS, Candidates, Load, Policy
 
 REFRESH: Final = 1.0
 """Weights ramp within one snapshot; reading them anew once a second costs 10,000 backends 0.1 % of a core."""

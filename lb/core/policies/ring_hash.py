@@ -14,11 +14,11 @@ from math import ceil, frexp
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, ramp
-from lb.core.policies.hash_tables import SLICE, TablePolicy
-from lb.core.policies.hashing import blocks_of, fraction, key_of
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Load, ramp
+from .hash_tables import SLICE, TablePolicy
+from .hashing import blocks_of, fraction, key_of
 
 LOAD_FACTOR: Final = 1.25
 MOST_POINTS, ALL_POINTS = 1024, 65536

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, Policy, ramp
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Load, Policy, ramp
 
 
 class RoundRobin(Policy):

@@ -14,9 +14,9 @@ from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Final
 
-from lb.core.backend import Backend
-from lb.core.exchange import Exchange
-from lb.core.policies.base import Candidates, Load, Policy
+from ..backend import Backend
+from ..exchange import Exchange
+from .base import Candidates, Load, Policy
 
 GOLDEN: Final = 0.6180339887498949
 
