@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet
 
 # TESTS_TMP=FOLDER keeps what tests on real clocks write: logs, histories and reports. pytest empties the folder first.
@@ -82,17 +82,22 @@ cost: $(VENV)/.dev ## what a request costs in the balancer's own code, without s
 .PHONY: lock
 lock: $(VENV)/.dev ## write requirements/*.txt again; images and demo get the very versions that the tests had
 	@$(PIP) install uv
-	$(BIN)/$(LOCK) --extra dev -o requirements/dev.txt
-	$(BIN)/$(LOCK) --extra lb -c requirements/dev.txt -o requirements/lb.txt
-	$(BIN)/$(LOCK) --extra api -c requirements/dev.txt -o requirements/api.txt
-	$(BIN)/$(LOCK) --extra chaos -c requirements/dev.txt -o requirements/chaos.txt
-	$(BIN)/$(LOCK) --extra lb --extra api --extra chaos --extra lab -c requirements/dev.txt -o requirements/local.txt
-	$(BIN)/$(LOCK) --extra compile -c requirements/dev.txt -o requirements/compile.txt
-	$(BIN)/$(LOCK) --extra peers -o requirements/peers.txt
+	$(BIN)/$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(BIN)/$(LOCK) -c requirements/dev.txt requirements/lb.in -o requirements/lb.txt
+	$(BIN)/$(LOCK) -c requirements/dev.txt requirements/api.in -o requirements/api.txt
+	$(BIN)/$(LOCK) -c requirements/dev.txt requirements/chaos.in -o requirements/chaos.txt
+	$(BIN)/$(LOCK) -c requirements/dev.txt requirements/lb.in requirements/api.in requirements/chaos.in requirements/lab.in -o requirements/local.txt
+	$(BIN)/$(LOCK) -c requirements/dev.txt requirements/compile.in -o requirements/compile.txt
+	$(BIN)/$(LOCK) requirements/peers.in -o requirements/peers.txt
+
+.PHONY: dist
+dist: $(VENV)/.dev ## the wheel and the source distribution, in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
 
 .PHONY: clean
 clean: ## remove what was built here; results/ stay
-	rm -rf $(VENV) build .lab *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .lab *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # Stamps: the second time, nothing is installed. The editable install itself needs no other package at run time.
 $(VENV)/.local: requirements/local.txt pyproject.toml | $(VENV)/.python

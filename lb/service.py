@@ -194,7 +194,7 @@ class Service:
 def version() -> str:
     """The release; the images carry the code without installing it."""
     try:
-        return installed_version("reroute")
+        return installed_version("reroute-lab")
     except PackageNotFoundError:
         return "unreleased"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .adapter import Quirk
 from .requirements import ProxySpec
@@ -23,7 +23,7 @@ def protobuf_seconds(seconds: float) -> str:
 
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("lab.balancers", "templates"),
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=False,  # configuration languages, not HTML; `ProxySpec` admits nothing that needs quoting
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -6,11 +6,11 @@ import filecmp
 import json
 import sys
 import sysconfig
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..processes.launch import ROOT, words
+from ..release import release
 from .adapter import Command, Missing, Program, Quirk, Tuning
 from .rendering import health_url, milliseconds
 from .requirements import ProxySpec
@@ -42,10 +42,7 @@ class Reroute:
 
     def version(self, program: Program) -> str:
         """Of the installed distribution; a bare source tree has none."""
-        try:
-            return version("reroute")
-        except PackageNotFoundError:
-            return "unreleased"
+        return release()
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """JSON, which is YAML."""

@@ -19,6 +19,7 @@ from ..errors import ExitCode, LabError
 from ..output import terminal
 from ..output.inert import one_line
 from ..output.json_text import dumps
+from ..release import release
 from ..runtime.state_folder import STATE_DIR
 
 _LINES = 40
@@ -46,8 +47,17 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lab {release()}")
+        raise typer.Exit
+
+
 @app.callback()
 def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
     state_dir: Annotated[
         Path | None,
         typer.Option(
@@ -93,7 +103,7 @@ def load(*names: str) -> typer.Typer:
             continue
         _loaded.add(name)
         module, attribute = COMMANDS[name]
-        command = getattr(import_module(f"lab.cli.{module}"), attribute)
+        command = getattr(import_module(f".{module}", __package__), attribute)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:

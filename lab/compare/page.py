@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..evidence.record import RunRecord, load_run
-from ..output.inert import shown
+from ..report.page_kit import render
 from .configs import read_configs
 from .document import Comparison, Result, label
 from .small_multiples import panel, span
 from .table import COLUMNS, cells, remarks
 
+TEMPLATES = Path(__file__).with_name("templates")
 FILE = "compare.html"
 
 
@@ -32,26 +29,16 @@ class Multiple:
 
 def write_page(comparison: Comparison, folder: Path) -> None:
     """Draw it from `folder`, where the runs are."""
-    style = _part("lab.report.templates", "report.css") + _part("lab.compare.templates", "compare.css")
-    environment = Environment(
-        loader=PackageLoader("lab.compare", "templates"),
-        autoescape=True,
-        finalize=shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [cells(row) for row in comparison.rows()]
-    page = environment.get_template("compare.html.j2").render(
-        comparison=comparison,
-        style=Markup(style),  # our own file, not input
-        policy=f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'",
-        columns=COLUMNS,
-        rows=rows,
-        remarks=remarks(comparison),
-        configs=read_configs(folder),
-        scenarios=[(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
-    )
+    values = {
+        "comparison": comparison,
+        "columns": COLUMNS,
+        "rows": rows,
+        "remarks": remarks(comparison),
+        "configs": read_configs(folder),
+        "scenarios": [(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
+    }
+    page = render(TEMPLATES / "compare.html.j2", TEMPLATES / "compare.css", values)
     (folder / FILE).write_text(page, encoding="utf-8")
 
 
@@ -79,7 +66,3 @@ def _middle(comparison: Comparison, balancer: str, settings: str, scenario: str)
     counted = [each for each in runs if each.counts]
     counted.sort(key=lambda each: (each.measures.failed, each.measures.slow) if each.measures else (0, 0))
     return counted[(len(counted) - 1) // 2] if counted else runs[-1]
-
-
-def _part(package: str, name: str) -> str:
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

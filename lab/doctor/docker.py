@@ -57,7 +57,9 @@ def base_image() -> Finding:
     except EnvironmentProblemError:
         pass
     costs = "images cannot be built"
-    return missing("base image", f"{image} is neither here nor in a registry", costs, "make base-image", ("docker",))
+    own = COMPOSE_FILE.with_name("Makefile").exists()  # a clone, not an installed wheel
+    mend = "make base-image" if own else "set BASE_IMAGE to an image with Debian and Python 3.11 or newer"
+    return missing("base image", f"{image} is neither here nor in a registry", costs, mend, ("docker",))
 
 
 def configured_base(env_file: Path = ENV_FILE) -> str:

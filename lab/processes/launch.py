@@ -27,9 +27,13 @@ class OurPackages:
         return PathFinder.find_spec(name, [str(ROOT)], target) if path is None and name in OURS else None
 
 
+PREFIX = __name__.removesuffix("lab.processes.launch")
+"""Empty in a source tree; `reroute_lab.` where the lab is installed, so that a child has the names of its parent."""
+
+
 def words(module: str, *arguments: str) -> tuple[str, ...]:
-    """The words of a command that runs our module. `-P`: nothing is imported from the current folder."""
-    return sys.executable, "-P", str(Path(__file__).resolve()), "-m", module, *arguments
+    """Return the words of a command that runs our module. `-P`: nothing is imported from the current folder."""
+    return sys.executable, "-P", str(Path(__file__).resolve()), "-m", PREFIX + module, *arguments
 
 
 if __name__ == "__main__":

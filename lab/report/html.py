@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections import Counter
-from hashlib import sha256
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..evidence.history import Request
 from ..evidence.verdict import Attribution, Phase
-from ..output.inert import shown
 from . import sentences
 from .host_disturbance import busy_host
+from .page_kit import TEMPLATES, render
 from .run_files import Look, Run
 from .timeline import readout, timeline
 from .timeline.panels import rows_needed
@@ -28,39 +24,26 @@ Row = dict[str, Any]
 
 def html(run: Run) -> str:
     """The page, complete."""
-    style, script = _part("report.css"), _part("report.js")
-    environment = Environment(
-        loader=PackageLoader("lab.report", "templates"),
-        autoescape=True,
-        finalize=shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(seconds=sentences.seconds, milliseconds=sentences.milliseconds)
     rows = bad_requests(run)
     rerouted = [r for r in run.requests if run.left_behind(r)]
-    return environment.get_template(
-        "report.html.j2"
-    ).render(
-        run=run,
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'",
-        style=Markup(style),  # our own file, not input
-        script=Markup(script),  # our own file, not input
-        chart=Markup(timeline(run)),  # every text in it is escaped by timeline.svg
-        headline=sentences.headline(run),
-        host=busy_host(run.events),
-        meaning=sentences.meaning(run),
-        legend=[Look.OK, *rows_needed(run, run.requests, rerouted)],
-        rows=rows[:ROWS_SHOWN],
-        row_count=len(rows),
-        groups=grouped(rows),
-        rerouted=len(rerouted),
-        facts=facts(run),
-        configuration=_recorded(run, "config"),
-        bounds=_recorded(run, "bounds"),
-        bins=readout(run),
-    )
+    values = {
+        "run": run,
+        "chart": Markup(timeline(run)),  # every text in it is escaped by timeline.svg
+        "headline": sentences.headline(run),
+        "host": busy_host(run.events),
+        "meaning": sentences.meaning(run),
+        "legend": [Look.OK, *rows_needed(run, run.requests, rerouted)],
+        "rows": rows[:ROWS_SHOWN],
+        "row_count": len(rows),
+        "groups": grouped(rows),
+        "rerouted": len(rerouted),
+        "facts": facts(run),
+        "configuration": _recorded(run, "config"),
+        "bounds": _recorded(run, "bounds"),
+        "bins": readout(run),
+    }
+    filters = {"seconds": sentences.seconds, "milliseconds": sentences.milliseconds}
+    return render(TEMPLATES / "report.html.j2", None, values, filters, script=TEMPLATES / "report.js")
 
 
 def bad_requests(run: Run) -> list[Row]:
@@ -116,11 +99,3 @@ def _flat(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {each}" for name, each in value.items())
     return str(value)
-
-
-def _part(name: str) -> str:
-    return resources.files("lab.report.templates").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(content: str) -> str:
-    return f"sha256-{b64encode(sha256(content.encode()).digest()).decode()}"

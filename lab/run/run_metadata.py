@@ -6,12 +6,12 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 from ..evidence.clock import ClockOffset
 from ..evidence.events import Event
 from ..evidence.identity import Identity
 from ..evidence.recorder import Recorder
+from ..release import release
 from ..scenario.plan import Plan, PlannedStep
 from ..services.clients import Json
 from ..services.endpoints import Endpoints
@@ -38,7 +38,7 @@ def description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
         "scenario": plan.scenario,
         "runtime": endpoints.runtime,
         "balancer": endpoints.balancer,
-        "versions": {"reroute": version("reroute"), "python": platform.python_version()},
+        "versions": {"reroute": release(), "python": platform.python_version()},
         "machine": {"system": platform.platform(), "cpu": platform.machine()},
     }
 

@@ -60,7 +60,7 @@ class WorkerProcess:
 
     def _spawn(self, its: socket.socket, descriptors: Mapping[str, Sequence[int]]) -> subprocess.Popen[bytes]:
         inherited = [its.fileno(), *(number for numbers in descriptors.values() for number in numbers)]
-        return subprocess.Popen([sys.executable, "-m", "lb.workers", str(its.fileno())], pass_fds=inherited)
+        return subprocess.Popen([sys.executable, "-m", __package__, str(its.fileno())], pass_fds=inherited)
 
     @property
     def running(self) -> bool:

@@ -54,7 +54,7 @@ class Cli:
         """Start a command."""
         name, _, value = self.mark.partition("=")
         return subprocess.Popen(
-            [sys.executable, "-m", "lab", *arguments],
+            [sys.executable, "-m", "reroute_lab.lab", *arguments],
             cwd=self.folder,
             env={**os.environ, name: value, **self.environment},
             stdin=subprocess.DEVNULL,

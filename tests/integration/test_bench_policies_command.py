@@ -60,7 +60,7 @@ def test_leaving_ends_a_simulation_that_still_runs() -> None:
 
 
 def test_the_command_prints_one_json_document_and_writes_its_files(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lab", "bench", "policies", "--scenario", "slow", "--policy", "random"]
+    command = [sys.executable, "-m", "reroute_lab.lab", "bench", "policies", "--scenario", "slow", "--policy", "random"]
     command += ["--seeds", "1", "--scale", "0.02", "--out", str(tmp_path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     document = json.loads(done.stdout)
@@ -70,7 +70,7 @@ def test_the_command_prints_one_json_document_and_writes_its_files(tmp_path: Pat
 
 
 def test_an_unknown_scenario_is_one_line_and_exit_254() -> None:
-    command = [sys.executable, "-m", "lab", "bench", "policies", "--scenario", "sunny"]
+    command = [sys.executable, "-m", "reroute_lab.lab", "bench", "policies", "--scenario", "sunny"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 254
     assert "unknown scenario 'sunny'" in done.stderr

@@ -19,7 +19,7 @@ SCENARIO = "version: 1\ntitle: Größe – ≤ 1 ✓ 你\nload: {rate: 1/s, mix:
 def lab(*arguments: str, cwd: Path, **more: object) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, **more.pop("env", {})}  # type: ignore[dict-item]  # one keyword of many
     return subprocess.run(  # type: ignore[call-overload,no-any-return]  # keywords of its own
-        [sys.executable, "-m", "lab", *arguments],
+        [sys.executable, "-m", "reroute_lab.lab", *arguments],
         cwd=cwd, env=environment, stderr=subprocess.PIPE, timeout=60, check=False,
         **{"stdout": subprocess.PIPE, **more},
     )  # fmt: skip

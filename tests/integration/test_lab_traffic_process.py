@@ -36,7 +36,7 @@ class Traffic:
     async def start(cls, plan: Plan, url: str, run_dir: Path) -> Traffic:
         plan.write(run_dir)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", url,
+            sys.executable, "-m", "reroute_lab.lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", url,
             "--history", str(run_dir / "history.jsonl"), "--run-id", "r1", stdin=PIPE, stdout=PIPE,
         )  # fmt: skip
         traffic = cls(process, run_dir)
@@ -244,7 +244,7 @@ async def test_what_cannot_be_recorded_is_not_sent(tmp_path: Path) -> None:
 
 async def test_a_plan_that_does_not_exist_is_one_line_and_254(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lab.traffic", "--plan", str(tmp_path / "no.json"), "--target", "http://127.0.0.1:1",
+        sys.executable, "-m", "reroute_lab.lab.traffic", "--plan", str(tmp_path / "no.json"), "--target", "http://127.0.0.1:1",
         "--history", str(tmp_path / "history.jsonl"), "--run-id", "r1", stdin=PIPE, stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     _, err = await process.communicate()

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...output.inert import shown
+from ...report.page_kit import render
 from . import formatting, plots, table
 from .bench_record import Bench, Scenario
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def page(bench: Bench) -> str:
     """All of it as HTML."""
-    style = _style()
-    environment = Environment(
-        loader=PackageLoader("lab.bench", "templates"),
-        autoescape=True,
-        finalize=shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = formatting.duration
-    digest = b64encode(sha256(style.encode()).digest()).decode()
     exact = formatting.deviations(bench)
-    return environment.get_template("policies.html.j2").render(
-        bench=bench,
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'",
-        style=Markup(style),  # our own files, not input
-        headline=formatting.agreement(bench),
-        requests=sum(cell.requests for cell in bench.cells),
-        exact=exact,
-        unstable=sum(cell.unstable for cell in bench.cells),
-        sections=[_section(bench, scenario) for scenario in bench.scenarios],
-        costs=formatting.costs(bench),
-        sizes=sorted({cost.backends for cost in bench.cost}),
-    )
+    values = {
+        "bench": bench,
+        "headline": formatting.agreement(bench),
+        "requests": sum(cell.requests for cell in bench.cells),
+        "exact": exact,
+        "unstable": sum(cell.unstable for cell in bench.cells),
+        "sections": [_section(bench, scenario) for scenario in bench.scenarios],
+        "costs": formatting.costs(bench),
+        "sizes": sorted({cost.backends for cost in bench.cost}),
+    }
+    return render(TEMPLATES / "policies.html.j2", TEMPLATES / "policies.css", values, {"duration": formatting.duration})
 
 
 def _section(bench: Bench, scenario: Scenario) -> dict[str, Any]:
@@ -64,9 +51,3 @@ def _section(bench: Bench, scenario: Scenario) -> dict[str, Any]:
         "formulas": formulas,
         "share_formulas": shares,
     }
-
-
-def _style() -> str:
-    """The reports' style first: colours and type are theirs."""
-    report = resources.files("lab.report.templates").joinpath("report.css").read_text(encoding="utf-8")
-    return report + resources.files("lab.bench.templates").joinpath("policies.css").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...balancers import adapter
 from ...balancers.adapter import Command, Program
@@ -25,6 +25,7 @@ from ...processes.launch import words
 from ...runtime.ports import LOOPBACK, free_ports
 
 COUNT: Final = 3
+TEMPLATES = Path(__file__).parents[1] / "templates"
 _INLINE_UP_TO: Final = 1024
 """Larger bodies come from files: nginx takes no longer word in its configuration than 4 KiB."""
 _DEADLINE_S: Final = 10.0
@@ -62,7 +63,7 @@ def _own(ports: list[int]) -> Command:
 def _nginx(program: Program, ports: list[int], sizes: Collection[int], workdir: Path) -> Command:
     for size in sizes:
         (workdir / f"{size}.bin").write_bytes(b"x" * size)
-    templates = Environment(loader=PackageLoader("lab.bench", "templates"), undefined=StrictUndefined, trim_blocks=True)
+    templates = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True)
     path = workdir / "backends.conf"
     path.write_text(
         templates.get_template("proxy-backends.conf.j2").render(

@@ -10,17 +10,10 @@ import pytest
 from lab.runtime.docker_lab import DockerRuntime
 from tests.e2e.conftest import spare_ports
 from tests.support.lab_docker import need_docker
-from tests.support.lab_example import EXAMPLE, run_example
+from tests.support.lab_example import EXAMPLE, base_image, run_example
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 WITHIN_S = 280.0
-
-
-def base_image() -> dict[str, str]:
-    """Compose reads `.env` beside the compose file; the one of a host without image registry is the repository's."""
-    path = EXAMPLE.parents[1] / ".env"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return dict(line.split("=", 1) for line in lines if line.startswith("BASE_IMAGE="))
 
 
 def test_a_users_own_compose_file(tmp_path: Path) -> None:

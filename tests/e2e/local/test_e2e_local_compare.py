@@ -51,7 +51,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def compare(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
-    command = [sys.executable, "-m", "lab", "compare", "--scenarios", "short.yaml", "--json", "--seed", "3", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "reroute_lab.lab",
+        "compare",
+        "--scenarios",
+        "short.yaml",
+        "--json",
+        "--seed",
+        "3",
+        *arguments,
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)

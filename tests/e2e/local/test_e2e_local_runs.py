@@ -118,7 +118,9 @@ def test_an_interruption_leaves_nothing(cli: Cli, number: signal.Signals, moment
 
 def test_the_command_killed_outright_leaves_nothing(cli: Cli) -> None:
     with cli.popen("run", "kill", "--runtime", "local") as process:
-        eventually(lambda: any("-m lb" in each for each in cli.processes().values()), 20, "the balancer runs")
+        eventually(
+            lambda: any("-m reroute_lab.lb" in each for each in cli.processes().values()), 20, "the balancer runs"
+        )
         process.kill()
     cli.expect_nothing_left()
 
@@ -136,7 +138,7 @@ def test_the_chaos_service_killed_in_the_middle_of_a_fault(cli: Cli) -> None:
     duration_s = 3.0
     assert cli.run("faults", "inject", "pause", "api-1", "--duration", f"{duration_s:g}s", "--detach").code == 0
     began = time.monotonic()
-    [chaos] = [pid for pid, command in cli.processes().items() if command.endswith("-m chaos")]
+    [chaos] = [pid for pid, command in cli.processes().items() if command.endswith("-m reroute_lab.chaos")]
     os.kill(chaos, signal.SIGKILL)
 
     def healed() -> bool:
