@@ -34,11 +34,11 @@ test-clocked: test-parallel test-alone ## and: real processes and containers, on
 # These tests mostly wait for something, so four files run at a time.
 .PHONY: test-parallel
 test-parallel: $(VENV)/.dev ## of these: all that can run beside others
-	@$(BIN)/python -m pytest $(TMP_OPTION) -n 4 --dist loadfile -m 'not alone and not docker' tests/integration tests/e2e
+	@$(BIN)/python -m pytest $(TMP_OPTION) -n 4 --dist loadfile --durations 15 -m 'not alone and not docker' tests/integration tests/e2e
 
 .PHONY: test-alone
 test-alone: $(VENV)/.dev ## of these: what measures the host, fills it, or runs containers, one at a time
-	@$(BIN)/python -m pytest $(TMP_OPTION) -m 'alone or docker' tests/integration tests/e2e tests/soak
+	@$(BIN)/python -m pytest $(TMP_OPTION) --durations 25 -m 'alone or docker' tests/integration tests/e2e tests/soak
 
 .PHONY: test-long
 test-long: $(VENV)/.dev soak test-kernel ## what takes too long for every push (an hour); docs/testing.md says when to run it
