@@ -7,6 +7,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links --quiet
 
 # TESTS_TMP=FOLDER keeps what tests on real clocks write: logs, histories and reports. pytest empties the folder first.
+CLOCKED := tests/integration tests/e2e tests/soak
 TMP_OPTION := $(if $(TESTS_TMP),--basetemp=$(TESTS_TMP))
 
 .DEFAULT_GOAL := help
@@ -29,16 +30,20 @@ test-quick: $(VENV)/.dev ## of these: what depends on no clock (unit tests, docu
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/meta tests/fuzz
 
 .PHONY: test-clocked
-test-clocked: test-parallel test-alone ## and: real processes and containers, on real clocks
+test-clocked: test-parallel test-docker test-alone ## and: real processes and containers, on real clocks
 
-# These tests mostly wait for something, so four files run at a time.
+# These tests mostly wait for something, so several files run at a time.
 .PHONY: test-parallel
-test-parallel: $(VENV)/.dev ## of these: all that can run beside others
-	@$(BIN)/python -m pytest $(TMP_OPTION) -n 4 --dist loadfile --durations 15 -m 'not alone and not docker' tests/integration tests/e2e
+test-parallel: $(VENV)/.dev ## of these: processes of this machine that can run beside others
+	@$(BIN)/python -m pytest $(TMP_OPTION) -n 4 --dist loadfile --durations 15 -m 'not alone and not docker' $(CLOCKED)
+
+.PHONY: test-docker
+test-docker: $(VENV)/.dev ## of these: containers that can run beside others
+	@$(BIN)/python -m pytest $(TMP_OPTION) -n 3 --dist loadfile --durations 15 -m 'docker and not alone' $(CLOCKED)
 
 .PHONY: test-alone
-test-alone: $(VENV)/.dev ## of these: what measures the host, fills it, or runs containers, one at a time
-	@$(BIN)/python -m pytest $(TMP_OPTION) --durations 25 -m 'alone or docker' tests/integration tests/e2e tests/soak
+test-alone: $(VENV)/.dev ## of these: what measures the host, fills it, or counts slow answers, one at a time
+	@$(BIN)/python -m pytest $(TMP_OPTION) --durations 15 -m alone $(CLOCKED)
 
 .PHONY: test-long
 test-long: $(VENV)/.dev soak test-kernel ## what takes too long for every push (an hour); docs/testing.md says when to run it

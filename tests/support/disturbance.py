@@ -39,9 +39,10 @@ STEAL = 0.1
 CALM_WITHIN_S = 20.0
 """How long the repetition waits for a calm moment. The last one passes: a busy host is no reason to wait for ever."""
 CALM_FOR_S = 0.5
-MOST_INCONCLUSIVE = 0.01
-"""Share of the collected tests, those that belong to the other part of `make test-clocked` included. The two parts may have
-half each of the two in a hundred above which a run proves too little. More than that, and at least two: the run fails."""
+MOST_INCONCLUSIVE = 0.02
+"""Share of the tests on clocks above which a run proves too little and fails. A single one never is too many."""
+PARTS = 3
+"""`make test-clocked` is so many runs of pytest, which collect the same tests; each may use a part of the share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,18 @@ class Plugin:
     ) -> None:
         self._watch, self._calm = watch, calm
         self._clocked = clocked or (lambda item: bool(CLOCKED & set(item.path.parts)))
+        self._collected = 0
+        """Tests on clocks in all parts, deselected ones included."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Count the tests before any are deselected."""
+        self._collected = sum(self._clocked(item) and not item.get_closest_marker("long") for item in items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take the count from a worker of pytest-xdist, whose controller collects nothing."""
+        self._collected = max(self._collected, getattr(node, "workeroutput", {}).get("clocked", 0))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -197,13 +210,15 @@ class Plugin:
         for report in reports:
             terminalreporter.line(f"{report.nodeid} ({report.when}): {report.disturbance}")
             terminalreporter.line(str(report.longrepr).strip().rpartition("\n")[2][:300])
-        terminalreporter.line(summary(terminalreporter.stats))
+        terminalreporter.line(summary(terminalreporter.stats, self._collected))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a run that has too many inconclusive tests to prove anything."""
+        if (output := getattr(session.config, "workeroutput", None)) is not None:
+            output["clocked"] = self._collected
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and exitstatus == pytest.ExitCode.OK and too_many(reporter.stats):
+        if reporter is not None and exitstatus == pytest.ExitCode.OK and too_many(reporter.stats, self._collected):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -219,17 +234,16 @@ def _tests(stats: dict[str, list[Any]], *categories: str) -> set[str]:
     return {report.nodeid for category in categories for report in stats.get(category, ())}
 
 
-def too_many(stats: dict[str, list[Any]]) -> bool:
-    """Return whether more tests than `MOST_INCONCLUSIVE` were inconclusive; a single one never is too many."""
-    inconclusive = len(_tests(stats, "inconclusive"))
-    collected = len(_tests(stats, "passed", "failed", "error", "inconclusive", "deselected"))
-    return inconclusive > max(1, collected * MOST_INCONCLUSIVE)
+def too_many(stats: dict[str, list[Any]], collected: int) -> bool:
+    """Return whether this run used up more than its part of `MOST_INCONCLUSIVE` of the `collected` tests."""
+    return len(_tests(stats, "inconclusive")) > max(1, collected * MOST_INCONCLUSIVE / PARTS)
 
 
-def summary(stats: dict[str, list[Any]]) -> str:
+def summary(stats: dict[str, list[Any]], collected: int) -> str:
     """Return the sentence that ends a run with inconclusive tests."""
     inconclusive = _tests(stats, "inconclusive")
     failed = inconclusive & _tests(stats, "failed", "error")
     outcome = f"{len(failed)} failed when repeated" if failed else "all passed when repeated"
-    verdict = f"; more than {MOST_INCONCLUSIVE:.0%} of the tests: the run fails" if too_many(stats) else ""
+    excess = f"; more than {MOST_INCONCLUSIVE / PARTS:.1%} of the {collected} tests on clocks: the run fails"
+    verdict = excess if too_many(stats, collected) else ""
     return f"{len(inconclusive)} inconclusive, {outcome}{verdict}"

@@ -11,7 +11,7 @@ from lab.runtime.docker_cli import docker
 from tests.e2e.conftest import Cli
 from tests.support.lab_docker import need_docker
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.docker, pytest.mark.alone, pytest.mark.timeout(420)]
 
 SCENARIO = """
 version: 1

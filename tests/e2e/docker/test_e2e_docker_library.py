@@ -22,7 +22,7 @@ SAMPLE = ["corrupt", "cpu", "disconnect", "kill", "memory", "partition", "pause"
 WITHIN_S = 540.0
 """The whole library takes five minutes; what a busy host spoils is run again."""
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(WITHIN_S + 60)]
+pytestmark = [pytest.mark.docker, pytest.mark.alone, pytest.mark.timeout(WITHIN_S + 60)]
 
 
 @pytest.fixture(scope="module")

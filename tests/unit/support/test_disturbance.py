@@ -93,10 +93,13 @@ def test_what_depends_on_no_clock_is_never_excused(tmp_path: Path) -> None:
     assert "1 failed in" in out
 
 
-@pytest.mark.parametrize(("passing", "code"), [(10, 1), (198, 0)])
-def test_more_than_one_in_a_hundred_fail_the_run(tmp_path: Path, passing: int, code: int) -> None:
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.parametrize(("passing", "code"), [(10, 1), (298, 0)])
+def test_more_than_two_in_three_hundred_fail_one_of_three_parts(
+    tmp_path: Path, passing: int, code: int, arguments: tuple[str, ...]
+) -> None:
     twice = {f"test_clocked_{number}": FAILS_ONCE for number in (1, 2)}
-    found, out = run(tmp_path, 0.9, test_pure=PASSES.format(count=passing), **twice)
+    found, out = run(tmp_path, 0.9, *arguments, test_clocked_3=PASSES.format(count=passing), **twice)
     assert found == code, out
     assert f"{passing + 2} passed, 2 inconclusive" in out
     assert ("the run fails" in out) == (code == 1)
