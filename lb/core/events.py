@@ -93,6 +93,20 @@ class Hedged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Held(Event):
+    """Discovery would take the backend away together with most of those that pass their checks; it stays."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Event):
+    """The backend is no longer held: discovery decides about it again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PanicChanged(Event):
     """No backend is usable any more (`active`), or one is again. `backend` is empty."""
 

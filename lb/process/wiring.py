@@ -10,6 +10,7 @@ from ..core.affinity import StickyCookie
 from ..discovery import Source
 from ..discovery.dns import DnsSource
 from ..discovery.file import FileSource
+from ..discovery.retention import Rules
 from ..discovery.static import StaticSource
 from ..errors import ConfigError
 from ..probes.active_check import Checks
@@ -60,3 +61,8 @@ def source_of(config: Config) -> Source:
             return DnsSource(name, port, interval, timeout)
         case FileDiscovery(path=path, interval=interval):
             return FileSource(path, interval)
+
+
+def rules_of(config: Config) -> Rules:
+    """Return how far the answers of discovery are trusted."""
+    return Rules(config.discovery.hold, config.discovery.max_loss)
