@@ -50,7 +50,8 @@ def create_app(replica: Replica) -> FastAPI:
 async def _refuse(request: Request, error: Exception) -> Response:
     refusal, replica = cast(RefusedError, error), cast(Replica, request.app.state.replica)
     replica.metrics.refused.labels(refusal.code).inc()
-    return JSONResponse({"error": refusal.code}, refusal.status)
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None  # RFC 9110 §11.6.1
+    return JSONResponse({"error": refusal.code}, refusal.status, headers)
 
 
 async def _explain(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from .engine.events import EventLog
 from .engine.journal import Journal
 from .engine.keeper import Keeper
 from .engine.lease import Lease
-from .http.auth import load_token
+from .http.auth import SHARED, load_token
 from .http.service import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
@@ -54,6 +54,7 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings)  # first: where another one runs already, its faults and its token are not ours
     make_state_dir(settings.state_dir)
     token, notice = _token(settings)
+    _share_misbehave_token(settings)
     runtime = open_runtime(settings)
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
@@ -101,8 +102,25 @@ def _token(settings: Settings) -> tuple[str, str]:
     """The token, and what to say about it: nothing unless it was made just now."""
     if settings.token:
         return settings.token, ""
-    token, is_new = load_token(settings.state_dir)
-    return token, f"token (shown once, kept in {settings.state_dir / 'token'}): {token}" if is_new else ""
+    path = settings.state_dir / "token"
+    token, is_new = load_token(path)
+    return token, f"token (shown once, kept in {path}): {token}" if is_new else ""
+
+
+def _share_misbehave_token(settings: Settings) -> None:
+    """Make the file that the backends read, unless it is there."""
+    path = settings.misbehave_token_file
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        load_token(path, SHARED)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CommandError(
+            f"cannot write CHAOS_MISBEHAVE_TOKEN_FILE={str(path)!r}: {reason}",
+            "name a file that this user can write and the backends can read",
+        ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ ChaosError                      500
 │   ├── LastHealthyBackendError 409
 │   ├── AmbiguousTargetError    409   two containers claim one name
 │   ├── NotRunningError         409   a target that is not up cannot be faulted
+│   ├── UnreachableTargetError  409   no address, or no route to it
 │   ├── StopConditionMetError   409
 │   └── MonkeyRunsError         409   one at a time
 ├── NotPossibleError            422   this host or runtime cannot do it
@@ -102,6 +103,12 @@ class NotRunningError(ConflictError):
     """The target is down or frozen already: what would be seen is not this fault."""
 
     code = "not_running"
+
+
+class UnreachableTargetError(ConflictError):
+    """The target runs, and cannot be asked directly: no fault on it could be verified."""
+
+    code = "unreachable"
 
 
 class StopConditionMetError(ConflictError):

@@ -11,20 +11,24 @@ from urllib.parse import urlsplit
 
 from ..errors import ForbiddenOriginError, UnauthorizedError
 
+OWNER_ONLY = 0o600
+SHARED = 0o644
+"""For a file that others read; the folder around it tells who they are."""
 
-def load_token(directory: Path) -> tuple[str, bool]:
-    """The token in `directory`, and whether it was made just now. The file is for its owner only."""
-    path = directory / "token"
+
+def load_token(path: Path, mode: int = OWNER_ONLY) -> tuple[str, bool]:
+    """The token in the file, and whether it was made just now. `mode` are the file's permissions."""
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY)
     except FileExistsError:
-        path.chmod(0o600)
+        path.chmod(mode)
         token = path.read_text().strip()
         if token:
             return token, False
         path.unlink()  # a crash between creating and writing
-        return load_token(directory)
+        return load_token(path, mode)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, mode)  # whatever the umask
         token = secrets.token_urlsafe(32)
         file.write(token + "\n")
         file.flush()

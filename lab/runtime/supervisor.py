@@ -202,6 +202,7 @@ def _prepare(
         supervisor_url=f"http://{ports.LOOPBACK}:{control_port}",
         supervisor_token=secrets.token_urlsafe(32),
         chaos_token=secrets.token_urlsafe(32),
+        misbehave_token=secrets.token_urlsafe(32),
         backends=backends,
         balancer_command=balancer_command,
         other=other,

@@ -60,6 +60,8 @@ class Layout:
     supervisor_url: str
     supervisor_token: str = field(repr=False)
     chaos_token: str = field(repr=False)
+    misbehave_token: str = field(repr=False)
+    """Shared by the backends and the chaos service, and told to nobody else."""
     backends: int = 3
     balancer_command: tuple[str, ...] = OUR_BALANCER
     """What starts the balancer; `--config FILE` is appended. It must speak the admin API of docs/interfaces.md."""
@@ -97,6 +99,7 @@ def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[i
             "API_PORT": str(port),
             "API_INSTANCE": name,
             "API_LEDGER_DIR": str(layout.state_dir / "ledger"),
+            "API_MISBEHAVE_TOKEN": layout.misbehave_token,
         },
         ready_url=f"http://{upstream}/health",
         address=relay,
@@ -174,6 +177,7 @@ def _chaos(layout: Layout) -> Spec:
             "CHAOS_PORT": str(layout.chaos_port),
             "CHAOS_STATE_DIR": str(layout.state_dir / "chaos"),
             "CHAOS_TOKEN": layout.chaos_token,
+            "CHAOS_MISBEHAVE_TOKEN": layout.misbehave_token,
             "CHAOS_SUPERVISOR": layout.supervisor_url,
             "CHAOS_SUPERVISOR_TOKEN": layout.supervisor_token,
         },

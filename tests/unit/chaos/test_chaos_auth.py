@@ -1,26 +1,38 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from chaos.errors import ForbiddenOriginError, UnauthorizedError
-from chaos.http.auth import check_origin, check_token, load_token
+from chaos.http.auth import SHARED, check_origin, check_token, load_token
 
 
 def test_the_token_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
-    token, is_new = load_token(tmp_path)
+    path = tmp_path / "token"
+    token, is_new = load_token(path)
     assert is_new
     assert len(token) >= 32
-    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
-    assert load_token(tmp_path) == (token, False)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load_token(path) == (token, False)
 
 
 def test_a_token_file_that_a_crash_left_empty_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "token").touch()
-    token, is_new = load_token(tmp_path)
+    path = tmp_path / "token"
+    path.touch()
+    token, is_new = load_token(path)
     assert is_new
     assert token
+
+
+def test_a_shared_token_is_readable_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        load_token(tmp_path / "token", SHARED)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("header", ["Bearer secret", "bearer secret", "Bearer  secret "])

@@ -19,6 +19,7 @@ def layout_in(tmp_path: Path) -> Layout:
         supervisor_url="http://127.0.0.1:7000",
         supervisor_token="of the supervisor",
         chaos_token="of chaos",
+        misbehave_token="of orders, 16 or more",
         backends=3,
     )
 
@@ -61,8 +62,13 @@ def test_the_backends_share_one_ledger_folder_and_nothing_else(specs: dict[str, 
     assert [each["API_INSTANCE"] for each in environments] == ["api-1", "api-2", "api-3"]
 
 
+def test_only_backends_and_the_chaos_service_know_the_token_of_misbehaviour(specs: dict[str, Spec]) -> None:
+    told = {name: value for name, spec in specs.items() for value in spec.environment.values() if "orders" in value}
+    assert set(told) == {"api-1", "api-2", "api-3", "chaos"}
+
+
 def test_tokens_do_not_show_in_representations(tmp_path: Path) -> None:
-    layout = Layout(tmp_path, 1, 2, 3, "http://127.0.0.1:7000", "secret-one", "secret-two")
+    layout = Layout(tmp_path, 1, 2, 3, "http://127.0.0.1:7000", "secret-one", "secret-two", "secret-three")
     assert "secret" not in repr(layout)
 
 
