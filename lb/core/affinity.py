@@ -19,7 +19,7 @@ SIGNATURE_BYTES: Final = 16
 """128 bits of HMAC-SHA-256 (RFC 2104 §5 allows half of the output)."""
 
 
-MOST_TRIES: Final = 8
+MAX_VERIFIED_COOKIES: Final = 8
 """Cookies of our name in one request that are verified. Browsers send one for each domain and path that has set it; a
 head has room for a thousand, at 2 µs a secret."""
 
@@ -51,7 +51,7 @@ class StickyCookie:
         Of several cookies with our name the first valid one counts: an attacker on a sibling domain can add cookies,
         but cannot sign them.
         """
-        tries = MOST_TRIES
+        tries = MAX_VERIFIED_COOKIES
         for pair in cookie_header.split(";"):
             name, _, value = pair.strip().partition("=")
             if name == self.name and tries:
@@ -66,7 +66,7 @@ class StickyCookie:
         return urlsafe_b64encode(digest(secret, message, "sha256")[:SIGNATURE_BYTES]).decode().rstrip("=")
 
 
-def stands(backend: Backend) -> bool:
+def keeps_sessions(backend: Backend) -> bool:
     """Whether clients stay pinned to the backend. Draining means: no new sessions, but those that are there may finish.
 
     The health machine does not move a draining backend, so whether it still lives only its last probe tells.
@@ -76,6 +76,6 @@ def stands(backend: Backend) -> bool:
     return backend.state is State.UP
 
 
-def honours(backend: Backend) -> bool:
+def accepts_pinned(backend: Backend) -> bool:
     """Whether a request that is pinned to the backend should go there now: not while others stall on it."""
-    return not backend.suspected and stands(backend)
+    return not backend.suspected and keeps_sessions(backend)

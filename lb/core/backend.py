@@ -55,7 +55,7 @@ class Backend:
     """What its load reports make of its weight; 1 is neutral, and what a missing or stale report counts as."""
     suspected: bool = False
     """Requests stall on it: not picked while another usable backend exists, until it answers."""
-    shaky: bool = False
+    unreliable: bool = False
     """A connection to it broke, and nothing good came since: what must not be repeated goes elsewhere, if anybody else
     takes it."""
     in_flight: int = 0

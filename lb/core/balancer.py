@@ -8,7 +8,7 @@ from random import Random
 from . import policies
 from .actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
 from .admission import Queue
-from .affinity import honours, stands
+from .affinity import accepts_pinned, keeps_sessions
 from .backend import Backend, State
 from .decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
 from .events import AttemptFailed, Emit, Hedged
@@ -18,7 +18,8 @@ from .load_weights import LoadReport
 from .registry import Registry
 from .retry import GATEWAY_STATUSES, Retries, Verdict
 from .settings import Settings
-from .timeouts import HeldUp, Timeouts
+from .stall import TickGapDetector
+from .timeouts import Timeouts
 
 __all__ = ["Action", "Balancer", "Queued", "Refusal", "Resume", "StartHedge", "TimedOut"]
 
@@ -33,15 +34,15 @@ class Balancer:
         self._load = policies.Load(settings.admission.max_in_flight)
         self._policy = policies.create(settings.policy, self._load)
         self._policy_name = settings.policy
-        self.hashes = settings.policy in policies.HASHING
+        self.uses_hash_key = settings.policy in policies.HASHING
         """The policy picks by `hash_key`; otherwise the shell need not work one out."""
         self._registry = Registry(settings, rng, emit)
         self._retries = Retries(settings.retry)
         self._queue = Queue(settings.admission)
         self._timeouts = Timeouts(settings.retry)
         self._stalls = HedgeWatch(self._registry.stall_threshold)
-        self._held_up = HeldUp(settings.passive.max_tick_gap)
-        self._told = settings.decisions > 0
+        self._tick_gap = TickGapDetector(settings.passive.max_tick_gap)
+        self._keep_decisions = settings.decisions > 0
         """Somebody may ask about decisions: each exchange collects its story."""
 
     # --- membership: discovery and admin ---
@@ -75,9 +76,9 @@ class Balancer:
         """Requests stall on the backend elsewhere. KeyError."""
         self._registry.suspect(backend_id, reason, firm, now)
 
-    def absolve(self, backend_id: str, reason: str, now: float) -> None:
+    def clear_suspicion(self, backend_id: str, reason: str, now: float) -> None:
         """The suspicion ended elsewhere. KeyError."""
-        self._registry.absolve(backend_id, reason, now)
+        self._registry.clear_suspicion(backend_id, reason, now)
 
     def eject(self, backend_id: str, reason: str, now: float) -> None:
         """Traffic elsewhere was reason enough to take the backend out. KeyError."""
@@ -110,7 +111,7 @@ class Balancer:
         """Pick by another policy from now on. Raises UnknownPolicyError, and then changes nothing."""
         self._policy = policies.create(name, self._load)
         self._policy_name = name
-        self.hashes = name in policies.HASHING
+        self.uses_hash_key = name in policies.HASHING
 
     def use(self, settings: Settings, now: float) -> None:
         """Go by other settings from now on. What is under way keeps its deadlines; standing and counts stay.
@@ -126,24 +127,24 @@ class Balancer:
         self._retries.use(settings.retry)
         self._queue.use(settings.admission)
         self._timeouts.use(settings.retry)
-        self._held_up.use(settings.passive.max_tick_gap)
-        self._told = settings.decisions > 0
+        self._tick_gap.use(settings.passive.max_tick_gap)
+        self._keep_decisions = settings.decisions > 0
 
     # --- probes ---
     def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe (`failure` empty = passed; `declined`: it failed by an answer) and answer how long to
+        """Record a finished probe (`failure` empty = passed; `unhealthy_response`: it failed by an answer) and answer how long to
         wait before the next one."""
-        return self._registry.probed(backend, failure, took, now, name, declined)
+        return self._registry.probed(backend, failure, took, now, name, unhealthy_response)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
         """The backend says how loaded it is: by a probe's answer, or beside the answer to a request."""
         self._registry.reported(backend, report, now)
 
-    def cut(self, backend: Backend, now: float) -> None:
+    def closed_early(self, backend: Backend, now: float) -> None:
         """The backend has closed a connection that was idle for a moment only: it may be gone."""
-        self._registry.cut(backend, now)
+        self._registry.closed_early(backend, now)
 
     # --- requests ---
     def admit(
@@ -167,8 +168,8 @@ class Balancer:
         if not self._registry.usable:
             return self._refuse(exchange, 503, "no_backend", now)
         if not exchange.tried and self._queue.enter(exchange, now):
-            if self._told:
-                exchange.story.append(Waited(now))
+            if self._keep_decisions:
+                exchange.steps.append(Waited(now))
             return Queued()
         return self._refuse(exchange, 503, "overload", now)
 
@@ -177,11 +178,11 @@ class Balancer:
         self._queue.leave(exchange)
         self._timeouts.closed(exchange)
 
-    def pin(self, exchange: Exchange, answering: Backend) -> str:
+    def new_pin(self, exchange: Exchange, answering: Backend) -> str:
         """The id that a sticky client is to be pinned to from this answer on; empty where its pin stands, or where
         `answering` is itself on its way out."""
         pinned = self._registry.member(exchange.pinned_to) if exchange.pinned_to else None
-        if (pinned is not None and stands(pinned)) or answering.state is not State.UP:
+        if (pinned is not None and keeps_sessions(pinned)) or answering.state is not State.UP:
             return ""
         return answering.id
 
@@ -219,7 +220,7 @@ class Balancer:
         if exchange.won:
             self._cancel(attempt, now)
             return False
-        if status in GATEWAY_STATUSES and self._another_way(attempt, now):
+        if status in GATEWAY_STATUSES and self._try_elsewhere(attempt, now):
             return False
         exchange.won = True
         self._timeouts.closed(exchange)
@@ -227,19 +228,19 @@ class Balancer:
 
     def completed(self, attempt: Attempt, now: float) -> list[Resume]:
         """Request and response are complete. Answers the queued exchanges that may go now."""
-        if self._leave(attempt):
+        if self._end_attempt(attempt):
             self._registry.attempt_completed(attempt, now)
             self._released(attempt)
-        return self._hand_out(now)
+        return self._dequeue(now)
 
     def failed(self, attempt: Attempt, failure: Failure, now: float) -> bool:
         """The attempt failed. True: call `next` for another try. False: give up (or a hedge twin is still running).
 
         The slot that it frees is handed to a queued exchange by the next `tick`.
         """
-        if not self._leave(attempt):
+        if not self._end_attempt(attempt):
             return False
-        ours = failure is Failure.EXHAUSTED or (failure is Failure.TIMEOUT and not self._stalled(attempt, now))
+        ours = failure is Failure.EXHAUSTED or (failure is Failure.TIMEOUT and not self._had_time(attempt, now))
         if ours:
             self._registry.attempt_cancelled(attempt, now)
         else:
@@ -255,19 +256,19 @@ class Balancer:
     def cancelled(self, attempt: Attempt, now: float) -> list[Resume]:
         """The attempt ended through no fault of the backend: client gone, or its twin won."""
         self._cancel(attempt, now)
-        return self._hand_out(now)
+        return self._dequeue(now)
 
     def tick(self, now: float) -> list[Action]:
         """Everything that depends on time passing: stalls, time-outs, hedges, ejection expiry, slow start, queue."""
         self._registry.tick(now)
         actions: list[Action] = []
-        if not self._held_up.tick(now):
+        if not self._tick_gap.late(now):
             late = self._timeouts.expired(now)
             actions += map(TimedOut, late)
             actions += map(StartHedge, self._hedges(now, late))
         for exchange in self._queue.expired(now):
             actions.append(Resume(exchange, self._refuse(exchange, 503, "overload", now)))
-        actions += self._hand_out(now)
+        actions += self._dequeue(now)
         return actions
 
     # --- the parts, put together ---
@@ -276,10 +277,10 @@ class Balancer:
         backend = pinned or self._pick(exchange, now)
         if backend is None:
             return None
-        if self._told:
-            picture = self._registry.picture
-            loads = loads_of(picture.usable)
-            exchange.story.append(Picked(now, backend, "pinned" if pinned else why, self._policy_name, picture, loads))
+        if self._keep_decisions:
+            snapshot = self._registry.snapshot
+            loads = loads_of(snapshot.usable)
+            exchange.steps.append(Picked(now, backend, "pinned" if pinned else why, self._policy_name, snapshot, loads))
         attempt = Attempt(exchange, backend, now, is_hedge=why == "hedge")
         exchange.tried.append(backend)
         exchange.attempts.append(attempt)
@@ -290,22 +291,22 @@ class Balancer:
 
     def _pick(self, exchange: Exchange, now: float) -> Backend | None:
         backend = self._policy.pick(self._registry.usable, exchange, self._rng, now)
-        if backend is None and self._emboldened(exchange):
+        if backend is None and self._allow_unreliable(exchange):
             backend = self._policy.pick(self._registry.usable, exchange, self._rng, now)
         return backend
 
-    def _emboldened(self, exchange: Exchange) -> bool:
-        """Nobody takes it; whether those that are shaky might, now that it dares."""
-        if exchange.idempotent or exchange.bold:
+    def _allow_unreliable(self, exchange: Exchange) -> bool:
+        """Nobody takes it; whether those that are unreliable might, now that it dares."""
+        if exchange.idempotent or exchange.accepts_unreliable:
             return False
-        exchange.bold = any(backend.shaky for backend in self._registry.usable)
-        return exchange.bold
+        exchange.accepts_unreliable = any(backend.unreliable for backend in self._registry.usable)
+        return exchange.accepts_unreliable
 
     def _pinned(self, exchange: Exchange) -> Backend | None:
         backend = self._registry.member(exchange.pinned_to)
-        return backend if backend and honours(backend) and self._policy.free(backend, exchange) else None
+        return backend if backend and accepts_pinned(backend) and self._policy.takes_pinned(backend, exchange) else None
 
-    def _leave(self, attempt: Attempt) -> bool:
+    def _end_attempt(self, attempt: Attempt) -> bool:
         """The attempt ends, once: a late second report about it changes nothing."""
         try:
             attempt.exchange.attempts.remove(attempt)
@@ -316,9 +317,9 @@ class Balancer:
         return True
 
     def _cancel(self, attempt: Attempt, now: float) -> None:
-        if self._leave(attempt):
-            if self._told:
-                attempt.exchange.story.append(Cancelled(now, attempt.backend))
+        if self._end_attempt(attempt):
+            if self._keep_decisions:
+                attempt.exchange.steps.append(Cancelled(now, attempt.backend))
             self._registry.attempt_cancelled(attempt, now)
             self._released(attempt)
             if not attempt.exchange.attempts:
@@ -330,57 +331,57 @@ class Balancer:
         self._policy.released(attempt.backend)
 
     def _refuse(self, exchange: Exchange, status: int, reason: str, now: float) -> Refusal:
-        if self._told:
-            exchange.story.append(Refused(now, status, reason))
+        if self._keep_decisions:
+            exchange.steps.append(Refused(now, status, reason))
         self._timeouts.closed(exchange)
         return Refusal(status, reason, self._settings.admission.retry_after if status == 503 else None)
 
-    def _another_way(self, attempt: Attempt, now: float) -> bool:
+    def _try_elsewhere(self, attempt: Attempt, now: float) -> bool:
         """The backend answered with a gateway error; is a twin running, or may another backend be tried?"""
         verdict = self._judge(attempt, Failure.GATEWAY, now)
         if not verdict.retry and len(attempt.exchange.attempts) == 1:
             return False
-        self._leave(attempt)
+        self._end_attempt(attempt)
         self._registry.attempt_failed(attempt, Failure.GATEWAY, now)
         self._released(attempt)
         return True
 
     def _judge(self, attempt: Attempt, failure: Failure, now: float) -> Verdict:
         exchange = attempt.exchange
-        verdict = self._retries.judge(attempt, failure, now, another=lambda: self._room_for(exchange))
+        verdict = self._retries.judge(attempt, failure, now, another=lambda: self._another_takes(exchange))
         retried, reason = verdict
-        if self._told:
-            exchange.story.append(Failed(now, attempt.backend, failure.value, retried, reason))
+        if self._keep_decisions:
+            exchange.steps.append(Failed(now, attempt.backend, failure.value, retried, reason))
         self._emit(AttemptFailed(now, attempt.backend.id, failure.value, exchange.method, retried, reason))
         return verdict
 
-    def _room_for(self, exchange: Exchange) -> bool:
+    def _another_takes(self, exchange: Exchange) -> bool:
         """Whether another backend could take it. In panic none is known to work: a first attempt may find one that
         does, but further ones would only multiply a total outage, and with a whole window's budget behind them."""
         if self._registry.panic:
             return False
         usable, takes = self._registry.usable, self._policy.takes
         return any(takes(backend, exchange) for backend in usable) or (
-            self._emboldened(exchange) and any(takes(backend, exchange) for backend in usable)
+            self._allow_unreliable(exchange) and any(takes(backend, exchange) for backend in usable)
         )
 
-    def _stalled(self, attempt: Attempt, now: float) -> bool:
+    def _had_time(self, attempt: Attempt, now: float) -> bool:
         """A deadline may cut an attempt that has only just started; that is not its backend's fault."""
         return now - (attempt.sent or attempt.started) >= self._registry.stall_threshold(attempt.backend)
 
     def _hedges(self, now: float, late: Sequence[Attempt]) -> Iterator[Attempt]:
         for stalled in list(self._stalls.stalled(now)):
             exchange = stalled.exchange
-            if stalled in late or not self._retries.may_hedge(stalled, now) or not self._room_for(exchange):
+            if stalled in late or not self._retries.may_hedge(stalled, now) or not self._another_takes(exchange):
                 continue
-            if not self._retries.pay_hedge(now):
+            if not self._retries.withdraw_hedge(now):
                 return
             hedge = self._start(exchange, now, "hedge")
             if hedge is not None:
                 self._emit(Hedged(now, hedge.backend.id, stalled.backend.id))
                 yield hedge
 
-    def _hand_out(self, now: float) -> list[Resume]:
+    def _dequeue(self, now: float) -> list[Resume]:
         """Queued exchanges, by deadline, for as long as there are free slots."""
         resumed: list[Resume] = []
         while (exchange := self._queue.first()) is not None:

@@ -12,20 +12,20 @@ from typing import Final, NamedTuple
 
 from .backend import Backend, State
 
-SHOWN_LOADS: Final = 16
+MAX_LOADS: Final = 16
 """Up to so many candidates, what each of them held is noted at every pick: 20 ns a candidate."""
 
 
-SHOWN_BACKENDS: Final = 100
+MAX_BACKENDS: Final = 100
 """Of a larger fleet only so many are pictured, so that its pictures are cheap to take and to keep."""
 
 
-class Picture(NamedTuple):
-    """How all backends stood, until one of them moved: one picture serves every pick in between."""
+class FleetSnapshot(NamedTuple):
+    """How all backends stood, until one of them moved: one snapshot serves every pick in between."""
 
     usable: tuple[Backend, ...]
-    standing: tuple[tuple[str, State, bool], ...]
-    """(id, state, suspected) of the first `SHOWN_BACKENDS`, usable or not."""
+    states: tuple[tuple[str, State, bool], ...]
+    """(id, state, suspected) of the first `MAX_BACKENDS`, usable or not."""
     known: int
     """How many backends there are."""
 
@@ -39,18 +39,18 @@ class Picked:
     why: str
     """`policy`, `pinned`, `retry`, `hedge`, `queued` (its turn came)."""
     policy: str
-    picture: Picture
+    snapshot: FleetSnapshot
     loads: tuple[int, ...]
     """Attempts in flight on each usable backend before this one; empty where there are many."""
 
     def __init__(
-        self, at: float, backend: Backend, why: str, policy: str, picture: Picture, loads: tuple[int, ...]
+        self, at: float, backend: Backend, why: str, policy: str, snapshot: FleetSnapshot, loads: tuple[int, ...]
     ) -> None:
         self.at = at
         self.backend = backend
         self.why = why
         self.policy = policy
-        self.picture = picture
+        self.snapshot = snapshot
         self.loads = loads
 
 
@@ -88,12 +88,12 @@ class Refused(NamedTuple):
 Step = Picked | Failed | Cancelled | Waited | Refused
 
 
-def picture_of(usable: tuple[Backend, ...], backends: Collection[Backend]) -> Picture:
+def take_snapshot(usable: tuple[Backend, ...], backends: Collection[Backend]) -> FleetSnapshot:
     """How they stand now."""
-    shown = islice(backends, SHOWN_BACKENDS)
-    return Picture(usable, tuple((one.id, one.state, one.suspected) for one in shown), len(backends))
+    shown = islice(backends, MAX_BACKENDS)
+    return FleetSnapshot(usable, tuple((one.id, one.state, one.suspected) for one in shown), len(backends))
 
 
 def loads_of(candidates: tuple[Backend, ...]) -> tuple[int, ...]:
     """What each candidate holds, where that is few enough to be looked at by a person."""
-    return tuple([backend.in_flight for backend in candidates]) if len(candidates) <= SHOWN_LOADS else ()
+    return tuple([backend.in_flight for backend in candidates]) if len(candidates) <= MAX_LOADS else ()

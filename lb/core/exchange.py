@@ -54,10 +54,10 @@ class Exchange:
     replayable: bool
     """False once no other attempt may follow: request body bytes are gone that it would need again, or a backend has
     given an answer that cannot be passed on."""
-    begun: bool
-    """An answer has begun, be it with one byte of a status line: a backend has executed the request."""
-    bold: bool
-    """It must not be repeated, and only a shaky backend takes it."""
+    response_begun: bool
+    """An answer has response_begun, be it with one byte of a status line: a backend has executed the request."""
+    accepts_unreliable: bool
+    """It must not be repeated, and only a unreliable backend takes it."""
     responding: bool
     """True once a response byte went to the client: never retried after."""
     tried: list[Backend]
@@ -66,7 +66,7 @@ class Exchange:
     """Attempts of which at least one byte was written."""
     attempts: list[Attempt]
     """Attempts under way: one, or two while a hedge runs."""
-    story: list[Step]
+    steps: list[Step]
     """What was decided about it, in order; empty where nobody may ask."""
     won: bool
     """The answer of an attempt goes to the client: from then on nothing is retried and a twin is too late. Which
@@ -82,13 +82,13 @@ class Exchange:
         self.hash_key = hash_key
         self.pinned_to = pinned_to
         self.replayable = True
-        self.begun = False
-        self.bold = False
+        self.response_begun = False
+        self.accepts_unreliable = False
         self.responding = False
         self.tried = []
         self.sent = 0
         self.attempts = []
-        self.story = []
+        self.steps = []
         self.won = False
 
 

@@ -47,7 +47,7 @@ _REWRITTEN_IN_RESPONSES: Final = (
     | {b"x-load"}  # meant for us
 )
 
-MOST_HOPS: Final = 32
+MAX_HOPS: Final = 32
 """Addresses of an `X-Forwarded-For` that are looked at, from its end: no request comes through more proxies that we
 trust, but 32 KiB of commas and addresses would cost some 30 ms."""
 
@@ -85,10 +85,10 @@ class Peer:
         From a trusted peer they continue its story; from anybody else they start anew, whatever it claimed.
         """
         if self.trusted:
-            return self._continued(_merged(fields), host)
+            return self._extended(_merged(fields), host)
         return self._plain + b'X-Forwarded-Host: %s\r\nForwarded: %s;host="%s"\r\n' % (host, self._forwarded, host)
 
-    def _continued(self, claimed: dict[bytes, bytes], host: bytes) -> bytes:
+    def _extended(self, claimed: dict[bytes, bytes], host: bytes) -> bytes:
         ours = b'%s;host="%s"' % (self._forwarded, host)
         port = claimed.get(b"x-forwarded-port")
         return b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n%sForwarded: %s\r\n" % (
@@ -170,7 +170,7 @@ def client_of(peer: Peer, fields: Iterable[Field], trusted: Sequence[Network]) -
     if not peer.trusted:
         return peer.address
     claimed = _merged(fields).get(b"x-forwarded-for", b"").split(b",")
-    for node in reversed([node.strip() for node in claimed[-MOST_HOPS:] if node.strip()]):
+    for node in reversed([node.strip() for node in claimed[-MAX_HOPS:] if node.strip()]):
         if not is_within(node.decode("latin-1"), trusted):
             return node
     return peer.address

@@ -14,7 +14,7 @@ Rules:
 (Rule 4) `resume` forgets the past, falls and ejections too: back to UNKNOWN, and one passed probe decides. A backend
     that is UP or UNKNOWN already stays there.
 (Rule 5) A pair that is not in the table changes nothing.
-(Rule 6) A backend that falls again and again is held DOWN for longer and longer (`Damper`), whatever its probes say.
+(Rule 6) A backend that falls again and again is held DOWN for longer and longer (`FlapDamper`), whatever its probes say.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def next_probe_in(state: State, since: float, streak: Streak, settings: HealthSe
 
 
 @dataclass(slots=True)
-class Damper:
+class FlapDamper:
     """How much a backend flaps, and how long it is therefore held DOWN (Rule 6)."""
 
     falls: float = 0.0
@@ -141,11 +141,11 @@ class Damper:
     held_until: float = 0.0
     """Monotonic seconds; before this no pass readmits."""
 
-    def rested(self, up_for: float, settings: HealthSettings) -> None:
+    def left_up(self, up_for: float, settings: HealthSettings) -> None:
         """The backend leaves UP after `up_for` seconds of good behaviour."""
         self.falls = max(0.0, self.falls - up_for / settings.flap_forget)
 
-    def fell(self, now: float, settings: HealthSettings) -> None:
+    def went_down(self, now: float, settings: HealthSettings) -> None:
         """Count a fall; what it costs is a hold-down: none, then `hold_down` doubling up to `max_hold_down`."""
         self.falls += 1.0
         hold = hold_down(self.falls, settings)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from .backend import Backend, State
 from .events import Cleared, Emit, ProbeWanted, Suspected, Transition
 from .exchange import Attempt
-from .health import Cause, Damper, Streak, move
-from .outlier_detection import Outcomes, Sentence
+from .health import Cause, FlapDamper, Streak, move
+from .outlier_detection import EjectionBackoff, Outcomes
 from .settings import Settings
 
 
 @dataclass(slots=True, eq=False)
-class Standing:
+class HealthRecord:
     """One backend's record: results of its probes, outcomes of its traffic, and what follows from them."""
 
     backend: Backend
@@ -23,9 +23,9 @@ class Standing:
     changed: Callable[[float], None]
     """Called with the time when suspicion begins or ends."""
     streak: Streak = field(default_factory=Streak)
-    damper: Damper = field(default_factory=Damper)
+    damper: FlapDamper = field(default_factory=FlapDamper)
     outcomes: Outcomes = field(default_factory=Outcomes)
-    sentence: Sentence = field(default_factory=Sentence)
+    ejection_backoff: EjectionBackoff = field(default_factory=EjectionBackoff)
     doubted: bool = False
     """Traffic gave a reason to probe, and nothing has dispelled it: a failed probe is then the second witness."""
     firm: bool = False
@@ -33,10 +33,10 @@ class Standing:
     to requests on connections that it still has do not prove the contrary."""
     passed_at: float = float("-inf")
     """When a probe last passed."""
-    _cut_at: float = float("-inf")
-    _pardoned_at: float = float("-inf")
-    _wanted_at: float = float("-inf")
-    _wanted: str = ""
+    _last_early_close: float = float("-inf")
+    _history_reset_at: float = float("-inf")
+    _last_requested: float = float("-inf")
+    _pending_reason: str = ""
     """The reason of a probe that is due as soon as the last one wanted is `fast_interval` ago."""
 
     def move(self, cause: Cause, reason: str, now: float) -> bool:
@@ -45,22 +45,22 @@ class Standing:
         if new is old:
             return False
         if old is State.UP:
-            self.damper.rested(now - self.backend.since, self.settings.health)
+            self.damper.left_up(now - self.backend.since, self.settings.health)
         if cause is Cause.PROBES_FAIL and old is not State.UNKNOWN:
-            self.damper.fell(now, self.settings.health)
+            self.damper.went_down(now, self.settings.health)
         if new is State.UNKNOWN:
             self.streak = Streak()
         self.backend.state, self.backend.since = new, now
-        self.backend.suspected = self.backend.shaky = self.doubted = self.firm = False
-        self._wanted = ""
+        self.backend.suspected = self.backend.unreliable = self.doubted = self.firm = False
+        self._pending_reason = ""
         self.emit(Transition(now, self.backend.id, old, new, reason))
         return True
 
-    def forget(self) -> None:
-        """How often it fell and was ejected counts no more (Rule 4)."""
-        self.damper, self.sentence = Damper(), Sentence()
+    def reset_backoff(self) -> None:
+        """How often it went_down and was ejected counts no more (Rule 4)."""
+        self.damper, self.ejection_backoff = FlapDamper(), EjectionBackoff()
 
-    def held(self, now: float) -> bool:
+    def held_down(self, now: float) -> bool:
         """Whether a flapping backend has to stay DOWN although its probes pass."""
         return self.backend.state is State.DOWN and now < self.damper.held_until
 
@@ -69,7 +69,7 @@ class Standing:
         return self.backend.state is State.UNKNOWN and now - self.backend.since < self.settings.health.start_phase
 
     @property
-    def passed_since_moved(self) -> bool:
+    def passed_since_transition(self) -> bool:
         """Whether a probe has passed since the backend entered its state, and none has failed after it."""
         return self.passed_at > self.backend.since and self.streak.failures == 0
 
@@ -79,53 +79,53 @@ class Standing:
             return
         self.backend.suspected = True
         self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.firm))
-        self.want_probe(reason, now)
+        self.doubt(reason, now)
         self.changed(now)
 
-    def decline(self, reason: str, now: float) -> None:
+    def answered_unhealthy(self, reason: str, now: float) -> None:
         """A probe was answered, and the answer is no: believed at once, for the next probe follows soon enough."""
         self.doubted = self.firm = True
         self.suspect(0.0, 0.0, reason, now)
 
-    def cut(self, now: float) -> None:
-        """It closed a connection that had just been used: shaky, and suspected unless that is a habit of the backend's.
+    def closed_early(self, now: float) -> None:
+        """It closed a connection that had just been used: unreliable, and suspected unless that is a habit of the backend's.
 
         Suspicion is granted once in `failure_max_age`: one that closes after each answer would be out most of the time.
         """
-        habit, self._cut_at = now - self._cut_at < self.settings.passive.failure_max_age, now
-        self.backend.shaky = True
+        habit, self._last_early_close = now - self._last_early_close < self.settings.passive.failure_max_age, now
+        self.backend.unreliable = True
         reason = "it closed a connection that had just been used"
         if habit:
-            self.want_probe(reason, now)
+            self.doubt(reason, now)
         else:
             self.suspect(0.0, 0.0, reason, now)
 
     def clear(self, reason: str, now: float) -> None:
         """Dispel doubt and suspicion."""
         self.doubted = self.firm = False
-        self._wanted = ""
+        self._pending_reason = ""
         if not self.backend.suspected:
             return
         self.backend.suspected = False
         self.emit(Cleared(now, self.backend.id, reason))
         self.changed(now)
 
-    def pardon(self, now: float) -> bool:
+    def reset_history(self, now: float) -> bool:
         """Hold nothing against the backend that began before now; True if that was granted.
 
         After a short fault, attempts from its time go on failing although a probe has passed since. Granted once in
         `failure_max_age` only, or a backend that passes every probe while its requests hang would never be ejected.
         """
-        if now - self._pardoned_at < self.settings.passive.failure_max_age:
+        if now - self._history_reset_at < self.settings.passive.failure_max_age:
             return False
-        self._pardoned_at = now
+        self._history_reset_at = now
         return True
 
-    def outlived(self, attempt: Attempt) -> bool:
+    def predates_reset(self, attempt: Attempt) -> bool:
         """Whether the attempt began before the backend last came UP or was pardoned: its failure is no news."""
-        return attempt.started < max(self.backend.since, self._pardoned_at)
+        return attempt.started < max(self.backend.since, self._history_reset_at)
 
-    def want_probe(self, reason: str, now: float) -> None:
+    def doubt(self, reason: str, now: float) -> None:
         """Doubt the backend and ask for a probe: at once, or when the last one asked for is `fast_interval` ago.
 
         Without the pause, a backend that passes its probes but fails requests would be probed once for each failure.
@@ -133,20 +133,20 @@ class Standing:
         if self.doubted:
             return
         self.doubted = True
-        self.ask(reason, now)
+        self.request_probe(reason, now)
 
-    def ask(self, reason: str, now: float) -> None:
+    def request_probe(self, reason: str, now: float) -> None:
         """Ask for a probe without a doubt of our own: a request was answered with an error, which may be its due."""
-        self._wanted = reason
-        self.ask_if_due(now)
+        self._pending_reason = reason
+        self.emit_pending_probe(now)
 
     @property
-    def asking(self) -> bool:
+    def probe_pending(self) -> bool:
         """Whether a probe that is wanted still waits for its turn."""
-        return bool(self._wanted)
+        return bool(self._pending_reason)
 
-    def ask_if_due(self, now: float) -> None:
+    def emit_pending_probe(self, now: float) -> None:
         """Emit the `ProbeWanted` that had to wait."""
-        if self._wanted and now - self._wanted_at >= self.settings.health.fast_interval:
-            self.emit(ProbeWanted(now, self.backend.id, self._wanted))
-            self._wanted_at, self._wanted = now, ""
+        if self._pending_reason and now - self._last_requested >= self.settings.health.fast_interval:
+            self.emit(ProbeWanted(now, self.backend.id, self._pending_reason))
+            self._last_requested, self._pending_reason = now, ""

@@ -11,7 +11,7 @@ _MEAN_GAIN: Final = 1 / 8
 _DEVIATION_GAIN: Final = 1 / 4
 
 
-def learn(backend: Backend, sample: float) -> None:
+def add_sample(backend: Backend, sample: float) -> None:
     """Update mean and mean deviation (seconds) with one time to first byte: RFC 6298 §2.2 and §2.3.
 
     The deviation comes first because it is taken from the mean before the sample.
@@ -24,13 +24,13 @@ def learn(backend: Backend, sample: float) -> None:
     backend.latency_mean += _MEAN_GAIN * error
 
 
-def learn_at_least(backend: Backend, waited: float) -> None:
+def add_lower_bound(backend: Backend, waited: float) -> None:
     """An answer would have taken longer than `waited`: no sample, but proof that the mean is too low if it is less."""
     if waited > backend.latency_mean:
-        learn(backend, waited)
+        add_sample(backend, waited)
 
 
-def unexplained_after(backend: Backend, settings: PassiveSettings) -> float:
+def suspicion_threshold(backend: Backend, settings: PassiveSettings) -> float:
     """Seconds without a first byte that this backend's own recent latencies do not explain.
 
     `mean + max(floor, deviations × deviation)`, the form of RFC 6298 §2.3's time-out, in which the floor stands for
@@ -45,4 +45,4 @@ def unexplained_after(backend: Backend, settings: PassiveSettings) -> float:
 
 def stall_threshold(backend: Backend, settings: PassiveSettings) -> float:
     """Seconds after which a wait is worth a probe and a hedge: unexplained, or past the ceiling whatever the reason."""
-    return min(unexplained_after(backend, settings), settings.stall_ceiling)
+    return min(suspicion_threshold(backend, settings), settings.stall_ceiling)

@@ -15,7 +15,7 @@ from typing import Final
 from .backend import Backend
 from .settings import PassiveSettings
 
-_OTHERS_FAIL_TOO: Final = 0.5
+_COMMON_FAULT_SHARE: Final = 0.5
 """From this share of failures on the others are no better, and a row of failures is no reason to eject."""
 
 
@@ -23,9 +23,9 @@ _OTHERS_FAIL_TOO: Final = 0.5
 class Outcomes:
     """The latest outcomes of live requests on one backend."""
 
-    in_a_row: int = 0
+    consecutive_failures: int = 0
     """Failures since the last success."""
-    row_began: tuple[int, int] = (0, 0)
+    row_start: tuple[int, int] = (0, 0)
     """What all backends together had answered when the row began: (outcomes, failures)."""
     latest: deque[tuple[float, bool]] = field(default_factory=deque)
     """(when, failed), oldest first, at most `failure_window` of them."""
@@ -38,15 +38,15 @@ class Outcomes:
         return self.failures / len(self.latest) if self.latest else 0.0
 
 
-class Jury:
+class OutlierDetector:
     """Compares the outcomes of each backend with those of all others together, in O(1) an outcome."""
 
     def __init__(self, settings: PassiveSettings) -> None:
         self._settings = settings
-        self._total = 0
-        self._failures = 0
-        self._ever = 0
-        self._ever_failed = 0
+        self._window_total = 0
+        self._window_failures = 0
+        self._lifetime_total = 0
+        self._lifetime_failures = 0
 
     def use(self, settings: PassiveSettings) -> None:
         """Judge by other settings from the next outcome on."""
@@ -57,21 +57,21 @@ class Jury:
         self._expire(outcomes, now)
         outcomes.latest.append((now, failed))
         outcomes.failures += failed
-        self._total += 1
-        self._failures += failed
-        if failed and outcomes.in_a_row == 0:
-            outcomes.row_began = (self._ever, self._ever_failed)
-        self._ever += 1
-        self._ever_failed += failed
-        outcomes.in_a_row = outcomes.in_a_row + 1 if failed else 0
+        self._window_total += 1
+        self._window_failures += failed
+        if failed and outcomes.consecutive_failures == 0:
+            outcomes.row_start = (self._lifetime_total, self._lifetime_failures)
+        self._lifetime_total += 1
+        self._lifetime_failures += failed
+        outcomes.consecutive_failures = outcomes.consecutive_failures + 1 if failed else 0
         return self._reason(outcomes) if failed else ""
 
-    def forget(self, outcomes: Outcomes) -> None:
+    def discard(self, outcomes: Outcomes) -> None:
         """The backend left rotation: its outcomes count neither for it later nor for the others now."""
-        self._total -= len(outcomes.latest)
-        self._failures -= outcomes.failures
+        self._window_total -= len(outcomes.latest)
+        self._window_failures -= outcomes.failures
         outcomes.latest.clear()
-        outcomes.failures = outcomes.in_a_row = 0
+        outcomes.failures = outcomes.consecutive_failures = 0
 
     def _expire(self, outcomes: Outcomes, now: float) -> None:
         latest = outcomes.latest
@@ -79,43 +79,45 @@ class Jury:
         while latest and (len(latest) >= self._settings.failure_window or latest[0][0] < oldest):
             _, failed = latest.popleft()
             outcomes.failures -= failed
-            self._total -= 1
-            self._failures -= failed
+            self._window_total -= 1
+            self._window_failures -= failed
 
     def _reason(self, outcomes: Outcomes) -> str:
-        settings = self._settings
-        if outcomes.in_a_row >= settings.consecutive_failures and self._others_since_row(outcomes) < _OTHERS_FAIL_TOO:
-            return f"{outcomes.in_a_row} requests failed in a row"
+        settings, row = self._settings, outcomes.consecutive_failures
+        if row >= settings.consecutive_failures and self._others_share_during_row(outcomes) < _COMMON_FAULT_SHARE:
+            return f"{row} requests failed in a row"
         others = self._others_share(outcomes)
         enough = len(outcomes.latest) >= settings.failure_window / 2
         if enough and outcomes.share - others >= settings.failure_share:
             return f"{outcomes.failures} of {len(outcomes.latest)} requests failed, {others:.0%} elsewhere"
         return ""
 
-    def _others_since_row(self, outcomes: Outcomes) -> float:
+    def _others_share_during_row(self, outcomes: Outcomes) -> float:
         """Others' share of failures while this row lasted: what they did before it would hide a common cause."""
-        total = self._ever - outcomes.row_began[0] - outcomes.in_a_row
-        return (self._ever_failed - outcomes.row_began[1] - outcomes.in_a_row) / total if total else 0.0
+        total_then, failures_then = outcomes.row_start
+        total = self._lifetime_total - total_then - outcomes.consecutive_failures
+        failures = self._lifetime_failures - failures_then - outcomes.consecutive_failures
+        return failures / total if total else 0.0
 
     def _others_share(self, outcomes: Outcomes) -> float:
-        total = self._total - len(outcomes.latest)
-        return (self._failures - outcomes.failures) / total if total else 0.0
+        total = self._window_total - len(outcomes.latest)
+        return (self._window_failures - outcomes.failures) / total if total else 0.0
 
 
 @dataclass(slots=True)
-class Sentence:
+class EjectionBackoff:
     """How often a backend was ejected, and until when it is."""
 
-    times: float = 0.0
+    recent_ejections: float = 0.0
     """One more for each ejection, one less for each `forgive_after` seconds since the last one ended."""
     until: float = 0.0
 
     def eject(self, now: float, settings: PassiveSettings) -> float:
         """Start an ejection and answer its length in seconds: `base_ejection × times`, at most `max_ejection`."""
         forgiven = max(0.0, now - self.until) / settings.forgive_after
-        self.times = max(0.0, self.times - forgiven) + 1.0
-        length = min(settings.max_ejection, settings.base_ejection * self.times)
-        self.times = min(self.times, max(1.0, settings.max_ejection / settings.base_ejection))
+        self.recent_ejections = max(0.0, self.recent_ejections - forgiven) + 1.0
+        length = min(settings.max_ejection, settings.base_ejection * self.recent_ejections)
+        self.recent_ejections = min(self.recent_ejections, max(1.0, settings.max_ejection / settings.base_ejection))
         self.until = now + length
         return length
 
@@ -129,7 +131,7 @@ def may_eject(ejected: int, in_rotation: int, members: int, settings: PassiveSet
     return in_rotation > 1 and (ejected + 1) <= settings.max_ejected_share * members
 
 
-def slow_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> list[tuple[Backend, str]]:
+def latency_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> list[tuple[Backend, str]]:
     """Backends whose mean latency is out of proportion to the median of the others', each with the reason to eject it.
 
     None below `stall_ceiling`: three times 1 ms is an outlier, but nobody's problem.

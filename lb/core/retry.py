@@ -69,7 +69,7 @@ class Retries:
             return Verdict(False, forbidden)
         if attempt.sent is not None and not exchange.idempotent:
             return Verdict(False, "not idempotent")
-        if failure is Failure.BAD_RESPONSE or (failure is not Failure.GATEWAY and _executed(exchange)):
+        if failure is Failure.BAD_RESPONSE or (failure is not Failure.GATEWAY and _has_executed(exchange)):
             return Verdict(False, "answer begun")
         if not another():
             return Verdict(False, "no other backend")
@@ -78,13 +78,13 @@ class Retries:
         return Verdict(True, "not sent" if attempt.sent is None else "idempotent")
 
     def may_hedge(self, stalled: Attempt, now: float) -> bool:
-        """A second backend may be tried beside the stalled one. `pay_hedge` must follow when one is found."""
+        """A second backend may be tried beside the stalled one. `withdraw_hedge` must follow when one is found."""
         exchange = stalled.exchange
-        if not self._settings.hedge or not exchange.idempotent or _executed(exchange):
+        if not self._settings.hedge or not exchange.idempotent or _has_executed(exchange):
             return False
         return not self._forbidden(exchange, stalled, now)
 
-    def pay_hedge(self, now: float) -> bool:
+    def withdraw_hedge(self, now: float) -> bool:
         """Take a hedge out of the budget; False: it is spent."""
         return self._budget.withdraw(now)
 
@@ -101,6 +101,6 @@ class Retries:
         return "deadline" if now >= exchange.deadline else ""
 
 
-def _executed(exchange: Exchange) -> bool:
+def _has_executed(exchange: Exchange) -> bool:
     """A backend has executed it, and executing it again may do something."""
-    return exchange.begun and exchange.method not in SAFE_METHODS
+    return exchange.response_begun and exchange.method not in SAFE_METHODS

@@ -6,19 +6,40 @@ from .backend import Backend
 from .exchange import Attempt
 
 
+class TickGapDetector:
+    """Detects that the balancer itself did not run for a while: responses may then lie unread in its sockets."""
+
+    def __init__(self, max_gap: float) -> None:
+        self._max_gap = max_gap
+        self._last_tick: float | None = None
+        self._excused = False
+
+    def use(self, max_gap: float) -> None:
+        """Apply a new `Settings.passive.max_tick_gap` (seconds)."""
+        self._max_gap = max_gap
+
+    def late(self, now: float) -> bool:
+        """Record a tick; return True if it came more than `max_gap` after the last one, so no wait may be judged.
+
+        Never True twice in a row: on a host that is always late, nothing would ever stall or time out.
+        """
+        late = self._last_tick is not None and now - self._last_tick > self._max_gap
+        self._excused = late and not self._excused
+        self._last_tick = now
+        return self._excused
+
+
 class StallWatch:
     """The longest unexplained wait of each backend, in O(1): attempts are kept in the order in which they were sent."""
 
     def __init__(self, max_gap: float) -> None:
-        self._max_gap = max_gap
+        self._tick_gap = TickGapDetector(max_gap)
         self._watched: dict[Backend, dict[Attempt, float]] = {}
-        self._last_tick: float | None = None
         self._awake_since = 0.0
-        self._excused = False
 
     def use(self, max_gap: float) -> None:
-        """`Settings.passive.max_tick_gap` has changed."""
-        self._max_gap = max_gap
+        """Apply a new `Settings.passive.max_tick_gap` (seconds)."""
+        self._tick_gap.use(max_gap)
 
     def sent(self, attempt: Attempt, now: float) -> None:
         """Watch the attempt from now on."""
@@ -34,7 +55,7 @@ class StallWatch:
         if watched is not None and watched.pop(attempt, None) is not None and not watched:
             del self._watched[attempt.backend]
 
-    def explain(self, backend: Backend) -> None:
+    def clear(self, backend: Backend) -> None:
         """The backend has shown that it lives: whoever still waits there waits for a reason of its own."""
         self._watched.pop(backend, None)
 
@@ -51,9 +72,6 @@ class StallWatch:
         After a gap between two ticks the balancer was deaf, not the backends mute: all waits count from now. But not
         twice in a row: on a host that is always late, nothing would ever stall.
         """
-        late = self._last_tick is not None and now - self._last_tick > self._max_gap
-        self._excused = late and not self._excused
-        if self._excused:
+        if self._tick_gap.late(now):
             self._awake_since = now
-        self._last_tick = now
         return [(backend, self.wait(backend, now)) for backend in self._watched]

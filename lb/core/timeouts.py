@@ -64,24 +64,3 @@ class Timeouts:
             del self._attempts[attempt]
             late.append(attempt)
         return late
-
-
-class HeldUp:
-    """Tells whether the balancer itself did not run for a while: answers may then lie unread in its sockets."""
-
-    def __init__(self, max_gap: float) -> None:
-        self._max_gap = max_gap
-        self._last = 0.0
-        self._spared = False
-
-    def use(self, max_gap: float) -> None:
-        """`Settings.passive.max_tick_gap` has changed."""
-        self._max_gap = max_gap
-
-    def tick(self, now: float) -> bool:
-        """True: let this tick end no attempt. Never twice in a row, or a host that is always late would never time
-        anything out."""
-        late = now - self._last > self._max_gap
-        self._spared = late and not self._spared
-        self._last = now
-        return self._spared

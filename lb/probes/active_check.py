@@ -12,15 +12,15 @@ from .scheduler import Report
 from .tcp_probe import TcpProbe, TlsProbe
 
 
-class Checks:
+class ActiveCheck:
     """Probes backends over HTTP, by connecting, or by a TLS handshake. An async context manager that owns what
     they need."""
 
-    def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
-        """`greeting` goes ahead of every check: the PROXY header, where backends want one."""
-        self._http = HttpProbe(settings, greeting)
-        self._tcp = TcpProbe(settings.timeout, greeting)
-        self._tls = TlsProbe(settings.timeout, greeting)
+    def __init__(self, settings: HealthSettings, proxy_header: bytes = b"") -> None:
+        """`proxy_header` goes ahead of every check: the PROXY header, where backends want one."""
+        self._http = HttpProbe(settings, proxy_header)
+        self._tcp = TcpProbe(settings.timeout, proxy_header)
+        self._tls = TlsProbe(settings.timeout, proxy_header)
         self._kind = settings.kind
 
     def use(self, settings: HealthSettings) -> None:

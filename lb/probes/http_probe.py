@@ -1,4 +1,4 @@
-"""One active check over HTTP: a GET on a connection of its own, and a word for what went wrong.
+"""One active check over HTTP: a GET on a connection of its own, and a failure_name for what went wrong.
 
 On an own protocol: with aiohttp's client a check costs several times the CPU, and checks are most of what an idle
 balancer does.
@@ -25,7 +25,7 @@ from .scheduler import Report
 
 MAX_BODY = 64 * 1024
 MAX_NAME = 128
-_WORDS = {
+_FAILURE_NAMES = {
     errno.ECONNREFUSED: "refused",
     errno.EHOSTUNREACH: "unreachable",
     errno.ENETUNREACH: "unreachable",
@@ -42,9 +42,9 @@ class HttpProbe:
     `docker kill` leaves behind.
     """
 
-    def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
-        """`greeting` is the PROXY header of a connection that is nobody's, where backends want one."""
-        self._greeting = greeting
+    def __init__(self, settings: HealthSettings, proxy_header: bytes = b"") -> None:
+        """`proxy_header` is the PROXY header of a connection that is nobody's, where backends want one."""
+        self._proxy_header = proxy_header
         self.use(settings)
 
     def use(self, settings: HealthSettings) -> None:
@@ -66,28 +66,28 @@ class HttpProbe:
         """Probe once, within the probe time-out, connecting included."""
         try:
             async with asyncio.timeout(self._settings.timeout):
-                status, body = await self._ask(backend)
+                status, body = await self._request(backend)
         except TimeoutError:
             return Report("timeout")
         except OSError as error:
-            return Report(word(error), inconclusive=is_our_own(error))
+            return Report(failure_name(error), inconclusive=is_our_own(error))
         except httptools.HttpParserError:
             return Report("bad_response")
         failure = self._failure(status, body)
-        name, load = said_in(body)
+        name, load = parse_report(body)
         return Report(failure, bool(failure), name, load)
 
-    async def _ask(self, backend: Backend) -> tuple[int, bytes]:
+    async def _request(self, backend: Backend) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[int, bytes]] = loop.create_future()
-        question = self._greeting + self._request(backend)
-        transport, _ = await loop.create_connection(lambda: _Answer(question, answer), backend.host, backend.port)
+        request = self._proxy_header + self._request_bytes(backend)
+        transport, _ = await loop.create_connection(lambda: _ProbeProtocol(request, answer), backend.host, backend.port)
         try:
             return await answer
         finally:
             transport.abort()
 
-    def _request(self, backend: Backend) -> bytes:
+    def _request_bytes(self, backend: Backend) -> bytes:
         host = {} if self._names_host else {"Host": str(Address(backend.host, backend.port))}
         fields = "".join(f"{name}: {value}\r\n" for name, value in {**host, **self._fields}.items())
         return f"GET {self._target} HTTP/1.1\r\n{fields}\r\n".encode()
@@ -99,14 +99,14 @@ class HttpProbe:
         return "" if self._settings.expect_body.encode() in body else "unexpected body"
 
 
-class _Answer(asyncio.Protocol):
+class _ProbeProtocol(asyncio.Protocol):
     """Asks, and sets the future to the status and the body up to `MAX_BODY`, or to what went wrong.
 
     All of the body: a backend that stalls in the middle of its report has not passed.
     """
 
-    def __init__(self, question: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
-        self._question = question
+    def __init__(self, request: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
+        self._request = request
         self._answer = answer
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._status = 0
@@ -116,7 +116,7 @@ class _Answer(asyncio.Protocol):
     # --- the event loop's ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).write(self._question)
+        cast(asyncio.Transport, transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None or self._answer.done():
@@ -163,14 +163,14 @@ class _Answer(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-def word(error: OSError) -> str:
-    """A connection that failed, in one word."""
+def failure_name(error: OSError) -> str:
+    """A connection that failed, in one failure_name."""
     if isinstance(error, socket.gaierror):
         return "unresolved"
-    return _WORDS.get(error.errno or 0, "unreachable")
+    return _FAILURE_NAMES.get(error.errno or 0, "unreachable")
 
 
-def said_in(body: bytes) -> tuple[str, LoadReport | None]:
+def parse_report(body: bytes) -> tuple[str, LoadReport | None]:
     """The `instance` and the `load` of a JSON health report; empty and None where there is none."""
     try:
         report: Any = json.loads(body)

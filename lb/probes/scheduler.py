@@ -12,7 +12,7 @@ from typing import Protocol
 from ..core.backend import Backend
 from ..core.load_weights import LoadReport
 
-REPEAT_S = 0.1
+RETRY_S = 0.1
 """Seconds until a probe that could not be made is tried again."""
 START_SPREAD_S = 0.02
 """First probes start within this: at once, as far as anybody can tell, yet not all in one burst."""
@@ -23,8 +23,8 @@ class Report:
     """How a probe ended."""
 
     failure: str = ""
-    """A word for what went wrong; empty for a pass."""
-    declined: bool = False
+    """A failure_name for what went wrong; empty for a pass."""
+    unhealthy_response: bool = False
     """It failed by an answer: the backend itself says that it is not well."""
     name: str = ""
     """What the backend calls itself."""
@@ -34,7 +34,7 @@ class Report:
     """The probe could not be made, for want of something on our side: no verdict on the backend."""
 
 
-class Judge(Protocol):
+class HealthSink(Protocol):
     """What the prober needs of the balancer."""
 
     @property
@@ -42,7 +42,7 @@ class Judge(Protocol):
         """All known backends."""
 
     def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
         """Record a finished probe, answer the seconds until the next."""
 
@@ -54,7 +54,7 @@ Probe = Callable[[Backend], Awaitable[Report]]
 
 
 @dataclass(slots=True, eq=False)
-class _Watch:
+class _ProbeLoop:
     """One backend's loop."""
 
     task: asyncio.Task[None]
@@ -64,13 +64,13 @@ class _Watch:
 class Prober:
     """Probes every backend that the balancer knows, from its insertion to its removal."""
 
-    def __init__(self, judge: Judge, probe: Probe, clock: Callable[[], float], rng: Random) -> None:
-        self._judge = judge
+    def __init__(self, balancer: HealthSink, probe: Probe, clock: Callable[[], float], rng: Random) -> None:
+        self._balancer = balancer
         self._probe = probe
         self._clock = clock
         self._rng = rng
-        self._watches: dict[Backend, _Watch] = {}
-        self._by_id: dict[str, _Watch] = {}
+        self._loops: dict[Backend, _ProbeLoop] = {}
+        self._by_id: dict[str, _ProbeLoop] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -83,24 +83,24 @@ class Prober:
         """Follow the balancer's membership: begin with new backends, end with those that left."""
         if self._group is None:
             return
-        known = set(self._judge.backends)
-        for gone in self._watches.keys() - known:
-            self._watches.pop(gone).task.cancel()
-        for backend in known - self._watches.keys():
+        known = set(self._balancer.backends)
+        for gone in self._loops.keys() - known:
+            self._loops.pop(gone).task.cancel()
+        for backend in known - self._loops.keys():
             wanted = asyncio.Event()
-            self._watches[backend] = _Watch(self._group.create_task(self._loop(backend, wanted)), wanted)
-        self._by_id = {backend.id: self._watches[backend] for backend in self._judge.backends}
+            self._loops[backend] = _ProbeLoop(self._group.create_task(self._loop(backend, wanted)), wanted)
+        self._by_id = {backend.id: self._loops[backend] for backend in self._balancer.backends}
 
     def wake(self, backend_id: str) -> None:
         """Traffic wants to know: probe now instead of waiting for the next interval."""
-        watch = self._by_id.get(backend_id)
-        if watch is not None:
-            watch.wanted.set()
+        loop = self._by_id.get(backend_id)
+        if loop is not None:
+            loop.wanted.set()
 
     def wake_all(self) -> None:
         """Other settings are in force: what was waited for by the old ones begins now."""
-        for watch in self._watches.values():
-            watch.wanted.set()
+        for loop in self._loops.values():
+            loop.wanted.set()
 
     async def _loop(self, backend: Backend, wanted: asyncio.Event) -> None:
         await asyncio.sleep(self._rng.uniform(0, START_SPREAD_S))
@@ -109,13 +109,13 @@ class Prober:
             started = self._clock()
             report = await self._probe(backend)
             now = self._clock()
-            wait = self._judged(backend, report, now - started, now)
+            wait = self._record(backend, report, now - started, now)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wanted.wait(), wait)
 
-    def _judged(self, backend: Backend, report: Report, took: float, now: float) -> float:
+    def _record(self, backend: Backend, report: Report, took: float, now: float) -> float:
         if report.inconclusive:
-            return REPEAT_S
+            return RETRY_S
         if report.load is not None:
-            self._judge.reported(backend, report.load, now)
-        return self._judge.probed(backend, report.failure, took, now, report.name, report.declined)
+            self._balancer.reported(backend, report.load, now)
+        return self._balancer.probed(backend, report.failure, took, now, report.name, report.unhealthy_response)

@@ -13,11 +13,11 @@ from ..config.schema import Config
 from ..core.backend import Backend
 from ..core.events import Added, Event, ProbeWanted, Removed
 from ..discovery import Change, Follower, Insert
-from ..probes.scheduler import Judge, Prober
+from ..probes.scheduler import HealthSink, Prober
 from .wiring import checks_of, source_of
 
 
-class Fleet(Judge, Protocol):
+class Fleet(HealthSink, Protocol):
     """What it needs of the balancer."""
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:

@@ -12,7 +12,7 @@ from ..discovery.dns import DnsSource
 from ..discovery.file import FileSource
 from ..discovery.static import StaticSource
 from ..errors import ConfigError
-from ..probes.active_check import Checks
+from ..probes.active_check import ActiveCheck
 from ..proxy.affinity_key import Stickiness
 from ..proxy.origin import NOBODY, Origin
 from ..proxy.proxy_protocol import encode
@@ -28,11 +28,11 @@ def stickiness_of(config: Config) -> Stickiness | None:
     return Stickiness(StickyCookie(sticky.cookie, secrets), ttl=sticky.ttl, secure=sticky.secure)
 
 
-def checks_of(config: Config) -> Checks:
+def checks_of(config: Config) -> ActiveCheck:
     """How backends are checked: introduced as nobody's connection where they want PROXY headers."""
     send = config.proxy_protocol.send
     greeting = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
-    return Checks(config.core_settings().health, greeting)
+    return ActiveCheck(config.core_settings().health, greeting)
 
 
 def certificates_of(config: Config) -> Certificates | None:

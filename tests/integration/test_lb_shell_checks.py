@@ -55,7 +55,7 @@ async def checked(script: Script, **health: Any) -> Report:
 async def test_what_passes_over_http(status: bytes, health: dict[str, Any], failure: str) -> None:
     body = b"" if status.startswith(b"204") else HEALTHY
     report = await checked(answer(status, body), **health)
-    assert (report.failure, report.declined) == (failure, bool(failure))
+    assert (report.failure, report.unhealthy_response) == (failure, bool(failure))
 
 
 @pytest.mark.parametrize(

@@ -132,20 +132,20 @@ class World:
         behaviour = self._behaviour[backend]
         done = False
 
-        def end(failure: str, declined: bool = False) -> None:
+        def end(failure: str, unhealthy_response: bool = False) -> None:
             nonlocal done
             if done:
                 return
             done = True
             self._probing.discard(backend)
             took = self.now - started
-            self._probe_in(backend, self.registry.probed(backend, failure, took, self.now, "", declined))
+            self._probe_in(backend, self.registry.probed(backend, failure, took, self.now, "", unhealthy_response))
 
         if behaviour.refuses:
             end("refused")
             return
         failure = "" if behaviour.probe_status == 200 else f"status {behaviour.probe_status}"
-        self._answer_later(backend, lambda: end(failure, declined=bool(failure)))
+        self._answer_later(backend, lambda: end(failure, unhealthy_response=bool(failure)))
         self.at(started + self.settings.health.timeout, lambda: end("timeout"))
 
     def _request(self) -> None:

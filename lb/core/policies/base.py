@@ -45,30 +45,30 @@ class Policy(ABC):
         """One attempt less is in flight on the backend."""
 
     def takes(self, backend: Backend, exchange: Exchange) -> bool:
-        """Below its cap, not tried by this exchange yet, and not shaky where that matters to it."""
-        if backend.shaky and not (exchange.idempotent or exchange.bold):
+        """Below its cap, not tried by this exchange yet, and not unreliable where that matters to it."""
+        if backend.unreliable and not (exchange.idempotent or exchange.accepts_unreliable):
             return False
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
-    def free(self, backend: Backend, exchange: Exchange) -> bool:
-        """As `takes`, for a session that stays where it is, shaky or not."""
+    def takes_pinned(self, backend: Backend, exchange: Exchange) -> bool:
+        """As `takes`, for a session that stays where it is, unreliable or not."""
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
     def draw(
-        self, candidates: Candidates, exchange: Exchange, rng: Random, unlike: Backend | None = None
+        self, candidates: Candidates, exchange: Exchange, rng: Random, other_than: Backend | None = None
     ) -> Backend | None:
-        """A random backend that takes the exchange, other than `unlike`; every one equally likely at first draw."""
+        """A random backend that takes the exchange, other than `other_than`; every one equally likely at first draw."""
         count = len(candidates)
         for _ in range(DRAWS if count else 0):
             backend = candidates[int(rng.random() * count)]
-            if backend is not unlike and backend.effective_weight > 0 and self.takes(backend, exchange):
+            if backend is not other_than and backend.effective_weight > 0 and self.takes(backend, exchange):
                 return backend
-        willing = [
+        eligible = [
             backend
             for backend in candidates
-            if backend is not unlike and backend.effective_weight > 0 and self.takes(backend, exchange)
+            if backend is not other_than and backend.effective_weight > 0 and self.takes(backend, exchange)
         ]
-        return willing[int(rng.random() * len(willing))] if willing else None
+        return eligible[int(rng.random() * len(eligible))] if eligible else None
 
 
 def relative_load(backend: Backend) -> float:
@@ -76,6 +76,6 @@ def relative_load(backend: Backend) -> float:
     return (backend.in_flight + 1) / backend.effective_weight if backend.effective_weight > 0 else inf
 
 
-def ramp(backend: Backend) -> float:
+def ramp_share(backend: Backend) -> float:
     """The share of its own configured weight that the backend may carry now: 1 but for slow start or a load report."""
     return min(1.0, backend.effective_weight / backend.weight) if backend.weight > 0 else 0.0

@@ -2,7 +2,7 @@
 
 A table is bounded by a constant whatever the weights are, but 65,536 entries still take some 50 ms, and the event loop
 serves nobody meanwhile. So a pick builds one slice at most, and one each `SLICE_S` whatever the traffic is. Until the
-new table is complete the old one decides: backends that are gone are passed over, new ones wait. Where the old table
+new table is complete the old one decides: backends that are gone are skipped over, new ones wait. Where the old table
 holds nobody who is usable, as at the start, a coarse one takes its place.
 """
 
@@ -38,16 +38,16 @@ class TablePolicy(Policy):
         self.live: dict[Backend, float] = {}
         self.total = 0.0
         """Sum of the weights in `live`."""
-        self.tabled: dict[Backend, float] = {}
+        self.in_table: dict[Backend, float] = {}
         """Whom the table in use holds, with the weights that it was built for."""
         self._members: Candidates = ()
-        self._looked_at = 0.0
+        self._refreshed_at = 0.0
         self._goal: dict[Backend, float] = {}
         self._building: Iterator[None] | None = None
         self._slice_at = 0.0
 
     @abstractmethod
-    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
+    def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
         """Build a table of about `most` entries at most, yield after each slice of work, and use the table at last."""
 
     @property
@@ -57,46 +57,46 @@ class TablePolicy(Policy):
 
     @property
     @abstractmethod
-    def most(self) -> int:
+    def max_entries(self) -> int:
         """Entries of a complete table, at most."""
 
-    def look(self, candidates: Candidates, now: float) -> None:
+    def refresh(self, candidates: Candidates, now: float) -> None:
         """Notice who may be picked, and go on with building if there is something to build."""
-        if candidates is not self._members or now >= self._looked_at + REFRESH:
-            self._members, self._looked_at = candidates, now
+        if candidates is not self._members or now >= self._refreshed_at + REFRESH:
+            self._members, self._refreshed_at = candidates, now
             self.live = {backend: backend.weight for backend in candidates if backend.weight > 0}
             self.total = sum(self.live.values())
-            if self._building is None and self.live != self.tabled:
+            if self._building is None and self.live != self.in_table:
                 self._begin(now)
         if self._building is not None and now >= self._slice_at:
             self._advance(self._building, now)
 
     def _begin(self, now: float) -> None:
         self._goal = self.live
-        self._building = self.build(self._goal, self.most)
+        self._building = self.build(self._goal, self.max_entries)
         self._slice_at = now
 
     def _advance(self, building: Iterator[None], now: float) -> None:
         self._slice_at = now + SLICE_S
-        serves = any(backend in self.live for backend in self.tabled)
+        serves = any(backend in self.live for backend in self.in_table)
         if not finished(building, 1 if serves or len(self._goal) > FEW else FIRST_SLICES):
             if not serves:
                 self._use_coarse()
             return
-        self.tabled, self._building = self._goal, None
-        if self.live != self.tabled:  # changed meanwhile: a build is never begun anew, or changes could put off its end
+        self.in_table, self._building = self._goal, None
+        if self.live != self.in_table:  # A build is never restarted: frequent changes could delay its end for ever.
             self._begin(now + SLICE_S)
 
     def _use_coarse(self) -> None:
-        self.tabled = dict(islice(self.live.items(), COARSE))
-        run(self.build(self.tabled, SLICE))
+        self.in_table = dict(islice(self.live.items(), COARSE))
+        run(self.build(self.in_table, SLICE))
 
 
-def finished(steps: Iterator[None], most: int) -> bool:
+def finished(steps: Iterator[None], count: int) -> bool:
     """Take `most` steps; True when there were fewer."""
     for _ in steps:
-        most -= 1
-        if not most:
+        count -= 1
+        if not count:
             return False
     return True
 

@@ -34,7 +34,7 @@ class LeastRequests(Policy):
         """The least loaded backend that takes the exchange."""
         if candidates is not self._members or len(self._heap) > 4 * len(candidates) + SLACK:
             self._rebuild(candidates)
-        aside = []
+        skipped = []
         picked = None
         while self._heap and picked is None:
             load, order, backend = self._heap[0]
@@ -45,8 +45,8 @@ class LeastRequests(Policy):
             elif load < inf and self.takes(backend, exchange):
                 picked = backend
             else:
-                aside.append(heappop(self._heap))
-        for entry in aside:
+                skipped.append(heappop(self._heap))
+        for entry in skipped:
             heappush(self._heap, entry)
         return picked
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from ..backend import Backend
 from ..exchange import Exchange
-from .base import Candidates, Load, ramp
+from .base import Candidates, Load, ramp_share
 from .hash_tables import SLICE, TablePolicy
 from .hashing import fraction, hash64, key_of
 
@@ -25,11 +25,11 @@ SLOTS_PER_BACKEND: Final = 100
 """The paper's M > 100 · N keeps shares within about 1 % of even; beyond 655 backends the shares get coarser."""
 
 _FREE: Final = -1
-_LOOKS: Final = 8 * SLICE
+_CHECKS_PER_SLICE: Final = 8 * SLICE
 """Looks at a slot in one slice of filling: each costs an eighth of what a point of the ring does."""
-_OWNERS: Final = SLICE // 4
+_OWNERS_PER_SLICE: Final = SLICE // 4
 """Owners whose permutations are worked out in one slice, with two digests each; eight points of the ring take one."""
-_LOOKS_PER_CLAIM: Final = 10
+_CHECKS_PER_CLAIM: Final = 10
 """What it costs to claim a free slot, in looks."""
 
 
@@ -44,35 +44,35 @@ class Maglev(TablePolicy):
         self._size = SIZES[0]
 
     @property
-    def most(self) -> int:
+    def max_entries(self) -> int:
         """Slots of the largest table."""
         return SIZES[-1]
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """The owner of the key's slot, or of the first slot after it that takes the exchange."""
-        self.look(candidates, now)
+        self.refresh(candidates, now)
         key, size = key_of(exchange, rng), len(self._table)
         seen: set[Backend] = set()
-        declined: Backend | None = None
+        fallback: Backend | None = None
         for step in range(size):
             backend = self._owners[self._table[(key + step) % size]]
             if backend in seen:
                 continue
             if backend in self.live and self.takes(backend, exchange):
-                if fraction(key >> 32) < ramp(backend):
+                if fraction(key >> 32) < ramp_share(backend):
                     return backend
-                declined = declined or backend
+                fallback = fallback or backend
             seen.add(backend)
-            if len(seen) == len(self.tabled):
+            if len(seen) == len(self.in_table):
                 break
-        if declined is None and self.building:
+        if fallback is None and self.building:
             return self.draw(candidates, exchange, rng)
-        return declined
+        return fallback
 
-    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
+    def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
         """Fill a table of the size that these backends need; a coarse one is as small as there is."""
         size = SIZES[0]
-        if most >= SIZES[-1]:
+        if max_entries >= SIZES[-1]:
             wanted = len(weights) * SLOTS_PER_BACKEND
             size = self._size = max(self._size, next((size for size in SIZES if size >= wanted), SIZES[-1]))
         owners = sorted(weights, key=_name)
@@ -94,7 +94,7 @@ def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) 
     for owner in owners:
         slots.append(hash64(owner.id.encode(), b"offset") % size)
         skips.append(hash64(owner.id.encode(), b"skip") % (size - 1) + 1)
-        if len(slots) % _OWNERS == 0:
+        if len(slots) % _OWNERS_PER_SLICE == 0:
             yield
     claims = [0] * count
     turns = list(range(count, 2 * count))  # round × count + number: a heap, being in order
@@ -105,13 +105,13 @@ def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) 
         while table[slot] != _FREE:
             slot = (slot + skip) % size
             work += 1
-            if work >= _LOOKS:
+            if work >= _CHECKS_PER_SLICE:
                 work = 0
                 yield
         table[slot], slots[number] = number, slot
         claims[number] += 1
         heapreplace(turns, (1 + ceil(claims[number] * heaviest / weights[number])) * count + number)
-        work += _LOOKS_PER_CLAIM
+        work += _CHECKS_PER_CLAIM
 
 
 def _name(backend: Backend) -> str:

@@ -19,7 +19,7 @@ class PowerOfTwoChoices(Policy):
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """The less loaded of two different backends that take the exchange."""
         first = self.draw(candidates, exchange, rng)
-        second = self.draw(candidates, exchange, rng, unlike=first) if first else None
+        second = self.draw(candidates, exchange, rng, other_than=first) if first else None
         if first is None or second is None:
             return first
         return first if self.cost(first, now) <= self.cost(second, now) else second

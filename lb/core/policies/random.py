@@ -34,5 +34,5 @@ class RandomChoice(Policy):
             backend = candidates[bisect(self._sums, rng.random() * total)]
             if self.takes(backend, exchange):
                 return backend
-        willing = [backend for backend in candidates if backend.effective_weight > 0 and self.takes(backend, exchange)]
-        return rng.choices(willing, [backend.effective_weight for backend in willing])[0] if willing else None
+        eligible = [backend for backend in candidates if backend.effective_weight > 0 and self.takes(backend, exchange)]
+        return rng.choices(eligible, [backend.effective_weight for backend in eligible])[0] if eligible else None

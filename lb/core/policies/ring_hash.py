@@ -16,12 +16,12 @@ from typing import Final
 
 from ..backend import Backend
 from ..exchange import Exchange
-from .base import Candidates, Load, ramp
+from .base import Candidates, Load, ramp_share
 from .hash_tables import SLICE, TablePolicy
 from .hashing import blocks_of, fraction, key_of
 
 LOAD_FACTOR: Final = 1.25
-MOST_POINTS, ALL_POINTS = 1024, 65536
+MAX_POINTS_PER_WEIGHT, MAX_POINTS = 1024, 65536
 """Points for weight 1, and for all backends together. A share deviates by about 1/√points of itself: 3 % at 1,024. If
 the weights ask for more than 65,536, all of them get fewer in proportion, and the load bound evens the shares out. Each
 backend has one point at least, so a weight below 1/65,536 of the sum counts as that."""
@@ -43,37 +43,37 @@ class RingHash(TablePolicy):
         self._owners: list[Backend] = []
 
     @property
-    def most(self) -> int:
+    def max_entries(self) -> int:
         """Points, and one more for each backend that the weights alone give none."""
-        return ALL_POINTS
+        return MAX_POINTS
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """The key's owner, or the first one clockwise that takes the exchange and is below the load bound."""
-        self.look(candidates, now)
+        self.refresh(candidates, now)
         key = key_of(exchange, rng)
         start, owners = bisect_right(self._points, key), self._owners
         seen: set[Backend] = set()
-        declined: Backend | None = None
+        fallback: Backend | None = None
         for step in range(len(owners)):
             backend = owners[(start + step) % len(owners)]
             if backend in seen:
                 continue
             if backend in self.live and self.takes(backend, exchange):
-                if self._below_bound(backend) and fraction(key) < ramp(backend):
+                if self._below_bound(backend) and fraction(key) < ramp_share(backend):
                     return backend
-                declined = declined or backend
+                fallback = fallback or backend
             seen.add(backend)
-            if len(seen) == len(self.tabled):
+            if len(seen) == len(self.in_table):
                 break
-        if declined is None and self.building:
+        if fallback is None and self.building:
             return self.draw(candidates, exchange, rng)
-        return declined
+        return fallback
 
-    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
+    def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
         """Make the points, arc by arc, then sort each arc."""
         backends, work = list(weights), 0
         arcs: list[list[int]] = [[] for _ in range(_ARCS)]
-        per_weight = points_per_weight(len(backends), sum(weights.values()), most)
+        per_weight = points_per_weight(len(backends), sum(weights.values()), max_entries)
         for number, backend in enumerate(backends):
             for block in blocks_of(backend.id, max(1, round(per_weight * weights[backend]))):
                 if work >= SLICE:
@@ -99,7 +99,7 @@ class RingHash(TablePolicy):
         return backend.in_flight < ceil(LOAD_FACTOR * fair)
 
 
-def points_per_weight(backends: int, total: float, most: int = ALL_POINTS) -> float:
+def points_per_weight(backends: int, total: float, max_entries: int = MAX_POINTS) -> float:
     """Points for weight 1, where `total` is the sum of all weights.
 
     A power of two, so that it changes (and moves keys) only when what decides it doubles or halves. Weights that are
@@ -107,5 +107,5 @@ def points_per_weight(backends: int, total: float, most: int = ALL_POINTS) -> fl
     """
     if not backends:
         return 0.0
-    wanted = min(MOST_POINTS * max(1.0, backends / total), most / total)
+    wanted = min(MAX_POINTS_PER_WEIGHT * max(1.0, backends / total), max_entries / total)
     return float(2.0 ** (frexp(wanted)[1] - 1))

@@ -61,8 +61,8 @@ class Weighted(Policy):
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """Whoever is due first and takes the exchange. O(log n) unless backends are full."""
         if candidates is not self._order:
-            self._adopt(candidates)
-        heap, passed = self._heap, []
+            self._set_candidates(candidates)
+        heap, popped = self._heap, []
         picked: Backend | None = None
         while heap and picked is None:
             due, number, turns = heappop(heap)
@@ -71,12 +71,12 @@ class Weighted(Policy):
                 self._clock = max(self._clock, due)
                 turns.take(self._clock)
                 due = turns.due
-            passed.append((due, number, turns))
-        for entry in passed:
+            popped.append((due, number, turns))
+        for entry in popped:
             heappush(heap, entry)
         return picked
 
-    def _adopt(self, candidates: Candidates) -> None:
+    def _set_candidates(self, candidates: Candidates) -> None:
         """Survivors keep their place; a newcomer owes nothing and is owed nothing."""
         self._turns = {backend: self._turns.get(backend) or self._join(backend) for backend in candidates}
         self._heap = [(turns.due, turns.number, turns) for turns in self._turns.values()]

@@ -246,7 +246,7 @@ def test_good_answers_do_not_outweigh_a_health_check_that_says_no() -> None:
     desk = Desk()
     leaving = desk.backends[0]
     under_way = desk.attempt(leaving, 1.0)
-    desk.registry.probed(leaving, "status 503", 0.002, 1.1, declined=True)
+    desk.registry.probed(leaving, "status 503", 0.002, 1.1, unhealthy_response=True)
     desk.registry.attempt_answered(under_way, 200, 1.2)
     assert leaving.suspected
     desk.registry.probed(leaving, "", 0.002, 1.3)
@@ -264,7 +264,7 @@ def test_backends_that_all_say_no_are_all_used_until_they_are_down() -> None:
     """A blink of what they share must not take the service away: `fall` decides then."""
     desk = Desk()
     for backend in desk.backends:
-        desk.registry.probed(backend, "status 503", 0.002, 1.0, declined=True)
+        desk.registry.probed(backend, "status 503", 0.002, 1.0, unhealthy_response=True)
     assert desk.registry.usable == tuple(desk.backends)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lb.core.headers import (
     HOP_BY_HOP,
-    MOST_HOPS,
+    MAX_HOPS,
     Field,
     Peer,
     client_of,
@@ -169,7 +169,7 @@ def test_whose_request_it_is(peer: str, forwarded: list[bytes], client: bytes) -
 
 def test_only_the_last_hops_are_looked_at() -> None:
     trusted = [ip_network("10.0.0.0/8")]
-    hops = [b"192.0.2.7", *[b"10.0.0.1"] * MOST_HOPS]
+    hops = [b"192.0.2.7", *[b"10.0.0.1"] * MAX_HOPS]
     peer = Peer("10.1.1.1", trusted=trusted)
     assert client_of(peer, [field(b"X-Forwarded-For", b", ".join(hops))], trusted) == b"10.1.1.1"
     assert client_of(peer, [field(b"X-Forwarded-For", b", ".join(hops[:-1]))], trusted) == b"192.0.2.7"
