@@ -1,4 +1,7 @@
-"""The one object that the shell talks to: it is told what happened and answers what to do. Synchronous and pure."""
+"""The interface between the core and the shell. The shell reports what happened, and the balancer returns what to do.
+
+Synchronous and pure: time is an argument, and so is the random generator.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ __all__ = ["Action", "Balancer", "Queued", "Refusal", "Resume", "StartHedge", "T
 
 
 class Balancer:
-    """Registry, health, policy, retries, hedges and admission behind one synchronous interface."""
+    """Combines registry, health, policy, retries, hedges and admission in one synchronous interface."""
 
     def __init__(self, settings: Settings, rng: Random, emit: Emit) -> None:
         self._settings = settings
@@ -35,7 +38,7 @@ class Balancer:
         self._policy = policies.create(settings.policy, self._load)
         self._policy_name = settings.policy
         self.uses_hash_key = settings.policy in policies.HASHING
-        """The policy picks by `hash_key`; otherwise the shell need not work one out."""
+        """The policy picks by `hash_key`. If False, the shell need not compute one."""
         self._registry = Registry(settings, rng, emit)
         self._retries = Retries(settings.retry)
         self._queue = Queue(settings.admission)
@@ -43,72 +46,77 @@ class Balancer:
         self._stalls = HedgeWatch(self._registry.stall_threshold)
         self._tick_gap = TickGapDetector(settings.passive.max_tick_gap)
         self._keep_decisions = settings.decisions > 0
-        """Somebody may ask about decisions: each exchange collects its story."""
+        """Each exchange records its decisions, for `GET /decisions`."""
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend (UNKNOWN). The same id at the same address, while draining out, is taken back."""
+        """Add a backend in state UNKNOWN. If a backend with the same id and address is still draining out, restore
+        it."""
         return self._registry.insert(backend_id, host, port, now, weight)
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain the backend; it leaves the registry when nothing is in flight on it."""
+        """Drain the backend. It leaves the registry when nothing is in flight on it. Raise KeyError for an unknown
+        id."""
         self._registry.remove(backend_id, now)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Operator's word: DRAIN, MAINT, or UP (back to UNKNOWN, to be probed)."""
+        """Apply an operator's decision: DRAIN, MAINT, or UP (which means UNKNOWN until a probe passes).
+
+        Raise KeyError for an unknown id and ValueError for another state.
+        """
         self._registry.set_state(backend_id, state, now)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word on the configured weight; 0 takes no new traffic. KeyError."""
+        """Set the configured weight; a backend with weight 0 gets no new requests. Raise KeyError for an unknown id."""
         self._registry.set_weight(backend_id, weight, now)
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends, in order of insertion."""
+        """All known backends in order of insertion, those that drain out included."""
         return self._registry.backends
 
     def member(self, backend_id: str) -> Backend | None:
-        """The backend of that id, unless it is on its way out."""
+        """Return the backend with that id; None if it is unknown or has been removed."""
         return self._registry.member(backend_id)
 
-    # --- other processes that share the traffic ---
+    # --- reports of other processes that share the traffic; all raise KeyError for an unknown id ---
     def suspect(self, backend_id: str, reason: str, firm: bool, now: float) -> None:
-        """Requests stall on the backend elsewhere. KeyError."""
+        """Suspect the backend because requests stall on it in another process."""
         self._registry.suspect(backend_id, reason, firm, now)
 
     def clear_suspicion(self, backend_id: str, reason: str, now: float) -> None:
-        """The suspicion ended elsewhere. KeyError."""
+        """End the suspicion because it ended in another process."""
         self._registry.clear_suspicion(backend_id, reason, now)
 
     def eject(self, backend_id: str, reason: str, now: float) -> None:
-        """Traffic elsewhere was reason enough to take the backend out. KeyError."""
+        """Eject the backend because another process has ejected it."""
         self._registry.eject(backend_id, reason, now)
 
     def may_eject(self) -> bool:
-        """Whether the limits on ejections allow one more."""
+        """Return whether the limits on ejections allow one more."""
         return self._registry.may_eject()
 
     def reinstate(self, backend_id: str, reason: str, now: float) -> None:
-        """The ejection is over elsewhere, or was not to be. KeyError."""
+        """End the ejection because another process has ended or rejected it."""
         self._registry.reinstate(backend_id, reason, now)
 
     @property
     def usable(self) -> Sequence[Backend]:
-        """Those that a policy may pick now; in panic with the policy `open`, all that might work."""
+        """Backends that a policy may pick now. In panic with `panic: open`, these are the DOWN and EJECTED ones."""
         return self._registry.usable
 
     @property
     def panic(self) -> bool:
-        """No backend is known to be usable."""
+        """No backend is usable."""
         return self._registry.panic
 
     @property
     def policy(self) -> str:
-        """The name of the policy that picks."""
+        """Name of the current policy."""
         return self._policy_name
 
     def use_policy(self, name: str) -> None:
-        """Pick by another policy from now on. Raises UnknownPolicyError, and then changes nothing."""
+        """Switch to another policy. Raise UnknownPolicyError, and change nothing, if there is none with that name."""
         self._policy = policies.create(name, self._load)
         self._policy_name = name
         self.uses_hash_key = name in policies.HASHING
@@ -134,23 +142,29 @@ class Balancer:
     def probed(
         self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe (`failure` empty = passed; `unhealthy_response`: it failed by an answer) and answer how long to
-        wait before the next one."""
+        """Record a finished probe and return the seconds to wait before the next one.
+
+        `failure` is empty if the probe passed. `unhealthy_response`: the backend responded, and the response was a
+        failure.
+        """
         return self._registry.probed(backend, failure, took, now, name, unhealthy_response)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
-        """The backend says how loaded it is: by a probe's answer, or beside the answer to a request."""
+        """Record the load that the backend reports in a health check or in a response header."""
         self._registry.reported(backend, report, now)
 
     def closed_early(self, backend: Backend, now: float) -> None:
-        """The backend has closed a connection that was idle for a moment only: it may be gone."""
+        """Record that the backend closed a connection soon after it was used: the backend may be gone."""
         self._registry.closed_early(backend, now)
 
     # --- requests ---
     def admit(
         self, method: str, now: float, *, idempotency_key: bool = False, hash_key: bytes = b"", pinned_to: str = ""
     ) -> Exchange:
-        """A request arrived. Counts towards the retry budget. `pinned_to` is the id that its sticky cookie names."""
+        """Record a new request, count it towards the retry budget, and return its exchange.
+
+        `pinned_to` is the backend id in its sticky cookie.
+        """
         idempotent = idempotency_key or method in IDEMPOTENT_METHODS
         exchange = Exchange(method, idempotent, now, now + self._settings.retry.total_timeout, hash_key, pinned_to)
         self._retries.admitted(now)
@@ -158,7 +172,8 @@ class Balancer:
         return exchange
 
     def next(self, exchange: Exchange, now: float) -> Attempt | Queued | Refusal:
-        """Pick a backend not tried yet and count the attempt as in flight, or say why there is none."""
+        """Pick a backend that was not tried yet and count the attempt as in flight; otherwise queue or refuse the
+        exchange."""
         if now >= exchange.deadline:
             return self._refuse(exchange, 504, "deadline", now)
         if len(self._queue) == 0 or exchange.tried:
@@ -174,27 +189,30 @@ class Balancer:
         return self._refuse(exchange, 503, "overload", now)
 
     def abandoned(self, exchange: Exchange) -> None:
-        """The client left while the exchange was queued or between two attempts: it is not handed back."""
+        """Drop an exchange whose client left while it was queued or between two attempts. It is not resumed."""
         self._queue.leave(exchange)
         self._timeouts.closed(exchange)
 
     def new_pin(self, exchange: Exchange, answering: Backend) -> str:
-        """The id that a sticky client is to be pinned to from this answer on; empty where its pin stands, or where
-        `answering` is itself on its way out."""
+        """Return the backend id for a new sticky cookie in this response; an empty string if no new cookie is needed.
+
+        None is needed while the pinned backend keeps its sessions, or if the responding backend is not UP.
+        """
         pinned = self._registry.member(exchange.pinned_to) if exchange.pinned_to else None
         if (pinned is not None and keeps_sessions(pinned)) or answering.state is not State.UP:
             return ""
         return answering.id
 
     def gives_up_at(self, attempt: Attempt, now: float) -> float:
-        """Until when an attempt that is sent `now` will be waited for: what its backend is told as the deadline."""
+        """Return when an attempt that is sent at `now` times out (monotonic seconds), for the deadline header to the
+        backend."""
         return self._timeouts.gives_up_at(attempt, now)
 
     def sent(self, attempt: Attempt, now: float, *, complete: bool = True) -> None:
-        """The first request byte was written: the stall and per-try clocks start.
+        """Record that the first request byte was written: the stall and per-try clocks start.
 
-        While the request body is still coming, `complete` is False, and the clocks wait for a second call: the
-        client's pace must not count as its backend's stall.
+        Call with `complete=False` while the request body is still arriving, and again with True at its end. The clocks
+        start at the second call, because a slow client must not make its backend look stalled.
         """
         if attempt not in attempt.exchange.attempts:
             return
@@ -207,9 +225,12 @@ class Balancer:
             self._timeouts.sent(attempt, now)
 
     def answered(self, attempt: Attempt, status: int, now: float) -> bool:
-        """The response head is complete. False: do not forward it (a gateway error to retry, or a hedge already won);
-        the shell drops the attempt's connection or drains it, reports nothing more for it, and calls `next`
-        if the exchange has no attempt left."""
+        """Record a complete response head. Return False if it must not be forwarded to the client.
+
+        That is a gateway error that is retried, or the response of a hedge that has lost. The shell then closes or
+        drains the connection of the attempt, reports nothing more about it, and calls `next` if the exchange has no
+        attempt left.
+        """
         exchange = attempt.exchange
         if attempt not in exchange.attempts:
             return False
@@ -227,21 +248,22 @@ class Balancer:
         return True
 
     def completed(self, attempt: Attempt, now: float) -> list[Resume]:
-        """Request and response are complete. Answers the queued exchanges that may go now."""
+        """Record that request and response are complete. Return the queued exchanges that can continue."""
         if self._end_attempt(attempt):
             self._registry.attempt_completed(attempt, now)
             self._released(attempt)
         return self._dequeue(now)
 
     def failed(self, attempt: Attempt, failure: Failure, now: float) -> bool:
-        """The attempt failed. True: call `next` for another try. False: give up (or a hedge twin is still running).
+        """Record that the attempt failed. Return True if `next` must be called for another attempt.
 
-        The slot that it frees is handed to a queued exchange by the next `tick`.
+        False means: give up, or the other attempt of a hedge is still running. The next `tick` gives the free slot to a
+        queued exchange.
         """
         if not self._end_attempt(attempt):
             return False
-        ours = failure is Failure.EXHAUSTED or (failure is Failure.TIMEOUT and not self._had_time(attempt, now))
-        if ours:
+        blameless = failure is Failure.EXHAUSTED or (failure is Failure.TIMEOUT and not self._had_time(attempt, now))
+        if blameless:
             self._registry.attempt_cancelled(attempt, now)
         else:
             self._registry.attempt_failed(attempt, failure, now)
@@ -254,12 +276,17 @@ class Balancer:
         return verdict.retry
 
     def cancelled(self, attempt: Attempt, now: float) -> list[Resume]:
-        """The attempt ended through no fault of the backend: client gone, or its twin won."""
+        """Record that the attempt ended for a reason that is not the backend's: the client left, or the other attempt
+        won.
+
+        Return the queued exchanges that can continue.
+        """
         self._cancel(attempt, now)
         return self._dequeue(now)
 
     def tick(self, now: float) -> list[Action]:
-        """Everything that depends on time passing: stalls, time-outs, hedges, ejection expiry, slow start, queue."""
+        """Handle everything that depends on time: stalls, time-outs, hedges, ends of ejections, slow start and the
+        queue."""
         self._registry.tick(now)
         actions: list[Action] = []
         if not self._tick_gap.late(now):
@@ -271,7 +298,7 @@ class Balancer:
         actions += self._dequeue(now)
         return actions
 
-    # --- the parts, put together ---
+    # --- implementation ---
     def _start(self, exchange: Exchange, now: float, why: str) -> Attempt | None:
         pinned = self._pinned(exchange) if exchange.pinned_to else None
         backend = pinned or self._pick(exchange, now)
@@ -296,7 +323,8 @@ class Balancer:
         return backend
 
     def _allow_unreliable(self, exchange: Exchange) -> bool:
-        """Nobody takes it; whether those that are unreliable might, now that it dares."""
+        """Allow unreliable backends if no other accepts this non-idempotent request. Return whether there is such a
+        backend."""
         if exchange.idempotent or exchange.accepts_unreliable:
             return False
         exchange.accepts_unreliable = any(backend.unreliable for backend in self._registry.usable)
@@ -307,7 +335,8 @@ class Balancer:
         return backend if backend and accepts_pinned(backend) and self._policy.takes_pinned(backend, exchange) else None
 
     def _end_attempt(self, attempt: Attempt) -> bool:
-        """The attempt ends, once: a late second report about it changes nothing."""
+        """Remove the attempt from its exchange. Return False if it was already removed: a late second report has no
+        effect."""
         try:
             attempt.exchange.attempts.remove(attempt)
         except ValueError:
@@ -326,7 +355,7 @@ class Balancer:
                 self._timeouts.closed(attempt.exchange)
 
     def _released(self, attempt: Attempt) -> None:
-        """After the registry: policies look at `in_flight`."""
+        """Update the load and the policy. Called after the registry, because policies read `in_flight`."""
         self._load.in_flight -= 1
         self._policy.released(attempt.backend)
 
@@ -337,7 +366,8 @@ class Balancer:
         return Refusal(status, reason, self._settings.admission.retry_after if status == 503 else None)
 
     def _try_elsewhere(self, attempt: Attempt, now: float) -> bool:
-        """The backend answered with a gateway error; is a twin running, or may another backend be tried?"""
+        """Return whether a gateway error is dropped because another attempt is running or another backend may be
+        tried."""
         verdict = self._judge(attempt, Failure.GATEWAY, now)
         if not verdict.retry and len(attempt.exchange.attempts) == 1:
             return False
@@ -356,8 +386,11 @@ class Balancer:
         return verdict
 
     def _another_takes(self, exchange: Exchange) -> bool:
-        """Whether another backend could take it. In panic none is known to work: a first attempt may find one that
-        does, but further ones would only multiply a total outage, and with a whole window's budget behind them."""
+        """Return whether another backend accepts the exchange; always False in panic.
+
+        In panic no backend is known to work. A first attempt may find one that does, but retries would multiply the
+        load of a total outage, with the budget of a whole window available.
+        """
         if self._registry.panic:
             return False
         usable, takes = self._registry.usable, self._policy.takes
@@ -366,7 +399,8 @@ class Balancer:
         )
 
     def _had_time(self, attempt: Attempt, now: float) -> bool:
-        """A deadline may cut an attempt that has only just started; that is not its backend's fault."""
+        """Return whether the attempt lasted long enough to blame the backend. A deadline can end an attempt that has
+        just begun."""
         return now - (attempt.sent or attempt.started) >= self._registry.stall_threshold(attempt.backend)
 
     def _hedges(self, now: float, late: Sequence[Attempt]) -> Iterator[Attempt]:
@@ -382,7 +416,7 @@ class Balancer:
                 yield hedge
 
     def _dequeue(self, now: float) -> list[Resume]:
-        """Queued exchanges, by deadline, for as long as there are free slots."""
+        """Start queued exchanges in the order of their deadlines while backends accept them."""
         resumed: list[Resume] = []
         while (exchange := self._queue.first()) is not None:
             attempt = self._start(exchange, now, "queued")

@@ -1,4 +1,4 @@
-"""Ejections: who is taken out because of live traffic, within which limits, and when it ends."""
+"""Ejections: backends taken out of rotation because of live traffic, the limits on that, and when an ejection ends."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .settings import PassiveSettings
 
 Move = Callable[[HealthRecord, Cause, str, float], None]
 
-_OUTLIER_CHECK_EVERY: Final = 1.0
+_OUTLIER_CHECK_INTERVAL: Final = 1.0
 
 
 class Ejections:
-    """Counts outcomes, ejects for them, and brings back whoever has served its time and passes its probes."""
+    """Counts outcomes, ejects backends, and reinstates them when the ejection is over and their probes pass."""
 
     def __init__(
         self, settings: PassiveSettings, rotation: Rotation, move: Move, *, decides_expiry: bool = True
     ) -> None:
-        """`decides_expiry`: not another process but this one says when an ejection is over."""
+        """`decides_expiry`: this process, and not another one, decides when an ejection is over."""
         self._settings = settings
         self._decides_expiry = decides_expiry
         self._rotation = rotation
@@ -33,15 +33,17 @@ class Ejections:
         self._outliers_checked = 0.0
 
     def use(self, settings: PassiveSettings) -> None:
-        """Judge by other settings; sentences that are being served stay."""
+        """Apply new settings. Ejections that have started keep their length."""
         self._settings = settings
         self._detector.use(settings)
 
     def count(self, record: HealthRecord, now: float, *, failed: bool, suspect_only: bool = False) -> None:
-        """Count an outcome of an UP backend, and eject for it if the jury says so.
+        """Count the outcome of a request on an UP backend, and eject the backend if the outlier detector gives a
+        reason.
 
-        `suspect_only` while no probe has contradicted earlier failures yet: the backend may simply be dead, which is
-        for probes to say. Otherwise a crash under load would end in an ejection, and readmission would wait for it.
+        With `suspect_only` the backend is suspected instead. It is set while no probe has passed since an earlier
+        failure: the backend may be dead, which probes decide. Otherwise a crash under load would end in an ejection,
+        and readmission would have to wait for its end.
         """
         reason = self._detector.record(record.outcomes, failed, now)
         if reason and suspect_only:
@@ -50,34 +52,34 @@ class Ejections:
             self._eject(record, reason, now)
 
     def mirror(self, record: HealthRecord, reason: str, now: float) -> None:
-        """Another process, which sees another share of the traffic, has ejected the backend: so do we."""
+        """Eject the backend because another process has, on the evidence of its share of the traffic."""
         if record.backend.state is State.UP:
             self._start_ejection(record, reason, now)
 
     def reinstate(self, record: HealthRecord, reason: str, now: float) -> None:
-        """Another process says that the ejection is over, or that there was to be none."""
+        """End an ejection because another process has ended or rejected it."""
         if record.backend.state is State.EJECTED:
             self._ejected.pop(record, None)
             self._move(record, Cause.EJECTION_OVER, reason, now)
 
     def allowed(self) -> bool:
-        """Whether there is room for one more."""
+        """Return whether the limits allow one more ejection."""
         rotation = self._rotation
         return may_eject(rotation.ejected, rotation.up, rotation.in_service, self._settings)
 
     def discard_outcomes(self, record: HealthRecord) -> None:
-        """What the backend did so far counts no more, neither for it nor for the others."""
+        """Discard the outcomes of the backend, so that they count neither for it nor for the comparison with others."""
         self._detector.discard(record.outcomes)
 
     def tick(self, records: Iterable[HealthRecord], now: float) -> None:
-        """End the ejections that are over; once a second, look for latency outliers."""
+        """End the ejections that are over. Once a second, eject latency outliers."""
         for record in list(self._ejected):
             if record.backend.state is not State.EJECTED:
                 del self._ejected[record]
             elif self._decides_expiry and now >= record.ejection_backoff.until and record.passed_since_transition:
                 del self._ejected[record]
                 self._move(record, Cause.EJECTION_OVER, "ejection over, probes pass", now)
-        if self._settings.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_EVERY:
+        if self._settings.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_INTERVAL:
             self._outliers_checked = now
             self._eject_outliers(records, now)
 

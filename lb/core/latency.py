@@ -1,4 +1,4 @@
-"""How long a backend usually takes to its first byte, and from when on a wait needs another explanation."""
+"""The usual time to first byte of a backend, and the thresholds after which a wait counts as stalled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _DEVIATION_GAIN: Final = 1 / 4
 
 
 def add_sample(backend: Backend, sample: float) -> None:
-    """Update mean and mean deviation (seconds) with one time to first byte: RFC 6298 §2.2 and §2.3.
+    """Update mean and mean deviation (seconds) with one time to first byte, as in RFC 6298 §2.2 and §2.3.
 
-    The deviation comes first because it is taken from the mean before the sample.
+    The deviation is updated first because it is measured from the mean before the sample.
     """
     if backend.latency_mean == 0.0:
         backend.latency_mean, backend.latency_deviation = sample, sample / 2
@@ -25,17 +25,18 @@ def add_sample(backend: Backend, sample: float) -> None:
 
 
 def add_lower_bound(backend: Backend, waited: float) -> None:
-    """An answer would have taken longer than `waited`: no sample, but proof that the mean is too low if it is less."""
+    """Update the estimate with a wait that ended without a response, if it exceeds the mean: the mean is then too
+    low."""
     if waited > backend.latency_mean:
         add_sample(backend, waited)
 
 
 def suspicion_threshold(backend: Backend, settings: PassiveSettings) -> float:
-    """Seconds without a first byte that this backend's own recent latencies do not explain.
+    """Return the seconds without a first byte that the recent latencies of the backend do not explain.
 
-    `mean + max(floor, deviations × deviation)`, the form of RFC 6298 §2.3's time-out, in which the floor stands for
-    the clock granularity: a backend with steady latency must not be blamed for the noise of the host. Without any
-    sample it is the ceiling.
+    `mean + max(floor, deviations × deviation)` has the form of the time-out in RFC 6298 §2.3. The floor takes the place
+    of the clock granularity: scheduling noise of the host must not count against a backend with steady latency. Without
+    a sample it is the ceiling.
     """
     if backend.latency_mean == 0.0:
         return settings.stall_ceiling
@@ -44,5 +45,6 @@ def suspicion_threshold(backend: Backend, settings: PassiveSettings) -> float:
 
 
 def stall_threshold(backend: Backend, settings: PassiveSettings) -> float:
-    """Seconds after which a wait is worth a probe and a hedge: unexplained, or past the ceiling whatever the reason."""
+    """Return the seconds after which a wait justifies a probe and a hedge: `suspicion_threshold`, but at most the
+    ceiling."""
     return min(suspicion_threshold(backend, settings), settings.stall_ceiling)

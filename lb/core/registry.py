@@ -1,8 +1,8 @@
-"""The set of backends and what is known of each: who is usable, and why.
+"""The set of backends, the health record of each, and which of them are usable.
 
-Facts come in (probe results, the life of every attempt, the passing of time) and change record; events go out.
-The life of an attempt is `attempt_started`, perhaps `attempt_sent`, perhaps `attempt_answered`, then exactly one of
-`attempt_completed`, `attempt_failed`, `attempt_cancelled`, which release it.
+Facts come in (probe results, the events of each attempt, the passing of time) and change the health records; events go
+out. Each attempt is reported as `attempt_started`, then optionally `attempt_sent` and `attempt_answered`, then exactly
+one of `attempt_completed`, `attempt_failed` and `attempt_cancelled`, which releases its slot.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNREACHABLE: Final = (Failure.REFUSED, Failure.CONNECT_TIMEOUT)
 
 
 class Registry:
-    """All backends in order of insertion. Synchronous; `now` is monotonic seconds and never goes back."""
+    """All backends in order of insertion. Synchronous; `now` is monotonic seconds and never decreases."""
 
     def __init__(self, settings: Settings, rng: Random, emit: Emit) -> None:
         self._settings = settings
@@ -48,26 +48,21 @@ class Registry:
 
     @property
     def usable(self) -> tuple[Backend, ...]:
-        """Whom a policy may pick: a snapshot that stays the same object until something changes."""
+        """Backends that a policy may pick: the same tuple object until something changes."""
         return self._rotation.usable
 
     @property
     def snapshot(self) -> FleetSnapshot:
-        """How all backends stand now, for the record of a decision."""
+        """Current states of all backends, for the decision log."""
         return self._rotation.snapshot
 
     @property
-    def version(self) -> int:
-        """Counts the changes of `usable` and of weights, so that a policy knows when to rebuild its tables."""
-        return self._rotation.version
-
-    @property
     def panic(self) -> bool:
-        """No backend is usable. Policy `open`: `usable` holds the DOWN and EJECTED ones; `closed`: it is empty."""
+        """No backend is UP. `usable` holds the DOWN and EJECTED ones with panic mode `open`, and none with `closed`."""
         return self._rotation.panic
 
     def use(self, settings: Settings, now: float) -> None:
-        """Go by other settings from now on: record, streaks and sentences stay as they are."""
+        """Apply new settings. States, streaks and current ejections stay as they are."""
         self._settings = settings
         self._ejections.use(settings.passive)
         self._watch.use(settings.passive.max_tick_gap)
@@ -82,10 +77,11 @@ class Registry:
 
     # --- membership ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend (UNKNOWN). The same id at the same address, while draining out, is taken back (UNKNOWN).
+        """Add a backend in state UNKNOWN and return it.
 
-        The same id at another address drains the old one out and adds a new one; at the same address while it is a
-        member, only the weight is updated.
+        If a member has the same id and address, only its weight is updated. If a backend with the same id and address
+        is still draining out, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
+        first.
         """
         known = self.get(backend_id)
         if known is not None and (known.host, known.port) == (host, port):
@@ -105,15 +101,17 @@ class Registry:
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain the backend; it leaves (`Removed`) when nothing is in flight on it. Unknown ids: KeyError."""
+        """Drain the backend. It leaves (`Removed`) when nothing is in flight on it. Raise KeyError for an unknown
+        id."""
         backend = self._leaving[backend_id] = self._members.pop(backend_id)
         self._move(self._records[backend], Cause.REMOVE, "removed", now)
         self._leave_if_idle(backend, now)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Operator's word: DRAIN, MAINT, or UP (the past is forgotten; what is not UP, to be probed, UNKNOWN).
+        """Apply an operator's decision: DRAIN, MAINT, or UP (discard the history; a backend that is not UP becomes
+        UNKNOWN).
 
-        KeyError, ValueError.
+        Raise KeyError for an unknown id and ValueError for another state.
         """
         if state not in _OPERATOR_CAUSES:
             raise ValueError(f"an operator cannot set {state.value!r}: only 'up', 'drain' or 'maint'")
@@ -124,34 +122,35 @@ class Registry:
         self._move(record, _OPERATOR_CAUSES[state], "operator", now)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word on the configured weight; 0 takes no new traffic. KeyError."""
+        """Set the configured weight; a backend with weight 0 gets no new requests. Raise KeyError for an unknown id."""
         backend = self._members[backend_id]
         backend.weight = weight
         self._weigh(backend, now)
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends, in order of insertion; those draining out included."""
+        """All known backends in order of insertion, those that drain out included."""
         return tuple(self._records)
 
     def get(self, backend_id: str) -> Backend | None:
-        """The member of that id; one that drains out counts only while no other has its id."""
+        """Return the member with that id, else a removed backend with that id that still drains out, else None."""
         return self._members.get(backend_id) or self._leaving.get(backend_id)
 
     def member(self, backend_id: str) -> Backend | None:
-        """The member of that id, and never one that was removed: discovery and the operator have parted with it."""
+        """Return the member with that id; None if it is unknown or was removed."""
         return self._members.get(backend_id)
 
     # --- probes ---
     def probed(
         self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe and answer the seconds to wait before the next one.
+        """Record a finished probe and return the seconds to wait before the next one.
 
-        `failure` is empty for a pass; `unhealthy_response`: it failed by an answer, so the backend itself says so.
+        `failure` is empty if the probe passed. `unhealthy_response`: the backend responded, and the response was a
+        failure.
         """
         record = self._records.get(backend)
-        if record is None:  # it left while the probe was under way
+        if record is None:  # it was removed during the probe
             return self._settings.health.interval
         backend.last_probe = ProbeResult(now, took, failure)
         backend.name = name or backend.name
@@ -179,7 +178,7 @@ class Registry:
         record.passed_at = now
         record.backend.unreliable = False
         if record.doubted and record.backend.state is State.UP:
-            # Alive, so whoever waits there waits for a reason: without this sample it would be suspected again.
+            # The backend works, so its pending requests are just slow: without this sample it would be suspected again.
             add_lower_bound(record.backend, max(took, self._watch.wait(record.backend, now)))
             self._clear(record, "probe passed", now)
             if record.reset_history(now):
@@ -189,26 +188,27 @@ class Registry:
             self._move(record, Cause.PROBES_PASS, f"{_counted(record.streak.passes, 'probe')} passed in a row", now)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
-        """The backend says how loaded it is. Without `load_feedback` that changes nothing."""
+        """Record the load that the backend reports. Has no effect without `load_feedback`."""
         if self._settings.load_feedback and backend in self._records:
             self._feedback.reported(backend, report, now)
 
     # --- attempts ---
     def attempt_started(self, attempt: Attempt, now: float) -> None:
-        """Picked: counts as in flight on `attempt.backend`."""
+        """Count the attempt as in flight on its backend."""
         attempt.backend.in_flight += 1
 
     def attempt_sent(self, attempt: Attempt, now: float) -> None:
-        """First request byte written: it is in `backend.waiting` now and can stall."""
-        attempt.backend.waiting.pop(attempt, None)  # oldest first, whatever it was before
+        """Record that the request was written: the attempt is now in `backend.waiting` and can stall."""
+        attempt.backend.waiting.pop(attempt, None)  # keep the order: an attempt that is sent again moves to the end
         attempt.backend.waiting[attempt] = now
         self._watch.sent(attempt, now)
 
     def attempt_answered(self, attempt: Attempt, status: int, now: float) -> None:
-        """Response head complete: a latency sample, an end of suspicion, and a passive verdict on `status`.
+        """Record a complete response head: a latency sample, an outcome for outlier detection, and the end of a
+        suspicion.
 
-        The verdict on a 5xx is counted here, so `attempt_failed(…, GATEWAY)` after it does not count again. Nor is a
-        5xx a latency sample: failing fast must not look like being fast.
+        A 5xx is counted as a failure here, so a later `attempt_failed(…, GATEWAY)` does not count it again. It is no
+        latency sample, because a backend that fails fast must not seem fast.
         """
         backend, failed = attempt.backend, status >= 500
         sent = backend.waiting.pop(attempt, None)
@@ -228,14 +228,14 @@ class Registry:
                 self._track_pending_probe(record)
 
     def attempt_completed(self, attempt: Attempt, now: float) -> None:
-        """Released after a complete response."""
+        """Release the attempt after a complete response."""
         self._release(attempt, now)
 
     def attempt_failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
-        """Released after a failure, which counts against the backend and may eject it or want a probe."""
+        """Release the attempt and count its failure, which may eject the backend or request a probe."""
         record = self._records[attempt.backend]
-        news = record.backend.state is State.UP and not record.predates_reset(attempt)
-        if news and failure is not Failure.GATEWAY:
+        counts = record.backend.state is State.UP and not record.predates_reset(attempt)
+        if counts and failure is not Failure.GATEWAY:
             record.backend.unreliable = True
             doubted_before = record.doubted
             self._doubt_after_failure(record, failure, now)
@@ -244,21 +244,23 @@ class Registry:
         self._release(attempt, now)
 
     def closed_early(self, backend: Backend, now: float) -> None:
-        """It has closed a connection that was idle for a moment only, which a backend in good health does not do."""
+        """Record that the backend closed a connection soon after use, which a healthy backend does not do."""
         record = self._records.get(backend)
         if record is not None and backend.state is State.UP:
             record.closed_early(now)
             self._track_pending_probe(record)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:
-        """Released through no fault of the backend: client gone, or the attempt's twin won."""
+        """Release an attempt that ended for a reason that is not the backend's: the client left, or the other attempt
+        won."""
         sent = attempt.backend.waiting.get(attempt)
         if sent is not None:
             add_lower_bound(attempt.backend, now - sent)
         self._release(attempt, now)
 
     def stall_threshold(self, backend: Backend) -> float:
-        """Seconds without a first byte after which an attempt on the backend counts as stalled (hedge then)."""
+        """Return the seconds without a first byte after which an attempt on the backend counts as stalled and is
+        hedged."""
         return stall_threshold(backend, self._settings.passive)
 
     def _doubt_after_failure(self, record: HealthRecord, failure: Failure, now: float) -> None:
@@ -275,32 +277,32 @@ class Registry:
         self._watch.ended(attempt)
         self._leave_if_idle(backend, now)
 
-    # --- the word of another process, which has a share of the same traffic ---
+    # --- reports of other processes that share the traffic; all raise KeyError for an unknown id ---
     def suspect(self, backend_id: str, reason: str, firm: bool, now: float) -> None:
-        """Requests stall on the backend there. KeyError."""
+        """Suspect the backend because requests stall on it in another process."""
         record = self._records[self._members[backend_id]]
         record.firm |= firm
         record.suspect(0.0, 0.0, reason, now)
 
     def clear_suspicion(self, backend_id: str, reason: str, now: float) -> None:
-        """It has answered there. KeyError."""
+        """End the suspicion because the backend responded in another process."""
         self._clear(self._records[self._members[backend_id]], reason, now)
 
     def eject(self, backend_id: str, reason: str, now: float) -> None:
-        """It was ejected there. KeyError."""
+        """Eject the backend because another process has ejected it."""
         self._ejections.mirror(self._records[self._members[backend_id]], reason, now)
 
     def may_eject(self) -> bool:
-        """Whether the limits allow one more ejection."""
+        """Return whether the limits allow one more ejection."""
         return self._ejections.allowed()
 
     def reinstate(self, backend_id: str, reason: str, now: float) -> None:
-        """Its ejection is over there, or was not to be. KeyError."""
+        """End the ejection because another process has ended or rejected it."""
         self._ejections.reinstate(self._records[self._members[backend_id]], reason, now)
 
     # --- time ---
     def tick(self, now: float) -> None:
-        """Stalls, ends of ejections, ramps. To be called every `settings.tick` seconds."""
+        """Handle stalls, ends of ejections and weight ramps. Call every `settings.tick` seconds."""
         self._rotation.admit_arrivals(now)
         for backend, waited in self._watch.tick(now):
             self._judge_wait(self._records[backend], waited, now)
@@ -325,7 +327,7 @@ class Registry:
             record.doubt(reason, now)
         self._track_pending_probe(record)
 
-    # --- what follows from it ---
+    # --- consequences ---
     def _move(self, record: HealthRecord, cause: Cause, reason: str, now: float) -> None:
         backend, old = record.backend, record.backend.state
         if not record.move(cause, reason, now):

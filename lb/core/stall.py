@@ -1,4 +1,4 @@
-"""Which attempts could show that a backend hangs: sent, without a first byte, and not yet explained."""
+"""Detection of stalls: attempts that were sent and wait for their first byte without an explanation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class TickGapDetector:
 
 
 class StallWatch:
-    """The longest unexplained wait of each backend, in O(1): attempts are kept in the order in which they were sent."""
+    """Returns the longest unexplained wait of each backend in O(1): attempts are kept in the order in which they were
+    sent."""
 
     def __init__(self, max_gap: float) -> None:
         self._tick_gap = TickGapDetector(max_gap)
@@ -46,31 +47,30 @@ class StallWatch:
         watched = self._watched.get(attempt.backend)
         if watched is None:
             watched = self._watched[attempt.backend] = {}
-        watched.pop(attempt, None)  # sent again is sent last
+        watched.pop(attempt, None)  # an attempt that is sent again moves to the end
         watched[attempt] = now
 
     def ended(self, attempt: Attempt) -> None:
-        """The attempt got its first byte, or ended without one."""
+        """Stop watching an attempt that got its first byte or ended without one."""
         watched = self._watched.get(attempt.backend)
         if watched is not None and watched.pop(attempt, None) is not None and not watched:
             del self._watched[attempt.backend]
 
     def clear(self, backend: Backend) -> None:
-        """The backend has shown that it lives: whoever still waits there waits for a reason of its own."""
+        """Stop watching all attempts on the backend: it has proved that it works, so their waits have other reasons."""
         self._watched.pop(backend, None)
 
     def wait(self, backend: Backend, now: float) -> float:
-        """The longest unexplained wait on the backend in seconds; 0 when there is none."""
+        """Return the longest unexplained wait on the backend in seconds; 0 if there is none."""
         watched = self._watched.get(backend)
         if watched is None:
             return 0.0
         return now - max(next(iter(watched.values())), self._awake_since)
 
     def tick(self, now: float) -> list[tuple[Backend, float]]:
-        """Every backend with an unexplained wait, and how long it is in seconds.
+        """Return every backend with an unexplained wait, and the length of the wait in seconds.
 
-        After a gap between two ticks the balancer was deaf, not the backends mute: all waits count from now. But not
-        twice in a row: on a host that is always late, nothing would ever stall.
+        After a late tick all waits are counted from now, because the balancer and not the backends did not respond.
         """
         if self._tick_gap.late(now):
             self._awake_since = now

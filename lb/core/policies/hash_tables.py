@@ -1,9 +1,9 @@
-"""What both hash policies share: a table that is built in slices, so that no request waits for all of it.
+"""The part that both hash policies share: a table that is built in slices, so that no request waits for all of it.
 
-A table is bounded by a constant whatever the weights are, but 65,536 entries still take some 50 ms, and the event loop
-serves nobody meanwhile. So a pick builds one slice at most, and one each `SLICE_S` whatever the traffic is. Until the
-new table is complete the old one decides: backends that are gone are skipped over, new ones wait. Where the old table
-holds nobody who is usable, as at the start, a coarse one takes its place.
+A table has a bounded size whatever the weights are, but 65,536 entries still take some 50 ms, and the event loop is
+blocked meanwhile. So a pick builds at most one slice, and at most one per `SLICE_S` whatever the traffic is. The old
+table is used until the new one is complete: backends that are gone are skipped, and new ones wait. If the old table
+holds no usable backend, as at the start, a coarse table is used.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from ..backend import Backend
 from .base import Candidates, Load, Policy
 
 REFRESH: Final = 1.0
-"""Seconds between two looks at the configured weights, which may change within one snapshot."""
+"""Seconds between two checks of the configured weights, which may change within one snapshot."""
 SLICE: Final = 2048
-"""Entries made in one slice, or what costs as much: about 1.5 ms in plain Python, so that the event loop is held up for
-less than 5 ms on a machine that is a third as fast."""
+"""Entries made in one slice, or work that costs as much: about 1.5 ms in plain Python, so that the event loop is
+blocked for less than 5 ms on a machine a third as fast."""
 SLICE_S: Final = 0.01
-"""Seconds between two slices: building takes a fifth of the event loop's time at most. 65,536 entries take 0.7 s."""
+"""Seconds between two slices, so that building takes at most a fifth of the event loop's time. 65,536 entries take 0.7
+s."""
 FEW, FIRST_SLICES = 4, 3
-"""Of so few backends so many slices are built at once where nothing serves yet: enough for all of their table, so that
-keys are at home from the first one on."""
+"""If at most `FEW` backends are in the table and none of the old table is usable, `FIRST_SLICES` slices are built at
+once. That completes the table, so keys go to their final backend from the first request on."""
 COARSE: Final = 256
-"""Backends in a coarse table, at most."""
+"""Maximum number of backends in a coarse table."""
 
 
 class TablePolicy(Policy):
-    """Looks a key up in a table of the backends. `live` are those that may be picked, with their weights."""
+    """Looks keys up in a table of the backends. `live` holds the backends that may be picked, with their weights."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -39,7 +40,7 @@ class TablePolicy(Policy):
         self.total = 0.0
         """Sum of the weights in `live`."""
         self.in_table: dict[Backend, float] = {}
-        """Whom the table in use holds, with the weights that it was built for."""
+        """Backends in the current table, with the weights that it was built for."""
         self._members: Candidates = ()
         self._refreshed_at = 0.0
         self._goal: dict[Backend, float] = {}
@@ -48,20 +49,21 @@ class TablePolicy(Policy):
 
     @abstractmethod
     def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
-        """Build a table of about `most` entries at most, yield after each slice of work, and use the table at last."""
+        """Build a table of at most about `max_entries` entries. Yield after each slice of work, and install the table
+        at the end."""
 
     @property
     def building(self) -> bool:
-        """The table in use does not hold everybody yet, or not by the weight of now."""
+        """The current table lacks backends or has outdated weights."""
         return self._building is not None
 
     @property
     @abstractmethod
     def max_entries(self) -> int:
-        """Entries of a complete table, at most."""
+        """Maximum number of entries of a complete table."""
 
     def refresh(self, candidates: Candidates, now: float) -> None:
-        """Notice who may be picked, and go on with building if there is something to build."""
+        """Update `live`, and build the next slice if a table is being built."""
         if candidates is not self._members or now >= self._refreshed_at + REFRESH:
             self._members, self._refreshed_at = candidates, now
             self.live = {backend: backend.weight for backend in candidates if backend.weight > 0}
@@ -93,7 +95,7 @@ class TablePolicy(Policy):
 
 
 def finished(steps: Iterator[None], count: int) -> bool:
-    """Take `most` steps; True when there were fewer."""
+    """Take `count` steps. Return True if there were fewer."""
     for _ in steps:
         count -= 1
         if not count:

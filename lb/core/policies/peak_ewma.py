@@ -1,8 +1,8 @@
-"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and fades slowly.
+"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and decays slowly.
 
-After finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
-replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend that has not answered
-yet costs nothing while idle, and very much as soon as it holds one attempt, so that one request tries it out.
+Modelled on finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
+replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend without a response so far costs
+nothing while idle and very much with one attempt in flight, so that exactly one request tests it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from .base import Load, relative_load
 from .p2c import PowerOfTwoChoices
 
 DECAY: Final = 10.0
-"""τ in seconds, finagle's default: a peak has faded to 37 % after ten seconds of good samples."""
+"""τ in seconds, finagle's default: a peak has decayed to 37 % after ten seconds of low samples."""
 PENALTY: Final = 1e6
-"""Seconds. The cost of a second attempt on a backend that nobody has heard of yet."""
+"""Seconds. Cost of a second attempt on a backend that has not responded yet."""
 KEPT: Final = 2
-"""Averages of departed backends are dropped once they outnumber the members: it may be a short absence."""
+"""Averages of backends that left are dropped when all averages outnumber the members by this factor: a backend may
+return soon."""
 
 
 class _Average(NamedTuple):
@@ -28,7 +29,7 @@ class _Average(NamedTuple):
 
 
 class PeakEwma(PowerOfTwoChoices):
-    """O(1); the averages are its own, as `latency_mean` is smoothed without peaks."""
+    """O(1). Keeps its own averages because `latency_mean` is smoothed without peaks."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -44,7 +45,7 @@ class PeakEwma(PowerOfTwoChoices):
         self._averages[backend] = _Average(old.latency * kept + took * (1.0 - kept), now)
 
     def cost(self, backend: Backend, now: float) -> float:
-        """Seconds that a request would wait if those before it were served one by one."""
+        """Return the seconds that a request would wait if those before it were served one by one."""
         average = self._averages.get(backend)
         if average is None:
             return PENALTY * relative_load(backend) if backend.in_flight else 0.0

@@ -1,4 +1,4 @@
-"""By chance, in proportion to the weights: no state to keep, none to get wrong."""
+"""Random choice in proportion to the weights, without state."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ..exchange import Exchange
 from .base import DRAWS, Candidates, Load, Policy
 
 REFRESH: Final = 1.0
-"""Weights ramp within one snapshot; reading them anew once a second costs 10,000 backends 0.1 % of a core."""
+"""Seconds between two reads of the weights, which ramp within one snapshot. With 10,000 backends this costs 0.1 % of a
+core."""
 
 
 class RandomChoice(Policy):
-    """O(log n): a bisection of the weights added up."""
+    """O(log n): bisection of the cumulative weights."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -25,7 +26,7 @@ class RandomChoice(Policy):
         self._stale_at = 0.0
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """A backend that takes the exchange, with the probability of its weight."""
+        """Return a random backend that takes the exchange, with a probability in proportion to its weight."""
         if candidates is not self._order or now >= self._stale_at:
             self._order, self._stale_at = candidates, now + REFRESH
             self._sums = list(accumulate(backend.effective_weight for backend in candidates))
