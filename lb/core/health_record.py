@@ -99,7 +99,7 @@ class HealthRecord:
         """
         repeated, self._last_early_close = now - self._last_early_close < self.settings.passive.failure_max_age, now
         self.backend.unreliable = True
-        reason = "it closed a connection that had just been used"
+        reason = "closed a connection that had just been used"
         if repeated:
             self.doubt(reason, now)
         else:

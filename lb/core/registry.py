@@ -166,10 +166,10 @@ class Registry:
         if record.booting(now):
             return
         if verdict(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_FAIL:
-            reason = f"{_counted(record.streak.failures, 'probe')} failed in a row: {failure}"
+            reason = f"{_probes(record.streak.failures, 'failed')}: {failure}"
             self._move(record, Cause.PROBES_FAIL, reason, now)
         elif unhealthy_response:
-            record.answered_unhealthy(f"its health check says no: {failure}", now)
+            record.answered_unhealthy(f"health check failed: {failure}", now)
         elif record.doubted:
             waited, threshold = self._watch.wait(record.backend, now), self.stall_threshold(record.backend)
             record.suspect(waited, threshold, f"a request and a probe failed: {failure}", now)
@@ -185,7 +185,7 @@ class Registry:
                 self._ejections.discard_outcomes(record)
         passes = verdict(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_PASS
         if passes and not record.held_down(now):
-            self._move(record, Cause.PROBES_PASS, f"{_counted(record.streak.passes, 'probe')} passed in a row", now)
+            self._move(record, Cause.PROBES_PASS, _probes(record.streak.passes, "passed"), now)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
         """Record the load that the backend reports. Has no effect without `load_feedback`."""
@@ -217,7 +217,7 @@ class Registry:
             add_sample(backend, now - sent)
         record = self._records[backend]
         if record.doubted and not record.firm:
-            self._clear(record, "it answered", now)
+            self._clear(record, "responded to a request", now)
         if not failed:
             backend.unreliable = False
         if backend.state is State.UP and not (failed and record.predates_reset(attempt)):
@@ -378,5 +378,5 @@ class Registry:
             del self._leaving[backend.id]
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _probes(count: int, result: str) -> str:
+    return f"1 probe {result}" if count == 1 else f"{count} probes {result} in a row"

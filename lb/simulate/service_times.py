@@ -46,25 +46,3 @@ class LogNormal:
         """One draw. σ² = ln(1 + scv) and μ = ln(mean) − σ²/2 give the mean and variance asked for."""
         variance = log(1.0 + self.scv)
         return self.mean * exp(rng.gauss(-variance / 2.0, sqrt(variance)))
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """A constant, such as the way there and back, and an exponential part."""
-
-    least: float
-    rest: float
-
-    @property
-    def mean(self) -> float:
-        """Seconds."""
-        return self.least + self.rest
-
-    @property
-    def scv(self) -> float:
-        """The exponential part alone varies."""
-        return (self.rest / self.mean) ** 2
-
-    def __call__(self, rng: Random) -> float:
-        """One draw."""
-        return self.least + rng.expovariate(1.0 / self.rest)

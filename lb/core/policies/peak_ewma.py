@@ -8,19 +8,21 @@ nothing while idle and very much with one attempt in flight, so that exactly one
 from __future__ import annotations
 
 from math import exp
+from random import Random
 from typing import Final, NamedTuple
 
 from ..backend import Backend
-from .base import Load, relative_load
+from ..exchange import Exchange
+from .base import Candidates, Load, relative_load
 from .p2c import PowerOfTwoChoices
 
 DECAY: Final = 10.0
 """τ in seconds, finagle's default: a peak has decayed to 37 % after ten seconds of low samples."""
 PENALTY: Final = 1e6
 """Seconds. Cost of a second attempt on a backend that has not responded yet."""
-KEPT: Final = 2
-"""Averages of backends that left are dropped when all averages outnumber the members by this factor: a backend may
-return soon."""
+SLACK: Final = 64
+"""Averages of backends that are not candidates are dropped when there are more than this many plus two for each
+candidate: a backend may be absent for a short time only."""
 
 
 class _Average(NamedTuple):
@@ -34,6 +36,12 @@ class PeakEwma(PowerOfTwoChoices):
     def __init__(self, load: Load) -> None:
         super().__init__(load)
         self._averages: dict[Backend, _Average] = {}
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """Return the cheaper of two different backends that take the exchange."""
+        if len(self._averages) > 2 * len(candidates) + SLACK:
+            self._averages = {backend: self._averages[backend] for backend in candidates if backend in self._averages}
+        return super().pick(candidates, exchange, rng, now)
 
     def responded(self, backend: Backend, took: float, now: float) -> None:
         """Smooth the sample in, or take it as the new peak."""

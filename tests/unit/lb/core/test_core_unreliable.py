@@ -107,20 +107,20 @@ def test_a_request_that_is_cut_shakes_it_and_an_answer_with_an_error_proves_noth
     assert resetting.backend.unreliable
 
 
-def test_where_all_are_shaky_nothing_is_refused() -> None:
+def test_where_all_are_unreliable_nothing_is_refused() -> None:
     world = World()
     for backend in world.balancer.backends:
         world.balancer.closed_early(backend, world.now)
     assert chosen(world, "POST") == {"api-1", "api-2", "api-3"}
 
 
-def test_a_shaky_backend_is_better_than_a_queue() -> None:
+def test_an_unreliable_backend_is_better_than_a_queue() -> None:
     world = World(settings=replace(Settings(), admission=AdmissionSettings(max_in_flight=1)))
     shaken(world)
     assert chosen(world, "POST", 3) == {"api-1", "api-2", "api-3"}
 
 
-def test_a_request_that_was_not_sent_may_end_on_a_shaky_backend() -> None:
+def test_a_request_that_was_not_sent_may_end_on_an_unreliable_backend() -> None:
     world = World(backends=2)
     shaken(world)
     exchange = world.admit("POST")
