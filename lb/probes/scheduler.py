@@ -1,4 +1,4 @@
-"""When to probe: one loop a backend, all at the same time, and none ever overlapping itself."""
+"""Schedules the active checks: one loop per backend, all in parallel, with one probe at a time for each backend."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ..core.backend import Backend
 from ..core.load_weights import LoadReport
 
 RETRY_S = 0.1
-"""Seconds until a probe that could not be made is tried again."""
+"""Seconds until a probe that could not be made is repeated."""
 START_SPREAD_S = 0.02
-"""First probes start within this: at once, as far as anybody can tell, yet not all in one burst."""
+"""First probes start within this many seconds: practically at once, but not all in one burst."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a probe ended."""
+    """Result of one probe."""
 
     failure: str = ""
-    """A failure_name for what went wrong; empty for a pass."""
+    """One word for the failure; empty if the probe passed."""
     unhealthy_response: bool = False
-    """It failed by an answer: the backend itself says that it is not well."""
+    """The backend responded, and the response was a failure."""
     name: str = ""
-    """What the backend calls itself."""
+    """Name of the backend according to its health report."""
     load: LoadReport | None = None
-    """How loaded it says that it is."""
+    """Load of the backend according to its health report."""
     inconclusive: bool = False
-    """The probe could not be made, for want of something on our side: no verdict on the backend."""
+    """The probe could not be made because the balancer lacked a resource, so it says nothing about the backend."""
 
 
 class HealthSink(Protocol):
-    """What the prober needs of the balancer."""
+    """The part of the balancer that the prober uses."""
 
     @property
     def backends(self) -> Sequence[Backend]:
@@ -44,10 +44,10 @@ class HealthSink(Protocol):
     def probed(
         self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe, answer the seconds until the next."""
+        """Record a finished probe and return the seconds until the next one."""
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
-        """Record what the backend says of its load."""
+        """Record the load that the backend reports."""
 
 
 Probe = Callable[[Backend], Awaitable[Report]]
@@ -55,7 +55,7 @@ Probe = Callable[[Backend], Awaitable[Report]]
 
 @dataclass(slots=True, eq=False)
 class _ProbeLoop:
-    """One backend's loop."""
+    """The probe loop of one backend."""
 
     task: asyncio.Task[None]
     wanted: asyncio.Event
@@ -74,13 +74,14 @@ class Prober:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Probe until cancelled. An error in a loop ends all: a backend that is silently not probed is worse."""
+        """Probe until cancelled. An error in one loop ends all of them: it must not leave a backend unprobed
+        unnoticed."""
         async with asyncio.TaskGroup() as self._group:
             self.sync()
             await asyncio.get_running_loop().create_future()
 
     def sync(self) -> None:
-        """Follow the balancer's membership: begin with new backends, end with those that left."""
+        """Start loops for new backends and end those of removed ones."""
         if self._group is None:
             return
         known = set(self._balancer.backends)
@@ -92,13 +93,13 @@ class Prober:
         self._by_id = {backend.id: self._loops[backend] for backend in self._balancer.backends}
 
     def wake(self, backend_id: str) -> None:
-        """Traffic wants to know: probe now instead of waiting for the next interval."""
+        """Probe the backend now instead of after the interval."""
         loop = self._by_id.get(backend_id)
         if loop is not None:
             loop.wanted.set()
 
     def wake_all(self) -> None:
-        """Other settings are in force: what was waited for by the old ones begins now."""
+        """Probe all backends now, because the settings have changed."""
         for loop in self._loops.values():
             loop.wanted.set()
 

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from random import Random
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from ..config.schema import Config
 from ..core.backend import Backend
@@ -44,15 +43,6 @@ class Control:
         self._probing: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
-
-    async def __aenter__(self) -> Self:
-        await self._checks.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._checks.__aexit__(kind, error, trace)
 
     async def look(self) -> None:
         """Read the source once, so that the first request finds somebody."""

@@ -29,10 +29,10 @@ def stickiness_of(config: Config) -> Stickiness | None:
 
 
 def checks_of(config: Config) -> ActiveCheck:
-    """How backends are checked: introduced as nobody's connection where they want PROXY headers."""
+    """Return the active check of the configuration. Send PROXY LOCAL/UNKNOWN before each check if it asks for that."""
     send = config.proxy_protocol.send
-    greeting = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
-    return ActiveCheck(config.core_settings().health, greeting)
+    proxy_header = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
+    return ActiveCheck(config.core_settings().health, proxy_header)
 
 
 def certificates_of(config: Config) -> Certificates | None:

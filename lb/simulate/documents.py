@@ -1,4 +1,4 @@
-"""The simulation's findings as JSON documents, one a line; times in seconds. Read by `lab bench policies`."""
+"""Results of the simulation as JSON documents, one per line, for `lab bench policies`. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 def scenario(each: Scenario) -> Document:
-    """What is simulated."""
+    """Describe the scenario."""
     floor = expected.floor(each)
     return {
         "kind": "scenario",
@@ -24,7 +24,7 @@ def scenario(each: Scenario) -> Document:
         "scenario": each.name,
         "title": each.title,
         "story": each.story,
-        "watch": each.watch.value,
+        "watch": each.parts.value,
         "rate_per_s": each.rate,
         "utilisation": each.utilisation,
         "measured": [each.warm_up, each.warm_up + each.measured],
@@ -46,7 +46,7 @@ def scenario(each: Scenario) -> Document:
 
 
 def cell(each: Scenario, policy: str, results: Sequence[Result]) -> Document:
-    """One policy in one scenario over some seeds: counts are summed up, times and shares are means over the seeds."""
+    """Combine the runs of one policy in one scenario: sum the counts, and average times and shares over the seeds."""
     latency, shares = expected.latency(each, policy), expected.shares(each, policy)
     return {
         "kind": "cell",

@@ -47,9 +47,9 @@ def nine_seconds(fault: Condition, *, policy: str, seed: int, method: str = "GET
     simulation.run_until(0.1)  # the first probes
     simulation.traffic(lambda _: GAP, until=0.1 + 9.0 + GAP / 2)
     simulation.run_until(3.1)
-    simulation.become(victim, fault)
+    simulation.set_condition(victim, fault)
     simulation.run_until(6.1)
-    simulation.become(victim, Condition.WELL)
+    simulation.set_condition(victim, Condition.WELL)
     simulation.run_until(15.1)
     assert len(simulation.requests) == 1800
     return simulation
