@@ -44,7 +44,7 @@ class Cost(NamedTuple):
 
 
 def measure(rounds: int) -> Cost:
-    """Measure interleaved rounds of both."""
+    """Measure the request and the yardstick in alternating rounds."""
     return asyncio.run(_measure(rounds))
 
 
@@ -68,8 +68,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 async def request_through_balancer() -> Callable[[], None]:
-    """Return a function that sends one request over a kept-alive connection, with metrics, decision log, retries and
-    hedges."""
+    """Return a function that sends one request, kept alive, with metrics, decision log, retries and hedges on."""
     balancer, backends = Balancer(Settings(), Random(1), _discard), MemoryBackends()
     counts, decisions = Counts(), DecisionLog(1000)
 

@@ -49,8 +49,7 @@ class Queue:
         return self._order[0][2] if self._order else None
 
     def expired(self, now: float) -> Iterator[Exchange]:
-        """Remove and yield every exchange that has waited `queue_timeout` or whose deadline has passed, in
-        O(expired)."""
+        """Remove and yield each exchange that waited `queue_timeout` or whose deadline has passed, in O(expired)."""
         while self._entered:
             exchange, entered = next(iter(self._entered.items()))
             if now - entered < self._settings.queue_timeout:

@@ -30,8 +30,7 @@ class StickyCookie:
     """Issues and verifies the values of one cookie. Secrets are bytes, newest first."""
 
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
-        """Raise ValueError if there is no secret or an empty one: clients could choose their backend with an unsigned
-        cookie."""
+        """Raise ValueError without a secret or with an empty one: clients could forge an unsigned cookie."""
         if not secrets or not all(secrets):
             raise ValueError("a sticky cookie needs at least one secret, and none of them empty")
         self.name = name
@@ -81,6 +80,5 @@ def keeps_sessions(backend: Backend) -> bool:
 
 
 def accepts_pinned(backend: Backend) -> bool:
-    """Return whether a pinned request may go to the backend now. A suspected backend gets none, because requests stall
-    on it."""
+    """Return whether a pinned request may go to the backend now: requests stall on a suspected one."""
     return not backend.suspected and keeps_sessions(backend)

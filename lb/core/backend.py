@@ -23,8 +23,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The last probe: when it ended (monotonic seconds), its duration in seconds, and its failure (empty if it
-    passed)."""
+    """The last probe: its end (monotonic seconds), its duration in seconds, and its failure (empty if it passed)."""
 
     at: float
     took: float
@@ -55,8 +54,7 @@ class Backend:
     load_factor: float = 1.0
     """Factor on the weight that follows from load reports; 1 is neutral and stands for missing and stale reports."""
     suspected: bool = False
-    """Requests stall on the backend. It is not picked while another backend is usable, until it responds or passes a
-    probe."""
+    """Requests stall on the backend. Not picked while another one is usable, until it responds or passes a probe."""
     unreliable: bool = False
     """A connection to the backend broke, and no probe or request has succeeded since. Non-idempotent requests go to
     other backends if any accepts them."""
@@ -67,8 +65,7 @@ class Backend:
     last_probe: ProbeResult | None = None
     latency_mean: float = 0.0
     latency_deviation: float = 0.0
-    """Smoothed time to first byte (`latency_mean`) and its mean deviation, in seconds (estimators of RFC 6298); 0
-    before the first sample."""
+    """Smoothed time to first byte (`latency_mean`) and its mean deviation in seconds (RFC 6298); 0 without a sample."""
 
     def __post_init__(self) -> None:
         self.name = self.name or self.id

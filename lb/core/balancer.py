@@ -36,7 +36,8 @@ class Balancer:
         self._emit = emit
         self._load = policies.Load(settings.admission.max_in_flight)
         self._policy = policies.create(settings.policy, self._load)
-        self._policy_name = settings.policy
+        self.policy = settings.policy
+        """Name of the current policy."""
         self.uses_hash_key = settings.policy in policies.HASHING
         """The policy picks by `hash_key`. If False, the shell need not compute one."""
         self._registry = Registry(settings, rng, emit)
@@ -50,13 +51,11 @@ class Balancer:
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend in state UNKNOWN. If a backend with the same id and address is still draining out, restore
-        it."""
+        """Add a backend in state UNKNOWN, or restore one with the same id and address that is still draining out."""
         return self._registry.insert(backend_id, host, port, now, weight)
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain the backend. It leaves the registry when nothing is in flight on it. Raise KeyError for an unknown
-        id."""
+        """Drain the backend. It is removed when nothing is in flight on it. Raise KeyError for an unknown id."""
         self._registry.remove(backend_id, now)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
@@ -110,22 +109,17 @@ class Balancer:
         """No backend is usable."""
         return self._registry.panic
 
-    @property
-    def policy(self) -> str:
-        """Name of the current policy."""
-        return self._policy_name
-
     def use_policy(self, name: str) -> None:
         """Switch to another policy. Raise UnknownPolicyError, and change nothing, if there is none with that name."""
         self._policy = policies.create(name, self._load)
-        self._policy_name = name
+        self.policy = name
         self.uses_hash_key = name in policies.HASHING
 
     def use(self, settings: Settings, now: float) -> None:
-        """Go by other settings from now on. What is under way keeps its deadlines; standing and counts stay.
+        """Apply new settings. Exchanges in progress keep their deadlines; states and counts stay.
 
-        The policy changes only where the settings name another one than they did: the operator's word outlives them.
-        Raises UnknownPolicyError, and then changes nothing.
+        The policy changes only if the settings name another one than before: a policy that an operator has chosen
+        stays. Raise UnknownPolicyError, and change nothing, if there is none with that name.
         """
         if settings.policy != self._settings.policy:
             self.use_policy(settings.policy)
@@ -172,7 +166,7 @@ class Balancer:
         return exchange
 
     def next(self, exchange: Exchange, now: float) -> Attempt | Queued | Refusal:
-        """Pick a backend that was not tried yet and count the attempt as in flight; otherwise queue or refuse the
+        """Pick a backend that was not tried yet and count the attempt as in flight; else queue or refuse the
         exchange."""
         if now >= exchange.deadline:
             return self._refuse(exchange, 504, "deadline", now)
@@ -204,7 +198,7 @@ class Balancer:
         return answering.id
 
     def gives_up_at(self, attempt: Attempt, now: float) -> float:
-        """Return when an attempt that is sent at `now` times out (monotonic seconds), for the deadline header to the
+        """Return when an attempt sent at `now` times out (monotonic seconds), for the deadline header to the
         backend."""
         return self._timeouts.gives_up_at(attempt, now)
 
@@ -276,17 +270,12 @@ class Balancer:
         return verdict.retry
 
     def cancelled(self, attempt: Attempt, now: float) -> list[Resume]:
-        """Record that the attempt ended for a reason that is not the backend's: the client left, or the other attempt
-        won.
-
-        Return the queued exchanges that can continue.
-        """
+        """Record that the client left or the other attempt won. Return the queued exchanges that can continue."""
         self._cancel(attempt, now)
         return self._dequeue(now)
 
     def tick(self, now: float) -> list[Action]:
-        """Handle everything that depends on time: stalls, time-outs, hedges, ends of ejections, slow start and the
-        queue."""
+        """Handle all that depends on time: stalls, time-outs, hedges, ends of ejections, slow start and the queue."""
         self._registry.tick(now)
         actions: list[Action] = []
         if not self._tick_gap.late(now):
@@ -307,7 +296,7 @@ class Balancer:
         if self._keep_decisions:
             snapshot = self._registry.snapshot
             loads = loads_of(snapshot.usable)
-            exchange.steps.append(Picked(now, backend, "pinned" if pinned else why, self._policy_name, snapshot, loads))
+            exchange.steps.append(Picked(now, backend, "pinned" if pinned else why, self.policy, snapshot, loads))
         attempt = Attempt(exchange, backend, now, is_hedge=why == "hedge")
         exchange.tried.append(backend)
         exchange.attempts.append(attempt)
@@ -323,8 +312,7 @@ class Balancer:
         return backend
 
     def _allow_unreliable(self, exchange: Exchange) -> bool:
-        """Allow unreliable backends if no other accepts this non-idempotent request. Return whether there is such a
-        backend."""
+        """Allow unreliable backends if no other accepts this non-idempotent request. Return whether there are any."""
         if exchange.idempotent or exchange.accepts_unreliable:
             return False
         exchange.accepts_unreliable = any(backend.unreliable for backend in self._registry.usable)
@@ -335,8 +323,7 @@ class Balancer:
         return backend if backend and accepts_pinned(backend) and self._policy.takes_pinned(backend, exchange) else None
 
     def _end_attempt(self, attempt: Attempt) -> bool:
-        """Remove the attempt from its exchange. Return False if it was already removed: a late second report has no
-        effect."""
+        """Remove the attempt from its exchange. Return False if it was removed before: late reports have no effect."""
         try:
             attempt.exchange.attempts.remove(attempt)
         except ValueError:
@@ -366,8 +353,7 @@ class Balancer:
         return Refusal(status, reason, self._settings.admission.retry_after if status == 503 else None)
 
     def _try_elsewhere(self, attempt: Attempt, now: float) -> bool:
-        """Return whether a gateway error is dropped because another attempt is running or another backend may be
-        tried."""
+        """Drop a gateway error and return True if another attempt is running or another backend may be tried."""
         verdict = self._judge(attempt, Failure.GATEWAY, now)
         if not verdict.retry and len(attempt.exchange.attempts) == 1:
             return False
@@ -399,8 +385,7 @@ class Balancer:
         )
 
     def _had_time(self, attempt: Attempt, now: float) -> bool:
-        """Return whether the attempt lasted long enough to blame the backend. A deadline can end an attempt that has
-        just begun."""
+        """Return whether the attempt lasted long enough to blame the backend: a deadline can end a new attempt."""
         return now - (attempt.sent or attempt.started) >= self._registry.stall_threshold(attempt.backend)
 
     def _hedges(self, now: float, late: Sequence[Attempt]) -> Iterator[Attempt]:

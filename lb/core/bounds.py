@@ -25,8 +25,7 @@ from typing import Final
 from .settings import Settings
 
 TRAFFIC_GAP: Final = 0.1
-"""Seconds. The bounds with traffic hold if the backend gets at least ten requests a second; at a lower rate, add the
-difference in gap."""
+"""Seconds between requests to the backend that the bounds with traffic assume. For a larger gap, add the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,7 @@ def _never(_: dict[str, float]) -> None:
 
 
 def _hang(v: dict[str, float]) -> float:
-    """The fault begins just after a probe passed: one full wait, then F probes that time out, with fast waits between
-    them."""
+    """The fault begins just after a probe passed: one full wait, then F probes time out with fast waits between."""
     return v["I'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
@@ -158,8 +156,7 @@ def _refused_under_traffic(v: dict[str, float]) -> float:
 
 
 def _failing_under_traffic(v: dict[str, float]) -> float:
-    """An error response requests a probe, whose response is a failure; or a row of error responses ejects the
-    backend."""
+    """An error response requests a probe, whose response is a failure; or a row of error responses ejects."""
     return min(_row_under_traffic(v), _refused_under_traffic(v))
 
 
@@ -168,8 +165,7 @@ def _row_under_traffic(v: dict[str, float]) -> float:
 
 
 def _after_ejection(v: dict[str, float]) -> float:
-    """The fault may end just after the longest ejection began. If probes took the backend DOWN, they decide on
-    readmission."""
+    """The fault may end just after the longest ejection began. From DOWN, probes decide on readmission."""
     return max(v["X"] + v["t"] + v["W"], _recover(v))
 
 

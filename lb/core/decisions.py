@@ -65,8 +65,7 @@ class Failed(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """The attempt on `backend` ended for a reason that is not the backend's: the other attempt won, or the client
-    left."""
+    """The attempt on `backend` was cancelled because the other attempt won or the client left."""
 
     at: float
     backend: Backend
@@ -96,6 +95,5 @@ def take_snapshot(usable: tuple[Backend, ...], backends: Collection[Backend]) ->
 
 
 def loads_of(candidates: tuple[Backend, ...]) -> tuple[int, ...]:
-    """Return the number of attempts in flight on each candidate; an empty tuple for more than `MAX_LOADS`
-    candidates."""
+    """Return the attempts in flight on each candidate; an empty tuple for more than `MAX_LOADS` candidates."""
     return tuple([backend.in_flight for backend in candidates]) if len(candidates) <= MAX_LOADS else ()

@@ -1,5 +1,4 @@
-"""One client request on its way through the balancer (`Exchange`), and each attempt to send it to a backend
-(`Attempt`)."""
+"""One client request on its way through the balancer (`Exchange`), and its attempts on backends (`Attempt`)."""
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ class Failure(StrEnum):
     GATEWAY = "gateway"
     """The backend responded with 502, 503 or 504."""
     TRUNCATED = "truncated"
-    """The connection ended inside the response body. It is too late to retry; the client's connection must be cut
-    too."""
+    """The connection ended inside the response body. It is too late to retry; the client's is cut as well."""
 
 
 @dataclass(slots=True, eq=False, init=False)
@@ -54,8 +52,7 @@ class Exchange:
     pinned_to: str
     """Id of the backend in its sticky cookie, which is preferred if it accepts the request; empty without a cookie."""
     replayable: bool
-    """False when no other attempt may follow: body bytes that it would need are gone, or a backend has given a response
-    that cannot be forwarded."""
+    """False if no other attempt may follow: its body is gone, or a backend's response cannot be forwarded."""
     response_begun: bool
     """At least one byte of a response has arrived from a backend, so a backend has executed the request."""
     accepts_unreliable: bool

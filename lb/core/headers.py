@@ -57,8 +57,7 @@ STATUS_LINES: Final = {
     code: b"HTTP/1.1 %d %s\r\n" % (code, HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b"")
     for code in range(100, 600)  # RFC 9110 §15: others are invalid
 }
-"""Status lines with our own reason phrase: RFC 9112 §4 lets recipients ignore the phrase, so the backend's is not
-kept."""
+"""Status lines with our own reason phrase, which recipients may ignore (RFC 9112 §4)."""
 
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -138,8 +137,7 @@ def trailer_lines(fields: Iterable[Field]) -> bytes:
 
 
 def server_timing(total_s: float, backend_s: float, attempts: int) -> bytes:
-    """Return the `Server-Timing` line: milliseconds before the answering attempt, milliseconds in the backend, and
-    attempts."""
+    """Return the `Server-Timing` line: ms before the answering attempt, ms in the backend, number of attempts."""
     own, backend = _ms(max(0.0, total_s - backend_s)), _ms(backend_s)
     tried = b"1" if attempts == 1 else b"%d" % attempts
     return b'Server-Timing: lb;dur=%s, backend;dur=%s, attempts;desc="%s"\r\n' % (own, backend, tried)

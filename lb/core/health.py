@@ -85,8 +85,7 @@ TABLE: Final[dict[State, dict[Cause, State]]] = {
 
 
 def move(state: State, cause: Cause) -> State:
-    """Return the state that follows from `state` by `cause`; the same state if the pair is not in the table (Rule
-    5)."""
+    """Return the state after `cause`; the same state if the pair is not in the table (Rule 5)."""
     return TABLE[state].get(cause, state)
 
 
@@ -112,8 +111,7 @@ def verdict(state: State, streak: Streak, settings: HealthSettings) -> Cause | N
 
 
 def in_doubt(state: State, streak: Streak, settings: HealthSettings) -> bool:
-    """Return whether the latest probes contradict `state` without having changed it yet, so that probes must come
-    faster."""
+    """Return whether the latest probes contradict `state` without having changed it: probes must come faster."""
     if state is State.DOWN:
         return 0 < streak.passes < settings.rise
     return state in (State.UNKNOWN, State.UP, State.EJECTED) and streak.failures > 0
@@ -149,8 +147,8 @@ class FlapDamper:
         self.falls = max(0.0, self.falls - up_for / settings.flap_forget)
 
     def went_down(self, now: float, settings: HealthSettings) -> None:
-        """Count a fall and start the hold-down: at first none, then `hold_down` doubling up to `max_hold_down`
-        seconds."""
+        """Count a fall and start the hold-down: first none, then `hold_down` seconds, doubling up to
+        `max_hold_down`."""
         self.falls += 1.0
         hold = hold_down(self.falls, settings)
         if hold >= settings.max_hold_down:

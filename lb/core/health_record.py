@@ -37,12 +37,10 @@ class HealthRecord:
     _history_reset_at: float = float("-inf")
     _last_requested: float = float("-inf")
     _pending_reason: str = ""
-    """Reason of a requested probe that is postponed until `fast_interval` after the last requested one; empty if there
-    is none."""
+    """Reason of a requested probe that waits until `fast_interval` after the last requested one; empty if none."""
 
     def move(self, cause: Cause, reason: str, now: float) -> bool:
-        """Apply the table. Return True if the state changed. Suspicions end; the streak continues unless the state is
-        UNKNOWN."""
+        """Apply the table and end suspicions. Return True if the state changed. In UNKNOWN the streak restarts."""
         old, new = self.backend.state, move(self.backend.state, cause)
         if new is old:
             return False
@@ -85,14 +83,12 @@ class HealthRecord:
         self.changed(now)
 
     def answered_unhealthy(self, reason: str, now: float) -> None:
-        """Suspect the backend because its response to a probe was a failure. One is enough: the next probe follows
-        soon."""
+        """Suspect the backend after one failed response to a probe, since the next probe follows soon."""
         self.doubted = self.firm = True
         self.suspect(0.0, 0.0, reason, now)
 
     def closed_early(self, now: float) -> None:
-        """Mark the backend as unreliable because it closed a connection soon after use. Suspect it if it rarely does
-        so.
+        """Mark the backend as unreliable because it closed a connection soon after use, and suspect it the first time.
 
         It is suspected at most once in `failure_max_age`: a backend that closes every connection after one response
         would otherwise be out of rotation most of the time.
@@ -128,8 +124,7 @@ class HealthRecord:
         return True
 
     def predates_reset(self, attempt: Attempt) -> bool:
-        """Return whether the attempt began before the backend came UP or its history was reset, so its failure does not
-        count."""
+        """Return whether the attempt began before the backend came UP or its history was reset: it does not count."""
         return attempt.started < max(self.backend.since, self._history_reset_at)
 
     def doubt(self, reason: str, now: float) -> None:

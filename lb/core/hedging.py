@@ -35,8 +35,7 @@ class HedgeWatch:
         self._connecting.pop(attempt, None)
 
     def stalled(self, now: float) -> Iterator[Attempt]:
-        """Yield attempts older than the threshold of their backend, and all that wait on a suspected backend, oldest
-        first."""
+        """Yield attempts older than their backend's threshold, and all on a suspected backend, oldest first."""
         for backend in list(self._in_use):
             if backend.waiting:
                 yield from self._stalled_on(backend, now)

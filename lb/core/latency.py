@@ -25,8 +25,7 @@ def add_sample(backend: Backend, sample: float) -> None:
 
 
 def add_lower_bound(backend: Backend, waited: float) -> None:
-    """Update the estimate with a wait that ended without a response, if it exceeds the mean: the mean is then too
-    low."""
+    """Raise the estimate if a wait that ended without a response was longer than the mean."""
     if waited > backend.latency_mean:
         add_sample(backend, waited)
 
@@ -45,6 +44,5 @@ def suspicion_threshold(backend: Backend, settings: PassiveSettings) -> float:
 
 
 def stall_threshold(backend: Backend, settings: PassiveSettings) -> float:
-    """Return the seconds after which a wait justifies a probe and a hedge: `suspicion_threshold`, but at most the
-    ceiling."""
+    """Return the seconds after which a wait justifies a probe and a hedge: at most the ceiling."""
     return min(suspicion_threshold(backend, settings), settings.stall_ceiling)

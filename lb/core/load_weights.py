@@ -37,9 +37,9 @@ STEP: Final = 0.5
 """Seconds between two adjustments."""
 STALE: Final = 5.0
 """Seconds; ten of the default probe intervals, so that one lost probe does not make a backend neutral."""
-RELEASE: Final = 0.5
-"""Factor on log f of a stale backend at each step."""
-NOTICEABLE: Final = 0.02
+STALE_DECAY: Final = 0.5
+"""Factor by which log f of a stale backend shrinks at each step."""
+MIN_CHANGE: Final = 0.02
 """Smaller changes of a factor are not applied, because each change makes policies rebuild their tables."""
 
 _NUMBER: Final = re.compile(r"(?:^|[,;\s])(cpu|in_flight)\s*=\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)(?=$|[,;\s])")
@@ -69,8 +69,7 @@ def report_in_header(value: str) -> LoadReport | None:
 
 
 def report_in_health(load: Any) -> LoadReport | None:
-    """Parse the `load` of a JSON health report: `{"cpu": 0.42, "in_flight": 3}`. Return None if it holds neither
-    value."""
+    """Parse the `load` of a JSON health report: `{"cpu": 0.42, "in_flight": 3}`. Return None without either."""
     if not isinstance(load, Mapping):
         return None
     cpu, in_flight = _quantity(load.get("cpu")), _quantity(load.get("in_flight"))
@@ -83,7 +82,7 @@ def _quantity(value: Any) -> float | None:
 
 
 @dataclass(slots=True)
-class _Follower:
+class _ReportState:
     """State of one backend that has reported: smoothed utilisation, time of the last report, and log f."""
 
     utilisation: float
@@ -96,7 +95,7 @@ class LoadFeedback:
 
     def __init__(self, max_in_flight: int) -> None:
         self._max_in_flight = max_in_flight
-        self._followers: dict[Backend, _Follower] = {}
+        self._states: dict[Backend, _ReportState] = {}
         self._stepped = 0.0
 
     def use(self, max_in_flight: int) -> None:
@@ -108,43 +107,43 @@ class LoadFeedback:
         utilisation = report.utilisation(self._max_in_flight)
         if utilisation is None:
             return
-        follower = self._followers.get(backend)
-        if follower is None:
-            self._followers[backend] = _Follower(utilisation, now)
+        state = self._states.get(backend)
+        if state is None:
+            self._states[backend] = _ReportState(utilisation, now)
             return
-        share = 1.0 if now - follower.at > STALE else -math.expm1((follower.at - now) / SMOOTHING)
-        follower.utilisation += share * (utilisation - follower.utilisation)
-        follower.at = now
+        share = 1.0 if now - state.at > STALE else -math.expm1((state.at - now) / SMOOTHING)
+        state.utilisation += share * (utilisation - state.utilisation)
+        state.at = now
 
     def forget(self, backend: Backend) -> None:
         """Drop the state of a backend that was removed."""
-        self._followers.pop(backend, None)
+        self._states.pop(backend, None)
 
     def tick(self, now: float) -> list[Backend]:
         """Every `STEP` seconds, return the backends whose `load_factor` has changed noticeably."""
-        if now - self._stepped < STEP or not self._followers:
+        if now - self._stepped < STEP or not self._states:
             return []
         self._stepped = now
-        self._move([follower for follower in self._followers.values() if now - follower.at <= STALE])
-        for follower in self._followers.values():
-            if now - follower.at > STALE:
-                follower.log_factor *= RELEASE
-        return [backend for backend, follower in self._followers.items() if _publish(backend, follower)]
+        self._move([state for state in self._states.values() if now - state.at <= STALE])
+        for state in self._states.values():
+            if now - state.at > STALE:
+                state.log_factor *= STALE_DECAY
+        return [backend for backend, state in self._states.items() if _apply_factor(backend, state)]
 
-    def _move(self, fresh: list[_Follower]) -> None:
+    def _move(self, fresh: list[_ReportState]) -> None:
         if not fresh:
             return
-        mean = sum(follower.utilisation for follower in fresh) / len(fresh)
-        for follower in fresh:
-            follower.log_factor -= GAIN * STEP * (follower.utilisation - mean)
-        best = max(follower.log_factor for follower in fresh)
-        for follower in fresh:
-            follower.log_factor = max(math.log(FLOOR), follower.log_factor - best)
+        mean = sum(state.utilisation for state in fresh) / len(fresh)
+        for state in fresh:
+            state.log_factor -= GAIN * STEP * (state.utilisation - mean)
+        best = max(state.log_factor for state in fresh)
+        for state in fresh:
+            state.log_factor = max(math.log(FLOOR), state.log_factor - best)
 
 
-def _publish(backend: Backend, follower: _Follower) -> bool:
-    factor = math.exp(follower.log_factor)
-    if abs(factor - backend.load_factor) < NOTICEABLE and not (factor > 1.0 - NOTICEABLE / 2 > backend.load_factor):
+def _apply_factor(backend: Backend, state: _ReportState) -> bool:
+    factor = math.exp(state.log_factor)
+    if abs(factor - backend.load_factor) < MIN_CHANGE and not (factor > 1.0 - MIN_CHANGE / 2 > backend.load_factor):
         return False
-    backend.load_factor = 1.0 if factor > 1.0 - NOTICEABLE / 2 else factor
+    backend.load_factor = 1.0 if factor > 1.0 - MIN_CHANGE / 2 else factor
     return True

@@ -93,8 +93,7 @@ class OutlierDetector:
         return ""
 
     def _others_share_during_row(self, outcomes: Outcomes) -> float:
-        """Return the others' share of failures since this row of failures began: older successes would hide a common
-        cause."""
+        """Return the others' share of failures in this row: older successes would hide a common cause."""
         total_then, failures_then = outcomes.row_start
         total = self._lifetime_total - total_then - outcomes.consecutive_failures
         failures = self._lifetime_failures - failures_then - outcomes.consecutive_failures
@@ -115,8 +114,8 @@ class EjectionBackoff:
     """When the current or last ejection ends, in monotonic seconds."""
 
     def eject(self, now: float, settings: PassiveSettings) -> float:
-        """Start an ejection and return its length in seconds: `base_ejection × recent_ejections`, at most
-        `max_ejection`."""
+        """Start an ejection and return its length: `base_ejection × recent_ejections`, at most `max_ejection`
+        seconds."""
         forgiven = max(0.0, now - self.until) / settings.forgive_after
         self.recent_ejections = max(0.0, self.recent_ejections - forgiven) + 1.0
         length = min(settings.max_ejection, settings.base_ejection * self.recent_ejections)

@@ -101,8 +101,7 @@ class Registry:
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain the backend. It leaves (`Removed`) when nothing is in flight on it. Raise KeyError for an unknown
-        id."""
+        """Drain the backend. It leaves (`Removed`) when nothing is in flight on it. Raise KeyError if unknown."""
         backend = self._leaving[backend_id] = self._members.pop(backend_id)
         self._move(self._records[backend], Cause.REMOVE, "removed", now)
         self._leave_if_idle(backend, now)
@@ -251,16 +250,14 @@ class Registry:
             self._track_pending_probe(record)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:
-        """Release an attempt that ended for a reason that is not the backend's: the client left, or the other attempt
-        won."""
+        """Release an attempt because the client left or the other attempt won."""
         sent = attempt.backend.waiting.get(attempt)
         if sent is not None:
             add_lower_bound(attempt.backend, now - sent)
         self._release(attempt, now)
 
     def stall_threshold(self, backend: Backend) -> float:
-        """Return the seconds without a first byte after which an attempt on the backend counts as stalled and is
-        hedged."""
+        """Return the seconds without a first byte after which an attempt on the backend counts as stalled."""
         return stall_threshold(backend, self._settings.passive)
 
     def _doubt_after_failure(self, record: HealthRecord, failure: Failure, now: float) -> None:

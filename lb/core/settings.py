@@ -11,8 +11,8 @@ class HealthSettings:
     """Active checks. The schedule is end-to-start: the next probe starts `interval` after the last one ended."""
 
     kind: str = "http"
-    """`http` sends a request. `tcp` only connects, which a hung or paused backend passes. `tls` also makes a handshake,
-    which a paused backend fails."""
+    """`http` sends a request. `tcp` only connects, which also works if the backend hangs or is paused. `tls` also makes
+    a handshake, which a paused backend fails."""
     path: str = "/health"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every probe. `Host` replaces the backend's address."""
@@ -54,8 +54,7 @@ class PassiveSettings:
     """Failures in a row (connect, reset, time-out, any 5xx) that eject at once, even if probes pass. If the other
     backends fail most of their requests too, the fault is elsewhere, and no backend is ejected."""
     failure_window: int = 20
-    """Number of latest outcomes that the share of failures is taken from. At least half of them are needed for an
-    ejection."""
+    """Number of latest outcomes in the share of failures. At least half of them are needed for an ejection."""
     failure_max_age: float = 10.0
     """Older outcomes do not count."""
     failure_share: float = 0.4
@@ -73,13 +72,11 @@ class PassiveSettings:
     max_ejected_share: float = 0.5
     """No ejection may leave more than this share of the backends EJECTED, counted after the ejection."""
     stall_floor: float = 0.05
-    """A request stalls at the earliest at the mean latency of its backend plus this, which is more than scheduling
-    noise."""
+    """A request stalls at the earliest after mean latency + this, which exceeds scheduling noise."""
     stall_ceiling: float = 0.25
     """A longer wait always justifies a probe and a hedge, however slow the backend has been."""
     stall_deviations: float = 6.0
-    """A request stalls without a first byte after mean + this many mean deviations (RFC 6298 uses 4 for its
-    time-out)."""
+    """A request stalls without a first byte after mean + this many mean deviations (RFC 6298 uses 4)."""
     max_tick_gap: float = 0.05
     """If ticks are further apart than this, the balancer itself was delayed. Responses may lie unread in its sockets,
     so the gap does not count against any backend. Five ticks, so that ordinary lateness does not disable stall
@@ -91,8 +88,7 @@ class RetrySettings:
     """When a failed attempt may be retried on another backend."""
 
     max_attempts: int = 3
-    """Attempts that reach a backend, including the first and hedges. A refused connection does not count
-    (docs/decisions/0008)."""
+    """Attempts that reach a backend, with the first and hedges; refused connections do not count (decision 8)."""
     budget_ratio: float = 0.2
     """Limit on retries and hedges together, as a share of the requests."""
     budget_min_per_s: float = 3.0
@@ -103,8 +99,7 @@ class RetrySettings:
     total_timeout: float = 5.0
     """From the arrival of the request to its response head, all attempts and waits together."""
     connect_timeout: float = 0.25
-    """A host that was killed (`docker kill`) does not refuse connections but drops packets. Only this short time-out
-    detects it."""
+    """After `docker kill`, packets are dropped and connections are not refused, so only this time-out detects it."""
     hedge: bool = True
     """Send a stalled idempotent request to a second backend, within the retry budget. The first response wins."""
 
@@ -138,8 +133,7 @@ class Settings:
     load_feedback: bool = False
     """Weights follow the load that backends report (`lb.core.load_weights`)."""
     decisions: int = 1000
-    """Number of requests whose decisions are kept: the latest that did not go smoothly, and up to 100 of those that
-    did; 0 keeps none."""
+    """Number of requests whose decisions are kept, plus up to 100 that went smoothly; 0 keeps none."""
     panic: str = "open"
     """When no backend is usable, `open` tries the DOWN ones anyway, and `closed` responds with 503."""
     follower: bool = False

@@ -30,8 +30,7 @@ class TickGapDetector:
 
 
 class StallWatch:
-    """Returns the longest unexplained wait of each backend in O(1): attempts are kept in the order in which they were
-    sent."""
+    """Longest unexplained wait of each backend, in O(1) because attempts are kept in the order of sending."""
 
     def __init__(self, max_gap: float) -> None:
         self._tick_gap = TickGapDetector(max_gap)

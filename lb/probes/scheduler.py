@@ -74,8 +74,7 @@ class Prober:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Probe until cancelled. An error in one loop ends all of them: it must not leave a backend unprobed
-        unnoticed."""
+        """Probe until cancelled. An error in one loop ends all loops: otherwise one backend could stay unprobed."""
         async with asyncio.TaskGroup() as self._group:
             self.sync()
             await asyncio.get_running_loop().create_future()

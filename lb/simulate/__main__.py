@@ -40,9 +40,11 @@ def _documents(options: argparse.Namespace) -> Iterator[documents.Document]:
 def _cells(options: argparse.Namespace) -> Iterator[documents.Document]:
     for name in options.scenario or SCENARIOS:
         scenario = SCENARIOS[name].scaled(options.scale)
-        yield documents.scenario(scenario)
+        yield documents.describe_scenario(scenario)
         for policy in options.policy or sorted(POLICIES):
-            yield documents.cell(scenario, policy, [run(scenario, policy, seed) for seed in range(options.seeds)])
+            yield documents.combine_runs(
+                scenario, policy, [run(scenario, policy, seed) for seed in range(options.seeds)]
+            )
 
 
 def _parser() -> argparse.ArgumentParser:

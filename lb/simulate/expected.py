@@ -17,8 +17,7 @@ SPLITTING = ("maglev", "random")
 for Maglev too, because every simulated request has another key."""
 TAKING_TURNS = ("round_robin", "weighted")
 RAMPED_KEYS = ("maglev", "ring_hash")
-"""During a ramp these policies pass on some of the keys of the backend itself, instead of scaling its weight among
-all."""
+"""During a ramp these policies pass on some keys of the backend, instead of scaling its weight."""
 BY_TABLE = ("maglev", "ring_hash")
 """Their tables are not exactly even: 100 slots per backend are within 1 %, n points of a ring within 1/√n."""
 
@@ -32,8 +31,7 @@ class Relation(StrEnum):
     AT_MOST = "≤"
     AT_LEAST = "≥"
     UNSTABLE = "∞"
-    """Some backend gets more than it can serve: there is no steady state, and latency grows with the length of the
-    run."""
+    """Some backend gets more than it can serve: no steady state, and latency grows with the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +91,7 @@ def latency(scenario: Scenario, policy: str) -> Latency | None:
 
 
 def floor(scenario: Scenario) -> Latency | None:
-    """Return the lowest mean latency that any policy can reach: all servers share one queue, so that no server is idle
-    while a request waits."""
+    """Return the lowest mean latency of any policy: one queue, so that no server is idle while a request waits."""
     works = {model.service.mean for model in scenario.fleet if isinstance(model.service, Exponential)}
     if scenario.changes or len(works) != 1 or len(works) != len({model.service for model in scenario.fleet}):
         return None

@@ -72,8 +72,7 @@ class Station:
         self._fill()
 
     def probe(self, end: Callable[[str], None]) -> None:
-        """Start a health check. `end` gets the failure (empty if it passed), and is never called if there is no
-        response."""
+        """Start a health check. `end` gets the failure (empty if it passed); it is not called without a response."""
         match self.condition:
             case Condition.WELL:
                 self._agenda.after(PROBE_DURATION_S, lambda: end(""))

@@ -71,14 +71,12 @@ def two_choices_tail(utilisation: float, service: float) -> Tail:
 
 
 def _places_taken(utilisation: float) -> list[float]:
-    """Return P(becoming at least the i-th in the queue) for i = 1, 2, …; the eleventh is 0.99^2046 < 10⁻⁸ even at ρ =
-    0.99."""
+    """Return P(becoming at least the i-th in the queue), i = 1, 2, …; the eleventh is below 10⁻⁸ at ρ = 0.99."""
     return [float(utilisation ** (2**i - 2)) for i in range(1, 12)]
 
 
 def _poisson_below(count: int, mean: float) -> float:
-    """Return Σ meanᵏ / k! for k < count. Times e^(−mean), it is the probability that `count` service times take
-    longer."""
+    """Return Σ meanᵏ / k! for k < count. Times e^(−mean): P(`count` service times take longer)."""
     total, term = 0.0, 1.0
     for k in range(count):
         total += term

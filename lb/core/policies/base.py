@@ -15,8 +15,7 @@ Candidates = tuple[Backend, ...]
 """The usable backends. The same object until membership changes, so a policy may cache by identity."""
 
 DRAWS: Final = 4
-"""Random draws before all candidates are examined. With half of the backends excluded, 15 of 16 picks end within four
-draws."""
+"""Random draws before all candidates are examined. With half of them excluded, 15 of 16 picks need no more."""
 
 
 @dataclass(slots=True)
@@ -30,7 +29,7 @@ class Load:
 
 
 class Policy(ABC):
-    """Picks one of the candidates. Holds only the state that it needs for the next pick."""
+    """A load-balancing policy. It holds only the state that it needs for the next pick."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -85,6 +84,5 @@ def relative_load(backend: Backend) -> float:
 
 
 def ramp_share(backend: Backend) -> float:
-    """Return the share of its configured weight that the backend may carry now: 1 except in slow start or after load
-    reports."""
+    """Return the share of its configured weight that the backend may carry: 1 but for slow start or load reports."""
     return min(1.0, backend.effective_weight / backend.weight) if backend.weight > 0 else 0.0

@@ -22,11 +22,10 @@ SLICE: Final = 2048
 """Entries made in one slice, or work that costs as much: about 1.5 ms in plain Python, so that the event loop is
 blocked for less than 5 ms on a machine a third as fast."""
 SLICE_S: Final = 0.01
-"""Seconds between two slices, so that building takes at most a fifth of the event loop's time. 65,536 entries take 0.7
-s."""
-FEW, FIRST_SLICES = 4, 3
-"""If at most `FEW` backends are in the table and none of the old table is usable, `FIRST_SLICES` slices are built at
-once. That completes the table, so keys go to their final backend from the first request on."""
+"""Seconds between two slices: building takes at most a fifth of the time. 65,536 entries take 0.7 s."""
+SMALL_FLEET, FIRST_SLICES = 4, 3
+"""If no backend of the old table is usable and the new one has at most `SMALL_FLEET` backends, `FIRST_SLICES` slices
+are built at once. This completes the table, so keys go to their final backend from the first request on."""
 COARSE: Final = 256
 """Maximum number of backends in a coarse table."""
 
@@ -49,8 +48,7 @@ class TablePolicy(Policy):
 
     @abstractmethod
     def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
-        """Build a table of at most about `max_entries` entries. Yield after each slice of work, and install the table
-        at the end."""
+        """Build a table of about `max_entries` entries. Yield after each slice, and install the table at the end."""
 
     @property
     def building(self) -> bool:
@@ -81,7 +79,7 @@ class TablePolicy(Policy):
     def _advance(self, building: Iterator[None], now: float) -> None:
         self._slice_at = now + SLICE_S
         serves = any(backend in self.live for backend in self.in_table)
-        if not finished(building, 1 if serves or len(self._goal) > FEW else FIRST_SLICES):
+        if not finished(building, 1 if serves or len(self._goal) > SMALL_FLEET else FIRST_SLICES):
             if not serves:
                 self._use_coarse()
             return

@@ -1,5 +1,4 @@
-"""Picks the backend with the fewest attempts in flight for its weight; among equals, the one that was idle for
-longest."""
+"""Picks the backend with the fewest attempts in flight for its weight; among equals, the longest idle one."""
 
 from __future__ import annotations
 
@@ -61,8 +60,7 @@ class LeastRequests(Policy):
         return relative_load(backend), order, backend
 
     def _rebuild(self, candidates: Candidates) -> None:
-        """Build a new heap. Orders are kept, so that a change of membership does not change whose turn it is among
-        equals."""
+        """Build a new heap. Orders are kept, so that equal backends keep their turns when membership changes."""
         known = self._latest
         self._latest = {backend: known[backend] if backend in known else next(self._orders) for backend in candidates}
         self._heap = [(relative_load(backend), order, backend) for backend, order in self._latest.items()]

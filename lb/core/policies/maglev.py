@@ -22,15 +22,13 @@ from .hashing import fraction, hash64, key_of
 SIZES: Final = (2039, 4093, 8191, 16381, 32749, 65537)
 """Primes just below powers of two (the last one just above)."""
 SLOTS_PER_BACKEND: Final = 100
-"""With M > 100 · N, as in the paper, shares are within about 1 % of equal. With more than 655 backends they are less
-equal."""
+"""As in the paper, M > 100 · N keeps shares within about 1 % of equal, which holds up to 655 backends."""
 
 _FREE: Final = -1
 _CHECKS_PER_SLICE: Final = 8 * SLICE
 """Slots examined in one slice of filling: each costs an eighth of a point of the ring."""
 _OWNERS_PER_SLICE: Final = SLICE // 4
-"""Backends whose permutations are computed in one slice. Each takes two digests, while one digest gives eight points of
-the ring."""
+"""Backends whose permutations are computed in one slice. Each costs two digests, eight points of the ring cost one."""
 _CHECKS_PER_CLAIM: Final = 10
 """Cost of claiming a free slot, in slots examined."""
 

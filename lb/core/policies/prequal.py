@@ -25,12 +25,11 @@ HOT_QUANTILE: Final = 0.84
 """The paper's Q_RIF: a backend is hot if its load exceeds this quantile of the recent loads."""
 REMEMBERED: Final = 128
 RECOMPUTE: Final = 16
-"""The quantile is computed over the last `REMEMBERED` loads, once in this many picks, because sorting 128 loads costs 5
-µs."""
+"""The quantile of the last `REMEMBERED` loads is computed once in this many picks: sorting 128 costs 5 µs."""
 
 
 class Prequal(Policy):
-    """O(1)."""
+    """The hot/cold rule on a random sample of the candidates. O(1)."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

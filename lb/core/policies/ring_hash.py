@@ -26,18 +26,15 @@ MAX_POINTS_PER_WEIGHT, MAX_POINTS = 1024, 65536
 at 1,024. If the weights ask for more than 65,536 points, all backends get fewer in proportion, and the load bound evens
 the shares out. Each backend has at least one point, which sets a lower limit of 1/65,536 on its share."""
 _ARCS: Final = 256
-"""Number of parts of the hash space that are sorted separately: sorting all points at once would block the event
-loop."""
+"""Parts of the hash space that are sorted separately: sorting all at once would block the event loop."""
 
 _NUMBER_BITS: Final = 20
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
-"""A point and the number of its owner are packed into one integer while they are sorted. That many tuples would start
-the garbage collector in the middle."""
+"""A point and its owner's number form one integer while sorted: so many tuples would start the garbage collector."""
 
 
 class RingHash(TablePolicy):
-    """A pick is a bisection, O(log n), and a short walk past backends that are gone, full, tried or above the load
-    bound."""
+    """A pick is a bisection, O(log n), and a walk past backends that are gone, full, tried or above the bound."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -50,8 +47,7 @@ class RingHash(TablePolicy):
         return MAX_POINTS
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """Return the key's owner, or the first backend clockwise that takes the exchange and is below the load
-        bound."""
+        """Return the first backend clockwise from the key that takes the exchange and is below the load bound."""
         self.refresh(candidates, now)
         key = key_of(exchange, rng)
         start, owners = bisect_right(self._points, key), self._owners

@@ -41,8 +41,8 @@ class _Turns:
         return self.origin + (self.taken + self.phase) / self.weight
 
     def take(self, clock: float) -> None:
-        """Count a pick. After a change of weight, or if the backend is late by more than one turn (it was full),
-        restart."""
+        """Count a pick. Restart after a change of weight, or if the backend is late by more than a turn (it was
+        full)."""
         due, weight = self.due, self.backend.effective_weight
         self.taken += 1
         if weight != self.weight or clock - due > 1.0 / weight:

@@ -410,12 +410,12 @@ def test_a_backend_that_flaps_is_held_down_for_longer_and_longer() -> None:
 
 
 def test_the_operators_up_forgets_falls_and_keeps_up_who_is() -> None:
-    def readmitted_after(pardoned: bool) -> float:
+    def readmitted_after(reset: bool) -> float:
         world = World(gap=0.0)
         flapper = world.backends[0]
         world.run(1.0)
         for _ in range(6):
-            if pardoned:
+            if reset:
                 world.registry.set_state(flapper.id, State.UP, world.now)
                 assert flapper.state is State.UP
             world.become(flapper, DEAD)
@@ -426,8 +426,8 @@ def test_the_operators_up_forgets_falls_and_keeps_up_who_is() -> None:
                 world.run(0.1)
         return world.now - fell_at
 
-    assert readmitted_after(pardoned=True) <= 0.8
-    assert readmitted_after(pardoned=False) > 0.8
+    assert readmitted_after(reset=True) <= 0.8
+    assert readmitted_after(reset=False) > 0.8
 
 
 # --- membership ---

@@ -7,79 +7,79 @@ from lb.core.settings import PassiveSettings
 SETTINGS = PassiveSettings()
 
 
-def test_five_failures_in_a_row_convict_while_others_work() -> None:
-    jury, liar, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
+def test_five_failures_in_a_row_eject_while_others_work() -> None:
+    detector, liar, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
     reasons = []
     for n in range(5):
-        assert jury.record(other, False, n * 0.01) == ""
-        reasons.append(jury.record(liar, True, n * 0.01))
+        assert detector.record(other, False, n * 0.01) == ""
+        reasons.append(detector.record(liar, True, n * 0.01))
     assert reasons == ["", "", "", "", "5 requests failed in a row"]
 
 
 def test_a_success_starts_the_row_again() -> None:
-    jury, backend, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
+    detector, backend, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
     for n in range(100):
-        jury.record(other, False, 0.0)
+        detector.record(other, False, 0.0)
         failed = n % 5 != 4  # four failures, then a success: 80 %, which is for the share to find, not for the row
-        if "in a row" in jury.record(backend, failed, 0.0):
+        if "in a row" in detector.record(backend, failed, 0.0):
             raise AssertionError("the success did not count")
     assert backend.consecutive_failures == 0
 
 
-def test_when_everybody_starts_to_fail_at_once_nobody_is_convicted() -> None:
-    jury = OutlierDetector(SETTINGS)
+def test_when_everybody_starts_to_fail_at_once_nobody_is_ejected() -> None:
+    detector = OutlierDetector(SETTINGS)
     everybody = [Outcomes() for _ in range(3)]
     for n in range(60):  # a good past, which must not make the others look healthy now
-        assert jury.record(everybody[n % 3], False, n * 0.01) == ""
+        assert detector.record(everybody[n % 3], False, n * 0.01) == ""
     for n in range(60, 200):
-        assert jury.record(everybody[n % 3], True, n * 0.01) == ""
+        assert detector.record(everybody[n % 3], True, n * 0.01) == ""
 
 
 def test_half_of_the_requests_failing_is_caught_within_twenty() -> None:
-    jury, flaky, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
+    detector, flaky, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
     for n in range(20):
-        jury.record(other, False, n * 0.01)
-        if jury.record(flaky, n % 2 == 0, n * 0.01):
+        detector.record(other, False, n * 0.01)
+        if detector.record(flaky, n % 2 == 0, n * 0.01):
             break
     assert 10 <= n + 1 <= 20
 
 
 def test_one_failure_in_ten_is_tolerated() -> None:
-    jury, flaky, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
+    detector, flaky, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
     for n in range(500):
-        jury.record(other, False, n * 0.01)
-        assert jury.record(flaky, n % 10 == 0, n * 0.01) == ""
+        detector.record(other, False, n * 0.01)
+        assert detector.record(flaky, n % 10 == 0, n * 0.01) == ""
 
 
 def test_old_outcomes_expire() -> None:
-    jury, backend, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
-    jury.record(other, False, 0.0)
+    detector, backend, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
+    detector.record(other, False, 0.0)
     for n in range(8):
-        jury.record(backend, n % 2 == 0, 0.0)
+        detector.record(backend, n % 2 == 0, 0.0)
     assert backend.failures == 4
-    jury.record(backend, False, 11.0)
+    detector.record(backend, False, 11.0)
     assert (len(backend.latest), backend.failures) == (1, 0)
 
 
 def test_a_backend_out_of_rotation_does_not_count_as_the_others() -> None:
-    jury, dead, liar = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
+    detector, dead, liar = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
     for _ in range(20):
-        jury.record(dead, True, 0.0)
-    jury.discard(dead)
-    verdicts = [jury.record(liar, n % 2 == 0, 0.1) for n in range(12)]
+        detector.record(dead, True, 0.0)
+    detector.discard(dead)
+    verdicts = [detector.record(liar, n % 2 == 0, 0.1) for n in range(12)]
     assert any("elsewhere" in verdict for verdict in verdicts)
 
 
 def test_ejections_grow_are_capped_and_forgiven() -> None:
-    sentence, now = EjectionBackoff(), 0.0
+    backoff, now = EjectionBackoff(), 0.0
     lengths = []
     for _ in range(25):
-        lengths.append(sentence.eject(now, SETTINGS))
-        now = sentence.until
+        lengths.append(backoff.eject(now, SETTINGS))
+        now = backoff.until
     assert lengths[:3] == [3.0, 6.0, 9.0]
     assert max(lengths) == lengths[-1] == SETTINGS.max_ejection
 
-    assert sentence.eject(now + 20 * SETTINGS.forgive_after, SETTINGS) == 3.0
+    assert backoff.eject(now + 20 * SETTINGS.forgive_after, SETTINGS) == 3.0
 
 
 def test_the_ejected_share_counts_after_the_ejection() -> None:
