@@ -17,7 +17,7 @@ from lb.core.settings import Settings
 
 @dataclass
 class Behaviour:
-    """How a backend treats the outside world at the moment."""
+    """Current behaviour of a backend on the network."""
 
     answers_after: float | None = 0.002
     """Seconds; None: never."""
@@ -93,7 +93,7 @@ class World:
 
     # --- faults ---
     def become(self, backend: Backend, behaviour: Behaviour) -> None:
-        """Change how the backend behaves; one that wakes up answers what it has kept."""
+        """Change the behaviour; a backend that resumes responds to the requests that it has kept."""
         self._behaviour[backend] = behaviour
         kept = self._unanswered[backend]
         self._unanswered[backend] = []
@@ -189,7 +189,7 @@ class World:
             self._answer_later(backend, answer)
         self.at(self.now + self.settings.retry.per_try_timeout, give_up)
 
-    # --- what came of it ---
+    # --- results ---
     def transitions(self, backend: Backend) -> list[Transition]:
         return [e for e in self.events if isinstance(e, Transition) and e.backend == backend.id]
 

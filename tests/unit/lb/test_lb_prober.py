@@ -20,7 +20,7 @@ FOREVER = 3600.0
 
 @dataclass
 class Balancer:
-    """Records verdicts; every wait is as long as it is told."""
+    """Records probe results, and returns the waits that the test chooses."""
 
     backends: Sequence[Backend]
     wait: float = FOREVER

@@ -1,4 +1,4 @@
-"""Backends that are new: booting, taken on trust, or many at once; and what a TCP check cannot promise."""
+"""New backends: in their start phase, assumed to be UP, or many at once; and the limits of TCP checks."""
 
 from __future__ import annotations
 

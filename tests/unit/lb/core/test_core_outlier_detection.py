@@ -20,7 +20,7 @@ def test_a_success_starts_the_row_again() -> None:
     detector, backend, other = OutlierDetector(SETTINGS), Outcomes(), Outcomes()
     for n in range(100):
         detector.record(other, False, 0.0)
-        failed = n % 5 != 4  # four failures, then a success: 80 %, which is for the share to find, not for the row
+        failed = n % 5 != 4  # four failures, then a success: 80 %, which the share detects and the row does not
         if "in a row" in detector.record(backend, failed, 0.0):
             raise AssertionError("the success did not count")
     assert backend.consecutive_failures == 0

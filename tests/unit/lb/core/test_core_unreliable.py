@@ -1,4 +1,4 @@
-"""A unreliable backend: what must not be repeated goes elsewhere until it has shown that it is well."""
+"""Non-idempotent requests avoid an unreliable backend until a probe or a request succeeds on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.balancing import World
 
 
 def chosen(world: World, method: str, count: int = 12) -> set[str]:
-    """Who is picked for so many requests, none of which is answered."""
+    """Return the backends picked for `count` requests, none of which gets a response."""
     attempts = [world.balancer.next(world.admit(method), world.now) for _ in range(count)]
     assert all(isinstance(attempt, Attempt) for attempt in attempts)
     return {attempt.backend.id for attempt in attempts if isinstance(attempt, Attempt)}

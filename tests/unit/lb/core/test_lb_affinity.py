@@ -135,7 +135,7 @@ def test_a_pin_moves_when_its_backend_is_down_or_unheard_of() -> None:
 
 
 def test_drained_by_the_operator_it_stands_and_removed_it_does_not() -> None:
-    """Both are DRAIN; but what discovery or the operator removed has been parted with."""
+    """Both are in DRAIN, but sessions do not stay on a backend that was removed."""
     world = World()
     holding = start_pinned(world, "api-1"), start_pinned(world, "api-2")
     world.balancer.set_state("api-1", State.DRAIN, world.now)

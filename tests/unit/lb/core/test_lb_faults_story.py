@@ -1,4 +1,4 @@
-"""The product's promise, in pure time: three backends, 200 requests/s for nine seconds, one fault after three of them.
+"""The product's promise on a simulated clock: three backends, 200 requests/s for nine seconds, a fault after three.
 
 The other balancers' numbers for the same are in docs and reports; ours must hold for every policy and any seed.
 """
@@ -102,7 +102,7 @@ def test_a_killed_backend_fails_no_post_either(fault: Condition) -> None:
 
 
 def test_without_hedges_a_pause_shows_why_they_are_there() -> None:
-    """The per-try time-out of a second is all that is left to those who were sent before the stall was seen."""
+    """Requests that were sent before the stall was detected wait for the per-try time-out of a second."""
     simulation = nine_seconds(Condition.PAUSED, policy="round_robin", seed=1, hedge=False)
     assert failed(simulation) == 0
     assert 1 <= slow(simulation) <= 20

@@ -110,7 +110,7 @@ def test_what_never_reports_is_neutral() -> None:
 
 
 def test_reports_count_by_time_and_not_by_number() -> None:
-    """A hundred answers in 50 ms say as much as one in 50 ms: a burst must not outvote what was before it."""
+    """A hundred reports in 50 ms count as much as one in 50 ms: a burst must not outweigh earlier reports."""
     [backend] = make_backends([1.0])
     many, one = LoadFeedback(1000), LoadFeedback(1000)
     for feedback in (many, one):

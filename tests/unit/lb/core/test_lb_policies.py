@@ -103,7 +103,7 @@ def test_a_latency_peak_counts_at_once_and_fades_slowly() -> None:
         policy.responded(backend, 0.010, 0.0)
     policy.responded(backends[0], 1.0, 0.0)
     assert set(picks(policy, backends, 50, now=0.0)) == {"api-2"}
-    # One good sample a moment later does not clear its name …
+    # One good sample a moment later is not enough …
     policy.responded(backends[0], 0.001, 0.1)
     assert set(picks(policy, backends, 50, now=0.1)) == {"api-2"}
     # … but a minute (six time constants: e^-6 = 0.25 % of the peak is left) does.

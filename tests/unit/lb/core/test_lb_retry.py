@@ -111,7 +111,7 @@ def test_no_more_attempts_than_allowed() -> None:
 
 
 def test_refused_connections_are_no_attempts() -> None:
-    """Four of five replicas stop at once (a scale-down): whoever asks all four finds the fifth, POST or not."""
+    """Four of five replicas stop at once (a scale-down): after four refusals even a POST reaches the fifth."""
     world = World(backends=5)
     world.serve(50)
     exchange = world.admit("POST")
