@@ -19,7 +19,7 @@ from .exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
 from .hedging import HedgeWatch
 from .load_weights import LoadReport
 from .registry import Registry
-from .retry import GATEWAY_STATUSES, Retries, Verdict
+from .retry import GATEWAY_STATUSES, Retries, RetryDecision
 from .settings import Settings
 from .stall import TickGapDetector
 from .timeouts import Timeouts
@@ -264,10 +264,10 @@ class Balancer:
         if failure is Failure.TIMEOUT:
             self._policy.responded(attempt.backend, now - (attempt.sent or attempt.started), now)
         self._released(attempt)
-        verdict = self._judge(attempt, failure, now)
-        if not verdict.retry and not attempt.exchange.attempts:
+        decision = self._decide_retry(attempt, failure, now)
+        if not decision.retry and not attempt.exchange.attempts:
             self._timeouts.closed(attempt.exchange)
-        return verdict.retry
+        return decision.retry
 
     def cancelled(self, attempt: Attempt, now: float) -> list[Resume]:
         """Record that the client left or the other attempt won. Return the queued exchanges that can continue."""
@@ -354,22 +354,22 @@ class Balancer:
 
     def _try_elsewhere(self, attempt: Attempt, now: float) -> bool:
         """Drop a gateway error and return True if another attempt is running or another backend may be tried."""
-        verdict = self._judge(attempt, Failure.GATEWAY, now)
-        if not verdict.retry and len(attempt.exchange.attempts) == 1:
+        decision = self._decide_retry(attempt, Failure.GATEWAY, now)
+        if not decision.retry and len(attempt.exchange.attempts) == 1:
             return False
         self._end_attempt(attempt)
         self._registry.attempt_failed(attempt, Failure.GATEWAY, now)
         self._released(attempt)
         return True
 
-    def _judge(self, attempt: Attempt, failure: Failure, now: float) -> Verdict:
+    def _decide_retry(self, attempt: Attempt, failure: Failure, now: float) -> RetryDecision:
         exchange = attempt.exchange
-        verdict = self._retries.judge(attempt, failure, now, another=lambda: self._another_takes(exchange))
-        retried, reason = verdict
+        decision = self._retries.decide(attempt, failure, now, another=lambda: self._another_takes(exchange))
+        retried, reason = decision
         if self._keep_decisions:
             exchange.steps.append(Failed(now, attempt.backend, failure.value, retried, reason))
         self._emit(AttemptFailed(now, attempt.backend.id, failure.value, exchange.method, retried, reason))
-        return verdict
+        return decision
 
     def _another_takes(self, exchange: Exchange) -> bool:
         """Return whether another backend accepts the exchange; always False in panic.

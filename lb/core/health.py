@@ -101,7 +101,7 @@ class Streak:
         return Streak(passes=self.passes + 1) if passed else Streak(failures=self.failures + 1)
 
 
-def verdict(state: State, streak: Streak, settings: HealthSettings) -> Cause | None:
+def cause_of(state: State, streak: Streak, settings: HealthSettings) -> Cause | None:
     """Return the cause that the latest probe results give rise to; None if they are not enough for a change."""
     if state is not State.DOWN and streak.failures >= settings.fall:
         return Cause.PROBES_FAIL

@@ -17,7 +17,7 @@ from .decisions import FleetSnapshot
 from .ejection import Ejections
 from .events import Added, Emit, Probed, Removed
 from .exchange import Attempt, Failure
-from .health import Cause, next_probe_in, verdict
+from .health import Cause, cause_of, next_probe_in
 from .health_record import HealthRecord
 from .latency import add_lower_bound, add_sample, stall_threshold, suspicion_threshold
 from .load_weights import LoadFeedback, LoadReport
@@ -164,7 +164,7 @@ class Registry:
     def _probe_failed(self, record: HealthRecord, failure: str, unhealthy_response: bool, now: float) -> None:
         if record.booting(now):
             return
-        if verdict(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_FAIL:
+        if cause_of(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_FAIL:
             reason = f"{_probes(record.streak.failures, 'failed')}: {failure}"
             self._move(record, Cause.PROBES_FAIL, reason, now)
         elif unhealthy_response:
@@ -182,7 +182,7 @@ class Registry:
             self._clear(record, "probe passed", now)
             if record.reset_history(now):
                 self._ejections.discard_outcomes(record)
-        passes = verdict(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_PASS
+        passes = cause_of(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_PASS
         if passes and not record.held_down(now):
             self._move(record, Cause.PROBES_PASS, _probes(record.streak.passes, "passed"), now)
 
@@ -302,7 +302,7 @@ class Registry:
         """Handle stalls, ends of ejections and weight ramps. Call every `settings.tick` seconds."""
         self._rotation.admit_arrivals(now)
         for backend, waited in self._watch.tick(now):
-            self._judge_wait(self._records[backend], waited, now)
+            self._check_wait(self._records[backend], waited, now)
         for record in list(self._probe_pending):
             record.emit_pending_probe(now)
             self._track_pending_probe(record)
@@ -312,7 +312,7 @@ class Registry:
             self._weigh(backend, now)
         self._ejections.tick(self._records.values(), now)
 
-    def _judge_wait(self, record: HealthRecord, waited: float, now: float) -> None:
+    def _check_wait(self, record: HealthRecord, waited: float, now: float) -> None:
         backend = record.backend
         if waited < self.stall_threshold(backend) or backend.suspected or backend.state is not State.UP:
             return

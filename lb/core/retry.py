@@ -30,7 +30,7 @@ GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """Statuses of a backend that could not do the work (RFC 9110 §15.6.3–5)."""
 
 
-class Verdict(NamedTuple):
+class RetryDecision(NamedTuple):
     """Whether another attempt follows, and the rule that decided."""
 
     retry: bool
@@ -55,27 +55,27 @@ class Retries:
         """Count a new request towards the budget."""
         self._budget.deposit(now)
 
-    def judge(self, attempt: Attempt, failure: Failure, now: float, another: Callable[[], bool]) -> Verdict:
+    def decide(self, attempt: Attempt, failure: Failure, now: float, another: Callable[[], bool]) -> RetryDecision:
         """Decide on a retry after the attempt failed. A retry is withdrawn from the budget here."""
         exchange = attempt.exchange
         if failure is Failure.TRUNCATED:
-            return Verdict(False, "responding")
+            return RetryDecision(False, "responding")
         if failure is Failure.EXHAUSTED:
-            return Verdict(False, "own sockets exhausted")
+            return RetryDecision(False, "own sockets exhausted")
         forbidden = self._forbidden(exchange, attempt, now)
         if failure is Failure.BAD_RESPONSE:
             exchange.replayable = False
         if forbidden:
-            return Verdict(False, forbidden)
+            return RetryDecision(False, forbidden)
         if attempt.sent is not None and not exchange.idempotent:
-            return Verdict(False, "not idempotent")
+            return RetryDecision(False, "not idempotent")
         if failure is Failure.BAD_RESPONSE or (failure is not Failure.GATEWAY and _has_executed(exchange)):
-            return Verdict(False, "answer begun")
+            return RetryDecision(False, "answer begun")
         if not another():
-            return Verdict(False, "no other backend")
+            return RetryDecision(False, "no other backend")
         if not self._budget.withdraw(now):
-            return Verdict(False, "budget")
-        return Verdict(True, "not sent" if attempt.sent is None else "idempotent")
+            return RetryDecision(False, "budget")
+        return RetryDecision(True, "not sent" if attempt.sent is None else "idempotent")
 
     def may_hedge(self, stalled: Attempt, now: float) -> bool:
         """Return whether a second backend may be tried in parallel. `withdraw_hedge` must follow if one is found."""
