@@ -47,7 +47,7 @@ class Ejections:
         """
         reason = self._detector.record(record.outcomes, failed, now)
         if reason and suspect_only:
-            record.suspect(0.0, 0.0, reason, now)
+            record.suspect(reason, now)
         elif reason:
             self._eject(record, reason, now)
 

@@ -73,8 +73,11 @@ class HealthRecord:
         """A probe has passed since the backend entered its state, and none has failed after it."""
         return self.passed_at > self.backend.since and self.streak.failures == 0
 
-    def suspect(self, waited: float, threshold: float, reason: str, now: float) -> None:
-        """Avoid the UP backend until it responds or passes a probe, and request that probe."""
+    def suspect(self, reason: str, now: float, waited: float = 0.0, threshold: float = 0.0) -> None:
+        """Avoid the UP backend until it responds or passes a probe, and request that probe.
+
+        `waited` and `threshold` are the seconds of a stall, for the event.
+        """
         if self.backend.suspected or self.backend.state is not State.UP:
             return
         self.backend.suspected = True
@@ -85,7 +88,7 @@ class HealthRecord:
     def answered_unhealthy(self, reason: str, now: float) -> None:
         """Suspect the backend after one failed response to a probe, since the next probe follows soon."""
         self.doubted = self.firm = True
-        self.suspect(0.0, 0.0, reason, now)
+        self.suspect(reason, now)
 
     def closed_early(self, now: float) -> None:
         """Mark the backend as unreliable because it closed a connection soon after use, and suspect it the first time.
@@ -99,7 +102,7 @@ class HealthRecord:
         if repeated:
             self.doubt(reason, now)
         else:
-            self.suspect(0.0, 0.0, reason, now)
+            self.suspect(reason, now)
 
     def clear(self, reason: str, now: float) -> None:
         """End doubt and suspicion."""

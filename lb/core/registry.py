@@ -97,7 +97,7 @@ class Registry:
         self._members[backend_id] = backend
         self._emit(Added(now, backend_id, f"{host}:{port}"))
         self._rotation.add(backend, now)
-        self._assume(backend, now)
+        self._assume_up(backend, now)
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
@@ -171,7 +171,7 @@ class Registry:
             record.answered_unhealthy(f"health check failed: {failure}", now)
         elif record.doubted:
             waited, threshold = self._watch.wait(record.backend, now), self.stall_threshold(record.backend)
-            record.suspect(waited, threshold, f"a request and a probe failed: {failure}", now)
+            record.suspect(f"a request and a probe failed: {failure}", now, waited, threshold)
 
     def _probe_passed(self, record: HealthRecord, took: float, now: float) -> None:
         record.passed_at = now
@@ -203,8 +203,7 @@ class Registry:
         self._watch.sent(attempt, now)
 
     def attempt_answered(self, attempt: Attempt, status: int, now: float) -> None:
-        """Record a complete response head: a latency sample, an outcome for outlier detection, and the end of a
-        suspicion.
+        """Record a response head: a latency sample, an outcome for outlier detection, and the end of a suspicion.
 
         A 5xx is counted as a failure here, so a later `attempt_failed(…, GATEWAY)` does not count it again. It is no
         latency sample, because a backend that fails fast must not seem fast.
@@ -222,7 +221,7 @@ class Registry:
         if backend.state is State.UP and not (failed and record.predates_reset(attempt)):
             self._ejections.count(record, now, failed=failed)
             if failed and backend.state is State.UP:
-                record.request_probe(f"a request was answered {status}", now)
+                record.request_probe(f"a response had status {status}", now)
             if failed:
                 self._track_pending_probe(record)
 
@@ -264,7 +263,7 @@ class Registry:
         reason = f"a request failed: {failure.value}"
         if failure in _UNREACHABLE:
             record.firm = True
-            record.suspect(0.0, 0.0, reason, now)
+            record.suspect(reason, now)
         record.doubt(reason, now)
 
     def _release(self, attempt: Attempt, now: float) -> None:
@@ -279,7 +278,7 @@ class Registry:
         """Suspect the backend because requests stall on it in another process."""
         record = self._records[self._members[backend_id]]
         record.firm |= firm
-        record.suspect(0.0, 0.0, reason, now)
+        record.suspect(reason, now)
 
     def clear_suspicion(self, backend_id: str, reason: str, now: float) -> None:
         """End the suspicion because the backend responded in another process."""
@@ -319,7 +318,7 @@ class Registry:
         threshold = suspicion_threshold(backend, self._settings.passive)
         reason = f"no first byte for {waited * 1e3:.0f} ms"
         if waited >= threshold:
-            record.suspect(waited, threshold, reason, now)
+            record.suspect(reason, now, waited, threshold)
         else:
             record.doubt(reason, now)
         self._track_pending_probe(record)
@@ -335,9 +334,9 @@ class Registry:
         self._probe_pending.pop(record, None)
         self._weigh(backend, now)
         if backend.state is State.UNKNOWN:
-            self._assume(backend, now)
+            self._assume_up(backend, now)
 
-    def _assume(self, backend: Backend, now: float) -> None:
+    def _assume_up(self, backend: Backend, now: float) -> None:
         if self._settings.health.assume_up:
             self._move(self._records[backend], Cause.ASSUMED, "assumed up", now)
 
