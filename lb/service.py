@@ -111,7 +111,6 @@ class Service:
             admin_sockets = bind(self._config.admin.listen)
             addresses = {**self._traffic.open(), "admin.listen": address_of(admin_sockets)}
             self._warn_of_expiry()
-            await stack.enter_async_context(self._control)
             runner = web.AppRunner(
                 self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S, keepalive_timeout=IDLE_S
             )

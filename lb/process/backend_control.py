@@ -6,18 +6,17 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from random import Random
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from ..config.schema import Config
 from ..core.backend import Backend, State
 from ..core.events import Added, Emit, Event, ProbeWanted, Removed
 from ..discovery import Change, Follower, Insert
-from ..probes.scheduler import Judge, Prober
+from ..probes.scheduler import HealthSink, Prober
 from .wiring import checks_of, rules_of, source_of
 
 
-class Fleet(Judge, Protocol):
+class Fleet(HealthSink, Protocol):
     """What it needs of the balancer."""
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
@@ -58,15 +57,6 @@ class Control:
         self._probing: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
-
-    async def __aenter__(self) -> Self:
-        await self._checks.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._checks.__aexit__(kind, error, trace)
 
     async def look(self) -> None:
         """Read the source once, so that the first request finds somebody."""

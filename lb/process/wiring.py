@@ -13,7 +13,7 @@ from ..discovery.file import FileSource
 from ..discovery.retention import Rules
 from ..discovery.static import StaticSource
 from ..errors import ConfigError
-from ..probes.active_check import Checks
+from ..probes.active_check import ActiveCheck
 from ..proxy.affinity_key import Stickiness
 from ..proxy.origin import NOBODY, Origin
 from ..proxy.proxy_protocol import encode
@@ -29,11 +29,11 @@ def stickiness_of(config: Config) -> Stickiness | None:
     return Stickiness(StickyCookie(sticky.cookie, secrets), ttl=sticky.ttl, secure=sticky.secure)
 
 
-def checks_of(config: Config) -> Checks:
-    """How backends are checked: introduced as nobody's connection where they want PROXY headers."""
+def checks_of(config: Config) -> ActiveCheck:
+    """Return the active check of the configuration. Send PROXY LOCAL/UNKNOWN before each check if it asks for that."""
     send = config.proxy_protocol.send
-    greeting = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
-    return Checks(config.core_settings().health, greeting)
+    proxy_header = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
+    return ActiveCheck(config.core_settings().health, proxy_header)
 
 
 def certificates_of(config: Config) -> Certificates | None:
