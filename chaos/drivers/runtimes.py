@@ -12,7 +12,7 @@ def open_runtime(settings: Settings) -> Runtime:
         from .process_targets import LocalRuntime
         from .supervisor_client import Supervisor
 
-        return LocalRuntime(Supervisor(settings.supervisor, settings.supervisor_token))
+        return LocalRuntime(Supervisor(settings.supervisor, settings.supervisor_token, settings.relay_token))
     from .docker_targets import DockerRuntime
 
     return DockerRuntime(settings)

@@ -56,7 +56,7 @@ def test_a_container_with_an_ipv6_address_only_has_that() -> None:
     assert _ip({"NetworkSettings": {"Networks": networks}}) == "fd00::2"
 
 
-@pytest.mark.parametrize(("host", "origin"), [("[::1", None), ("localhost", "http://[::1")])
-def test_an_address_that_does_not_parse_is_forbidden(host: str, origin: str | None) -> None:
+@pytest.mark.parametrize(("host", "origins"), [("[::1", []), ("localhost", ["http://[::1"])])
+def test_an_address_that_does_not_parse_is_forbidden(host: str, origins: list[str]) -> None:
     with pytest.raises(ForbiddenOriginError):
-        check_origin(host, origin)
+        check_origin([host], origins)
