@@ -8,9 +8,12 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from .connections import Bounded
 from .drivers.runtimes import open_runtime
 from .engine.engine import Engine
 from .engine.events import EventLog
@@ -27,6 +30,15 @@ log = logging.getLogger("chaos")
 
 GRACE_S = 1
 """For requests under way at SIGTERM; healing follows and has its own deadline."""
+
+
+def _protocol(server_state: Any, **rest: Any) -> asyncio.Protocol:
+    """One connection."""
+
+    def serve() -> asyncio.Protocol:
+        return cast(asyncio.Protocol, cast(Any, AutoHTTPProtocol)(server_state=server_state, **rest))
+
+    return Bounded(lambda: len(server_state.connections), serve)
 
 
 class _Server(uvicorn.Server):
@@ -63,6 +75,8 @@ async def serve(settings: Settings) -> None:
         create_app(engine, runtime, events, troop, token),
         log_level="warning",
         lifespan="off",
+        ws="none",  # there are no WebSockets; a request to switch is answered as if it had none
+        http=cast(type[asyncio.Protocol], _protocol),  # uvicorn only calls it
         timeout_graceful_shutdown=GRACE_S,
     )
     await engine.start()

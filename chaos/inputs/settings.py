@@ -47,6 +47,8 @@ class Settings(BaseModel):
     """Local: the supervisor's URL."""
     supervisor_token: str = ""
     """Local: the supervisor's token."""
+    relay_token: str = ""
+    """Local: the token of the relays' control ports."""
     max_duration: Seconds = 300.0
     """No fault may last longer."""
     revive_after: Seconds = 5.0

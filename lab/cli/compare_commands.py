@@ -30,13 +30,12 @@ from ..compare.runner import Entry, hold, turns
 from ..compare.standard_scenarios import LEAGUE, league_file
 from ..compare.table import markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
-from ..processes.isolation.network import enter_own_network
 from ..runtime import Say
 from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeName, RuntimeOption, answer, people
+from .common import JsonOption, RuntimeName, RuntimeOption, answer, keep_inside, people
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
@@ -146,16 +145,11 @@ def with_requests(entry: Entry, host: str, health: str) -> Entry:
 
 
 def _keep_inside(chosen: Sequence[Entry], stage: Stage, say: Say) -> None:
-    """Give the whole lab a network of its own where somebody's file is tried, and nothing needs this machine's."""
-    if not isinstance(stage, LocalStage) or not any(each.choice.files for each in chosen):
+    """Give the whole lab a network of its own where it starts somebody's balancer and nothing needs this machine's."""
+    if not isinstance(stage, LocalStage) or not any(each.choice.files or each.choice.command for each in chosen):
         return
-    if any(each.choice.command or each.choice.url for each in chosen):
-        problem = "--balancer-cmd and --balancer-url need this machine's"
-    else:
-        problem = enter_own_network()
-    stage.watched = bool(problem)
-    if problem:
-        say(f"your files run in this machine's network ({problem}); what they listen on and connect to is watched")
+    needed = any(each.choice.url for each in chosen)
+    keep_inside(say, "--balancer-url needs this machine's" if needed else "")
 
 
 def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:

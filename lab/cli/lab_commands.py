@@ -12,6 +12,7 @@ from ..runtime import Member, Runtime
 from ..runtime.docker_lab import DEFAULT_PROJECT
 from ..services.endpoints import Endpoints
 from .common import (
+    STAYS,
     AnyRuntimeOption,
     BalancerOption,
     JsonOption,
@@ -19,6 +20,7 @@ from .common import (
     RuntimeName,
     RuntimeOption,
     answer,
+    keep_inside,
     people,
     remains,
     running,
@@ -34,7 +36,10 @@ def up(
 ) -> None:
     """Bring up a lab that stays until `lab down`."""
     console = people(as_json)
-    endpoints = runtime(runtime_name, project, balancer_cmd).up(console.print)
+    place = runtime(runtime_name, project, balancer_cmd)
+    if balancer_cmd is not None:
+        keep_inside(console.print, STAYS)
+    endpoints = place.up(console.print)
     if as_json:
         answer(_places(endpoints))
         return

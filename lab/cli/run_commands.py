@@ -23,12 +23,14 @@ from ..scenario.library import find, names
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
 from .common import (
+    STAYS,
     BalancerOption,
     JsonOption,
     ProjectOption,
     RuntimeName,
     RuntimeOption,
     answer,
+    keep_inside,
     people,
     runtime,
 )
@@ -68,6 +70,8 @@ def run(
     console = people(as_json)
     expect_writable(results)
     place = runtime(runtime_name, project, balancer_cmd)
+    if balancer_cmd is not None:
+        keep_inside(console.print, STAYS if keep else "")
     if keep:
         place.up(console.print)
     with place.borrow(console.print) as endpoints, view(console) as live:
@@ -107,6 +111,8 @@ def replay(
     console = people(as_json)
     expect_writable(results)
     place = runtime(runtime_name, project, balancer_cmd)
+    if balancer_cmd is not None:
+        keep_inside(console.print)
     with place.borrow(console.print) as endpoints, view(console) as live:
         judged = Turn(endpoints, results, live, console, repeats=0).settled(plan)
     if as_json:

@@ -81,8 +81,6 @@ class LocalStage:
 
     root: Path
     name: str = "local"
-    watched: bool = False
-    """Whether somebody's files run in this machine's network (`Choice.watched`)."""
 
     def place(self, balancer: str) -> Place:
         """Installed programs."""
@@ -96,6 +94,6 @@ class LocalStage:
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[Standing]:
         """Six processes; up in a few seconds."""
-        choice = replace(choice, watched=self.watched and bool(choice.files))
+        choice = replace(choice, watched=bool(choice.files or choice.command))
         with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
             yield LocalStanding(endpoints)

@@ -50,20 +50,28 @@ def test_any_other_does_not(header: str | None) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8082", "localhost:8082", "[::1]:8082", "chaos:8082", "172.18.0.5"])
 def test_hosts_that_dns_cannot_point_here_are_served(host: str) -> None:
-    check_origin(host, None)
-    check_origin(host, f"http://{host}")
+    check_origin([host], [])
+    check_origin([host], [f"http://{host}"])
 
 
 @pytest.mark.parametrize(
-    ("host", "origin"),
+    ("hosts", "origins"),
     [
-        ("rebound.example.org:8082", None),
-        ("", None),
-        ("127.0.0.1:8082", "https://example.org"),
-        ("127.0.0.1:8082", "http://127.0.0.1:9999"),
-        ("127.0.0.1:8082", "null"),
+        (["rebound.example.org:8082"], []),
+        ([""], []),
+        ([], []),
+        (["127.0.0.1:8082", "rebound.example.org"], []),
+        (["127.0.0.1:8082"], ["https://example.org"]),
+        (["127.0.0.1:8082"], ["http://127.0.0.1:8082", "https://example.org"]),
+        (["127.0.0.1:8082"], ["http://127.0.0.1:9999"]),
+        (["127.0.0.1:8082"], ["null"]),
     ],
 )
-def test_other_sites_and_rebound_names_are_not(host: str, origin: str | None) -> None:
+def test_other_sites_and_rebound_names_are_not(hosts: list[str], origins: list[str]) -> None:
     with pytest.raises(ForbiddenOriginError):
-        check_origin(host, origin)
+        check_origin(hosts, origins)
+
+
+def test_bytes_that_are_no_utf_8_are_a_wrong_token() -> None:
+    with pytest.raises(UnauthorizedError):
+        check_token(b"Bearer \xff\xfe".decode("utf-8", "surrogateescape"), "secret")
