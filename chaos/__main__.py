@@ -13,14 +13,14 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from .connections import Bounded
+from .access.auth import SHARED, load_token
+from .access.connections import Bounded
 from .drivers.runtimes import open_runtime
 from .engine.engine import Engine
 from .engine.events import EventLog
 from .engine.journal import Journal
 from .engine.keeper import Keeper
 from .engine.lease import Lease
-from .http.auth import SHARED, load_token
 from .http.service import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings

@@ -13,7 +13,6 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
-from ..bodies import BoundedBodies
 from ..drivers.targets import Runtime
 from ..engine.capabilities import capability
 from ..engine.engine import Engine
@@ -21,11 +20,12 @@ from ..engine.events import EventLog
 from ..engine.orders import Order, Placed, Preview
 from ..engine.records import FaultRecord
 from ..errors import BadRequestError, ChaosError
-from ..event_stream import EventStream
 from ..faults import FAULTS
 from ..inputs.validation_errors import expected
 from ..monkey.monkey_runner import Troop
 from . import metrics
+from .bodies import BoundedBodies
+from .event_stream import EventStream
 from .monkeys import add_monkeys
 from .responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
 from .token_middleware import AsciiResponse, Gate, error_response

@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..access.auth import OPEN_PATHS, check_origin, check_token
 from ..errors import ChaosError
-from .auth import OPEN_PATHS, check_origin, check_token
 
 
 class Gate:

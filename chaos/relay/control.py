@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from ..bounds import MAX_BODY, parse
-from ..connections import IDLE_S, listen
+from ..access.auth import OPEN_PATHS, check_origin, check_token
+from ..access.bounds import MAX_BODY, parse
+from ..access.connections import IDLE_S, listen
 from ..errors import BadRequestError, ChaosError
-from ..http.auth import OPEN_PATHS, check_origin, check_token
 from ..links.impairment import Impairment
 from .relay import Relay
 

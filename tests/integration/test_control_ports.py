@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
-from chaos.connections import MOST_CONNECTIONS
-from chaos.event_stream import MOST_STREAMS
+from chaos.access.connections import MOST_CONNECTIONS
+from chaos.http.event_stream import MOST_STREAMS
 from chaos.relay.control import control_app, serving
 from chaos.relay.relay import Relay
 from lab.runtime import control_port

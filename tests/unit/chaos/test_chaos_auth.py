@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from chaos.access.auth import SHARED, check_origin, check_token, load_token
 from chaos.errors import ForbiddenOriginError, UnauthorizedError
-from chaos.http.auth import SHARED, check_origin, check_token, load_token
 
 
 def test_the_token_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:

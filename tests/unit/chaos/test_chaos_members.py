@@ -4,10 +4,10 @@ from typing import Any, cast
 
 import pytest
 
+from chaos.access.auth import check_origin
 from chaos.drivers.docker_targets import DockerClient, DockerRuntime, _ips
 from chaos.drivers.members import Members
 from chaos.errors import ForbiddenOriginError
-from chaos.http.auth import check_origin
 from chaos.inputs.settings import Settings
 
 

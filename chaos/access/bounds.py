@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .errors import BadRequestError, TooDeepError, TooLargeError
+from ..errors import BadRequestError, TooDeepError, TooLargeError
 
 MAX_BODY = 64 * 1024
 """Bytes. The largest order that makes sense, a monkey's with all its faults, has a few KiB."""

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from .engine.events import EventLog
-from .errors import TooManyError
-from .http.token_middleware import error_response
+from ..engine.events import EventLog
+from ..errors import TooManyError
+from .token_middleware import error_response
 
 KEEP_ALIVE_S = 15.0
 """A comment line this often, so that a quiet event stream is not taken for a dead one."""

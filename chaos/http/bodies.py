@@ -1,4 +1,4 @@
-"""ASGI middleware that bounds the JSON bodies of calls before a route sees them (`chaos.bounds`)."""
+"""ASGI middleware that bounds the JSON bodies of calls before a route sees them (`chaos.access.bounds`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .bounds import MAX_BODY, MAX_PLAN, parse
-from .errors import BadRequestError, ChaosError
-from .http.token_middleware import error_response
+from ..access.bounds import MAX_BODY, MAX_PLAN, parse
+from ..errors import BadRequestError, ChaosError
+from .token_middleware import error_response
 
 
 class BoundedBodies:

@@ -10,7 +10,7 @@ from typing import cast
 
 from aiohttp import web
 
-from .errors import TooManyError
+from ..errors import TooManyError
 
 MOST_CONNECTIONS = 256
 """Connections at a time, those of event streams included: many times what a lab and a few people open, and a quarter of
