@@ -13,6 +13,7 @@ from .exchange_relay import Relay
 from .minimum_rate import Pace
 from .origin import Origin, origin_of
 from .own_responses import answer
+from .ports import RequestSource
 from .request_framing import MalformedError
 from .request_reader import RequestReader
 from .request_record import refused
@@ -25,7 +26,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER, on, zero seconds: closing sends a reset."""
 
 
-class ClientConnection:
+class ClientConnection(RequestSource):
     """An `asyncio.Protocol` in all but name: as a class without a foreign base it compiles to a C structure.
 
     Relays the first request of the reader's queue; the others wait their turn (RFC 9112 §9.3.2).
@@ -37,7 +38,6 @@ class ClientConnection:
         """`origin` is what a PROXY header said; without one the kernel is asked."""
         self.deadline = inf
         self.blocked = False
-        """The client does not read: answers wait in the transport's buffer, which has passed its high-water mark."""
         self.peer: Peer
         self._plane = plane
         self._origin = origin
@@ -111,15 +111,12 @@ class ClientConnection:
 
     @property
     def origin(self) -> Origin:
-        """Both ends of the connection that the client made."""
         return self._origin or origin_of(self._transport)
 
     def write(self, data: bytes) -> None:
-        """Send part of an answer."""
         self._plane.outbox.put(self._transport, data)
 
     def finished(self, *, close: bool) -> None:
-        """The first request of the queue is answered; `close` tells whether the answer promised to close."""
         self._relay = self._pace = None
         done = self._reader.queue.popleft()
         if not close:
@@ -130,10 +127,6 @@ class ClientConnection:
             self._linger()
 
     def cut(self, *, reset: bool) -> None:
-        """End an answer that cannot be finished, in a way that cannot be taken for its end.
-
-        An answer with a length or chunks is visibly short. One that lasts until EOF is not, unless the end is a reset.
-        """
         self._relay = None
         if reset:
             sock = self._transport.get_extra_info("socket")
@@ -147,7 +140,6 @@ class ClientConnection:
             self._close()
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
-        """Let go of the transport and of what was read ahead: they belong to a tunnel now."""
         self._plane.outbox.flush()
         self._plane.switched(self)
         self._relay = None
@@ -157,7 +149,6 @@ class ClientConnection:
         return self._transport, self._reader.early
 
     def regulate(self) -> None:
-        """Read only while what is read has somewhere to go: a pipeline or an upload must not fill our memory."""
         reader, limits = self._reader, self._plane.limits
         incoming = reader.incoming
         full = (
@@ -180,7 +171,6 @@ class ClientConnection:
     # --- the ticker's and the server's ---
 
     def expire(self, now: float) -> None:
-        """The deadline has passed."""
         if self._ending or self.blocked:
             self._check_slow_reader(now)
         elif self._reader.incoming is not None:
@@ -191,12 +181,10 @@ class ClientConnection:
             self._close()
 
     def stop(self) -> None:
-        """The balancer stops: an idle connection ends now, a busy one after its answer."""
         if not self._reader.queue and not self._reader.in_head and not self._ending:
             self._close()
 
     def abort(self) -> None:
-        """The balancer's patience with graceful stopping is over."""
         self._transport.abort()
 
     # --- taking turns ---

@@ -8,57 +8,23 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..core.exchange import Attempt, Exchange
-from ..core.headers import Network, Peer
+from ..core.headers import Network
 from .affinity_key import KeyOf, Stickiness, no_key
 from .limits import Limits
 from .pool import NoPool, Pool
+from .ports import BackendConnection, Client, ExchangeOwner, OpenTunnel
+from .request import Request
 from .request_record import OnDone, OnSession, Record, ignore, ignore_session
 from .write_batch import Outbox, Soon
 
 if TYPE_CHECKING:
     from ..core.backend import Backend
-    from ..core.balancer import Balancer, Queued, Refusal, Resume
-    from .request import Request
-    from .tunnel import Tunnel
-    from .upstream import UpstreamConnection
+    from ..core.balancer import Balancer, Resume
 
-    Dial = Callable[[Backend, "Plane"], Coroutine[None, None, UpstreamConnection]]
-
-
-class Client(Protocol):
-    """One client's connection, as the plane and the ticker see it."""
-
-    deadline: float
-    """When `expire` is to be called; monotonic seconds."""
-    peer: Peer
-
-    def expire(self, now: float) -> None:
-        """The deadline has passed."""
-
-    def stop(self) -> None:
-        """The balancer stops: end now if nothing is under way, else when it is done."""
-
-    def abort(self) -> None:
-        """End at once."""
-
-
-class Owner(Protocol):
-    """Whoever performs an exchange: a `Relay`, or a `TcpConnection` that looks for its backend."""
-
-    def proceed(self, step: Attempt | Queued | Refusal) -> None:
-        """Do what the core says."""
-
-    def timed_out(self, attempt: Attempt) -> None:
-        """The core's patience with the attempt is over."""
-
-    def hedge(self, attempt: Attempt) -> None:
-        """Start a second attempt."""
-
-    def check_stall(self, now: float) -> None:
-        """Look whether the backend has stopped in the middle."""
+    Dial = Callable[[Backend, "Plane"], Coroutine[None, None, BackendConnection]]
 
 
 class Plane:
@@ -105,9 +71,9 @@ class Plane:
         self.panic_line = b""
         """`X-Lb-Panic` while no backend is usable."""
         self.clients: set[Client] = set()
-        self.relays: dict[Exchange, Owner] = {}
-        self.tunnels: set[Tunnel] = set()
-        self.gathering: dict[UpstreamConnection, float] = {}
+        self.relays: dict[Exchange, ExchangeOwner] = {}
+        self.tunnels: set[OpenTunnel] = set()
+        self.gathering: dict[BackendConnection, float] = {}
         """Connections whose small answer is not complete yet, and until when that is waited for; the oldest first."""
         self.stopping = False
         """Answers say `Connection: close`, and no connection outlives its request."""
@@ -193,7 +159,7 @@ class Plane:
             pinned_to=pinned_to,
         )
 
-    def enter(self, exchange: Exchange, relay: Owner) -> None:
+    def enter(self, exchange: Exchange, relay: ExchangeOwner) -> None:
         """A request is under way."""
         self.relays[exchange] = relay
 

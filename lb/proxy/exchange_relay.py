@@ -7,44 +7,42 @@ from typing import TYPE_CHECKING, Final
 from ..core.balancer import Queued, Refusal
 from ..core.exchange import Attempt, Exchange, Failure
 from ..core.headers import Field
+from ..core.load_weights import report_in_header
 from . import heads
 from .dialing import Dialing
 from .minimum_rate import Pace
 from .own_responses import GAVE_UP
-from .reported_load import note_load
+from .ports import BackendConnection, Link, RequestSource, ResponseReceiver
 from .request_framing import Body
 from .response_framing import binds_connection, offers
 from .response_writer import Reply
 from .tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from .client import ClientConnection
+    from ..core.backend import Backend
     from .data_plane import Plane
-    from .origin import Origin
     from .request import Request
     from .response_framing import Answer
-    from .upstream import UpstreamConnection
-
 
 _BODY_MEANS_NOTHING: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """RFC 9110 §9.3: content in them has no defined meaning, and some servers leave it unread in front of what follows."""
 
 
-class Relay:
+class Relay(ResponseReceiver):
     """Lives from the moment a request may start until its answer is written, or nobody wants it any more.
 
-    It holds a link for each attempt under way: a `Dialing`, then an `UpstreamConnection`. There are two while a hedge
+    It holds a link for each attempt under way: a `Dialing`, then an `BackendConnection`. There are two while a hedge
     runs and one otherwise; whichever link the core accepts an answer from is the only one left.
     """
 
     __slots__ = ("_client", "_links", "_pace", "_plane", "_progress", "_reply", "_uplink", "exchange", "request")
 
-    def __init__(self, plane: Plane, client: ClientConnection, request: Request) -> None:
+    def __init__(self, plane: Plane, client: RequestSource, request: Request) -> None:
         self.request = request
         self._plane = plane
         self._client = client
-        self._links: list[Dialing | UpstreamConnection] = []
-        self._uplink: UpstreamConnection | None = None
+        self._links: list[Link] = []
+        self._uplink: BackendConnection | None = None
         """Where the rest of the request body goes while it is still coming."""
         self._pace: Pace | None = None
         """Of the backend that answers or reads; made when the relay is first looked at."""
@@ -53,14 +51,8 @@ class Relay:
         self.exchange: Exchange = plane.admit(request, client, self._progress)
 
     @property
-    def client(self) -> ClientConnection:
-        """Whose request it is."""
+    def client(self) -> RequestSource:
         return self._client
-
-    @property
-    def origin(self) -> Origin:
-        """Where the client's connection comes from."""
-        return self._client.origin
 
     def start(self) -> None:
         """Take the first step."""
@@ -83,10 +75,11 @@ class Relay:
         else:
             self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
 
-    def connected(self, dialing: Dialing, connection: UpstreamConnection) -> None:
-        """A new connection is there for its attempt."""
+    def connected(self, dialing: Link, connection: BackendConnection) -> None:
+        attempt = dialing.attempt
+        assert attempt is not None
         self._links.remove(dialing)
-        self._send(connection, dialing.attempt)
+        self._send(connection, attempt)
 
     def timed_out(self, attempt: Attempt) -> None:
         """The core's patience with `attempt` is over, unless the client is what it waits for."""
@@ -97,7 +90,7 @@ class Relay:
                 self.attempt_failed(link, Failure.TIMEOUT)
                 return
 
-    def attempt_failed(self, link: Dialing | UpstreamConnection, failure: Failure) -> None:
+    def attempt_failed(self, link: Link, failure: Failure) -> None:
         """The link ended badly: try again, wait for the twin, or tell the client."""
         attempt = link.attempt
         if attempt is None:
@@ -124,7 +117,7 @@ class Relay:
         else:
             self._send(connection, attempt)
 
-    def _send(self, connection: UpstreamConnection, attempt: Attempt) -> None:
+    def _send(self, connection: BackendConnection, attempt: Attempt) -> None:
         request, plane = self.request, self._plane
         self._links.append(connection)
         head = heads.to_backend(plane, self._client.peer, request, self._reply.request_id, attempt)
@@ -146,16 +139,16 @@ class Relay:
         if not request.complete:
             self._client.regulate()
 
-    def _note_body(self, connection: UpstreamConnection) -> None:
+    def _note_body(self, connection: BackendConnection) -> None:
         """A backend that does not read the body of such a request takes it for the next one: there must be none."""
         if self.request.method in _BODY_MEANS_NOTHING:
             connection.reusable = False
 
     def _is_private(self) -> bool:
         """Only the connection under way knows whose request it is: another backend would answer it as nobody's."""
-        return any(not isinstance(link, Dialing) and link.private for link in self._links)
+        return any(isinstance(link, BackendConnection) and link.private for link in self._links)
 
-    def _unlink(self, link: Dialing | UpstreamConnection) -> None:
+    def _unlink(self, link: Link) -> None:
         if link in self._links:
             self._links.remove(link)
         if link is self._uplink:
@@ -169,7 +162,6 @@ class Relay:
         return self._uplink is not None
 
     def upload(self) -> None:
-        """More of the request body is here, or the backend reads again."""
         connection, request = self._uplink, self.request
         if connection is None:
             if self.exchange.responding:
@@ -190,7 +182,7 @@ class Relay:
             self.exchange.replayable = False
         return self.request.take()
 
-    def _restart_clocks(self, connection: UpstreamConnection) -> None:
+    def _restart_clocks(self, connection: BackendConnection) -> None:
         """Only from now on is it the backend that all wait for: the client's pace must not count as its stall."""
         if connection.attempt is not None and connection.attempt.answered is None:
             self._plane.balancer.sent(connection.attempt, self._progress)
@@ -206,14 +198,14 @@ class Relay:
             self._client.write(self._reply.interim(answer))
 
     def received(
-        self, connection: UpstreamConnection, answer: Answer | None, parts: list[bytes], trailers: list[Field] | None
+        self, connection: BackendConnection, answer: Answer | None, parts: list[bytes], trailers: list[Field] | None
     ) -> None:
         """One segment's worth of answer. `trailers` is None until it is complete."""
         head = b""
         now = self._progress = self._plane.clock()
         if answer is not None:
             if self._plane.load_feedback:
-                note_load(self._plane, connection.backend, answer, now)
+                self._note_load(connection.backend, answer, now)
             attempt = self._accepted(connection, answer.status, now)
             if attempt is None:
                 return
@@ -226,7 +218,7 @@ class Relay:
         if trailers is not None:
             self._complete(connection)
 
-    def switched(self, connection: UpstreamConnection, answer: Answer, rest: bytes) -> None:
+    def switched(self, connection: BackendConnection, answer: Answer, rest: bytes) -> None:
         """The backend agreed to another protocol: from here on the two sockets are a tunnel."""
         if not offers(self.request.shape.upgrade, answer.shape.upgrade):
             self.attempt_failed(connection, Failure.BAD_RESPONSE)
@@ -251,16 +243,16 @@ class Relay:
     def client_ready(self) -> None:
         """The client reads again."""
         for link in self._links:
-            if not isinstance(link, Dialing):
-                link.go_on()
+            if isinstance(link, BackendConnection):
+                link.resume_reading()
 
     def client_blocked(self) -> None:
         """The client does not keep up: stop reading from the backend that answers it."""
         for link in self._links:
-            if not isinstance(link, Dialing):
-                link.hold()
+            if isinstance(link, BackendConnection):
+                link.pause_reading()
 
-    def _accepted(self, connection: UpstreamConnection, status: int, now: float) -> Attempt | None:
+    def _accepted(self, connection: BackendConnection, status: int, now: float) -> Attempt | None:
         """Ask the core whether this answer is the one. The others end here, and so does this one if it is not."""
         plane, attempt = self._plane, connection.attempt
         assert attempt is not None
@@ -274,6 +266,15 @@ class Relay:
         self._reply.accept(attempt, status, now)
         self._cancel_links(but=connection)
         return attempt
+
+    def _note_load(self, backend: Backend, answer: Answer, now: float) -> None:
+        """Pass the `X-Load` field of the response, if there is one, on to the core."""
+        for _, lower, value in answer.fields:
+            if lower == b"x-load":
+                report = report_in_header(value.decode("latin-1"))
+                if report is not None:
+                    self._plane.balancer.reported(backend, report, now)
+                return
 
     # --- endings: exactly one of these is reached ---
 
@@ -312,7 +313,7 @@ class Relay:
         """Body bytes that have gone from one side to the other."""
         return self.request.received - self.request.buffered + self._reply.bytes_out
 
-    def _complete(self, connection: UpstreamConnection) -> None:
+    def _complete(self, connection: BackendConnection) -> None:
         attempt = connection.attempt
         assert attempt is not None
         self._links.clear()
@@ -345,7 +346,7 @@ class Relay:
         self._over("")
         self._plane.resume(resumed)
 
-    def _cancel_links(self, but: UpstreamConnection | None = None) -> None:
+    def _cancel_links(self, but: BackendConnection | None = None) -> None:
         if len(self._links) == 1 and self._links[0] is but:
             return
         links, self._links = self._links, [but] if but is not None else []

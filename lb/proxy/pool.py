@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..core.backend import Backend, State
 from .limits import Limits
-
-if TYPE_CHECKING:
-    from .data_plane import Client
-    from .upstream import UpstreamConnection
+from .ports import BackendConnection, Client
 
 _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
 """A backend on its way out, or in doubt, gets no idle connections: whatever broke it may have broken them."""
@@ -23,13 +20,13 @@ class Pool:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._idle: dict[Backend, list[UpstreamConnection]] = {}
+        self._idle: dict[Backend, list[BackendConnection]] = {}
         self._known_as: dict[str, list[Backend]] = {}
         """Backends with a stack, by id: usually one, two while one of them drains out."""
-        self.private: dict[Client, UpstreamConnection] = {}
+        self.private: dict[Client, BackendConnection] = {}
         """Idle connections that speak for one client, such as after an NTLM login; the one idle longest is first."""
 
-    def take(self, backend: Backend, now: float, *, careful: bool) -> UpstreamConnection | None:
+    def take(self, backend: Backend, now: float, *, careful: bool) -> BackendConnection | None:
         """The most recently used idle connection that is still open.
 
         `careful` looks into the socket even when the connection was in use a moment ago: for requests that cannot be
@@ -49,7 +46,7 @@ class Pool:
         connection = self.private.get(client)
         return connection.backend.id if connection is not None else ""
 
-    def take_own(self, client: Client, backend: Backend) -> UpstreamConnection | None:
+    def take_own(self, client: Client, backend: Backend) -> BackendConnection | None:
         """The client's own idle connection to `backend`, if it is still open."""
         connection = self.private.get(client)
         if connection is None or connection.backend is not backend:
@@ -60,7 +57,7 @@ class Pool:
             return None
         return connection
 
-    def keep_for(self, client: Client, connection: UpstreamConnection) -> None:
+    def keep_for(self, client: Client, connection: BackendConnection) -> None:
         """Keep a connection that speaks for `client`: nobody else gets it, and it ends with the client's."""
         self.left(client)
         if connection.backend.state not in _POOLED_STATES:
@@ -76,7 +73,7 @@ class Pool:
         if connection is not None:
             connection.close()
 
-    def release(self, connection: UpstreamConnection, now: float) -> None:
+    def release(self, connection: BackendConnection, now: float) -> None:
         """Keep a connection that has finished its request, or close it where there is no use for it."""
         backend = connection.backend
         stack = self._idle.get(backend)
@@ -90,7 +87,7 @@ class Pool:
         else:
             stack.append(connection)
 
-    def forget(self, connection: UpstreamConnection, now: float) -> bool:
+    def forget(self, connection: BackendConnection, now: float) -> bool:
         """The connection ended while idle. True if that was so soon after its last use that its backend may be gone."""
         stack = self._idle.get(connection.backend)
         if not stack or connection not in stack:
@@ -131,6 +128,6 @@ class Pool:
 class NoPool(Pool):
     """Keeps nothing: each connection was introduced to its backend as one client's, and is nobody else's."""
 
-    def release(self, connection: UpstreamConnection, now: float) -> None:
+    def release(self, connection: BackendConnection, now: float) -> None:
         """Close a connection that has finished its request."""
         connection.close()

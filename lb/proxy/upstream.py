@@ -10,6 +10,7 @@ import httptools
 
 from ..core.exchange import Attempt, Failure
 from ..core.headers import Field
+from .ports import BackendConnection, ResponseReceiver
 from .request_framing import Body, MalformedError, head_size
 from .response_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
 from .response_repair import Draft
@@ -19,7 +20,6 @@ from .trailers import passed
 if TYPE_CHECKING:
     from ..core.backend import Backend
     from .data_plane import Plane
-    from .exchange_relay import Relay
 
 
 async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
@@ -39,21 +39,19 @@ _FIRST_BYTE: Final = ord("H")
 """Of every status line (RFC 9112 §4)."""
 
 
-class UpstreamConnection:
+class UpstreamConnection(BackendConnection):
     """An `asyncio.Protocol` in all but name, as `ClientConnection` is.
 
     Collects what one segment brings, then tells its relay once: one call, and one write to the client, a segment."""
 
     def __init__(self, plane: Plane, backend: Backend, sock: socket.socket | None = None) -> None:
         self.backend = backend
-        self.relay: Relay | None = None
+        self.relay: ResponseReceiver | None = None
         self.attempt: Attempt | None = None
         self.idle_since = 0.0
         self.blocked = False
-        """The backend does not read: write no more than necessary."""
         self.reusable = True
         self.private = False
-        """It speaks for one client: an authentication that belongs to the connection was asked for or given."""
         self.upload_done = True
         """The request is written to its end."""
         self._plane = plane
@@ -84,45 +82,39 @@ class UpstreamConnection:
 
     # --- the relay's verbs ---
 
-    def begin(self, relay: Relay, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
-        """Write the start of a request; `complete` tells whether that is all of it."""
-        self.relay = relay
+    def begin(self, receiver: ResponseReceiver, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
+        self.relay = receiver
         self.attempt = attempt
         self.upload_done = complete
         self._reset(method)
         self._plane.outbox.put(self._transport, data)
 
     def write(self, data: bytes, *, complete: bool) -> None:
-        """Write more of the request."""
         self.upload_done = complete
         self._plane.outbox.put(self._transport, data)
 
-    def hold(self) -> None:
-        """Read no more for now: the client does not keep up."""
+    def pause_reading(self) -> None:
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
 
-    def go_on(self) -> None:
-        """Read again."""
+    def resume_reading(self) -> None:
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 
     def end_gathering(self) -> None:
-        """Wait no longer for the rest of a small answer."""
         self._plane.gathering.pop(self, None)
         self._gathered = True
         self._tell(None)
 
     def retire(self, now: float) -> None:
-        """The request is over for the relay: keep the connection if both messages ended cleanly, else close it."""
         clean = self._complete and self.reusable and self.upload_done and not self._transport.is_closing()
         relay, self.relay, self.attempt = self.relay, None, None
         if not clean or self._plane.stopping:
             self.abort()
             return
-        self.go_on()
+        self.resume_reading()
         if not self.private:
             self._plane.pool.release(self, now)
         elif relay is not None:
@@ -134,21 +126,17 @@ class UpstreamConnection:
         self.abort()
 
     def close(self) -> None:
-        """Close an idle connection."""
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, whatever is still to be written."""
         self._transport.abort()
 
     def hand_over(self) -> asyncio.Transport:
-        """Let go of the transport: it belongs to a tunnel now."""
         self._plane.outbox.flush()
         self.relay = self.attempt = self._parser = None
         return self._transport
 
     def is_stale(self) -> bool:
-        """Whether the peer has closed, or sent what nobody asked for, and the event loop has yet to notice."""
         if self._transport.is_closing():
             return True
         if self._sock is None:
@@ -365,7 +353,7 @@ class UpstreamConnection:
                 self.attempt.exchange.begun = True
         return True
 
-    def _tell_interims(self, relay: Relay) -> None:
+    def _tell_interims(self, relay: ResponseReceiver) -> None:
         interims, self._interims = self._interims, []
         for interim in interims:
             relay.interim(interim)
