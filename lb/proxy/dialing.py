@@ -1,4 +1,4 @@
-"""A connection on its way to a backend: the one place where a request costs a task."""
+"""Connecting to a backend: the only step of a request that takes a task."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .ports import Link, ResponseReceiver
 from .proxy_protocol import encode
 
 if TYPE_CHECKING:
-    from .data_plane import Plane
+    from .data_plane import DataPlane
 
 
 class Dialing(Link):
-    """Connects for one attempt, and tells the relay how that went unless it is dropped before."""
+    """Connects for one attempt, and reports the result to the relay unless it is dropped before."""
 
-    def __init__(self, plane: Plane, relay: ResponseReceiver, attempt: Attempt) -> None:
+    def __init__(self, plane: DataPlane, relay: ResponseReceiver, attempt: Attempt) -> None:
         self.attempt: Attempt | None = attempt
         self._plane = plane
         self._relay = relay
@@ -34,6 +34,6 @@ class Dialing(Link):
         except OSError as error:
             self._relay.attempt_failed(self, Failure.EXHAUSTED if is_our_own(error) else Failure.REFUSED)
         else:
-            if self._plane.announce:
-                connection.write(encode(self._plane.announce, self._relay.client.origin), complete=False)
+            if self._plane.proxy_header:
+                connection.write(encode(self._plane.proxy_header, self._relay.client.origin), complete=False)
             self._relay.connected(self, connection)
