@@ -14,11 +14,10 @@ from typing import NoReturn
 from .config.file_reader import DEFAULT, load
 from .config.schema import Config
 from .errors import ConfigError, StartError
-from .process import open_files
-from .process.event_loop import loop_factory
+from .process.runtime import loop_factory, raise_open_files_limit
 from .process.wiring import certificates_of
 from .service import Service
-from .telemetry.log_writer import Lines
+from .telemetry.log_writer import LogWriter
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(config: Config, reread: Callable[[], Config]) -> None:
-    open_files.allow_all()
-    lines = Lines()
+    raise_open_files_limit()
+    lines = LogWriter()
     lines.start()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -62,7 +61,7 @@ def _run(config: Config, reread: Callable[[], Config]) -> None:
         lines.close()
 
 
-async def _serve(config: Config, lines: Lines, reread: Callable[[], Config]) -> None:
+async def _serve(config: Config, lines: LogWriter, reread: Callable[[], Config]) -> None:
     await Service(config, lines, reread).run()
 
 

@@ -21,19 +21,18 @@ from .config.units import Address
 from .core.balancer import Balancer
 from .core.events import Added, Cleared, Emit, Event, Held, PanicChanged, Released, Removed, Suspected, Transition
 from .errors import ConfigError
-from .process import garbage_collection
-from .process.backend_control import Control
-from .process.build import described
-from .process.data_plane_service import Traffic
+from .process.backend_control import BackendControl
+from .process.data_plane_service import DataPlaneService
 from .process.listening import address_of, bind
-from .process.signals import on_hangup, stop_signals, unless
+from .process.runtime import describe_build, tune_garbage_collection
+from .process.signals import on_hangup, run_until, stop_signals
 from .process.tls import describe, expiry_warnings, load
 from .process.wiring import certificates_of, open_log
 from .telemetry.event_log import EventLog, as_dict
-from .telemetry.log_writer import Lines
+from .telemetry.log_writer import LogWriter
 from .telemetry.metrics import Metrics
-from .workers.fleet import Replicated
-from .workers.workforce import Workforce
+from .workers.replication import ReplicatingBalancer
+from .workers.worker_pool import WorkerPool
 
 CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
@@ -45,7 +44,7 @@ _LOGGED = (Added, Removed, Held, Released, Transition, PanicChanged, Suspected, 
 class Service:
     """One running balancer."""
 
-    def __init__(self, config: Config, lines: Lines, reread: Callable[[], Config]) -> None:
+    def __init__(self, config: Config, lines: LogWriter, reread: Callable[[], Config]) -> None:
         """Must be called on the running loop. `reread` is asked for the configuration at each reload; both it and this
         raise `ConfigError`."""
         self._loop = asyncio.get_running_loop()
@@ -57,27 +56,27 @@ class Service:
         self._subscribers: list[Emit] = []
         rng = Random()
         out = open_log(config)
-        self._requests = Lines(out) if out is not None else lines
+        self._requests = LogWriter(out) if out is not None else lines
         self._certificates = certificates_of(config)
         balancer = Balancer(config.core_settings(), rng, self._emit)
-        self._balancer: Balancer | Replicated = balancer
-        self._traffic: Traffic | Workforce
+        self._balancer: Balancer | ReplicatingBalancer = balancer
+        self._traffic: DataPlaneService | WorkerPool
         count = worker_count(config)
         if count == 1:
-            self._traffic = Traffic(config, balancer, self._certificates, lines, self._requests, rng)
+            self._traffic = DataPlaneService(config, balancer, self._certificates, lines, self._requests, rng)
         else:
-            self._traffic = Workforce(config, count, balancer, self._emit, lines)
-            self._balancer = Replicated(balancer, self._traffic.tell)
+            self._traffic = WorkerPool(config, count, balancer, self._emit, lines)
+            self._balancer = ReplicatingBalancer(balancer, self._traffic.send_all)
         self._metrics = Metrics(
             self._balancer,
             version(),
-            lambda: [self._traffic.tally],
+            lambda: [self._traffic.totals],
             lambda: self._traffic.gauges,
             self._expiries,
-            lambda: self._traffic.died,
+            lambda: self._traffic.workers_died,
         )
         self._log = EventLog()
-        self._control = Control(config, self._balancer, CLOCK, rng, self._complain, self._emit)
+        self._control = BackendControl(config, self._balancer, CLOCK, rng, self._complain, self._emit)
         self._admin = Admin(
             self._balancer,
             config,
@@ -118,19 +117,19 @@ class Service:
             await runner.setup()
             for sock in admin_sockets:
                 await AdminSite(runner, sock).start()
-            await self._control.look()
+            await self._control.discover_once()
             stack.callback(self._traffic.close)
             await self._traffic.start()
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._control.start(group)
-                garbage_collection.settle()
-                self._lines.put("listening", **_told(addresses), build=described())
+                tune_garbage_collection()
+                self._lines.put("listening", **_told(addresses), build=describe_build())
                 await stop.wait()
                 await self._traffic.refresh()
                 gauges = self._traffic.gauges
                 self._lines.put("stopping", requests=gauges.requests, connections=gauges.connections)
-                await unless(hurry, self._traffic.stop())
+                await run_until(hurry, self._traffic.stop())
                 self._control.stop()
 
     async def reload(self, force: bool = False) -> Sequence[Change]:
@@ -159,16 +158,16 @@ class Service:
         out = open_log(new)
         # From here on nothing is refused, and nothing is awaited until every part goes by the new configuration.
         if out is not None:
-            self._requests.turn_to(out)
+            self._requests.redirect(out)
         if self._certificates is not None and new.tls is not None:
             before, after = describe(self._certificates.served), describe(served)
-            self._certificates.use(served, new.tls)
+            self._certificates.replace(served, new.tls)
             if before != after:
                 changed.append(Change("tls.certificates (files)", before, after))
         self._config = self._admin.config = new
         self._balancer.use(new.core_settings(), CLOCK())
-        self._traffic.use(new)
-        await self._control.use(new)
+        self._traffic.reconfigure(new)
+        await self._control.reconfigure(new)
         return changed
 
     def _hung_up(self) -> None:

@@ -16,7 +16,7 @@ from ..core.bounds import bounds
 from ..errors import AdminError, ConfigError, ConflictError, FixedKeyError, InvalidError
 from ..telemetry.event_log import EventLog
 from ..telemetry.metrics import Metrics
-from ..telemetry.tally import Gauges
+from ..telemetry.request_stats import Gauges
 from . import changes, openapi, views
 from .auth import MAX_BODY, Gate, guarded
 from .json_body import body_of

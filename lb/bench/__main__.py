@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..process.build import compiled, described
+from ..process.runtime import describe_build, is_compiled
 from . import log_cost
 from .request_cost import Cost, measure
 
@@ -38,14 +38,14 @@ def main() -> int:
 
 def allowed() -> float:
     """Return the highest cost that `--check` accepts, in yardsticks per request."""
-    return BASELINES[compiled()] * TOLERANCE
+    return BASELINES[is_compiled()] * TOLERANCE
 
 
 def summary(cost: Cost) -> str:
     """Format the result as one line."""
     return (
         f"{cost.request_us:.1f} us CPU a request, {cost.ratio:.2f} x the yardstick of {cost.yardstick_us:.1f} us "
-        f"(at most {allowed():.1f} x); {described()}"
+        f"(at most {allowed():.1f} x); {describe_build()}"
     )
 
 

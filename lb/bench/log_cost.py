@@ -6,12 +6,14 @@ import io
 from random import Random
 from time import process_time
 
-from ..proxy.request_record import Record
+from ..proxy.request_record import RequestRecord
 from ..telemetry.access_log import AccessLog
-from ..telemetry.log_writer import Lines
-from ..telemetry.request_stats import Counts
+from ..telemetry.log_writer import LogWriter
+from ..telemetry.request_stats import RequestStats
 
-RECORD = Record("GET", b"/a?b=c", 200, "api-1", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"0123456789ab-1f", b"127.0.0.1")
+RECORD = RequestRecord(
+    "GET", b"/a?b=c", 200, "api-1", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"0123456789ab-1f", b"127.0.0.1"
+)
 REQUESTS = 20_000
 
 
@@ -22,7 +24,7 @@ def measure(rounds: int, sample: float) -> float:
 
 def _cost(sample: float) -> float:
     """Return CPU seconds per request until the last line is written. Raise RuntimeError if lines were dropped."""
-    lines, counts = Lines(io.StringIO(), max_waiting=REQUESTS), Counts()
+    lines, counts = LogWriter(io.StringIO(), max_waiting=REQUESTS), RequestStats()
     log = AccessLog(lines, sample, Random(3))
     lines.start()
     started = process_time()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from ..core.backend import Backend
-from ..proxy.data_plane import Plane
+from ..proxy.data_plane import DataPlane
 from ..proxy.upstream import UpstreamConnection
 
 ANSWER = (
@@ -57,7 +57,7 @@ class MemoryBackends:
     def __init__(self) -> None:
         self._pending: list[UpstreamConnection] = []
 
-    async def dial(self, backend: Backend, plane: Plane) -> UpstreamConnection:
+    async def dial(self, backend: Backend, plane: DataPlane) -> UpstreamConnection:
         """Connect to the backend (a `Dial`)."""
         connection = UpstreamConnection(plane, backend)
         connection.connection_made(BackendTransport(connection, self._pending))

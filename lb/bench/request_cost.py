@@ -21,9 +21,9 @@ from ..core.balancer import Balancer
 from ..core.events import Event
 from ..core.settings import Settings
 from ..proxy.client import ClientConnection
-from ..proxy.data_plane import Plane
+from ..proxy.data_plane import DataPlane
 from ..telemetry.decision_log import DecisionLog
-from ..telemetry.request_stats import Counts
+from ..telemetry.request_stats import RequestStats
 from .memory_transports import ANSWER, ClientTransport, MemoryBackends
 
 REQUEST = b"GET /bytes/64 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
@@ -70,10 +70,10 @@ def _timed(work: Callable[[], None]) -> float:
 async def request_through_balancer() -> Callable[[], None]:
     """Return a function that sends one request, kept alive, with metrics, decision log, retries and hedges on."""
     balancer, backends = Balancer(Settings(), Random(1), _discard), MemoryBackends()
-    counts, decisions = Counts(), DecisionLog(1000)
+    counts, decisions = RequestStats(), DecisionLog(1000)
 
-    plane = Plane(balancer, time.monotonic, backends.dial, soon=asyncio.get_running_loop().call_soon)
-    plane.tell((counts.done, decisions.keep))
+    plane = DataPlane(balancer, time.monotonic, backends.dial, soon=asyncio.get_running_loop().call_soon)
+    plane.set_observers((counts.done, decisions.done))
     for number in range(3):
         backend = balancer.insert(f"b{number}", "127.0.0.1", 9000 + number, time.monotonic())
         balancer.probed(backend, "", 0.001, time.monotonic())
@@ -83,9 +83,9 @@ async def request_through_balancer() -> Callable[[], None]:
 
     def request() -> None:
         client.data_received(REQUEST)
-        plane.outbox.flush()
+        plane.write_batch.flush()
         backends.answer()
-        plane.outbox.flush()
+        plane.write_batch.flush()
 
     for _ in balancer.backends:  # the first request to each backend has to connect
         before = transport.written

@@ -1,3 +1,3 @@
-"""What a running process of the balancer needs: listening sockets, TLS, signals, event loop, and the data plane
-and checks as the configuration wants them. Used by `lb.service` and by each worker.
+"""What a process of the balancer needs to run: listening sockets, TLS, signals, event loop, and the data plane and
+health checks, built from the configuration. Used by `lb.service` and by each worker.
 """

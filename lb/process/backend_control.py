@@ -1,4 +1,4 @@
-"""What watches the backends: discovery that says who they are, and the prober that says how they are."""
+"""Keeps the balancer's backends up to date: discovery says which there are, the prober says in which state they are."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from ..probes.scheduler import HealthSink, Prober
 from .wiring import checks_of, rules_of, source_of
 
 
-class Fleet(HealthSink, Protocol):
-    """What it needs of the balancer."""
+class ManagedBackends(HealthSink, Protocol):
+    """What this module needs of a balancer."""
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
         """Add a backend, or change its weight."""
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain a backend and let it go. KeyError."""
+        """Drain a backend, then remove it. Raise KeyError if there is none of that id."""
 
 
-class Control:
-    """Follows one source and probes one fleet. Both may be told something else while they run."""
+class BackendControl:
+    """Runs discovery and prober as tasks. Both can be reconfigured while they run."""
 
     def __init__(
         self,
         config: Config,
-        fleet: Fleet,
+        backends: ManagedBackends,
         clock: Callable[[], float],
         rng: Random,
-        complain: Callable[[str], None],
+        warn: Callable[[str], None],
         emit: Emit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
-        self._fleet = fleet
+        self._backends = backends
         self._clock = clock
         self._checks = checks_of(config)
-        self._prober = Prober(fleet, self._checks, clock, rng)
+        self._prober = Prober(backends, self._checks, clock, rng)
         self._follower = Follower(
             source_of(config),
             self._apply,
-            complain,
+            warn,
             rules=rules_of(config),
             passing=self._passing,
             emit=emit,
@@ -58,24 +58,24 @@ class Control:
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
 
-    async def look(self) -> None:
-        """Read the source once, so that the first request finds somebody."""
+    async def discover_once(self) -> None:
+        """Read the source once, so that there are backends before the first request."""
         await self._follower.step()
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Go on until `stop`, as tasks of `group`: an error in one of them ends the balancer."""
+        """Run until `stop`, as tasks of `group`: an error in one of them ends the balancer."""
         self._group = group
         self._probing = group.create_task(self._prober.run())
         self._following = group.create_task(self._follower.run())
 
     def stop(self) -> None:
-        """Probe and follow no more."""
+        """Stop discovery and prober."""
         for task in (self._probing, self._following):
             if task is not None:
                 task.cancel()
 
-    async def use(self, config: Config) -> None:
-        """Go by another configuration. Another source is read before this returns."""
+    async def reconfigure(self, config: Config) -> None:
+        """Apply another configuration. If it names another source, that one is read before this returns."""
         before, self._config = self._config, config
         if config.health != before.health:
             self._checks.use(config.core_settings().health)
@@ -96,11 +96,11 @@ class Control:
         self._follower.force()
 
     def on_event(self, event: Event) -> None:
-        """To be subscribed to the core's events."""
+        """Handle an event of the core (`Emit`)."""
         if isinstance(event, ProbeWanted):
             self._prober.wake(event.backend)
         elif isinstance(event, Added | Removed) and not self._sync_due:
-            # Later, since the core is in the middle of the change that it reports; and once for all that change now.
+            # Later, since the core is in the middle of the change that it reports; and once for all changes of a turn.
             self._sync_due = True
             self._loop.call_soon(self._sync_prober)
 
@@ -109,13 +109,13 @@ class Control:
         self._prober.sync()
 
     def _passing(self) -> set[str]:
-        return {one.id for one in self._fleet.backends if one.state is State.UP and one.weight > 0}
+        return {one.id for one in self._backends.backends if one.state is State.UP and one.weight > 0}
 
     def _apply(self, change: Change) -> None:
         now = self._clock()
         if isinstance(change, Insert):
             member = change.member
-            self._fleet.insert(member.id, member.host, member.port, now, member.weight)
+            self._backends.insert(member.id, member.host, member.port, now, member.weight)
         else:
-            with contextlib.suppress(KeyError):  # the operator was faster
-                self._fleet.remove(change.id, now)
+            with contextlib.suppress(KeyError):  # an operator has removed it already
+                self._backends.remove(change.id, now)

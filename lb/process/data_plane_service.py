@@ -1,4 +1,4 @@
-"""The data plane as the configuration wants it: listeners, limits, log and counts, all but the addresses changeable."""
+"""The data plane built from the configuration: listeners, limits, access log, statistics. Only addresses are fixed."""
 
 from __future__ import annotations
 
@@ -12,73 +12,72 @@ from ..config.schema import Config
 from ..config.units import Address
 from ..core.balancer import Balancer
 from ..core.events import Event
-from ..proxy.acceptor import Factory, Gate, Rules, TlsGate
+from ..proxy.acceptor import AcceptRules, ListeningSite, ProtocolFactory, TlsHandshake
 from ..proxy.affinity_key import key_source
-from ..proxy.request_record import OnDone, Session
+from ..proxy.request_record import OnDone, TcpRecord
 from ..proxy.server import ProxyRunner, ProxyServer
 from ..telemetry.access_log import AccessLog
 from ..telemetry.decision_log import DecisionLog
-from ..telemetry.log_writer import Lines
-from ..telemetry.request_stats import Counts
-from ..telemetry.tally import Gauges, Tally
+from ..telemetry.log_writer import LogWriter
+from ..telemetry.request_stats import Gauges, RequestStats, RequestTotals
 from .listening import address_of, bind
 from .tls import Certificates
 from .wiring import stickiness_of
 
 Sockets = Mapping[str, Sequence[socket.socket]]
-"""By the key that names their address: `listen`, `tcp.listen`."""
+"""Listening sockets by the configuration key of their address: `listen`, `tcp.listen`."""
 
 
-class Traffic:
-    """One data plane. Build it on the event loop that is to run it."""
+class DataPlaneService:
+    """One data plane. Create it on the event loop that is to run it."""
 
-    died = 0
-    """Workers that had to be replaced: it has none."""
+    workers_died = 0
+    """Workers that had to be replaced: there are none."""
 
     def __init__(
         self,
         config: Config,
         balancer: Balancer,
         certificates: Certificates | None,
-        lines: Lines,
-        log: Lines,
+        lines: LogWriter,
+        log: LogWriter,
         rng: Random,
     ) -> None:
-        """`lines` is told what happens, `log` of requests."""
+        """`lines` gets the operational log, `log` the access log; both may be the same."""
         self._config = config
         self._balancer = balancer
         self._certificates = certificates
         self._lines = (lines, log)
-        self._counts = Counts()
+        self._stats = RequestStats()
         self._access = AccessLog(log, config.access_log.sample, rng)
         self._sockets: Sockets = {}
         self.decisions = DecisionLog(config.decisions)
         send = config.proxy_protocol.send
         self.proxy = ProxyServer(
             balancer,
-            on_session=self._session,
-            announce="" if send == "off" else send,
+            on_tcp_done=self._tcp_done,
+            proxy_header="" if send == "off" else send,
         )
-        self._rules = Rules((), 0.0, self.proxy.refused, 0)
+        self._rules = AcceptRules((), 0.0, self.proxy.connection_refused, 0)
         self._runner = ProxyRunner(self.proxy, shutdown_timeout=config.shutdown_timeout)
-        self.use(config)
+        self.reconfigure(config)
 
-    def use(self, config: Config) -> None:
-        """Go by another configuration from now on; what is under way ends by the one it began with."""
+    def reconfigure(self, config: Config) -> None:
+        """Apply another configuration from now on; requests under way end by the one that they began with."""
         self._config = config
         self.decisions.resize(config.decisions)
         self._access.sample = config.access_log.sample
-        told: list[OnDone] = [self._counts.done]
+        observers: list[OnDone] = [self._stats.done]
         if config.decisions:
-            told.append(self.decisions.keep)
+            observers.append(self.decisions.done)
         if config.access_log.enabled:
-            told.append(self._access.done)
-        self.proxy.tell(told)
+            observers.append(self._access.done)
+        self.proxy.set_observers(observers)
         self._rules.networks = config.proxy_protocol.accept_from
         self._rules.timeout = config.proxy_protocol.timeout
-        self._rules.most = config.limits.connections
-        self._runner.patience(config.shutdown_timeout)
-        self.proxy.use(
+        self._rules.max_pending = config.limits.connections
+        self._runner.set_shutdown_timeout(config.shutdown_timeout)
+        self.proxy.reconfigure(
             config.proxy_limits(),
             connect_timeout=config.retry.connect_timeout,
             tick=config.tick,
@@ -91,62 +90,62 @@ class Traffic:
         )
 
     def open(self) -> Mapping[str, Address]:
-        """Bind every address. Raises `EnvironmentUnfitError`."""
+        """Bind every configured address and return the actual ones. Raise `EnvironmentUnfitError`."""
         wanted = {"listen": self._config.listen, "tcp.listen": self._config.tcp.listen}
         self._sockets = {key: bind(where) for key, where in wanted.items() if where is not None}
         return {key: address_of(sockets) for key, sockets in self._sockets.items()}
 
     async def start(self, inherited: Sockets | None = None) -> None:
-        """Accept connections on what was opened, or on sockets of another process."""
+        """Accept connections on the sockets that `open` has bound, or on `inherited` ones of the parent process."""
         sockets = self._sockets if inherited is None else inherited
         await self._runner.setup()
         tls = self._tls()
         for sock in sockets["listen"]:
-            await self._gate(sock, self.proxy.http, tls).start()
+            await self._site(sock, self.proxy.http, tls).start()
         for sock in sockets.get("tcp.listen", ()):
-            await self._gate(sock, self.proxy.tcp, tls if self._config.tcp.tls else None).start()
+            await self._site(sock, self.proxy.tcp, tls if self._config.tcp.tls else None).start()
 
     async def stop(self) -> None:
-        """Accept no more, finish what is under way within `shutdown_timeout`."""
+        """Stop accepting, and end the connections that are not done within `shutdown_timeout`."""
         await self._runner.cleanup()
 
     def close(self) -> None:
-        """Nothing that the end of the process would not do."""
+        """Do nothing: the end of the process closes the rest."""
 
     def on_event(self, event: Event) -> None:
-        """To be subscribed to the core's events."""
+        """Handle an event of the core (`Emit`)."""
         self.proxy.on_event(event)
 
     async def refresh(self) -> None:
-        """Nothing: what is read here is always fresh."""
+        """Do nothing: statistics and gauges of this process are always current."""
 
     async def explain(self, last: int, backend: str, request_id: str) -> list[dict[str, Any]]:
-        """The decisions about the latest requests, the newest first."""
+        """Return the decisions about the latest requests, newest first."""
         return self.decisions.latest(last, backend, request_id)
 
     @property
-    def tally(self) -> Tally:
-        """What has been counted so far."""
-        tally = self._counts.tally()
-        tally.dropped_lines = sum(lines.dropped for lines in {*self._lines})
-        return tally
+    def totals(self) -> RequestTotals:
+        """All counts so far."""
+        totals = self._stats.totals()
+        totals.dropped_lines = sum(lines.dropped for lines in {*self._lines})
+        return totals
 
     @property
     def gauges(self) -> Gauges:
-        """How it stands."""
+        """The current values."""
         in_flight = Counter({one.id: one.in_flight for one in self._balancer.backends if one.in_flight})
         return Gauges(self.proxy.connections, self.proxy.requests, self.proxy.tunnels, in_flight)
 
-    def _gate(self, sock: socket.socket, factory: Factory, tls: TlsGate | None) -> Gate:
-        headers = bool(self._config.proxy_protocol.accept_from)
-        return Gate(self._runner, sock, factory, rules=self._rules, tls=tls, headers=headers)
+    def _site(self, sock: socket.socket, factory: ProtocolFactory, tls: TlsHandshake | None) -> ListeningSite:
+        proxy_headers = bool(self._config.proxy_protocol.accept_from)
+        return ListeningSite(self._runner, sock, factory, rules=self._rules, tls=tls, proxy_headers=proxy_headers)
 
-    def _tls(self) -> TlsGate | None:
+    def _tls(self) -> TlsHandshake | None:
         if self._certificates is None or self._config.tls is None:
             return None
-        return TlsGate(self._certificates.context, self._config.tls.handshake_timeout)
+        return TlsHandshake(self._certificates.context, self._config.tls.handshake_timeout)
 
-    def _session(self, session: Session) -> None:
-        self._counts.session(session)
+    def _tcp_done(self, record: TcpRecord) -> None:
+        self._stats.tcp_done(record)
         if self._config.access_log.enabled:
-            self._access.session(session)
+            self._access.tcp_done(record)

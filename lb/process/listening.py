@@ -1,4 +1,4 @@
-"""Sockets that listen: bound before anything is started, so that a port that is taken is the first thing one hears."""
+"""Listening sockets. They are bound before anything else is started, so that a port in use is reported at once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from ..config.units import Address
 from ..errors import EnvironmentUnfitError
 
 UNSENT = 256 * 1024
-"""Bytes of an answer that the kernel takes ahead of what the client's window allows (TCP_NOTSENT_LOWAT; accepted
-connections inherit it). Without, a send buffer grows to 4 MiB (`net.ipv4.tcp_wmem`) for a client that does not read,
-and some hundreds of them fill what the whole host may use for TCP (`net.ipv4.tcp_mem`). It is the largest piece that
-the event loop reads at a time, so that one read still becomes one write."""
+"""Bytes of a response that the kernel buffers beyond what the client's window allows (TCP_NOTSENT_LOWAT; accepted
+connections inherit it). Without it, the send buffer of a client that does not read grows to 4 MiB
+(`net.ipv4.tcp_wmem`), and some hundreds of such clients use up what the whole host may use for TCP
+(`net.ipv4.tcp_mem`). The event loop reads at most this much at a time, so that one read still becomes one write."""
 
 
 def bind(where: Address, *, shared: bool = False) -> list[socket.socket]:
-    """One socket for each address that the host has; bound, not listening yet. Raises `EnvironmentUnfitError`.
+    """Return a bound socket, not yet listening, for each address that `where` resolves to.
 
-    `shared` lets further sockets be bound to the same address, over which the kernel then spreads connections.
+    Raise `EnvironmentUnfitError` if an address cannot be bound. `shared` allows more sockets to be bound to the same
+    address (SO_REUSEPORT); the kernel distributes connections over them.
     """
     with ExitStack() as opened:
         sockets = []
@@ -43,7 +44,7 @@ def bind(where: Address, *, shared: bool = False) -> list[socket.socket]:
 
 
 def address_of(sockets: Sequence[socket.socket]) -> Address:
-    """Where it really is, which tells the port when 0 was asked for."""
+    """Return the address that the sockets are bound to, with the actual port if the configured one is 0."""
     host, port = sockets[0].getsockname()[:2]
     return Address(host, port)
 
@@ -51,4 +52,5 @@ def address_of(sockets: Sequence[socket.socket]) -> Address:
 def _addresses(where: Address) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
     found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     unique = list(dict.fromkeys(found))
-    return unique[:1] if where.port == 0 else unique  # type: ignore[return-value]  # a free port is free on one
+    # With port 0, only one: a port that is free on one address may be in use on another.
+    return unique[:1] if where.port == 0 else unique  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What the operating system tells a balancer to do."""
+"""The signals that the balancer handles."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ _STOP = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def stop_signals(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Two events: set by the first and by the second SIGTERM or SIGINT."""
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    """Yield two events: the first SIGTERM or SIGINT sets one, the second sets the other."""
+    first, second = asyncio.Event(), asyncio.Event()
 
     def received() -> None:
-        (hurry if stop.is_set() else stop).set()
+        (second if first.is_set() else first).set()
 
     for number in _STOP:
         loop.add_signal_handler(number, received)
     try:
-        yield stop, hurry
+        yield first, second
     finally:
         for number in _STOP:
             loop.remove_signal_handler(number)
 
 
 @contextlib.contextmanager
-def on_hangup(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> Iterator[None]:
-    """Call `do` at each SIGHUP."""
-    loop.add_signal_handler(signal.SIGHUP, do)
+def on_hangup(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> Iterator[None]:
+    """Call `callback` at each SIGHUP."""
+    loop.add_signal_handler(signal.SIGHUP, callback)
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-async def unless(hurry: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Wait for `work`, but no longer than until `hurry` is set."""
-    tasks = {asyncio.create_task(work), asyncio.create_task(hurry.wait())}
+async def run_until(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Run `work`, and cancel it if `event` is set before it is done."""
+    tasks = {asyncio.create_task(work), asyncio.create_task(event.wait())}
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()

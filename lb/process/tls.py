@@ -1,8 +1,8 @@
-"""TLS for clients: certificates, who gets which, and their renewal under way.
+"""TLS for clients: loading certificates, choosing one by SNI, and replacing them while connections are served.
 
-Every connection starts on one context that never changes. Its SNI callback hands it to the context of the certificate
-that fits the name asked for, and takes that from a table which is replaced as a whole: a handshake sees the old
-certificates or the new ones, and connections that exist are not touched.
+Every handshake starts with one `SSLContext` that stays the same. Its SNI callback switches to the context of the
+certificate that matches the requested name. The table of names is replaced as a whole: a handshake sees either the old
+certificates or the new ones, and established connections are not affected.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ..config.listener_settings import Certificate, Tls
 from ..errors import ConfigError
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""TLS 1.2 with forward secrecy and AEAD only (RFC 9325 §4.2); those of TLS 1.3 are all like that."""
+"""TLS 1.2 with forward secrecy and AEAD only (RFC 9325 §4.2); all ciphers of TLS 1.3 are of this kind."""
 PROTOCOLS = ["http/1.1"]
 WARN_BEFORE_S = 7 * 24 * 3600.0
-"""A week: those who renew by program do so after two thirds of 90 days, so by then something is wrong."""
+"""Seconds; a week. ACME clients renew 90-day certificates after 60 days, so by then renewal has failed."""
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """One certificate that is in use."""
+class LoadedCertificate:
+    """One certificate in use."""
 
     path: Path
     names: tuple[str, ...]
@@ -43,35 +43,35 @@ class Served:
 
 
 class Certificates:
-    """The context to listen with, and the certificates behind it."""
+    """The context to listen with, and the certificates that its handshakes use."""
 
     def __init__(self, settings: Tls) -> None:
-        """Raises `ConfigError`: a line for each file that cannot be used."""
-        self._by_name: dict[str, Served] = {}
-        self.served: tuple[Served, ...] = ()
+        """Raise `ConfigError` with a line for each file that cannot be used."""
+        self._by_name: dict[str, LoadedCertificate] = {}
+        self.served: tuple[LoadedCertificate, ...] = ()
         self.context = context_for(settings)
         self.context.sni_callback = self._choose
-        self.use(load(settings), settings)
+        self.replace(load(settings), settings)
 
-    def use(self, served: Sequence[Served], settings: Tls) -> None:
-        """From the next handshake on. Of two certificates for one name the first counts."""
+    def replace(self, served: Sequence[LoadedCertificate], settings: Tls) -> None:
+        """Use `served` from the next handshake on. If two certificates have the same name, the first one is used."""
         self.context.minimum_version = _VERSIONS[settings.min_version]
-        by_name: dict[str, Served] = {}
+        by_name: dict[str, LoadedCertificate] = {}
         for one in served:
             for name in one.names:
                 by_name.setdefault(name, one)
         self._by_name, self.served = by_name, tuple(served)
 
-    def renew(self, settings: Tls, complain: Callable[[str], None]) -> None:
-        """Read the files again. One that cannot be used leaves all as they were, and is complained of."""
+    def reload(self, settings: Tls, warn: Callable[[str], None]) -> None:
+        """Read the files again. If one cannot be used, `warn` of each problem and keep all old certificates."""
         try:
-            self.use(load(settings), settings)
+            self.replace(load(settings), settings)
         except ConfigError as error:
             for problem in error.problems:
-                complain(problem)
+                warn(problem)
 
-    def chosen(self, name: str | None) -> Served:
-        """Exact, else the wildcard of its domain (one label, RFC 6125 §6.4.3), else the first."""
+    def select(self, name: str | None) -> LoadedCertificate:
+        """Return the certificate for `name`, else the wildcard (one label, RFC 6125 §6.4.3), else the first one."""
         if name:
             asked = name.lower().rstrip(".")
             found = self._by_name.get(asked) or self._by_name.get(f"*.{asked.partition('.')[2]}")
@@ -80,11 +80,11 @@ class Certificates:
         return self.served[0]
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        connection.context = self.chosen(name).context
+        connection.context = self.select(name).context
 
 
-def load(settings: Tls) -> list[Served]:
-    """Read every certificate. Raises `ConfigError` with all problems at once."""
+def load(settings: Tls) -> list[LoadedCertificate]:
+    """Read every certificate. Raise `ConfigError` with all problems at once."""
     served, problems = [], []
     for index, certificate in enumerate(settings.certificates):
         try:
@@ -97,7 +97,7 @@ def load(settings: Tls) -> list[Served]:
 
 
 def context_for(settings: Tls) -> ssl.SSLContext:
-    """A server's context with our defaults, and no certificate yet."""
+    """Return a server context with our defaults, without a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[settings.min_version]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -116,7 +116,7 @@ class _PassphraseNeededError(Exception):
     pass
 
 
-def _load(certificate: Certificate, settings: Tls) -> Served:
+def _load(certificate: Certificate, settings: Tls) -> LoadedCertificate:
     leaf = _leaf(certificate.cert)
     _read("key", certificate.key)
     context = context_for(settings)
@@ -134,11 +134,11 @@ def _load(certificate: Certificate, settings: Tls) -> Served:
         )
         raise _UnusableError("key", f"{certificate.key}: {why}") from error
     fingerprint = leaf.fingerprint(SHA256()).hex()
-    return Served(certificate.cert, _names(leaf), leaf.not_valid_after_utc.timestamp(), fingerprint, context)
+    return LoadedCertificate(certificate.cert, _names(leaf), leaf.not_valid_after_utc.timestamp(), fingerprint, context)
 
 
 def _leaf(path: Path) -> x509.Certificate:
-    """The first certificate of the chain, which is the server's own."""
+    """Return the first certificate of the chain, which is the server's own."""
     try:
         return x509.load_pem_x509_certificates(_read("cert", path))[0]
     except ValueError as error:
@@ -153,7 +153,7 @@ def _read(key: str, path: Path) -> bytes:
 
 
 def _no_passphrase() -> str:
-    """Without this, OpenSSL would ask for one on the terminal."""
+    """Raise instead of returning a passphrase: without this callback, OpenSSL asks for one on the terminal."""
     raise _PassphraseNeededError
 
 
@@ -166,13 +166,13 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
     return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
 
 
-def describe(served: Sequence[Served]) -> list[str]:
-    """What is in use, a line for each."""
+def describe(served: Sequence[LoadedCertificate]) -> list[str]:
+    """Return a line for each certificate: path, expiry, fingerprint."""
     return [f"{one.path}: until {_day(one.expires)}, SHA-256 {one.fingerprint[:16]}…" for one in served]
 
 
 def expiry_warnings(certificates: Certificates | None, now: float) -> list[str]:
-    """A line for each certificate that clients will not accept any more, or not for long; `now` is Unix time."""
+    """Return a warning for each certificate that has expired or expires within `WARN_BEFORE_S`; `now` is Unix time."""
     served = certificates.served if certificates is not None else ()
     return [
         f"tls: the certificate {one.path} {'has expired' if one.expires <= now else 'expires'} on {_day(one.expires)}"

@@ -1,4 +1,4 @@
-"""Parts that the configuration chooses: where backends come from, how they are checked, what ties clients to them."""
+"""Builds the parts that the configuration selects: discovery source, health checks, sticky cookie, TLS, log file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tls import Certificates
 
 
 def stickiness_of(config: Config) -> Stickiness | None:
-    """The sticky cookie that the configuration asks for."""
+    """Return the configured sticky cookie; None without one."""
     sticky = config.sticky
     if sticky is None:
         return None
@@ -30,19 +30,19 @@ def stickiness_of(config: Config) -> Stickiness | None:
 
 
 def checks_of(config: Config) -> ActiveCheck:
-    """Return the active check of the configuration. Send PROXY LOCAL/UNKNOWN before each check if it asks for that."""
+    """Return the configured health checks. If backends get PROXY headers, each check first sends LOCAL or UNKNOWN."""
     send = config.proxy_protocol.send
     proxy_header = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
     return ActiveCheck(config.core_settings().health, proxy_header)
 
 
 def certificates_of(config: Config) -> Certificates | None:
-    """What TLS is ended with. Raises `ConfigError`: a line for each file that cannot be used."""
+    """Return the certificates for TLS; None without TLS. Raise `ConfigError` with a line for each unusable file."""
     return Certificates(config.tls) if config.tls is not None else None
 
 
 def open_log(config: Config) -> TextIO | None:
-    """The file that the access log goes to, if it has one. Raises `ConfigError`."""
+    """Open the access log's file; None if it has none. Raise `ConfigError` if it cannot be written."""
     path = config.access_log.path
     if path is None:
         return None
@@ -53,7 +53,7 @@ def open_log(config: Config) -> TextIO | None:
 
 
 def source_of(config: Config) -> Source:
-    """The source of backends that the configuration names."""
+    """Return the configured source of backends."""
     match config.discovery:
         case StaticDiscovery(backends=backends):
             return StaticSource(backends)

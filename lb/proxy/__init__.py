@@ -1,1 +1,1 @@
-"""The data plane: asyncio protocols on llhttp that carry out what `lb.core` decides. docs/data-plane.md is the map."""
+"""The data plane: asyncio protocols on llhttp that perform what `lb.core` decides. See docs/data-plane.md."""

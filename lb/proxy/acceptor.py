@@ -1,8 +1,8 @@
-"""Where clients come in: a socket that listens, TLS, and PROXY headers.
+"""Accepts client connections: a listening socket, TLS, and PROXY headers.
 
-Without PROXY headers and TLS the event loop accepts and nothing of ours is in between. With them, each new connection
-is a task until its header is read, byte-exactly from the socket, so that TLS can begin right behind it, and until the
-handshake is done: the event loop would keep to itself why one failed.
+Without PROXY headers and TLS, the event loop accepts by itself. With them, each new connection is a task of ours until
+its header is read and the handshake is done. The header is read from the socket to the exact byte, so that TLS can
+begin right behind it; and the event loop's own server would not tell why a handshake has failed.
 """
 
 from __future__ import annotations
@@ -20,111 +20,117 @@ from aiohttp import web
 from ..core.headers import Network, is_within
 from ..errors import is_our_own
 from .origin import Origin
-from .proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, parse_v1, parse_v2, v2_size
+from .proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, ProxyHeaderError, parse_v1, parse_v2, v2_size
 
 BACKLOG: Final = 1024
-"""Connections that may wait to be accepted: a burst of clients, while one turn of the loop is served."""
-_GOODBYE_S: Final = 2.0
-"""For the client to answer the end of TLS; what it was owed has been sent by then."""
+"""Connections that may wait to be accepted, such as a burst of clients during one turn of the event loop."""
+_TLS_SHUTDOWN_S: Final = 2.0
+"""Seconds for the client to answer our TLS close_notify; the response has been sent by then."""
 _PAUSE_S: Final = 0.1
-"""Until accepting is tried again when there is no file descriptor left."""
+"""Seconds until accepting is tried again when no file descriptor is left."""
 
-Factory = Callable[[Origin | None], asyncio.Protocol]
+ProtocolFactory = Callable[[Origin | None], asyncio.Protocol]
 OnRefused = Callable[[str, str], None]
-"""Told the address and the reason of a connection that was not let in."""
+"""Called with the address of a refused connection and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class TlsGate:
-    """How TLS begins."""
+class TlsHandshake:
+    """The parameters of TLS handshakes."""
 
     context: ssl.SSLContext
     handshake_timeout: float
     """Seconds."""
 
     def arguments(self) -> dict[str, Any]:
-        """For the event loop."""
+        """Return the keyword arguments for the event loop."""
         return {
             "ssl": self.context,
             "ssl_handshake_timeout": self.handshake_timeout,
-            "ssl_shutdown_timeout": _GOODBYE_S,
+            "ssl_shutdown_timeout": _TLS_SHUTDOWN_S,
         }
 
 
 @dataclass(slots=True)
-class Rules:
-    """Who is let in; may be changed while connections come in."""
+class AcceptRules:
+    """Which connections are accepted; may be changed at any time."""
 
     networks: Sequence[Network]
-    """Who must send PROXY headers; nobody else is let in where they are wanted at all."""
+    """The networks that must send PROXY headers; if headers are required, all others are refused."""
     timeout: float
-    """Seconds from the connection to the end of its header."""
+    """Seconds from accepting a connection to the end of its header."""
     on_refused: OnRefused
-    most: int
-    """Connections without a complete header or handshake at a time."""
+    max_pending: int
+    """The most connections at a time without a complete header or handshake."""
 
 
-class Gate(web.BaseSite):
-    """One listening socket of a runner, with its own kind of protocol behind it."""
+class ListeningSite(web.BaseSite):
+    """One listening socket of an aiohttp runner, with a protocol of our own."""
 
     def __init__(
         self,
         runner: web.BaseRunner,
         sock: socket.socket,
-        factory: Factory,
+        factory: ProtocolFactory,
         *,
-        rules: Rules,
-        tls: TlsGate | None = None,
-        headers: bool = False,
+        rules: AcceptRules,
+        tls: TlsHandshake | None = None,
+        proxy_headers: bool = False,
     ) -> None:
-        """`headers`: each connection begins with a PROXY header."""
+        """`proxy_headers`: each connection must begin with a PROXY header."""
         super().__init__(runner, backlog=BACKLOG)
         self._sock = sock
         self._factory = factory
         self._rules = rules
         self._tls = tls
-        self._headers = headers
+        self._proxy_headers = proxy_headers
 
     @property
     def name(self) -> str:
-        """Only aiohttp asks."""
+        """Used only by aiohttp."""
         return str(self._sock.getsockname())
 
     async def start(self) -> None:
-        """Accept from now on."""
+        """Start accepting."""
         await super().start()
         loop = asyncio.get_running_loop()
-        if not self._headers and self._tls is None:
+        if not self._proxy_headers and self._tls is None:
             self._server = await loop.create_server(lambda: self._factory(None), sock=self._sock, backlog=BACKLOG)
         else:
-            acceptor = Acceptor(self._sock, self._factory, self._rules, self._tls, headers=self._headers)
+            acceptor = Acceptor(self._sock, self._factory, self._rules, self._tls, proxy_headers=self._proxy_headers)
             acceptor.start()
-            self._server = cast(asyncio.AbstractServer, acceptor)  # close and sockets: all that is used of it
+            self._server = cast(asyncio.AbstractServer, acceptor)  # only `close` and `sockets` are used
 
 
 class Acceptor:
-    """Accepts connections that begin with a PROXY header, a TLS handshake, or the one and then the other."""
+    """Accepts connections that begin with a PROXY header, a TLS handshake, or both in this order."""
 
     def __init__(
-        self, sock: socket.socket, factory: Factory, rules: Rules, tls: TlsGate | None, *, headers: bool
+        self,
+        sock: socket.socket,
+        factory: ProtocolFactory,
+        rules: AcceptRules,
+        tls: TlsHandshake | None,
+        *,
+        proxy_headers: bool,
     ) -> None:
         self.sockets = (sock,)
         self._sock = sock
         self._factory = factory
         self._rules = rules
         self._tls = tls
-        self._headers = headers
+        self._proxy_headers = proxy_headers
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Listen."""
+        """Start listening and accepting."""
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         self._accepting = self._loop.create_task(self._accept())
 
     def close(self) -> None:
-        """Listen no more; connections whose header or handshake is not complete end."""
+        """Stop listening, and close connections whose header or handshake is not complete."""
         self._accepting.cancel()
         for task in self._tasks:
             task.cancel()
@@ -141,23 +147,23 @@ class Acceptor:
             if refusal := self._refusal(address[0]):
                 self._refuse(sock, address[0], refusal)
                 continue
-            task = self._loop.create_task(self._let_in(sock, address[0]))
+            task = self._loop.create_task(self._admit(sock, address[0]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def _refusal(self, host: str) -> str:
-        if self._headers and not is_within(host, self._rules.networks):
+        if self._proxy_headers and not is_within(host, self._rules.networks):
             return "proxy_header_untrusted"
-        if len(self._tasks) >= self._rules.most:
-            return "proxy_header_pending" if self._headers else "tls_handshake_pending"
+        if len(self._tasks) >= self._rules.max_pending:
+            return "proxy_header_pending" if self._proxy_headers else "tls_handshake_pending"
         return ""
 
-    async def _let_in(self, sock: socket.socket, host: str) -> None:
-        """Read the header, then shake hands."""
+    async def _admit(self, sock: socket.socket, host: str) -> None:
+        """Read the header, then perform the handshake."""
         try:
-            async with asyncio.timeout(self._rules.timeout if self._headers else None):
-                origin = await read_origin(self._loop, sock) if self._headers else None
-        except PrefaceError:
+            async with asyncio.timeout(self._rules.timeout if self._proxy_headers else None):
+                origin = await read_origin(self._loop, sock) if self._proxy_headers else None
+        except ProxyHeaderError:
             self._refuse(sock, host, "proxy_header_malformed")
         except TimeoutError:
             self._refuse(sock, host, "proxy_header_slow")
@@ -167,10 +173,11 @@ class Acceptor:
             sock.close()
             raise
         else:
-            await self._begin(sock, host, origin)
+            await self._start_protocol(sock, host, origin)
 
-    async def _begin(self, sock: socket.socket, host: str, origin: Origin | None) -> None:
-        """Where a handshake fails or takes too long, the loop closes the connection."""
+    async def _start_protocol(self, sock: socket.socket, host: str, origin: Origin | None) -> None:
+        """Start TLS and the protocol. If the handshake fails or takes too long, the event loop closes the
+        connection."""
         tls = self._tls.arguments() if self._tls else {}
         try:
             await self._loop.connect_accepted_socket(lambda: self._factory(origin), sock, **tls)
@@ -178,7 +185,7 @@ class Acceptor:
             self._rules.on_refused(host, "tls_handshake")
         except (ConnectionAbortedError, TimeoutError):
             self._rules.on_refused(host, "tls_handshake_slow")
-        except OSError:  # it left: a port scan, or somebody's check that connects and no more
+        except OSError:  # the client has disconnected, like port scanners and TCP health checks
             return
 
     def _refuse(self, sock: socket.socket, host: str, reason: str) -> None:
@@ -187,13 +194,13 @@ class Acceptor:
 
 
 async def read_origin(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Origin | None:
-    """Read one header and not a byte more. Raises `PrefaceError`, `OSError`."""
+    """Read one header and not a byte more. Raise `ProxyHeaderError` or OSError."""
     start = await _exactly(loop, sock, len(SIGNATURE))
     if start == SIGNATURE:
         head = start + await _exactly(loop, sock, V2_HEAD - len(start))
         return parse_v2(head, await _exactly(loop, sock, v2_size(head)))
     if not start.startswith(b"PROXY "):
-        raise PrefaceError("no PROXY header")
+        raise ProxyHeaderError("no PROXY header")
     return parse_v1(await _line(loop, sock, start))
 
 
@@ -208,12 +215,12 @@ async def _exactly(loop: asyncio.AbstractEventLoop, sock: socket.socket, size: i
 
 
 async def _line(loop: asyncio.AbstractEventLoop, sock: socket.socket, start: bytes) -> bytes:
-    """The rest of a line. Looked at before it is taken, since what follows belongs to somebody else."""
+    """Read the rest of a line. It is peeked at first, since the bytes after it belong to TLS or HTTP."""
     line = start
     while not line.endswith(b"\n"):
         room = V1_LONGEST - len(line)
         if room <= 0:
-            raise PrefaceError(f"no end of line within {V1_LONGEST} bytes")
+            raise ProxyHeaderError(f"no end of line within {V1_LONGEST} bytes")
         line += await _exactly(loop, sock, 1)
         with suppress(BlockingIOError):
             ahead = sock.recv(room - 1, socket.MSG_PEEK) if room > 1 and not line.endswith(b"\n") else b""

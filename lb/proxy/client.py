@@ -1,43 +1,38 @@
-"""The client's side: one connection, its requests in turn, and what is owed on it."""
+"""The client's side: one connection and its requests, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from math import inf
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from ..core.headers import Peer
 from .exchange_relay import Relay
-from .minimum_rate import Pace
+from .minimum_rate import MinimumRateTimer
 from .origin import Origin, origin_of
-from .own_responses import answer
+from .own_responses import own_response
+from .ports import RequestSource
 from .request_framing import MalformedError
 from .request_reader import RequestReader
-from .request_record import refused
+from .request_record import refused_record
+from .sockets import abort_with_reset
 
 if TYPE_CHECKING:
-    from .data_plane import Plane
+    from .data_plane import DataPlane
     from .request import Request
 
-_RESET: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER, on, zero seconds: closing sends a reset."""
 
+class ClientConnection(RequestSource):
+    """An `asyncio.Protocol` by its methods. It does not inherit from it, so that mypyc compiles it to a C structure.
 
-class ClientConnection:
-    """An `asyncio.Protocol` in all but name: as a class without a foreign base it compiles to a C structure.
-
-    Relays the first request of the reader's queue; the others wait their turn (RFC 9112 §9.3.2).
-
-    `deadline` is when the ticker calls `expire`: what runs out then depends on what the connection waits for.
+    It relays the first request of the reader's queue; the others wait for their turn (RFC 9112 §9.3.2). Which time-out
+    `deadline` stands for depends on what the connection waits for.
     """
 
-    def __init__(self, plane: Plane, origin: Origin | None = None) -> None:
-        """`origin` is what a PROXY header said; without one the kernel is asked."""
+    def __init__(self, plane: DataPlane, origin: Origin | None = None) -> None:
+        """`origin` comes from a PROXY header; None: from the kernel."""
         self.deadline = inf
         self.blocked = False
-        """The client does not read: answers wait in the transport's buffer, which has passed its high-water mark."""
         self.peer: Peer
         self._plane = plane
         self._origin = origin
@@ -47,22 +42,22 @@ class ClientConnection:
         self._relay: Relay | None = None
         self._gathering: asyncio.TimerHandle | None = None
         self._gathered = False
-        """The first request has waited long enough for its body."""
+        """The first request no longer waits for its body."""
         self._advancing = False
         self._reading = True
         self._ending = False
-        """Everything that will be written is written; what still comes is thrown away."""
+        """The last response is written; what the client still sends is discarded."""
         self._linger_until = 0.0
-        """Until when what still comes is waited for at all; 0 while that is not done."""
+        """Monotonic seconds; the latest end of discarding what the client sends. 0 unless that has begun."""
         self._unsent = 0
-        """Size of the transport's buffer when progress was last seen."""
+        """Bytes in the transport's buffer when it was last seen to shrink."""
         self._head_deadline = inf
-        self._pace: Pace | None = None
-        """Of the request body that is coming."""
+        self._rate_timer: MinimumRateTimer | None = None
+        """For the request body that is being received."""
         self._idle_since = 0
-        """How many requests had been served when the client fell idle: bytes that begin none do not make it less so."""
+        """Value of `_served` when the client became idle: bytes that begin no request do not extend the idle time."""
 
-    # --- the event loop's ---
+    # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         plane = self._plane
@@ -71,7 +66,7 @@ class ClientConnection:
         scheme = "https" if origin.over_tls or transport.get_extra_info("sslcontext") else "http"
         self.peer = Peer(origin.source.host, scheme, plane.trusted)
         self.deadline = plane.clock() + plane.limits.client_idle
-        if too_many := plane.joined(self):
+        if too_many := plane.client_connected(self):
             self._end_with(MalformedError(503, too_many))
 
     def data_received(self, data: bytes) -> None:
@@ -82,7 +77,7 @@ class ClientConnection:
             self.deadline = min(self._plane.clock() + self._plane.limits.linger, self._linger_until)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._plane.left(self)
+        self._plane.client_disconnected(self)
         self._reader.close()
         self._stop_gathering()
         self._ending = True
@@ -91,9 +86,8 @@ class ClientConnection:
             relay.client_gone()
 
     def eof_received(self) -> None:
-        """The client ends its side: the transport closes (half-closed clients are not served), which is reported.
-        What is answered already still goes out."""
-        self._plane.outbox.flush()
+        """Flush written responses; the transport then closes, since half-closed clients are not served."""
+        self._plane.write_batch.flush()
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -107,20 +101,17 @@ class ClientConnection:
             self._relay.client_ready()
         self._advance()
 
-    # --- the relay's verbs ---
+    # --- called by the relay ---
 
     @property
     def origin(self) -> Origin:
-        """Both ends of the connection that the client made."""
         return self._origin or origin_of(self._transport)
 
     def write(self, data: bytes) -> None:
-        """Send part of an answer."""
-        self._plane.outbox.put(self._transport, data)
+        self._plane.write_batch.put(self._transport, data)
 
-    def finished(self, *, close: bool) -> None:
-        """The first request of the queue is answered; `close` tells whether the answer promised to close."""
-        self._relay = self._pace = None
+    def response_finished(self, *, close: bool) -> None:
+        self._relay = self._rate_timer = None
         done = self._reader.queue.popleft()
         if not close:
             self._advance()
@@ -129,42 +120,33 @@ class ClientConnection:
         else:
             self._linger()
 
-    def cut(self, *, reset: bool) -> None:
-        """End an answer that cannot be finished, in a way that cannot be taken for its end.
-
-        An answer with a length or chunks is visibly short. One that lasts until EOF is not, unless the end is a reset.
-        """
+    def truncate(self, *, reset: bool) -> None:
         self._relay = None
         if reset:
-            sock = self._transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._ending = True
-            self._transport.abort()
+            abort_with_reset(self._transport)
         elif self._reader.incoming is not None:
             self._linger()
         else:
             self._close()
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
-        """Let go of the transport and of what was read ahead: they belong to a tunnel now."""
-        self._plane.outbox.flush()
-        self._plane.switched(self)
+        self._plane.write_batch.flush()
+        self._plane.client_upgraded(self)
         self._relay = None
         self._reader.close()
         self._ending = True
-        self.regulate()
-        return self._transport, self._reader.early
+        self.regulate_reading()
+        return self._transport, self._reader.after_upgrade
 
-    def regulate(self) -> None:
-        """Read only while what is read has somewhere to go: a pipeline or an upload must not fill our memory."""
+    def regulate_reading(self) -> None:
         reader, limits = self._reader, self._plane.limits
         incoming = reader.incoming
         full = (
             len(reader.queue) > 1
-            or reader.held
+            or reader.unparsed
             or (incoming is not None and incoming.buffered > limits.buffered)
-            or len(reader.early) > limits.buffered
+            or len(reader.after_upgrade) > limits.buffered
         )
         wanted = self._ending or not full
         if wanted == self._reading or self._transport.is_closing():
@@ -175,12 +157,11 @@ class ClientConnection:
         else:
             self._transport.pause_reading()
         if not self._ending:
-            self._rearm()  # the clock of an upload runs while we read, and at no other time
+            self._rearm()  # the minimum rate of an upload applies only while we read
 
-    # --- the ticker's and the server's ---
+    # --- called by the ticker and the server ---
 
     def expire(self, now: float) -> None:
-        """The deadline has passed."""
         if self._ending or self.blocked:
             self._check_slow_reader(now)
         elif self._reader.incoming is not None:
@@ -191,19 +172,19 @@ class ClientConnection:
             self._close()
 
     def stop(self) -> None:
-        """The balancer stops: an idle connection ends now, a busy one after its answer."""
         if not self._reader.queue and not self._reader.in_head and not self._ending:
             self._close()
 
     def abort(self) -> None:
-        """The balancer's patience with graceful stopping is over."""
         self._transport.abort()
 
-    # --- taking turns ---
+    # --- one request after the other ---
 
     def _advance(self) -> None:
-        """Start what may start and feed what runs. A request that is answered at once ends inside this loop, so that a
-        pipeline of them needs no recursion."""
+        """Start the next request if none is relayed, and pass on what has come for the current one.
+
+        A request that is answered at once ends inside this loop, so that a pipeline of them needs no recursion.
+        """
         if self._advancing:
             return
         self._advancing = True
@@ -215,16 +196,16 @@ class ClientConnection:
         if self._relay is not None:
             self._continue(self._relay)
         if not self._ending:
-            self.regulate()
+            self.regulate_reading()
             self._rearm()
 
     def _start_next(self) -> bool:
-        """One step towards the next request; False when there is nothing to do for now."""
+        """Take one step towards the next request; return False when there is nothing to do for now."""
         reader = self._reader
         if self._ending or self.blocked:
             return False
         if not reader.queue:
-            return self._start_anew()
+            return self._continue_reading()
         request = reader.queue[0]
         if request is reader.incoming:
             if reader.refusal is not None:
@@ -240,18 +221,18 @@ class ClientConnection:
         self._relay.start()
         return True
 
-    def _start_anew(self) -> bool:
-        """No request is left to relay: read on, refuse the one that could not be read, or look behind a refused
-        upgrade."""
+    def _continue_reading(self) -> bool:
+        """Parse waiting bytes, refuse a malformed request, or parse what follows a refused upgrade. The queue is
+        empty."""
         reader = self._reader
-        if reader.held:
-            reader.go_on()
+        if reader.unparsed:
+            reader.parse_more()
             return True
         if reader.refusal is not None:
             self._end_with(reader.refusal)
             return False
-        if reader.awaits_switch:
-            reader.switch_refused()
+        if reader.awaiting_upgrade:
+            reader.upgrade_refused()
             return True
         return False
 
@@ -265,10 +246,13 @@ class ClientConnection:
             relay.upload()
 
     def _should_gather(self, request: Request) -> bool:
-        """A small body usually arrives right behind its head: waiting a moment makes one write of both, and leaves the
-        request repeatable. Not with `Expect: 100-continue`, where the body waits for us."""
-        limits, shape = self._plane.limits, request.shape
-        if self._gathered or shape.expects_continue or max(request.buffered, shape.length) > limits.buffered:
+        """Return whether to wait for the small body of the request, which usually follows its head at once.
+
+        Head and body then leave in one write, and the request can be repeated. Not with `Expect: 100-continue`, where
+        the client waits for us to ask for the body.
+        """
+        limits, framing = self._plane.limits, request.framing
+        if self._gathered or framing.expects_continue or max(request.buffered, framing.length) > limits.buffered:
             return False
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(limits.gather, self._end_gathering)
@@ -292,36 +276,38 @@ class ClientConnection:
 
     def _end_with(self, refusal: MalformedError) -> None:
         plane = self._plane
-        plane.outbox.put(self._transport, answer(refusal.status, refusal.reason))
-        plane.done(refused(refusal.status, refusal.reason, self.peer.address, plane.clock()))
+        plane.write_batch.put(self._transport, own_response(refusal.status, refusal.reason))
+        plane.request_done(refused_record(refusal.status, refusal.reason, self.peer.address, plane.clock()))
         self._linger()
 
     def _close(self) -> None:
-        """Close once everything is written, and do not wait for ever for that."""
-        self._plane.outbox.flush()
+        """Close once everything is written, or the client reads too slowly."""
+        self._plane.write_batch.flush()
         self._ending = True
         self._unsent = self._transport.get_write_buffer_size()
         self.deadline = self._plane.clock() + self._plane.limits.slow_reader
         self._transport.close()
 
     def _linger(self) -> None:
-        """Close once the client has had time to read the answer: closing on unread input resets the connection and may
-        destroy the answer on its way (RFC 9112 §9.6)."""
+        """Close after the client has had time to read the response: closing a socket with unread input resets the
+        connection, and the response may be lost (RFC 9112 §9.6)."""
         if self._transport.is_closing():
             self._close()
             return
         plane, now = self._plane, self._plane.clock()
-        plane.outbox.flush()
+        plane.write_batch.flush()
         self._ending = True
         self._unsent = self._transport.get_write_buffer_size()
         self._linger_until = now + plane.limits.linger_total
         self.deadline = now + min(plane.limits.linger, plane.limits.linger_total)
-        if self._transport.can_write_eof():  # TLS cannot: there, only the head says that this is the end
+        if (
+            self._transport.can_write_eof()
+        ):  # TLS cannot be half-closed: there, only `Connection: close` announces the end
             self._transport.write_eof()
-        self.regulate()
+        self.regulate_reading()
 
     def _rearm(self) -> None:
-        """Set the deadline for what the connection waits for now."""
+        """Set the deadline according to what the connection waits for now."""
         reader, limits, now = self._reader, self._plane.limits, self._plane.clock()
         if not reader.in_head:
             self._head_deadline = inf
@@ -329,9 +315,9 @@ class ClientConnection:
             self._unsent = self._transport.get_write_buffer_size()
             self.deadline = now + limits.slow_reader
         elif reader.incoming is not None:
-            if self._pace is None:
-                self._pace = Pace(limits.slow_body, limits.slow_body_rate, now)
-            self.deadline = self._pace.until(reader.incoming.received, now, running=self._reading)
+            if self._rate_timer is None:
+                self._rate_timer = MinimumRateTimer(limits.slow_body, limits.slow_body_rate, now)
+            self.deadline = self._rate_timer.deadline(reader.incoming.received, now, running=self._reading)
         elif reader.queue:
             self.deadline = inf
         elif reader.in_head:

@@ -8,61 +8,27 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..core.exchange import Attempt, Exchange
-from ..core.headers import Network, Peer
+from ..core.headers import Network
 from .affinity_key import KeyOf, Stickiness, no_key
 from .limits import Limits
 from .pool import NoPool, Pool
-from .request_record import OnDone, OnSession, Record, ignore, ignore_session
-from .write_batch import Outbox, Soon
+from .ports import BackendConnection, Client, ExchangeOwner, OpenTunnel
+from .request import Request
+from .request_record import OnDone, OnTcpDone, RequestRecord, ignore_request, ignore_tcp
+from .write_batch import CallSoon, WriteBatch
 
 if TYPE_CHECKING:
     from ..core.backend import Backend
-    from ..core.balancer import Balancer, Queued, Refusal, Resume
-    from .request import Request
-    from .tunnel import Tunnel
-    from .upstream import UpstreamConnection
+    from ..core.balancer import Balancer, Resume
 
-    Dial = Callable[[Backend, "Plane"], Coroutine[None, None, UpstreamConnection]]
+    Dial = Callable[[Backend, "DataPlane"], Coroutine[None, None, BackendConnection]]
 
 
-class Client(Protocol):
-    """One client's connection, as the plane and the ticker see it."""
-
-    deadline: float
-    """When `expire` is to be called; monotonic seconds."""
-    peer: Peer
-
-    def expire(self, now: float) -> None:
-        """The deadline has passed."""
-
-    def stop(self) -> None:
-        """The balancer stops: end now if nothing is under way, else when it is done."""
-
-    def abort(self) -> None:
-        """End at once."""
-
-
-class Owner(Protocol):
-    """Whoever performs an exchange: a `Relay`, or a `TcpConnection` that looks for its backend."""
-
-    def proceed(self, step: Attempt | Queued | Refusal) -> None:
-        """Do what the core says."""
-
-    def timed_out(self, attempt: Attempt) -> None:
-        """The core's patience with the attempt is over."""
-
-    def hedge(self, attempt: Attempt) -> None:
-        """Start a second attempt."""
-
-    def check_stall(self, now: float) -> None:
-        """Look whether the backend has stopped in the middle."""
-
-
-class Plane:
-    """The balancer to ask, the pool to take connections from, and everything that is under way."""
+class DataPlane:
+    """The core, the pool of backend connections, and the sets of everything that is under way."""
 
     def __init__(
         self,
@@ -71,164 +37,164 @@ class Plane:
         dial: Dial,
         limits: Limits | None = None,
         *,
-        soon: Soon,
+        soon: CallSoon,
         trusted: Sequence[Network] = (),
-        on_done: OnDone = ignore,
+        on_done: OnDone = ignore_request,
         connect_timeout: float = 0.25,
         key_of: KeyOf = no_key,
         sticky: Stickiness | None = None,
         load_feedback: bool = False,
-        announce: str = "",
-        on_session: OnSession = ignore_session,
+        proxy_header: str = "",
+        on_tcp_done: OnTcpDone = ignore_tcp,
         tcp_idle: float = 3600.0,
     ) -> None:
         self.balancer = balancer
         self.clock = clock
         self.limits = limits or Limits()
         self.dial = dial
-        self.announce = announce
-        """The PROXY header that backends are sent, `v1` or `v2`; empty: none."""
-        self.outbox = Outbox(soon)
-        self.pool = NoPool(self.limits) if announce else Pool(self.limits)
+        self.proxy_header = proxy_header
+        """Version of the PROXY header that is sent to backends, `v1` or `v2`; empty: none."""
+        self.write_batch = WriteBatch(soon)
+        self.pool = NoPool(self.limits) if proxy_header else Pool(self.limits)
         self.trusted = trusted
-        self._told: tuple[OnDone, ...] = (on_done,)
-        self.on_session = on_session
+        self._observers: tuple[OnDone, ...] = (on_done,)
+        self.on_tcp_done = on_tcp_done
         self.tcp_idle = tcp_idle
-        """Seconds of silence that end a connection of TCP mode."""
+        """Idle time-out of connections of TCP mode, seconds."""
         self.connect_timeout = connect_timeout
         """Seconds; `Settings.retry.connect_timeout`."""
         self.key_of = key_of
-        """What a hash policy picks by; asked only while one is in force."""
+        """Returns the key of a hash policy; called only while such a policy is used."""
         self.sticky = sticky
         self.load_feedback = load_feedback
-        """Look for `X-Load` in answers."""
+        """Whether to look for `X-Load` in responses."""
         self.panic_line = b""
-        """`X-Lb-Panic` while no backend is usable."""
+        """The `X-Lb-Panic` header line while no backend is usable, else empty."""
         self.clients: set[Client] = set()
-        self.relays: dict[Exchange, Owner] = {}
-        self.tunnels: set[Tunnel] = set()
-        self.gathering: dict[UpstreamConnection, float] = {}
-        """Connections whose small answer is not complete yet, and until when that is waited for; the oldest first."""
+        self.owners: dict[Exchange, ExchangeOwner] = {}
+        self.tunnels: set[OpenTunnel] = set()
+        self.gathering: dict[BackendConnection, float] = {}
+        """Connections that wait for the body of a small response, and until when (monotonic seconds); oldest first."""
         self.stopping = False
-        """Answers say `Connection: close`, and no connection outlives its request."""
+        """The balancer stops: responses say `Connection: close`, and no connection outlives its request."""
         self._empty: asyncio.Event | None = None
-        self._held: Counter[bytes] = Counter()
-        """Connections of each client address, tunnels included."""
+        self._connections_by_address: Counter[bytes] = Counter()
+        """Number of connections of each client address, including tunnels."""
         self._id_prefix = os.urandom(6).hex().encode()
         self._ids = count(1)
-        self._names: dict[str, bytes] = {}
+        self._single_attempt_lines: dict[str, bytes] = {}
         self._deadline_ms = 0
         self._deadline_line = b""
         self.unix_offset = time.time() - clock()
-        """Wall clock minus `clock`; refreshed with every sweep, since the wall clock may be stepped."""
+        """Wall clock minus `clock`, seconds; updated at every sweep, since the wall clock may be stepped."""
 
-    def use(self, limits: Limits) -> None:
-        """Bear as much as `limits` say from now on."""
+    def set_limits(self, limits: Limits) -> None:
+        """Apply other limits from now on."""
         self.limits = limits
         self.pool.limits = limits
 
-    def tell(self, told: Sequence[OnDone]) -> None:
-        """Whom to tell of finished requests from now on."""
-        self._told = tuple(told)
+    def set_observers(self, observers: Sequence[OnDone]) -> None:
+        """Replace the functions that get the records of finished requests."""
+        self._observers = tuple(observers)
 
-    def done(self, record: Record) -> None:
-        """A request is over."""
-        for told in self._told:
-            told(record)
+    def request_done(self, record: RequestRecord) -> None:
+        """Pass the record of a finished request to all observers."""
+        for observers in self._observers:
+            observers(record)
 
     def new_request_id(self) -> bytes:
-        """Unique across restarts by its random prefix, within one by counting."""
+        """Return a unique id: a random prefix for each process, and a counter."""
         return b"%s-%x" % (self._id_prefix, next(self._ids))
 
-    def joined(self, client: Client) -> str:
-        """A client has connected. Answers the limit that this exceeds, empty if none: it must be refused then."""
+    def client_connected(self, client: Client) -> str:
+        """Register a client. Return the limit that is exceeded, in which case it must be refused; empty if none is."""
         self.clients.add(client)
         address = client.peer.address
-        self._held[address] += 1
+        self._connections_by_address[address] += 1
         limits = self.limits
         if len(self.clients) + len(self.tunnels) > limits.connections:
             return "connections"
-        if 0 < limits.connections_per_client < self._held[address]:
+        if 0 < limits.connections_per_client < self._connections_by_address[address]:
             return "connections_per_client"
         return ""
 
-    def switched(self, client: Client) -> None:
-        """A client's connection has become a tunnel; `left` follows when that ends."""
+    def client_upgraded(self, client: Client) -> None:
+        """Note that a client's connection has become a tunnel; `client_disconnected` follows when that ends."""
         self.clients.discard(client)
         if self.pool.private:
-            self.pool.left(client)
+            self.pool.close_private(client)
 
-    def left(self, client: Client) -> None:
-        """A client's connection, or the tunnel that it has become, is over."""
+    def client_disconnected(self, client: Client) -> None:
+        """Unregister a client whose connection, or the tunnel that it has become, has ended."""
         self.clients.discard(client)
         if self.pool.private:
-            self.pool.left(client)
+            self.pool.close_private(client)
         address = client.peer.address
-        self._held[address] -= 1
-        if not self._held[address]:
-            del self._held[address]
-        if not self._held and self._empty is not None:
+        self._connections_by_address[address] -= 1
+        if not self._connections_by_address[address]:
+            del self._connections_by_address[address]
+        if not self._connections_by_address and self._empty is not None:
             self._empty.set()
 
-    async def empty(self) -> None:
-        """Wait until no client is connected, through a tunnel or otherwise."""
-        if self._held:
+    async def wait_until_empty(self) -> None:
+        """Wait until no client is connected, and no tunnel is open."""
+        if self._connections_by_address:
             self._empty = asyncio.Event()
             await self._empty.wait()
 
     def admit(self, request: Request, client: Client, now: float) -> Exchange:
-        """Tell the core of a request: what it must know of it, and nothing that nobody will look at.
+        """Return the core's exchange for a request. Its hash key is computed only if the policy uses one.
 
-        A client that has a connection of its own goes to where that leads, whatever a cookie says.
+        A client with a private connection stays with that connection's backend, whatever its sticky cookie says.
         """
         balancer, sticky = self.balancer, self.sticky
         pinned_to = sticky.pinned_to(request) if sticky is not None else ""
         if self.pool.private:
-            pinned_to = self.pool.private_to(client) or pinned_to
+            pinned_to = self.pool.private_backend(client) or pinned_to
         return balancer.admit(
             request.method,
             now,
-            idempotency_key=b"idempotency-key" in request.shape.special,
+            idempotency_key=b"idempotency-key" in request.framing.special,
             hash_key=self.key_of(request, client.peer) if balancer.uses_hash_key else b"",
             pinned_to=pinned_to,
         )
 
-    def enter(self, exchange: Exchange, relay: Owner) -> None:
-        """A request is under way."""
-        self.relays[exchange] = relay
+    def exchange_started(self, exchange: Exchange, owner: ExchangeOwner) -> None:
+        """Register an exchange with its owner."""
+        self.owners[exchange] = owner
 
-    def leave(self, exchange: Exchange) -> None:
-        """A request is over."""
-        self.relays.pop(exchange, None)
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """Unregister an exchange."""
+        self.owners.pop(exchange, None)
 
     def resume(self, resumed: Sequence[Resume]) -> None:
-        """Hand queued exchanges their next step."""
+        """Let exchanges that were queued perform their next step."""
         waiting = deque(resumed)
         while waiting:
             item = waiting.popleft()
-            relay = self.relays.get(item.exchange)
-            if relay is not None:
-                relay.proceed(item.step)
-            elif isinstance(item.step, Attempt):  # its client left while it was queued
+            owner = self.owners.get(item.exchange)
+            if owner is not None:
+                owner.proceed(item.step)
+            elif isinstance(item.step, Attempt):  # the client has disconnected meanwhile
                 waiting.extend(self.balancer.cancelled(item.step, self.clock()))
 
     def deadline_line(self, deadline: float) -> bytes:
-        """`X-Deadline`, Unix time in milliseconds' steps. On a busy balancer many requests share one."""
+        """Return the `X-Deadline` line: Unix time in seconds, to the millisecond. It is cached for that millisecond."""
         ms = int((deadline + self.unix_offset) * 1000)
         if ms != self._deadline_ms:
             self._deadline_ms = ms
             self._deadline_line = b"X-Deadline: %d.%03d\r\n" % (ms // 1000, ms % 1000)
         return self._deadline_line
 
-    def only_tried(self, backend: Backend) -> bytes:
-        """The `X-Backend` and `X-Tried` lines of a request that needed one attempt, as most do."""
-        lines = self._names.get(backend.id)
+    def single_attempt_lines(self, backend: Backend) -> bytes:
+        """Return the `X-Backend` and `X-Tried` lines of a request with one attempt, as most have; they are cached."""
+        lines = self._single_attempt_lines.get(backend.id)
         if lines is None:
             name = backend.id.encode("ascii", "replace")
-            lines = self._names[backend.id] = b"X-Backend: %s\r\nX-Tried: %s\r\n" % (name, name)
+            lines = self._single_attempt_lines[backend.id] = b"X-Backend: %s\r\nX-Tried: %s\r\n" % (name, name)
         return lines
 
     def purge(self, backend_id: str) -> None:
-        """Close the idle connections to the backend, and forget its name."""
+        """Close the idle connections to the backend, and remove its cached header lines."""
         self.pool.purge(backend_id)
-        self._names.pop(backend_id, None)
+        self._single_attempt_lines.pop(backend_id, None)

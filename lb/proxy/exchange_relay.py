@@ -1,4 +1,4 @@
-"""One client request on its way: asks the core what to do, does it, and carries the bytes both ways."""
+"""Relays one client request: performs what the core decides, and passes bytes in both directions."""
 
 from __future__ import annotations
 
@@ -7,89 +7,83 @@ from typing import TYPE_CHECKING, Final
 from ..core.balancer import Queued, Refusal
 from ..core.exchange import Attempt, Exchange, Failure
 from ..core.headers import Field
+from ..core.load_weights import report_in_header
 from . import heads
 from .dialing import Dialing
-from .minimum_rate import Pace
-from .own_responses import GAVE_UP
-from .reported_load import note_load
+from .minimum_rate import MinimumRateTimer
+from .own_responses import FINAL_FAILURES
+from .ports import BackendConnection, Link, RequestSource, ResponseReceiver
 from .request_framing import Body
 from .response_framing import binds_connection, offers
-from .response_writer import Reply
+from .response_writer import ResponseWriter
 from .tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from .client import ClientConnection
-    from .data_plane import Plane
-    from .origin import Origin
+    from ..core.backend import Backend
+    from .data_plane import DataPlane
     from .request import Request
-    from .response_framing import Answer
-    from .upstream import UpstreamConnection
+    from .response_framing import ResponseHead
+
+_BODY_UNDEFINED: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""RFC 9110 §9.3: a body of these methods has no defined meaning, and some servers do not read it, so that it stays in
+front of the next request."""
 
 
-_BODY_MEANS_NOTHING: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
-"""RFC 9110 §9.3: content in them has no defined meaning, and some servers leave it unread in front of what follows."""
+class Relay(ResponseReceiver):
+    """Exists from the start of a request until its response is written or the request is given up.
 
-
-class Relay:
-    """Lives from the moment a request may start until its answer is written, or nobody wants it any more.
-
-    It holds a link for each attempt under way: a `Dialing`, then an `UpstreamConnection`. There are two while a hedge
-    runs and one otherwise; whichever link the core accepts an answer from is the only one left.
+    It has a link for each attempt under way: a `Dialing`, then a `BackendConnection`. There are two while a hedge is
+    under way, else one. Once the core accepts a response, its link is the only one left.
     """
 
-    __slots__ = ("_client", "_links", "_pace", "_plane", "_progress", "_reply", "_uplink", "exchange", "request")
+    __slots__ = ("_client", "_links", "_plane", "_progress", "_rate_timer", "_uplink", "_writer", "exchange", "request")
 
-    def __init__(self, plane: Plane, client: ClientConnection, request: Request) -> None:
+    def __init__(self, plane: DataPlane, client: RequestSource, request: Request) -> None:
         self.request = request
         self._plane = plane
         self._client = client
-        self._links: list[Dialing | UpstreamConnection] = []
-        self._uplink: UpstreamConnection | None = None
-        """Where the rest of the request body goes while it is still coming."""
-        self._pace: Pace | None = None
-        """Of the backend that answers or reads; made when the relay is first looked at."""
-        self._reply = Reply(plane, request)
+        self._links: list[Link] = []
+        self._uplink: BackendConnection | None = None
+        """The connection that gets the rest of the request body, while that is being received."""
+        self._rate_timer: MinimumRateTimer | None = None
+        """For the backend that responds or reads; created by the first `check_stall` that needs it."""
+        self._writer = ResponseWriter(plane, request)
         self._progress = plane.clock()
         self.exchange: Exchange = plane.admit(request, client, self._progress)
 
     @property
-    def client(self) -> ClientConnection:
-        """Whose request it is."""
+    def client(self) -> RequestSource:
         return self._client
 
-    @property
-    def origin(self) -> Origin:
-        """Where the client's connection comes from."""
-        return self._client.origin
-
     def start(self) -> None:
-        """Take the first step."""
-        self._plane.enter(self.exchange, self)
+        """Register the exchange and perform its first step."""
+        self._plane.exchange_started(self.exchange, self)
         self.proceed(self._plane.balancer.next(self.exchange, self._progress))
 
     # --- attempts ---
 
     def proceed(self, step: Attempt | Queued | Refusal) -> None:
-        """Do what the core answered to `next`. Queued needs nothing: a later `Resume` brings the next step."""
+        """Perform the step that the core has decided on. For `Queued`, a later `Resume` brings the next step."""
         if isinstance(step, Attempt):
             self._launch(step)
         elif isinstance(step, Refusal):
             self._answer(step.status, step.reason, step.retry_after)
 
     def hedge(self, attempt: Attempt) -> None:
-        """Start a second attempt beside the stalled one, if that still makes sense."""
+        """Start a second attempt beside the stalled one, unless the exchange has moved on meanwhile."""
         if self._links and not self.exchange.responding and self.request.complete and not self._is_private():
             self._launch(attempt)
         else:
             self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
 
-    def connected(self, dialing: Dialing, connection: UpstreamConnection) -> None:
-        """A new connection is there for its attempt."""
+    def connected(self, dialing: Link, connection: BackendConnection) -> None:
+        attempt = dialing.attempt
+        assert attempt is not None
         self._links.remove(dialing)
-        self._send(connection, dialing.attempt)
+        self._send(connection, attempt)
 
     def timed_out(self, attempt: Attempt) -> None:
-        """The core's patience with `attempt` is over, unless the client is what it waits for."""
+        """Fail the attempt, unless it waits for the client."""
         if self._uplink is not None and self._uplink.attempt is attempt:
             return
         for link in self._links:
@@ -97,8 +91,7 @@ class Relay:
                 self.attempt_failed(link, Failure.TIMEOUT)
                 return
 
-    def attempt_failed(self, link: Dialing | UpstreamConnection, failure: Failure) -> None:
-        """The link ended badly: try again, wait for the twin, or tell the client."""
+    def attempt_failed(self, link: Link, failure: Failure) -> None:
         attempt = link.attempt
         if attempt is None:
             return
@@ -107,55 +100,55 @@ class Relay:
         now = self._plane.clock()
         again = self._plane.balancer.failed(attempt, failure, now)
         if self.exchange.responding:
-            self._cut("truncated")
+            self._truncate("truncated")
         elif again:
             self.proceed(self._plane.balancer.next(self.exchange, now))
         elif not self._links:
-            self._answer(*GAVE_UP[failure])
+            self._answer(*FINAL_FAILURES[failure])
 
     def _launch(self, attempt: Attempt) -> None:
         plane = self._plane
         pool = plane.pool
-        connection = pool.take_own(self._client, attempt.backend) if pool.private else None
+        connection = pool.take_private(self._client, attempt.backend) if pool.private else None
         if connection is None:
-            connection = pool.take(attempt.backend, plane.clock(), careful=not self.exchange.idempotent)
+            connection = pool.take(attempt.backend, plane.clock(), check_open=not self.exchange.idempotent)
         if connection is None:
             self._links.append(Dialing(plane, self, attempt))
         else:
             self._send(connection, attempt)
 
-    def _send(self, connection: UpstreamConnection, attempt: Attempt) -> None:
+    def _send(self, connection: BackendConnection, attempt: Attempt) -> None:
         request, plane = self.request, self._plane
         self._links.append(connection)
-        head = heads.to_backend(plane, self._client.peer, request, self._reply.request_id, attempt)
+        head = heads.to_backend(plane, self._client.peer, request, self._writer.request_id, attempt)
         if request.complete:
             body = b""
-            if request.parts or request.shape.body is Body.CHUNKED:
+            if request.parts or request.framing.body is Body.CHUNKED:
                 body = request.peek()
-                self._note_body(connection)
+                self._forbid_reuse_after_body(connection)
         else:
-            self._note_body(connection)
-            body = self._take()
+            self._forbid_reuse_after_body(connection)
+            body = self._take_body()
             self._uplink = connection
-        credentials = request.shape.special.get(b"authorization")
+        credentials = request.framing.special.get(b"authorization")
         if credentials is not None and binds_connection(credentials):
             connection.private = True
         connection.begin(self, attempt, request.method, head + body, complete=request.complete)
         now = self._progress = plane.clock()
         plane.balancer.sent(attempt, now, complete=request.complete)
         if not request.complete:
-            self._client.regulate()
+            self._client.regulate_reading()
 
-    def _note_body(self, connection: UpstreamConnection) -> None:
-        """A backend that does not read the body of such a request takes it for the next one: there must be none."""
-        if self.request.method in _BODY_MEANS_NOTHING:
+    def _forbid_reuse_after_body(self, connection: BackendConnection) -> None:
+        """Do not reuse the connection if the backend may leave the body unread, and then parse it as a request."""
+        if self.request.method in _BODY_UNDEFINED:
             connection.reusable = False
 
     def _is_private(self) -> bool:
-        """Only the connection under way knows whose request it is: another backend would answer it as nobody's."""
-        return any(not isinstance(link, Dialing) and link.private for link in self._links)
+        """Whether the client is authenticated by its backend connection: another backend would not know the client."""
+        return any(isinstance(link, BackendConnection) and link.private for link in self._links)
 
-    def _unlink(self, link: Dialing | UpstreamConnection) -> None:
+    def _unlink(self, link: Link) -> None:
         if link in self._links:
             self._links.remove(link)
         if link is self._uplink:
@@ -165,78 +158,78 @@ class Relay:
 
     @property
     def uploading(self) -> bool:
-        """A backend waits for the rest of the request body."""
+        """Whether a backend waits for the rest of the request body."""
         return self._uplink is not None
 
     def upload(self) -> None:
-        """More of the request body is here, or the backend reads again."""
         connection, request = self._uplink, self.request
         if connection is None:
             if self.exchange.responding:
-                request.take()  # refused: nobody waits for it
+                request.take()  # the backend has refused it: discard it
             return
         if connection.blocked or not (request.parts or request.complete):
             return
-        connection.write(self._take(), complete=request.complete)
+        connection.write(self._take_body(), complete=request.complete)
         self._progress = self._plane.clock()
         if request.complete:
             self._uplink = None
             self._restart_clocks(connection)
-        self._client.regulate()
+        self._client.regulate_reading()
 
-    def _take(self) -> bytes:
-        """The buffered part of the body. After this there is no second attempt with the same body."""
+    def _take_body(self) -> bytes:
+        """Take the buffered part of the body. After this the request cannot be repeated."""
         if self.request.parts:
             self.exchange.replayable = False
         return self.request.take()
 
-    def _restart_clocks(self, connection: UpstreamConnection) -> None:
-        """Only from now on is it the backend that all wait for: the client's pace must not count as its stall."""
+    def _restart_clocks(self, connection: BackendConnection) -> None:
+        """Start the attempt's time-outs anew: until now the client, not the backend, was being waited for."""
         if connection.attempt is not None and connection.attempt.answered is None:
             self._plane.balancer.sent(connection.attempt, self._progress)
 
     # --- the answer ---
 
-    def interim(self, answer: Answer) -> None:
-        """Pass on a 1xx, which commits to nothing. All but `100 Continue` tell of work that has begun."""
-        if answer.status != 100:
+    def interim(self, answer: ResponseHead) -> None:
+        if answer.status != 100:  # all others mean that the backend has begun to process the request
             self.exchange.response_begun = True
         if not self.exchange.responding:
             self._progress = self._plane.clock()
-            self._client.write(self._reply.interim(answer))
+            self._client.write(self._writer.interim(answer))
 
     def received(
-        self, connection: UpstreamConnection, answer: Answer | None, parts: list[bytes], trailers: list[Field] | None
+        self,
+        connection: BackendConnection,
+        answer: ResponseHead | None,
+        parts: list[bytes],
+        trailers: list[Field] | None,
     ) -> None:
-        """One segment's worth of answer. `trailers` is None until it is complete."""
         head = b""
         now = self._progress = self._plane.clock()
         if answer is not None:
             if self._plane.load_feedback:
-                note_load(self._plane, connection.backend, answer, now)
+                self._note_load(connection.backend, answer, now)
             attempt = self._accepted(connection, answer.status, now)
             if attempt is None:
                 return
-            head = self._reply.head(answer, attempt, now)
+            head = self._writer.head(answer, attempt, now)
             if answer.status >= 400 and not connection.reusable:
-                self._uplink = None  # RFC 9112 §9.5: it does not want the rest of the request
-        body = self._reply.body(parts, trailers)
+                self._uplink = None  # RFC 9112 §9.5: the backend does not read the rest of the request
+        body = self._writer.body(parts, trailers)
         if head or body:
             self._client.write(head + body)
         if trailers is not None:
             self._complete(connection)
 
-    def switched(self, connection: UpstreamConnection, answer: Answer, rest: bytes) -> None:
-        """The backend agreed to another protocol: from here on the two sockets are a tunnel."""
-        if not offers(self.request.shape.upgrade, answer.shape.upgrade):
+    def switched(self, connection: BackendConnection, answer: ResponseHead, rest: bytes) -> None:
+        if not offers(self.request.framing.upgrade, answer.framing.upgrade):
             self.attempt_failed(connection, Failure.BAD_RESPONSE)
             return
         now = self._plane.clock()
         attempt = self._accepted(connection, answer.status, now)
         if attempt is None:
             return
-        self._client.write(self._reply.switching(answer, attempt, now))
-        self._plane.leave(self.exchange)  # no time-out of HTTP applies any more
+        self._client.write(self._writer.switching(answer, attempt, now))
+        self._plane.exchange_ended(self.exchange)  # time-outs of HTTP no longer apply
         client_transport, early = self._client.hand_over()
         self._links.clear()
         tunnel = Tunnel(
@@ -244,24 +237,24 @@ class Relay:
             attempt.backend,
             lambda ended: self._tunnel_ended(attempt, ended),
             idle=self._plane.limits.tunnel_idle,
-            websocket=(answer.shape.upgrade or self.request.shape.upgrade).lower() == b"websocket",
+            websocket=(answer.framing.upgrade or self.request.framing.upgrade).lower() == b"websocket",
         )
         tunnel.open(client_transport, connection.hand_over(), early, rest)
 
     def client_ready(self) -> None:
-        """The client reads again."""
+        """Resume reading from the backend: the client reads again."""
         for link in self._links:
-            if not isinstance(link, Dialing):
-                link.go_on()
+            if isinstance(link, BackendConnection):
+                link.resume_reading()
 
     def client_blocked(self) -> None:
-        """The client does not keep up: stop reading from the backend that answers it."""
+        """Pause reading from the backend: the client does not keep up."""
         for link in self._links:
-            if not isinstance(link, Dialing):
-                link.hold()
+            if isinstance(link, BackendConnection):
+                link.pause_reading()
 
-    def _accepted(self, connection: UpstreamConnection, status: int, now: float) -> Attempt | None:
-        """Ask the core whether this answer is the one. The others end here, and so does this one if it is not."""
+    def _accepted(self, connection: BackendConnection, status: int, now: float) -> Attempt | None:
+        """Ask the core whether to accept this response. If so, cancel all other attempts; if not, end this one."""
         plane, attempt = self._plane, connection.attempt
         assert attempt is not None
         if not plane.balancer.answered(attempt, status, now):
@@ -271,81 +264,92 @@ class Relay:
                 self.proceed(plane.balancer.next(self.exchange, now))
             return None
         self.exchange.responding = True
-        self._reply.accept(attempt, status, now)
+        self._writer.accept(attempt, status, now)
         self._cancel_links(but=connection)
         return attempt
+
+    def _note_load(self, backend: Backend, answer: ResponseHead, now: float) -> None:
+        """Pass the `X-Load` field of the response, if there is one, on to the core."""
+        for _, lower, value in answer.fields:
+            if lower == b"x-load":
+                report = report_in_header(value.decode("latin-1"))
+                if report is not None:
+                    self._plane.balancer.reported(backend, report, now)
+                return
 
     # --- endings: exactly one of these is reached ---
 
     def client_gone(self) -> None:
-        """Nobody waits for the answer: free the backend, or the place in the queue."""
+        """Cancel the exchange: the client has disconnected."""
         self._cancel_links()
         self._plane.balancer.abandoned(self.exchange)
-        self._over("client_gone")
+        self._finish("client_gone")
 
     def refuse(self, status: int, reason: str) -> None:
-        """The rest of the request turned out to be unacceptable, or does not come."""
+        """Refuse the request: the rest of it is malformed, too large, or too slow."""
         self._cancel_links()
         self._plane.balancer.abandoned(self.exchange)
         self._answer(status, reason)
 
     def check_stall(self, now: float) -> None:
-        """End an exchange whose backend stops, or all but stops, in the middle of the answer or of reading the request;
-        and an answer without an end after a day."""
+        """End the exchange if its backend stalls, or is below the minimum rate, while it sends the response or reads
+        the request; and a response of unknown length after `answer_total`."""
         limits = self._plane.limits
         waiting = self.exchange.responding or (self._uplink is not None and self._uplink.blocked)
-        if self._pace is None:
+        if self._rate_timer is None:
             if not waiting:
                 return
-            self._pace = Pace(limits.upstream_stall, limits.upstream_stall_rate, now, self._moved)
-        slow = self._pace.until(self._moved, now, running=waiting and not self._client.blocked) <= now
+            self._rate_timer = MinimumRateTimer(
+                limits.upstream_stall, limits.upstream_stall_rate, now, self._transferred
+            )
+        slow = self._rate_timer.deadline(self._transferred, now, running=waiting and not self._client.blocked) <= now
         if self._client.blocked or not waiting:
             return
-        if now - self._progress > limits.upstream_stall or (slow and not self._reply.streams):
+        if now - self._progress > limits.upstream_stall or (slow and not self._writer.streams):
             for link in tuple(self._links):
                 self.attempt_failed(link, Failure.TRUNCATED if self.exchange.responding else Failure.TIMEOUT)
-        elif self._reply.streams and 0 < limits.answer_total < now - self._pace.since:
-            self._cut("answer_total")
+        elif self._writer.streams and 0 < limits.answer_total < now - self._rate_timer.since:
+            self._truncate("answer_total")
 
     @property
-    def _moved(self) -> int:
-        """Body bytes that have gone from one side to the other."""
-        return self.request.received - self.request.buffered + self._reply.bytes_out
+    def _transferred(self) -> int:
+        """Body bytes that have been passed on, in both directions."""
+        return self.request.received - self.request.buffered + self._writer.bytes_out
 
-    def _complete(self, connection: UpstreamConnection) -> None:
+    def _complete(self, connection: BackendConnection) -> None:
         attempt = connection.attempt
         assert attempt is not None
         self._links.clear()
         connection.retire(self._progress)
         resumed = self._plane.balancer.completed(attempt, self._progress)
-        self._over("")
-        self._client.finished(close=self._reply.close)
+        self._finish("")
+        self._client.response_finished(close=self._writer.close)
         if resumed:
             self._plane.resume(resumed)
 
     def _answer(self, status: int, reason: str, retry_after: float | None = None) -> None:
-        """The balancer's own answer; where one has already begun, only the cut connection can tell."""
+        """Send a response of the balancer itself; if a backend's response has begun, truncate that one instead."""
         if self.exchange.responding:
-            self._cut(reason)
+            self._truncate(reason)
             return
-        self._client.write(self._reply.own(self.exchange, status, reason, retry_after))
-        self._over(reason)
-        self._client.finished(close=self._reply.close)
+        self._client.write(self._writer.own_response(self.exchange, status, reason, retry_after))
+        self._finish(reason)
+        self._client.response_finished(close=self._writer.close)
 
-    def _cut(self, error: str) -> None:
+    def _truncate(self, error: str) -> None:
         self._cancel_links()
-        self._over(error)
-        self._client.cut(reset=self._reply.lasts_until_eof)
+        self._finish(error)
+        self._client.truncate(reset=self._writer.lasts_until_eof)
 
     def _tunnel_ended(self, attempt: Attempt, tunnel: Tunnel) -> None:
         self.request.received += tunnel.bytes_up
-        self._reply.bytes_out += tunnel.bytes_down
-        self._plane.left(self._client)
+        self._writer.bytes_out += tunnel.bytes_down
+        self._plane.client_disconnected(self._client)
         resumed = self._plane.balancer.completed(attempt, self._plane.clock())
-        self._over("")
+        self._finish("")
         self._plane.resume(resumed)
 
-    def _cancel_links(self, but: UpstreamConnection | None = None) -> None:
+    def _cancel_links(self, but: BackendConnection | None = None) -> None:
         if len(self._links) == 1 and self._links[0] is but:
             return
         links, self._links = self._links, [but] if but is not None else []
@@ -358,6 +362,6 @@ class Relay:
             link.drop()
             self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
 
-    def _over(self, error: str) -> None:
-        self._plane.leave(self.exchange)
-        self._plane.done(self._reply.record(self.exchange, self._client.peer.address, error))
+    def _finish(self, error: str) -> None:
+        self._plane.exchange_ended(self.exchange)
+        self._plane.request_done(self._writer.record(self.exchange, self._client.peer.address, error))

@@ -1,65 +1,68 @@
-"""The heads that go out: the client's request to a backend, and the backend's answer to the client."""
+"""Writes the heads of messages: the client's request for a backend, and the backend's response for the client."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..core.exchange import Attempt, Exchange
-from ..core.headers import Peer, request_head, request_id, response_head, server_timing
-from .request_framing import Body, RequestShape
+from ..core.headers import Peer, request_head, response_head, server_timing
+from ..core.headers import request_id as usable_request_id
+from .request_framing import Body, RequestFraming
 
 if TYPE_CHECKING:
-    from .data_plane import Plane
+    from .data_plane import DataPlane
     from .request import Request
-    from .response_framing import Answer
+    from .response_framing import ResponseHead
 
 
-def choose_request_id(plane: Plane, request: Request) -> bytes:
-    """The client's own, where it sent a usable one."""
-    offered = request.shape.special.get(b"x-request-id")
-    return request_id(offered, b"") or plane.new_request_id()
+def choose_request_id(plane: DataPlane, request: Request) -> bytes:
+    """Return the client's request id if it sent a valid one, else a new one."""
+    offered = request.framing.special.get(b"x-request-id")
+    return usable_request_id(offered, b"") or plane.new_request_id()
 
 
-def to_backend(plane: Plane, peer: Peer, request: Request, own_id: bytes, attempt: Attempt) -> bytes:
-    """The request's head for `attempt`."""
-    shape = request.shape
+def to_backend(plane: DataPlane, peer: Peer, request: Request, request_id: bytes, attempt: Attempt) -> bytes:
+    """Return the request's head for `attempt`."""
+    framing = request.framing
     backend = attempt.backend
-    host = shape.host or b"%s:%d" % (backend.host.encode(), backend.port)  # HTTP/1.0 may come without
+    host = framing.host or b"%s:%d" % (backend.host.encode(), backend.port)  # HTTP/1.0 requests may have none
     return request_head(
-        b"%s %s HTTP/1.1\r\n" % (request.method.encode(), shape.target),
+        b"%s %s HTTP/1.1\r\n" % (request.method.encode(), framing.target),
         host,
         request.fields,
-        shape.removed,
+        framing.removed,
         peer.provenance(request.fields, host),
         b"%s%sX-Request-Id: %s\r\n%s"
-        % (_framing(shape), _connection(shape), own_id, _deadline(plane, request, attempt)),
+        % (_framing(framing), _connection(framing), request_id, _deadline(plane, request, attempt)),
     )
 
 
-def to_client(request: Request, answer: Answer, body: Body, own: bytes, *, close: bool) -> bytes:
-    """The answer's head. `body` is how this client is told where it ends, perhaps not as the backend told us."""
+def to_client(request: Request, answer: ResponseHead, body: Body, added: bytes, *, close: bool) -> bytes:
+    """Return the response's head. `body` is its framing for the client, which may differ from the backend's."""
     framing = b"Transfer-Encoding: chunked\r\n" if body is Body.CHUNKED else b""
     return response_head(
-        answer.status, answer.fields, answer.shape.removed, framing + _persistence(request, close=close) + own
+        answer.status, answer.fields, answer.framing.removed, framing + _persistence(request, close=close) + added
     )
 
 
-def switching(answer: Answer, protocol: bytes, own: bytes) -> bytes:
-    """The head of a 101: the one answer that carries `Upgrade` across (RFC 9110 §7.8)."""
+def switching(answer: ResponseHead, protocol: bytes, added: bytes) -> bytes:
+    """Return the head of a 101, the only response whose `Upgrade` is passed on (RFC 9110 §7.8)."""
     upgrade = b"Connection: upgrade\r\nUpgrade: %s\r\n" % protocol
-    return response_head(answer.status, answer.fields, answer.shape.removed, upgrade + own)
+    return response_head(answer.status, answer.fields, answer.framing.removed, upgrade + added)
 
 
-def own_lines(plane: Plane, exchange: Exchange, attempt: Attempt, own_id: bytes, now: float, backend_s: float) -> bytes:
-    """Request id, who answered, who was tried, and where the time went."""
+def added_lines(
+    plane: DataPlane, exchange: Exchange, attempt: Attempt, request_id: bytes, now: float, backend_s: float
+) -> bytes:
+    """Return the header lines with the request id, the backend, the backends that were tried, and the timing."""
     tried = exchange.tried
-    names = plane.only_tried(attempt.backend) if len(tried) <= 1 else _named(attempt, exchange)
+    names = plane.single_attempt_lines(attempt.backend) if len(tried) <= 1 else _named(attempt, exchange)
     timing = server_timing(now - exchange.started, backend_s, len(tried))
-    return b"X-Request-Id: %s\r\n%s%s" % (own_id, names, timing)
+    return b"X-Request-Id: %s\r\n%s%s" % (request_id, names, timing)
 
 
 def tried_line(exchange: Exchange) -> bytes:
-    """`X-Tried`; empty when no backend was."""
+    """Return the `X-Tried` line; empty if no backend was tried."""
     names = ",".join(backend.id for backend in exchange.tried)
     return b"X-Tried: %s\r\n" % names.encode("ascii", "replace") if names else b""
 
@@ -68,21 +71,21 @@ def _named(attempt: Attempt, exchange: Exchange) -> bytes:
     return b"X-Backend: %s\r\n%s" % (attempt.backend.id.encode("ascii", "replace"), tried_line(exchange))
 
 
-def _framing(shape: RequestShape) -> bytes:
-    if shape.body is Body.LENGTH:
-        return b"Content-Length: %d\r\n" % shape.length
-    return b"Transfer-Encoding: chunked\r\n" if shape.body is Body.CHUNKED else b""
+def _framing(framing: RequestFraming) -> bytes:
+    if framing.body is Body.LENGTH:
+        return b"Content-Length: %d\r\n" % framing.length
+    return b"Transfer-Encoding: chunked\r\n" if framing.body is Body.CHUNKED else b""
 
 
-def _connection(shape: RequestShape) -> bytes:
-    """Keep-alive is HTTP/1.1's default and needs no word; what we support on this hop does."""
-    if shape.upgrade:
-        return b"Connection: upgrade\r\nUpgrade: %s\r\n" % shape.upgrade
-    return b"Connection: TE\r\nTE: trailers\r\n" if shape.trailers_welcome else b""
+def _connection(framing: RequestFraming) -> bytes:
+    """Return the lines for what we support on this hop; keep-alive is the default of HTTP/1.1."""
+    if framing.upgrade:
+        return b"Connection: upgrade\r\nUpgrade: %s\r\n" % framing.upgrade
+    return b"Connection: TE\r\nTE: trailers\r\n" if framing.trailers_welcome else b""
 
 
-def _deadline(plane: Plane, request: Request, attempt: Attempt) -> bytes:
-    """Unix time. Left out while the body is still coming: nobody knows yet when the clock will start."""
+def _deadline(plane: DataPlane, request: Request, attempt: Attempt) -> bytes:
+    """Return the `X-Deadline` line; empty while the body is being received, since the time-out has not started then."""
     if not request.complete:
         return b""
     return plane.deadline_line(plane.balancer.gives_up_at(attempt, plane.clock()))

@@ -1,37 +1,40 @@
-"""A clock that bytes wind up again, but only by as much as they are worth."""
+"""A time-out that received bytes extend, at a minimum rate."""
 
 from __future__ import annotations
 
 from math import inf
 
 
-class Pace:
-    """Patience passes with time and is earned back by bytes, at a minimum rate (after Apache's `mod_reqtimeout`).
+class MinimumRateTimer:
+    """Runs down with time, and is extended by the time that the received bytes take at the minimum rate, as in Apache's
+    `mod_reqtimeout`.
 
-    It never exceeds what it began with, so that a quick start cannot be saved up for a slow end. A clock that every
-    byte sets back to its start would let one byte per patience hold a connection, and a backend's slot, for ever.
+    The remaining time never exceeds the initial one, so that a fast start cannot be saved up for a slow end. If every
+    byte restored all of it, one byte per time-out would hold a connection, and a slot of a backend, for ever.
     """
 
-    __slots__ = ("_at", "_left", "_moved", "_patience", "_rate", "_running", "since")
+    __slots__ = ("_min_rate", "_remaining", "_running", "_timeout", "_transferred", "_updated", "since")
 
-    def __init__(self, patience: float, rate: float, now: float, moved: int = 0) -> None:
-        """`patience` is seconds, `rate` bytes per second; with rate 0 any byte restores all of it. `moved` bytes are
-        there at the start."""
+    def __init__(self, timeout: float, min_rate: float, now: float, transferred: int = 0) -> None:
+        """`timeout` is seconds, `min_rate` bytes per second (0: any byte restores the whole time-out). `transferred` is
+        the number of bytes at the start."""
         self.since = now
-        """When it began."""
-        self._patience = patience
-        self._rate = rate
-        self._left = patience
-        self._at = now
-        self._moved = moved
+        """When the timer was started; monotonic seconds."""
+        self._timeout = timeout
+        self._min_rate = min_rate
+        self._remaining = timeout
+        self._updated = now
+        self._transferred = transferred
         self._running = True
 
-    def until(self, moved: int, now: float, *, running: bool = True) -> float:
-        """When patience ends, with `moved` bytes in total; never while it is not `running`, which is from now on."""
+    def deadline(self, transferred: int, now: float, *, running: bool = True) -> float:
+        """Return when the time-out ends, with `transferred` bytes in total. From now on it runs only if `running`."""
         if self._running:
-            self._left -= now - self._at
-        gained = moved - self._moved
-        if gained > 0:
-            self._left = min(self._patience, self._left + gained / self._rate) if self._rate else self._patience
-        self._at, self._moved, self._running = now, moved, running
-        return now + self._left if running else inf
+            self._remaining -= now - self._updated
+        new = transferred - self._transferred
+        if new > 0:
+            self._remaining = (
+                min(self._timeout, self._remaining + new / self._min_rate) if self._min_rate else self._timeout
+            )
+        self._updated, self._transferred, self._running = now, transferred, running
+        return now + self._remaining if running else inf

@@ -1,4 +1,4 @@
-"""Where a connection comes from and what it was made to: by the kernel, or by a PROXY header in front of it."""
+"""Source and destination of a client's connection, from the kernel or from a PROXY header."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Origin(NamedTuple):
     source: Endpoint
     destination: Endpoint
     over_tls: bool = False
-    """Whoever wrote the PROXY header had ended TLS; what comes here is plain."""
+    """The sender of the PROXY header has terminated the client's TLS."""
 
 
 NOBODY: Final = Endpoint("", 0)
 
 
 def origin_of(transport: asyncio.BaseTransport) -> Origin:
-    """As the kernel says; `NOBODY` for what is no TCP connection."""
+    """Return the kernel's addresses of the connection; `NOBODY` if it is not TCP over IP."""
     return Origin(_endpoint(transport, "peername"), _endpoint(transport, "sockname"))
 
 

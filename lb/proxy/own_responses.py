@@ -1,4 +1,4 @@
-"""The answers that the balancer makes itself: fixed short bodies that repeat nothing the client sent."""
+"""The responses of the balancer itself: short fixed bodies, without anything that the client sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from ..core.exchange import Failure
 from ..core.headers import STATUS_LINES
 
-GAVE_UP: Final = {
+FINAL_FAILURES: Final = {
     Failure.REFUSED: (502, "refused"),
     Failure.EXHAUSTED: (503, "exhausted"),
     Failure.CONNECT_TIMEOUT: (504, "connect_timeout"),
@@ -19,33 +19,33 @@ GAVE_UP: Final = {
     Failure.GATEWAY: (502, "gateway"),
     Failure.TRUNCATED: (502, "truncated"),
 }
-"""Status and `X-Lb-Error` once the last attempt failed and no other follows: 504 where time ran out, 503 where
-the balancer is at its own end, else 502."""
+"""Status and `X-Lb-Error` when the last attempt has failed: 504 for a time-out, 503 if the balancer itself lacks
+resources, else 502."""
 
 _ALLOW: Final = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 
-def answer(
+def own_response(
     status: int,
     reason: str,
     *,
     retry_after: float | None = None,
-    own: bytes = b"",
+    extra: bytes = b"",
     close: bool = True,
     body: bool = True,
 ) -> bytes:
-    """A complete response. `own` are further header lines; `body` is False for HEAD, which gets the same head."""
+    """Return a complete response. `extra` are further header lines, `retry_after` seconds; `body` is False for HEAD."""
     head, text = _template(status, reason)
     wait = b"Retry-After: %d\r\n" % ceil(retry_after) if retry_after is not None else b""
     connection = b"Connection: close\r\n" if close else b""
-    return b"%s%s%s%s\r\n%s" % (head, wait, own, connection, text if body else b"")
+    return b"%s%s%s%s\r\n%s" % (head, wait, extra, connection, text if body else b"")
 
 
 @cache
 def _template(status: int, reason: str) -> tuple[bytes, bytes]:
     line = STATUS_LINES[status]
     text = line[len(b"HTTP/1.1 ") : -2] + b"\n"
-    allow = _ALLOW if status == 405 else b""  # RFC 9110 §15.5.6 asks for it
+    allow = _ALLOW if status == 405 else b""  # required by RFC 9110 §15.5.6
     head = b"%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nX-Lb-Error: %s\r\n%s" % (
         line,
         len(text),

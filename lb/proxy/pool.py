@@ -1,56 +1,53 @@
-"""Idle connections to backends, one stack for each: the one used last is taken first, so that spare ones age out."""
+"""Idle connections to backends, a stack for each: the most recently used one is taken first, so that others expire."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..core.backend import Backend, State
 from .limits import Limits
-
-if TYPE_CHECKING:
-    from .data_plane import Client
-    from .upstream import UpstreamConnection
+from .ports import BackendConnection, Client
 
 _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
-"""A backend on its way out, or in doubt, gets no idle connections: whatever broke it may have broken them."""
+"""No idle connections are kept to a backend in another state: what broke it may have broken them, too."""
 
 _FRESH_S: Final = 1.0
-"""A connection idle for less is taken unseen: no backend closes that early, and the look costs a system call."""
+"""A connection that was idle for less is not checked: no backend closes so early, and checking is a system call."""
 
 
 class Pool:
-    """Never retries and never connects: an empty stack is the caller's to deal with."""
+    """Keeps idle connections. It never connects: without an idle connection the caller must do so."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._idle: dict[Backend, list[UpstreamConnection]] = {}
-        self._known_as: dict[str, list[Backend]] = {}
-        """Backends with a stack, by id: usually one, two while one of them drains out."""
-        self.private: dict[Client, UpstreamConnection] = {}
-        """Idle connections that speak for one client, such as after an NTLM login; the one idle longest is first."""
+        self._idle: dict[Backend, list[BackendConnection]] = {}
+        self._by_id: dict[str, list[Backend]] = {}
+        """Backends with a stack, by id: usually one; two while a removed backend of the same id is draining."""
+        self.private: dict[Client, BackendConnection] = {}
+        """Idle connections that belong to one client, such as after an NTLM login; the longest idle one is first."""
 
-    def take(self, backend: Backend, now: float, *, careful: bool) -> UpstreamConnection | None:
-        """The most recently used idle connection that is still open.
+    def take(self, backend: Backend, now: float, *, check_open: bool) -> BackendConnection | None:
+        """Return the most recently used idle connection that is still open; None if there is none.
 
-        `careful` looks into the socket even when the connection was in use a moment ago: for requests that cannot be
-        repeated once they are sent.
+        With `check_open`, check the socket even if the connection was in use a moment ago: for requests that cannot be
+        repeated.
         """
         stack = self._idle.get(backend)
         while stack:
             connection = stack.pop()
-            if (careful or now - connection.idle_since > _FRESH_S) and connection.is_stale():
+            if (check_open or now - connection.idle_since > _FRESH_S) and connection.is_stale():
                 connection.abort()
                 continue
             return connection
         return None
 
-    def private_to(self, client: Client) -> str:
-        """Id of the backend to which this client has a connection of its own; empty without one."""
+    def private_backend(self, client: Client) -> str:
+        """Return the id of the backend to which this client has a private connection; empty without one."""
         connection = self.private.get(client)
         return connection.backend.id if connection is not None else ""
 
-    def take_own(self, client: Client, backend: Backend) -> UpstreamConnection | None:
-        """The client's own idle connection to `backend`, if it is still open."""
+    def take_private(self, client: Client, backend: Backend) -> BackendConnection | None:
+        """Return the client's private idle connection to `backend` if it is still open."""
         connection = self.private.get(client)
         if connection is None or connection.backend is not backend:
             return None
@@ -60,24 +57,24 @@ class Pool:
             return None
         return connection
 
-    def keep_for(self, client: Client, connection: UpstreamConnection) -> None:
-        """Keep a connection that speaks for `client`: nobody else gets it, and it ends with the client's."""
-        self.left(client)
+    def release_private(self, client: Client, connection: BackendConnection) -> None:
+        """Keep a connection for `client` only; it is closed with the client's connection."""
+        self.close_private(client)
         if connection.backend.state not in _POOLED_STATES:
             connection.close()
             return
         while len(self.private) >= self.limits.idle_private:
-            self.left(next(iter(self.private)))
+            self.close_private(next(iter(self.private)))
         self.private[client] = connection
 
-    def left(self, client: Client) -> None:
-        """The client is gone, or wants its own connection no more."""
+    def close_private(self, client: Client) -> None:
+        """Close the private connection of the client, if there is one."""
         connection = self.private.pop(client, None)
         if connection is not None:
             connection.close()
 
-    def release(self, connection: UpstreamConnection, now: float) -> None:
-        """Keep a connection that has finished its request, or close it where there is no use for it."""
+    def release(self, connection: BackendConnection, now: float) -> None:
+        """Keep a connection that has finished its request, or close it if there are enough."""
         backend = connection.backend
         stack = self._idle.get(backend)
         if backend.state not in _POOLED_STATES or (stack and len(stack) >= self.limits.idle_per_backend):
@@ -86,12 +83,13 @@ class Pool:
         connection.idle_since = now
         if stack is None:
             self._idle[backend] = [connection]
-            self._known_as.setdefault(backend.id, []).append(backend)
+            self._by_id.setdefault(backend.id, []).append(backend)
         else:
             stack.append(connection)
 
-    def forget(self, connection: UpstreamConnection, now: float) -> bool:
-        """The connection ended while idle. True if that was so soon after its last use that its backend may be gone."""
+    def remove_ended(self, connection: BackendConnection, now: float) -> bool:
+        """Remove a connection that has ended while idle. Return whether it was used so recently that its backend may
+        have died."""
         stack = self._idle.get(connection.backend)
         if not stack or connection not in stack:
             for client in [client for client, kept in self.private.items() if kept is connection]:
@@ -101,7 +99,7 @@ class Pool:
         return now - connection.idle_since <= _FRESH_S
 
     def expire(self, now: float) -> None:
-        """Close what has been idle too long. The bottom of a stack is its oldest."""
+        """Close connections that have been idle for too long. The oldest are at the bottom of a stack."""
         oldest = now - self.limits.upstream_idle
         for stack in self._idle.values():
             expired = 0
@@ -112,25 +110,25 @@ class Pool:
 
     def close(self) -> None:
         """Close all idle connections."""
-        for backend_id in {*self._known_as, *(connection.backend.id for connection in self.private.values())}:
+        for backend_id in {*self._by_id, *(connection.backend.id for connection in self.private.values())}:
             self.purge(backend_id)
 
     def purge(self, backend_id: str) -> None:
-        """Close all idle connections to the backend of that id; if one drains out beside it, to both."""
-        for backend in self._known_as.pop(backend_id, ()):
+        """Close all idle connections to backends of that id, including one that is draining."""
+        for backend in self._by_id.pop(backend_id, ()):
             for connection in self._idle.pop(backend):
                 connection.close()
         for client in [client for client, kept in self.private.items() if kept.backend.id == backend_id]:
-            self.left(client)
+            self.close_private(client)
 
     def idle(self, backend: Backend) -> int:
-        """How many idle connections there are to `backend`."""
+        """Return the number of idle connections to `backend`."""
         return len(self._idle.get(backend, ()))
 
 
 class NoPool(Pool):
-    """Keeps nothing: each connection was introduced to its backend as one client's, and is nobody else's."""
+    """Keeps nothing: the PROXY header of each connection has named one client, so no other client may use it."""
 
-    def release(self, connection: UpstreamConnection, now: float) -> None:
+    def release(self, connection: BackendConnection, now: float) -> None:
         """Close a connection that has finished its request."""
         connection.close()

@@ -1,6 +1,7 @@
-"""The PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt): who the client is, ahead of its first byte.
+"""The PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt): a header with the client's address in front of
+its first byte.
 
-Pure: bytes to `Origin` and back. Strict, since whoever is allowed to send a header is believed.
+Pure: parses bytes to an `Origin`, and encodes it. The parser is strict, since the addresses are trusted.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Final
 from .origin import Endpoint, Origin
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
-"""Of version 2; 12 bytes, and never the beginning of version 1 or of HTTP."""
+"""The first 12 bytes of version 2; neither version 1 nor HTTP begins like this."""
 V2_HEAD: Final = 16
+"""Bytes before the addresses."""
 V1_LONGEST: Final = 107
-"""Section 2.1: the longest line, its CRLF included."""
+"""Longest line in bytes, including CRLF (section 2.1)."""
 V2_LONGEST: Final = 4096
-"""Of addresses and extensions together. The addresses take 36 bytes at most, extensions a certificate's name or two."""
+"""The most bytes of addresses and extensions that are accepted: addresses take at most 36, and extensions hold a name
+or two of a certificate."""
 
 _V1: Final = re.compile(rb"PROXY (TCP4|TCP6) (\S+) (\S+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})\r\n")
 _UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n")
@@ -28,17 +31,17 @@ _SIZES: Final = {_TCP4: 4, _TCP6: 16}
 _TLV_SSL, _CLIENT_SSL = 0x20, 0x01
 
 
-class PrefaceError(ValueError):
-    """Not a PROXY header, or one that makes no sense; the message says why."""
+class ProxyHeaderError(ValueError):
+    """The bytes are not a valid PROXY header; the message says why."""
 
 
 def parse_v1(line: bytes) -> Origin | None:
-    """The origin in a complete line; None for `UNKNOWN`, where the kernel's word counts. Raises `PrefaceError`."""
+    """Parse a complete line. Return None for `UNKNOWN`: use the kernel's addresses. Raise `ProxyHeaderError`."""
     if _UNKNOWN.fullmatch(line):
         return None
     match = _V1.fullmatch(line)
     if match is None:
-        raise PrefaceError("not a PROXY line of version 1")
+        raise ProxyHeaderError("not a PROXY line of version 1")
     family, source, destination, source_port, destination_port = match.groups()
     return Origin(
         _endpoint(source, int(source_port), _VERSIONS[family]),
@@ -47,23 +50,24 @@ def parse_v1(line: bytes) -> Origin | None:
 
 
 def v2_size(head: bytes) -> int:
-    """Bytes that follow the first 16. Raises `PrefaceError`."""
+    """Return the number of bytes after the first 16. Raise `ProxyHeaderError`."""
     if not head.startswith(SIGNATURE) or head[12] not in (_LOCAL, _PROXY):
-        raise PrefaceError("not a PROXY header of version 2")
+        raise ProxyHeaderError("not a PROXY header of version 2")
     size = int.from_bytes(head[14:16], "big")
     if size > V2_LONGEST:
-        raise PrefaceError(f"{size} bytes of addresses and extensions; at most {V2_LONGEST} are taken")
+        raise ProxyHeaderError(f"{size} bytes of addresses and extensions; expected at most {V2_LONGEST}")
     return size
 
 
 def parse_v2(head: bytes, rest: bytes) -> Origin | None:
-    """The origin in a header; None for LOCAL (a health check of the sender) and for what is not TCP over IP."""
+    """Parse a header. Return None for LOCAL (a health check of the sender), and if it is not TCP over IP. Raise
+    `ProxyHeaderError`."""
     family = head[13]
     if head[12] == _LOCAL or family not in _SIZES:
         return None
     width = _SIZES[family]
     if len(rest) < 2 * width + 4:
-        raise PrefaceError("too short for its addresses")
+        raise ProxyHeaderError("the header is too short for its addresses")
     source, destination, ports = rest[:width], rest[width : 2 * width], rest[2 * width : 2 * width + 4]
     return Origin(
         Endpoint(str(ip_address(source)), int.from_bytes(ports[:2], "big")),
@@ -73,7 +77,7 @@ def parse_v2(head: bytes, rest: bytes) -> Origin | None:
 
 
 def encode(version: str, origin: Origin) -> bytes:
-    """The header that a backend gets: `v1` or `v2`. Without a client (`NOBODY`) it says so."""
+    """Return the header for a backend, `v1` or `v2`. Without a client (`NOBODY`) it is UNKNOWN or LOCAL."""
     return _encode_v1(origin) if version == "v1" else _encode_v2(origin)
 
 
@@ -96,7 +100,7 @@ def _encode_v2(origin: Origin) -> bytes:
 
 
 def _packed(origin: Origin) -> tuple[bytes, bytes] | None:
-    """Both addresses in the same family: an IPv4 one beside an IPv6 one is written as the IPv6 one that maps it."""
+    """Return both addresses in one family: if only one is IPv4, it is mapped to IPv6. None without a client."""
     if not origin.source.host or not origin.destination.host:
         return None
     ends = [ip_address(end.host.partition("%")[0]) for end in (origin.source, origin.destination)]
@@ -109,19 +113,19 @@ def _endpoint(host: bytes, port: int, version: int) -> Endpoint:
     try:
         address = ip_address(host.decode("ascii"))
     except ValueError as error:
-        raise PrefaceError("an address that is none") from error
+        raise ProxyHeaderError("an address is not valid") from error
     if address.version != version or port > 65535:
-        raise PrefaceError("an address of the other family, or a port beyond 65535")
+        raise ProxyHeaderError("an address is of the wrong family, or a port is above 65535")
     return Endpoint(str(address), port)
 
 
 def _came_over_tls(extensions: bytes) -> bool:
-    """Whether the sender had ended TLS (section 2.2.5)."""
+    """Return whether the client spoke TLS with the sender (section 2.2.5)."""
     while len(extensions) >= 3:
         kind, size = extensions[0], int.from_bytes(extensions[1:3], "big")
         value, extensions = extensions[3 : 3 + size], extensions[3 + size :]
         if len(value) != size:
-            raise PrefaceError("an extension that is cut short")
+            raise ProxyHeaderError("an extension is truncated")
         if kind == _TLV_SSL and value:
             return bool(value[0] & _CLIENT_SSL)
     return False

@@ -1,7 +1,7 @@
-"""The strict reading of a message head: which ones are refused, and how long the body of the others is.
+"""Strict checks of request heads: which requests are refused, and how the bodies of the others are framed.
 
-llhttp refuses most of what RFC 9112 forbids. What it lets through and another parser may read differently is refused
-here, because request smuggling lives in the difference between two readings.
+llhttp refuses most of what RFC 9112 forbids. What it accepts but another parser may read differently is refused here,
+because request smuggling exploits such differences.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .limits import Limits
 
 
 class Body(Enum):
-    """How the end of a body is told (RFC 9112 §6.3)."""
+    """How the end of a body is determined (RFC 9112 §6.3)."""
 
     NONE = "none"
     LENGTH = "length"
@@ -27,7 +27,7 @@ class Body(Enum):
 
 
 class MalformedError(Exception):
-    """A message that must not be forwarded: the status to refuse it with, and one word for `X-Lb-Error`."""
+    """A message must not be forwarded. Has the status of the refusal, and a word for `X-Lb-Error`."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status} {reason}")
@@ -36,8 +36,8 @@ class MalformedError(Exception):
 
 
 @dataclass(slots=True, init=False)
-class RequestShape:
-    """What the framing and routing fields of one request come to."""
+class RequestFraming:
+    """What follows from the framing and routing fields of a request."""
 
     target: bytes
     """In origin form, or `*`."""
@@ -45,15 +45,15 @@ class RequestShape:
     body: Body
     length: int
     removed: frozenset[bytes]
-    """Fields named by `Connection`."""
+    """Fields that are not passed on: those named by `Connection`, and `Expect` of HTTP/1.0."""
     upgrade: bytes
-    """The protocol asked for; empty when none is."""
+    """The requested protocol; empty without one."""
     expects_continue: bool
     trailers_welcome: bool
     special: dict[bytes, bytes]
     """The values of all inspected fields, by lower-case name."""
 
-    def __init__(  # written out, as in every class that each request makes an object of: docs/decisions/0010
+    def __init__(  # explicit, as in all classes instantiated for each request: docs/decisions/0010
         self,
         target: bytes,
         host: bytes,
@@ -79,9 +79,9 @@ class RequestShape:
 
 NO_NAMES: Final[frozenset[bytes]] = frozenset()
 _NO_REMOVAL: Final = frozenset({b"keep-alive", b"close"})
-"""The two values that nearly every `Connection` has; neither names a field that would otherwise pass."""
+"""Nearly every `Connection` has one of these values; neither names a field that would be passed on."""
 _MAX_LENGTH: Final = 2**63 - 1
-"""What every backend can hold in a signed 64-bit integer."""
+"""The largest length that every backend can represent: a signed 64-bit integer."""
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _INSPECTED_IN_REQUESTS: Final = _ONCE | {
     b"authorization",
@@ -95,24 +95,24 @@ _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.v]+\])
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?))://([^/?#]+)([!-~]*)")
 _DEFAULT_PORT: Final = {b"http": b":80", b"https": b":443"}
 _NOT_HTTP: Final = (b"RTSP/", b"ICE/")
-"""Protocols that llhttp takes for HTTP."""
+"""Protocols that llhttp accepts as HTTP."""
 _TAB_BEFORE_CODING: Final = re.compile(rb"(?i)\ntransfer-encoding: *\t")
 _TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
 
 
 def check_request(
     method: str, target: bytes, version: str, fields: Sequence[Field], limits: Limits, raw: Sequence[bytes]
-) -> RequestShape:
-    """Judge one request head. `raw` are the segments that hold it, for what llhttp does not report.
+) -> RequestFraming:
+    """Check a request head. `raw` are the segments that hold it, for what llhttp does not report.
 
-    Raises `MalformedError`; the answer then closes the connection, since its framing cannot be trusted.
+    Raise `MalformedError`; the connection must then be closed, since its framing cannot be trusted.
     """
     _check_start(method, target, version, limits)
     if len(fields) > limits.fields:
         raise MalformedError(431, "fields")
     special = collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
     at = len(method) + len(target) + 2
-    if not raw or raw[0][at : at + 5] != b"HTTP/":  # it is not in one segment of its own: look more closely
+    if not raw or raw[0][at : at + 5] != b"HTTP/":  # not at the beginning of a segment: search
         _check_protocol(method, target, raw)
     host = _host(special.get(b"host"), version)
     if not target.startswith(b"/"):
@@ -124,8 +124,8 @@ def check_request(
     body, length = _request_body(special, version, limits, raw)
     removed = removed_fields(special)
     if version == "1.0" and b"expect" in special:
-        removed |= {b"expect"}  # RFC 9110 §10.1.1: to be ignored, so it must not reach an HTTP/1.1 backend
-    return RequestShape(
+        removed |= {b"expect"}  # RFC 9110 §10.1.1: ignored, so it must not reach an HTTP/1.1 backend
+    return RequestFraming(
         target,
         host,
         body,
@@ -139,12 +139,12 @@ def check_request(
 
 
 def head_size(fields: Sequence[Field]) -> int:
-    """Bytes that the fields took on the wire, give or take optional white space."""
+    """Return the size of the fields in bytes, without optional white space."""
     return sum(len(name) + len(value) + 4 for name, _, value in fields)
 
 
 def parse_error(error: Exception) -> MalformedError:
-    """What a refusal by llhttp means to the client."""
+    """Return the refusal for an error of llhttp."""
     text = str(error)
     if text == "Invalid HTTP version":
         return MalformedError(505, "version")
@@ -163,7 +163,8 @@ def _check_start(method: str, target: bytes, version: str, limits: Limits) -> No
 
 
 def collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozenset[bytes]) -> dict[bytes, bytes]:
-    """The values of the inspected fields, by lower-case name. Raises `MalformedError` if one of `once` is repeated."""
+    """Return the values of the inspected fields by lower-case name. Raise `MalformedError` if one of `once` is
+    repeated."""
     special: dict[bytes, bytes] = {}
     for _, lower, value in fields:
         if lower in inspected:
@@ -177,7 +178,7 @@ def collect(fields: Sequence[Field], inspected: frozenset[bytes], once: frozense
 
 
 def removed_fields(special: dict[bytes, bytes]) -> frozenset[bytes]:
-    """The fields that `Connection` names."""
+    """Return the fields that `Connection` names."""
     connection = special.get(b"connection")
     if connection is None or connection.lower() in _NO_REMOVAL:
         return NO_NAMES
@@ -196,15 +197,16 @@ def _host(value: bytes | None, version: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """Nearly all requests name the same few hosts. None is longer than a head may be: this holds 8 MiB at the worst."""
+    """Return whether `value` is a valid host. Cached, since most requests name the same few hosts; a host is not longer
+    than a head, so that the cache takes at most 8 MiB."""
     return _HOST.fullmatch(value) is not None
 
 
 def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes, bytes]:
-    """The target as a gateway forwards it, and the host that goes with it (RFC 9112 §3.2). `host` is None without a
-    `Host` field, as HTTP/1.0 allows.
+    """Return the target as a gateway forwards it, and its host (RFC 9112 §3.2). `host` is None without a `Host` field,
+    which HTTP/1.0 allows.
 
-    The authority of an absolute form replaces `Host`, which has to name the same one: a default port is no difference.
+    The authority of an absolute form replaces `Host`, which must name the same one; a default port makes no difference.
     """
     if target == b"*" and method == "OPTIONS":
         return target, host or b""
@@ -221,12 +223,12 @@ def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes,
 
 
 def _normal(authority: bytes, scheme: bytes) -> bytes:
-    """RFC 9110 §4.2.3: case and a default port, written out or empty, make no difference."""
+    """Normalize an authority: case makes no difference, nor does an empty or default port (RFC 9110 §4.2.3)."""
     return authority.lower().removesuffix(_DEFAULT_PORT[scheme]).removesuffix(b":")
 
 
 def _check_protocol(method: str, target: bytes, raw: Sequence[bytes]) -> None:
-    """Refuse what looks like HTTP and says that it is something else, of which llhttp does not tell."""
+    """Refuse requests of other protocols that look like HTTP, which llhttp accepts."""
     head, line = b"".join(raw), b"%s %s " % (method.encode(), target)
     if any(line + protocol in head for protocol in _NOT_HTTP):
         raise MalformedError(400, "protocol")
@@ -249,7 +251,8 @@ def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw
 
 
 def check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
-    """RFC 9112 §6.1, §6.3: `chunked` and nothing else; anything near it is an attack, anything else is unknown."""
+    """Accept only `chunked` (RFC 9112 §6.1, §6.3). Variants of it are attacks (400); other codings are unknown
+    (501)."""
     if has_length or version == "1.0":
         raise MalformedError(400, "framing")
     if coding.lower() != b"chunked":
@@ -257,14 +260,15 @@ def check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
 
 
 def length_of(value: bytes) -> int:
-    """What a `Content-Length` says. Raises `MalformedError`."""
+    """Return the value of a `Content-Length`. Raise `MalformedError`."""
     if not value.isdigit() or len(value) > 19 or (length := int(value)) > _MAX_LENGTH:
         raise MalformedError(400, "framing")
     return length
 
 
 def _upgrade(special: dict[bytes, bytes], removed: frozenset[bytes], version: str) -> bytes:
-    """The protocol asked for. `h2c` is ignored: RFC 9113 §3.1 retired it, and its tunnel would hide requests."""
+    """Return the requested protocol. `h2c` is ignored: RFC 9113 §3.1 obsoletes it, and its tunnel would hide
+    requests."""
     upgrade = special[b"upgrade"]
     if b"upgrade" not in removed or version == "1.0" or b"h2c" in upgrade.lower():
         return b""
@@ -272,7 +276,8 @@ def _upgrade(special: dict[bytes, bytes], removed: frozenset[bytes], version: st
 
 
 def _expects_continue(value: bytes | None, version: str) -> bool:
-    """RFC 9110 §10.1.1: only one expectation exists, and HTTP/1.0 has none."""
+    """Return whether the client waits for `100 Continue`, the only expectation (RFC 9110 §10.1.1). HTTP/1.0 has
+    none."""
     if value is None or version == "1.0":
         return False
     if value.lower() != b"100-continue":

@@ -1,4 +1,4 @@
-"""Bytes from a client become checked requests, in order, until one has to be refused."""
+"""Parses a client's bytes into checked requests, in order, until one has to be refused."""
 
 from __future__ import annotations
 
@@ -13,98 +13,99 @@ from ..core.headers import Field
 from .limits import Limits
 from .request import Request
 from .request_framing import Body, MalformedError, check_request, head_size, parse_error
-from .trailers import passed
+from .trailers import allowed_trailers
 
 PIPELINED: Final = 4
-"""Requests of one connection that are parsed and not answered: the first and a few behind it, which start at once when
-it is done. A parsed request takes some 2 KiB, seventy times the smallest one's bytes; so the others wait as bytes."""
+"""Requests of one connection that may be parsed but not answered, so that the next one can start at once. A parsed
+request takes about 2 KiB, seventy times the bytes of the smallest one; further requests therefore wait as bytes."""
 STEP: Final = 256
-"""Bytes that are parsed without a look at how many requests they hold: a dozen of the smallest at most."""
+"""Bytes that are parsed before the parsed requests are counted: they hold a dozen of the smallest ones at most."""
 LONGEST_STEP: Final = 16 * 1024
-"""Bytes that are parsed in one go unless a Content-Length says what they are: each chunk of a chunked body is an object
-until they are joined."""
+"""Bytes that are parsed at once, except for a body with a Content-Length: each chunk of a chunked body is an object
+until the chunks are joined."""
 MOST_PARTS: Final = 64
-"""Pieces of a body that are kept apart; more are joined, as a piece of a few bytes takes 40 more."""
+"""Pieces of a body that are kept separate; more are joined, since each bytes object takes about 40 bytes more."""
 FRAMING_EXCESS: Final = 256 * 1024
-"""By how much the framing of a chunked body may exceed twice its content; 400 beyond. Go's rule, with 16 times its
-allowance: 87,000 chunks of one byte pass, and any number of three bytes. Each costs what 1 KiB in one chunk does."""
+"""By how much the framing of a chunked body may exceed twice its content, bytes; 400 beyond. This is Go's rule with 16
+times its allowance: 87,000 chunks of one byte are accepted, and any number of three bytes. Each chunk costs as much CPU
+as 1 KiB of content in a single one."""
 _BLANK_LINE: Final = b"\r\n\r\n"
 _SOME_METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
 
 class RequestReader:
-    """llhttp with our checks around it. It never raises: what cannot be accepted becomes `refusal`, and nothing that
-    follows is read."""
+    """llhttp with additional checks. It never raises: a request that cannot be accepted sets `refusal`, and nothing
+    after it is parsed."""
 
     def __init__(self, limits: Limits) -> None:
         self.queue: deque[Request] = deque()
-        """Requests whose head is read and whose answer is not finished."""
+        """Requests whose head is parsed and whose response is not finished."""
         self.incoming: Request | None = None
-        """The request whose body is still coming; always the last of the queue."""
+        """The request whose body is still being received; always the last of the queue."""
         self.refusal: MalformedError | None = None
         self.in_head = False
-        """A head has begun and not ended."""
-        self.early = b""
-        """What came after a request for an upgrade: the other protocol's if it is granted, the next request if not."""
+        """A head has begun and is not complete."""
+        self.after_upgrade = b""
+        """Bytes after a request for an upgrade: of the other protocol if the backend agrees, else the next request."""
         self._limits = limits
-        self.held = b""
-        """Not parsed yet, from `_held_at` on: the turn of these bytes comes when the queue is empty."""
-        self._held_at = 0
+        self.unparsed = b""
+        """Bytes that are parsed, from `_unparsed_at` on, when the queue is empty."""
+        self._unparsed_at = 0
         self._excess = 0
-        """Of the body that is coming: `FRAMING_EXCESS`."""
+        """Bytes of framing beyond twice the content in the current body; see `FRAMING_EXCESS`."""
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._target = b""
         self._fields: list[Field] = []
         self._segments: list[bytes] = []
-        """Those that hold the head under way."""
+        """The segments that hold the current head."""
         self._head_size = 0
-        """An upper limit for the size of that head: what else is in its segments counts too. Inside a body, what has
-        come since its last byte: chunk extensions and trailers must end as a head must."""
+        """Upper bound of the size of that head: everything in its segments counts. Inside a body, the bytes since its
+        last byte of content: chunk extensions and trailers are limited like a head."""
 
     @property
-    def awaits_switch(self) -> bool:
-        """An upgrade was asked for: nothing is parsed until the backend has agreed to it or not."""
+    def awaiting_upgrade(self) -> bool:
+        """Whether parsing waits for the backend's decision on an upgrade."""
         return self._parser is None
 
     def feed(self, data: bytes) -> None:
-        """One segment has come."""
+        """Parse a segment, as far as the queue has room."""
         if self.refusal is not None:
             return
         if self._parser is None:
-            self.early += data
-        elif self.held:
-            self.held += data
+            self.after_upgrade += data
+        elif self.unparsed:
+            self.unparsed += data
         elif len(data) <= STEP:
             self._feed(self._parser, data)
         else:
             self._feed_in_steps(data, 0)
 
-    def go_on(self) -> None:
-        """The queue is empty: parse what was held back, until it is full again."""
-        held, at = self.held, self._held_at
-        self.held, self._held_at = b"", 0
-        self._feed_in_steps(held, at)
+    def parse_more(self) -> None:
+        """Parse waiting bytes until the queue is full again. Called when it is empty."""
+        unparsed, at = self.unparsed, self._unparsed_at
+        self.unparsed, self._unparsed_at = b"", 0
+        self._feed_in_steps(unparsed, at)
 
     def _feed_in_steps(self, data: bytes, at: int) -> None:
-        """Feed `data` from `at` on, as far as the queue has room."""
+        """Parse `data` from `at` on, as far as the queue has room."""
         end = len(data)
         while at < end and self.refusal is None:
             parser = self._parser
             if parser is None:
-                self.early += data[at:]
+                self.after_upgrade += data[at:]
                 return
             if self.incoming is None and len(self.queue) >= PIPELINED:
-                self.held, self._held_at = data, at
+                self.unparsed, self._unparsed_at = data, at
                 return
             upto = self._step(data, at)
             self._feed(parser, data if at == 0 and upto == end else data[at:upto])
             at = upto
 
     def _step(self, data: bytes, at: int) -> int:
-        """Up to where to feed next: behind the end of a head or of a body, if much follows."""
+        """Return where the next step ends: behind a head or body, if much follows."""
         incoming, end = self.incoming, len(data)
-        if incoming is not None and incoming.shape.body is Body.LENGTH:
-            return min(end, at + incoming.shape.length - incoming.received)
+        if incoming is not None and incoming.framing.body is Body.LENGTH:
+            return min(end, at + incoming.framing.length - incoming.received)
         end = min(end, at + LONGEST_STEP)
         blank = data.find(_BLANK_LINE, at + STEP, end) if end - at > STEP else -1
         return blank + len(_BLANK_LINE) if 0 <= blank < end - STEP else end
@@ -116,8 +117,8 @@ class RequestReader:
         self._head_size += len(data)
         self._parse(parser, data)
         body = self.incoming
-        if body is not None and body.shape.body is Body.CHUNKED:
-            self._weigh_chunks(body, len(data), body.received - before if body is known else -1)
+        if body is not None and body.framing.body is Body.CHUNKED:
+            self._check_chunk_overhead(body, len(data), body.received - before if body is known else -1)
         if self.in_head:
             self._check_unfinished_head()
             return
@@ -127,9 +128,9 @@ class RequestReader:
         elif self._head_size > self._limits.head:
             self._refuse(MalformedError(431, "trailers"))
 
-    def _weigh_chunks(self, body: Request, size: int, content: int) -> None:
-        """Join small pieces, and refuse a body that is hardly more than framing. Of `size` bytes that have come,
-        `content` are its own; -1 says that it has just begun."""
+    def _check_chunk_overhead(self, body: Request, size: int, content: int) -> None:
+        """Join small pieces, and refuse a body that consists mostly of framing. `content` of the `size` bytes received
+        are content of the body; -1: unknown, since the body has just begun."""
         if content < 0:
             self._excess, content = 0, size // 3
         if len(body.parts) > MOST_PARTS:
@@ -138,19 +139,19 @@ class RequestReader:
         if self._excess > FRAMING_EXCESS:
             self._refuse(MalformedError(400, "chunks"))
 
-    def switch_refused(self) -> None:
-        """The upgrade was not granted: what came after its request is ordinary HTTP again."""
-        early, self.early = self.early, b""
+    def upgrade_refused(self) -> None:
+        """Parse the bytes after a request for an upgrade as HTTP: the backend has not agreed to it."""
+        after_upgrade, self.after_upgrade = self.after_upgrade, b""
         self._parser = httptools.HttpRequestParser(self)
-        if early:
-            self.feed(early)
+        if after_upgrade:
+            self.feed(after_upgrade)
 
     def close(self) -> None:
-        """The parser refers to us: break the cycle rather than wait for the collector."""
+        """Break the reference cycle with the parser rather than wait for the garbage collector."""
         self._parser = None
-        self.held = b""
+        self.unparsed = b""
 
-    # --- the parser's ---
+    # --- called by the parser ---
 
     def on_message_begin(self) -> None:
         self.in_head = True
@@ -193,7 +194,7 @@ class RequestReader:
         if self._fields:
             trailers, self._fields = self._fields, []
             try:
-                request.trailers = passed(trailers, self._limits)
+                request.trailers = allowed_trailers(trailers, self._limits)
             except MalformedError as refusal:
                 self.refusal = refusal
                 return
@@ -208,24 +209,24 @@ class RequestReader:
         except httptools.HttpParserUpgrade as switch:
             if self.refusal is None:
                 self._parser = None
-                self.early = data[switch.args[0] :]
+                self.after_upgrade = data[switch.args[0] :]
         except httptools.HttpParserInvalidMethodError:
             self._refuse(_bad_method(self._segments))
         except httptools.HttpParserError as error:
             last = self.queue[-1] if self.queue else None
             if last is None or last.keep_alive or not last.complete:
-                self._refuse(parse_error(error))  # else these are bytes after the last request, which nobody reads
+                self._refuse(parse_error(error))  # else the bytes follow the last request and are ignored
 
     def _checked(self, parser: httptools.HttpRequestParser, target: bytes, fields: list[Field]) -> Request:
         limits = self._limits
         if self._head_size > limits.head and head_size(fields) + len(target) > limits.head:
             raise MalformedError(431, "head")
         method, version = parser.get_method().decode(), parser.get_http_version()
-        shape = check_request(method, target, version, fields, limits, self._segments)
+        framing = check_request(method, target, version, fields, limits, self._segments)
         switches = parser.should_upgrade()
-        if (switches and (shape.length or shape.body is Body.CHUNKED)) or (shape.upgrade and not switches):
-            raise MalformedError(400, "upgrade")  # llhttp would give the body to the other protocol
-        return Request(method, version, fields, shape, keep_alive=parser.should_keep_alive())
+        if (switches and (framing.length or framing.body is Body.CHUNKED)) or (framing.upgrade and not switches):
+            raise MalformedError(400, "upgrade")  # llhttp would take the body for the other protocol
+        return Request(method, version, fields, framing, keep_alive=parser.should_keep_alive())
 
     def _check_unfinished_head(self) -> None:
         limits = self._limits
@@ -241,7 +242,7 @@ class RequestReader:
 
 
 def _bad_method(segments: Sequence[bytes]) -> MalformedError:
-    """An unknown method is 501 (RFC 9110 §9.1); what is not even a token is no request."""
+    """Return 501 for an unknown method (RFC 9110 §9.1), and 400 for what is not a token."""
     if _SOME_METHOD.match(b"".join(segments)):
         return MalformedError(501, "method")
     return MalformedError(400, "syntax")

@@ -1,4 +1,4 @@
-"""What is known of a request once it is over: the one thing that the access log and the metrics are fed from."""
+"""Records of finished requests and TCP connections, from which access log, metrics and decision log are made."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from ..core.decisions import Step
 
 
 @dataclass(slots=True, init=False)
-class Record:
+class RequestRecord:
     """One finished request. Times are seconds, sizes body bytes."""
 
     method: str
-    """Empty, as are most of the others, when the request was refused for its form."""
+    """Empty, like most other fields, if the request was malformed."""
     target: bytes
     status: int
-    """0 when the client left before any answer."""
+    """0 if the client disconnected before a response."""
     backend: str
-    """Id of the backend whose answer went out; empty when the balancer answered itself."""
+    """Id of the backend whose response was sent; empty if the balancer itself responded."""
     attempts: int
     started: float
     """Monotonic seconds."""
     total_s: float
-    """From the complete head (or body, if that is small) to the last byte put into the outbox for the client."""
+    """From the complete head (or body, if that is small) to handing over the last byte for writing to the client."""
     backend_s: float
-    """From the start of the winning attempt to its first byte; 0 without one."""
+    """From the start of the accepted attempt to the head of its response; 0 without one."""
     bytes_in: int
     bytes_out: int
     error: str
-    """Why it did not end well: an `X-Lb-Error` word, `truncated`, or `client_gone`; empty when it did."""
+    """The reason of a failure: an `X-Lb-Error` word, `truncated`, or `client_gone`; empty on success."""
     request_id: bytes
     client: bytes
     """The client's address."""
     story: Sequence[Step]
-    """What was decided on its way; empty unless decisions are kept."""
+    """The decisions about the request; empty unless decisions are kept."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Record:
         self.story = story
 
 
-def refused(status: int, reason: str, client: bytes, now: float) -> Record:
-    """The record of a request that could not be read, and of which therefore nothing else is known."""
-    return Record(
+def refused_record(status: int, reason: str, client: bytes, now: float) -> RequestRecord:
+    """Return the record of a malformed request, or of a refused connection (status 0)."""
+    return RequestRecord(
         method="",
         target=b"",
         status=status,
@@ -89,35 +89,35 @@ def refused(status: int, reason: str, client: bytes, now: float) -> Record:
 
 
 @dataclass(slots=True)
-class Session:
+class TcpRecord:
     """One finished connection of TCP mode. Times are seconds, sizes bytes."""
 
     backend: str
-    """Id of the backend that took it; empty when none did."""
+    """Id of the backend that accepted the connection; empty if none did."""
     attempts: int
     started: float
     """Monotonic seconds."""
     total_s: float
     bytes_in: int
-    """From the client."""
+    """Bytes from the client."""
     bytes_out: int
     error: str
-    """Why it did not end well: a word as in `X-Lb-Error`, `idle`, `reset` (by its backend, before the first byte),
-    `client_gone` (before a backend was found); empty when it did."""
+    """The reason of a failure: a word as in `X-Lb-Error`, `idle`, `total`, `reset` (by its backend, before the first
+    byte), or `client_gone` (before a backend was found); empty on success."""
     client: bytes
     """The client's address."""
 
 
-OnSession = Callable[[Session], None]
-"""Called once for every connection of TCP mode, like an `OnDone`."""
+OnTcpDone = Callable[[TcpRecord], None]
+"""Called once for every connection of TCP mode; otherwise like `OnDone`."""
 
-OnDone = Callable[[Record], None]
-"""Called once for every request, refused ones included, on the event loop: it must be cheap and must not raise."""
-
-
-def ignore(record: Record) -> None:
-    """The `OnDone` of a data plane that nobody watches."""
+OnDone = Callable[[RequestRecord], None]
+"""Called once for every request, including refused ones, on the event loop: it must be fast and must not raise."""
 
 
-def ignore_session(session: Session) -> None:
-    """Its `OnSession`."""
+def ignore_request(record: RequestRecord) -> None:
+    """Do nothing (the default `OnDone`)."""
+
+
+def ignore_tcp(record: TcpRecord) -> None:
+    """Do nothing (the default `OnTcpDone`)."""

@@ -1,6 +1,6 @@
-"""The strict reading of an answer's head: which ones are refused, and how long the body of the others is.
+"""Strict checks of response heads: which responses are refused, and how the bodies of the others are framed.
 
-What an answer may have wrong, and what then becomes of it, is listed in docs/data-plane.md.
+docs/data-plane.md lists the faults of responses and how each is handled.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .request_framing import NO_NAMES, Body, MalformedError, check_coding, colle
 
 
 @dataclass(slots=True, init=False)
-class ResponseShape:
-    """What the framing fields of one response come to."""
+class ResponseFraming:
+    """What follows from the framing fields of a response."""
 
     body: Body
     length: int
     removed: frozenset[bytes]
-    """Fields that do not pass: those named by `Connection`, and framing that means nothing here."""
+    """Fields that are not passed on: those named by `Connection`, and framing fields without meaning here."""
     upgrade: bytes
     private: bool
-    """The backend speaks of an authentication that belongs to the connection."""
-    mended: bool
-    """It has framing fields that an answer of this kind cannot have: a body may follow all the same."""
+    """The response mentions an authentication that belongs to the connection."""
+    contradictory: bool
+    """It has framing fields that a response of this kind cannot have: a body may follow nevertheless."""
 
     def __init__(self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes) -> None:
         self.body = body
@@ -35,21 +35,21 @@ class ResponseShape:
         self.removed = removed
         self.upgrade = upgrade
         self.private = False
-        self.mended = False
+        self.contradictory = False
 
 
 @dataclass(slots=True, init=False)
-class Answer:
-    """A complete and acceptable response head."""
+class ResponseHead:
+    """A complete and valid response head."""
 
     status: int
     fields: list[Field]
-    shape: ResponseShape
+    framing: ResponseFraming
 
-    def __init__(self, status: int, fields: list[Field], shape: ResponseShape) -> None:
+    def __init__(self, status: int, fields: list[Field], framing: ResponseFraming) -> None:
         self.status = status
         self.fields = fields
-        self.shape = shape
+        self.framing = framing
 
 
 _CHALLENGES: Final = frozenset({b"www-authenticate", b"proxy-authenticate", b"persistent-auth"})
@@ -58,38 +58,38 @@ _ONCE_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding"})
 _NO_BODY: Final = frozenset({204, 304})
 _LENGTH: Final = frozenset({b"content-length"})
 _CONNECTION_SCHEMES: Final = re.compile(rb"(?i)(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])")
-"""RFC 4559 §6, [MS-NLMP], [MS-N2HT]: whoever speaks next on the connection speaks as its user. A match inside a quoted
-string only costs a connection its other clients."""
+"""RFC 4559 §6, [MS-NLMP], [MS-N2HT]: later requests on the connection are made as the authenticated user. If the match
+is inside a quoted string, the connection is only kept from other clients."""
 _OTHER_AFTER_INTERIM: Final = re.compile(rb"(?:HTTP/1\.1 1\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r\n)+(?:RTSP|ICE)/")
 
 
-def check_response(method: str, status: int, version: str, fields: Sequence[Field], limits: Limits) -> ResponseShape:
-    """Judge one response head. Raises `MalformedError` (its status is 502): the connection must not be used again."""
+def check_response(method: str, status: int, version: str, fields: Sequence[Field], limits: Limits) -> ResponseFraming:
+    """Check a response head. Raise `MalformedError` (with status 502): the connection must not be used again."""
     if version not in ("1.1", "1.0") or not 100 <= status < 600 or len(fields) > limits.fields:
         raise MalformedError(502, "bad_response")
-    bodiless = status in _NO_BODY or status < 200 or method == "HEAD"  # `has_no_body` without its call
+    bodiless = status in _NO_BODY or status < 200 or method == "HEAD"  # `has_no_body`, inlined
     special = collect(fields, _INSPECTED_IN_RESPONSES, NO_NAMES if bodiless else _ONCE_IN_RESPONSES)
     body, length = (Body.NONE, 0) if bodiless else _response_body(version, special)
-    shape = ResponseShape(body, length, removed_fields(special), special.get(b"upgrade", b""))
+    framing = ResponseFraming(body, length, removed_fields(special), special.get(b"upgrade", b""))
     if bodiless:
-        _leave_out_framing(shape, method, status, special)
+        _leave_out_framing(framing, method, status, special)
     if not _CHALLENGES.isdisjoint(special):
-        shape.private = _binds_connection(special)
-    return shape
+        framing.private = _binds_connection(special)
+    return framing
 
 
 def has_no_body(method: str, status: int) -> bool:
-    """Whether an answer ends with its head, whatever its fields say (RFC 9112 §6.3, rule 1)."""
+    """Return whether a response ends with its head, whatever its fields say (RFC 9112 §6.3, rule 1)."""
     return status in _NO_BODY or status < 200 or method == "HEAD"
 
 
 def is_http(data: bytes) -> bool:
-    """Whether an answer that begins with `data` may be HTTP: llhttp takes RTSP/1.0 and ICE/1.0 for HTTP/1.0."""
+    """Return whether a response that begins with `data` may be HTTP: llhttp also accepts RTSP/1.0 and ICE/1.0."""
     return data.lstrip(b"\r\n")[:1] in (b"H", b"")
 
 
 def is_http_after_interim(data: bytes) -> bool:
-    """Whether what follows the 1xx at the beginning of `data` may be HTTP."""
+    """Return whether what follows the 1xx responses at the beginning of `data` may be HTTP."""
     return _OTHER_AFTER_INTERIM.match(data) is None
 
 
@@ -103,35 +103,35 @@ def _response_body(version: str, special: dict[bytes, bytes]) -> tuple[Body, int
     return Body.EOF, 0
 
 
-def _leave_out_framing(shape: ResponseShape, method: str, status: int, special: dict[bytes, bytes]) -> None:
-    """Remove framing fields from an answer without a body where they claim that it has one, or make no sense.
+def _leave_out_framing(framing: ResponseFraming, method: str, status: int, special: dict[bytes, bytes]) -> None:
+    """Remove framing fields from a response without a body if they announce a body or are invalid.
 
-    In a 1xx and a 204 neither field may be there (RFC 9110 §8.6, RFC 9112 §6.1); `Content-Length: 0` is common and
-    harmless. In a 304 and in answers to HEAD they describe the body of another answer, if they make sense.
-    `Transfer-Encoding` is never passed on.
+    A 1xx and a 204 must have neither field (RFC 9110 §8.6, RFC 9112 §6.1); `Content-Length: 0` is common and harmless.
+    In a 304, and in responses to HEAD, valid fields describe the body that a GET would have. `Transfer-Encoding` is
+    never passed on.
     """
     coding, length = special.get(b"transfer-encoding"), special.get(b"content-length")
     if status == 304 or (method == "HEAD" and status >= 200 and status != 204):
-        shape.mended = length is not None and (coding is not None or not length.isdigit())
+        framing.contradictory = length is not None and (coding is not None or not length.isdigit())
     else:
-        shape.mended = coding is not None or length not in (None, b"0")
+        framing.contradictory = coding is not None or length not in (None, b"0")
         if length is not None:
-            shape.removed |= _LENGTH
-    if shape.mended:
-        shape.removed |= _LENGTH
+            framing.removed |= _LENGTH
+    if framing.contradictory:
+        framing.removed |= _LENGTH
 
 
 def _binds_connection(special: dict[bytes, bytes]) -> bool:
-    """Whether an answer's challenges make its connection one client's own."""
+    """Return whether the challenges of a response bind its connection to one client."""
     return b"persistent-auth" in special or any(binds_connection(special.get(name, b"")) for name in _CHALLENGES)
 
 
 def binds_connection(value: bytes) -> bool:
-    """Whether credentials or a list of challenges name a scheme that authenticates the connection, not the request."""
+    """Return whether credentials or challenges name a scheme that authenticates the connection, not the request."""
     return _CONNECTION_SCHEMES.search(value) is not None
 
 
 def offers(asked: bytes, chosen: bytes) -> bool:
-    """Whether the client asked for the protocols that the backend switches to (RFC 9110 §7.8); names without case."""
+    """Return whether the client requested the protocols that the backend switches to (RFC 9110 §7.8), ignoring case."""
     offered = {protocol.strip().lower() for protocol in asked.split(b",")}
     return bool(chosen) and all(protocol.strip().lower() in offered for protocol in chosen.split(b","))

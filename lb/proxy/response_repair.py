@@ -1,4 +1,4 @@
-"""Heads of answers that llhttp refuses although nobody could read them in two ways."""
+"""Repairs response heads that llhttp refuses although they are not ambiguous."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class Draft:
-    """What has come of an answer whose head is not read yet: usually nothing, since heads come whole."""
+class PartialHead:
+    """The received part of a response head that is not parsed yet. Rarely needed: most heads come in one segment."""
 
     __slots__ = ("interims", "raw", "refused")
 
     def __init__(self) -> None:
         self.raw = b""
         self.interims = 0
-        """How many whole 1xx heads `raw` begins with."""
+        """Number of complete 1xx heads at the beginning of `raw`."""
         self.refused = False
-        """The parser has refused the head that follows them; the rest of it is waited for."""
+        """The parser has refused the head after them, which is not complete yet."""
 
-    def mend(self, data: bytes, method: str) -> bytes | None:
-        """What to feed a new parser with, now that one has refused the head that `data` continues: the mended head and
-        what follows it; empty while the head is not complete. None where nothing is to be mended."""
+    def repair(self, data: bytes, method: str) -> bytes | None:
+        """Add `data`, and return the repaired head and what follows it, for a new parser.
+
+        Return empty bytes while the head is not complete, and None if it cannot be repaired.
+        """
         self.raw += data
         start = 0
         for _ in range(self.interims):
@@ -37,16 +39,16 @@ class Draft:
         self.refused = end < 0
         if self.refused:
             return b""
-        head = mended(self.raw[start : end + len(_END)], method)
+        head = repaired(self.raw[start : end + len(_END)], method)
         return None if head is None else head + self.raw[end + len(_END) :]
 
 
-def mended(head: bytes, method: str) -> bytes | None:
-    """A complete head without white space in front of its colons (RFC 9112 §5.1), and without framing fields where the
-    answer has no body (§6.3). None where that is all right already, or leaves the framing in doubt."""
+def repaired(head: bytes, method: str) -> bytes | None:
+    """Remove white space before colons (RFC 9112 §5.1) from a complete head, and framing fields if the response has no
+    body (§6.3). Return None if this changes nothing, or if the framing would remain ambiguous."""
     line = _STATUS_LINE.match(head)
     if line is None or line[1] == b"101":
-        return None  # what follows a switch is no longer ours to cut up
+        return None  # what follows a 101 is another protocol
     bodiless = has_no_body(method, int(line[1]))
     kept = []
     for field in head[line.end() : -len(_END)].split(b"\r\n"):

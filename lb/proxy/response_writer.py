@@ -1,4 +1,4 @@
-"""The client's side of one relay: how the answer is framed for it, what of it is out, and the record of it all."""
+"""Encodes the response of one request for its client, counts its bytes, and makes the request's record."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from ..core.exchange import Attempt, Exchange
 from ..core.headers import Field, response_head
 from . import heads
-from .own_responses import answer as own_answer
+from .own_responses import own_response
 from .request import encode_body
 from .request_framing import Body
-from .request_record import Record
+from .request_record import RequestRecord
 
 if TYPE_CHECKING:
-    from .data_plane import Plane
+    from .data_plane import DataPlane
     from .request import Request
-    from .response_framing import Answer
+    from .response_framing import ResponseHead
 
 
-class Reply:
-    """Turns a backend's answer, or the balancer's own, into bytes; it sends nothing itself."""
+class ResponseWriter:
+    """Encodes a backend's response, or one of the balancer itself, into bytes; it sends nothing."""
 
     __slots__ = (
         "_backend",
@@ -34,7 +34,7 @@ class Reply:
         "request_id",
     )
 
-    def __init__(self, plane: Plane, request: Request) -> None:
+    def __init__(self, plane: DataPlane, request: Request) -> None:
         self._plane = plane
         self._request = request
         self._body = Body.NONE
@@ -44,49 +44,49 @@ class Reply:
         self._backend_s = 0.0
         self.bytes_out = 0
         self.close = False
-        """The head said that the connection ends with this answer."""
+        """The response head announced that the connection closes."""
         self.request_id = heads.choose_request_id(plane, request)
 
     @property
     def lasts_until_eof(self) -> bool:
-        """The client knows the end of the body only by the end of the connection."""
+        """Whether the body ends with the connection."""
         return self._body is Body.EOF
 
     @property
     def streams(self) -> bool:
-        """Nobody knows how long the body is going to be."""
+        """Whether the length of the body is unknown."""
         return self._body is Body.EOF or self._body is Body.CHUNKED
 
-    def interim(self, answer: Answer) -> bytes:
-        """A 1xx (RFC 9110 §15.2), but `100 Continue` only once: a retry must not repeat the invitation."""
+    def interim(self, answer: ResponseHead) -> bytes:
+        """Return a 1xx response (RFC 9110 §15.2), but `100 Continue` only once: a retry must not repeat it."""
         if self._request.version == "1.0" or (answer.status == 100 and self._continued):
             return b""
         self._continued |= answer.status == 100
-        return response_head(answer.status, answer.fields, answer.shape.removed, b"")
+        return response_head(answer.status, answer.fields, answer.framing.removed, b"")
 
     def accept(self, attempt: Attempt, status: int, now: float) -> None:
-        """This attempt's answer is the one."""
+        """Record whose response was accepted."""
         self._status = status
         self._backend = attempt.backend.id
         self._backend_s = now - attempt.started
 
-    def head(self, answer: Answer, attempt: Attempt, now: float) -> bytes:
-        """The backend's head for this client. HTTP/1.0 has no chunks: there a body of unknown length ends with EOF."""
+    def head(self, answer: ResponseHead, attempt: Attempt, now: float) -> bytes:
+        """Return the head for the client. HTTP/1.0 has no chunks: there a body of unknown length ends with EOF."""
         request = self._request
-        body = answer.shape.body
+        body = answer.framing.body
         if body is Body.EOF or body is Body.CHUNKED:
             body = Body.EOF if request.version == "1.0" else Body.CHUNKED
         self._body = body
         self.close = self._must_close() or body is Body.EOF
-        return heads.to_client(request, answer, body, self._own_lines(attempt, now), close=self.close)
+        return heads.to_client(request, answer, body, self._added_lines(attempt, now), close=self.close)
 
-    def switching(self, answer: Answer, attempt: Attempt, now: float) -> bytes:
-        """The head that ends HTTP on this connection."""
-        protocol = answer.shape.upgrade or self._request.shape.upgrade
-        return heads.switching(answer, protocol, self._own_lines(attempt, now))
+    def switching(self, answer: ResponseHead, attempt: Attempt, now: float) -> bytes:
+        """Return the head of a 101 response."""
+        protocol = answer.framing.upgrade or self._request.framing.upgrade
+        return heads.switching(answer, protocol, self._added_lines(attempt, now))
 
     def body(self, parts: list[bytes], trailers: list[Field] | None) -> bytes:
-        """One segment's worth of body; `trailers` is None until it is complete."""
+        """Return parts of the body, encoded; `trailers` is None until the body is complete."""
         if parts:
             for part in parts:
                 self.bytes_out += len(part)
@@ -94,19 +94,19 @@ class Reply:
             return b""
         return encode_body(self._body, parts, trailers)
 
-    def own(self, exchange: Exchange, status: int, reason: str, retry_after: float | None) -> bytes:
-        """The balancer's own answer."""
+    def own_response(self, exchange: Exchange, status: int, reason: str, retry_after: float | None) -> bytes:
+        """Return a response of the balancer itself."""
         self._status = status
         self.close = self._must_close()
-        own = b"X-Request-Id: %s\r\n%s%s" % (self.request_id, heads.tried_line(exchange), self._plane.panic_line)
+        added = b"X-Request-Id: %s\r\n%s%s" % (self.request_id, heads.tried_line(exchange), self._plane.panic_line)
         with_body = self._request.method != "HEAD"
-        return own_answer(status, reason, retry_after=retry_after, own=own, close=self.close, body=with_body)
+        return own_response(status, reason, retry_after=retry_after, extra=added, close=self.close, body=with_body)
 
-    def record(self, exchange: Exchange, client: bytes, error: str) -> Record:
-        """What became of the request."""
-        return Record(
+    def record(self, exchange: Exchange, client: bytes, error: str) -> RequestRecord:
+        """Return the record of the request."""
+        return RequestRecord(
             method=exchange.method,
-            target=self._request.shape.target,
+            target=self._request.framing.target,
             status=self._status,
             backend=self._backend,
             attempts=len(exchange.tried),
@@ -121,13 +121,13 @@ class Reply:
             story=exchange.steps,
         )
 
-    def _own_lines(self, attempt: Attempt, now: float) -> bytes:
+    def _added_lines(self, attempt: Attempt, now: float) -> bytes:
         plane = self._plane
-        own = heads.own_lines(plane, attempt.exchange, attempt, self.request_id, now, self._backend_s)
+        added = heads.added_lines(plane, attempt.exchange, attempt, self.request_id, now, self._backend_s)
         if plane.sticky is not None:
-            own += plane.sticky.line(plane.balancer.new_pin(attempt.exchange, attempt.backend))
-        return own + plane.panic_line
+            added += plane.sticky.line(plane.balancer.new_pin(attempt.exchange, attempt.backend))
+        return added + plane.panic_line
 
     def _must_close(self) -> bool:
-        """An unread rest of the request would be taken for the next one."""
+        """Return whether to close the connection. An unread rest of the request would be parsed as the next one."""
         return not self._request.keep_alive or not self._request.complete or self._plane.stopping

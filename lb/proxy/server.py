@@ -1,4 +1,4 @@
-"""The data plane as something to start and stop: a protocol factory that aiohttp's runner and sites can host."""
+"""Starts and stops the data plane: a protocol factory for aiohttp's runner and sites."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..core.events import Event, PanicChanged, Removed, Suspected, Transition
 from ..core.headers import Network
 from .affinity_key import KeyOf, Stickiness, no_key
 from .client import ClientConnection
-from .data_plane import Plane
+from .data_plane import DataPlane
 from .limits import Limits
 from .origin import Origin
-from .request_record import OnDone, OnSession, ignore, ignore_session, refused
+from .request_record import OnDone, OnTcpDone, ignore_request, ignore_tcp, refused_record
 from .tcp_mode import TcpConnection
 from .ticker import Ticker
 from .upstream import connect
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ProxyServer:
-    """Callable: makes the protocol of each client connection. Build it on the event loop that is to run it."""
+    """Creates the protocol of each client connection. Must be created on the event loop that is to run it."""
 
     def __init__(
         self,
@@ -39,21 +39,21 @@ class ProxyServer:
         connect_timeout: float = 0.25,
         tick: float = 0.01,
         trusted: Sequence[Network] = (),
-        on_done: OnDone = ignore,
+        on_done: OnDone = ignore_request,
         key_of: KeyOf = no_key,
         sticky: Stickiness | None = None,
         load_feedback: bool = False,
         panic: str = "open",
-        announce: str = "",
-        on_session: OnSession = ignore_session,
+        proxy_header: str = "",
+        on_tcp_done: OnTcpDone = ignore_tcp,
         tcp_idle: float = 3600.0,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`connect_timeout` and `tick` (seconds) are `Settings.retry.connect_timeout` and `Settings.tick`; `trusted`
-        are the networks whose `X-Forwarded-*` and `Forwarded` are believed; `panic` is `Settings.panic`; `announce` is
-        the version (`v1`, `v2`) of the PROXY header that backends get."""
+        are the networks whose `X-Forwarded-*` and `Forwarded` are trusted; `panic` is `Settings.panic`; `proxy_header`
+        is the version (`v1`, `v2`) of the PROXY header that backends get."""
         loop = loop or asyncio.get_running_loop()
-        self._plane = Plane(
+        self._plane = DataPlane(
             balancer,
             time.monotonic,  # what loop.time() is, but for uvloop's, which is cached and counts in milliseconds
             connect,
@@ -65,15 +65,15 @@ class ProxyServer:
             key_of=key_of,
             sticky=sticky,
             load_feedback=load_feedback,
-            announce=announce,
-            on_session=on_session,
+            proxy_header=proxy_header,
+            on_tcp_done=on_tcp_done,
             tcp_idle=tcp_idle,
         )
         self._panic_line = b"X-Lb-Panic: %s\r\n" % panic.encode()
         self._ticker = Ticker(self._plane, loop, tick)
         self._ticker.start()
 
-    def use(
+    def reconfigure(
         self,
         limits: Limits,
         *,
@@ -86,9 +86,9 @@ class ProxyServer:
         panic: str,
         tcp_idle: float,
     ) -> None:
-        """Go by other settings, those of `__init__`, from now on; connections keep what they have read by the old."""
+        """Apply other settings from now on, with the meaning of `__init__`. What is already parsed does not change."""
         plane = self._plane
-        plane.use(limits)
+        plane.set_limits(limits)
         plane.connect_timeout = connect_timeout
         plane.trusted = trusted
         plane.key_of = key_of
@@ -97,47 +97,47 @@ class ProxyServer:
         plane.tcp_idle = tcp_idle
         self._panic_line = b"X-Lb-Panic: %s\r\n" % panic.encode()
         plane.panic_line = self._panic_line if plane.balancer.panic else b""
-        self._ticker.every(tick)
+        self._ticker.set_interval(tick)
 
-    def tell(self, told: Sequence[OnDone]) -> None:
-        """Whom to tell of finished requests from now on, instead of `on_done`."""
-        self._plane.tell(told)
+    def set_observers(self, observers: Sequence[OnDone]) -> None:
+        """Replace the functions that get the records of finished requests."""
+        self._plane.set_observers(observers)
 
     def __call__(self) -> asyncio.Protocol:
         return self.http(None)
 
     def http(self, origin: Origin | None) -> asyncio.Protocol:
-        """The protocol of a connection that speaks HTTP; `origin` is what a PROXY header said."""
+        """Return the protocol of an HTTP connection; `origin` comes from a PROXY header."""
         return cast(asyncio.Protocol, ClientConnection(self._plane, origin))
 
     def tcp(self, origin: Origin | None) -> TcpConnection:
-        """The protocol of a connection that is balanced as it is."""
+        """Return the protocol of a connection of TCP mode."""
         return TcpConnection(self._plane, origin)
 
-    def refused(self, client: str, reason: str) -> None:
-        """A connection was not let in: its PROXY header is missing, wrong, or nobody's business to send, or its
-        handshake failed."""
+    def connection_refused(self, client: str, reason: str) -> None:
+        """Record a refused connection: its PROXY header was missing, invalid or not allowed, or its handshake
+        failed."""
         plane = self._plane
-        plane.done(refused(0, reason, client.encode("ascii", "replace"), plane.clock()))
+        plane.request_done(refused_record(0, reason, client.encode("ascii", "replace"), plane.clock()))
 
     @property
     def tunnels(self) -> Counter[str]:
-        """Open tunnels by backend id: upgraded connections, and those of TCP mode."""
+        """Number of open tunnels by backend id: upgraded connections, and those of TCP mode."""
         return Counter(tunnel.backend.id for tunnel in self._plane.tunnels)
 
     @property
     def connections(self) -> int:
-        """Client connections that are open, tunnels included."""
+        """Number of open client connections, including tunnels."""
         return len(self._plane.clients) + len(self._plane.tunnels)
 
     @property
     def requests(self) -> int:
-        """Requests under way."""
-        return len(self._plane.relays)
+        """Number of requests under way."""
+        return len(self._plane.owners)
 
     def on_event(self, event: Event) -> None:
-        """To be subscribed to the core's events: what happens to a backend may concern its pooled connections, and in
-        panic every answer says so."""
+        """Handle an event of the core (`Emit`): close pooled connections to a backend that is no longer UP or is
+        suspected, and announce panic in responses."""
         if isinstance(event, PanicChanged):
             self._plane.panic_line = self._panic_line if event.active else b""
         gone = isinstance(event, Removed) or (isinstance(event, Transition) and event.new is not State.UP)
@@ -145,7 +145,7 @@ class ProxyServer:
             self._plane.purge(event.backend)
 
     def pre_shutdown(self) -> None:
-        """Stop keeping connections alive: idle ones end now, the others with their answer."""
+        """Begin to stop: close idle connections now, and the others after their response."""
         self._plane.stopping = True
         for client in tuple(self._plane.clients):
             client.stop()
@@ -153,11 +153,11 @@ class ProxyServer:
             tunnel.drain()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's server interface)
-        """Wait for requests under way and tunnels, at most `timeout` seconds, then end the rest."""
+        """Wait at most `timeout` seconds for requests under way and tunnels, then close the rest."""
         plane = self._plane
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await plane.empty()
+                await plane.wait_until_empty()
         for tunnel in tuple(plane.tunnels):
             tunnel.close()
         for client in tuple(plane.clients):
@@ -174,15 +174,15 @@ class ProxyRunner(web.BaseRunner):
         super().__init__(**kwargs)
         self._proxy = proxy
 
-    def patience(self, seconds: float) -> None:
-        """How long a graceful stop waits for what is under way."""
+    def set_shutdown_timeout(self, seconds: float) -> None:
+        """Set how long a graceful stop waits for requests under way and tunnels."""
         self._shutdown_timeout = seconds
 
     async def shutdown(self) -> None:
-        """Nothing beyond what the server's own `shutdown` does."""
+        """Do nothing: `ProxyServer.shutdown` does it all."""
 
     async def _make_server(self) -> web.Server:
-        return cast(web.Server, self._proxy)  # callable, pre_shutdown, shutdown: all that sites and runner use
+        return cast(web.Server, self._proxy)  # sites and runner use only __call__, pre_shutdown and shutdown
 
     async def _cleanup_server(self) -> None:
-        """Nothing: `ProxyServer.shutdown` has closed everything."""
+        """Do nothing: `ProxyServer.shutdown` has closed everything."""

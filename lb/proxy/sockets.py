@@ -1,10 +1,11 @@
-"""Sockets towards backends."""
+"""What the data plane does with sockets directly, beside asyncio's transports."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 
 _MOST_READS: Final = 16
 _READ: Final = 64 * 1024
-"""Together 1 MiB: who refuses a request in the middle says less, and this much may wait for a client in memory."""
+"""Together 1 MiB: a response that refuses a request before its end is shorter, and memory for the client is bounded."""
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER: on, 0 seconds."""
 
 
 def received(fileno: int) -> Iterator[bytes]:
-    """What the kernel has received on a non-blocking socket that cannot be written to any more, up to 1 MiB."""
+    """Yield what the kernel has received on a non-blocking socket that cannot be written to any more, up to 1 MiB."""
     for _ in range(_MOST_READS):
         try:
             data = os.read(fileno, _READ)
@@ -29,10 +32,18 @@ def received(fileno: int) -> Iterator[bytes]:
         yield data
 
 
+def abort_with_reset(transport: asyncio.Transport) -> None:
+    """Close at once with a reset, which no client takes for the regular end of a response."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
+
+
 async def connected_socket(backend: Backend, timeout: float) -> socket.socket:  # noqa: ASYNC109 (a setting)
-    """A new TCP connection to `backend` within `timeout` seconds. Raises OSError (refused, …) or TimeoutError."""
+    """Return a new TCP connection to `backend`. Raise OSError (refused, …), or TimeoutError after `timeout` seconds."""
     family = socket.AF_INET6 if ":" in backend.host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named: without, delayed ACKs add 40 ms.
+    # asyncio disables Nagle's algorithm only if the protocol is IPPROTO_TCP; with it, delayed ACKs add 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setblocking(False)
     try:

@@ -1,15 +1,15 @@
-"""TCP mode: a client's connection is balanced as it is. What the core is told is what it is told of a request.
+"""TCP mode: balances whole connections, without parsing them. For the core, each connection is an exchange.
 
-A connection is one exchange: admitted and picked for by the same policy, under the same caps, counted as in flight
-until it ends. As long as no backend has taken the connection nothing has been sent, so another one may be tried (rule 6
-of `lb.core.retry`). Taking it counts as an answer; a backend that then resets it before its first byte has failed.
+It is admitted and assigned by the same policy and under the same caps as a request, and is in flight until it ends.
+Until a backend has accepted the connection nothing is sent, so that another one may be tried (rule 6 of
+`lb.core.retry`). Accepting counts as a response; if the backend then resets the connection before its first byte, the
+attempt has failed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,57 +18,55 @@ from ..core.exchange import Attempt, Exchange, Failure
 from ..core.headers import Peer
 from ..errors import is_our_own
 from .origin import Origin, origin_of
-from .own_responses import GAVE_UP
+from .own_responses import FINAL_FAILURES
 from .proxy_protocol import encode
-from .request_record import Session
-from .sockets import connected_socket
+from .request_record import TcpRecord
+from .sockets import abort_with_reset, connected_socket
 from .tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from .data_plane import Plane
+    from .data_plane import DataPlane
 
 METHOD: Final = "TCP"
-"""What the core and the access log see in place of a method; not idempotent."""
-_RESET: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER, on, zero seconds: closing sends a reset, which no client takes for an empty answer."""
+"""The method of the exchange for core and access log; not idempotent."""
 
 
-class _Early(asyncio.Protocol):
-    """Holds what one side says before there is anybody to say it to: a segment at most, since then it is not read."""
+class _WaitingSide(asyncio.Protocol):
+    """Buffers what one side sends before the tunnel is open: one segment, after which reading is paused."""
 
     transport: asyncio.Transport
-    said: bytes = b""
-    ended: bool = False
-    """It has half-closed."""
+    early_data: bytes = b""
+    half_closed: bool = False
+    """This side has half-closed the connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        # Not sooner: to uvloop, pausing a transport that does not read yet means nothing.
-        self.said += data
+        # Not earlier: uvloop ignores pausing a transport that does not read yet.
+        self.early_data += data
         self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        self.ended = True
+        self.half_closed = True
         return True
 
 
-class TcpConnection(_Early):
-    """One client until its backend is found; from then on a `Tunnel` has both sockets."""
+class TcpConnection(_WaitingSide):
+    """A client's connection until a backend has accepted it; then a `Tunnel` takes over both sockets."""
 
-    def __init__(self, plane: Plane, origin: Origin | None = None) -> None:
+    def __init__(self, plane: DataPlane, origin: Origin | None = None) -> None:
         self.deadline = inf
-        """The core's own: `retry.total_timeout`."""
+        """Never: the core's `retry.total_timeout` applies."""
         self.peer: Peer
         self._plane = plane
         self._origin = origin
         self._exchange: Exchange
         self._attempt: Attempt | None = None
         self._dialing: asyncio.Task[None] | None = None
-        self._over = False
+        self._finished = False
 
-    # --- the event loop's ---
+    # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -78,50 +76,50 @@ class TcpConnection(_Early):
         now = plane.clock()
         hash_key = self.peer.address if plane.balancer.uses_hash_key else b""
         self._exchange = plane.balancer.admit(METHOD, now, hash_key=hash_key)
-        if too_many := plane.joined(self):
+        if too_many := plane.client_connected(self):
             plane.balancer.abandoned(self._exchange)
             self._refuse(too_many)
             return
-        plane.enter(self._exchange, self)
+        plane.exchange_started(self._exchange, self)
         self.proceed(plane.balancer.next(self._exchange, now))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone before a backend was found; or we have ended it."""
-        if not self._over:
+        """Cancel the exchange if no backend has accepted it yet."""
+        if not self._finished:
             self._give_up("client_gone")
-        self._plane.left(self)
+        self._plane.client_disconnected(self)
 
-    # --- what the plane and the ticker ask of whoever has an exchange ---
+    # --- called by data plane and ticker (`Client`, `ExchangeOwner`) ---
 
     def proceed(self, step: Attempt | Queued | Refusal) -> None:
-        """Do what the core answered to `next`."""
+        """Perform the step that the core has decided on."""
         if isinstance(step, Attempt):
             self._attempt = step
             self._dialing = asyncio.get_running_loop().create_task(self._dial(step))
         elif isinstance(step, Refusal):
-            self._plane.leave(self._exchange)
+            self._plane.exchange_ended(self._exchange)
             self._refuse(step.reason)
 
     def timed_out(self, attempt: Attempt) -> None:
-        """The core's patience is over."""
+        """Fail the attempt."""
         if attempt is self._attempt:
             self._failed(attempt, Failure.CONNECT_TIMEOUT)
 
     def hedge(self, attempt: Attempt) -> None:
-        """Never asked for: what is not idempotent is not hedged."""
+        """Cancel the second attempt. The core never requests one for an exchange that is not idempotent."""
         self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
 
     def check_stall(self, now: float) -> None:
-        """Nothing is under way that could stall: connecting has its own time-out."""
+        """Do nothing: connecting has a time-out of its own."""
 
     def expire(self, now: float) -> None:
-        """`deadline` never passes."""
+        """Do nothing: `deadline` never passes."""
 
     def stop(self) -> None:
-        """The balancer stops: what has begun may go on."""
+        """Do nothing: a connection that has begun may continue."""
 
     def abort(self) -> None:
-        """The balancer's patience with graceful stopping is over."""
+        """End the connection at once."""
         self.transport.abort()
 
     # --- finding a backend ---
@@ -138,41 +136,41 @@ class TcpConnection(_Early):
 
     async def _take(self, attempt: Attempt, sock: socket.socket) -> None:
         try:
-            _, backend = await asyncio.get_running_loop().create_connection(_Early, sock=sock)
+            _, backend = await asyncio.get_running_loop().create_connection(_WaitingSide, sock=sock)
         except BaseException:
             sock.close()
             raise
         self._connected(attempt, backend)
 
-    def _connected(self, attempt: Attempt, backend: _Early) -> None:
+    def _connected(self, attempt: Attempt, backend: _WaitingSide) -> None:
         plane = self._plane
-        if self._over or not plane.balancer.answered(attempt, 200, plane.clock()):
+        if self._finished or not plane.balancer.answered(attempt, 200, plane.clock()):
             backend.transport.abort()
             return
-        self._over = True
+        self._finished = True
         self._exchange.responding = True
-        plane.leave(self._exchange)
-        plane.switched(self)
+        plane.exchange_ended(self._exchange)
+        plane.client_upgraded(self)
         tunnel = Tunnel(plane, attempt.backend, lambda ended: self._ended(attempt, ended), idle=plane.tcp_idle)
         assert self._origin is not None
-        greeting = encode(plane.announce, self._origin) if plane.announce else b""
-        tunnel.open(self.transport, backend.transport, greeting + self.said, backend.said)
+        proxy_header = encode(plane.proxy_header, self._origin) if plane.proxy_header else b""
+        tunnel.open(self.transport, backend.transport, proxy_header + self.early_data, backend.early_data)
         for side in (self, backend):
-            if side.ended:
+            if side.half_closed:
                 tunnel.half_closed(by_client=side is self)
             elif not side.transport.is_closing():
                 side.transport.resume_reading()
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
-        if self._over or attempt is not self._attempt:
+        if self._finished or attempt is not self._attempt:
             return
         self._stop_dialing()
         now = self._plane.clock()
         if self._plane.balancer.failed(attempt, failure, now):
             self.proceed(self._plane.balancer.next(self._exchange, now))
         else:
-            self._plane.leave(self._exchange)
-            self._refuse(GAVE_UP[failure][1])
+            self._plane.exchange_ended(self._exchange)
+            self._refuse(FINAL_FAILURES[failure][1])
 
     def _stop_dialing(self) -> None:
         dialing, self._dialing, self._attempt = self._dialing, None, None
@@ -182,18 +180,15 @@ class TcpConnection(_Early):
     # --- endings ---
 
     def _refuse(self, reason: str) -> None:
-        self._over = True
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+        self._finished = True
+        abort_with_reset(self.transport)
         self._record("", reason)
 
     def _give_up(self, reason: str) -> None:
-        self._over = True
+        self._finished = True
         plane, attempt = self._plane, self._attempt
         self._stop_dialing()
-        plane.leave(self._exchange)
+        plane.exchange_ended(self._exchange)
         plane.balancer.abandoned(self._exchange)
         if attempt is not None:
             plane.resume(plane.balancer.cancelled(attempt, plane.clock()))
@@ -201,7 +196,7 @@ class TcpConnection(_Early):
 
     def _ended(self, attempt: Attempt, tunnel: Tunnel) -> None:
         plane = self._plane
-        plane.left(self)
+        plane.client_disconnected(self)
         now = plane.clock()
         if tunnel.error == "reset":
             plane.balancer.failed(attempt, Failure.RESET, now)
@@ -211,8 +206,8 @@ class TcpConnection(_Early):
 
     def _record(self, backend: str, error: str, bytes_in: int = 0, bytes_out: int = 0) -> None:
         exchange, plane = self._exchange, self._plane
-        plane.on_session(
-            Session(
+        plane.on_tcp_done(
+            TcpRecord(
                 backend=backend,
                 attempts=len(exchange.tried),
                 started=exchange.started,

@@ -1,4 +1,4 @@
-"""Time for the data plane: calls the core's `tick` and performs what it answers, and sweeps out what is overdue."""
+"""The timer of the data plane: performs the actions of the core's `tick`, and ends what is past its deadline."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Final
 from ..core.balancer import Action, Resume, StartHedge, TimedOut
 
 if TYPE_CHECKING:
-    from .data_plane import Plane
+    from .data_plane import DataPlane
 
 SWEEP_S: Final = 0.2
-"""How often connections are swept. Their time-outs are seconds, so this is precise enough."""
+"""Interval at which deadlines of connections are checked; precise enough, since they are seconds."""
 
 
 class Ticker:
-    """One timer for everything: no connection and no request has its own.
+    """One timer for all connections and requests, none of which has its own.
 
-    It ticks when nothing is under way too: the bounds promise that ejections and ramps end on time on a quiet balancer,
-    and a tick costs a few microseconds.
+    It also ticks while nothing is under way: ejections and slow starts must end on time on an idle balancer, too, and a
+    tick costs a few microseconds.
     """
 
-    def __init__(self, plane: Plane, loop: asyncio.AbstractEventLoop, tick: float) -> None:
+    def __init__(self, plane: DataPlane, loop: asyncio.AbstractEventLoop, tick: float) -> None:
         """`tick` is `Settings.tick`, seconds."""
         self._plane = plane
         self._loop = loop
@@ -31,15 +31,15 @@ class Ticker:
         self._sweep_at = 0.0
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Start ticking."""
         self._next = self._loop.call_later(self._tick_s, self._tick)
 
-    def every(self, tick: float) -> None:
-        """Tick so often, from the next time on."""
+    def set_interval(self, tick: float) -> None:
+        """Change the interval, in seconds, after the next tick."""
         self._tick_s = tick
 
     def stop(self) -> None:
-        """End it."""
+        """Stop ticking."""
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -55,36 +55,36 @@ class Ticker:
             sweep(self._plane, now)
 
 
-def perform(plane: Plane, action: Action) -> None:
-    """Do what the core asks for; what it concerns may have ended through an action just before."""
+def perform(plane: DataPlane, action: Action) -> None:
+    """Perform an action of the core. Its exchange may have ended through a previous action."""
     match action:
         case TimedOut(attempt):
-            relay = plane.relays.get(attempt.exchange)
-            if relay is not None:
-                relay.timed_out(attempt)
+            owner = plane.owners.get(attempt.exchange)
+            if owner is not None:
+                owner.timed_out(attempt)
         case StartHedge(attempt):
-            relay = plane.relays.get(attempt.exchange)
-            if relay is not None:
-                relay.hedge(attempt)
+            owner = plane.owners.get(attempt.exchange)
+            if owner is not None:
+                owner.hedge(attempt)
             else:
                 plane.resume(plane.balancer.cancelled(attempt, plane.clock()))
         case Resume():
             plane.resume([action])
 
 
-def end_gathering(plane: Plane, now: float) -> None:
-    """Pass on the small answers that were not complete in time. The wait is a constant: O(expired)."""
+def end_gathering(plane: DataPlane, now: float) -> None:
+    """Pass on the small responses that are not complete in time. They are in order of expiry: O(expired)."""
     while plane.gathering and (connection := next(iter(plane.gathering))) and plane.gathering[connection] <= now:
         connection.end_gathering()
 
 
-def sweep(plane: Plane, now: float) -> None:
-    """End what is past its deadline. O(connections), which is why it is not done on every tick."""
+def sweep(plane: DataPlane, now: float) -> None:
+    """End what is past its deadline. O(connections), therefore not at every tick."""
     plane.unix_offset = time.time() - plane.clock()
     plane.pool.expire(now)
     for client in [client for client in plane.clients if client.deadline <= now]:
         client.expire(now)
-    for relay in tuple(plane.relays.values()):
-        relay.check_stall(now)
+    for owner in tuple(plane.owners.values()):
+        owner.check_stall(now)
     for tunnel in [tunnel for tunnel in plane.tunnels if tunnel.deadline <= now]:
         tunnel.expire()

@@ -1,4 +1,4 @@
-"""Fields behind a body, in both directions: only those pass whose definition allows them there."""
+"""Trailer fields, in both directions: passes on only fields that may be trailers by their definition."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ALLOWED: Final = frozenset(
     | {b"server-timing"}  # W3C Server Timing §3
     | {b"grpc-status", b"grpc-message", b"grpc-status-details-bin"}  # gRPC-Web and gRPC over HTTP/1.1 gateways
 )
-"""RFC 9110 §6.5.1: a field may be a trailer only where its definition permits that. Some recipients put trailers among
-the other fields: whatever routes, authorises or names a client would then be believed to have passed us."""
+"""RFC 9110 §6.5.1: a field may be a trailer only if its definition permits that. Some recipients merge trailers into
+the header: fields for routing, authorization or the client's address would then bypass our checks."""
 
 FORBIDDEN: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
     | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
 )
-"""These are no mistake but an attempt: a request that has one is refused, an answer's connection is not used again."""
+"""These indicate an attack: a request with one is refused, and the connection of such a response is not reused."""
 
 
-def passed(trailers: Sequence[Field], limits: Limits) -> list[Field]:
-    """The trailer fields that pass: `ALLOWED` and those that the configuration adds; others are left out.
+def allowed_trailers(trailers: Sequence[Field], limits: Limits) -> list[Field]:
+    """Return the trailer fields that are passed on: `ALLOWED` ones and those that the configuration adds.
 
-    Raises `MalformedError` for too many or too large ones, and for `FORBIDDEN` ones.
+    Raise `MalformedError` for too many or too large ones, and for `FORBIDDEN` ones.
     """
     if len(trailers) > limits.fields:
         raise MalformedError(431, "fields")

@@ -1,4 +1,4 @@
-"""Two sockets, bytes both ways, no opinion about them: after an upgrade, and in TCP mode from the start."""
+"""Two connected sockets that pass bytes both ways unchanged: after an upgrade, and in TCP mode from the start."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from .websocket import Frames, close_frame
 
 if TYPE_CHECKING:
     from ..core.backend import Backend
-    from .data_plane import Plane
+    from .data_plane import DataPlane
 
 OnEnd = Callable[["Tunnel"], None]
-"""Told once, when it is over."""
+"""Called once, when the tunnel has ended."""
 
 
 class Tunnel:
-    """A pair of ends. Each end's half-close is passed on; the tunnel is over when either end is lost."""
+    """Two connected sockets. A half-close is passed on; the tunnel ends when one of the connections is lost."""
 
-    def __init__(self, plane: Plane, backend: Backend, on_end: OnEnd, *, idle: float, websocket: bool = False) -> None:
-        """`idle` is the seconds of silence that end it; a `websocket` can be told when the balancer stops."""
+    def __init__(
+        self, plane: DataPlane, backend: Backend, on_end: OnEnd, *, idle: float, websocket: bool = False
+    ) -> None:
+        """`idle` is the idle time-out in seconds. A `websocket` gets close frames when the balancer stops."""
         self.backend = backend
         self.deadline = 0.0
-        """When it has been silent for too long; the ticker looks."""
+        """When `expire` is to be called; monotonic seconds."""
         self.error = ""
-        """Why it ended, where that was not one of the two sides' own will."""
+        """`idle`, `total` or `reset`; empty if one of the sides ended the tunnel."""
         self._plane = plane
         self._on_end = on_end
         self._idle = idle
@@ -39,7 +41,7 @@ class Tunnel:
         self.bytes_down = 0
 
     def open(self, client: asyncio.Transport, backend: asyncio.Transport, to_backend: bytes, to_client: bytes) -> None:
-        """Take both transports over; `to_backend` and `to_client` are bytes that were read before the switch."""
+        """Take over both transports; `to_backend` and `to_client` are bytes that were read before."""
         towards_client = _WebSocketEnd(self, client, masked=False) if self._websocket else _End(self, client)
         towards_backend = _WebSocketEnd(self, backend, masked=True) if self._websocket else _End(self, backend)
         towards_client.other, towards_backend.other = towards_backend, towards_client
@@ -57,40 +59,40 @@ class Tunnel:
             self.drain()
 
     def half_closed(self, *, by_client: bool) -> None:
-        """One side had ended its direction before the tunnel was open."""
+        """Pass on a half-close that came before the tunnel was open."""
         if self._ends is not None:
             end = self._ends[0 if by_client else 1]
             if not end.eof_received():
                 end.transport.close()
 
     def touch(self) -> None:
-        """A byte has passed."""
+        """Extend the deadline: bytes have passed."""
         self.deadline = min(self._plane.clock() + self._idle, self._ends_at)
 
     def drain(self) -> None:
-        """The balancer stops. A WebSocket says so to both sides, which then close; others get the time that is left."""
+        """End gracefully: a WebSocket gets close frames both ways; other tunnels continue until the balancer exits."""
         if self._ends is not None:
             for end in self._ends:
-                end.say_goodbye()
+                end.send_close_frame()
 
-    def said_goodbye(self) -> None:
-        """A side has been told; what is left to do takes a moment, or the other side is not interested in manners."""
-        if self._ends is not None and all(end.finished for end in self._ends):
+    def close_frame_sent(self) -> None:
+        """Leave the sides `Limits.linger` seconds to close, once both have got their close frame."""
+        if self._ends is not None and all(end.write_closed for end in self._ends):
             self.deadline = self._plane.clock() + self._plane.limits.linger
 
     def expire(self) -> None:
-        """Silent for too long, or there for too long."""
+        """Close the tunnel: it was idle for too long, or has reached its total time."""
         self.error = "total" if self.deadline == self._ends_at else "idle"
         self.close()
 
-    def lost(self, end: _End, error: Exception | None) -> None:
-        """One of the two is gone."""
+    def end_lost(self, end: _End, error: Exception | None) -> None:
+        """Close the tunnel: one connection is lost."""
         if error is not None and self._ends is not None and end is self._ends[1] and not self.bytes_down:
             self.error = "reset"
         self.close()
 
     def close(self) -> None:
-        """End both ways; what is in the buffers still goes out, if it is read in time."""
+        """Close both connections; buffered bytes are still sent if they are read in time."""
         if self._ends is None:
             return
         client, backend = self._ends
@@ -98,13 +100,13 @@ class Tunnel:
         self._plane.tunnels.discard(self)
         for end in (client, backend):
             end.transport.close()
-            if end.transport.get_write_buffer_size():  # a buffer, or what did not fit one: seconds even at 1 KiB/s
+            if end.transport.get_write_buffer_size():  # abort if it is not sent in time
                 asyncio.get_running_loop().call_later(self._plane.limits.slow_reader, end.transport.abort)
         self.bytes_up, self.bytes_down = backend.sent, client.sent
         self._on_end(self)
 
     def abort(self) -> None:
-        """End both ways at once."""
+        """Abort both connections."""
         ends = self._ends
         self.close()
         for end in ends or ():
@@ -112,15 +114,15 @@ class Tunnel:
 
 
 class _End(asyncio.Protocol):
-    """One of the two sockets: what it reads, the other writes."""
+    """One of the two connections: what it receives, the other sends."""
 
     other: _End
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.sent = 0
-        self.finished = False
-        """Nothing more will be written to this socket."""
+        self.write_closed = False
+        """Nothing more is written to this socket."""
         self._tunnel = tunnel
 
     def send(self, data: bytes) -> None:
@@ -130,18 +132,18 @@ class _End(asyncio.Protocol):
             self.sent += len(data)
             self.transport.write(data)
 
-    def say_goodbye(self) -> None:
-        """Tell the other side that this is the end, where its protocol has a word for that."""
+    def send_close_frame(self) -> None:
+        """Announce the end, if the protocol has a message for it."""
 
     def data_received(self, data: bytes) -> None:
         self.other.send(data)
 
     def eof_received(self) -> bool:
-        """Half-closed: the other direction may still have something to say."""
+        """Pass the half-close on; return whether to keep the connection open for the other direction."""
         other = self.other
-        was_open = not other.finished
-        other.finished = True
-        if self.finished or other.transport.is_closing() or not other.transport.can_write_eof():
+        was_open = not other.write_closed
+        other.write_closed = True
+        if self.write_closed or other.transport.is_closing() or not other.transport.can_write_eof():
             return False
         if was_open:
             other.transport.write_eof()
@@ -158,32 +160,32 @@ class _End(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         sock = self.transport.get_extra_info("socket")
         if error is not None and sock is not None and self.transport.get_extra_info("sslcontext") is None:
-            for data in received(sock.fileno()):  # it came before writing failed
+            for data in received(sock.fileno()):  # it was received before writing failed
                 self.other.send(data)
-        self._tunnel.lost(self, error)
+        self._tunnel.end_lost(self, error)
 
 
 class _WebSocketEnd(_End):
-    """Knows when a close frame may be written to its socket."""
+    """Tracks WebSocket frames, to write a close frame between two of them."""
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, *, masked: bool) -> None:
         super().__init__(tunnel, transport)
         self._frames = Frames()
         self._masked = masked
-        self._leaving = False
+        self._close_pending = False
 
     def send(self, data: bytes) -> None:
-        """Write `data`, and behind its last frame the goodbye, if that is due. Nothing follows a close frame."""
-        if self.finished:
+        """Write `data`, then a close frame if one is pending and a frame ends here. Nothing follows a close frame."""
+        if self.write_closed:
             return
         super().send(data)
         self._frames.feed(data)
-        if self._leaving:
-            self.say_goodbye()
+        if self._close_pending:
+            self.send_close_frame()
 
-    def say_goodbye(self) -> None:
-        self._leaving = True
-        if not self.finished and self._frames.at_boundary and not self.transport.is_closing():
+    def send_close_frame(self) -> None:
+        self._close_pending = True
+        if not self.write_closed and self._frames.at_boundary and not self.transport.is_closing():
             self.transport.write(close_frame(masked=self._masked))
-            self.finished = True
-            self._tunnel.said_goodbye()
+            self.write_closed = True
+            self._tunnel.close_frame_sent()

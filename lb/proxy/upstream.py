@@ -1,4 +1,4 @@
-"""The backend's side: one connection, one request at a time, and what comes back on it."""
+"""The backend's side: a connection that carries one request at a time, and parses its response."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import httptools
 
 from ..core.exchange import Attempt, Failure
 from ..core.headers import Field
+from .ports import BackendConnection, ResponseReceiver
 from .request_framing import Body, MalformedError, head_size
-from .response_framing import Answer, ResponseShape, check_response, is_http, is_http_after_interim
-from .response_repair import Draft
+from .response_framing import ResponseFraming, ResponseHead, check_response, is_http, is_http_after_interim
+from .response_repair import PartialHead
 from .sockets import connected_socket, received
-from .trailers import passed
+from .trailers import allowed_trailers
 
 if TYPE_CHECKING:
     from ..core.backend import Backend
-    from .data_plane import Plane
-    from .exchange_relay import Relay
+    from .data_plane import DataPlane
 
 
-async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
-    """A new connection to `backend`. Raises OSError (refused, unreachable) or TimeoutError."""
+async def connect(backend: Backend, plane: DataPlane) -> UpstreamConnection:
+    """Return a new connection to `backend`. Raise OSError (refused, unreachable) or TimeoutError."""
     sock = await connected_socket(backend, plane.connect_timeout)
     loop = asyncio.get_running_loop()
     try:
@@ -36,26 +36,25 @@ async def connect(backend: Backend, plane: Plane) -> UpstreamConnection:
 
 
 _FIRST_BYTE: Final = ord("H")
-"""Of every status line (RFC 9112 §4)."""
+"""First byte of every status line (RFC 9112 §4)."""
 
 
-class UpstreamConnection:
-    """An `asyncio.Protocol` in all but name, as `ClientConnection` is.
+class UpstreamConnection(BackendConnection):
+    """An `asyncio.Protocol` by its methods, like `ClientConnection`.
 
-    Collects what one segment brings, then tells its relay once: one call, and one write to the client, a segment."""
+    It collects what one segment brings, and then calls its receiver once, so that the client gets one write a segment.
+    """
 
-    def __init__(self, plane: Plane, backend: Backend, sock: socket.socket | None = None) -> None:
+    def __init__(self, plane: DataPlane, backend: Backend, sock: socket.socket | None = None) -> None:
         self.backend = backend
-        self.relay: Relay | None = None
+        self.receiver: ResponseReceiver | None = None
         self.attempt: Attempt | None = None
         self.idle_since = 0.0
         self.blocked = False
-        """The backend does not read: write no more than necessary."""
         self.reusable = True
         self.private = False
-        """It speaks for one client: an authentication that belongs to the connection was asked for or given."""
         self.upload_done = True
-        """The request is written to its end."""
+        """The request is completely written."""
         self._plane = plane
         self._sock = sock
         self._transport: asyncio.Transport
@@ -68,87 +67,76 @@ class UpstreamConnection:
         self._fields: list[Field] = []
         self._trailers: list[Field] = []
         self._head_size = 0
-        self._interims: list[Answer] = []
-        self._answer: Answer | None = None
-        self._shape: ResponseShape | None = None
+        self._interims: list[ResponseHead] = []
+        self._answer: ResponseHead | None = None
+        self._framing: ResponseFraming | None = None
         self._parts: list[bytes] = []
         self._complete = False
         self._started = False
-        """A head has begun, be it with one byte."""
+        """At least one byte of a response head has come."""
         self._in_interim = False
         self._malformed = False
-        self._told = False
-        self._draft: Draft | None = None
+        self._delivered = False
+        self._partial_head: PartialHead | None = None
         self._gathered = False
-        """The rest of a small answer has been waited for long enough."""
+        """The head of a small response no longer waits for its body."""
 
-    # --- the relay's verbs ---
+    # --- called by relay, pool and ticker ---
 
-    def begin(self, relay: Relay, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
-        """Write the start of a request; `complete` tells whether that is all of it."""
-        self.relay = relay
+    def begin(self, receiver: ResponseReceiver, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
+        self.receiver = receiver
         self.attempt = attempt
         self.upload_done = complete
         self._reset(method)
-        self._plane.outbox.put(self._transport, data)
+        self._plane.write_batch.put(self._transport, data)
 
     def write(self, data: bytes, *, complete: bool) -> None:
-        """Write more of the request."""
         self.upload_done = complete
-        self._plane.outbox.put(self._transport, data)
+        self._plane.write_batch.put(self._transport, data)
 
-    def hold(self) -> None:
-        """Read no more for now: the client does not keep up."""
+    def pause_reading(self) -> None:
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
 
-    def go_on(self) -> None:
-        """Read again."""
+    def resume_reading(self) -> None:
         if not self._reading and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 
     def end_gathering(self) -> None:
-        """Wait no longer for the rest of a small answer."""
         self._plane.gathering.pop(self, None)
         self._gathered = True
-        self._tell(None)
+        self._deliver(None)
 
     def retire(self, now: float) -> None:
-        """The request is over for the relay: keep the connection if both messages ended cleanly, else close it."""
         clean = self._complete and self.reusable and self.upload_done and not self._transport.is_closing()
-        relay, self.relay, self.attempt = self.relay, None, None
+        receiver, self.receiver, self.attempt = self.receiver, None, None
         if not clean or self._plane.stopping:
             self.abort()
             return
-        self.go_on()
+        self.resume_reading()
         if not self.private:
             self._plane.pool.release(self, now)
-        elif relay is not None:
-            self._plane.pool.keep_for(relay.client, self)
+        elif receiver is not None:
+            self._plane.pool.release_private(receiver.client, self)
 
     def drop(self) -> None:
-        """Give the request up: nothing more is reported, and the backend sees the connection go."""
-        self.relay = self.attempt = None
+        self.receiver = self.attempt = None
         self.abort()
 
     def close(self) -> None:
-        """Close an idle connection."""
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, whatever is still to be written."""
         self._transport.abort()
 
     def hand_over(self) -> asyncio.Transport:
-        """Let go of the transport: it belongs to a tunnel now."""
-        self._plane.outbox.flush()
-        self.relay = self.attempt = self._parser = None
+        self._plane.write_batch.flush()
+        self.receiver = self.attempt = self._parser = None
         return self._transport
 
     def is_stale(self) -> bool:
-        """Whether the peer has closed, or sent what nobody asked for, and the event loop has yet to notice."""
         if self._transport.is_closing():
             return True
         if self._sock is None:
@@ -161,15 +149,15 @@ class UpstreamConnection:
             pass
         return True
 
-    # --- the event loop's ---
+    # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser
-        if self.relay is None or parser is None:
-            self._plane.pool.forget(self, self._plane.clock())  # an answer to no question: RFC 9112 §9.2
+        if self.receiver is None or parser is None:
+            self._plane.pool.remove_ended(self, self._plane.clock())  # a response without a request: RFC 9112 §9.2
             self.abort()
             return
         rest: bytes | None = None
@@ -177,53 +165,53 @@ class UpstreamConnection:
         if not self._started and data[0] != _FIRST_BYTE and not is_http(data):
             self._malformed = True
         try:
-            if self._draft is not None and self._draft.refused:
-                self._mend(data)
+            if self._partial_head is not None and self._partial_head.refused:
+                self._repair(data)
             else:
                 parser.feed_data(data)
-                if self._shape is None:
-                    self._keep_draft(data)
+                if self._framing is None:
+                    self._keep_partial_head(data)
         except httptools.HttpParserUpgrade as switch:
             rest = data[switch.args[0] :]
         except httptools.HttpParserError:
-            self._mend(data)
+            self._repair(data)
         if self._head_size > self._plane.limits.head and not self._complete:
-            self._malformed = True  # a head, or what is between the parts of a body: extensions and trailers
+            self._malformed = True  # the size of a head, or of chunk extensions and trailers
         if self._interims and not is_http_after_interim(data):
             self._malformed = True
-        self._tell(rest)
+        self._deliver(rest)
 
     def eof_received(self) -> None:
-        if self.relay is None:
-            self._ended_idle()
-        elif self._shape is not None and self._shape.body is Body.EOF and not self._complete:
+        if self.receiver is None:
+            self._idle_ended()
+        elif self._framing is not None and self._framing.body is Body.EOF and not self._complete:
             self._complete = True
             self.reusable = False
-            self._tell(None)
+            self._deliver(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if error is not None and self.relay is not None and self._sock is not None:
-            self._read_what_is_there(self._sock)
-        self._parser = None  # it refers to us: break the cycle rather than wait for the collector
-        if self.relay is None:
-            self._ended_idle()
+        if error is not None and self.receiver is not None and self._sock is not None:
+            self._read_remaining(self._sock)
+        self._parser = None  # break the reference cycle rather than wait for the garbage collector
+        if self.receiver is None:
+            self._idle_ended()
             return
-        self.relay.attempt_failed(self, Failure.TRUNCATED if self._told else Failure.RESET)
+        self.receiver.attempt_failed(self, Failure.TRUNCATED if self._delivered else Failure.RESET)
 
     def pause_writing(self) -> None:
         self.blocked = True
 
     def resume_writing(self) -> None:
         self.blocked = False
-        if self.relay is not None:
-            self.relay.upload()
+        if self.receiver is not None:
+            self.receiver.upload()
 
-    # --- the parser's ---
+    # --- called by the parser ---
 
     def on_message_begin(self) -> None:
         self._started = True
         if self._complete:
-            self.reusable = False  # bytes beyond the answer: what they are is not worth finding out
+            self.reusable = False  # unrequested bytes follow the response
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, name.lower(), value))
@@ -231,7 +219,7 @@ class UpstreamConnection:
     def on_headers_complete(self) -> None:
         parser = self._parser
         if self._complete or self._malformed or parser is None:
-            return  # what follows a malformed head must not stand in for it
+            return  # what follows a malformed head must not be taken for the response
         status = parser.get_status_code()
         fields, self._fields = self._fields, []
         limits = self._plane.limits
@@ -239,13 +227,13 @@ class UpstreamConnection:
             self._malformed = True
             return
         try:
-            shape = check_response(self._method, status, parser.get_http_version(), fields, limits)
+            framing = check_response(self._method, status, parser.get_http_version(), fields, limits)
         except MalformedError:
             self._malformed = True
             return
-        if shape.private:
+        if framing.private:
             self.private = True
-        answer = Answer(status, fields, shape)
+        answer = ResponseHead(status, fields, framing)
         if status < 200:
             if status != 101:
                 self._in_interim = True
@@ -254,8 +242,8 @@ class UpstreamConnection:
             if not parser.should_upgrade():
                 self._malformed = True  # a switch to nothing (RFC 9110 §15.2.2)
                 return
-        self._answer, self._shape = answer, shape
-        if shape.mended or not parser.should_keep_alive():
+        self._answer, self._framing = answer, framing
+        if framing.contradictory or not parser.should_keep_alive():
             self.reusable = False
         if self._method == "HEAD":
             self._end_without_body()
@@ -270,25 +258,25 @@ class UpstreamConnection:
     def on_message_complete(self) -> None:
         if self._in_interim:
             self._in_interim = self._started = False
-        elif self._shape is not None and not self._complete and not self._malformed:
+        elif self._framing is not None and not self._complete and not self._malformed:
             self._complete = True
             self._trailers = self._checked_trailers() if self._fields else []
 
-    # --- between the two ---
+    # --- from the parser to the receiver ---
 
-    def _keep_draft(self, data: bytes) -> None:
-        """The head is not complete: what there is of it may have to be mended."""
-        if self._draft is None:
-            self._draft = Draft()
-        self._draft.raw += data
-        self._draft.interims += len(self._interims)
+    def _keep_partial_head(self, data: bytes) -> None:
+        """Keep an incomplete head, which may have to be repaired."""
+        if self._partial_head is None:
+            self._partial_head = PartialHead()
+        self._partial_head.raw += data
+        self._partial_head.interims += len(self._interims)
 
-    def _mend(self, data: bytes) -> None:
-        """llhttp has refused the head: read it again without what does no harm."""
-        draft = self._draft = self._draft or Draft()
+    def _repair(self, data: bytes) -> None:
+        """Parse the head, which llhttp has refused, again without its harmless faults."""
+        partial = self._partial_head = self._partial_head or PartialHead()
         before = len(self._interims)
-        draft.interims += before
-        head = draft.mend(data, self._method) if self._shape is None else None
+        partial.interims += before
+        head = partial.repair(data, self._method) if self._framing is None else None
         self._malformed = head is None
         if not head:
             return
@@ -299,41 +287,42 @@ class UpstreamConnection:
             self._parser.feed_data(head)
         except httptools.HttpParserError:
             self._malformed = True
-        if self._shape is None:
-            self._draft = Draft()
-            self._draft.raw, self._draft.interims = head, len(self._interims) - before
+        if self._framing is None:
+            self._partial_head = PartialHead()
+            self._partial_head.raw, self._partial_head.interims = head, len(self._interims) - before
 
-    def _read_what_is_there(self, sock: socket.socket) -> None:
-        """A backend that answers and closes without reading the whole request makes our writing fail (RFC 9112 §9.6).
-        Its answer has come before that: the kernel still has it, and the event loop no longer looks.
+    def _read_remaining(self, sock: socket.socket) -> None:
+        """Process what the kernel has received before writing failed.
 
-        The end of what is there is not the end of the answer: after a reset both look alike.
+        If a backend responds and closes without reading the whole request, our writing fails (RFC 9112 §9.6), and the
+        event loop stops reading, although the response is in the kernel's buffer. The end of that data is not taken for
+        the end of the response: after a reset they cannot be told apart.
         """
         for data in received(sock.fileno()):
-            if self.relay is None:
+            if self.receiver is None:
                 return
             self.data_received(data)
 
-    def _ended_idle(self) -> None:
-        """Nobody waits for anything here; the balancer hears of it where it tells something of the backend."""
+    def _idle_ended(self) -> None:
+        """Remove the connection from the pool. If it was just used, tell the core: the backend may have died."""
         now = self._plane.clock()
-        if self._plane.pool.forget(self, now):
+        if self._plane.pool.remove_ended(self, now):
             self._plane.balancer.closed_early(self.backend, now)
 
     def _end_without_body(self) -> None:
-        """llhttp cannot be told that this answers a HEAD and would wait for the body: a new parser takes over."""
+        """Replace the parser: llhttp cannot be told that this is a response to HEAD, and would wait for a body."""
         self._complete = True
         self._parser = httptools.HttpResponseParser(self)
 
-    def _tell(self, rest: bytes | None) -> None:
-        """Pass on what has been collected; `rest` is what follows a 101 and belongs to the other protocol."""
-        relay = self.relay
-        if relay is None:
+    def _deliver(self, rest: bytes | None) -> None:
+        """Pass on what has been collected; `rest` follows a 101 and belongs to the other protocol."""
+        receiver = self.receiver
+        if receiver is None:
             return
         if self._interims:
-            self._tell_interims(relay)
+            self._deliver_interims(receiver)
         if self._malformed and not self._complete:
-            relay.attempt_failed(self, Failure.BAD_RESPONSE if not self._told else Failure.TRUNCATED)
+            receiver.attempt_failed(self, Failure.BAD_RESPONSE if not self._delivered else Failure.TRUNCATED)
             return
         if self._malformed:
             self.reusable = False
@@ -341,23 +330,23 @@ class UpstreamConnection:
             return
         answer, self._answer = self._answer, None
         if answer is not None:
-            self._told = True
+            self._delivered = True
             self._plane.gathering.pop(self, None)
             if answer.status == 101:
-                relay.switched(self, answer, rest or b"")
+                receiver.switched(self, answer, rest or b"")
                 return
         parts, self._parts = self._parts, []
         if answer is not None or parts or self._complete:
-            relay.received(self, answer, parts, self._trailers if self._complete else None)
+            receiver.received(self, answer, parts, self._trailers if self._complete else None)
         elif self._started and self.attempt is not None:
             self.attempt.exchange.response_begun = True
 
     def _should_gather(self) -> bool:
-        """Whether the head waits for the rest: the answer is small and the client has seen nothing of it."""
+        """Return whether the head of a small response is to wait for the body (`Limits.gather_answer`)."""
         answer, plane = self._answer, self._plane
         if answer is None or self._complete or self._gathered:
             return False
-        if answer.shape.body is not Body.LENGTH or answer.shape.length > plane.limits.buffered:
+        if answer.framing.body is not Body.LENGTH or answer.framing.length > plane.limits.buffered:
             return False
         if self not in plane.gathering:
             plane.gathering[self] = plane.clock() + plane.limits.gather_answer
@@ -365,16 +354,16 @@ class UpstreamConnection:
                 self.attempt.exchange.response_begun = True
         return True
 
-    def _tell_interims(self, relay: Relay) -> None:
+    def _deliver_interims(self, receiver: ResponseReceiver) -> None:
         interims, self._interims = self._interims, []
         for interim in interims:
-            relay.interim(interim)
+            receiver.interim(interim)
 
     def _checked_trailers(self) -> list[Field]:
-        """The trailers as they are now: the fields of a surplus answer in the same segment must not join them."""
+        """Return the trailers now, before fields of an unrequested response in the same segment are added to them."""
         trailers, self._fields = self._fields, []
         try:
-            return passed(trailers, self._plane.limits)
+            return allowed_trailers(trailers, self._plane.limits)
         except MalformedError:
             self.reusable = False
             return []

@@ -1,4 +1,4 @@
-"""As much of WebSocket (RFC 6455) as it takes to say goodbye between two frames."""
+"""The part of WebSocket (RFC 6455) that is needed to send a close frame between two frames of others."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from typing import Final
 
 GOING_AWAY: Final = 1001
-"""RFC 6455 §7.4.1: the endpoint is going away, such as a server that stops."""
+"""Close code of an endpoint that goes away, such as a server that stops (RFC 6455 §7.4.1)."""
 _CLOSE: Final = 0x88
 _MASKED: Final = 0x80
 
 
 class Frames:
-    """Follows one direction of a connection, a segment at a time; keeps at most one frame's head."""
+    """Tracks the frame boundaries of one direction of a connection; buffers at most one frame head."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -24,7 +24,7 @@ class Frames:
         return not self._head and not self._payload
 
     def feed(self, data: bytes) -> None:
-        """What has passed."""
+        """Process bytes that have passed."""
         position, size = 0, len(data)
         while position < size:
             if self._payload:
@@ -41,7 +41,7 @@ class Frames:
 
 
 def close_frame(*, masked: bool) -> bytes:
-    """The frame that ends a connection with `GOING_AWAY`; masked from a client to a server, else not (§5.1)."""
+    """Return a close frame with `GOING_AWAY`. Frames to a server are masked, those to a client are not (§5.1)."""
     code = GOING_AWAY.to_bytes(2, "big")
     if not masked:
         return bytes((_CLOSE, len(code))) + code
@@ -50,7 +50,7 @@ def close_frame(*, masked: bool) -> bytes:
 
 
 def _head_size(head: bytes) -> int:
-    """Size of the frame head that begins so (§5.2): known once two bytes are there."""
+    """Return the size of the frame head that begins with `head` (§5.2); 2 while that is not known."""
     if len(head) < 2:
         return 2
     length = head[1] & 0x7F

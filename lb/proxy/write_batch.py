@@ -1,4 +1,4 @@
-"""What goes out leaves once the event loop has told everything that this turn brought, in one go."""
+"""Collects all writes of one turn of the event loop and performs them together at its end."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-Soon = Callable[[Callable[[], None]], object]
-"""Calls it in the event loop's next turn: `loop.call_soon`."""
+CallSoon = Callable[[Callable[[], None]], object]
+"""`loop.call_soon`: calls the function in the next turn of the event loop."""
 
 _MOST: Final = 256 * 1024
-"""Bytes that may wait. One read of the event loop can bring as much, and there may be hundreds of them in a turn."""
+"""Bytes that may wait. One read of the event loop can bring as many, and a turn may have hundreds of reads."""
 
 
-class Outbox:
-    """Writes that wait for the end of a turn: microseconds on a quiet balancer, a batch of segments on a busy one.
+class WriteBatch:
+    """Delays writes to the end of a turn: microseconds if the balancer is idle, a batch of segments if it is busy.
 
-    A write to a sleeping process wakes its processor, which costs as much as the rest of the write; the second in a row
-    finds it awake. And what reads and what writes do not push each other out of the processor's caches.
+    A write to a sleeping process wakes its processor, which costs as much as the rest of the write; for the next write
+    it is awake. Also, the code that reads and the code that writes do not displace each other in the processor's
+    caches.
 
-    The order of writes is kept, on each transport and between them. Whoever ends a connection in an orderly way, or
-    hands its transport on, calls `flush` first; one that is aborted loses what still waits, as it should.
+    The order of writes is kept, for each transport and among them. Call `flush` before closing a connection gracefully
+    or handing over its transport. If a connection is aborted, its waiting writes are lost, as they should be.
     """
 
-    def __init__(self, soon: Soon) -> None:
+    def __init__(self, soon: CallSoon) -> None:
         self._soon = soon
         self._due = False
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []
         self._next = 0
-        """The first of those that is not written: a write may bring about another one, and that a flush inside ours."""
+        """Index of the first one that is not written. A write may cause another, and that one a nested `flush`."""
         self._size = 0
 
     def put(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Write `data` in a moment."""
+        """Write `data` at the end of the turn."""
         self._waiting.append((transport, data))
         self._size += len(data)
         if self._size > _MOST:
@@ -42,7 +43,7 @@ class Outbox:
             self._soon(self._turn)
 
     def flush(self) -> None:
-        """Write now all that waits."""
+        """Perform all waiting writes now."""
         while self._next < len(self._waiting):
             transport, data = self._waiting[self._next]
             self._next += 1

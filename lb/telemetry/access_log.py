@@ -1,6 +1,6 @@
-"""One line a request: all that failed, and a sample of those that went well.
+"""The access log: a line for each request that failed, and for a sample of the others.
 
-Put into words by hand, and by the log's thread: a mapping and `json.dumps` take twice as long.
+The log's thread formats the lines, by f-strings: `json.dumps` of a dictionary takes twice as long.
 """
 
 from __future__ import annotations
@@ -8,37 +8,37 @@ from __future__ import annotations
 from json.encoder import encode_basestring_ascii as _text
 from random import Random
 
-from ..proxy.request_record import Record, Session
-from .log_writer import Lines
+from ..proxy.request_record import RequestRecord, TcpRecord
+from .log_writer import LogWriter
 
 
 class AccessLog:
-    """`done` is an `OnDone`, `session` an `OnSession`: decides which requests are worth a line."""
+    """Decides which requests and TCP connections are logged. `done` is an `OnDone`, `tcp_done` an `OnTcpDone`."""
 
-    def __init__(self, lines: Lines, sample: float, rng: Random) -> None:
-        """`sample` is the share (0–1) of requests without a failure that are logged."""
+    def __init__(self, lines: LogWriter, sample: float, rng: Random) -> None:
+        """`sample` is the share (0–1) of successful requests that are logged."""
         self._lines = lines
         self._rng = rng
         self.sample = sample
 
-    def done(self, record: Record) -> None:
-        """Log the request, or do not."""
+    def done(self, record: RequestRecord) -> None:
+        """Log the request if it failed or is in the sample."""
         if not record.method:
-            self._lines.put_later("refused", of_refusal, record)
-        elif record.status >= 500 or record.error or self._drawn():
-            self._lines.put_later("request", of_request, record)
+            self._lines.put_deferred("refused", format_refusal, record)
+        elif record.status >= 500 or record.error or self._is_sampled():
+            self._lines.put_deferred("request", format_request, record)
 
-    def session(self, session: Session) -> None:
-        """Log a connection of TCP mode, or do not."""
-        if session.error or self._drawn():
-            self._lines.put_later("connection", of_session, session)
+    def tcp_done(self, record: TcpRecord) -> None:
+        """Log the connection of TCP mode if it failed or is in the sample."""
+        if record.error or self._is_sampled():
+            self._lines.put_deferred("connection", format_tcp, record)
 
-    def _drawn(self) -> bool:
+    def _is_sampled(self) -> bool:
         return self.sample > 0 and self._rng.random() < self.sample
 
 
-def of_request(record: Record) -> str:
-    """What is logged of a request."""
+def format_request(record: RequestRecord) -> str:
+    """Return the JSON fields of a request, without braces."""
     return (
         f'"method": {_text(record.method)}, "target": {_bytes(record.target)}, "status": {record.status}, '
         f'"backend": {_text(record.backend)}, "attempts": {record.attempts}, '
@@ -48,17 +48,17 @@ def of_request(record: Record) -> str:
     )
 
 
-def of_refusal(record: Record) -> str:
-    """What could not be read has nothing but a reason; a connection that was not let in has no status either."""
+def format_refusal(record: RequestRecord) -> str:
+    """Return the JSON fields of an unreadable request, or of a refused connection, which has no status."""
     return f'"reason": {_text(record.error)}, "status": {record.status or "null"}, "client": {_bytes(record.client)}'
 
 
-def of_session(session: Session) -> str:
-    """What is logged of a connection of TCP mode."""
+def format_tcp(record: TcpRecord) -> str:
+    """Return the JSON fields of a connection of TCP mode."""
     return (
-        f'"backend": {_text(session.backend)}, "attempts": {session.attempts}, '
-        f'"total_ms": {session.total_s * 1000:.3f}, "bytes_in": {session.bytes_in}, '
-        f'"bytes_out": {session.bytes_out}, "error": {_text(session.error)}, "client": {_bytes(session.client)}'
+        f'"backend": {_text(record.backend)}, "attempts": {record.attempts}, '
+        f'"total_ms": {record.total_s * 1000:.3f}, "bytes_in": {record.bytes_in}, '
+        f'"bytes_out": {record.bytes_out}, "error": {_text(record.error)}, "client": {_bytes(record.client)}'
     )
 
 

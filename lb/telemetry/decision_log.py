@@ -1,4 +1,4 @@
-"""`GET /decisions`: why the latest requests went where they went. Rings of records, put into words only when read."""
+"""`GET /decisions`: why the latest requests went to which backend. Records are kept, and formatted only when read."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from typing import Any, Final
 
 from ..core.backend import State
 from ..core.decisions import Cancelled, Failed, FleetSnapshot, Picked, Refused, Step, Waited
-from ..proxy.request_record import Record
+from ..proxy.request_record import RequestRecord
 
-SMOOTH: Final = 100
-"""So many of the requests that went smoothly are kept: the first pick answered, and well. They are all alike, and would
-push out the others; and a record is a kilobyte of small objects, of which a thousand do not fit a processor's cache
-beside everything else: that cost each request a tenth more."""
+MAX_UNEVENTFUL: Final = 100
+"""Kept requests whose first backend answered without an error. They are all alike and would displace the others.
+More of them also cost CPU: a record is a kilobyte of small objects, and a thousand of those do not fit the processor's
+cache beside everything else, which made each request a tenth more expensive."""
 
 
 class DecisionLog:
-    """The last `capacity` requests that did not go smoothly, and the last `SMOOTH` of those that did.
+    """The last `capacity` requests that had a failure, retry, hedge or wait, and the last `MAX_UNEVENTFUL` others.
 
-    Keeping one costs an append; the record and its story exist anyway.
+    Keeping a request costs an append: its record exists anyway.
     """
 
     def __init__(self, capacity: int) -> None:
-        self._smooth: deque[Record] = deque()
-        self._notable: deque[Record] = deque()
+        self._uneventful: deque[RequestRecord] = deque()
+        self._notable: deque[RequestRecord] = deque()
         self.resize(capacity)
 
-    def keep(self, record: Record) -> None:
-        """A request is over (`OnDone`). One that was refused for its form decided nothing."""
+    def done(self, record: RequestRecord) -> None:
+        """Keep the record of a finished request (`OnDone`), unless it was malformed: no decision was made then."""
         if len(record.story) == 1 and not record.error and record.status < 500:
-            self._smooth.append(record)
+            self._uneventful.append(record)
         elif record.method:
             self._notable.append(record)
 
     def resize(self, capacity: int) -> None:
-        """Keep another number from now on, the newest of those that are here among them."""
-        self._smooth = deque(self._smooth, maxlen=min(capacity, SMOOTH))
+        """Change the capacity; the newest records stay."""
+        self._uneventful = deque(self._uneventful, maxlen=min(capacity, MAX_UNEVENTFUL))
         self._notable = deque(self._notable, maxlen=capacity)
 
     def latest(self, last: int, backend: str = "", request_id: str = "") -> list[dict[str, Any]]:
-        """At most `last` requests, the newest first; only those that were tried on `backend`, or have that id."""
+        """Return at most `last` requests, newest first; if given, only those tried on `backend`, or with that id."""
         chosen = (
             record
-            for record in merge(reversed(self._smooth), reversed(self._notable), key=_ended, reverse=True)
+            for record in merge(reversed(self._uneventful), reversed(self._notable), key=_ended, reverse=True)
             if (not request_id or record.request_id == request_id.encode("latin-1", "replace"))
             and (not backend or any(isinstance(s, Picked) and s.backend.id == backend for s in record.story))
         )
-        return [described(record) for record in islice(chosen, last)]
+        return [as_dict(record) for record in islice(chosen, last)]
 
 
-def _ended(record: Record) -> float:
+def _ended(record: RequestRecord) -> float:
     return record.started + record.total_s
 
 
-def described(record: Record) -> dict[str, Any]:
-    """One request and every decision about it. Times of steps are milliseconds after its arrival."""
+def as_dict(record: RequestRecord) -> dict[str, Any]:
+    """Return a request with all decisions about it, for JSON. Steps have milliseconds since the request's arrival."""
     return {
         "id": record.request_id.decode("latin-1"),
         "mono": record.started,
@@ -73,24 +73,24 @@ def described(record: Record) -> dict[str, Any]:
     }
 
 
-def _steps(record: Record) -> Iterator[dict[str, Any]]:
-    begun: dict[str, float] = {}
+def _steps(record: RequestRecord) -> Iterator[dict[str, Any]]:
+    started: dict[str, float] = {}
     for step in record.story:
-        told = {"at_ms": _ms(step.at - record.started), **_told(step)}
+        fields = {"at_ms": _ms(step.at - record.started), **_step_fields(step)}
         if isinstance(step, Picked):
-            begun[step.backend.id] = step.at
+            started[step.backend.id] = step.at
         elif isinstance(step, Failed | Cancelled):
-            told["took_ms"] = _ms(step.at - begun.get(step.backend.id, step.at))
-        yield told
+            fields["took_ms"] = _ms(step.at - started.get(step.backend.id, step.at))
+        yield fields
 
 
-def _told(step: Step) -> dict[str, Any]:
+def _step_fields(step: Step) -> dict[str, Any]:
     match step:
         case Picked():
             return {"step": "picked", "backend": step.backend.id, "why": _why(step), **_candidates(step)}
         case Failed():
-            told = {"step": "failed", "backend": step.backend.id, "failure": step.failure}
-            return {**told, "retried": step.retried, "reason": step.reason}
+            fields = {"step": "failed", "backend": step.backend.id, "failure": step.failure}
+            return {**fields, "retried": step.retried, "reason": step.reason}
         case Cancelled():
             return {"step": "cancelled", "backend": step.backend.id}
         case Waited():
@@ -100,20 +100,20 @@ def _told(step: Step) -> dict[str, Any]:
 
 
 def _why(step: Picked) -> str:
-    held = dict(zip(step.snapshot.usable, step.loads, strict=True)).get(step.backend) if step.loads else None
+    in_flight = dict(zip(step.snapshot.usable, step.loads, strict=True)).get(step.backend) if step.loads else None
     among = f"of {len(step.snapshot.usable)} usable"
-    holding = f", {held} in flight there" if held is not None else ""
+    load = f", {in_flight} in flight there" if in_flight is not None else ""
     match step.why:
         case "pinned":
-            return f"its sticky cookie names it{holding}"
+            return f"its sticky cookie names it{load}"
         case "retry":
-            return f"{step.policy} {among}, without those tried{holding}"
+            return f"{step.policy} {among}, without those tried{load}"
         case "hedge":
-            return f"hedge: another attempt stalls; {step.policy} {among}{holding}"
+            return f"hedge: another attempt stalls; {step.policy} {among}{load}"
         case "queued":
-            return f"its turn in the queue came; {step.policy} {among}{holding}"
+            return f"its turn in the queue came; {step.policy} {among}{load}"
         case _:
-            return f"{step.policy} {among}{holding}"
+            return f"{step.policy} {among}{load}"
 
 
 def _candidates(step: Picked) -> dict[str, Any]:
@@ -128,13 +128,13 @@ def _candidates(step: Picked) -> dict[str, Any]:
                 "usable": usable,
                 "in_flight": loads.get(backend_id) if usable else None,
             }
-            for backend_id, state, suspected, usable in _standing(snapshot)
+            for backend_id, state, suspected, usable in _states(snapshot)
         ],
         "known": snapshot.known,
     }
 
 
-def _standing(snapshot: FleetSnapshot) -> Iterator[tuple[str, State, bool, bool]]:
+def _states(snapshot: FleetSnapshot) -> Iterator[tuple[str, State, bool, bool]]:
     usable = {backend.id for backend in snapshot.usable}
     for backend_id, state, suspected in snapshot.states:
         yield backend_id, state, suspected, backend_id in usable

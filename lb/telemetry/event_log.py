@@ -1,4 +1,4 @@
-"""The last events of the core, numbered, for readers that come late, fall behind or come back."""
+"""The last events of the core, numbered, so that a reader can start late, fall behind, or reconnect."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from typing import Any
 from ..core.events import Event
 
 CAPACITY = 10_000
-"""Enough for a whole experiment: three backends' probes make 6 events a second, a fault under load some hundreds."""
+"""Enough for an experiment: probes of three backends emit 6 events per second, and a fault under load some hundreds."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One event and its place in the stream; the first is 1."""
+    """One event and its sequence number; the first is 1."""
 
     seq: int
     event: Event
     sse: bytes = b""
-    """The entry as one server-sent event, once a reader has asked for it: every reader gets the same bytes."""
+    """The entry as a server-sent event, formatted once for all readers, when the first of them reads it."""
 
 
 class EventLog:
-    """A ring of entries. Writing never waits for a reader; a reader keeps nothing but its position."""
+    """A ring buffer of entries. Writing never waits for readers; a reader only remembers its position."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._entries: deque[Entry] = deque(maxlen=capacity)
         self._waiting: set[asyncio.Future[None]] = set()
         self.last_seq = 0
         self.readers = 0
-        """Streams that follow it."""
+        """Streams that follow the log."""
 
     def append(self, event: Event) -> None:
-        """Number the event and wake whoever waits for one."""
+        """Append the event and wake the readers that wait for one."""
         self.last_seq += 1
         self._entries.append(Entry(self.last_seq, event))
         for waiter in self._waiting:
@@ -47,15 +47,15 @@ class EventLog:
 
     @property
     def first_seq(self) -> int:
-        """The oldest entry that is still here."""
+        """Sequence number of the oldest entry that is still kept."""
         return self.last_seq - len(self._entries) + 1
 
     def after(self, seq: int) -> list[Entry]:
-        """What came after `seq` and is still here."""
+        """Return the kept entries after `seq`."""
         return list(islice(self._entries, max(0, seq + 1 - self.first_seq), None))
 
     async def grown(self, seq: int) -> None:
-        """Wait until there is something after `seq`."""
+        """Wait until there is an entry after `seq`."""
         while self.last_seq <= seq:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.add(waiter)
@@ -66,9 +66,9 @@ class EventLog:
 
 
 def as_dict(event: Event) -> dict[str, Any]:
-    """The event as JSON shows it: its type in snake case, its time as `mono`, and its own fields."""
-    name, own = _SHAPES.get(type(event)) or _learn_shape(type(event))
-    return {"mono": event.at, "type": name, **{field: getattr(event, field) for field in own}}
+    """Return the event for JSON: its type in snake case, its time as `mono`, and its other fields."""
+    name, names = _SHAPES.get(type(event)) or _json_shape(type(event))
+    return {"mono": event.at, "type": name, **{field: getattr(event, field) for field in names}}
 
 
 def as_sse(entry: Entry) -> bytes:
@@ -80,10 +80,10 @@ def as_sse(entry: Entry) -> bytes:
 
 
 _SHAPES: dict[type[Event], tuple[str, tuple[str, ...]]] = {}
-"""Per kind of event: its name on the wire and the fields that it has beside its time."""
+"""By event class: its name in JSON, and its fields without the time."""
 
 
-def _learn_shape(kind: type[Event]) -> tuple[str, tuple[str, ...]]:
+def _json_shape(kind: type[Event]) -> tuple[str, tuple[str, ...]]:
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
     shape = name, tuple(field.name for field in fields(kind) if field.name != "at")
     _SHAPES[kind] = shape

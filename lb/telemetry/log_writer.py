@@ -1,4 +1,4 @@
-"""Structured log lines, written by a thread: a reader of the log, or a disk, that stalls must not stall traffic."""
+"""Structured log lines, written by a thread, so that a stalled reader or disk does not stall traffic."""
 
 from __future__ import annotations
 
@@ -15,63 +15,66 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TextIO
 
 MAX_WAITING = 10_000
-"""Lines that may wait for a stalled reader, about 4 MB; more are dropped and counted."""
+"""Lines that may wait for a stalled reader, about 4 MB; further ones are dropped and counted."""
 GATHER_S = 0.02
-"""The thread wakes for the first line and takes what has come so long after it: waking for each one costs more than
-wording it, since the thread and the event loop then fight over the interpreter's lock."""
+"""Seconds between the first line and the write, to write several lines at once. Waking the thread for each line costs
+more than formatting it, since thread and event loop then compete for the interpreter's lock."""
 
-Words = Callable[[Any], str]
-"""What follows time and event in the JSON of a line, from whatever it is about; called by the thread."""
+Formatter = Callable[[Any], str]
+"""Returns the JSON fields that follow time and event in a line, without braces; called by the thread."""
 
 
 class Line(NamedTuple):
-    """One line that is not put into words yet."""
+    """One line that is not formatted yet."""
 
     at: float
+    """Unix time."""
     event: str
-    words: Words
-    about: Any
+    formatter: Formatter
+    subject: Any
+    """The argument of `formatter`."""
 
 
-class Lines:
-    """Accepts lines from the event loop without ever blocking it."""
+class LogWriter:
+    """Accepts lines from the event loop and never blocks it."""
 
-    def __init__(self, out: TextIO = sys.stdout, max_waiting: int = MAX_WAITING, *, whole: bool = False) -> None:
-        """`whole` never lets a line be torn by what other processes write to the same pipe."""
+    def __init__(self, out: TextIO = sys.stdout, max_waiting: int = MAX_WAITING, *, atomic: bool = False) -> None:
+        """`atomic`: lines are not interleaved with those of other processes that write to the same pipe."""
         self._out = out
-        self._whole = whole
+        self._atomic = atomic
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[Line | TextIO | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._closing = threading.Event()
         self.dropped = 0
+        """Lines that were not written: too many waited, or writing failed."""
 
     def start(self) -> None:
-        """From now on lines are written."""
+        """Start the thread; lines that were put before wait until then."""
         self._thread.start()
 
     def put(self, event: str, **fields: Any) -> None:
-        """One line: the time, what happened, and whatever belongs to it."""
-        self.put_later(event, in_json, fields)
+        """Log one line: time, event and `fields`."""
+        self.put_deferred(event, format_fields, fields)
 
-    def put_later(self, event: str, words: Words, about: Any) -> None:
-        """One line whose rest is `words(about)`, to be asked for by the thread: nothing may change in it any more."""
+    def put_deferred(self, event: str, formatter: Formatter, subject: Any) -> None:
+        """Log one line with the fields `formatter(subject)`, called later by the thread: `subject` must not change."""
         if self._queue.qsize() >= self._max_waiting:
             self.dropped += 1
             return
-        self._queue.put(Line(time.time(), event, words, about))
+        self._queue.put(Line(time.time(), event, formatter, subject))
 
-    def turn_to(self, out: TextIO) -> None:
-        """Write later lines to `out`, and close what earlier ones were written to."""
+    def redirect(self, out: TextIO) -> None:
+        """Write further lines to `out`, and close the previous file."""
         self._queue.put(out)
 
     def close(self, timeout: float = 1.0) -> None:
-        """Write what waits, within `timeout` seconds."""
+        """Write the waiting lines, within `timeout` seconds, and end the thread."""
         self._closing.set()
         self._queue.put(None)
         self._thread.join(timeout)
 
-    # --- the thread's ---
+    # --- called by the thread ---
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -82,7 +85,7 @@ class Lines:
                 return
 
     def _drained(self, first: Line | TextIO) -> tuple[list[Line | TextIO], bool]:
-        """What waits, and whether nothing comes after it."""
+        """Return the waiting items, and whether the log was closed after them."""
         waiting = [first]
         with suppress(Empty):
             while (item := self._queue.get_nowait()) is not None:
@@ -94,32 +97,32 @@ class Lines:
         lines: list[str] = []
         for item in waiting:
             if isinstance(item, Line):
-                lines.append(worded(item))
+                lines.append(format_line(item))
             else:
                 self._write_out(lines)
                 lines = []
-                self._turn_to(item)
+                self._redirect(item)
         self._write_out(lines)
 
     def _write_out(self, lines: Sequence[str]) -> None:
-        for count, text in portions(lines, select.PIPE_BUF if self._whole else sys.maxsize):
+        for count, text in batches(lines, select.PIPE_BUF if self._atomic else sys.maxsize):
             try:
                 self._out.write(text)
                 self._out.flush()
-            except (OSError, ValueError):  # the reader is gone, the disk full; traffic goes on without a log
+            except (OSError, ValueError):  # the reader is gone or the disk full; traffic continues without a log
                 self.dropped += count
 
-    def _turn_to(self, out: TextIO) -> None:
+    def _redirect(self, out: TextIO) -> None:
         before, self._out = self._out, out
         if before not in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 before.close()
 
 
-def portions(lines: Sequence[str], limit: int) -> Iterator[tuple[int, str]]:
-    """Lines put together, each portion with their number; up to `limit` characters where a single line is not longer.
+def batches(lines: Sequence[str], limit: int) -> Iterator[tuple[int, str]]:
+    """Join lines into batches of at most `limit` characters, or one longer line; yield each with its number of lines.
 
-    Up to PIPE_BUF the kernel writes to a pipe in one piece (pipe(7)); our JSON is ASCII.
+    Writes to a pipe of up to PIPE_BUF bytes are atomic (pipe(7)); our JSON is ASCII, so characters are bytes.
     """
     start, size = 0, 0
     for at, line in enumerate(lines):
@@ -131,16 +134,16 @@ def portions(lines: Sequence[str], limit: int) -> Iterator[tuple[int, str]]:
         yield len(lines) - start, "".join(lines[start:])
 
 
-def worded(line: Line) -> str:
-    """The line as it is written, its end included."""
-    rest = line.words(line.about)
+def format_line(line: Line) -> str:
+    """Return the line as JSON, with its line feed."""
+    rest = line.formatter(line.subject)
     second = int(line.at)
     when = f"{_second(second)}.{int((line.at - second) * 1000):03d}+00:00"
     return f'{{"time": "{when}", "event": "{line.event}"{", " if rest else ""}{rest}}}\n'
 
 
-def in_json(fields: dict[str, Any]) -> str:
-    """The fields of a mapping."""
+def format_fields(fields: dict[str, Any]) -> str:
+    """Return the fields as JSON without braces."""
     return json.dumps(fields)[1:-1]
 
 

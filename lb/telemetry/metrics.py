@@ -1,6 +1,6 @@
-"""Prometheus metrics: what `request_stats` and the core's events have counted, shaped into families when scraped.
+"""Prometheus metrics, built at each scrape from `request_stats`, counted events, and the state of the balancer.
 
-A prometheus-client counter takes a lock for each increment, so none of them is on a request's way.
+A prometheus-client counter takes a lock for each increment, so none is used while a request is served.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from prometheus_client.registry import Collector
 
 from ..core.backend import Backend, State
 from ..core.events import AttemptFailed, Event, Hedged, Held, Probed, ProbeWanted, Released, Transition
-from .tally import Gauges, Tally, Timings, together
+from .request_stats import DurationHistogram, Gauges, RequestTotals, sum_totals
 
 Expiries = Callable[[], Mapping[str, float]]
 
 
-class Watched(Protocol):
+class BalancerState(Protocol):
     """What is read from the balancer at each scrape."""
 
     @property
@@ -35,34 +35,34 @@ class Watched(Protocol):
 
     @property
     def panic(self) -> bool:
-        """No backend is usable."""
+        """Whether no backend is usable."""
 
 
 class Metrics(Collector):
-    """Adds up what data planes have counted, counts events (`on_event`), and reads the rest from the balancer."""
+    """Counts events of the core (`on_event`), and collects everything else when it is scraped."""
 
     def __init__(
         self,
-        watched: Watched,
+        balancer: BalancerState,
         version: str,
-        tallies: Callable[[], Sequence[Tally]],
+        all_totals: Callable[[], Sequence[RequestTotals]],
         gauges: Callable[[], Gauges],
         expiries: Expiries = dict,
-        died: Callable[[], int] = int,
+        workers_died: Callable[[], int] = int,
     ) -> None:
-        """`expiries`: when each TLS certificate ends, by its path, Unix time; `died`: how many workers were."""
-        self._watched = watched
+        """`expiries` returns when each TLS certificate expires, by path (Unix time)."""
+        self._balancer = balancer
         self._version = version
-        self._tallies = tallies
+        self._all_totals = all_totals
         self._gauges = gauges
         self._expiries = expiries
-        self._died = died
+        self._workers_died = workers_died
         self._failures: Counter[tuple[str, str]] = Counter()
         self._retries = 0
         self._hedges: Counter[str] = Counter()
         self._transitions: Counter[tuple[str, str]] = Counter()
         self._probes: Counter[tuple[str, str]] = Counter()
-        self._probe_seconds: defaultdict[str, Timings] = defaultdict(Timings)
+        self._probe_seconds: defaultdict[str, DurationHistogram] = defaultdict(DurationHistogram)
         self._probes_wanted: Counter[str] = Counter()
         self._holds: Counter[str] = Counter()
         self._held: set[str] = set()
@@ -74,7 +74,7 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def on_event(self, event: Event) -> None:
-        """Something happened in the core (`Emit`)."""
+        """Count an event of the core (`Emit`)."""
         match event:
             case Probed(backend=backend, passed=passed, took=took):
                 self._probes[backend, "pass" if passed else "fail"] += 1
@@ -95,18 +95,18 @@ class Metrics(Collector):
                 self._probes_wanted[backend] += 1
 
     def exposition(self) -> bytes:
-        """Text format for a scrape."""
+        """Return all metrics in Prometheus text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Everything, shaped for prometheus-client."""
-        tally, gauges = together(self._tallies()), self._gauges()
-        yield from _traffic(tally, gauges)
-        yield from _sessions(tally, gauges)
+        """Yield all metric families (called by prometheus-client)."""
+        totals, gauges = sum_totals(self._all_totals()), self._gauges()
+        yield from _traffic(totals, gauges)
+        yield from _tcp(totals, gauges)
         yield from self._decisions()
         yield from self._checks()
-        yield from self._standing(gauges)
-        yield from self._process(tally)
+        yield from self._backend_states(gauges)
+        yield from self._process(totals)
 
     def _decisions(self) -> Iterator[Metric]:
         yield _counter("lb_attempt_failures", "Failed attempts, by kind", ("backend", "failure"), self._failures)
@@ -120,7 +120,7 @@ class Metrics(Collector):
         yield _counter("lb_discovery_holds", "Removals by discovery put off", ("backend",), _keyed(self._holds))
         yield _counter("lb_transitions", "Moves in the health machine", ("backend", "state"), self._transitions)
 
-    def _standing(self, gauges: Gauges) -> Iterator[Metric]:
+    def _backend_states(self, gauges: Gauges) -> Iterator[Metric]:
         state = GaugeMetricFamily("lb_backend_state", "1 for the state it is in", labels=["backend", "state"])
         in_flight = GaugeMetricFamily("lb_backend_in_flight", "Attempts under way", labels=["backend"])
         weight = GaugeMetricFamily(
@@ -128,7 +128,7 @@ class Metrics(Collector):
         )
         suspected = GaugeMetricFamily("lb_backend_suspected", "1 while it is suspected", labels=["backend"])
         held = GaugeMetricFamily("lb_backend_held", "1 while it stays although discovery lacks it", labels=["backend"])
-        for backend in self._watched.backends:
+        for backend in self._balancer.backends:
             held.add_metric([backend.id], float(backend.id in self._held))
             for one in State:
                 state.add_metric([backend.id, one.value], float(backend.state is one))
@@ -136,9 +136,9 @@ class Metrics(Collector):
             weight.add_metric([backend.id], backend.effective_weight)
             suspected.add_metric([backend.id], float(backend.suspected))
         yield from (state, in_flight, weight, suspected, held)
-        yield GaugeMetricFamily("lb_panic", "1 while no backend is usable", float(self._watched.panic))
+        yield GaugeMetricFamily("lb_panic", "1 while no backend is usable", float(self._balancer.panic))
 
-    def _process(self, tally: Tally) -> Iterator[Metric]:
+    def _process(self, totals: RequestTotals) -> Iterator[Metric]:
         expiry = GaugeMetricFamily(
             "lb_tls_certificate_expiry_timestamp_seconds", "When it ends, Unix time", labels=["certificate"]
         )
@@ -146,34 +146,34 @@ class Metrics(Collector):
             expiry.add_metric([path], when)
         yield expiry
         yield _counter("lb_reloads", "Reloads of the configuration, by result", ("result",), _keyed(self.reloads))
-        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self._died()})
-        yield _counter("lb_log_lines_dropped", "Log lines lost to a slow reader", (), {(): tally.dropped_lines})
+        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self._workers_died()})
+        yield _counter("lb_log_lines_dropped", "Log lines lost to a slow reader", (), {(): totals.dropped_lines})
         yield InfoMetricFamily("lb_build", "The running balancer", {"version": self._version})
 
 
-def _traffic(tally: Tally, gauges: Gauges) -> Iterator[Metric]:
+def _traffic(totals: RequestTotals, gauges: Gauges) -> Iterator[Metric]:
     yield _counter(
         "lb_requests",
         "Requests finished; backend is empty where the balancer answered itself",
         ("backend", "method", "status"),
-        tally.requests,
+        totals.requests,
     )
-    yield _histogram("lb_request_seconds", "From head to last byte, s", tally.seconds)
-    yield _counter("lb_attempts", "Attempts of finished requests", (), {(): tally.attempts})
-    body_bytes = {("in",): tally.bytes_in, ("out",): tally.bytes_out}
+    yield _histogram("lb_request_seconds", "From head to last byte, s", totals.seconds)
+    yield _counter("lb_attempts", "Attempts of finished requests", (), {(): totals.attempts})
+    body_bytes = {("in",): totals.bytes_in, ("out",): totals.bytes_out}
     yield _counter("lb_body_bytes", "Body bytes, in from clients and out to them", ("direction",), body_bytes)
-    yield _counter("lb_errors", "Requests that did not end well, by reason", ("reason",), _keyed(tally.errors))
+    yield _counter("lb_errors", "Requests that did not end well, by reason", ("reason",), _keyed(totals.errors))
     yield GaugeMetricFamily("lb_client_connections", "Open client connections", gauges.connections)
 
 
-def _sessions(tally: Tally, gauges: Gauges) -> Iterator[Metric]:
+def _tcp(totals: RequestTotals, gauges: Gauges) -> Iterator[Metric]:
     yield _counter(
         "lb_tcp_connections",
         "Connections of TCP mode that are over; backend is empty where none was found",
         ("backend", "outcome"),
-        tally.sessions,
+        totals.tcp_connections,
     )
-    passed = {("in",): tally.session_bytes_in, ("out",): tally.session_bytes_out}
+    passed = {("in",): totals.tcp_bytes_in, ("out",): totals.tcp_bytes_out}
     yield _counter("lb_tcp_bytes", "Bytes of these, in from clients and out to them", ("direction",), passed)
     tunnels = GaugeMetricFamily("lb_tunnels", "Open upgraded connections and those of TCP mode", labels=["backend"])
     for backend, count in gauges.tunnels.items():
@@ -192,7 +192,7 @@ def _counter(name: str, text: str, labels: Sequence[str], counts: Mapping[Any, i
     return family
 
 
-def _histogram(name: str, text: str, timings: Mapping[str, Timings]) -> Metric:
+def _histogram(name: str, text: str, timings: Mapping[str, DurationHistogram]) -> Metric:
     family = HistogramMetricFamily(name, text, labels=["backend"])
     for backend, timing in tuple(timings.items()):
         family.add_metric([backend], timing.buckets(), timing.total)

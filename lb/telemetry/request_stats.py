@@ -1,32 +1,127 @@
-"""Counts the requests and connections of one data plane: a few increments each, and a `Tally` only when one is read."""
+"""What is counted of requests and TCP connections: cheap to feed, sent from one process to another, added up.
+
+`RequestStats` costs a request a few increments; `RequestTotals` are made of it only when somebody reads them.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
-from ..proxy.request_record import Record, Session
-from .tally import BUCKETS, Tally, Timings
+from ..proxy.request_record import RequestRecord, TcpRecord
 
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds, seconds. One of them is 250 ms, above which the lab's clients count a response as slow."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+_STATUS_CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+@dataclass(slots=True)
+class DurationHistogram:
+    """A histogram of durations by `BUCKETS`; the last count is of those above all bounds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    total: float = 0.0
+    """Sum of all durations, seconds."""
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    def add(self, other: DurationHistogram) -> None:
+        """Add the durations of `other` to these."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return cumulative counts by upper bound, as Prometheus expects them."""
+        cumulative, total = [], 0
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self.counts, strict=True):
+            total += count
+            cumulative.append((bound, float(total)))
+        return cumulative
+
+
+def _timings() -> defaultdict[str, DurationHistogram]:
+    return defaultdict(DurationHistogram)
+
+
+@dataclass(slots=True)
+class RequestTotals:
+    """All counts of a data plane since its start."""
+
+    requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By backend (empty if the balancer itself responded), method, and status class."""
+    seconds: defaultdict[str, DurationHistogram] = field(default_factory=_timings)
+    attempts: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    tcp_connections: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Finished connections of TCP mode by backend and outcome."""
+    tcp_bytes_in: int = 0
+    tcp_bytes_out: int = 0
+    dropped_lines: int = 0
+    """Log lines dropped because the reader of the log did not keep up."""
+
+    def add(self, other: RequestTotals) -> None:
+        """Add the counts of `other` to these."""
+        self.requests.update(other.requests)
+        self.errors.update(other.errors)
+        self.tcp_connections.update(other.tcp_connections)
+        for backend, timings in other.seconds.items():
+            self.seconds[backend].add(timings)
+        for name in ("attempts", "bytes_in", "bytes_out", "tcp_bytes_in", "tcp_bytes_out", "dropped_lines"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(slots=True)
+class Gauges:
+    """The current values of a data plane."""
+
+    connections: int = 0
+    """Client connections, including tunnels."""
+    requests: int = 0
+    """Requests under way."""
+    tunnels: Counter[str] = field(default_factory=Counter)
+    """Open tunnels by backend."""
+    in_flight: Counter[str] = field(default_factory=Counter)
+    """Attempts under way, by backend."""
+
+    def add(self, other: Gauges) -> None:
+        """Add the values of `other` to these."""
+        self.connections += other.connections
+        self.requests += other.requests
+        self.tunnels.update(other.tunnels)
+        self.in_flight.update(other.in_flight)
+
+
+def sum_totals(parts: Iterable[RequestTotals]) -> RequestTotals:
+    """Return the sum of all parts."""
+    whole = RequestTotals()
+    for part in parts:
+        whole.add(part)
+    return whole
 
 
 class _Row:
-    """What came of the requests that one backend answered; of those that none did, in the row without a name."""
+    """Counts of the requests that one backend answered; one row, named "", is for those that no backend answered."""
 
     __slots__ = ("answers", "buckets", "seconds")
 
     def __init__(self) -> None:
         self.answers: dict[str, list[int]] = {}
-        """By method, one count for each of `_CLASSES`."""
+        """By method, a count for each of `_STATUS_CLASSES`."""
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
 
 
-class Counts:
-    """Fed by `OnDone` and `OnSession`."""
+class RequestStats:
+    """Counts the finished requests and TCP connections of one data plane."""
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
@@ -34,19 +129,19 @@ class Counts:
         self._bytes_in = 0
         self._bytes_out = 0
         self._errors: dict[str, int] = {}
-        self._sessions: Counter[tuple[str, str]] = Counter()
-        self._session_bytes_in = 0
-        self._session_bytes_out = 0
+        self._tcp_connections: Counter[tuple[str, str]] = Counter()
+        self._tcp_bytes_in = 0
+        self._tcp_bytes_out = 0
 
-    def done(self, record: Record) -> None:
-        """A request is over (`OnDone`)."""
+    def done(self, record: RequestRecord) -> None:
+        """Count a finished request (`OnDone`)."""
         row = self._rows.get(record.backend)
         if row is None:
             row = self._rows[record.backend] = _Row()
         answers = row.answers.get(record.method)
         if answers is None:
             method = record.method if record.method in _METHODS else "other"
-            answers = row.answers.setdefault(method, [0] * len(_CLASSES))
+            answers = row.answers.setdefault(method, [0] * len(_STATUS_CLASSES))
         answers[min(record.status // 100, 5)] += 1
         row.buckets[bisect_left(BUCKETS, record.total_s)] += 1
         row.seconds += record.total_s
@@ -56,27 +151,27 @@ class Counts:
         if record.error:
             self._errors[record.error] = self._errors.get(record.error, 0) + 1
 
-    def session(self, session: Session) -> None:
-        """A connection of TCP mode is over (`OnSession`)."""
-        self._sessions[session.backend, session.error or "ok"] += 1
-        self._session_bytes_in += session.bytes_in
-        self._session_bytes_out += session.bytes_out
+    def tcp_done(self, record: TcpRecord) -> None:
+        """Count a finished connection of TCP mode (`OnTcpDone`)."""
+        self._tcp_connections[record.backend, record.error or "ok"] += 1
+        self._tcp_bytes_in += record.bytes_in
+        self._tcp_bytes_out += record.bytes_out
 
-    def tally(self) -> Tally:
-        """All of it, as it stands now."""
-        tally = Tally(
+    def totals(self) -> RequestTotals:
+        """Return a copy of the counts."""
+        totals = RequestTotals(
             attempts=self._attempts,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             errors=Counter(self._errors),
-            sessions=Counter(self._sessions),
-            session_bytes_in=self._session_bytes_in,
-            session_bytes_out=self._session_bytes_out,
+            tcp_connections=Counter(self._tcp_connections),
+            tcp_bytes_in=self._tcp_bytes_in,
+            tcp_bytes_out=self._tcp_bytes_out,
         )
         for backend, row in self._rows.items():
-            tally.seconds[backend] = Timings(list(row.buckets), row.seconds)
+            totals.seconds[backend] = DurationHistogram(list(row.buckets), row.seconds)
             for method, answers in row.answers.items():
-                for status_class, count in zip(_CLASSES, answers, strict=True):
+                for status_class, count in zip(_STATUS_CLASSES, answers, strict=True):
                     if count:
-                        tally.requests[backend, method, status_class] = count
-        return tally
+                        totals.requests[backend, method, status_class] = count
+        return totals

@@ -1,1 +1,1 @@
-"""Several processes for the traffic, one for everything else: `workers: N` (docs/decisions/0015)."""
+"""`workers: N`: N processes serve traffic, and their parent does everything else (docs/decisions/0015)."""

@@ -1,4 +1,4 @@
-"""A worker process: `python -m lb.workers FD`, started by the balancer and by nobody else."""
+"""A worker process: `python -m lb.workers FD`. Only the balancer starts it; FD is its end of a socket pair."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import socket
 import sys
 
 from ..errors import StartError
-from ..process.event_loop import loop_factory
-from ..telemetry.log_writer import Lines
-from .messages import Link
+from ..process.runtime import loop_factory
+from ..telemetry.log_writer import LogWriter
+from .messages import MessageChannel
 from .worker import Worker
 
 
 def main() -> int:
-    """Serve until told to stop; the exit code says whether that went well."""
-    lines = Lines(whole=True)
+    """Serve until the parent says stop, and return the exit code."""
+    lines = LogWriter(atomic=True)
     lines.start()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -28,13 +28,13 @@ def main() -> int:
     return 0
 
 
-async def _serve(descriptor: int, lines: Lines) -> None:
-    link = await Link.over(socket.socket(fileno=descriptor))
+async def _serve(descriptor: int, lines: LogWriter) -> None:
+    channel = await MessageChannel.open(socket.socket(fileno=descriptor))
     try:
-        begin = await link.receive()
-    except EOFError:  # the parent died in between
+        start = await channel.receive()
+    except EOFError:  # the parent ended meanwhile
         return
-    await Worker(begin, link, lines).run()
+    await Worker(start, channel, lines).run()
 
 
 if __name__ == "__main__":

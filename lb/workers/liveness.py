@@ -1,34 +1,34 @@
-"""Whether a worker still lives, judged by what is heard from it. Pure: time is an argument."""
+"""Decides whether a worker hangs, by how long it has been silent. Pure: time is an argument."""
 
 from __future__ import annotations
 
 CHECK_S = 0.25
-"""How often the parent looks."""
+"""Interval of the parent's checks."""
 LONGEST_GAP_S = 2 * CHECK_S
-"""What counts of the time between two looks. A parent that was stopped itself (a paused container stops all of them),
-or starved, has heard nothing for that long and must not blame anybody for it."""
+"""The most that one interval counts. If the parent itself was stopped (a paused container stops all its processes) or
+got no CPU, it could not hear its workers for longer than that, and must not take them for hung."""
 STARTING_S = 30.0
-"""What a worker may take until it accepts connections: imports take half a second, and twenty times that on a host
-that is busy with starting everything at once."""
+"""What a worker may take to accept connections: imports take half a second, and twenty times as long on a host that
+is busy with starting everything at once."""
 
 
-class Pulse:
-    """One worker's signs of life: anything that it says is one, and it says something every second."""
+class Liveness:
+    """How long one worker has been silent. Every message counts; a healthy worker sends one each second."""
 
     def __init__(self) -> None:
         self.silent_s = 0.0
-        """Seconds that the parent has listened in vain."""
+        """Seconds since the last message in which the parent could have received one."""
 
-    def beat(self) -> None:
-        """It has said something."""
+    def heard(self) -> None:
+        """Note that a message has come."""
         self.silent_s = 0.0
 
-    def waited(self, gap: float) -> None:
-        """The parent looks again after `gap` seconds."""
+    def add_silence(self, gap: float) -> None:
+        """Note that the parent checks again after `gap` seconds."""
         self.silent_s += min(gap, LONGEST_GAP_S)
 
-    def stopped(self, timeout: float, *, started: bool) -> bool:
-        """Whether it must be taken for hung; `timeout` 0: never, once it has `started`."""
+    def is_hung(self, timeout: float, *, started: bool) -> bool:
+        """Return whether the worker has been silent for `timeout` seconds (0: never, once it has `started`)."""
         if not started:
             return self.silent_s >= max(timeout, STARTING_S)
         return 0.0 < timeout <= self.silent_s

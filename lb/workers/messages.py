@@ -1,4 +1,4 @@
-"""What a balancer and its workers tell each other: pickled messages on a socket pair that only the two of them have."""
+"""The messages between the balancer and its workers, pickled, on a socket pair that no other process has."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from typing import Any, Self
 
 from ..config.schema import Config
 from ..core.events import Event
-from ..telemetry.tally import Gauges, Tally
+from ..telemetry.request_stats import Gauges, RequestTotals
 
 _SIZE = 4
 MAX_UNSENT = 4 << 20
-"""Bytes that may wait for a reader before news that it can do without are dropped."""
+"""Bytes that may wait for the reader; beyond, messages that it can do without are not sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
-    """First message to a worker."""
+class Start:
+    """To a worker: the first message."""
 
     config: Config
     share: int
-    """Among how many workers the traffic is shared."""
+    """Number of workers that share the traffic."""
     sockets: Mapping[str, Sequence[int]]
-    """Inherited file descriptors that listen, by the key of their address."""
+    """Inherited listening file descriptors, by the configuration key of their address."""
 
 
 @dataclass(frozen=True, slots=True)
-class Do:
-    """To a worker: call this method of its balancer."""
+class BalancerCall:
+    """To a worker: call this method of your balancer."""
 
     method: str
     arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """To a worker: go by another configuration."""
+class Reconfigure:
+    """To a worker: apply another configuration."""
 
     config: Config
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """To a worker: answer with a `Snapshot`."""
+class SnapshotRequest:
+    """To a worker: reply with a `Snapshot`."""
 
-    question: int
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
-class Explain:
-    """To a worker: answer with its latest decisions."""
+class DecisionsRequest:
+    """To a worker: reply with your latest decisions."""
 
-    question: int
+    request: int
     last: int
     backend: str
     request_id: str
@@ -63,77 +63,77 @@ class Explain:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To a worker: finish what is under way, then end."""
+    """To a worker: finish the requests under way, then exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: it accepts connections."""
+    """From a worker: it accepts connections. To a worker: the state of all backends is sent, so accept connections."""
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """From a worker: its own traffic made this happen."""
+class EventReport:
+    """From a worker: its own traffic caused this event."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """From a worker: what it has counted, and how it stands."""
+    """From a worker: its statistics."""
 
-    tally: Tally
+    totals: RequestTotals
     gauges: Gauges
     latency: Mapping[str, float]
     """Mean time to first byte, seconds, by backend."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """From a worker."""
+class Reply:
+    """From a worker: the reply to the request with the same number."""
 
-    question: int
+    request: int
     value: Any
 
 
-class Link:
-    """One end of the pair."""
+class MessageChannel:
+    """One end of the socket pair."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    async def over(cls, sock: socket.socket) -> Self:
-        """The end that is `sock`."""
+    async def open(cls, sock: socket.socket) -> Self:
+        """Return the channel over `sock`."""
         return cls(*await asyncio.open_unix_connection(sock=sock))
 
     @property
     def congested(self) -> bool:
-        """The other end does not keep up."""
+        """Whether the other end does not keep up."""
         return self._writer.transport.get_write_buffer_size() > MAX_UNSENT
 
     def send(self, message: object) -> None:
-        """Write it as soon as possible; to an end that is gone, nothing is written."""
+        """Send the message without waiting; do nothing if the other end is gone."""
         if not self._writer.is_closing():
             data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
             self._writer.write(len(data).to_bytes(_SIZE, "big") + data)
 
     async def receive(self) -> Any:
-        """The next message. Raises `EOFError` when the other end is gone."""
+        """Return the next message. Raise `EOFError` when the other end is gone."""
         try:
             size = int.from_bytes(await self._reader.readexactly(_SIZE), "big")
-            return pickle.loads(await self._reader.readexactly(size))  # from our own process and nobody else
+            return pickle.loads(await self._reader.readexactly(size))  # only our own process can write to this socket
         except ConnectionError as error:
             raise EOFError from error
 
     async def flush(self) -> None:
-        """Wait until everything is written, or nobody reads any more."""
+        """Wait until everything is written, or the other end is gone."""
         try:
             await self._writer.drain()
         except ConnectionError:
             return
 
     def close(self) -> None:
-        """Nothing more to say."""
+        """Close this end."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""One worker: a data plane with a balancer of its own, which is told by the parent who the backends are and how."""
+"""One worker: a data plane with a balancer of its own, whose backends and their states come from the parent."""
 
 from __future__ import annotations
 
@@ -16,143 +16,159 @@ from ..core.backend import State
 from ..core.balancer import Balancer
 from ..core.events import AttemptFailed, Cleared, Emit, Event, Hedged, ProbeWanted, Suspected, Transition
 from ..core.settings import Settings
-from ..process import garbage_collection
-from ..process.data_plane_service import Traffic
+from ..process.data_plane_service import DataPlaneService
+from ..process.runtime import tune_garbage_collection
 from ..process.wiring import certificates_of, open_log
-from ..telemetry.log_writer import Lines
-from .fleet import Follower
-from .messages import Answer, Begin, Do, Explain, Happened, Link, Ready, Report, Snapshot, Stop, Use
+from ..telemetry.log_writer import LogWriter
+from .messages import (
+    BalancerCall,
+    DecisionsRequest,
+    EventReport,
+    MessageChannel,
+    Ready,
+    Reconfigure,
+    Reply,
+    Snapshot,
+    SnapshotRequest,
+    Start,
+    Stop,
+)
+from .replication import BalancerReplica
 
 SNAPSHOT_S = 1.0
-"""How often counts are sent unasked: what a worker that dies has counted since then is lost."""
-_NEWS = (Suspected, Cleared, ProbeWanted)
-_STATISTICS = (AttemptFailed, Hedged)
+"""Interval at which statistics are sent. If a worker dies, what it has counted since then is lost."""
+_ALWAYS_REPORTED = (Suspected, Cleared, ProbeWanted)
+_REPORTED_UNLESS_CONGESTED = (AttemptFailed, Hedged)
 
 
 class Worker:
-    """Lives as long as its parent wants it to, and no longer than that."""
+    """Serves until its parent says stop or is gone."""
 
-    def __init__(self, begin: Begin, link: Link, lines: Lines) -> None:
-        """Must be called on the running loop."""
-        self._share = begin.share
-        self._link = link
+    def __init__(self, start: Start, channel: MessageChannel, lines: LogWriter) -> None:
+        """Must be called on the running event loop."""
+        self._share = start.share
+        self._channel = channel
         self._lines = lines
-        self._config = begin.config
+        self._config = start.config
         self._subscribers: list[Emit] = []
-        self._following = False
+        self._applying = False
         rng = Random()
-        out = open_log(begin.config)
-        self._requests = Lines(out, whole=True) if out is not None else lines
-        self._certificates = certificates_of(begin.config)
-        self._balancer = Balancer(settings_of(begin.config, begin.share), rng, self._emit)
-        self._traffic = Traffic(
-            shared(begin.config, begin.share), self._balancer, self._certificates, lines, self._requests, rng
+        out = open_log(start.config)
+        self._requests = LogWriter(out, atomic=True) if out is not None else lines
+        self._certificates = certificates_of(start.config)
+        self._balancer = Balancer(settings_of(start.config, start.share), rng, self._emit)
+        self._traffic = DataPlaneService(
+            divide_limits(start.config, start.share), self._balancer, self._certificates, lines, self._requests, rng
         )
-        self._follower = Follower(self._balancer, time.monotonic)
-        self._subscribers = [self._traffic.on_event, self._report_news]
+        self._replica = BalancerReplica(self._balancer, time.monotonic)
+        self._subscribers = [self._traffic.on_event, self._report_event]
         self._sockets = {
-            key: [socket.socket(fileno=number) for number in numbers] for key, numbers in begin.sockets.items()
+            key: [socket.socket(fileno=number) for number in numbers] for key, numbers in start.sockets.items()
         }
 
     async def run(self) -> None:
-        """Serve until told to stop, by the parent, by its end, or by SIGTERM."""
+        """Serve until the parent says stop or ends, or until SIGTERM."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         for number in (signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, lambda: None)  # meant for the parent, which says what is to be done
+            loop.add_signal_handler(number, lambda: None)  # Ctrl-C goes to all: the parent handles it
         if self._requests is not self._lines:
             self._requests.start()
-        obeying = loop.create_task(self._obey(stop))
+        receiving = loop.create_task(self._receive(stop))
         reporting = loop.create_task(self._keep_reporting())
         await stop.wait()
         await self._traffic.stop()
-        for task in (obeying, reporting):
+        for task in (receiving, reporting):
             task.cancel()
-        self._link.send(self._snapshot())
-        await self._link.flush()
-        self._link.close()
+        self._channel.send(self._snapshot())
+        await self._channel.flush()
+        self._channel.close()
         if self._requests is not self._lines:
             self._requests.close()
 
-    async def _obey(self, stop: asyncio.Event) -> None:
+    async def _receive(self, stop: asyncio.Event) -> None:
         try:
             while True:
-                message = await self._link.receive()
+                message = await self._channel.receive()
                 if isinstance(message, Stop):
                     break
                 await self._handle(message)
         except EOFError:
-            pass  # the parent is gone: nobody would probe for us
+            pass  # the parent is gone, and with it the probes
         stop.set()
 
     async def _handle(self, message: object) -> None:
         match message:
-            case Do():
-                self._follow(lambda: self._follower.do(message))
-            case Use(config):
-                self._use(config)
-            case Report(question):
-                self._link.send(Answer(question, self._snapshot()))
-            case Explain(question, last, backend, request_id):
-                self._link.send(Answer(question, await self._traffic.explain(last, backend, request_id)))
-            case Ready():  # everything that was to be known first is known
+            case BalancerCall():
+                self._apply(lambda: self._replica.do(message))
+            case Reconfigure(config):
+                self._reconfigure(config)
+            case SnapshotRequest(request):
+                self._channel.send(Reply(request, self._snapshot()))
+            case DecisionsRequest(request, last, backend, request_id):
+                self._channel.send(Reply(request, await self._traffic.explain(last, backend, request_id)))
+            case Ready():  # the state of all backends has come before
                 await self._traffic.start(self._sockets)
-                garbage_collection.settle()
-                self._link.send(Ready())
+                tune_garbage_collection()
+                self._channel.send(Ready())
 
-    def _use(self, config: Config) -> None:
-        """The parent has checked it; a file that has changed since leaves what depends on it as it was."""
+    def _reconfigure(self, config: Config) -> None:
+        """Apply a configuration that the parent has checked. A file that has become unusable since changes nothing."""
         self._config = config
-        self._follow(lambda: self._balancer.use(settings_of(config, self._share), time.monotonic()))
-        self._traffic.use(shared(config, self._share))
+        self._apply(lambda: self._balancer.use(settings_of(config, self._share), time.monotonic()))
+        self._traffic.reconfigure(divide_limits(config, self._share))
         if self._certificates is not None and config.tls is not None:
-            self._certificates.renew(config.tls, self._complain)
+            self._certificates.reload(config.tls, self._warn)
         if config.access_log.path is not None:
             out = open_log(config)
             if out is not None:
-                self._requests.turn_to(out)
+                self._requests.redirect(out)
 
-    def _follow(self, change: Callable[[], None]) -> None:
-        """What happens through the parent's word is no news to it."""
-        self._following = True
+    def _apply(self, change: Callable[[], None]) -> None:
+        """Make a change that comes from the parent, without reporting the resulting events to it."""
+        self._applying = True
         try:
             change()
         finally:
-            self._following = False
+            self._applying = False
 
     def _emit(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
 
-    def _report_news(self, event: Event) -> None:
-        if self._following:
+    def _report_event(self, event: Event) -> None:
+        if self._applying:
             return
         ejected = isinstance(event, Transition) and event.new is State.EJECTED
-        if ejected or isinstance(event, _NEWS) or (isinstance(event, _STATISTICS) and not self._link.congested):
-            self._link.send(Happened(event))
+        if (
+            ejected
+            or isinstance(event, _ALWAYS_REPORTED)
+            or (isinstance(event, _REPORTED_UNLESS_CONGESTED) and not self._channel.congested)
+        ):
+            self._channel.send(EventReport(event))
 
     async def _keep_reporting(self) -> None:
         while True:
             await asyncio.sleep(SNAPSHOT_S)
-            self._link.send(self._snapshot())
+            self._channel.send(self._snapshot())
 
     def _snapshot(self) -> Snapshot:
         latency = {one.id: one.latency_mean for one in self._balancer.backends if one.latency_mean}
-        return Snapshot(self._traffic.tally, self._traffic.gauges, latency)
+        return Snapshot(self._traffic.totals, self._traffic.gauges, latency)
 
-    def _complain(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         self._lines.put("warning", text=text)
 
 
-def shared(config: Config, share: int) -> Config:
-    """The part of the limits that one of `share` workers has, rounded up."""
+def divide_limits(config: Config, share: int) -> Config:
+    """Return the configuration with one worker's part of the limits, of `share` workers, rounded up."""
     limits = config.limits.model_copy(update={"connections": ceil(config.limits.connections / share)})
     return config.model_copy(update={"limits": limits})
 
 
 def settings_of(config: Config, share: int) -> Settings:
-    """The core's settings, with this worker's part of what is counted for all."""
+    """Return the core's settings with one worker's part of the limits that hold for all `share` workers together."""
     whole = config.core_settings()
     admission = replace(
         whole.admission,

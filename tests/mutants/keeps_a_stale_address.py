@@ -26,10 +26,10 @@ def plant() -> None:
         return moved
 
     def old_address(connect: Any) -> Any:
-        async def dialed(self: Any) -> Any:
-            if self.attempt.backend in moved_away:
+        async def dialed(self: Any, attempt: Any) -> Any:
+            if attempt.backend in moved_away:
                 return self._relay.attempt_failed(self, Failure.REFUSED)
-            return await connect(self)
+            return await connect(self, attempt)
 
         return dialed
 

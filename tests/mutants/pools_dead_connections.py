@@ -23,5 +23,5 @@ def plant() -> None:
 
     wrap(UpstreamConnection, "drop", pooled)
     wrap(UpstreamConnection, "is_stale", lambda is_stale: lambda self: False)
-    wrap(Pool, "forget", lambda forget: lambda self, connection, now: False)
+    wrap(Pool, "remove_ended", lambda forget: lambda self, connection, now: False)
     wrap(Pool, "purge", lambda purge: lambda self, backend_id: None)

@@ -7,9 +7,9 @@ from typing import Any
 
 from lb.core.backend import Backend
 from lb.proxy.client import ClientConnection
-from lb.proxy.data_plane import Plane
+from lb.proxy.data_plane import DataPlane
 from lb.proxy.limits import Limits
-from lb.proxy.request_record import Record
+from lb.proxy.request_record import RequestRecord
 from lb.proxy.ticker import SWEEP_S, perform, sweep
 from lb.proxy.upstream import UpstreamConnection
 from tests.support.balancing import World
@@ -64,15 +64,15 @@ class Wire(asyncio.Transport):
         return int(self.written[9:12] or 0)
 
 
-class DataPlane:
+class FakeDataPlane:
     """Backends `api-1` …, and as many clients as connect."""
 
     def __init__(self, limits: Limits | None = None, backends: int = 1) -> None:
         self.world = World(backends)
-        self.records: list[Record] = []
+        self.records: list[RequestRecord] = []
         self.backend_wires: list[Wire] = []
         """In order of their connecting."""
-        self.plane = Plane(
+        self.plane = DataPlane(
             self.world.balancer,
             lambda: self.world.now,
             self._dial,
@@ -81,7 +81,7 @@ class DataPlane:
             on_done=self.records.append,
         )
 
-    async def _dial(self, backend: Backend, plane: Plane) -> UpstreamConnection:
+    async def _dial(self, backend: Backend, plane: DataPlane) -> UpstreamConnection:
         connection = UpstreamConnection(plane, backend)
         wire = Wire(connection)
         connection.connection_made(wire)
@@ -99,7 +99,7 @@ class DataPlane:
         """Let connections be made and writes leave."""
         for _ in range(5):
             await asyncio.sleep(0)
-        self.plane.outbox.flush()
+        self.plane.write_batch.flush()
 
     async def wait(self, seconds: float) -> None:
         """Time passes, in sweeps."""

@@ -27,7 +27,7 @@ from lb.core.balancer import Balancer
 from lb.core.settings import RetrySettings, Settings
 from lb.proxy.limits import Limits
 from lb.proxy.request_reader import RequestReader
-from lb.proxy.request_record import Record
+from lb.proxy.request_record import RequestRecord
 from lb.proxy.server import ProxyServer
 from lb.proxy.upstream import UpstreamConnection
 from tests.support.wires import Wire, turns
@@ -87,7 +87,7 @@ class Passage:
     """What went to the client."""
     ended: bool
     """Whether the client's connection was closed cleanly; an open one will be, some time, and a cut one was reset."""
-    records: list[Record]
+    records: list[RequestRecord]
 
 
 async def pass_through(
@@ -98,7 +98,7 @@ async def pass_through(
     The n-th request gets the n-th of `answers`, in those segments; the others get `OK`. With `backend_ends`, a
     backend connection ends after an answer that was given.
     """
-    records: list[Record] = []
+    records: list[RequestRecord] = []
     wires: list[Wire] = []
     left = list(answers)
     loop = asyncio.get_running_loop()
@@ -159,11 +159,11 @@ def read_by_us(segments: Sequence[bytes]) -> list[Read]:
         reader.feed(segment)
         while reader.queue and reader.queue[0].complete:
             request = reader.queue.popleft()
-            found.append(Read(request.method, request.shape.target, b"".join(request.parts)))
+            found.append(Read(request.method, request.framing.target, b"".join(request.parts)))
             if not request.keep_alive:
                 return found
-            if reader.awaits_switch and not reader.queue:
-                reader.switch_refused()
+            if reader.awaiting_upgrade and not reader.queue:
+                reader.upgrade_refused()
     return found
 
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lb.core.exchange import Exchange, Failure
-from lb.proxy.request_record import Record, refused
-from lb.telemetry.decision_log import SMOOTH, DecisionLog
+from lb.proxy.request_record import RequestRecord, refused_record
+from lb.telemetry.decision_log import MAX_UNEVENTFUL, DecisionLog
 from tests.support.balancing import World
 
 
-def record(exchange: Exchange, request_id: bytes = b"r", backend: str = "", error: str = "") -> Record:
-    return Record(
+def record(exchange: Exchange, request_id: bytes = b"r", backend: str = "", error: str = "") -> RequestRecord:
+    return RequestRecord(
         exchange.method, b"/work", 200, backend, len(exchange.tried), exchange.started, 0.02, 0.01, 0, 2, error,
         request_id, b"127.0.0.1", exchange.steps,
     )  # fmt: skip
@@ -18,7 +18,7 @@ def record(exchange: Exchange, request_id: bytes = b"r", backend: str = "", erro
 def served(world: World, log: DecisionLog, request_id: bytes) -> str:
     attempt = world.start()
     world.answer(attempt)
-    log.keep(record(attempt.exchange, request_id, attempt.backend.id))
+    log.done(record(attempt.exchange, request_id, attempt.backend.id))
     return attempt.backend.id
 
 
@@ -37,12 +37,12 @@ def test_what_did_not_go_smoothly_outlives_what_did() -> None:
     world.now += 0.25
     world.balancer.failed(failed, Failure.RESET, world.now)
     world.answer(world.start(failed.exchange))
-    log.keep(replace(record(failed.exchange, b"retried"), total_s=0.27))
-    for number in range(SMOOTH + 5):
+    log.done(replace(record(failed.exchange, b"retried"), total_s=0.27))
+    for number in range(MAX_UNEVENTFUL + 5):
         world.now += 0.001
         served(world, log, b"%d" % number)
     kept = [entry["id"] for entry in log.latest(10_000)]
-    assert kept == [*map(str, range(SMOOTH + 4, 4, -1)), "retried"]
+    assert kept == [*map(str, range(MAX_UNEVENTFUL + 4, 4, -1)), "retried"]
 
 
 def test_the_two_kinds_are_told_in_the_order_in_which_they_ended() -> None:
@@ -50,7 +50,7 @@ def test_the_two_kinds_are_told_in_the_order_in_which_they_ended() -> None:
     for name, error in ((b"a", ""), (b"b", "truncated"), (b"c", ""), (b"d", "client_gone")):
         attempt = world.start()
         world.answer(attempt)
-        log.keep(record(attempt.exchange, name, error=error))
+        log.done(record(attempt.exchange, name, error=error))
         world.now += 1.0
     assert [entry["id"] for entry in log.latest(10)] == ["d", "c", "b", "a"]
 
@@ -85,7 +85,7 @@ def test_a_failure_shows_how_long_it_took_and_which_rule_followed() -> None:
     world.now += 0.25
     world.balancer.failed(first, Failure.RESET, world.now)
     world.start(first.exchange)
-    log.keep(record(first.exchange))
+    log.done(record(first.exchange))
     picked, failed, again = log.latest(1)[0]["steps"]
     assert (picked["at_ms"], failed["at_ms"], failed["took_ms"]) == (0.0, 250.0, 250.0)
     assert (failed["failure"], failed["retried"], failed["reason"]) == ("reset", True, "idempotent")
@@ -94,5 +94,5 @@ def test_a_failure_shows_how_long_it_took_and_which_rule_followed() -> None:
 
 def test_a_request_that_was_refused_for_its_form_decided_nothing() -> None:
     log = DecisionLog(10)
-    log.keep(refused(400, "syntax", b"127.0.0.1", 1.0))
+    log.done(refused_record(400, "syntax", b"127.0.0.1", 1.0))
     assert log.latest(10) == []

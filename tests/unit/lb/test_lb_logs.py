@@ -6,11 +6,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from lb.proxy.request_record import Record, Session, refused
+from lb.proxy.request_record import RequestRecord, TcpRecord, refused_record
 from lb.telemetry.access_log import AccessLog
-from lb.telemetry.log_writer import Line, Lines, in_json, portions, worded
+from lb.telemetry.log_writer import Line, LogWriter, batches, format_fields, format_line
 
-GOOD = Record("GET", b"/a?b", 200, "a", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"id", b"127.0.0.1")
+GOOD = RequestRecord("GET", b"/a?b", 200, "a", 1, 0.0, 0.0041, 0.003, 0, 120, "", b"id", b"127.0.0.1")
 
 
 def written(out: io.StringIO) -> list[dict[str, Any]]:
@@ -19,7 +19,7 @@ def written(out: io.StringIO) -> list[dict[str, Any]]:
 
 def test_a_line_is_json_with_a_time_and_what_happened() -> None:
     out = io.StringIO()
-    lines = Lines(out)
+    lines = LogWriter(out)
     lines.start()
     lines.put("transition", backend="a", new="down")
     lines.close()
@@ -30,7 +30,7 @@ def test_a_line_is_json_with_a_time_and_what_happened() -> None:
 
 
 def test_a_stalled_reader_costs_lines_and_not_time() -> None:
-    lines = Lines(io.StringIO(), max_waiting=2)  # never started: nothing is ever taken from it
+    lines = LogWriter(io.StringIO(), max_waiting=2)  # never started: nothing is ever taken from it
 
     for _ in range(5):
         lines.put("request")
@@ -44,7 +44,7 @@ class Gone(io.StringIO):
 
 
 def test_a_reader_that_left_is_no_error() -> None:
-    lines = Lines(Gone())
+    lines = LogWriter(Gone())
     lines.start()
     lines.put("request")
     lines.close()
@@ -52,9 +52,9 @@ def test_a_reader_that_left_is_no_error() -> None:
     assert lines.dropped == 1
 
 
-def logged(sample: float, *records: Record) -> list[dict[str, Any]]:
+def logged(sample: float, *records: RequestRecord) -> list[dict[str, Any]]:
     out = io.StringIO()
-    lines = Lines(out)
+    lines = LogWriter(out)
     log = AccessLog(lines, sample, Random(3))
     for record in records:
         log.done(record)
@@ -96,7 +96,9 @@ def test_nothing_that_a_client_sends_breaks_a_line() -> None:
 
 
 def test_what_could_not_be_read_is_one_line_with_its_reason() -> None:
-    line, closed = logged(0.0, refused(400, "bad_header", b"::1", 0.0), refused(0, "proxy_header_slow", b"::1", 0.0))
+    line, closed = logged(
+        0.0, refused_record(400, "bad_header", b"::1", 0.0), refused_record(0, "proxy_header_slow", b"::1", 0.0)
+    )
 
     del line["time"], closed["time"]
     assert line == {"event": "refused", "reason": "bad_header", "status": 400, "client": "::1"}
@@ -105,11 +107,11 @@ def test_what_could_not_be_read_is_one_line_with_its_reason() -> None:
 
 def test_a_connection_of_tcp_mode_is_logged_if_it_failed_or_is_drawn() -> None:
     out = io.StringIO()
-    lines = Lines(out)
-    session = Session("a", 1, 0.0, 61.5, 10, 20, "", b"::1")
-    AccessLog(lines, 0.0, Random(3)).session(session)
-    AccessLog(lines, 0.0, Random(3)).session(replace(session, error="idle"))
-    AccessLog(lines, 1.0, Random(3)).session(session)
+    lines = LogWriter(out)
+    session = TcpRecord("a", 1, 0.0, 61.5, 10, 20, "", b"::1")
+    AccessLog(lines, 0.0, Random(3)).tcp_done(session)
+    AccessLog(lines, 0.0, Random(3)).tcp_done(replace(session, error="idle"))
+    AccessLog(lines, 1.0, Random(3)).tcp_done(session)
     lines.start()
     lines.close()
 
@@ -119,16 +121,16 @@ def test_a_connection_of_tcp_mode_is_logged_if_it_failed_or_is_drawn() -> None:
 
 
 def test_the_time_is_that_of_the_event_to_the_millisecond() -> None:
-    line = worded(Line(1_800_000_000.0625, "x", in_json, {}))
+    line = format_line(Line(1_800_000_000.0625, "x", format_fields, {}))
 
     assert line == '{"time": "2027-01-15T08:00:00.062+00:00", "event": "x"}\n'
 
 
 def test_lines_turn_to_another_file_between_two_of_them() -> None:
     before, after = Kept(), Kept()
-    lines = Lines(before)
+    lines = LogWriter(before)
     lines.put("one")
-    lines.turn_to(after)
+    lines.redirect(after)
     lines.put("two")
     lines.start()
     lines.close()
@@ -152,6 +154,6 @@ class Kept(io.StringIO):
 def test_portions_hold_whole_lines_up_to_the_limit() -> None:
     lines = ["1" * 30 + "\n", "2" * 30 + "\n", "3" * 200 + "\n", "4\n"]
 
-    assert list(portions(lines, 100)) == [(2, lines[0] + lines[1]), (1, lines[2]), (1, lines[3])]
-    assert list(portions(lines, 1_000)) == [(4, "".join(lines))]
-    assert list(portions([], 100)) == []
+    assert list(batches(lines, 100)) == [(2, lines[0] + lines[1]), (1, lines[2]), (1, lines[3])]
+    assert list(batches(lines, 1_000)) == [(4, "".join(lines))]
+    assert list(batches([], 100)) == []

@@ -8,12 +8,11 @@ import pytest
 
 from lb.core.backend import Backend, State
 from lb.core.events import AttemptFailed, Hedged, Probed, ProbeWanted, Transition
-from lb.proxy.request_record import Record, Session
+from lb.proxy.request_record import RequestRecord, TcpRecord
 from lb.telemetry.metrics import Metrics
-from lb.telemetry.request_stats import Counts
-from lb.telemetry.tally import BUCKETS, Gauges, Tally, Timings
+from lb.telemetry.request_stats import BUCKETS, DurationHistogram, Gauges, RequestStats, RequestTotals
 
-RECORD = Record("GET", b"/", 200, "a", 1, 0.0, 0.004, 0.003, 0, 120, "", b"id", b"127.0.0.1")
+RECORD = RequestRecord("GET", b"/", 200, "a", 1, 0.0, 0.004, 0.003, 0, 120, "", b"id", b"127.0.0.1")
 
 
 @dataclass
@@ -25,11 +24,11 @@ class Balancer:
 @pytest.fixture
 def metrics() -> CountingMetrics:
     """With the counts of one data plane, `metrics.counts`."""
-    counts = Counts()
+    counts = RequestStats()
     made = CountingMetrics(
         Balancer(),
         "1.2.3",
-        lambda: [counts.tally(), Tally(requests=Counter({("old", "GET", "2xx"): 4}))],
+        lambda: [counts.totals(), RequestTotals(requests=Counter({("old", "GET", "2xx"): 4}))],
         lambda: Gauges(connections=7, tunnels=Counter(a=2), in_flight=Counter(a=3)),
         lambda: {"a.pem": 1.8e9},
     )
@@ -38,7 +37,7 @@ def metrics() -> CountingMetrics:
 
 
 class CountingMetrics(Metrics):
-    counts: Counts
+    counts: RequestStats
 
 
 def lines(metrics: Metrics) -> set[str]:
@@ -70,7 +69,7 @@ def test_invented_methods_do_not_make_new_series(metrics: CountingMetrics) -> No
 
 
 def test_a_duration_falls_into_the_bucket_that_its_bound_closes() -> None:
-    timings = Timings()
+    timings = DurationHistogram()
     for seconds in (0.25, 0.2501, 99.0):
         timings.observe(seconds)
 
@@ -122,16 +121,16 @@ def test_data_planes_are_added_up(metrics: CountingMetrics) -> None:
 
 
 def test_tallies_add_up_in_every_field() -> None:
-    counts = Counts()
+    counts = RequestStats()
     counts.done(replace(RECORD, error="reset", bytes_in=3))
-    counts.session(SESSION)
-    one = counts.tally()
+    counts.tcp_done(SESSION)
+    one = counts.totals()
     one.dropped_lines = 2
-    whole = Tally()
+    whole = RequestTotals()
     whole.add(one)
     whole.add(one)
 
-    for name in Tally.__slots__:
+    for name in RequestTotals.__slots__:
         mine, sum_of_both = getattr(one, name), getattr(whole, name)
         if name == "seconds":
             assert sum_of_both["a"].total == 2 * mine["a"].total
@@ -142,12 +141,12 @@ def test_tallies_add_up_in_every_field() -> None:
             assert sum_of_both == 2 * mine > 0, name
 
 
-SESSION = Session("a", 1, 0.0, 60.0, 10, 20, "", b"127.0.0.1")
+SESSION = TcpRecord("a", 1, 0.0, 60.0, 10, 20, "", b"127.0.0.1")
 
 
 def test_connections_of_tcp_mode_have_counters_of_their_own(metrics: CountingMetrics) -> None:
-    metrics.counts.session(SESSION)
-    metrics.counts.session(replace(SESSION, backend="", error="no_backend", bytes_in=0, bytes_out=0))
+    metrics.counts.tcp_done(SESSION)
+    metrics.counts.tcp_done(replace(SESSION, backend="", error="no_backend", bytes_in=0, bytes_out=0))
 
     found = lines(metrics)
     assert {

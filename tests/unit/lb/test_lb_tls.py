@@ -51,7 +51,7 @@ def test_exact_beats_wildcard_beats_the_first(ca: trustme.CA, tmp_path: Path) ->
         (None, "first.test"),
         ("", "first.test"),
     ]:
-        assert found.chosen(name).path.stem == stem, name
+        assert found.select(name).path.stem == stem, name
 
 
 def test_every_file_that_cannot_be_used_is_named_with_the_reason(ca: trustme.CA, tmp_path: Path) -> None:

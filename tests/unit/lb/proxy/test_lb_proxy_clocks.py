@@ -5,43 +5,43 @@ from __future__ import annotations
 import pytest
 
 from lb.proxy.limits import Limits
-from lb.proxy.minimum_rate import Pace
-from tests.support.data_plane import DataPlane, Wire
+from lb.proxy.minimum_rate import MinimumRateTimer
+from tests.support.data_plane import FakeDataPlane, Wire
 
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"
 CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def test_patience_passes_with_time_and_is_earned_back_by_bytes() -> None:
-    pace = Pace(20.0, 500.0, now=100.0)
-    assert pace.until(0, 110.0) == 120.0
-    assert pace.until(2500, 110.0) == 125.0
+def test_the_time_runs_down_and_is_extended_by_bytes() -> None:
+    timer = MinimumRateTimer(20.0, 500.0, now=100.0)
+    assert timer.deadline(0, 110.0) == 120.0
+    assert timer.deadline(2500, 110.0) == 125.0
 
 
-def test_no_more_than_the_first_patience_can_be_saved() -> None:
-    pace = Pace(20.0, 500.0, now=0.0)
-    assert pace.until(1_000_000_000, 1.0) == 21.0
-    assert pace.until(1_000_000_001, 20.0) == pytest.approx(21.0, abs=0.01)
+def test_the_remaining_time_never_exceeds_the_initial_one() -> None:
+    timer = MinimumRateTimer(20.0, 500.0, now=0.0)
+    assert timer.deadline(1_000_000_000, 1.0) == 21.0
+    assert timer.deadline(1_000_000_001, 20.0) == pytest.approx(21.0, abs=0.01)
 
 
-def test_while_it_does_not_run_no_patience_passes() -> None:
-    pace = Pace(20.0, 500.0, now=0.0)
-    assert pace.until(0, 5.0, running=False) == float("inf")
-    assert pace.until(0, 1000.0, running=True) == 1015.0
+def test_the_time_does_not_run_down_while_it_is_stopped() -> None:
+    timer = MinimumRateTimer(20.0, 500.0, now=0.0)
+    assert timer.deadline(0, 5.0, running=False) == float("inf")
+    assert timer.deadline(0, 1000.0, running=True) == 1015.0
 
 
-def test_without_a_rate_any_byte_restores_all_patience() -> None:
-    pace = Pace(20.0, 0.0, now=0.0)
-    assert pace.until(1, 19.0) == 39.0
-    assert pace.until(1, 30.0) == 39.0
+def test_without_a_rate_any_byte_restores_the_whole_time() -> None:
+    timer = MinimumRateTimer(20.0, 0.0, now=0.0)
+    assert timer.deadline(1, 19.0) == 39.0
+    assert timer.deadline(1, 30.0) == 39.0
 
 
 @pytest.mark.parametrize(
     ("head", "drop"), [(POST, b"a"), (CHUNKED, b"1\r\na\r\n"), (CHUNKED + b"5;", b"x"), (CHUNKED + b"0\r\nX: ", b"y")]
 )
 async def test_a_body_of_one_byte_each_five_seconds_does_not_hold_a_backend(head: bytes, drop: bytes) -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, wire = lab.connect()
     client.data_received(head)
     for _ in range(8):
@@ -54,7 +54,7 @@ async def test_a_body_of_one_byte_each_five_seconds_does_not_hold_a_backend(head
 
 
 async def test_a_body_at_the_minimum_rate_may_take_as_long_as_it_likes() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, wire = lab.connect()
     client.data_received(POST)
     for _ in range(100):
@@ -65,7 +65,7 @@ async def test_a_body_at_the_minimum_rate_may_take_as_long_as_it_likes() -> None
 
 
 async def test_a_body_that_we_do_not_read_costs_its_client_no_patience() -> None:
-    lab = DataPlane(Limits(upstream_stall=10_000.0))
+    lab = FakeDataPlane(Limits(upstream_stall=10_000.0))
     client, wire = lab.connect()
     client.data_received(POST)
     await lab.wait(1.0)
@@ -84,7 +84,7 @@ async def test_a_body_that_we_do_not_read_costs_its_client_no_patience() -> None
 
 
 async def test_empty_lines_do_not_keep_an_idle_connection() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, wire = lab.connect()
     for _ in range(8):
         if not wire.closed:
@@ -94,7 +94,7 @@ async def test_empty_lines_do_not_keep_an_idle_connection() -> None:
 
 
 async def test_each_request_gives_a_connection_its_whole_idle_time() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, wire = lab.connect()
     for _ in range(3):
         client.data_received(GET)
@@ -108,7 +108,7 @@ async def test_each_request_gives_a_connection_its_whole_idle_time() -> None:
 
 
 async def test_a_client_that_takes_a_byte_a_minute_is_cut_off() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, wire = lab.connect()
     client.data_received(GET)
     await lab.turn()
@@ -122,7 +122,7 @@ async def test_a_client_that_takes_a_byte_a_minute_is_cut_off() -> None:
 
 
 async def test_a_client_that_takes_its_answer_in_the_steps_of_a_socket_buffer_is_not() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, wire = lab.connect()
     client.data_received(GET)
     await lab.turn()
@@ -136,7 +136,7 @@ async def test_a_client_that_takes_its_answer_in_the_steps_of_a_socket_buffer_is
     assert not wire.closed
 
 
-async def answering(lab: DataPlane, head: bytes) -> tuple[Wire, Wire]:
+async def answering(lab: FakeDataPlane, head: bytes) -> tuple[Wire, Wire]:
     """An answer that has begun: what the client sees, and what the backend does."""
     client, wire = lab.connect()
     client.data_received(GET)
@@ -148,7 +148,7 @@ async def answering(lab: DataPlane, head: bytes) -> tuple[Wire, Wire]:
 
 
 async def test_a_backend_that_trickles_an_answer_of_known_length_is_given_up() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     wire, upstream = await answering(lab, b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nx")
     for _ in range(8):
         if not upstream.closed:
@@ -160,7 +160,7 @@ async def test_a_backend_that_trickles_an_answer_of_known_length_is_given_up() -
 
 
 async def test_an_event_stream_may_trickle_but_not_for_more_than_a_day() -> None:
-    lab = DataPlane(Limits(answer_total=600.0))
+    lab = FakeDataPlane(Limits(answer_total=600.0))
     wire, upstream = await answering(lab, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
     for _ in range(11):
         upstream.protocol.data_received(b"1\r\nx\r\n")
@@ -174,7 +174,7 @@ async def test_an_event_stream_may_trickle_but_not_for_more_than_a_day() -> None
 
 
 async def test_a_backend_that_hardly_reads_an_upload_is_given_up() -> None:
-    lab = DataPlane(Limits(slow_body_rate=0))
+    lab = FakeDataPlane(Limits(slow_body_rate=0))
     client, wire = lab.connect()
     client.data_received(POST)
     await lab.wait(1.0)
@@ -191,7 +191,7 @@ async def test_a_backend_that_hardly_reads_an_upload_is_given_up() -> None:
 
 
 async def test_interim_answers_without_end_are_no_answer() -> None:
-    lab = DataPlane()
+    lab = FakeDataPlane()
     client, _ = lab.connect()
     client.data_received(GET)
     await lab.turn()
@@ -205,7 +205,7 @@ async def test_interim_answers_without_end_are_no_answer() -> None:
 
 
 async def test_a_tunnel_ends_after_its_total_if_it_has_one() -> None:
-    lab = DataPlane(Limits(tunnel_total=100.0))
+    lab = FakeDataPlane(Limits(tunnel_total=100.0))
     client, wire = lab.connect()
     client.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
     await lab.turn()

@@ -50,14 +50,14 @@ def test_the_last_one_used_is_taken_first_so_that_the_others_age_out() -> None:
     pool.expire(now=31)
 
     assert (old.open, new.open) == (False, True)
-    assert pool.take(backend, 31, careful=False) is new
-    assert pool.take(backend, 31, careful=False) is None
+    assert pool.take(backend, 31, check_open=False) is new
+    assert pool.take(backend, 31, check_open=False) is None
 
 
 def test_backends_do_not_share() -> None:
     pool = Pool(Limits())
     keep(pool, Connection(up("api-1")))
-    assert pool.take(up("api-1"), 0, careful=False) is None, "the same id is not the same backend"
+    assert pool.take(up("api-1"), 0, check_open=False) is None, "the same id is not the same backend"
 
 
 def test_stale_connections_are_passed_over() -> None:
@@ -65,16 +65,16 @@ def test_stale_connections_are_passed_over() -> None:
     pool = Pool(Limits())
     good, stale = keep(pool, Connection(backend)), keep(pool, Connection(backend, stale=True))
 
-    assert pool.take(backend, 0, careful=True) is good
+    assert pool.take(backend, 0, check_open=True) is good
     assert not stale.open
 
 
-@pytest.mark.parametrize(("idle_s", "careful", "looks"), [(0.1, False, 0), (5.0, False, 1), (0.1, True, 1)])
-def test_the_socket_is_looked_into_only_where_that_can_matter(idle_s: float, careful: bool, looks: int) -> None:
+@pytest.mark.parametrize(("idle_s", "check_open", "looks"), [(0.1, False, 0), (5.0, False, 1), (0.1, True, 1)])
+def test_the_socket_is_looked_into_only_where_that_can_matter(idle_s: float, check_open: bool, looks: int) -> None:
     backend = up()
     pool = Pool(Limits())
     connection = keep(pool, Connection(backend))
-    pool.take(backend, idle_s, careful=careful)
+    pool.take(backend, idle_s, check_open=check_open)
     assert connection.looks == looks
 
 
@@ -106,18 +106,18 @@ def test_a_connection_that_ended_while_idle_is_forgotten_once_or_never() -> None
     backend = up()
     pool = Pool(Limits())
     connection = cast(UpstreamConnection, keep(pool, Connection(backend)))
-    assert pool.forget(connection, 0.5)
-    assert not pool.forget(connection, 0.5)
-    assert pool.take(backend, 0, careful=False) is None
+    assert pool.remove_ended(connection, 0.5)
+    assert not pool.remove_ended(connection, 0.5)
+    assert pool.take(backend, 0, check_open=False) is None
 
 
 def test_one_that_had_been_idle_for_long_says_nothing_of_its_backend() -> None:
     pool = Pool(Limits())
-    assert not pool.forget(cast(UpstreamConnection, keep(pool, Connection(up()))), 5.0)
+    assert not pool.remove_ended(cast(UpstreamConnection, keep(pool, Connection(up()))), 5.0)
 
 
 def own(pool: Pool, client: object, connection: Connection) -> Connection:
-    pool.keep_for(cast(Client, client), cast(UpstreamConnection, connection))
+    pool.release_private(cast(Client, client), cast(UpstreamConnection, connection))
     return connection
 
 
@@ -126,11 +126,11 @@ def test_a_clients_own_connection_is_nobody_elses() -> None:
     pool = Pool(Limits())
     connection = own(pool, alice, Connection(backend))
 
-    assert pool.take(backend, 0, careful=False) is None
-    assert pool.take_own(cast(Client, bob), backend) is None
-    assert pool.take_own(cast(Client, alice), up("api-2")) is None
-    assert (pool.private_to(cast(Client, alice)), pool.private_to(cast(Client, bob))) == ("api-1", "")
-    assert pool.take_own(cast(Client, alice), backend) is connection
+    assert pool.take(backend, 0, check_open=False) is None
+    assert pool.take_private(cast(Client, bob), backend) is None
+    assert pool.take_private(cast(Client, alice), up("api-2")) is None
+    assert (pool.private_backend(cast(Client, alice)), pool.private_backend(cast(Client, bob))) == ("api-1", "")
+    assert pool.take_private(cast(Client, alice), backend) is connection
     assert not pool.private
 
 
@@ -138,7 +138,7 @@ def test_a_clients_own_connection_is_looked_into_each_time() -> None:
     backend, alice = up(), object()
     pool = Pool(Limits())
     connection = own(pool, alice, Connection(backend, stale=True))
-    assert pool.take_own(cast(Client, alice), backend) is None
+    assert pool.take_private(cast(Client, alice), backend) is None
     assert (connection.looks, connection.open) == (1, False)
 
 
@@ -150,7 +150,7 @@ def test_a_clients_own_connection_ends_with_the_client_its_backend_or_a_newer_on
             backend.state = State.EJECTED
         connection = own(pool, alice, Connection(backend))
         if ending == "client":
-            pool.left(cast(Client, alice))
+            pool.close_private(cast(Client, alice))
         elif ending == "backend":
             pool.purge(backend.id)
         elif ending == "newer":
@@ -170,5 +170,5 @@ def test_where_too_many_clients_have_their_own_the_one_idle_longest_goes() -> No
 def test_a_clients_own_connection_that_ended_is_forgotten_and_says_nothing_of_its_backend() -> None:
     pool = Pool(Limits())
     connection = own(pool, object(), Connection(up()))
-    assert not pool.forget(cast(UpstreamConnection, connection), 0.1)
+    assert not pool.remove_ended(cast(UpstreamConnection, connection), 0.1)
     assert not pool.private

@@ -28,7 +28,7 @@ def read(*segments: bytes, limits: Limits | None = None) -> RequestReader:
 
 
 def summary(reader: RequestReader) -> list[tuple[str, bytes, bytes, bool]]:
-    return [(item.method, item.shape.target, b"".join(item.parts), item.complete) for item in reader.queue]
+    return [(item.method, item.framing.target, b"".join(item.parts), item.complete) for item in reader.queue]
 
 
 WHOLE = [("GET", b"/a", b"", True), ("POST", b"/b", b"abcde", True), ("PUT", b"/c", b"abcde", True)]
@@ -59,7 +59,7 @@ def test_a_body_that_is_still_coming_says_so() -> None:
 
 def test_what_was_read_before_a_refusal_stays_in_the_queue() -> None:
     reader = read(GET + b"GET /x HTTP/1.1\r\n\r\n" + GET)
-    assert [item.shape.target for item in reader.queue] == [b"/a"]
+    assert [item.framing.target for item in reader.queue] == [b"/a"]
     assert reader.refusal is not None
     assert (reader.refusal.status, reader.refusal.reason) == (400, "host")
     reader.feed(GET)
@@ -76,11 +76,11 @@ def test_bytes_after_the_last_request_are_nobodys_business() -> None:
 def test_after_an_upgrade_nothing_is_parsed_until_it_is_declined() -> None:
     upgrade = b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: y\r\n\r\n"
     reader = read(upgrade + GET[:5], GET[5:])
-    assert reader.awaits_switch
-    assert reader.early == GET
+    assert reader.awaiting_upgrade
+    assert reader.after_upgrade == GET
     reader.queue.clear()
-    reader.switch_refused()
-    assert [item.shape.target for item in reader.queue] == [b"/a"]
+    reader.upgrade_refused()
+    assert [item.framing.target for item in reader.queue] == [b"/a"]
 
 
 def test_a_large_body_behind_a_small_head_does_not_count_as_head() -> None:
@@ -102,18 +102,18 @@ pieces = st.one_of(
 @given(st.lists(pieces, max_size=30).map(b"".join))
 def test_no_bytes_make_it_raise(stream: bytes) -> None:
     reader = read(GET[:-2] + stream, stream)
-    assert all(item.shape.host or item.version == "1.0" or b"host" in item.shape.special for item in reader.queue)
+    assert all(item.framing.host or item.version == "1.0" or b"host" in item.framing.special for item in reader.queue)
 
 
 @given(st.lists(pieces, max_size=12).map(b"".join))
 def test_what_is_accepted_is_framed_as_llhttp_frames_what_we_send_on(stream: bytes) -> None:
     """The request that leaves must end where the request that came in ended: re-read what a backend would get."""
     for item in read(b"POST / HTTP/1.1\r\nHost: x\r\n" + stream + b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n").queue:
-        if not item.complete or item.shape.body is Body.NONE:
+        if not item.complete or item.framing.body is Body.NONE:
             continue
         framing = (
-            b"Content-Length: %d" % item.shape.length
-            if item.shape.body is Body.LENGTH
+            b"Content-Length: %d" % item.framing.length
+            if item.framing.body is Body.LENGTH
             else b"Transfer-Encoding: chunked"
         )
         ends = Ends()
@@ -147,9 +147,9 @@ def parsed(reader: RequestReader) -> int:
 def drained(reader: RequestReader) -> int:
     """How many requests there are in all, when each is answered at once."""
     total = 0
-    while reader.queue or reader.held:
+    while reader.queue or reader.unparsed:
         if not reader.queue:
-            reader.go_on()
+            reader.parse_more()
             assert parsed(reader) <= MOST_PARSED
         reader.queue.popleft()
         total += 1
@@ -174,7 +174,7 @@ def test_of_a_pipeline_only_a_few_requests_are_parsed_and_none_is_lost(head: byt
     count = 262_144 // len(tiny)
     reader = read(head + tiny * count)
     assert parsed(reader) <= MOST_PARSED
-    assert reader.held
+    assert reader.unparsed
     assert drained(reader) in (count, count + 1)
     assert reader.refusal is None
 
@@ -183,10 +183,10 @@ def test_what_comes_while_some_is_held_back_waits_its_turn() -> None:
     reader = read(TINY * 1000)
     reader.feed(b"GET /last HTTP/1.1\r\nHost:a\r\n\r\n")
     seen = []
-    while reader.queue or reader.held:
+    while reader.queue or reader.unparsed:
         if not reader.queue:
-            reader.go_on()
-        seen.append(reader.queue.popleft().shape.target)
+            reader.parse_more()
+        seen.append(reader.queue.popleft().framing.target)
     assert seen == [b"/"] * 1000 + [b"/last"]
 
 
@@ -194,16 +194,16 @@ def test_behind_an_upgrade_all_that_came_belongs_to_the_other_protocol() -> None
     asked = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
     rest = b"\r\n\r\n".join([b"x" * 300] * 100)
     reader = read(asked + rest)
-    assert reader.awaits_switch
-    assert reader.early == rest
+    assert reader.awaiting_upgrade
+    assert reader.after_upgrade == rest
 
 
 def test_a_refusal_in_a_long_pipeline_is_found_in_its_turn() -> None:
     reader = read(TINY * 1000 + b"GET / HTTP/1.1\r\n\r\n" + TINY)
     total = 0
-    while reader.queue or reader.held:
+    while reader.queue or reader.unparsed:
         if not reader.queue:
-            reader.go_on()
+            reader.parse_more()
         while reader.queue:
             reader.queue.popleft()
             total += 1

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from lb.proxy.response_repair import Draft, mended
+from lb.proxy.response_repair import PartialHead, repaired
 
 GOOD = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
 
@@ -24,7 +24,7 @@ GOOD = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
     ],
 )
 def test_what_leaves_no_doubt_is_mended(method: str, head: bytes, expected: bytes) -> None:
-    assert mended(head, method) == expected
+    assert repaired(head, method) == expected
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def test_what_leaves_no_doubt_is_mended(method: str, head: bytes, expected: byte
     ],
 )
 def test_what_is_right_or_in_doubt_is_left_alone(head: bytes) -> None:
-    assert mended(head, "GET") is None
+    assert repaired(head, "GET") is None
 
 
 def test_a_head_is_waited_for_and_what_follows_it_is_kept() -> None:
     interim = b"HTTP/1.1 103 Early\r\n\r\n"
     whole = interim + b"HTTP/1.1 200 OK\r\nX : y\r\n\r\nbody"
     for cut in range(len(interim) + 20, len(whole)):
-        draft = Draft()
+        draft = PartialHead()
         draft.interims = 1
         got = b""
         for start, end in pairwise((0, cut, len(whole))):
-            fed = draft.mend(whole[start:end], "GET") if not got else whole[start:end]
+            fed = draft.repair(whole[start:end], "GET") if not got else whole[start:end]
             assert fed is not None
             got += fed
         assert got == GOOD + b"body"
@@ -59,4 +59,4 @@ def test_a_head_is_waited_for_and_what_follows_it_is_kept() -> None:
 
 
 def test_what_is_no_status_line_is_not_waited_for() -> None:
-    assert Draft().mend(b"SSH-2.0-OpenSSH\r\n", "GET") is None
+    assert PartialHead().repair(b"SSH-2.0-OpenSSH\r\n", "GET") is None

@@ -19,9 +19,9 @@ from lb.core.events import AttemptFailed, Event, Suspected, Transition
 from lb.core.exchange import Attempt, Failure
 from lb.core.load_weights import LoadReport
 from lb.core.settings import HealthSettings, PassiveSettings, Settings
-from lb.workers.fleet import Follower, Replicated, ending, passed_on, story
-from lb.workers.messages import Do
-from lb.workers.worker import settings_of, shared
+from lb.workers.messages import BalancerCall
+from lb.workers.replication import BalancerReplica, ReplicatingBalancer, end_of_ejection, replay, share_event
+from lb.workers.worker import divide_limits, settings_of
 
 SETTINGS = Settings(health=HealthSettings(jitter=0.0), passive=PassiveSettings(consecutive_failures=2))
 
@@ -34,21 +34,21 @@ class Fleet:
         self.settings = settings
         self.parent_events: list[Event] = []
         self.core = Balancer(settings, Random(1), self.happened)
-        self.workers: list[tuple[Balancer, Follower, list[Event]]] = []
-        self.parent = Replicated(self.core, self.tell)
+        self.workers: list[tuple[Balancer, BalancerReplica, list[Event]]] = []
+        self.parent = ReplicatingBalancer(self.core, self.tell)
         for _ in range(workers):
             self.hire()
 
     def hire(self) -> Balancer:
         events: list[Event] = []
         balancer = Balancer(replace(self.settings, follower=True), Random(2), events.append)
-        follower = Follower(balancer, lambda: self.now)
-        for told in story(self.core, self.settings.health.fall):
+        follower = BalancerReplica(balancer, lambda: self.now)
+        for told in replay(self.core, self.settings.health.fall):
             follower.do(told)
         self.workers.append((balancer, follower, events))
         return balancer
 
-    def tell(self, told: Do) -> None:
+    def tell(self, told: BalancerCall) -> None:
         told = pickle.loads(pickle.dumps(told))
         for _, follower, _ in self.workers:
             follower.do(told)
@@ -59,7 +59,7 @@ class Fleet:
 
     def happened(self, event: Event) -> None:
         self.parent_events.append(event)
-        told = ending(event)
+        told = end_of_ejection(event)
         if told is not None:
             self.tell(told)
 
@@ -68,7 +68,7 @@ class Fleet:
         ((its, events),) = [(follower, events) for balancer, follower, events in self.workers if balancer is source]
         news, events[:] = list(events), []
 
-        def others(told: Do) -> None:
+        def others(told: BalancerCall) -> None:
             for balancer, follower, _ in self.workers:
                 if balancer is not source:
                     follower.do(told)
@@ -76,7 +76,7 @@ class Fleet:
         for event in news:
             if isinstance(event, Transition) and event.new is not State.EJECTED:
                 continue  # as `Worker` does
-            passed_on(self.core, event, self.now, others, its.do)
+            share_event(self.core, event, self.now, others, its.do)
 
     def ejections(self) -> list[Transition]:
         return [each for each in self.parent_events if isinstance(each, Transition) and each.new is State.EJECTED]
@@ -273,7 +273,7 @@ def test_a_firm_suspicion_is_passed_on_so_that_an_old_connection_proves_nothing(
     assert suspected.firm
 
     fleet.now = 0.3
-    follower.do(Do("suspect", (suspected.backend, suspected.reason, suspected.firm)))
+    follower.do(BalancerCall("suspect", (suspected.backend, suspected.reason, suspected.firm)))
     second.answered(under_way, 200, 0.4)
 
     assert under_way.backend.suspected
@@ -282,13 +282,13 @@ def test_a_firm_suspicion_is_passed_on_so_that_an_old_connection_proves_nothing(
 @pytest.mark.parametrize(
     "told",
     [
-        Do("remove", ("x",)),
-        Do("set_weight", ("x", 1.0)),
-        Do("probed", ("x", "", 0.1, "", False)),
-        Do("eject", ("x", "r")),
+        BalancerCall("remove", ("x",)),
+        BalancerCall("set_weight", ("x", 1.0)),
+        BalancerCall("probed", ("x", "", 0.1, "", False)),
+        BalancerCall("eject", ("x", "r")),
     ],
 )
-def test_news_of_a_backend_that_has_left_are_no_error(told: Do) -> None:
+def test_news_of_a_backend_that_has_left_are_no_error(told: BalancerCall) -> None:
     fleet = Fleet(workers=1)
     fleet.workers[0][1].do(told)
 
@@ -318,4 +318,4 @@ def test_what_counts_for_all_is_shared() -> None:
     settings = settings_of(config, 2)
     assert (settings.admission.max_in_flight, settings.admission.max_queue) == (3, 0)
     assert settings.retry.budget_min_per_s == 1.5
-    assert shared(config, 2).limits.connections == 501
+    assert divide_limits(config, 2).limits.connections == 501

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.proxy.origin import NOBODY, Endpoint, Origin
-from lb.proxy.proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, PrefaceError, encode, parse_v1, parse_v2, v2_size
+from lb.proxy.proxy_protocol import (
+    SIGNATURE,
+    V1_LONGEST,
+    V2_HEAD,
+    ProxyHeaderError,
+    encode,
+    parse_v1,
+    parse_v2,
+    v2_size,
+)
 
 V4 = Origin(Endpoint("192.0.2.7", 56324), Endpoint("198.51.100.1", 443))
 V6 = Origin(Endpoint("2001:db8::7", 1), Endpoint("2001:db8::1", 65535))
@@ -84,13 +93,13 @@ def test_unknown_is_accepted_with_whatever_follows(rest: bytes) -> None:
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused(line: bytes) -> None:
-    with pytest.raises(PrefaceError):
+    with pytest.raises(ProxyHeaderError):
         parse_v1(line)
 
 
 @pytest.mark.parametrize(("command", "family"), [(0x11, 0x11), (0x22, 0x11), (0x2F, 0x11), (0x01, 0x11)])
 def test_other_versions_and_commands_are_refused(command: int, family: int) -> None:
-    with pytest.raises(PrefaceError):
+    with pytest.raises(ProxyHeaderError):
         v2(command, family, b"\0" * 12)
 
 
@@ -100,12 +109,12 @@ def test_what_is_no_tcp_over_ip_is_taken_as_it_comes(family: int) -> None:
 
 
 def test_addresses_that_are_cut_short_are_refused() -> None:
-    with pytest.raises(PrefaceError):
+    with pytest.raises(ProxyHeaderError):
         v2(rest=b"\0" * 11)
 
 
 def test_more_than_anybody_needs_is_refused() -> None:
-    with pytest.raises(PrefaceError, match="at most 4096"):
+    with pytest.raises(ProxyHeaderError, match="at most 4096"):
         v2_size(SIGNATURE + b"\x21\x11\xff\xff")
 
 
@@ -116,12 +125,12 @@ def test_extensions_tell_whether_the_client_came_over_tls() -> None:
     for over_tls, flags in ((True, 0x01), (False, 0x00), (True, 0x07)):
         origin = v2(rest=body + name + b"\x20\x00\x05" + bytes((flags,)) + b"\0\0\0\0")
         assert origin == V4._replace(over_tls=over_tls)
-    with pytest.raises(PrefaceError, match="cut short"):
+    with pytest.raises(ProxyHeaderError, match="truncated"):
         v2(rest=body + b"\x20\x00\x05\x01")
 
 
 @given(st.binary(max_size=200))
 def test_nothing_but_a_preface_error_comes_of_noise(noise: bytes) -> None:
     for parse in (lambda: parse_v1(b"PROXY " + noise), lambda: v2(rest=noise), lambda: v2(0x21, 0x21, noise)):
-        with contextlib.suppress(PrefaceError):
+        with contextlib.suppress(ProxyHeaderError):
             parse()

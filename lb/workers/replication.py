@@ -1,6 +1,6 @@
-"""A balancer whose changes are repeated by others: what it is told, they are told, and so they stand where it stands.
+"""Keeps the workers' balancers in the same state as the parent's, by repeating every call that changes it.
 
-Inputs are copied, not state: every worker runs the same health machine on the same probe results in the same order.
+Inputs are replicated, not state: each worker runs the same health machine on the same probe results in the same order.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from ..core.balancer import Balancer
 from ..core.events import Cleared, Event, Suspected, Transition
 from ..core.load_weights import LoadReport
 from ..core.settings import Settings
-from .messages import Do
+from .messages import BalancerCall
 
-Tell = Callable[[Do], None]
+Send = Callable[[BalancerCall], None]
 
 
-class Replicated:
-    """What discovery, prober and admin API change; `tell` passes each change on to every worker."""
+class ReplicatingBalancer:
+    """The parent's balancer for discovery, prober and admin API: each change is also sent to all workers."""
 
-    def __init__(self, balancer: Balancer, tell: Tell) -> None:
+    def __init__(self, balancer: Balancer, send: Send) -> None:
         self._balancer = balancer
-        self._tell = tell
+        self._send = send
 
     @property
     def backends(self) -> Sequence[Backend]:
@@ -32,149 +32,149 @@ class Replicated:
 
     @property
     def policy(self) -> str:
-        """The policy that picks."""
+        """Name of the current policy."""
         return self._balancer.policy
 
     @property
     def panic(self) -> bool:
-        """No backend is known to be usable."""
+        """Whether no backend is usable."""
         return self._balancer.panic
 
     def use(self, settings: Settings, now: float) -> None:
-        """Workers take theirs from the configuration that they are sent."""
+        """Apply other settings. Workers take theirs from the configuration that is sent to them."""
         self._balancer.use(settings, now)
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend."""
+        """Add a backend, or change its weight."""
         backend = self._balancer.insert(backend_id, host, port, now, weight)
         self._pass_on("insert", backend_id, host, port, weight)
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain a backend and let it go."""
+        """Drain a backend, then remove it."""
         self._balancer.remove(backend_id, now)
         self._pass_on("remove", backend_id)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Operator's word."""
+        """Set the state by order of an operator."""
         self._balancer.set_state(backend_id, state, now)
         self._pass_on("set_state", backend_id, state)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word."""
+        """Set the weight by order of an operator."""
         self._balancer.set_weight(backend_id, weight, now)
         self._pass_on("set_weight", backend_id, weight)
 
     def use_policy(self, name: str) -> None:
-        """Pick by another policy."""
+        """Switch to another policy."""
         self._balancer.use_policy(name)
         self._pass_on("use_policy", name)
 
     def probed(
         self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe."""
+        """Record a finished probe; return the seconds until the next."""
         wait = self._balancer.probed(backend, failure, took, now, name, unhealthy_response)
         self._pass_on("probed", backend.id, failure, took, name, unhealthy_response)
         return wait
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
-        """A probe's answer tells of load."""
+        """Record the load that a backend has reported in a probe's response."""
         self._balancer.reported(backend, report, now)
         self._pass_on("reported", backend.id, report)
 
     def _pass_on(self, method: str, *arguments: Any) -> None:
-        self._tell(Do(method, arguments))
+        self._send(BalancerCall(method, arguments))
 
 
-def story(balancer: Balancer, fall: int) -> Iterator[Do]:
-    """What brings a new worker to where `balancer` stands: the shortest past that leads there."""
-    yield Do("use_policy", (balancer.policy,))
+def replay(balancer: Balancer, fall: int) -> Iterator[BalancerCall]:
+    """Yield the calls that bring a new worker's balancer to the state of `balancer`; `fall` probes make it DOWN."""
+    yield BalancerCall("use_policy", (balancer.policy,))
     for backend in balancer.backends:
-        yield Do("insert", (backend.id, backend.host, backend.port, backend.weight))
-        yield from _standing(backend, fall)
+        yield BalancerCall("insert", (backend.id, backend.host, backend.port, backend.weight))
+        yield from _replay_state(backend, fall)
 
 
-def _standing(backend: Backend, fall: int) -> Iterator[Do]:
-    passed = Do("probed", (backend.id, "", 0.0, backend.name, False))
+def _replay_state(backend: Backend, fall: int) -> Iterator[BalancerCall]:
+    passed = BalancerCall("probed", (backend.id, "", 0.0, backend.name, False))
     match backend.state:
         case State.UP | State.EJECTED:
             yield passed
         case State.DOWN:
             failure = backend.last_probe.failure if backend.last_probe is not None else ""
-            yield from [Do("probed", (backend.id, failure or "down", 0.0, backend.name, False))] * fall
+            yield from [BalancerCall("probed", (backend.id, failure or "down", 0.0, backend.name, False))] * fall
         case State.DRAIN | State.MAINT:
-            yield Do("set_state", (backend.id, backend.state))
+            yield BalancerCall("set_state", (backend.id, backend.state))
         case State.UNKNOWN:
             return
     if backend.state is State.EJECTED:
-        yield Do("eject", (backend.id, "ejected before this worker began"))
+        yield BalancerCall("eject", (backend.id, "ejected before this worker began"))
     elif backend.suspected:
-        yield Do("suspect", (backend.id, "suspected before this worker began", False))
+        yield BalancerCall("suspect", (backend.id, "suspected before this worker began", False))
 
 
-def passed_on(balancer: Balancer, event: Event, now: float, others: Tell, source: Tell) -> bool:
-    """What one worker's traffic shows counts for all. False: the event is no such news.
+def share_event(balancer: Balancer, event: Event, now: float, send_others: Send, send_source: Send) -> bool:
+    """Apply what one worker's traffic has shown about a backend to the parent and all other workers.
 
-    Two workers may each take out a backend at the same moment, and together more than the limit allows. Here one
-    is first, and the other is told to take its word back.
+    Return False if the event is of another kind. Two workers may each eject a backend at the same moment, and together
+    more than the limit allows. The parent accepts the first ejection, and makes the other worker reinstate its backend.
     """
     backend = event.backend
     match event:
         case Suspected(reason=reason, firm=firm):
             balancer.suspect(backend, reason, firm, now)
-            others(Do("suspect", (backend, reason, firm)))
+            send_others(BalancerCall("suspect", (backend, reason, firm)))
         case Cleared(reason=reason):
             balancer.clear_suspicion(backend, reason, now)
-            others(Do("clear_suspicion", (backend, reason)))
+            send_others(BalancerCall("clear_suspicion", (backend, reason)))
         case Transition(new=State.EJECTED, reason=reason):
             member = balancer.member(backend)
-            if member is None or member.state is not State.UP:  # it is out already, and they know
+            if member is None or member.state is not State.UP:  # it is out already, and all workers know
                 return True
             if balancer.may_eject():
                 balancer.eject(backend, reason, now)
-                others(Do("eject", (backend, reason)))
+                send_others(BalancerCall("eject", (backend, reason)))
             else:
-                source(Do("reinstate", (backend, "too many are ejected")))
+                send_source(BalancerCall("reinstate", (backend, "too many are ejected")))
         case _:
             return False
     return True
 
 
-def ending(event: Event) -> Do | None:
-    """Of the parent's own events: an ejection ends in all processes at once, when the parent says so."""
+def end_of_ejection(event: Event) -> BalancerCall | None:
+    """Return the call for all workers if this event of the parent ends an ejection: it ends everywhere at once."""
     match event:
         case Transition(backend=backend, old=State.EJECTED, new=State.UP, reason=reason):
-            return Do("reinstate", (backend, reason))
+            return BalancerCall("reinstate", (backend, reason))
     return None
 
 
-class Follower:
-    """A worker's balancer, told what to do by method and backend id. What it does not know any more is no error."""
+class BalancerReplica:
+    """Performs the parent's calls on a worker's balancer. Calls for backends that are gone are ignored."""
 
     def __init__(self, balancer: Balancer, clock: Callable[[], float]) -> None:
         self._balancer = balancer
         self._clock = clock
 
-    def do(self, told: Do) -> None:
-        """Call the method, with this process' own time: it must not go back by as much as the message took."""
+    def do(self, call: BalancerCall) -> None:
+        """Perform the call at the current time of this process, since the balancer's time must not go back."""
         now = self._clock()
-        match told:
-            case Do("insert", (backend_id, host, port, weight)):
+        match call:
+            case BalancerCall("insert", (backend_id, host, port, weight)):
                 self._balancer.insert(backend_id, host, port, now, weight)
-            case Do("use_policy", (name,)):
+            case BalancerCall("use_policy", (name,)):
                 self._balancer.use_policy(name)
-            case Do("probed", (backend_id, failure, took, name, unhealthy_response)):
+            case BalancerCall("probed", (backend_id, failure, took, name, unhealthy_response)):
                 for backend in self._known(backend_id):
                     self._balancer.probed(backend, failure, took, now, name, unhealthy_response)
-            case Do("reported", (backend_id, report)):
+            case BalancerCall("reported", (backend_id, report)):
                 for backend in self._known(backend_id):
                     self._balancer.reported(backend, report, now)
-            case Do(method, (backend_id, *rest)):
+            case BalancerCall(method, (backend_id, *rest)):
                 if self._known(backend_id):
                     getattr(self._balancer, method)(backend_id, *rest, now)
 
     def _known(self, backend_id: str) -> list[Backend]:
-        """The member of that id; one that drains out under it is past being told anything."""
+        """Return the backend of that id, unless it is being removed."""
         found = self._balancer.member(backend_id)
         return [found] if found is not None else []
