@@ -15,7 +15,7 @@ from ..discovery.static import StaticSource
 from ..errors import ConfigError
 from ..probes.active_check import ActiveCheck
 from ..proxy.affinity_key import Stickiness
-from ..proxy.origin import NOBODY, Origin
+from ..proxy.origin import NO_ENDPOINT, Origin
 from ..proxy.proxy_protocol import encode
 from .tls import Certificates
 
@@ -32,7 +32,7 @@ def stickiness_of(config: Config) -> Stickiness | None:
 def checks_of(config: Config) -> ActiveCheck:
     """Return the configured health checks. If backends get PROXY headers, each check first sends LOCAL or UNKNOWN."""
     send = config.proxy_protocol.send
-    proxy_header = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
+    proxy_header = b"" if send == "off" else encode(send, Origin(NO_ENDPOINT, NO_ENDPOINT))
     return ActiveCheck(config.core_settings().health, proxy_header)
 
 

@@ -2,7 +2,7 @@
 
 Without PROXY headers and TLS, the event loop accepts by itself. With them, each new connection is a task of ours until
 its header is read and the handshake is done. The header is read from the socket to the exact byte, so that TLS can
-begin right behind it; and the event loop's own server would not tell why a handshake has failed.
+begin right behind it; and the event loop's own server does not report why a handshake has failed.
 """
 
 from __future__ import annotations

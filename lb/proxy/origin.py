@@ -23,14 +23,15 @@ class Origin(NamedTuple):
     """The sender of the PROXY header has terminated the client's TLS."""
 
 
-NOBODY: Final = Endpoint("", 0)
+NO_ENDPOINT: Final = Endpoint("", 0)
+"""Stands for an unknown address: there is no client, or no TCP connection."""
 
 
 def origin_of(transport: asyncio.BaseTransport) -> Origin:
-    """Return the kernel's addresses of the connection; `NOBODY` if it is not TCP over IP."""
+    """Return the kernel's addresses of the connection; `NO_ENDPOINT` if it is not TCP over IP."""
     return Origin(_endpoint(transport, "peername"), _endpoint(transport, "sockname"))
 
 
 def _endpoint(transport: asyncio.BaseTransport, name: str) -> Endpoint:
     address = transport.get_extra_info(name)
-    return Endpoint(address[0], address[1]) if isinstance(address, tuple) else NOBODY
+    return Endpoint(address[0], address[1]) if isinstance(address, tuple) else NO_ENDPOINT

@@ -42,7 +42,7 @@ class Client(Protocol):
 
 
 class ExchangeOwner(Protocol):
-    """Whoever performs an exchange: the relay of an HTTP request, or a connection of TCP mode."""
+    """The performer of an exchange: the relay of an HTTP request, or a connection of TCP mode."""
 
     def proceed(self, step: Attempt | Queued | Refusal) -> None:
         """Perform the step that the core has decided on."""
@@ -91,7 +91,7 @@ class RequestSource(Client):
 
     @abstractmethod
     def response_finished(self, *, close: bool) -> None:
-        """Go on to the next request; `close`: the response announced that the connection closes."""
+        """Start the next request, or close the connection if `close`: the response has announced that."""
 
     @abstractmethod
     def truncate(self, *, reset: bool) -> None:
@@ -135,7 +135,7 @@ class BackendConnection(Link):
 
     @abstractmethod
     def begin(self, receiver: ResponseReceiver, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
-        """Write the start of a request; `complete` tells whether that is all of it."""
+        """Write the start of a request; `complete`: that is the whole request."""
 
     @abstractmethod
     def write(self, data: bytes, *, complete: bool) -> None:

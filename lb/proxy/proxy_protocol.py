@@ -77,7 +77,7 @@ def parse_v2(head: bytes, rest: bytes) -> Origin | None:
 
 
 def encode(version: str, origin: Origin) -> bytes:
-    """Return the header for a backend, `v1` or `v2`. Without a client (`NOBODY`) it is UNKNOWN or LOCAL."""
+    """Return the header for a backend, `v1` or `v2`. Without a client (`NO_ENDPOINT`) it is UNKNOWN or LOCAL."""
     return _encode_v1(origin) if version == "v1" else _encode_v2(origin)
 
 

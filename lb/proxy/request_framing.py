@@ -27,7 +27,7 @@ class Body(Enum):
 
 
 class MalformedError(Exception):
-    """A message must not be forwarded. Has the status of the refusal, and a word for `X-Lb-Error`."""
+    """A message must not be forwarded. `status` is that of the refusal, `reason` the value of `X-Lb-Error`."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status} {reason}")

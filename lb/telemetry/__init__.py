@@ -1,1 +1,1 @@
-"""What the balancer tells about itself: metrics, events, decisions, and the access log."""
+"""What the balancer reports about itself: metrics, events, decisions, and the access log."""

@@ -110,24 +110,28 @@ class Metrics(Collector):
 
     def _decisions(self) -> Iterator[Metric]:
         yield _counter("lb_attempt_failures", "Failed attempts, by kind", ("backend", "failure"), self._failures)
-        yield _counter("lb_retries", "Failed attempts that another one followed", (), {(): self._retries})
+        yield _counter("lb_retries", "Failed attempts that were retried", (), {(): self._retries})
         yield _counter("lb_hedges", "Second attempts sent to this backend", ("backend",), _keyed(self._hedges))
 
     def _checks(self) -> Iterator[Metric]:
         yield _counter("lb_probes", "Active checks, by result", ("backend", "result"), self._probes)
         yield _histogram("lb_probe_seconds", "Duration of active checks, s", self._probe_seconds)
-        yield _counter("lb_probes_wanted", "Checks that traffic asked for", ("backend",), _keyed(self._probes_wanted))
+        yield _counter(
+            "lb_probes_wanted", "Active checks triggered by traffic", ("backend",), _keyed(self._probes_wanted)
+        )
         yield _counter("lb_discovery_holds", "Removals by discovery put off", ("backend",), _keyed(self._holds))
-        yield _counter("lb_transitions", "Moves in the health machine", ("backend", "state"), self._transitions)
+        yield _counter(
+            "lb_transitions", "Transitions of the health state machine", ("backend", "state"), self._transitions
+        )
 
     def _backend_states(self, gauges: Gauges) -> Iterator[Metric]:
-        state = GaugeMetricFamily("lb_backend_state", "1 for the state it is in", labels=["backend", "state"])
+        state = GaugeMetricFamily("lb_backend_state", "1 for the current state", labels=["backend", "state"])
         in_flight = GaugeMetricFamily("lb_backend_in_flight", "Attempts under way", labels=["backend"])
         weight = GaugeMetricFamily(
             "lb_backend_effective_weight", "Weight after slow start and load", labels=["backend"]
         )
-        suspected = GaugeMetricFamily("lb_backend_suspected", "1 while it is suspected", labels=["backend"])
-        held = GaugeMetricFamily("lb_backend_held", "1 while it stays although discovery lacks it", labels=["backend"])
+        suspected = GaugeMetricFamily("lb_backend_suspected", "1 while the backend is suspected", labels=["backend"])
+        held = GaugeMetricFamily("lb_backend_held", "1 while kept although discovery lacks it", labels=["backend"])
         for backend in self._balancer.backends:
             held.add_metric([backend.id], float(backend.id in self._held))
             for one in State:
@@ -140,13 +144,15 @@ class Metrics(Collector):
 
     def _process(self, totals: RequestTotals) -> Iterator[Metric]:
         expiry = GaugeMetricFamily(
-            "lb_tls_certificate_expiry_timestamp_seconds", "When it ends, Unix time", labels=["certificate"]
+            "lb_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate expires, Unix time",
+            labels=["certificate"],
         )
         for path, when in self._expiries().items():
             expiry.add_metric([path], when)
         yield expiry
         yield _counter("lb_reloads", "Reloads of the configuration, by result", ("result",), _keyed(self.reloads))
-        yield _counter("lb_workers_died", "Workers that had to be replaced", (), {(): self._workers_died()})
+        yield _counter("lb_workers_died", "Workers that died and were replaced", (), {(): self._workers_died()})
         yield _counter("lb_log_lines_dropped", "Log lines lost to a slow reader", (), {(): totals.dropped_lines})
         yield InfoMetricFamily("lb_build", "The running balancer", {"version": self._version})
 
@@ -154,7 +160,7 @@ class Metrics(Collector):
 def _traffic(totals: RequestTotals, gauges: Gauges) -> Iterator[Metric]:
     yield _counter(
         "lb_requests",
-        "Requests finished; backend is empty where the balancer answered itself",
+        "Finished requests; backend is empty if the balancer itself responded",
         ("backend", "method", "status"),
         totals.requests,
     )
@@ -162,19 +168,21 @@ def _traffic(totals: RequestTotals, gauges: Gauges) -> Iterator[Metric]:
     yield _counter("lb_attempts", "Attempts of finished requests", (), {(): totals.attempts})
     body_bytes = {("in",): totals.bytes_in, ("out",): totals.bytes_out}
     yield _counter("lb_body_bytes", "Body bytes, in from clients and out to them", ("direction",), body_bytes)
-    yield _counter("lb_errors", "Requests that did not end well, by reason", ("reason",), _keyed(totals.errors))
+    yield _counter("lb_errors", "Failed requests, by reason", ("reason",), _keyed(totals.errors))
     yield GaugeMetricFamily("lb_client_connections", "Open client connections", gauges.connections)
 
 
 def _tcp(totals: RequestTotals, gauges: Gauges) -> Iterator[Metric]:
     yield _counter(
         "lb_tcp_connections",
-        "Connections of TCP mode that are over; backend is empty where none was found",
+        "Finished connections of TCP mode; backend is empty if none accepted it",
         ("backend", "outcome"),
         totals.tcp_connections,
     )
     passed = {("in",): totals.tcp_bytes_in, ("out",): totals.tcp_bytes_out}
-    yield _counter("lb_tcp_bytes", "Bytes of these, in from clients and out to them", ("direction",), passed)
+    yield _counter(
+        "lb_tcp_bytes", "Bytes of connections of TCP mode, in from clients and out to them", ("direction",), passed
+    )
     tunnels = GaugeMetricFamily("lb_tunnels", "Open upgraded connections and those of TCP mode", labels=["backend"])
     for backend, count in gauges.tunnels.items():
         tunnels.add_metric([backend], count)

@@ -1,6 +1,6 @@
 """What is counted of requests and TCP connections: cheap to feed, sent from one process to another, added up.
 
-`RequestStats` costs a request a few increments; `RequestTotals` are made of it only when somebody reads them.
+A request costs `RequestStats` a few increments; `RequestTotals` are made of it only when they are read.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Liveness:
 
     def __init__(self) -> None:
         self.silent_s = 0.0
-        """Seconds since the last message in which the parent could have received one."""
+        """Seconds since the last message, without time in which the parent could not receive one."""
 
     def heard(self) -> None:
         """Note that a message has come."""

@@ -46,7 +46,7 @@ class WorkerPool:
         self._sockets: list[dict[str, list[socket.socket]]] = [{} for _ in range(share)]
         self._workers: dict[int, WorkerProcess] = {}
         self._retired = RequestTotals()
-        self._keeping: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.workers_died = 0
 
@@ -69,15 +69,15 @@ class WorkerPool:
 
     async def start(self) -> None:
         """Return once every worker accepts connections. Raise `EnvironmentUnfitError` if one ends before."""
-        self._keeping = [asyncio.create_task(self._watch())]
+        self._tasks = [asyncio.create_task(self._watch())]
         for number in range(self._share):
             self._workers[number] = await self._start_worker(number)
         for worker in self._workers.values():
             if not await worker.ready():
                 raise EnvironmentUnfitError("a worker ended before it was ready")
             self._lines.put("worker_started", worker=worker.number, pid=worker.pid)
-        self._keeping += [asyncio.create_task(self._keep(number)) for number in self._workers]
-        self._keeping.append(asyncio.create_task(self._tick()))
+        self._tasks += [asyncio.create_task(self._replace_whenever_ended(number)) for number in self._workers]
+        self._tasks.append(asyncio.create_task(self._tick()))
 
     def reconfigure(self, config: Config) -> None:
         """Apply another configuration from now on."""
@@ -102,7 +102,7 @@ class WorkerPool:
     def close(self) -> None:
         """Kill the workers that are left."""
         self._stopping = True
-        for task in self._keeping:
+        for task in self._tasks:
             task.cancel()
         for worker in self._workers.values():
             worker.kill()
@@ -165,7 +165,7 @@ class WorkerPool:
         await worker.start(self._config, self._share, current_state)
         return worker
 
-    async def _keep(self, number: int) -> None:
+    async def _replace_whenever_ended(self, number: int) -> None:
         """Replace the worker each time that it ends."""
         deaths = 0
         while True:
@@ -185,7 +185,7 @@ class WorkerPool:
                 self._lines.put("worker_started", worker=number, pid=worker.pid)
 
     async def _watch(self) -> None:
-        """Kill workers that hang; `_keep` then replaces them like others that have ended."""
+        """Kill workers that hang; `_replace_whenever_ended` then replaces them like others that have ended."""
         looked = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_S)

@@ -13,7 +13,7 @@ from lb.core.backend import Backend
 from lb.core.bounds import bounds
 from lb.core.settings import HealthSettings, Settings
 from lb.probes.tcp_probe import TlsProbe
-from lb.proxy.origin import NOBODY, Origin
+from lb.proxy.origin import NO_ENDPOINT, Origin
 from lb.proxy.proxy_protocol import encode
 from tests.support.lb_shell.stubs import started
 from tests.support.lb_shell.tls_files import issued
@@ -61,7 +61,7 @@ async def test_a_port_that_is_closed_is_refused() -> None:
 
 
 async def test_a_proxy_header_goes_ahead_of_the_handshake(context: ssl.SSLContext) -> None:
-    header = encode("v2", Origin(NOBODY, NOBODY))
+    header = encode("v2", Origin(NO_ENDPOINT, NO_ENDPOINT))
     seen: list[bytes] = []
 
     async def introduced(peer: Peer) -> None:

@@ -12,12 +12,12 @@ from lb.admin import openapi
 from tests.support.api.replica_process import ReplicaProcess, running_replica
 from tests.support.lb_shell.balancer_process import running_balancer
 
-NOBODY = "a=127.0.0.1:9,b=127.0.0.1:10"
+NO_ENDPOINT = "a=127.0.0.1:9,b=127.0.0.1:10"
 TOKEN = "a-token-of-enough-length"
 
 
 async def test_changes_need_the_token_and_reading_does_not() -> None:
-    async with running_balancer(LB_DISCOVERY__BACKENDS=NOBODY, LB_ADMIN__TOKEN=TOKEN) as balancer:
+    async with running_balancer(LB_DISCOVERY__BACKENDS=NO_ENDPOINT, LB_ADMIN__TOKEN=TOKEN) as balancer:
         for method, path in (
             ("PUT", "/policy"),
             ("POST", "/backends"),
@@ -35,14 +35,14 @@ async def test_changes_need_the_token_and_reading_does_not() -> None:
 
 
 async def test_beyond_loopback_and_without_a_token_nothing_can_be_changed() -> None:
-    async with running_balancer(LB_DISCOVERY__BACKENDS=NOBODY, LB_ADMIN__LISTEN="0.0.0.0:0") as balancer:
+    async with running_balancer(LB_DISCOVERY__BACKENDS=NO_ENDPOINT, LB_ADMIN__LISTEN="0.0.0.0:0") as balancer:
         status, answer = await balancer.call("PUT", "/policy", json={"policy": "p2c"})
         assert (status, "no admin.token is configured" in answer["detail"]) == (401, True)
         assert (await balancer.call("GET", "/backends"))[0] == 200
 
 
 async def test_a_policy_change_is_checked() -> None:
-    async with running_balancer(LB_DISCOVERY__BACKENDS=NOBODY) as balancer:
+    async with running_balancer(LB_DISCOVERY__BACKENDS=NO_ENDPOINT) as balancer:
         status, answer = await balancer.call("PUT", "/policy", json={"policy": "best"})
         assert (status, answer["detail"][:22]) == (422, "policy: unknown policy")
         status, answer = await balancer.call("PUT", "/policy", json={"policy": "p2c", "froce": True})
@@ -52,7 +52,7 @@ async def test_a_policy_change_is_checked() -> None:
 
 async def test_the_description_lists_exactly_the_calls_that_exist() -> None:
     """Every call that it lists is answered by something, and every one that the documents name is listed."""
-    async with running_balancer(LB_DISCOVERY__BACKENDS=NOBODY) as balancer:
+    async with running_balancer(LB_DISCOVERY__BACKENDS=NO_ENDPOINT) as balancer:
         document = await balancer.get("/openapi.json")
         listed = {(method.upper(), path) for path, calls in document["paths"].items() for method in calls}
         assert listed == CALLS
@@ -71,7 +71,7 @@ CALLS = {
 
 
 async def test_the_description_knows_every_body_and_no_reference_leads_nowhere() -> None:
-    async with running_balancer(LB_DISCOVERY__BACKENDS=NOBODY) as balancer:
+    async with running_balancer(LB_DISCOVERY__BACKENDS=NO_ENDPOINT) as balancer:
         document = await balancer.get("/openapi.json")
     changing = {(method, path) for method, path in CALLS if method != "GET"}
     assert set(openapi.BODIES) == changing - {("POST", "/reload")}

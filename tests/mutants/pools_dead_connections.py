@@ -16,7 +16,7 @@ PHASES = ("unexplained",)
 def plant() -> None:
     def pooled(drop: Any) -> Any:
         def kept(self: Any) -> None:
-            self.relay = self.attempt = None
+            self.receiver = self.attempt = None
             self._plane.pool.release(self, self._plane.clock())
 
         return kept

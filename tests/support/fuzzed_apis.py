@@ -42,7 +42,7 @@ from lb.admin.openapi import document
 from lb.config.file_reader import parse
 from lb.core.policies import POLICIES
 from lb.service import Service
-from lb.telemetry.log_writer import Lines
+from lb.telemetry.log_writer import LogWriter
 from tests.support.api_calls import Call, Caller, Operation, of_document
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_matrix import sample_params
@@ -243,7 +243,7 @@ async def balancer(_: Path, __: pytest.MonkeyPatch) -> AsyncIterator[Api]:
         "none",
         {"LB_DISCOVERY__KIND": "static", "LB_DISCOVERY__BACKENDS": backends, "LB_ADMIN__TOKEN": TOKEN},
     )
-    service = Service(config, Lines(io.StringIO()), lambda: config)
+    service = Service(config, LogWriter(io.StringIO()), lambda: config)
     await service._control.look()
     app = service._admin.app()
     operations, schemas = of_document(document(app, "1"))

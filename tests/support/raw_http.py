@@ -16,7 +16,7 @@ from lb.core.events import Emit, Event
 from lb.core.settings import Settings
 from lb.proxy.affinity_key import Stickiness, key_source
 from lb.proxy.limits import Limits
-from lb.proxy.request_record import Record
+from lb.proxy.request_record import RequestRecord
 from lb.proxy.server import ProxyRunner, ProxyServer
 
 PATIENCE_S = 5.0
@@ -172,7 +172,7 @@ class Lab:
     server: ProxyServer
     runner: ProxyRunner
     events: list[Event]
-    records: list[Record]
+    records: list[RequestRecord]
     backends: dict[str, Backend]
 
     async def connect(self) -> Peer:
@@ -210,7 +210,7 @@ async def proxy(
     settings = settings or Settings()
     loop = asyncio.get_running_loop()
     events: list[Event] = []
-    records: list[Record] = []
+    records: list[RequestRecord] = []
     subscribers: list[Emit] = [events.append]
     balancer = Balancer(settings, random.Random(1), lambda event: [tell(event) for tell in subscribers][-1])
     backends = {}

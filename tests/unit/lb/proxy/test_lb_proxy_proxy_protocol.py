@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.proxy.origin import NOBODY, Endpoint, Origin
+from lb.proxy.origin import NO_ENDPOINT, Endpoint, Origin
 from lb.proxy.proxy_protocol import (
     SIGNATURE,
     V1_LONGEST,
@@ -60,7 +60,7 @@ def test_the_bytes_are_those_of_the_specification() -> None:
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_a_connection_that_is_nobodys_says_so(version: str) -> None:
-    assert parsed(version, encode(version, Origin(NOBODY, NOBODY))) is None
+    assert parsed(version, encode(version, Origin(NO_ENDPOINT, NO_ENDPOINT))) is None
 
 
 def test_two_families_meet_in_the_larger_one() -> None:
