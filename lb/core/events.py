@@ -94,7 +94,8 @@ class Hedged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Held(Event):
-    """Discovery would take the backend away together with most of those that pass their checks; it stays."""
+    """The backend stays in rotation although discovery removed it, because most passing backends would leave with
+    it."""
 
     reason: str
 
