@@ -250,7 +250,7 @@ async def test_reloads_reach_every_worker_and_cost_nothing(tmp_path: Path) -> No
                 assert (await balancer.call("POST", "/reload"))[0] == 200
         assert load.failed == []
         write(tmp_path, "workers: 2", naming(stubs[2]))
-        await balancer.call("POST", "/reload")
+        await balancer.call("POST", "/reload?force=1")
         await balancer.ready()
         assert {value_of(head, b"x-backend") for head in await asked(balancer, 20)} == {b"api-3"}
         write(tmp_path, "workers: 3", naming(stubs[2]))
