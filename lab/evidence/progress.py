@@ -49,7 +49,7 @@ class Progress(Protocol):
         """Judged; `verdict.json` is written."""
 
 
-class Silent:
+class NoProgress:
     """Watches nothing."""
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:

@@ -132,7 +132,7 @@ class FakeLab:
         ]
         return web.json_response({"backends": rows})
 
-    async def pardon(self, request: web.Request) -> web.Response:
+    async def reset_history(self, request: web.Request) -> web.Response:
         self.pardoned.append(request.match_info["name"])
         return web.json_response({})
 
@@ -256,7 +256,7 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
             web.get("/clock", _clock),
             web.get("/config", _config),
             web.get("/backends", lab.backends),
-            web.put("/backends/{name}", lab.pardon),
+            web.put("/backends/{name}", lab.reset_history),
             web.get("/bounds", lab.bounds),
             web.get("/events", lab.lb.serve),
         ]
