@@ -16,7 +16,7 @@ from ..errors import EnvironmentProblemError
 from ..evidence.balancer_config import seconds
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
-from ..judge.judge import spoiled_by_host
+from ..judge.judge import is_unknown_because_of_host
 from ..phase_sweep import Point, Sweep, points, write
 from ..phase_sweep import plans as swept_plans
 from ..phase_sweep.page import page
@@ -55,7 +55,7 @@ class Turn:
         """The first run that is evidence, or the last one. Spoiled runs stay in the results folder as they are."""
         left = self.repeats
         judged = self._one(plan)
-        while left > 0 and spoiled_by_host(judged.verdict):
+        while left > 0 and is_unknown_because_of_host(judged.verdict):
             left -= 1
             self.console.print(f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); once more")
             judged = self._one(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def write_whole(path: Path, content: str) -> None:
+def write_atomically(path: Path, content: str) -> None:
     """Replace `path`. Raise OSError (disk full), and leave no draft behind then.
 
     The file is valid UTF-8: half a surrogate pair, which UTF-8 cannot write, becomes text such as `\\ud800`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..output.atomic_write import write_whole
+from ..output.atomic_write import write_atomically
 from .html import html
 from .junit import junit
 from .run_files import Run, is_run, load
@@ -19,5 +19,5 @@ def write_reports(run_dir: Path) -> Run:
     """
     run = load(run_dir)
     for name, content in (("report.html", html(run)), ("junit.xml", junit(run))):
-        write_whole(run_dir / name, content)
+        write_atomically(run_dir / name, content)
     return run

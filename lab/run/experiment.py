@@ -20,7 +20,7 @@ from ..errors import EnvironmentProblemError, LabError
 from ..evidence.clock import RunClock, measure_offset
 from ..evidence.host_monitor import watch_host
 from ..evidence.identity import Identity, identify
-from ..evidence.progress import NoProgress, Progress
+from ..evidence.progress import Progress
 from ..evidence.recorder import Recorder
 from ..evidence.verdict import RunVerdict
 from ..judge.judge import judge_folder
@@ -60,7 +60,7 @@ async def run_experiment(
     Raise LabError if the lab is not ready for the run or fails during it, and re-raise whatever interrupted it. Once
     traffic has started, a verdict is written in these cases too.
     """
-    watcher = progress or NoProgress()
+    watcher = progress or Progress()
     with _translate_write_errors():
         plan.write(run_dir)
     async with aiohttp.ClientSession() as session:

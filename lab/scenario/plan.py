@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..output.atomic_write import write_whole
+from ..output.atomic_write import write_atomically
 from ..output.json_text import dumps, loads
 
 SCHEMA = 2
@@ -217,7 +217,7 @@ class Plan:
 
     def write(self, run_dir: Path) -> None:
         """Write `plan.json` into the run's folder."""
-        write_whole(run_dir / "plan.json", self.to_json())
+        write_atomically(run_dir / "plan.json", self.to_json())
 
 
 def _expectations(raw: dict[str, Any]) -> Expectations:

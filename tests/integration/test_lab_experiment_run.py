@@ -14,7 +14,7 @@ import pytest
 from lab.errors import EnvironmentProblemError
 from lab.evidence.events import read_events
 from lab.evidence.history import read_history
-from lab.evidence.progress import NoProgress, TrafficCounts
+from lab.evidence.progress import Progress, TrafficCounts
 from lab.evidence.verdict import RunVerdict, Verdict
 from lab.judge.judge import judge_folder
 from lab.run.experiment import run_experiment
@@ -37,7 +37,7 @@ def short_plan(**changes: object) -> Plan:
     return plan(**{**defaults, **changes})
 
 
-class Watcher(NoProgress):
+class Watcher(Progress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:

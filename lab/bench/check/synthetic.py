@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evidence.events import Event, EventLog
-from ...evidence.history import HistoryWriter, Outcome, invocation_shape
+from ...evidence.history import Ending, HistoryWriter, Outcome, invocation_fields
 from ...scenario.file_reader import load_scenario
 from ...scenario.library import find
 from ...scenario.plan import Expectations, LatencyBudget, Plan
@@ -68,10 +68,10 @@ def _everything_asserted(expect: Expectations) -> Expectations:
 def _write_history(path: Path, plan: Plan, requests: int) -> None:
     writer = HistoryWriter(path)
     paused_at, healed_at = plan.steps[0].at_s, plan.faults_end_s
-    gets = [invocation_shape("GET", "/work?sleep_ms=2", None, _session(number)) for number in range(_SESSIONS)]
+    gets = [invocation_fields("GET", "/work?sleep_ms=2", None, _session(number)) for number in range(_SESSIONS)]
     for number in range(requests):
         due = number / RATE_PER_S
-        job = invocation_shape("POST", "/jobs", _job(number), _session(number)) if number % _JOB_EVERY == 0 else None
+        job = invocation_fields("POST", "/jobs", _job(number), _session(number)) if number % _JOB_EVERY == 0 else None
         writer.invoke(number, due, due + 0.0002, job or gets[number % _SESSIONS])
         first = number % 3
         out = first == 0 and paused_at <= due < healed_at + BACK_AFTER_S
@@ -80,9 +80,7 @@ def _write_history(path: Path, plan: Plan, requests: int) -> None:
         took = 0.08 if retried else 0.003 + number % 7 * 0.001
         tried = (BACKENDS[0], backend) if retried else (backend,)
         status = 201 if job else 200
-        writer.outcome(
-            Outcome.OK, number, due + took, status=status, instance=backend, backend=backend, tried=tried, size=64
-        )
+        writer.conclude(number, due + took, Ending(Outcome.OK, status, backend, backend, tried, size=64))
         if number % _FLUSH_EVERY == 0:
             writer.flush()
     writer.close()

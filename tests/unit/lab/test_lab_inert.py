@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lab.evidence.events import Event
 from lab.evidence.verdict import Check, RunVerdict, Verdict
-from lab.output.atomic_write import write_whole
+from lab.output.atomic_write import write_atomically
 from lab.output.inert import inert, markdown, one_line, quoted
 from lab.output.json_text import dumps, loads
 from lab.output.terminal import Terminal
@@ -131,5 +131,5 @@ def test_the_labs_own_colours_still_reach_the_terminal() -> None:
 
 
 def test_a_file_is_utf_8_whatever_it_holds(tmp_path: Path) -> None:
-    write_whole(tmp_path / "page.html", "name \udcff")
+    write_atomically(tmp_path / "page.html", "name \udcff")
     assert (tmp_path / "page.html").read_text("utf-8") == "name \\udcff"

@@ -25,7 +25,7 @@ def test_a_complete_run_has_no_problems(tmp_path: Path) -> None:
 
 def test_a_torn_history_is_read_up_to_the_tear_and_said(tmp_path: Path) -> None:
     run = load(samples.torn(tmp_path))
-    assert run.problems == ["history.jsonl line 3158 is torn."]
+    assert run.problems == ["history.jsonl line 3158 is incomplete."]
     assert 1000 < len(run.requests) < 2000
     assert run.look(run.requests[-1]) is Look.UNKNOWN
 
