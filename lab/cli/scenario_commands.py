@@ -15,7 +15,7 @@ from ..output.terminal import write
 from ..report import Run, is_run, write_reports
 from ..report.host_disturbance import busy_host
 from ..report.summary import Judged, markdown, summary
-from ..scenario.describe import told
+from ..scenario.describe import describe
 from ..scenario.file_reader import ScenarioError, load_scenario
 from ..scenario.json_schema import json_schema
 from ..scenario.library import find
@@ -67,7 +67,7 @@ def plan(
         write(made.to_json())
         return
     console = people(as_json)
-    for line in told(made):
+    for line in describe(made):
         console.print(line, soft_wrap=True)
 
 

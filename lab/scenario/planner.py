@@ -1,20 +1,20 @@
-"""Scenario and seed → plan. Nothing else goes in, so the same two give the same plan."""
+"""Make a plan from a scenario and a seed. Nothing else has an influence, so equal inputs give equal plans."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from .expand import concrete
+from .expand import expand
 from .plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest
 from .schema import Expect, LatencyLimits, Scenario
 from .workload import Load
 
 
 def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
-    """The plan of the scenario called `name`. Offsets of steps become times since the run's start."""
+    """Return the plan of the scenario called `name`. Offsets of steps become times since the run's start."""
     start = scenario.warm_up + scenario.steady_state
-    steps = concrete(scenario.steps, start, f"{seed}:steps")
+    steps = expand(scenario.steps, start, f"{seed}:steps")
     return Plan(
         scenario=name,
         title=scenario.title,
@@ -68,11 +68,11 @@ def _latency(limits: LatencyLimits) -> LatencyBudget | None:
 
 
 def environment(settings: Mapping[str, Any], prefix: str = "LB") -> dict[str, str]:
-    """The balancer's settings as its environment variables: `{sticky: {cookie: lb}}` → `LB_STICKY__COOKIE=lb`."""
+    """Return settings of the balancer as environment variables: `{sticky: {cookie: lb}}` → `LB_STICKY__COOKIE=lb`."""
     found: dict[str, str] = {}
-    joint = "_" if prefix == "LB" else "__"
+    separator = "_" if prefix == "LB" else "__"
     for key, value in sorted(settings.items()):
-        name = f"{prefix}{joint}{key.upper()}"
+        name = f"{prefix}{separator}{key.upper()}"
         if isinstance(value, Mapping):
             found |= environment(value, name)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.scenario.describe import told
+from lab.scenario.describe import describe
 from lab.scenario.fault_kinds import PARAMETERS
 from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.library import find, names
@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_bytes_and_they_can_be_read_back(name: str)
     first, second = make_plan(scenario, name, 7).to_json(), make_plan(scenario, name, 7).to_json()
     assert first == second
     assert Plan.from_json(first).to_json() == first
-    assert all(line.strip() for line in told(Plan.from_json(first)))
+    assert all(line.strip() for line in describe(Plan.from_json(first)))
 
 
 def test_a_plan_of_the_first_version_is_still_read() -> None:
