@@ -9,7 +9,7 @@ import pytest
 from lab.errors import BadArgumentsError
 from lab.output.inert import LINE_LONG
 from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
-from lab.scenario.yaml_limits import MAX_DEPTH
+from lab.scenario.yaml_limits import MAX_DEPTH, find_excess
 
 HEAD = "version: 1\nload: {rate: 1/s}\n"
 TENFOLD = "".join(f"w{n}: &w{n} [{', '.join([f'*w{n - 1}' if n else 'x'] * 10)}]\n" for n in range(9))
