@@ -22,8 +22,8 @@ class Bound:
 
     reroute_s: float | None
     reroute_traffic_s: float | None
-    """Bound that holds while requests flow, because failed requests trigger a probe, or are the only sign of the fault
-    (a backend that answers its health checks but nothing else)."""
+    """Bound that holds while requests flow: failed requests make the balancer probe at once. For a backend that passes
+    its health checks but fails requests, it is the only bound."""
     readmit_s: float | None
     formula: str
 

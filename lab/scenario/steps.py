@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,7 +12,6 @@ from .strict import StrictModel, field_error
 from .units import Duration, DurationRange, DurationRangeField, PhaseOfInterval
 
 Act = Literal["drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"]
-ACTS: tuple[str, ...] = get_args(Act)
 _WITHOUT_DURATION = frozenset({"restart_balancer"})
 """Operator actions that end by themselves."""
 _LONGEST_S = 300.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.output.inert import LINE_LONG
+from lab.output.inert import MAX_LINE
 from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.yaml_limits import MAX_DEPTH, find_excess
 
@@ -58,7 +58,7 @@ def test_a_value_that_python_cannot_read_is_no_internal_error(value: str) -> Non
 )
 def test_an_error_quotes_one_bounded_inert_line(text: str) -> None:
     for line in refusal(text).splitlines():
-        assert len(line) <= LINE_LONG
+        assert len(line) <= MAX_LINE
         assert line.isprintable()
 
 
