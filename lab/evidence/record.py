@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadArgumentsError
+from ..scenario.expectations import Expect
 from ..scenario.plan import Plan
 from .balancer_config import seconds
 from .events import Event, Events
@@ -112,6 +113,11 @@ class RunRecord:
     events: Events
 
     @cached_property
+    def expect(self) -> Expect:
+        """What the scenario asserts."""
+        return Expect.model_validate(self.plan.expect)
+
+    @cached_property
     def measured(self) -> list[Request]:
         """Requests due after the warm-up: only these are judged."""
         return [request for request in self.history.requests if request.due >= self.plan.warm_up_s]
@@ -205,13 +211,17 @@ class RunRecord:
 
 
 def load_run(run_dir: Path) -> RunRecord:
-    """Read the record from a run's folder. Raise BadArgumentsError without a readable plan.
+    """Read the record from a run's folder. Raise BadArgumentsError without a valid plan.
 
     A history or events file that cannot be read becomes a defect of the record.
     """
     folder = read_run_folder(run_dir)
     if folder.plan is None:
         raise BadArgumentsError(f"{run_dir} is not the folder of a run: {folder.problems['plan.json']}")
+    try:
+        Expect.model_validate(folder.plan.expect)
+    except ValueError as error:
+        raise BadArgumentsError(f"{run_dir}/plan.json: expect is not valid: {error}") from error
     history = folder.history or History([], (folder.problems["history.jsonl"],))
     events = folder.events or Events((), (folder.problems["events.jsonl"],))
     return RunRecord(folder.plan, history, events)

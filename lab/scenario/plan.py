@@ -6,7 +6,6 @@ lab's targets. The times of all requests follow from the seed (`lab.traffic.sche
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from typing import Any
 from ..output.atomic_write import write_atomically
 from ..output.json_text import dumps, loads
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of `plan.json`."""
-READABLE = frozenset({1, SCHEMA})
-"""Versions that can be read. The fields that version 2 added have defaults with the meaning of version 1."""
+READABLE = frozenset({1, 2, SCHEMA})
+"""Versions that can be read. The fields that version 2 added have defaults with the meaning of version 1. Version 3
+stores the `expect` section as the scenario has it."""
 ROLLING_EACH_S = 3.0
 """Estimated time to restart one backend beyond the step's duration: drain, health checks, readmission."""
 BALANCER_ACTS = frozenset({"kill_balancer", "restart_balancer"})
@@ -107,54 +107,6 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyBudget:
-    """Upper limits on latencies of good answers, seconds; None where there is no limit."""
-
-    p50_s: float | None = None
-    p95_s: float | None = None
-    p99_s: float | None = None
-    max_s: float | None = None
-
-    def limits(self) -> Iterator[tuple[str, float, float]]:
-        """Yield name, share of requests and seconds of each limit that is set."""
-        each = (
-            ("p50", 0.5, self.p50_s),
-            ("p95", 0.95, self.p95_s),
-            ("p99", 0.99, self.p99_s),
-            ("max", 1.0, self.max_s),
-        )
-        return ((name, share, limit) for name, share, limit in each if limit is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Expectations:
-    """What must hold; None or False where nothing is asserted. `lab.scenario.schema.Expect` has the file's form."""
-
-    reroute_within_bound: bool
-    readmit_within_bound: bool
-    idempotent_failures: int | None
-    lost: int | None
-    duplicated: int | None
-    zombie: int | None
-    error_budget: float | None
-    """Largest fraction of requests that may fail or be unknown."""
-    slow_budget: float | None
-    """Largest fraction of requests that may be slow."""
-    distribution: bool = False
-    """Traffic before the first fault is distributed as the live policy promises."""
-    sticky: bool = False
-    """Sessions stay on their backend while it is up."""
-    nobody_ejected: bool = False
-    """The balancer takes no backend out, not even the faulted one."""
-    answer_within_s: float | None = None
-    """Longest allowed wait for any answer, good or bad."""
-    latency_outside: LatencyBudget | None = None
-    """For requests that do not overlap in time with a fault."""
-    latency_inside: LatencyBudget | None = None
-    """For requests from the beginning of a fault until its target is readmitted."""
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a run will do. Durations are in seconds."""
 
@@ -172,7 +124,8 @@ class Plan:
     """Traffic after all targets have been readmitted."""
     settle_limit_s: float
     """Longest wait for readmission after the last fault is healed."""
-    expect: Expectations
+    expect: dict[str, Any]
+    """The `expect` section of the scenario, with units (`lab.scenario.expectations.Expect`)."""
     schema: int = SCHEMA
     balancer: dict[str, str] = field(default_factory=dict)
     """Environment variables of the balancer that change its settings for this run."""
@@ -211,8 +164,9 @@ class Plan:
             load = raw["load"]
             mix = tuple(PlannedRequest(**each) for each in load["mix"])
             steps = tuple(PlannedStep(**each) for each in raw["steps"])
-            fields = {"load": PlannedLoad(**{**load, "mix": mix}), "steps": steps}
-            return cls(**{**raw, **fields, "expect": _expectations(raw["expect"])})
+            expect = raw["expect"] if raw["schema"] == SCHEMA else _expect_of_schema_2(raw["expect"])
+            fields = {"load": PlannedLoad(**{**load, "mix": mix}), "steps": steps, "expect": expect}
+            return cls(**{**raw, **fields, "schema": SCHEMA})
         except (KeyError, TypeError) as error:
             raise ValueError(f"plan.json is malformed: {error}") from error
 
@@ -221,7 +175,25 @@ class Plan:
         write_atomically(run_dir / "plan.json", self.to_json())
 
 
-def _expectations(raw: dict[str, Any]) -> Expectations:
-    """Return the expectations; older plans have no latency budgets."""
-    budgets = {name: LatencyBudget(**raw[name]) for name in ("latency_outside", "latency_inside") if raw.get(name)}
-    return Expectations(**{**raw, **budgets})
+def _expect_of_schema_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the `expect` section of a scenario from the expectations of an older plan: numbers without units."""
+
+    def with_unit(value: float | None, unit: str) -> str | None:
+        return None if value is None else f"{value:.9f}{unit}"
+
+    def limits(budget: dict[str, float | None] | None) -> dict[str, str | None]:
+        return {name.removesuffix("_s"): with_unit(limit, "s") for name, limit in (budget or {}).items()}
+
+    outside, inside = raw.get("latency_outside"), raw.get("latency_inside")
+    shares = {name: raw[name] for name in ("error_budget", "slow_budget")}
+    return {
+        "reroute": "within_bound" if raw["reroute_within_bound"] else None,
+        "readmit": "within_bound" if raw["readmit_within_bound"] else None,
+        **{name: raw[name] for name in ("idempotent_failures", "lost", "duplicated", "zombie")},
+        **{name: with_unit(share and share * 100, "%") for name, share in shares.items()},
+        "distribution": "policy" if raw.get("distribution") else None,
+        "sticky": "kept" if raw.get("sticky") else None,
+        "ejected": "none" if raw.get("nobody_ejected") else None,
+        "answer_within": with_unit(raw.get("answer_within_s"), "s"),
+        "latency": {"outside": limits(outside), "inside": limits(inside)} if outside or inside else None,
+    }

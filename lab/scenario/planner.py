@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .expand import expand
-from .plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest
-from .schema import Expect, LatencyLimits, Scenario
+from .plan import Plan, PlannedLoad, PlannedRequest
+from .schema import Scenario
 from .workload import Load
 
 
@@ -26,7 +26,7 @@ def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
         steps=tuple(sorted(steps, key=lambda step: step.at_s)),
         settle_s=scenario.settle.after_readmission,
         settle_limit_s=scenario.settle.at_most,
-        expect=_expectations(scenario.expect),
+        expect=scenario.expect.model_dump(mode="json"),
         balancer=environment(scenario.balancer),
     )
 
@@ -41,30 +41,6 @@ def _load(load: Load) -> PlannedLoad:
         mix=tuple(PlannedRequest(kind.method, kind.path, kind.share, kind.body_bytes) for kind in load.mix),
         sessions=load.sessions or 0,
     )
-
-
-def _expectations(expect: Expect) -> Expectations:
-    return Expectations(
-        reroute_within_bound=expect.reroute is not None,
-        readmit_within_bound=expect.readmit is not None,
-        idempotent_failures=expect.idempotent_failures,
-        lost=expect.lost,
-        duplicated=expect.duplicated,
-        zombie=expect.zombie,
-        error_budget=expect.error_budget,
-        slow_budget=expect.slow_budget,
-        distribution=expect.distribution is not None,
-        sticky=expect.sticky is not None,
-        nobody_ejected=expect.ejected is not None,
-        answer_within_s=expect.answer_within,
-        latency_outside=_latency(expect.latency.outside) if expect.latency else None,
-        latency_inside=_latency(expect.latency.inside) if expect.latency else None,
-    )
-
-
-def _latency(limits: LatencyLimits) -> LatencyBudget | None:
-    budget = LatencyBudget(limits.p50, limits.p95, limits.p99, limits.max)
-    return budget if any(budget.limits()) else None
 
 
 def environment(settings: Mapping[str, Any], prefix: str = "LB") -> dict[str, str]:

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .expectations import Expect
 from .steps import Step
 from .strict import StrictModel
-from .units import Duration, Share
+from .units import Duration
 from .workload import Load
 
 
@@ -19,44 +20,6 @@ class Settle(StrictModel):
     """How long traffic continues once every target is readmitted."""
     at_most: Annotated[Duration, Field(gt=0, le=300)] = 15.0
     """Longest wait for readmission."""
-
-
-class LatencyLimits(StrictModel):
-    """Upper limits on latencies of good answers; a percentile that is left out has no limit."""
-
-    p50: Annotated[Duration, Field(gt=0)] | None = None
-    p95: Annotated[Duration, Field(gt=0)] | None = None
-    p99: Annotated[Duration, Field(gt=0)] | None = None
-    max: Annotated[Duration, Field(gt=0)] | None = None
-
-
-class LatencyExpectation(StrictModel):
-    """Limits for requests outside faults, and for requests from a fault until its target is readmitted."""
-
-    outside: LatencyLimits = LatencyLimits()
-    inside: LatencyLimits = LatencyLimits()
-
-
-class Expect(StrictModel):
-    """What must hold; a key that is left out is not asserted."""
-
-    reroute: Literal["within_bound"] | None = None
-    readmit: Literal["within_bound"] | None = None
-    idempotent_failures: Annotated[int, Field(ge=0, strict=True)] | None = None
-    lost: Annotated[int, Field(ge=0, strict=True)] | None = 0
-    duplicated: Annotated[int, Field(ge=0, strict=True)] | None = 0
-    zombie: Annotated[int, Field(ge=0, strict=True)] | None = None
-    error_budget: Share | None = None
-    slow_budget: Share | None = None
-    distribution: Literal["policy"] | None = None
-    """Traffic before the first fault is distributed as the balancer's policy promises."""
-    sticky: Literal["kept"] | None = None
-    """Sessions of the load stay on their backend while it is up."""
-    ejected: Literal["none"] | None = None
-    """The balancer takes no backend out, not even the faulted one."""
-    answer_within: Annotated[Duration, Field(gt=0)] | None = None
-    """Longest wait for any answer, good or bad."""
-    latency: LatencyExpectation | None = None
 
 
 class Scenario(StrictModel):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(\S*)")
@@ -90,16 +90,31 @@ def parse_duration_range(value: Any) -> DurationRange:
     return DurationRange(low, high)
 
 
+def _decimal(value: float) -> str:
+    """Return the number without an exponent, as exact as `_read` rounds it."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")
+
+
 def _text(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|min|h)$"}
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(lambda seconds: f"{_decimal(seconds)}s", when_used="json"),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
 """Seconds."""
 Rate = Annotated[float, BeforeValidator(parse_rate), _text(r"^\d+(\.\d+)?/(s|min)$")]
 """Per second."""
-Share = Annotated[float, BeforeValidator(parse_share), _text(r"^\d+(\.\d+)?%$")]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    PlainSerializer(lambda share: f"{_decimal(share * 100)}%", when_used="json"),
+    _text(r"^\d+(\.\d+)?%$"),
+]
 """A fraction in 0–1."""
 Size = Annotated[int, BeforeValidator(parse_size), _text(r"^\d+(\.\d+)?(B|KiB|MiB)$")]
 """Bytes."""

@@ -12,7 +12,7 @@ UNKNOWN_WHEN = "only requests on a busy host waited longer"
 
 def check(run: RunRecord) -> Check:
     """Compare the longest latency of all requests, however they ended, with the scenario's limit."""
-    limit = run.plan.expect.answer_within_s
+    limit = run.expect.answer_within
     if limit is None:
         return Check.not_asserted(NAME)
     longest = max((latency for request in run.measured if (latency := request.latency) is not None), default=None)

@@ -18,7 +18,7 @@ def check(run: RunRecord) -> Check:
     slow = sum(request.outcome is Outcome.OK for request in run.bad)
     if not total:
         return Check(NAME, Verdict.UNKNOWN, "no request after the warm-up")
-    expect = run.plan.expect
+    expect = run.expect
     limited = expect.error_budget is not None or expect.slow_budget is not None
     within = _within(failed, total, expect.error_budget) and _within(slow, total, expect.slow_budget)
     text = f"{_text('failed', failed, total, expect.error_budget)}; {_text('slow', slow, total, expect.slow_budget)}"

@@ -31,7 +31,7 @@ FOLLOWS_LOAD = frozenset({"least_requests", "p2c", "peak_ewma"})
 
 def check(run: RunRecord) -> Check:
     """Compare the answers of each backend between warm-up and the first fault with its share."""
-    if not run.plan.expect.distribution:
+    if not run.expect.distribution:
         return Check.not_asserted(NAME)
     policy, weights = _policy(run)
     if not weights:

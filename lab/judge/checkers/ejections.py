@@ -28,7 +28,7 @@ def check(run: RunRecord) -> Check:
     if not run.events.of("lb"):
         return Check.not_asserted(NAME, "this balancer does not report its backends' states")
     moves = [event for event in run.events.of("lb", "transition") if _was_taken_out(event)]
-    allowed = not run.plan.expect.nobody_ejected
+    allowed = run.expect.ejected is None
     unfounded = [
         event for event in moves if not (allowed and any(_explains(fault, event, run) for fault in run.faults))
     ]

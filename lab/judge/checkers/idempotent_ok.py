@@ -15,7 +15,7 @@ UNKNOWN_WHEN = ""
 
 def check(run: RunRecord) -> Check:
     """Count failed and unknown outcomes of idempotent methods (RFC 9110 §9.2.2)."""
-    allowed = run.plan.expect.idempotent_failures
+    allowed = run.expect.idempotent_failures
     total = sum(request.idempotent for request in run.measured)
     failures = [request for request in run.bad if request.idempotent and request.outcome is not Outcome.OK]
     text = f"{len(failures)} of {total} idempotent requests failed"

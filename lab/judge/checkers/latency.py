@@ -9,7 +9,7 @@ from ...evidence.failover_times import troubled_until
 from ...evidence.history import Outcome, Request
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict, worst
-from ...scenario.plan import LatencyBudget
+from ...scenario.expectations import LatencyLimits
 
 NAME = "latency"
 FAILS_WHEN = "a percentile of good answers is over its budget, outside or inside faults"
@@ -21,15 +21,14 @@ def check(run: RunRecord) -> Check:
 
     The result is unknown if the budget is kept without the requests that were in flight while the host was busy.
     """
-    expect = run.plan.expect
+    expected = run.expect.latency
+    if expected is None:
+        return Check.not_asserted(NAME)
     outside, inside = _split(run)
     findings = [
         _judge(word, requests, budget, run)
-        for word, requests, budget in (
-            ("outside", outside, expect.latency_outside),
-            ("inside", inside, expect.latency_inside),
-        )
-        if budget
+        for word, requests, budget in (("outside", outside, expected.outside), ("inside", inside, expected.inside))
+        if any(budget.limits())
     ]
     if not findings:
         return Check.not_asserted(NAME)
@@ -54,7 +53,7 @@ def _split(run: RunRecord) -> tuple[list[Request], list[Request]]:
     return outside, inside
 
 
-def _judge(word: str, requests: list[Request], budget: LatencyBudget, run: RunRecord) -> tuple[Verdict, str]:
+def _judge(word: str, requests: list[Request], budget: LatencyLimits, run: RunRecord) -> tuple[Verdict, str]:
     if not requests:
         return Verdict.UNKNOWN, f"{word} faults: no good answer to measure"
     kept, found = _compare(budget, requests)
@@ -67,7 +66,7 @@ def _judge(word: str, requests: list[Request], budget: LatencyBudget, run: RunRe
     return Verdict.FAIL, text
 
 
-def _compare(budget: LatencyBudget, requests: Iterable[Request]) -> tuple[bool, str]:
+def _compare(budget: LatencyLimits, requests: Iterable[Request]) -> tuple[bool, str]:
     """Return whether the budget is kept, and the percentiles in words."""
     # Whole microseconds, as in the history: a million answers have a few thousand different values, which need little
     # memory.

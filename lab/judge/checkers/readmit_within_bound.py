@@ -13,7 +13,7 @@ UNKNOWN_WHEN = "it was not watched for long enough"
 
 def check(run: RunRecord) -> Check:
     """Compare each time to readmit with its bound. The balancer's event decides, but an answer is needed as well."""
-    if not run.plan.expect.readmit_within_bound:
+    if not run.expect.readmit:
         return Check.not_asserted(NAME)
     findings = [_judge(fault, run) for fault in run.faults if fault.healed_at is not None]
     if not findings:
@@ -34,7 +34,7 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
     text = f"{name}: readmitted {measured:.3f} s after it had healed, bound {bound.readmit_s:.3f} s"
     if measured > bound.readmit_s + run.clock_error_s:
         return Verdict.FAIL, text
-    if run.plan.load.sessions and run.plan.expect.sticky:
+    if run.plan.load.sessions and run.expect.sticky:
         return Verdict.PASS, f"{text}; its sessions have moved to other backends, so it may get no traffic"
     if first_answer_at(fault, run) is None:
         return Verdict.FAIL, f"{name}: reported up after {measured:.3f} s, but it never answered a request again"

@@ -13,7 +13,7 @@ UNKNOWN_WHEN = "there is no bound, or the fault did not take effect"
 
 def check(run: RunRecord) -> Check:
     """Compare each time to reroute with its bound, plus the uncertainty of the clocks."""
-    if not run.plan.expect.reroute_within_bound:
+    if not run.expect.reroute:
         return Check.not_asserted(NAME)
     findings = [_judge(fault, run) for fault in run.faults if fault.injected_at is not None]
     if not findings:

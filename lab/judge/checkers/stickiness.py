@@ -26,7 +26,7 @@ _SHOWN = 3
 
 def check(run: RunRecord) -> Check:
     """Look for sessions that moved although their backend was available."""
-    if not run.plan.expect.sticky:
+    if not run.expect.sticky:
         return Check.not_asserted(NAME)
     sessions = _sessions(run)
     compared = sum(len(requests) - 1 for requests in sessions.values())

@@ -32,7 +32,7 @@ def check(run: RunRecord) -> Check:
     if run.executions is None:
         return Check(NAME, Verdict.UNKNOWN, "the backends' ledgers could not be read")
     work = count(run)
-    expect = run.plan.expect
+    expect = run.expect
     pairs = ((work.lost, expect.lost), (work.duplicated, expect.duplicated), (work.zombie, expect.zombie))
     asserted = any(allowed is not None for _, allowed in pairs)
     within = all(allowed is None or (found or 0) <= allowed for found, allowed in pairs)
