@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
             status=self._parser.get_status_code(),
             instance=self._text(b"x-instance"),
             backend=self._text(b"x-backend"),
-            tried=tuple(each.strip() for each in (self._text(b"x-tried") or "").split(",") if each.strip()),
+            tried=split_tried(self._text(b"x-tried")),
             error=error,
             size=self._size,
         )
@@ -174,3 +174,8 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._on_end(exchange, ending, self._cookies)
+
+
+def split_tried(header: str | None) -> tuple[str, ...]:
+    """Return the backend ids of an `X-Tried` header."""
+    return tuple(each.strip() for each in (header or "").split(",") if each.strip())

@@ -29,13 +29,13 @@ def arrivals(plan: Plan) -> Iterator[Arrival]:
     load = plan.load
     times = due_times(load.pacing, load.rate, Random(f"{plan.seed}:arrivals"))
     pick = Random(f"{plan.seed}:mix")
-    who = Random(f"{plan.seed}:sessions")
+    sessions = Random(f"{plan.seed}:sessions")
     edges = [*accumulate(kind.share for kind in load.mix)]
     bounded = islice(takewhile(lambda due: due < plan.traffic_limit_s, times), plan.traffic_limit_count)
     for number, due in enumerate(bounded):
         # The last edge may be 0.9999…; a random number above it selects the last kind.
         chosen = min(bisect_right(edges, pick.random()), len(edges) - 1)
-        yield Arrival(number, due, load.mix[chosen], who.randrange(load.sessions) if load.sessions else None)
+        yield Arrival(number, due, load.mix[chosen], sessions.randrange(load.sessions) if load.sessions else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ..evidence.history import Ending, Outcome
-from .connection import Exchange, OnEnd
+from .connection import Exchange, OnEnd, split_tried
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, FrameDecoder, FrameError, client_frame
 
 _LONGEST_HEAD = 32 * 1024
@@ -112,13 +112,12 @@ class WebSocket(asyncio.Protocol):
     def _end(self, outcome: Outcome, error: str | None, *, size: int | None = None, close: bool = False) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            tried = tuple(each.strip() for each in self._fields.get("x-tried", "").split(",") if each.strip())
             ending = Ending(
                 outcome,
                 status=self._status,
                 instance=self._fields.get("x-instance"),
                 backend=self._fields.get("x-backend"),
-                tried=tried,
+                tried=split_tried(self._fields.get("x-tried")),
                 error=error,
                 size=size,
                 pinned=not self._first,

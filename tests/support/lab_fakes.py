@@ -79,7 +79,7 @@ class FakeLab:
         self.lb = Stream()
         self.chaos = Stream()
         self.ledger: list[dict[str, Any]] = []
-        self.pardoned: list[str] = []
+        self.history_reset: list[str] = []
         self.faults: dict[str, dict[str, Any]] = {}
         self._turn = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +133,7 @@ class FakeLab:
         return web.json_response({"backends": rows})
 
     async def reset_history(self, request: web.Request) -> web.Response:
-        self.pardoned.append(request.match_info["name"])
+        self.history_reset.append(request.match_info["name"])
         return web.json_response({})
 
     async def bounds(self, _: web.Request) -> web.Response:

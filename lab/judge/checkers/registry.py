@@ -33,17 +33,12 @@ from . import (
 class Checker(Protocol):
     """What the module of a checker offers."""
 
-    @property
-    def NAME(self) -> str:  # noqa: N802 - a constant of a module
-        """Name of the check in `verdict.json`."""
-
-    @property
-    def FAILS_WHEN(self) -> str:  # noqa: N802
-        """When the run fails, for the table in docs/scenarios.md (Markdown); `never` if it cannot."""
-
-    @property
-    def UNKNOWN_WHEN(self) -> str:  # noqa: N802
-        """When the verdict is unknown, for the same table; may be empty."""
+    NAME: str
+    """Name of the check in `verdict.json`."""
+    FAILS_WHEN: str
+    """When the run fails, for the table in docs/scenarios.md (Markdown); `never` if it cannot."""
+    UNKNOWN_WHEN: str
+    """When the verdict is unknown, for the same table; may be empty."""
 
     def check(self, run: RunRecord, /) -> Check:
         """Return the result for one run."""
