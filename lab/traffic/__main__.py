@@ -35,14 +35,14 @@ def main() -> int:
     try:
         plan = Plan.from_json(arguments.plan.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        print(f"lab.traffic: {arguments.plan}: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+        print(f"lab.traffic: {arguments.plan}: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
         return 254
     _raise_descriptor_limit()
     _raise_priority()
     try:
         _runner()(_drive(plan, arguments))
     except OSError as error:
-        print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+        print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
         return 255
     return 0
 
@@ -147,7 +147,7 @@ def _raise_priority() -> None:
     With two busy processes on each core, 99 % of its wake-ups come within 1.0 ms as a real-time process, and within
     4.5 ms as an ordinary one, niced or not. It needs little CPU, and the kernel throttles real-time processes.
     """
-    with contextlib.suppress(AttributeError, OSError):  # not on macOS; not without the right to
+    with contextlib.suppress(AttributeError, OSError):  # not on macOS, or not permitted
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
 
 
