@@ -176,7 +176,7 @@ class Plan:
 
 
 def _expect_of_schema_2(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the `expect` section of a scenario from the expectations of an older plan: numbers without units."""
+    """Convert the expectations of an older plan, which are numbers without units, to the `expect` section."""
 
     def with_unit(value: float | None, unit: str) -> str | None:
         return None if value is None else f"{value:.9f}{unit}"
