@@ -16,14 +16,14 @@ from ..errors import EnvironmentProblemError
 from ..evidence.balancer_config import seconds
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
-from ..judge.judge import spoiled_by_host
+from ..judge.judge import is_unknown_because_of_host
 from ..phase_sweep import Point, Sweep, points, write
 from ..phase_sweep import plans as swept_plans
 from ..phase_sweep.page import page
 from ..report import write_reports
 from ..report.host_disturbance import busy_host
 from ..report.live import View
-from ..report.summary import Judged
+from ..report.summary import JudgedRun
 from ..run.experiment import run_experiment
 from ..run.feasibility import obstacles
 from ..scenario.plan import Plan
@@ -51,19 +51,19 @@ class Turn:
             raise EnvironmentProblemError("this lab can run none of the scenarios", "lab faults list")
         return able, skipped
 
-    def settled(self, plan: Plan) -> Judged:
+    def settled(self, plan: Plan) -> JudgedRun:
         """The first run that is evidence, or the last one. Spoiled runs stay in the results folder as they are."""
         left = self.repeats
         judged = self._one(plan)
-        while left > 0 and spoiled_by_host(judged.verdict):
+        while left > 0 and is_unknown_because_of_host(judged.verdict):
             left -= 1
             self.console.print(f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); once more")
             judged = self._one(plan)
         return judged
 
-    def swept(self, plan: Plan, count: int) -> tuple[Sweep, list[Judged]]:
+    def swept(self, plan: Plan, count: int) -> tuple[Sweep, list[JudgedRun]]:
         """The plan at so many phases; table, JSON and page go into a folder of their own."""
-        judged: list[Judged] = []
+        judged: list[JudgedRun] = []
         found: list[Point] = []
         interval_s = 0.0
         for one in swept_plans(plan, count):
@@ -80,7 +80,7 @@ class Turn:
         self.console.print(f"{plan.scenario} by phase: {shown}", soft_wrap=True)
         return sweep, judged
 
-    def _one(self, plan: Plan) -> Judged:
+    def _one(self, plan: Plan) -> JudgedRun:
         run_dir = new_run_dir(self.results, plan.scenario)
         try:
             verdict = asyncio.run(run_experiment(plan, self.endpoints, run_dir, self.live))
@@ -95,7 +95,7 @@ class Turn:
                 f"{plan.scenario}: {verdict.verdict}, but the reports cannot be written: {error}",
                 f"is the disk full? then: lab report {run_dir}",
             ) from error
-        return Judged(verdict, run_dir, busy_host(written.events))
+        return JudgedRun(verdict, run_dir, busy_host(written.events))
 
     def _report_what_there_is(self, run_dir: Path) -> None:
         """An interrupted run has evidence, too; that it cannot be shown must not hide why the run ended."""
@@ -108,7 +108,7 @@ class Turn:
             return await ChaosClient(session, self.endpoints).capabilities()
 
 
-def document(judged: Judged) -> dict[str, object]:
+def document(judged: JudgedRun) -> dict[str, object]:
     """One run of `--json`."""
     return {"folder": str(judged.folder), "host": judged.host, **json.loads(judged.verdict.to_json())}
 
