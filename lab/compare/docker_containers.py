@@ -1,4 +1,4 @@
-"""What the Docker engine says of the containers of one project, and the lab that stands there for one turn."""
+"""The containers of a comparison as the Docker engine reports them, and the balancer of one run among them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from ..services.endpoints import Endpoints
 PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"
 _LOG_READ: Final = 1000
-"""Lines of the end of a log that are looked at; an access log may have any number."""
+"""Lines at the end of a log that are read; an access log may have any number."""
 _NUMBER_LABEL: Final = "com.docker.compose.container-number"
 
 
 @dataclass(slots=True)
-class DockerStanding:
-    """The balancer is a container."""
+class DockerRunningBalancer:
+    """A balancer that is a container."""
 
     endpoints: Endpoints
     project: str
     container: str
     given: Mapping[str, str]
-    """The backends' addresses, as its configuration has them."""
+    """Backend → address in the balancer's configuration."""
 
     def ended(self) -> str:
-        """Its container does not run."""
+        """Return how its container ended."""
         state = inspect(self.container)[0]["State"]
-        return "" if state["Running"] else f"the balancer ended in mid-run, with code {state['ExitCode']}"
+        return "" if state["Running"] else f"the balancer ended during the run, with code {state['ExitCode']}"
 
-    def last_words(self) -> tuple[str, ...]:
-        """What its container wrote."""
-        return last_words(self.container)
+    def log_tail(self) -> tuple[str, ...]:
+        """Return the last relevant lines of the container's log."""
+        return log_tail(self.container)
 
-    def moved(self) -> str:
-        """A container that was started again may get another address, which a static configuration cannot follow."""
+    def address_change(self) -> str:
+        """Return the backends whose address changed: a restarted container may get a different one, which a static
+        configuration cannot follow."""
         now = backends(self.project)
         gone = [f"{name} from {old} to {now.get(name, 'nowhere')}" for name, old in self.given.items()
                 if now.get(name) != old]  # fmt: skip
@@ -49,7 +50,7 @@ class DockerStanding:
 
 
 def backends(project: str) -> dict[str, str]:
-    """Addresses in the project's network, by the names that the chaos service uses."""
+    """Return backend → address in the project's network, with the names that the chaos service uses."""
     labels = [word for each in (f"{PROJECT_LABEL}={project}", f"{_SERVICE_LABEL}=api")
               for word in ("--filter", f"label={each}")]  # fmt: skip
     found = docker(["ps", "--quiet", *labels]).stdout.split()
@@ -61,12 +62,15 @@ def backends(project: str) -> dict[str, str]:
 
 
 def network(project: str) -> str:
-    """The project's network, as Compose names it."""
+    """Return the name that Compose gives the project's network."""
     return f"{project}_default"
 
 
 def balancer_labels(project: str) -> tuple[str, ...]:
-    """So that `docker compose down` takes the balancer along. It is no member: it shall not be started again."""
+    """Return the labels with which `docker compose down` removes the balancer too.
+
+    It does not get the label of the lab's members, because the chaos service would restart it.
+    """
     labels = {
         PROJECT_LABEL: project, _SERVICE_LABEL: "balancer", _NUMBER_LABEL: "1", "com.docker.compose.oneoff": "False",
     }  # fmt: skip
@@ -74,21 +78,24 @@ def balancer_labels(project: str) -> tuple[str, ...]:
 
 
 def inspect(*containers: str) -> list[dict[str, Any]]:
-    """All that the engine knows of them. Raises `EnvironmentProblemError`."""
+    """Return the output of `docker inspect`. Raise `EnvironmentProblemError`."""
     found = docker(["inspect", *containers])
     if found.returncode != 0:
         raise EnvironmentProblemError(f"docker inspect failed: {found.stderr.strip()}", "lab doctor")
     return list(json.loads(found.stdout))
 
 
-def last_words(container: str) -> tuple[str, ...]:
-    """The end of its log."""
+def log_tail(container: str) -> tuple[str, ...]:
+    """Return the last relevant lines of the container's log."""
     said = docker(["logs", "--tail", str(_LOG_READ), container])
     return telling((said.stdout + said.stderr).splitlines())
 
 
 def first_process(container: str) -> int:
-    """The container's first process, where it is one of this machine's; else 0, and its CPU is not measured."""
+    """Return the process id of the container's first process, or 0 if it is not on this machine.
+
+    Its CPU time is then not measured.
+    """
     (known,) = inspect(container)
     pid = int(known["State"]["Pid"])
     with contextlib.suppress(OSError):
