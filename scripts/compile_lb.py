@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compile the hot modules of `lb` with mypyc: `compile_lb.py [--source lb] [FOLDER]`, by default build/compiled.
 
-The folder gets a whole copy of the package, so that the source stays what runs where nobody asked for anything else:
-`PYTHONPATH=build/compiled python -P -m lb`. Needs mypy (with it comes mypyc), setuptools, a C compiler and Python's
+The folder gets a copy of the whole package, so that the source itself stays uncompiled. Run the compiled one with
+`PYTHONPATH=build/compiled python -P -m lb`. Needs mypy (which includes mypyc), setuptools, a C compiler and Python's
 headers. See docs/decisions/0010.
 """
 
@@ -21,18 +21,18 @@ HOT = (
     *("response_framing", "response_repair", "response_writer", "ticker", "trailers", "tunnel", "upstream"),
     "write_batch",
 )
-"""Of `lb/proxy`; of the core, all but `TRAVELLING`."""
-TOLD = ("access_log", "request_stats", "decision_log")
-"""Of `lb/telemetry`: what is recorded of each request."""
-TRAVELLING = ("events.py", "load_weights.py", "settings.py")
-"""Workers send these to each other, and mypyc's frozen dataclasses cannot be unpickled."""
+"""Modules of `lb/proxy` to compile. Of the core, all but `PICKLED` are compiled."""
+RECORDING = ("access_log", "request_stats", "decision_log")
+"""Modules of `lb/telemetry` to compile: they record each request."""
+PICKLED = ("events.py", "load_weights.py", "settings.py")
+"""Modules whose objects workers send to each other: mypyc's frozen dataclasses cannot be unpickled."""
 
 
 def main() -> int:
-    """0, or 255 when this machine cannot."""
+    """Compile; return 0, or 255 if this machine cannot."""
     parser = argparse.ArgumentParser(description="Compile the hot modules of lb with mypyc.")
     parser.add_argument("--source", type=Path, default=ROOT / "lb", help="the package; default: this repository's")
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "build" / "compiled", help="is written anew")
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "build" / "compiled", help="is replaced")
     options = parser.parse_args()
     source, folder = options.source.resolve(), options.folder.resolve()
     try:
@@ -47,8 +47,8 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(source, folder / "lb", ignore=shutil.ignore_patterns("__pycache__"))
     os.chdir(folder)
-    modules = [str(path) for path in sorted(Path("lb/core").rglob("*.py")) if path.name not in TRAVELLING]
-    modules += [f"lb/proxy/{name}.py" for name in HOT] + [f"lb/telemetry/{name}.py" for name in TOLD]
+    modules = [str(path) for path in sorted(Path("lb/core").rglob("*.py")) if path.name not in PICKLED]
+    modules += [f"lb/proxy/{name}.py" for name in HOT] + [f"lb/telemetry/{name}.py" for name in RECORDING]
     options = ["--config-file=/dev/null", "--ignore-missing-imports", *modules]
     extensions = mypycify(options, opt_level="2", debug_level="0")
     setup(name="lb", packages=[], ext_modules=extensions, script_args=["--quiet", "build_ext", "--inplace"])
