@@ -162,14 +162,14 @@ def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, as_json: bool, error: Exception) -> int:
     if os.environ.get("LAB_DEBUG") == "1":
         raise error
-    said = [one_line(line) for line in message.strip().splitlines()[:_LINES]] or ["no command given"]
-    lines = [f"lab: {said[0]}", *said[1:], *(f"    {one_line(line)}" for line in details[:_LINES])]
+    problem = [one_line(line) for line in message.strip().splitlines()[:_LINES]] or ["no command given"]
+    lines = [f"lab: {problem[0]}", *problem[1:], *(f"    {one_line(line)}" for line in details[:_LINES])]
     if next_step:
         lines.append(f"  next: {one_line(next_step, _NEXT_LONG)}")
     terminal.complain("\n".join(lines) + "\n")
     if as_json:
         with contextlib.suppress(OSError):  # stdout may be the cause of the error
-            terminal.write(dumps({"error": "\n".join(said), "next": next_step, "exit_code": int(code)}) + "\n")
+            terminal.write(dumps({"error": "\n".join(problem), "next": next_step, "exit_code": int(code)}) + "\n")
     return code
 
 

@@ -59,11 +59,11 @@ def policies(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("simulating", total=total)
 
-        def heard(document: Document) -> None:
+        def on_document(document: Document) -> None:
             if isinstance(document, Cell):
                 progress.advance(task)
 
-        found = bench_policies.run(wanted, heard)
+        found = bench_policies.run(wanted, on_document)
     written = bench_policies.write(found, out)
     if as_json:
         print_json(json.loads(found.model_dump_json(by_alias=True)))

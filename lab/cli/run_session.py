@@ -33,7 +33,7 @@ from ..services.endpoints import Endpoints
 
 @dataclass(frozen=True, slots=True)
 class RunSession:
-    """What all runs of one command share: the lab, the results folder, the live view, the console."""
+    """Runs plans on one lab, with one results folder, live view and console."""
 
     endpoints: Endpoints
     results: Path
@@ -91,7 +91,7 @@ class RunSession:
             verdict = asyncio.run(run_experiment(plan, self.endpoints, run_dir, self.live))
         except BaseException:
             self.live.close()
-            self._report_what_there_is(run_dir)
+            self._report_interrupted(run_dir)
             raise
         try:
             written = write_reports(run_dir)
@@ -102,7 +102,7 @@ class RunSession:
             ) from error
         return Judged(verdict, run_dir, busy_host(written.events))
 
-    def _report_what_there_is(self, run_dir: Path) -> None:
+    def _report_interrupted(self, run_dir: Path) -> None:
         """Write reports of an interrupted run. Ignore errors, which would hide why the run ended."""
         with contextlib.suppress(Exception):
             write_reports(run_dir)

@@ -87,8 +87,8 @@ def inspect(*containers: str) -> list[dict[str, Any]]:
 
 def log_tail(container: str) -> tuple[str, ...]:
     """Return the last relevant lines of the container's log."""
-    said = docker(["logs", "--tail", str(_LOG_READ), container])
-    return telling((said.stdout + said.stderr).splitlines())
+    log = docker(["logs", "--tail", str(_LOG_READ), container])
+    return telling((log.stdout + log.stderr).splitlines())
 
 
 def first_process(container: str) -> int:

@@ -29,7 +29,7 @@ _LB: Final = re.compile("^lb(?= )")
 """Name of the balancer in the supervisor's messages."""
 _ALL_THREE: Final = "it must forward to all three backends, /whoami included (docs/peers.md)"
 TRIES: Final = 2
-"""A run that a busy host spoiled is repeated once."""
+"""Attempts at a run: one that a busy host spoiled is repeated once."""
 
 
 @dataclass(frozen=True, slots=True)

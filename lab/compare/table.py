@@ -26,14 +26,14 @@ _LONG: Final = 240
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return the texts of one row in the order of `COLUMNS`."""
-    told = row.spreads
+    spreads = row.spreads
     lead = (row.scenario, row.balancer, row.settings)
     if not row.runs:
         return (*lead, *("–",) * (len(COLUMNS) - len(lead)))
-    jobs = "/".join(_middle(told[name]) for name in ("lost", "duplicated", "zombie"))
-    counts = tuple(_text(told[name], 0) for name in ("failed", "failed_posts", "slow"))
-    times = tuple(_text(told[name], 2) for name in ("reroute_s", "readmit_s", "p99_fault_s"))
-    return (*lead, *counts, *times, jobs, _text(told["herd"], 1), _text(told["cpu_us"], 0))
+    jobs = "/".join(_middle(spreads[name]) for name in ("lost", "duplicated", "zombie"))
+    counts = tuple(_text(spreads[name], 0) for name in ("failed", "failed_posts", "slow"))
+    times = tuple(_text(spreads[name], 2) for name in ("reroute_s", "readmit_s", "p99_fault_s"))
+    return (*lead, *counts, *times, jobs, _text(spreads["herd"], 1), _text(spreads["cpu_us"], 0))
 
 
 def table(comparison: Comparison) -> Table:

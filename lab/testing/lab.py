@@ -65,8 +65,8 @@ class Lab:
         ]
         report = self.results.resolve() / verdict.run_id / "report.html"
         host = [each for each in [self._host(verdict)] if each]
-        said = [f"{verdict.scenario}: {verdict.verdict}", *lines, *host, f"report: {report}"]
-        return "\n".join(map(inert, said))
+        text = [f"{verdict.scenario}: {verdict.verdict}", *lines, *host, f"report: {report}"]
+        return "\n".join(map(inert, text))
 
     def _host(self, verdict: RunVerdict) -> str:
         try:

@@ -81,7 +81,7 @@ def _floor(x: float, bottom: float) -> str:
 
 def _measured(cell: Cell, x: Log, y: float) -> str:
     low, high = x(cell.p50_s.value), x(cell.p99_s.value)
-    told = (
+    label = (
         f"{cell.policy}: mean {duration(cell.mean_s.value)}, median {duration(cell.p50_s.value)}, "
         f"p99 {duration(cell.p99_s.value)} ({duration(cell.p99_s.low)}–{duration(cell.p99_s.high)} "
         f"over {cell.seeds} seeds)"
@@ -89,7 +89,7 @@ def _measured(cell: Cell, x: Log, y: float) -> str:
     kind = "unstable" if cell.unstable else "stable"
     bar = svg.element("rect", x=low, width=max(1.0, high - low), y=y - 5, height=10, rx=2, class_=f"range {kind}")
     dot = svg.element("circle", cx=x(cell.mean_s.value), cy=y, r=3.4, class_=f"mean {kind}")
-    return svg.group([svg.title(told), bar, _overload(low, y) if cell.unstable else _spread(cell, x, y), dot])
+    return svg.group([svg.title(label), bar, _overload(low, y) if cell.unstable else _spread(cell, x, y), dot])
 
 
 def _spread(cell: Cell, x: Log, y: float) -> str:
@@ -129,9 +129,9 @@ def _stacks(scenario: Scenario, focus: int, rows: _Rows) -> Iterable[str]:
         for place, backend in enumerate(order):
             share = cell.shares[backend]
             kind = "focus" if place == 0 else f"other-{place % 2}"
-            told = svg.title(f"{cell.policy}: {scenario.backends[backend].id} {share:.1%}")
+            title = svg.title(f"{cell.policy}: {scenario.backends[backend].id} {share:.1%}")
             width = x(start + share) - x(start)
-            yield svg.element("rect", told, x=x(start), width=width, y=y - 7, height=14, class_=f"share {kind}")
+            yield svg.element("rect", title, x=x(start), width=width, y=y - 7, height=14, class_=f"share {kind}")
             start += share
         yield from (
             svg.element("line", x1=x(edge), x2=x(edge), y1=y - 10, y2=y + 10, class_=_edge_kind(cell))
