@@ -17,7 +17,7 @@ import uvicorn
 from .app import create_app
 from .errors import EnvironmentUnfitError, SettingsError
 from .replica import Replica
-from .settings import Settings, from_environment, variables
+from .settings import Settings, from_environment, user_of, variables
 
 
 class Server(uvicorn.Server):
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _parser().parse_args(arguments)
         settings = from_environment(os.environ)
+        if settings.own_user:
+            _become(user_of(settings.instance))
         listener = _listen(settings)
         replica = _replica(settings)
     except (SettingsError, EnvironmentUnfitError) as error:
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> _Parser:
-    rows = [f"  {name:<22} {default:<12} {meaning}" for name, default, meaning in variables()]
+    rows = [f"  {name:<24} {default or '(empty)':<12} {meaning}" for name, default, meaning in variables()]
     return _Parser(
         prog="python -m api",
         description="One replica of the API.",
@@ -102,6 +104,16 @@ def _listen(settings: Settings) -> socket.socket:
         reason = error.strerror or error
         raise EnvironmentUnfitError(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
     return listener
+
+
+def _become(user: int) -> None:
+    """Give up root, and with it every capability, for good."""
+    try:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    except OSError as error:
+        raise EnvironmentUnfitError(f"cannot become user {user} (API_OWN_USER=1): {error.strerror}") from error
 
 
 def _replica(settings: Settings) -> Replica:

@@ -10,6 +10,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from .bodies import BoundedBodies
 from .errors import RefusedError
@@ -40,6 +41,7 @@ def create_app(replica: Replica) -> FastAPI:
     app.include_router(streams)
     app.add_exception_handler(RefusedError, _refuse)
     app.add_exception_handler(RequestValidationError, _explain)
+    app.add_exception_handler(HTTPException, _deny)
     app.add_middleware(BoundedBodies)
     app.add_middleware(MisbehaviourMiddleware, conduct=replica.conduct, rng=replica.rng)
     app.add_middleware(HeadMiddleware)
@@ -50,12 +52,19 @@ def create_app(replica: Replica) -> FastAPI:
 async def _refuse(request: Request, error: Exception) -> Response:
     refusal, replica = cast(RefusedError, error), cast(Replica, request.app.state.replica)
     replica.metrics.refused.labels(refusal.code).inc()
-    return JSONResponse({"error": refusal.code}, refusal.status)
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None  # RFC 9110 §11.6.1
+    return JSONResponse({"error": refusal.code}, refusal.status, headers)
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     """FastAPI's own 422 without the input, which may hold what JSON cannot (NaN, half a surrogate pair)."""
     problems = cast(RequestValidationError, error).errors()
     told = [{"type": one["type"], "loc": [str(part) for part in one["loc"]], "msg": one["msg"]} for one in problems]
-    text = json.dumps({"detail": told})  # ASCII: what cannot be encoded is escaped
+    text = json.dumps({"error": "invalid", "detail": told})  # ASCII: what cannot be encoded is escaped
     return Response(text, 422, media_type="application/json")
+
+
+async def _deny(_: Request, error: Exception) -> Response:
+    """What the framework refuses: no such path or method, no JSON."""
+    denied = cast(HTTPException, error)
+    return JSONResponse({"error": "http", "detail": denied.detail}, denied.status_code, denied.headers)

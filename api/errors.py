@@ -33,6 +33,20 @@ class DeadlinePassedError(RefusedError):
     code = "deadline_passed"
 
 
+class UnauthorizedError(RefusedError):
+    """An order to misbehave without the token that it needs."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class MisbehaviourDisabledError(RefusedError):
+    """An order to misbehave although no token is configured that would allow one."""
+
+    status = 403
+    code = "misbehave_disabled"
+
+
 class LedgerError(RefusedError):
     """The ledger cannot be written (disk full): a job that is not on record must not be answered as executed."""
 

@@ -51,7 +51,7 @@ class Ledger:
 
     def entries(self, prefix: str = "") -> list[Entry]:
         """Executions by all instances whose job id starts with `prefix`, oldest first."""
-        found = (entry for path in self._folder.glob("*.jsonl") for entry in _read(path))
+        found = (entry for path in self._folder.glob("*.jsonl") if path.is_file() for entry in _read(path))
         return sorted((entry for entry in found if entry.id.startswith(prefix)), key=lambda entry: entry.unix)
 
     def close(self) -> None:
@@ -66,8 +66,9 @@ class Ledger:
 
 
 def _read(path: Path) -> Iterator[Entry]:
+    """What the instance wrote that the file is named after: nobody writes for another."""
     with path.open(encoding="utf-8", errors="replace") as lines:
-        yield from _parse(lines)
+        yield from (entry for entry in _parse(lines) if entry.instance == path.stem)
 
 
 def _parse(lines: Iterable[str]) -> Iterator[Entry]:

@@ -89,7 +89,7 @@ class LedgerPage(BaseModel):
 class Refused(BaseModel):
     """Why nothing was done."""
 
-    error: Literal["deadline_passed", "misbehaving", "unwritable_ledger"]
+    error: Literal["deadline_passed", "misbehave_disabled", "misbehaving", "unauthorized", "unwritable_ledger"]
 
 
 class _Mode(BaseModel):

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from .auth import OrderGate
 from .ledger import Ledger
 from .load import CpuMeter, InFlight, available_cpus
 from .metrics import Metrics
@@ -29,6 +30,7 @@ class Replica:
     cpu: CpuMeter
     in_flight: InFlight
     metrics: Metrics
+    orders: OrderGate = field(default_factory=OrderGate)
     conduct: Conduct = field(default_factory=Conduct)
     rng: Random = field(default_factory=Random)
     started_mono: float = field(default_factory=time.monotonic)
@@ -44,6 +46,7 @@ class Replica:
             cpu=CpuMeter(cpus, at=time.monotonic(), used=time.process_time()),
             in_flight=in_flight,
             metrics=Metrics(in_flight),
+            orders=OrderGate(settings.misbehave_token, settings.misbehave_token_file),
         )
 
     def load(self) -> Load:

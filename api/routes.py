@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
 from fastapi.responses import StreamingResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from .models import (
     MAX_BYTES,
@@ -38,6 +39,7 @@ PAST_DEADLINE: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"example": {"error": "deadline_passed"}}},
     }
 }
+BEARER = HTTPBearer(auto_error=False, description="API_MISBEHAVE_TOKEN, or what API_MISBEHAVE_TOKEN_FILE holds.")
 _CHUNK = bytes(64 * 1024)
 
 
@@ -149,7 +151,20 @@ def ledger(
     return LedgerPage(entries=[LedgerEntry.model_validate(entry) for entry in replica.ledger.entries(prefix)])
 
 
-@router.put("/misbehave", summary="Misbehave from now on", tags=["misbehaviour"])
+async def _may_order(replica: Here, sent: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> None:
+    replica.orders.check(sent.credentials if sent else None)
+
+
+@router.put(
+    "/misbehave",
+    summary="Misbehave from now on",
+    tags=["misbehaviour"],
+    dependencies=[Depends(_may_order)],
+    responses={
+        401: {"model": Refused, "description": "Another token than the replica's, or none"},
+        403: {"model": Refused, "description": "The replica has no token: it takes no orders"},
+    },
+)
 async def misbehave(replica: Here, mode: Misbehaviour) -> MisbehaviourState:
     """Replaces the mode in force; a duration counts from now."""
     replica.conduct.set(mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,10 @@ from .errors import SettingsError
 
 INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """An instance names its ledger file and a header value: nothing that needs quoting in either."""
+
+SHORTEST_TOKEN = 16
+"""Characters, as for the balancer's `admin.token`."""
+FIRST_USER = 1 << 29
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
@@ -29,6 +34,13 @@ class Settings:
     """Longer than the balancer keeps an idle connection, so that it is always the balancer that closes first: a
     backend that closes first races with the next request on that connection."""
     shutdown_timeout_s: float = field(default=10.0, metadata={"meaning": "at most this long for what is in flight"})
+    own_user: bool = field(default=False, metadata={"meaning": "1: as root, become a user that no other instance is"})
+    misbehave_token: str = field(
+        default="", repr=False, metadata={"meaning": "bearer token of PUT /misbehave; without one, it is refused"}
+    )
+    misbehave_token_file: Path | None = field(
+        default=None, metadata={"meaning": "instead: file with it, read at each order"}
+    )
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -41,7 +53,16 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         ledger_dir=Path(environ.get("API_LEDGER_DIR", str(default.ledger_dir))),
         keep_alive_s=_duration(environ, "API_KEEP_ALIVE", default.keep_alive_s),
         shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
+        own_user=_switch(environ, "API_OWN_USER"),
+        misbehave_token=_token(environ, "API_MISBEHAVE_TOKEN"),
+        misbehave_token_file=_file(environ, "API_MISBEHAVE_TOKEN_FILE", unless="API_MISBEHAVE_TOKEN"),
     )
+
+
+def user_of(instance: str) -> int:
+    """The user id of an instance, the same after a restart. Far above those that hosts give out, below 2³¹; that two of
+    ten instances share one has a probability of 45 in 2³⁰."""
+    return FIRST_USER + int.from_bytes(hashlib.sha256(instance.encode()).digest()[:4]) % (1 << 30)
 
 
 def variables() -> Iterator[tuple[str, str, str]]:
@@ -49,7 +70,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     default = from_environment({})
     for each in fields(Settings):
         value = getattr(default, each.name)
-        shown = f"{value:g}s" if isinstance(value, float) else str(value)
+        shown = f"{value:g}s" if isinstance(value, float) else str(value or "")
         yield f"API_{each.name.removesuffix('_s').upper()}", shown, each.metadata["meaning"]
 
 
@@ -65,6 +86,27 @@ def _instance(environ: Mapping[str, str]) -> str:
     if not INSTANCE_NAME.fullmatch(value):
         raise SettingsError(f"API_INSTANCE={value!r}: expected 1 to 64 of A-Z a-z 0-9 . _ - (a letter or digit first)")
     return value
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name) or "0"
+    if value not in ("0", "1"):
+        raise SettingsError(f"{name}={value!r}: expected 0 or 1")
+    return value == "1"
+
+
+def _token(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "")
+    if value and len(value) < SHORTEST_TOKEN:
+        raise SettingsError(f"{name}: expected {SHORTEST_TOKEN} characters or more")
+    return value
+
+
+def _file(environ: Mapping[str, str], name: str, *, unless: str) -> Path | None:
+    value = environ.get(name, "")
+    if value and environ.get(unless):
+        raise SettingsError(f"{name}={value!r}: expected nothing, because {unless} is set")
+    return Path(value) if value else None
 
 
 def _duration(environ: Mapping[str, str], name: str, default: float) -> float:

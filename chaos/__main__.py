@@ -8,16 +8,19 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from .access.auth import SHARED, load_token
+from .access.connections import Bounded
 from .drivers.runtimes import open_runtime
 from .engine.engine import Engine
 from .engine.events import EventLog
 from .engine.journal import Journal
 from .engine.keeper import Keeper
 from .engine.lease import Lease
-from .http.auth import load_token
 from .http.service import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
@@ -27,6 +30,15 @@ log = logging.getLogger("chaos")
 
 GRACE_S = 1
 """For requests under way at SIGTERM; healing follows and has its own deadline."""
+
+
+def _protocol(server_state: Any, **rest: Any) -> asyncio.Protocol:
+    """One connection."""
+
+    def serve() -> asyncio.Protocol:
+        return cast(asyncio.Protocol, cast(Any, AutoHTTPProtocol)(server_state=server_state, **rest))
+
+    return Bounded(lambda: len(server_state.connections), serve)
 
 
 class _Server(uvicorn.Server):
@@ -54,6 +66,7 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings)  # first: where another one runs already, its faults and its token are not ours
     make_state_dir(settings.state_dir)
     token, notice = _token(settings)
+    _share_misbehave_token(settings)
     runtime = open_runtime(settings)
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
@@ -62,6 +75,8 @@ async def serve(settings: Settings) -> None:
         create_app(engine, runtime, events, troop, token),
         log_level="warning",
         lifespan="off",
+        ws="none",  # there are no WebSockets; a request to switch is answered as if it had none
+        http=cast(type[asyncio.Protocol], _protocol),  # uvicorn only calls it
         timeout_graceful_shutdown=GRACE_S,
     )
     await engine.start()
@@ -101,8 +116,25 @@ def _token(settings: Settings) -> tuple[str, str]:
     """The token, and what to say about it: nothing unless it was made just now."""
     if settings.token:
         return settings.token, ""
-    token, is_new = load_token(settings.state_dir)
-    return token, f"token (shown once, kept in {settings.state_dir / 'token'}): {token}" if is_new else ""
+    path = settings.state_dir / "token"
+    token, is_new = load_token(path)
+    return token, f"token (shown once, kept in {path}): {token}" if is_new else ""
+
+
+def _share_misbehave_token(settings: Settings) -> None:
+    """Make the file that the backends read, unless it is there."""
+    path = settings.misbehave_token_file
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        load_token(path, SHARED)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CommandError(
+            f"cannot write CHAOS_MISBEHAVE_TOKEN_FILE={str(path)!r}: {reason}",
+            "name a file that this user can write and the backends can read",
+        ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,9 @@ ChaosError                      500
 ├── BadRequestError             422   kind, duration, parameter or selection
 ├── UnauthorizedError           401
 ├── ForbiddenOriginError        403
+├── TooDeepError                400   a body's lists and objects within each other
+├── TooLargeError               413   a body
+├── TooManyError                503   connections or event streams are open
 ├── UnknownTargetError          404   also: a container that is not this lab's
 ├── UnknownFaultError           404
 ├── UnknownMonkeyError          404
@@ -11,6 +14,7 @@ ChaosError                      500
 │   ├── LastHealthyBackendError 409
 │   ├── AmbiguousTargetError    409   two containers claim one name
 │   ├── NotRunningError         409   a target that is not up cannot be faulted
+│   ├── UnreachableTargetError  409   no address, or no route to it
 │   ├── StopConditionMetError   409
 │   └── MonkeyRunsError         409   one at a time
 ├── NotPossibleError            422   this host or runtime cannot do it
@@ -23,6 +27,7 @@ ChaosError                      500
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class ChaosError(Exception):
@@ -35,6 +40,15 @@ class ChaosError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.possible = list(possible)
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of every error that one of our ports answers (docs/interfaces.md)."""
+        return {"error": self.code, "detail": self.detail, "possible": self.possible}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Fields that go with it: RFC 9110 §15.5.2 has a 401 say how to do better."""
+        return {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
 
 
 class BadRequestError(ChaosError):
@@ -56,6 +70,27 @@ class ForbiddenOriginError(ChaosError):
 
     status = 403
     code = "forbidden_origin"
+
+
+class TooDeepError(ChaosError):
+    """The body's lists and objects are within each other too often."""
+
+    status = 400
+    code = "too_deep"
+
+
+class TooLargeError(ChaosError):
+    """The body has more bytes than any call needs."""
+
+    status = 413
+    code = "too_large"
+
+
+class TooManyError(ChaosError):
+    """So many of these are open already."""
+
+    status = 503
+    code = "too_many"
 
 
 class UnknownTargetError(ChaosError):
@@ -102,6 +137,12 @@ class NotRunningError(ConflictError):
     """The target is down or frozen already: what would be seen is not this fault."""
 
     code = "not_running"
+
+
+class UnreachableTargetError(ConflictError):
+    """The target runs, and cannot be asked directly: no fault on it could be verified."""
+
+    code = "unreachable"
 
 
 class StopConditionMetError(ConflictError):

@@ -23,12 +23,12 @@ from .telemetry.log_writer import Lines
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line and our exit code instead of argparse's usage text and 2."""
+        """Raise `ConfigError`, for one line and exit code 254 instead of argparse's usage text and 2."""
         raise ConfigError([message])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, check, run. Answers the exit code: 0, 254 (arguments, configuration) or 255 (this machine)."""
+    """Parse the arguments, check the configuration, run. Return 0, 254 (arguments, configuration) or 255 (host)."""
     try:
         options = _parser().parse_args(arguments)
         reread = partial(load, options.config, dict(os.environ))

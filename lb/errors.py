@@ -1,4 +1,4 @@
-"""What can go wrong in the shell, each with the exit code or HTTP status that it means."""
+"""Errors of the shell, each with its exit code or HTTP status."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import errno
 from collections.abc import Sequence
 
 _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Out of file descriptors (ours, the machine's), buffers, memory, local ports: connect(2), socket(2)."""
+"""Errors of connect(2) and socket(2) when this process or host is out of file descriptors, buffers, memory or local
+ports."""
 
 
 def is_our_own(error: OSError) -> bool:
-    """Whether a connection failed for want of something on this side, which says nothing about the backend."""
+    """Return whether a connection failed because this host lacks a resource, which says nothing about the backend."""
     return error.errno in _OUR_OWN
 
 
 class LbError(Exception):
-    """Root of the balancer's own errors."""
+    """Base class of the balancer's errors."""
 
 
 class StartError(LbError):
-    """The balancer cannot start. Every line of the message goes to stderr, then the process exits."""
+    """The balancer cannot start. Each line of the message goes to stderr, then the process exits with `exit_code`."""
 
     exit_code = 255
 
 
 class ConfigError(StartError):
-    """The configuration makes no sense: one line for each problem, all of them at once."""
+    """The configuration is invalid: one line for each problem, all problems at once."""
 
     exit_code = 254
 
@@ -35,40 +36,40 @@ class ConfigError(StartError):
 
 
 class FixedKeyError(ConfigError):
-    """A reload would change what only a restart can: one line for each key."""
+    """A reload would change keys that only a restart can change: one line for each key."""
 
 
 class EnvironmentUnfitError(StartError):
-    """The configuration is fine and this machine cannot honour it: port taken, address not ours."""
+    """The configuration is valid, but this host does not allow it: a port is taken, or an address is not local."""
 
 
 class AdminError(LbError):
-    """An admin call that is refused: answered with `status` and `{"error": code, "detail": …}`."""
+    """A refused admin request: the response has `status` and the body `{"error": code, "detail": …}`."""
 
     status = 400
     code = "bad_request"
 
 
 class BadRequestError(AdminError):
-    """What was sent is not worth parsing."""
+    """The request cannot be parsed."""
 
 
 class ForbiddenError(AdminError):
-    """A page of another site has sent the request, or could have."""
+    """A page of another site has sent the request, or could have sent it."""
 
     status = 403
     code = "forbidden"
 
 
 class TooLargeError(AdminError):
-    """The body is longer than any that makes sense."""
+    """The body is longer than any valid one."""
 
     status = 413
     code = "too_large"
 
 
 class UnauthorizedError(AdminError):
-    """A change without the token that it needs."""
+    """The change requires a token."""
 
     status = 401
     code = "unauthorized"
@@ -82,21 +83,21 @@ class UnknownBackendError(AdminError):
 
 
 class ConflictError(AdminError):
-    """The change contradicts what is: the id is taken, or nobody would be left to serve."""
+    """The change contradicts the current state: the id is taken, or no backend would be left in service."""
 
     status = 409
     code = "conflict"
 
 
 class TooManyError(AdminError):
-    """So many of these are open already."""
+    """Too many connections of this kind are open."""
 
     status = 503
     code = "too_many"
 
 
 class InvalidError(AdminError):
-    """The call itself makes no sense; the detail names the field."""
+    """A field of the request is invalid; the detail names it."""
 
     status = 422
     code = "invalid"

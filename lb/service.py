@@ -19,7 +19,7 @@ from .config.reload import Change, changes
 from .config.schema import Config
 from .config.units import Address
 from .core.balancer import Balancer
-from .core.events import Added, Cleared, Emit, Event, PanicChanged, Removed, Suspected, Transition
+from .core.events import Added, Cleared, Emit, Event, Held, PanicChanged, Released, Removed, Suspected, Transition
 from .errors import ConfigError
 from .process import garbage_collection
 from .process.backend_control import Control
@@ -39,7 +39,7 @@ CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
 _ADMIN_SHUTDOWN_S = 0.5
 """Event streams never end by themselves."""
-_LOGGED = (Added, Removed, Transition, PanicChanged, Suspected, Cleared)
+_LOGGED = (Added, Removed, Held, Released, Transition, PanicChanged, Suspected, Cleared)
 
 
 class Service:
@@ -77,9 +77,17 @@ class Service:
             lambda: self._traffic.died,
         )
         self._log = EventLog()
-        self._control = Control(config, self._balancer, CLOCK, rng, self._complain)
+        self._control = Control(config, self._balancer, CLOCK, rng, self._complain, self._emit)
         self._admin = Admin(
-            self._balancer, config, self._log, self._metrics, self._traffic, CLOCK, self.reload, version()
+            self._balancer,
+            config,
+            self._log,
+            self._metrics,
+            self._traffic,
+            CLOCK,
+            self.reload,
+            version(),
+            lambda: self._control.held,
         )
         self._subscribers = [
             self._log.append,
@@ -103,7 +111,6 @@ class Service:
             admin_sockets = bind(self._config.admin.listen)
             addresses = {**self._traffic.open(), "admin.listen": address_of(admin_sockets)}
             self._warn_of_expiry()
-            await stack.enter_async_context(self._control)
             runner = web.AppRunner(
                 self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S, keepalive_timeout=IDLE_S
             )
@@ -126,8 +133,11 @@ class Service:
                 await unless(hurry, self._traffic.stop())
                 self._control.stop()
 
-    async def reload(self) -> Sequence[Change]:
-        """Read the configuration again and go by it, completely or not at all. Raises `ConfigError`."""
+    async def reload(self, force: bool = False) -> Sequence[Change]:
+        """Read the configuration again and go by it, completely or not at all. Raise `ConfigError`.
+
+        `force`: backends that discovery does not name leave at once, even if they are all that pass their checks.
+        """
         async with self._reloading:
             try:
                 changed = await self._change()
@@ -135,6 +145,8 @@ class Service:
                 self._metrics.reloads["refused"] += 1
                 self._lines.put("reload_refused", problems=list(error.problems))
                 raise
+            if force:
+                self._control.force()
             self._metrics.reloads["changed" if changed else "unchanged"] += 1
             self._lines.put("reloaded", changed=[change.key for change in changed])
             self._warn_of_expiry()

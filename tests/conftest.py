@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(Plugin(), "disturbance")
     soak = bool(config.getoption("--soak"))
+    settings.register_profile("tests", deadline=None)  # a time limit for an example would measure the host
+    settings.load_profile("tests")
     settings.register_profile("fuzz", max_examples=FUZZ_EXAMPLES[soak], derandomize=not soak, deadline=None)
 
 

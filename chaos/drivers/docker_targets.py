@@ -17,7 +17,6 @@ import docker
 import docker.errors
 
 from ..errors import (
-    AmbiguousTargetError,
     BadRequestError,
     NoAddressError,
     NotPossibleError,
@@ -92,7 +91,8 @@ class DockerTarget:
         summary: Mapping[str, Any],
         name: str,
         port: int,
-        members: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]],
+        members: Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]],
+        order_token: Callable[[], str],
     ) -> None:
         labels = summary["Labels"] or {}
         self.id: str = summary["Id"]
@@ -103,6 +103,7 @@ class DockerTarget:
         self._client = client
         self._helpers = helpers
         self._members = members
+        self.order_token = order_token
         self._kept: Mapping[str, Any] = {}
 
     @property
@@ -111,13 +112,12 @@ class DockerTarget:
 
     async def info(self) -> TargetInfo:
         inspected = await self._client.inspect(self.id)
-        ip = _ip(inspected)
         return TargetInfo(
             name=self.name,
             role=self.role,
             state=inspected["State"]["Status"],
             instance=_instance(inspected),
-            addresses=[host_port(ip, self.port)] if ip else [],
+            addresses=[host_port(each, self.port) for each in _ips(inspected)],
         )
 
     async def running(self) -> Running:
@@ -128,10 +128,11 @@ class DockerTarget:
 
     async def address(self) -> Address:
         """Inspected each time: a restarted container can get another IP."""
-        ip = _ip(await self._client.inspect(self.id))
-        if not ip:
-            raise NoAddressError(f"{self.name} is not running")
-        return ip, self.port
+        inspected = await self._client.inspect(self.id)
+        for ip in _ips(inspected):
+            return ip, self.port
+        lacks = "is in no network that gives it an address" if inspected["State"]["Running"] else "is not running"
+        raise NoAddressError(f"{self.name} {lacks}")
 
     async def kill(self) -> Injection:
         called = time.monotonic()
@@ -242,17 +243,21 @@ class DockerRuntime:
         self._identity = Members()
         self._seen: set[str] = set()
         """Ids of the members that this process has seen alive: no other one is started again."""
+        self._disputed: Mapping[str, str] = {}
         self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         labels = [MEMBER_LABEL] if all_roles else [ALLOW_LABEL]
         members, refused = await self._current(*labels)
-        if refused and not all_roles:
-            name, ids = next(iter(sorted(refused.items())))
-            raise AmbiguousTargetError(
-                f"{name} is the name of several containers: {' and '.join(ids)}; remove all but one"
-            )
+        if not all_roles:
+            self._disputed = {
+                name: f"{name} is the name of several containers: {' and '.join(ids)}; remove all but one"
+                for name, ids in refused.items()
+            }
         return sorted(map(self._target, members), key=attrgetter("name"))
+
+    def disputed(self) -> Mapping[str, str]:
+        return self._disputed
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         """Raises TargetGoneError also for a container that no longer carries this lab's labels."""
@@ -308,12 +313,14 @@ class DockerRuntime:
     def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
         name = self._identity.name(summary) or str(summary["Id"])[:12]
         port = self._identity.port(summary, self._settings.service_port)
-        target = DockerTarget(self._client, self._helpers, summary, name, port, self._members)
+        target = DockerTarget(
+            self._client, self._helpers, summary, name, port, self._members, self._settings.order_token
+        )
         target.keep(kept or {})
         return target
 
-    async def _members(self) -> Sequence[Mapping[str, Any]]:
-        return (await self._current(MEMBER_LABEL))[0]
+    async def _members(self) -> Mapping[str, Mapping[str, Any]]:
+        return {self._identity.name(each): each for each in (await self._current(MEMBER_LABEL))[0]}
 
 
 def _running(inspected: Mapping[str, Any]) -> Running:
@@ -323,11 +330,11 @@ def _running(inspected: Mapping[str, Any]) -> Running:
     return Running.RUNNING if state["Running"] else Running.EXITED
 
 
-def _ip(inspected: Mapping[str, Any]) -> str:
-    """The first IPv4 address, else the first IPv6 address (`docker network create --ipv4=false`)."""
+def _ips(inspected: Mapping[str, Any]) -> list[str]:
+    """IPv4 addresses, by network, then IPv6 addresses (`docker network create --ipv4=false` gives no others)."""
     networks = inspected["NetworkSettings"]["Networks"]
     found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
-    return next(filter(None, found), "")
+    return list(filter(None, found))
 
 
 def _instance(inspected: Mapping[str, Any]) -> str:

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import BadRequestError
+from .members import SERVICE_LABEL
 
-SERVICE_LABEL = "com.docker.compose.service"
-NUMBER_LABEL = "com.docker.compose.container-number"
 BALANCER = "balancer"
 BALANCER_ROLE = "lb"
 
 
-def addresses(names: Sequence[str], members: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def addresses(names: Sequence[str], members: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """IPv4 and IPv6 addresses of all that are named, by name, role or as the balancer. They are those of now: a peer
-    that restarts with another one is out of scope. Raises BadRequestError for what no member is called."""
-    found: set[str] = set()
+    that restarts with another one is out of scope. Raises BadRequestError for what no member is called.
+
+    `members` are by name. A name means that one member, also where a service is called so (`api-1` beside `api`), and
+    a role means that service, also where it is called `balancer`.
+    """
+    running = {name: found for name, member in members.items() if (found := set(_addresses(member)))}
+    roles: dict[str, set[str]] = defaultdict(set)
+    for name, found in running.items():
+        roles[members[name]["Labels"][SERVICE_LABEL]] |= found
+    known = {BALANCER: roles[BALANCER_ROLE]} if BALANCER_ROLE in roles else {}
+    known |= roles | running
     for name in names:
-        here = {each for member in members if name in _names(member) for each in _addresses(member)}
-        if not here:
-            known = sorted({each for member in members if any(_addresses(member)) for each in _names(member)})
-            raise BadRequestError(f"params.peer: no running member of this lab is called {name!r}", possible=known)
-        found |= here
-    return tuple(sorted(found, key=lambda each: ipaddress.ip_address(each).packed))
-
-
-def _names(member: Mapping[str, Any]) -> set[str]:
-    labels = member["Labels"] or {}
-    role = labels.get(SERVICE_LABEL, "")
-    if not role:
-        return set()
-    names = {role, f"{role}-{labels.get(NUMBER_LABEL, '1')}"}
-    return names | {BALANCER} if role == BALANCER_ROLE else names
+        if name not in known:
+            told = f"params.peer: no running member of this lab is called {name!r}"
+            raise BadRequestError(told, possible=sorted(known))
+    every = {each for name in names for each in known[name]}
+    return tuple(sorted(every, key=lambda each: ipaddress.ip_address(each).packed))
 
 
 def _addresses(member: Mapping[str, Any]) -> Iterator[str]:

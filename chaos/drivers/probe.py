@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +47,9 @@ async def ask(
     timeout_s: float,
     method: str = "GET",
     body: dict[str, Any] | None = None,
+    token: str = "",
 ) -> Answer:
-    """Ask once. Never raises for what the network does; at most `timeout_s` in all."""
+    """Ask once, with a bearer token if given. Never raises for what the network does; at most `timeout_s` in all."""
     started = time.monotonic()
     connect_s: float | None = None
     writer: asyncio.StreamWriter | None = None
@@ -54,7 +57,7 @@ async def ask(
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(*address)
             connect_s = time.monotonic() - started
-            writer.write(_request(address, path, method, body))
+            writer.write(_request(address, path, method, body, token))
             status = _status(await reader.readline())
     except TimeoutError:
         failure = "timeout" if connect_s is not None else "connect_timeout"
@@ -92,16 +95,34 @@ async def download(address: Address, size: int, *, timeout_s: float) -> tuple[in
     return got, time.monotonic() - started
 
 
+def why_no_route(address: Address) -> str:
+    """Why this host cannot send anything to the address, such as an IPv6 one; empty where it can. Sends nothing: to
+    connect a datagram socket looks the route up (connect(2)). A name may resolve to anything, and is not judged."""
+    host, port = address
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        return ""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((host, port))
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return ""
+
+
 def host_port(host: str, port: int) -> str:
     """`host:port`, with an IPv6 address in brackets (RFC 3986 §3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _request(address: Address, path: str, method: str, body: dict[str, Any] | None) -> bytes:
+def _request(address: Address, path: str, method: str, body: dict[str, Any] | None, token: str = "") -> bytes:
     payload = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {path} HTTP/1.1\r\nHost: {host_port(*address)}\r\nConnection: close\r\n"
     if body is not None:
         head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
     return head.encode() + b"\r\n" + payload
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,10 @@ SETTLE_S = 2.0
 class ProcessTarget:
     """One process under the supervisor, as it was when it was looked up."""
 
-    def __init__(self, supervisor: Supervisor, process: Process) -> None:
+    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[], str]) -> None:
         self.name = process.name
         self.role = process.role
+        self.order_token = order_token
         self._supervisor = supervisor
         self._process = process
 
@@ -167,18 +168,21 @@ class LocalRuntime:
 
     name = "local"
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, order_token: Callable[[], str]) -> None:
         self._supervisor = supervisor
+        self._order_token = order_token
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         processes = await self._supervisor.processes()
         chosen = [process for process in processes.values() if all_roles or process.role == BACKEND_ROLE]
-        return [
-            ProcessTarget(self._supervisor, process) for process in sorted(chosen, key=lambda process: process.name)
-        ]
+        return [self._target(process) for process in sorted(chosen, key=lambda process: process.name)]
+
+    def disputed(self) -> Mapping[str, str]:
+        """None: the supervisor's names are its own."""
+        return {}
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
-        return ProcessTarget(self._supervisor, await self._supervisor.process(name))
+        return self._target(await self._supervisor.process(name))
 
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
         """Relays end their faults by themselves."""
@@ -191,7 +195,7 @@ class LocalRuntime:
     async def crashed(self) -> Sequence[ProcessTarget]:
         """Backends only: the supervisor itself restarts everything else."""
         return [
-            ProcessTarget(self._supervisor, process)
+            self._target(process)
             for process in (await self._supervisor.processes()).values()
             if process.role == BACKEND_ROLE and not process.running and process.exit_code not in GRACEFUL_EXITS
         ]
@@ -201,6 +205,9 @@ class LocalRuntime:
 
     async def close(self) -> None:
         await self._supervisor.close()
+
+    def _target(self, process: Process) -> ProcessTarget:
+        return ProcessTarget(self._supervisor, process, self._order_token)
 
 
 def process_state(pid: int) -> str:

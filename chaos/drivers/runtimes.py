@@ -12,7 +12,8 @@ def open_runtime(settings: Settings) -> Runtime:
         from .process_targets import LocalRuntime
         from .supervisor_client import Supervisor
 
-        return LocalRuntime(Supervisor(settings.supervisor, settings.supervisor_token))
+        supervisor = Supervisor(settings.supervisor, settings.supervisor_token, settings.relay_token)
+        return LocalRuntime(supervisor, settings.order_token)
     from .docker_targets import DockerRuntime
 
     return DockerRuntime(settings)

@@ -45,9 +45,10 @@ class Process:
 class Supervisor:
     """Asks the supervisor and the relays' control ports."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, relay_token: str) -> None:
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._relay_headers = {"Authorization": f"Bearer {relay_token}"}
         self._session: aiohttp.ClientSession | None = None
 
     async def processes(self) -> dict[str, Process]:
@@ -98,7 +99,7 @@ class Supervisor:
     ) -> Any:
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        headers = self._headers if url.startswith(self._url) else {}
+        headers = self._headers if url.startswith(f"{self._url}/") else self._relay_headers
         try:
             async with self._session.request(
                 method, url, json=json, headers=headers, timeout=timeout, allow_redirects=False

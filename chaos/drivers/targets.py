@@ -6,7 +6,7 @@ re-creates a backend under the same name, that is another target, and a fault on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -218,6 +218,14 @@ class MemoryLimitable(Target, Protocol):
         ...
 
 
+@runtime_checkable
+class Orderable(Target, Protocol):
+    """Can be told to misbehave."""
+
+    order_token: Callable[[], str]
+    """The token that it wants for that, as of now; empty: none is known. Raises OSError where it cannot be read."""
+
+
 class Member(Protocol):
     """A process of the lab that can be started again, whatever its role."""
 
@@ -236,6 +244,10 @@ class Runtime(Protocol):
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         """The lab's backends, by name; with `all_roles` every member, to look at only."""
+        ...
+
+    def disputed(self) -> Mapping[str, str]:
+        """Names that several claimed when `targets` was asked last, none of which is a target: the reason by name."""
         ...
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:

@@ -23,13 +23,14 @@ async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max
     params = guard.check_params(fault, order.params)
     backends = await runtime.targets()
     seed = seed_of(order)
-    targets = select(order.target, backends, seed)
+    targets = select(order.target, backends, seed, runtime.disputed())
     offered = await check_possible(fault, runtime)
     if not all(isinstance(target, fault.needs) for target in targets):
         raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime")
     for target in targets:
         guard.check_conflicts(fault, target.name, owed, params)
     await guard.check_running(targets)
+    await guard.check_reachable(targets)
     if not order.allow_last:
         faulted = frozenset(record.target for record in owed)
         await guard.check_not_last([target.name for target in targets], backends, faulted)

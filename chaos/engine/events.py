@@ -25,6 +25,8 @@ class EventLog:
         self._seq = 0
         self._news = asyncio.Event()
         self._closed = False
+        self.readers = 0
+        """Event streams that are open."""
 
     def emit(self, type_: str, record: FaultRecord | None = None, **fields: Any) -> None:
         """Record one event; with a `record`, as it is now."""

@@ -8,14 +8,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..drivers.probe import ask
+from ..drivers.probe import ask, host_port, why_no_route
 from ..drivers.targets import Running, Target
 from ..errors import (
     BadRequestError,
     ConflictError,
     LastHealthyBackendError,
+    NoAddressError,
     NotRunningError,
     RuntimeUnavailableError,
+    UnreachableTargetError,
 )
 from ..faults import FAULTS, AnyFault
 from ..faults.base import Layer, Params
@@ -81,6 +83,18 @@ async def check_running(targets: Collection[Target]) -> None:
     for target, state in zip(targets, await asyncio.gather(*(each.running() for each in targets)), strict=True):
         if state is not Running.RUNNING:
             raise NotRunningError(f"{target.name} is {state}: only a running target can be faulted")
+
+
+async def check_reachable(targets: Collection[Target]) -> None:
+    """Raises UnreachableTargetError for one that has no address, or one to which this host has no route: what a fault
+    does to it could not be seen, nor that it is over."""
+    for target in targets:
+        try:
+            address = await target.address()
+        except NoAddressError as error:
+            raise UnreachableTargetError(error.detail) from error
+        if reason := why_no_route(address):
+            raise UnreachableTargetError(f"{target.name} cannot be asked at {host_port(*address)}: {reason}")
 
 
 async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:

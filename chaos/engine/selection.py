@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ..errors import BadRequestError, UnknownTargetError
+from ..errors import AmbiguousTargetError, BadRequestError, UnknownTargetError
 from ..inputs.units import parse_percent
 
 MAX_SEED = 2**53 - 1
@@ -76,10 +77,15 @@ class Selectable(Protocol):
 S = TypeVar("S", bound=Selectable)
 
 
-def select(wanted: str | Selector, backends: Sequence[S], seed: int) -> list[S]:
+def select(
+    wanted: str | Selector, backends: Sequence[S], seed: int, disputed: Mapping[str, str] = MappingProxyType({})
+) -> list[S]:
     """The targets that are meant, sorted by name, at least one. Raises UnknownTargetError for a name that does not
-    exist and for a selection that is empty, BadRequestError for more than there are."""
+    exist and for a selection that is empty, BadRequestError for more than there are, and AmbiguousTargetError for a
+    name in `disputed`, with the reason that it has there."""
     selector = Selector(names=[wanted]) if isinstance(wanted, str) else wanted
+    for name in sorted(disputed.keys() & set(selector.names or ())):
+        raise AmbiguousTargetError(disputed[name])
     matches = sorted(_matches(selector, backends), key=lambda target: target.name)
     if not matches:
         raise UnknownTargetError("no backend of this lab matches the selection", possible=_names(backends))

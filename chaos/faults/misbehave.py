@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from ..drivers.probe import HEALTH_PATH, Answer, ask
-from ..drivers.targets import Injection, Target
+from ..drivers.targets import Injection, Orderable, Target
 from ..errors import InjectionFailedError
 from ..inputs.units import Seconds, Share
 from .base import SILENCE_S, Before, Layer, NoParams, Params, Verdict
@@ -51,7 +51,7 @@ class _Misbehaviour:
 
     kind: str
     layer = Layer.APP
-    needs = Target
+    needs = Orderable
     params: type[Params] = NoParams
     mechanism = "misbehave"
 
@@ -59,17 +59,23 @@ class _Misbehaviour:
         """The body of the PUT, without mode and duration."""
         return {}
 
-    async def inject(self, target: Target, params: Any, duration_s: float) -> Injection:
-        wish = {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)}
-        answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish)
-        if not answer.ok:
-            raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}")
+    async def inject(self, target: Orderable, params: Any, duration_s: float) -> Injection:
+        await _order(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
         return Injection(time.monotonic(), self.mechanism)
 
-    async def heal(self, target: Target) -> None:
-        answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body={"mode": "ok"})
-        if not answer.ok:
-            raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}")
+    async def heal(self, target: Orderable) -> None:
+        await _order(target, {"mode": "ok"})
+
+
+async def _order(target: Orderable, wish: dict[str, Any]) -> None:
+    try:
+        token = target.order_token()
+    except OSError as error:
+        raise InjectionFailedError(f"CHAOS_MISBEHAVE_TOKEN_FILE cannot be read: {error.strerror}") from error
+    answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish, token=token)
+    if not answer.ok:
+        hint = "; CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN" if answer.status in (401, 403) else ""
+        raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}{hint}")
 
 
 class Error(_Misbehaviour):

@@ -67,7 +67,7 @@ _REASONS = {
     409: "A conflicting fault, a target that is down, the last healthy backend, or a stop condition that is met.",
     422: "A field that is wrong (kind, duration, parameter, selection), or a fault that this host cannot do.",
     502: "The injection failed, and what it had done is undone.",
-    503: "Docker or the supervisor does not answer, or the target was removed meanwhile.",
+    503: "Docker or the supervisor does not answer, the target was removed meanwhile, or too many streams are open.",
 }
 
 

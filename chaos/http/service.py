@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response, Security
@@ -26,12 +24,12 @@ from ..faults import FAULTS
 from ..inputs.validation_errors import expected
 from ..monkey.monkey_runner import Troop
 from . import metrics
+from .bodies import BoundedBodies
+from .event_stream import EventStream
 from .monkeys import add_monkeys
 from .responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
-from .token_middleware import Gate, error_response
+from .token_middleware import AsciiResponse, Gate, error_response
 
-KEEP_ALIVE_S = 15.0
-"""A comment line this often, so that a quiet event stream is not taken for a dead one."""
 DRY_RUN = Query(description="Check everything and tell what would happen; do nothing.")
 BEARER = HTTPBearer(auto_error=False, description="The token in `<state>/token`, or CHAOS_TOKEN.")
 """For the document only: the gate checks it, before anything is routed or parsed."""
@@ -48,6 +46,7 @@ def create_app(engine: Engine, runtime: Runtime, events: EventLog, troop: Troop,
     _add_streams(guarded, engine, events)
     app.include_router(guarded)
     _add_errors(app)
+    app.add_middleware(BoundedBodies)
     app.add_middleware(Gate, token=token)
     return app
 
@@ -128,11 +127,13 @@ def _add_streams(app: APIRouter, engine: Engine, events: EventLog) -> None:
         "/events",
         tags=["views"],
         response_class=StreamingResponse,
-        responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}, **problems(422)},
+        responses={
+            200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}},
+            **problems(422, 503),
+        },
     )
     async def follow(since: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_sse(events, since), media_type="text/event-stream", headers=headers)
+        return EventStream(events, since)
 
     @app.get(
         "/metrics",
@@ -142,16 +143,6 @@ def _add_streams(app: APIRouter, engine: Engine, events: EventLog) -> None:
     )
     async def prometheus() -> Response:
         return Response(metrics.render(engine), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _sse(events: EventLog, since: int) -> AsyncIterator[str]:
-    """The event log as server-sent events (WHATWG HTML §9.2)."""
-    yield ": reroute\n\n"  # lets the client's request return before the first event
-    async for event in events.follow(since, idle_s=KEEP_ALIVE_S):
-        if event is None:
-            yield ": still here\n\n"
-        else:
-            yield f"id: {event['seq']}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -166,7 +157,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
         body = {"error": "http", "detail": str(error.detail), "possible": []}
-        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+        return AsciiResponse(body, status_code=error.status_code, headers=error.headers)
 
 
 def _explain(error: Any) -> str:

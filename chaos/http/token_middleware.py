@@ -5,14 +5,15 @@ In front of routing and parsing, so that a stranger learns neither which paths e
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..access.auth import OPEN_PATHS, check_origin, check_token
 from ..errors import ChaosError
-from .auth import check_origin, check_token
-
-OPEN_PATHS = frozenset({"/healthz"})
 
 
 class Gate:
@@ -33,13 +34,19 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        check_origin(headers.get("host", ""), headers.get("origin"))
+        check_origin(headers.getlist("host"), headers.getlist("origin"))
         if scope["path"] not in OPEN_PATHS:
             check_token(headers.get("authorization"), self._token)
 
 
+class AsciiResponse(JSONResponse):
+    """JSON in which half a surrogate pair, quoted from a request, can be written: UTF-8 has no bytes for it."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
 def error_response(error: ChaosError) -> JSONResponse:
     """The one shape of every error (see docs/interfaces.md)."""
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None  # RFC 9110 §15.5.2
-    body = {"error": error.code, "detail": error.detail, "possible": error.possible}
-    return JSONResponse(body, status_code=error.status, headers=headers)
+    return AsciiResponse(error.to_json(), status_code=error.status, headers=error.headers)

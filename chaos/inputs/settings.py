@@ -47,10 +47,16 @@ class Settings(BaseModel):
     """Local: the supervisor's URL."""
     supervisor_token: str = ""
     """Local: the supervisor's token."""
+    relay_token: str = ""
+    """Local: the token of the relays' control ports."""
     max_duration: Seconds = 300.0
     """No fault may last longer."""
     revive_after: Seconds = 5.0
     """A crashed member stays down this long before the keeper starts it: long enough for whoever else would."""
+    misbehave_token: str = ""
+    """The backends' API_MISBEHAVE_TOKEN."""
+    misbehave_token_file: Path | None = None
+    """Instead: file with it, which the backends read too; generated at first start."""
     service_port: int = Field(default=8000, ge=1, le=65535)
     """Docker: the port that backends answer on; a target's label `reroute.port` overrides it."""
     helper_image: str = ""
@@ -63,6 +69,18 @@ class Settings(BaseModel):
         if self.runtime == "local" and not self.supervisor:
             raise ValueError("CHAOS_SUPERVISOR='': expected the supervisor's URL, because CHAOS_RUNTIME is local")
         return self
+
+    @model_validator(mode="after")
+    def _one_misbehave_token(self) -> Settings:
+        if self.misbehave_token and self.misbehave_token_file:
+            raise ValueError("CHAOS_MISBEHAVE_TOKEN_FILE: expected nothing, because CHAOS_MISBEHAVE_TOKEN is set")
+        return self
+
+    def order_token(self) -> str:
+        """The token for orders to misbehave, as of now; empty: none. Raises OSError where its file is unreadable."""
+        if self.misbehave_token_file is None:
+            return self.misbehave_token
+        return self.misbehave_token_file.read_text(encoding="utf-8").strip()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -78,7 +96,7 @@ class Settings(BaseModel):
         """Name, default and meaning of each variable."""
         for name, field in cls.model_fields.items():
             default = field.get_default(call_default_factory=True, validated_data={})
-            shown = f"{default:g}s" if isinstance(default, float) else str(default)
+            shown = f"{default:g}s" if isinstance(default, float) else str("" if default is None else default)
             yield f"CHAOS_{name.upper()}", shown, " ".join((field.description or "").split())
 
 

@@ -13,6 +13,8 @@ Mechanism = Literal["auto", "netem", "htb", "nfqueue"]
 
 INITIAL_RTO_S = 0.2
 """Linux' minimum retransmission time-out (TCP_RTO_MIN); RFC 6298 §2.4 would round up to 1 s."""
+MOST = 1e12
+"""Of every number: 1 Tbit/s, or 30,000 years. Larger ones overflow a timer or a rate."""
 CHOICES: dict[str, tuple[str, ...]] = {
     "kind": get_args(Kind),
     "direction": get_args(Direction),
@@ -98,3 +100,5 @@ def _check_type(name: str, value: object) -> None:
             raise ValueError(f"{name} must be a word")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("all other fields are numbers, times in seconds")
+    elif not abs(value) <= MOST:  # NaN is neither, and in a timer it breaks the order of all others
+        raise ValueError(f"{name} must be a number of at most {MOST:g}")

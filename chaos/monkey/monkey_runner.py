@@ -82,7 +82,8 @@ class Troop:
             check_plan(order, self._engine.max_duration_s)
             return order
         check_order(order, self._engine.max_duration_s)
-        names = [target.name for target in select(order.targets, await self._runtime.targets(), 0)]
+        backends = await self._runtime.targets()
+        names = [target.name for target in select(order.targets, backends, 0, self._runtime.disputed())]
         return make_plan(order, names, draw_seed() if order.seed is None else order.seed)
 
     async def start(self, order: MonkeyOrder | Plan) -> Monkey:

@@ -1,18 +1,23 @@
-"""`python -m chaos.relay --listen HOST:PORT --upstream HOST:PORT --control HOST:PORT`."""
+"""`python -m chaos.relay --listen HOST:PORT --upstream HOST:PORT --control HOST:PORT`.
+
+The control port's token is in CHAOS_RELAY_TOKEN.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 
-from aiohttp import web
-
-from .control import control_app
+from .control import control_app, serving
 from .listener import Address
 from .relay import Relay
+
+TOKEN = "CHAOS_RELAY_TOKEN"
+"""Variable with the bearer token; a command line is for everybody on the host to read."""
 
 
 def address(text: str) -> Address:
@@ -23,31 +28,30 @@ def address(text: str) -> Address:
     return host.strip("[]"), int(port)
 
 
-async def serve(listen: Address, upstream: Address, control: Address) -> None:
+async def serve(listen: Address, upstream: Address, control: Address, token: str) -> None:
     """Relay until SIGTERM or SIGINT."""
     relay = Relay(listen, upstream)
-    runner = web.AppRunner(control_app(relay), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, *control).start()
-    running = asyncio.ensure_future(relay.run())
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, running.cancel)
-    try:
+    async with serving(control_app(relay, token), *control):
+        running = asyncio.ensure_future(relay.run())
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, running.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await running
-    finally:
-        await runner.cleanup()
 
 
 def main() -> int:
-    """Entry point. Exit 255 where a port is taken."""
+    """Entry point. Exit 254 without a token, 255 where a port is taken."""
     parser = argparse.ArgumentParser(prog="chaos.relay", description=__doc__)
     for flag in ("--listen", "--upstream", "--control"):
         parser.add_argument(flag, type=address, required=True, metavar="HOST:PORT")
     flags = parser.parse_args()
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        print(f"relay: {TOKEN}='': expected the token of the control port", file=sys.stderr)  # noqa: T201 - as below
+        return 254
     try:
-        asyncio.run(serve(flags.listen, flags.upstream, flags.control))
+        asyncio.run(serve(flags.listen, flags.upstream, flags.control, token))
     except OSError as error:
         print(f"relay: {error}", file=sys.stderr)  # noqa: T201 - a command's error message
         return 255

@@ -50,7 +50,7 @@ class Choice:
     host: str = ""
     """The Host header of all requests through the balancer; empty: its address."""
     watched: bool = False
-    """Whether it shares this machine's network, so that its sockets have to be watched."""
+    """Whether its sockets have to be watched where it shares this machine's network."""
     health: str = HEALTH_PATH
     """What is asked through the balancer to see whether it works; `/health` is a path of the lab's backends."""
 
@@ -141,7 +141,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         argv = tuple(fill(word, values, "the command") for word in _split(choice.command))
         if shutil.which(argv[0]) is None:
             raise BadArgumentsError(f"{argv[0]} is no program", "give the command that starts your balancer")
-        own = place.kept_in(Command(argv, {f"LAB_{name}": value for name, value in values.items()}), None)
+        own = place.kept_in(Command(argv, {f"LAB_{name}": value for name, value in values.items()}), folder)
         return Prepared(own.argv, own.environment, health_url)
     adapter = find_adapter(choice.adapter)
     program = _installed(adapter, place)

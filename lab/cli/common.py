@@ -13,7 +13,8 @@ import typer
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..output.json_text import dumps
 from ..output.terminal import Terminal, write
-from ..runtime import Member, Runtime, ports
+from ..processes.isolation.network import enter_own_network
+from ..runtime import Member, Runtime, Say, ports
 from ..runtime.docker_lab import DEFAULT_PROJECT, DockerRuntime
 from ..runtime.local_lab import LocalRuntime
 from ..runtime.state_folder import state_root
@@ -62,6 +63,16 @@ def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str
     if lab.find() is not None:
         raise BadArgumentsError("--balancer-cmd cannot change the balancer of the running lab", "lab down")
     return lab
+
+
+STAYS = "a lab that keeps running has to be reachable"
+
+
+def keep_inside(say: Say, problem: str = "") -> None:
+    """Move this command into a separate network. If that is not possible, or there is a `problem`, say that sockets are
+    watched instead."""
+    if problem := problem or enter_own_network():
+        say(f"your balancer runs in this machine's network ({problem}); its sockets are watched")
 
 
 def _command(text: str) -> tuple[str, ...]:

@@ -30,13 +30,12 @@ from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
 from ..compare.table import markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
-from ..processes.isolation.network import enter_own_network
 from ..runtime import Say
 from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeName, RuntimeOption, message_console, print_json
+from .common import JsonOption, RuntimeName, RuntimeOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
@@ -149,16 +148,12 @@ def with_requests(entry: Entry, host: str, health: str) -> Entry:
 
 
 def _keep_inside(chosen: Sequence[Entry], environment: Environment, say: Say) -> None:
-    """Put the lab into a separate network if user files are compared and no entry needs the network of this machine."""
-    if not isinstance(environment, LocalEnvironment) or not any(each.choice.files for each in chosen):
+    """Put the lab into a separate network if it starts a user's balancer and no entry needs this machine's network."""
+    files_or_commands = any(each.choice.files or each.choice.command for each in chosen)
+    if not isinstance(environment, LocalEnvironment) or not files_or_commands:
         return
-    if any(each.choice.command or each.choice.url for each in chosen):
-        problem = "--balancer-cmd and --balancer-url need it"
-    else:
-        problem = enter_own_network()
-    environment.watched = bool(problem)
-    if problem:
-        say(f"your files run in this machine's network ({problem}); their sockets are watched")
+    needed = any(each.choice.url for each in chosen)
+    keep_inside(say, "--balancer-url needs this machine's" if needed else "")
 
 
 def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:

@@ -12,12 +12,14 @@ from ..runtime import Member, Runtime
 from ..runtime.docker_lab import DEFAULT_PROJECT
 from ..services.endpoints import Endpoints
 from .common import (
+    STAYS,
     AnyRuntimeOption,
     BalancerOption,
     JsonOption,
     ProjectOption,
     RuntimeName,
     RuntimeOption,
+    keep_inside,
     message_console,
     partial_lab,
     print_json,
@@ -34,7 +36,10 @@ def up(
 ) -> None:
     """Start a lab that runs until `lab down`."""
     console = message_console(as_json)
-    endpoints = runtime(runtime_name, project, balancer_cmd).up(console.print)
+    lab_runtime = runtime(runtime_name, project, balancer_cmd)
+    if balancer_cmd is not None:
+        keep_inside(console.print, STAYS)
+    endpoints = lab_runtime.up(console.print)
     if as_json:
         print_json(_places(endpoints))
         return

@@ -23,11 +23,13 @@ from ..scenario.library import find, names
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
 from .common import (
+    STAYS,
     BalancerOption,
     JsonOption,
     ProjectOption,
     RuntimeName,
     RuntimeOption,
+    keep_inside,
     message_console,
     print_json,
     runtime,
@@ -71,6 +73,8 @@ def run(
     console = message_console(as_json)
     expect_writable(results)
     lab_runtime = runtime(runtime_name, project, balancer_cmd)
+    if balancer_cmd is not None:
+        keep_inside(console.print, STAYS if keep else "")
     if keep:
         lab_runtime.up(console.print)
     with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
@@ -110,6 +114,8 @@ def replay(
     console = message_console(as_json)
     expect_writable(results)
     lab_runtime = runtime(runtime_name, project, balancer_cmd)
+    if balancer_cmd is not None:
+        keep_inside(console.print)
     with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
         judged = RunSession(endpoints, results, live, console, repeats=0).run_valid(plan)
     if as_json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,12 @@ _SERVICE_LABEL: Final = "com.docker.compose.service"
 _LOG_READ: Final = 1000
 """Lines at the end of a log that are read; an access log may have any number."""
 _NUMBER_LABEL: Final = "com.docker.compose.container-number"
+_ONEOFF_LABEL: Final = "com.docker.compose.oneoff"
+_REPLACE_LABEL: Final = "com.docker.compose.replace"
+_PORT_LABEL: Final = "reroute.port"
+DEFAULT_PORT: Final = 8000
+MOST_NUMBER: Final = 99_999
+MOST_PORT: Final = 65_535
 
 
 @dataclass(slots=True)
@@ -50,20 +58,46 @@ class DockerRunningBalancer:
 
 
 def backends(project: str) -> dict[str, str]:
-    """Return backend → address in the project's network, with the names that the chaos service uses."""
-    labels = [word for each in (f"{PROJECT_LABEL}={project}", f"{_SERVICE_LABEL}=api")
+    """Return backend → address in the project's traffic network, with the names that the chaos service uses.
+
+    A backend without an address is left out. The rule for names is that of `chaos.drivers.members`; a test compares
+    both. Raise `EnvironmentProblemError` if two containers claim one name.
+    """
+    labels = [word for each in (f"{PROJECT_LABEL}={project}", f"{_SERVICE_LABEL}=api", f"{_ONEOFF_LABEL}=False")
               for word in ("--filter", f"label={each}")]  # fmt: skip
     found = docker(["ps", "--quiet", *labels]).stdout.split()
-    named = {}
+    claims: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in inspect(*found) if found else []:
-        address = each["NetworkSettings"]["Networks"][network(project)]["IPAddress"]
-        named[f"api-{each['Config']['Labels'][_NUMBER_LABEL]}"] = f"{address}:8000"
-    return dict(sorted(named.items()))
+        if number := _number(each["Config"]["Labels"].get(_NUMBER_LABEL, ""), MOST_NUMBER):
+            claims[f"api-{number}"].append(each)
+    current = {name: _current(name, each) for name, each in sorted(claims.items())}
+    return {name: address for name, each in current.items() if (address := _address(each, networks(project)[0]))}
 
 
-def network(project: str) -> str:
-    """Return the name that Compose gives the project's network."""
-    return f"{project}_default"
+def _current(name: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the container that runs; while Compose re-creates one, the container that replaces the other."""
+    replaced = {each["Config"]["Labels"].get(_REPLACE_LABEL) for each in claims}
+    left = [each for each in claims if not replaced & {each["Id"], each["Name"].lstrip("/")}]
+    if len(left) != 1:
+        ids = " and ".join(sorted(each["Id"][:12] for each in claims))
+        raise EnvironmentProblemError(f"{name} is the name of several containers: {ids}", "remove all but one")
+    return left[0]
+
+
+def _address(container: dict[str, Any], network: str) -> str:
+    joined = container["NetworkSettings"]["Networks"].get(network, {})
+    host = joined.get("IPAddress") or joined.get("GlobalIPv6Address")
+    port = _number(container["Config"]["Labels"].get(_PORT_LABEL, ""), MOST_PORT) or DEFAULT_PORT
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}") if host else ""
+
+
+def _number(text: str, most: int) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= most else None
+
+
+def networks(project: str) -> tuple[str, str]:
+    """Return the names that Compose gives the networks of compose.yaml: `traffic`, which is internal, and `control`."""
+    return f"{project}_traffic", f"{project}_control"
 
 
 def balancer_labels(project: str) -> tuple[str, ...]:
@@ -72,7 +106,7 @@ def balancer_labels(project: str) -> tuple[str, ...]:
     It does not get the label of the lab's members, because the chaos service would restart it.
     """
     labels = {
-        PROJECT_LABEL: project, _SERVICE_LABEL: "balancer", _NUMBER_LABEL: "1", "com.docker.compose.oneoff": "False",
+        PROJECT_LABEL: project, _SERVICE_LABEL: "balancer", _NUMBER_LABEL: "1", _ONEOFF_LABEL: "False",
     }  # fmt: skip
     return tuple(word for name, value in labels.items() for word in ("--label", f"{name}={value}"))
 

@@ -36,13 +36,14 @@ from .docker_containers import (
     first_process,
     inspect,
     log_tail,
-    network,
+    networks,
 )
 from .environment import RunningBalancer
 
 MEMBERS: Final = ("api", "chaos", "reaper")
 LISTEN: Final = "0.0.0.0:8080"
-ADMIN: Final = "0.0.0.0:8081"
+ADMIN: Final = "127.0.0.1:8081"
+"""The container's own loopback: nobody asks it here, and a backend shall not be able to."""
 READY_WITHIN_S: Final = 25.0
 """As for a local lab."""
 _POLL_S: Final = 0.05
@@ -133,14 +134,19 @@ class DockerEnvironment:
 
     def _start(self, name: str, container: str, command: Command, folder: Path) -> None:
         port = LISTEN.rpartition(":")[2]
+        traffic, control = networks(self.project)
         options = (
-            "--detach", "--name", container, "--network", network(self.project),
-            "--publish", f"{self._traffic.removeprefix('http://')}:{port}", *balancer_labels(self.project),
+            # An internal network publishes nothing, so the port is published through the other one.
+            "--name", container, "--network", control, "--publish", f"{self._traffic.removeprefix('http://')}:{port}",
+            "--env", f"LB_ADMIN__LISTEN={ADMIN}",  # our image's own would win over the configuration file
+            *balancer_labels(self.project),
         )  # fmt: skip
-        _, *words = self.place(name).run(command, folder, *options)
-        started = docker(words, timeout_s=_START_S)
-        if started.returncode != 0:
-            raise EnvironmentProblemError(f"{name} does not start", "", tuple(started.stderr.strip().splitlines()[-3:]))
+        _, _, *words = self.place(name).run(command, folder, *options)
+        for step in (["create", *words], ["network", "connect", traffic, container], ["start", container]):
+            done = docker(step, timeout_s=_START_S)
+            if done.returncode != 0:
+                told = tuple(done.stderr.strip().splitlines()[-3:])
+                raise EnvironmentProblemError(f"{name} does not start", "", told)
 
     def _wait_ready(self, choice: Choice, container: str) -> None:
         until = time.monotonic() + READY_WITHIN_S

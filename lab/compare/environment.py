@@ -84,8 +84,6 @@ class LocalEnvironment:
 
     root: Path
     name: str = "local"
-    watched: bool = False
-    """Whether user files run in this machine's network, so that their sockets are watched (`Choice.watched`)."""
 
     def place(self, balancer: str) -> Place:
         """Return this machine, with its installed programs."""
@@ -99,6 +97,6 @@ class LocalEnvironment:
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
         """Start a lab of six processes, which takes a few seconds."""
-        choice = replace(choice, watched=self.watched and bool(choice.files))
+        choice = replace(choice, watched=bool(choice.files or choice.command))
         with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
             yield LocalRunningBalancer(endpoints)

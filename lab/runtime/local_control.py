@@ -73,7 +73,8 @@ class LocalLevers:
         return await _call(session, method, self.ready.supervisor + path, body, headers, fine)
 
     async def _admin(self, session: aiohttp.ClientSession, method: str, path: str, body: Any) -> dict[str, Any]:
-        return await _call(session, method, self.ready.admin + path, body, {}, (200, 201, 202))
+        headers = {"Authorization": f"Bearer {self.ready.admin_token}"}
+        return await _call(session, method, self.ready.admin + path, body, headers, (200, 201, 202))
 
 
 async def _call(

@@ -232,6 +232,7 @@ def _endpoints(ready: Ready) -> Endpoints:
         chaos=ready.chaos,
         chaos_token=ready.chaos_token,
         runtime="local",
+        admin_token=ready.admin_token,
         balancer=ready.balancer,
         balancer_pid=ready.balancer_pid,
         balancer_log=ready.balancer_log,

@@ -121,8 +121,10 @@ class Process:
         until = time.monotonic() + deadline_s
         answer, patience = Answer(), Patience()
         while (now := time.monotonic()) < until and not (patience.ended(answer, now) or gave_up(answer, str(self.log))):
+            if self.ended_for:
+                return self.ended_for
             if not self.running and not self.spec.restarted:
-                return self.ended_for or f"{self.spec.name} exited with {describe_exit(self.exit_code)}"
+                return f"{self.spec.name} exited with {describe_exit(self.exit_code)}"
             if self._restarts_in_a_row >= len(RESTART_DELAYS_S):
                 return f"{self.spec.name} keeps exiting with {describe_exit(self.exit_code)}"
             answer = await ready(self.spec)

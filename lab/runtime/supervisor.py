@@ -26,6 +26,7 @@ import aiohttp
 
 from ..balancers.selection import Choice
 from ..errors import ExitCode, LabError
+from ..processes.isolation.network import has_only_loopback
 from ..processes.readiness import Answer, advice, ask
 from . import ports
 from .socket_watch import end_if_it_leaves, watch
@@ -67,26 +68,21 @@ class Supervisor:
         )
 
     async def _start_in_turn(self, session: aiohttp.ClientSession) -> list[tuple[Process, str]]:
-        """All at once; somebody else's balancer last, when its backends work: Caddy as shipped checks them when it
-        starts, and again after 30 s."""
+        """All at once; a balancer without our API last, when its backends work: Caddy as shipped checks them when it
+        starts, and again after 30 s. Where it could leave the lab, its sockets are watched from its first moment on."""
         last = [each for each in self.processes.values() if self.layout.other and each.spec.role is Role.LB]
         first = [each for each in self.processes.values() if each not in last]
-        problems = [*zip(first, await _start(first, session), strict=True)]
-        if any(problem for _, problem in problems):
-            return problems
-        return [*problems, *zip(last, await self._start_other(last, session), strict=True)]
-
-    async def _start_other(self, last: list[Process], session: aiohttp.ClientSession) -> list[str]:
-        """As `_start`; where it shares this machine's network, its sockets are watched from its first moment on."""
-        other = self.layout.other
-        if not (last and other and other.watched):
-            return await _start(last, session)
         relays = {each.spec.address for each in self.processes.values() if each.spec.role is Role.API}
-        files = [Path(each) for each in other.files]
-        self._watch = asyncio.create_task(watch(last[0], relays, files), name="watch sockets")
-        problems = await _start(last, session)
-        await end_if_it_leaves(last[0], relays, files)
-        return [last[0].ended_for or each for each in problems]
+        files = [Path(each) for each in self.layout.other.files] if self.layout.other else []
+        balancer = self.processes.get("lb") if self.layout.watched and not has_only_loopback() else None
+        if balancer:
+            self._watch = asyncio.create_task(watch(balancer, relays, files), name="watch sockets")
+        problems = [*zip(first, await _start(first, session), strict=True)]
+        if not any(problem for _, problem in problems):
+            problems += zip(last, await _start(last, session), strict=True)
+        if balancer:
+            await end_if_it_leaves(balancer, relays, files)
+        return [(process, process.ended_for or problem) for process, problem in problems]
 
     async def _foreign(self, session: aiohttp.ClientSession) -> Failed | None:
         """Whether a program that is not of this lab answers at one of the ports that people know."""
@@ -202,6 +198,9 @@ def _prepare(
         supervisor_url=f"http://{ports.LOOPBACK}:{control_port}",
         supervisor_token=secrets.token_urlsafe(32),
         chaos_token=secrets.token_urlsafe(32),
+        misbehave_token=secrets.token_urlsafe(32),
+        relay_token=secrets.token_urlsafe(32),
+        admin_token=secrets.token_urlsafe(32),
         backends=backends,
         balancer_command=balancer_command,
         other=other,
@@ -258,6 +257,7 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
         supervisor=layout.supervisor_url,
         supervisor_token=layout.supervisor_token,
         pid=os.getpid(),
+        admin_token="" if layout.other else layout.admin_token,
         balancer=layout.other.name if layout.other else "reroute",
         balancer_pid=(balancer.report().pid or 0) if balancer else 0,
         balancer_log=str(balancer.log) if balancer else "",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
-from .ports import LOOPBACK
+from . import control_port
+from .control_port import CallError, body_of
 from .supervised_process import STOP_GRACE_S, Process
 
 Scale = Callable[[int], Awaitable[str]]
@@ -25,13 +24,8 @@ async def serve(
     processes: Mapping[str, Process], stop_asked: asyncio.Event, port: int, token: str, scale: Scale
 ) -> AsyncIterator[None]:
     """Serve for the length of the context. `POST /shutdown` sets `stop_asked`; after that nothing is started."""
-    runner = web.AppRunner(application(processes, stop_asked, token, scale), access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, port).start()
-    try:
+    async with control_port.serving(application(processes, stop_asked, token, scale), port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 def application(
@@ -42,7 +36,7 @@ def application(
     def find(request: web.Request) -> Process:
         name = request.match_info["name"]
         if name not in processes:
-            raise _error(web.HTTPNotFound, "unknown_process", f"no process {name}; there are {', '.join(processes)}")
+            raise CallError(404, "unknown_process", f"no process {name[:80]}; there are {', '.join(processes)}")
         return processes[name]
 
     async def listing(_: web.Request) -> web.Response:
@@ -51,10 +45,10 @@ def application(
     async def start(request: web.Request) -> web.Response:
         process = find(request)
         if stop_asked.is_set():
-            raise _error(web.HTTPServiceUnavailable, "stopping", "the lab is being stopped")
+            raise CallError(503, "stopping", "the lab is being stopped")
         await _set_environment(process, request)
         if not await process.start():
-            raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running")
+            raise CallError(409, "running", f"{process.spec.name} is running")
         return web.json_response(process.report().as_json())
 
     async def stop(request: web.Request) -> web.Response:
@@ -66,7 +60,7 @@ def application(
         stop_asked.set()
         return web.json_response({"stopping": True}, status=202)
 
-    app = web.Application(middlewares=[_bearer(token)])
+    app = control_port.application(token)
     app.router.add_get("/processes", listing)
     app.router.add_post("/processes/{name}/start", start)
     app.router.add_post("/processes/{name}/stop", stop)
@@ -75,67 +69,47 @@ def application(
     return app
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
-    """The JSON object of a request; a body is never needed."""
-    try:
-        body = json.loads(await request.read() or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise _error(web.HTTPBadRequest, "bad_json", str(error)) from error
-    if not isinstance(body, dict):
-        raise _error(web.HTTPBadRequest, "bad_json", "expected an object")
-    return body
-
-
 def _backends(scale: Scale, listing: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
     async def backends(request: web.Request) -> web.Response:
         if problem := await scale(await _count(request)):
-            raise _error(web.HTTPBadGateway, "not_ready", problem)
+            raise CallError(502, "not_ready", problem)
         return await listing(request)
 
     return backends
 
 
 async def _grace_s(request: web.Request) -> float:
-    return 0.0 if (await _body(request)).get("signal") == "KILL" else STOP_GRACE_S
+    return 0.0 if (await body_of(request)).get("signal") == "KILL" else STOP_GRACE_S
 
 
 async def _count(request: web.Request) -> int:
-    count = (await _body(request)).get("count")
-    if not isinstance(count, int) or not 1 <= count <= MOST_BACKENDS:
-        detail = f"count: expected 1 to {MOST_BACKENDS}; got {count!r}"
-        raise _error(web.HTTPUnprocessableEntity, "bad_count", detail)
+    count = (await body_of(request)).get("count")
+    if type(count) is not int or not 1 <= count <= MOST_BACKENDS:  # `true` is an `int`, too
+        raise CallError(422, "bad_count", f"count: expected 1 to {MOST_BACKENDS}; got {str(count)[:80]}")
     return count
 
 
 async def _set_environment(process: Process, request: web.Request) -> None:
     """Of the next start, where the request names one."""
-    environment = (await _body(request)).get("environment")
+    environment = (await body_of(request)).get("environment")
     if environment is None:
         return
     if process.running:
-        raise _error(web.HTTPConflict, "running", f"{process.spec.name} is running: stop it first")
-    process.environment = _strings(environment)
+        raise CallError(409, "running", f"{process.spec.name} is running: stop it first")
+    process.environment = _variables(environment)
 
 
-def _strings(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise _error(web.HTTPUnprocessableEntity, "bad_environment", "environment: expected text values")
+def _variables(value: Any) -> dict[str, str]:
+    """What the kernel takes as an environment."""
+    if not isinstance(value, dict):
+        raise CallError(422, "bad_environment", "environment: expected an object of text values")
+    for name, text in value.items():
+        if not name or "=" in name or not _is_text(name) or not _is_text(text):
+            detail = f"environment.{name[:80]!r}: expected a name without = and a text, both without NUL"
+            raise CallError(422, "bad_environment", detail)
     return value
 
 
-def _bearer(token: str) -> Middleware:
-    expected = f"Bearer {token}".encode()
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(given, expected):
-            raise _error(web.HTTPUnauthorized, "unauthorized", "a bearer token is needed")
-        return await handler(request)
-
-    return check
-
-
-def _error(kind: type[web.HTTPException], error: str, detail: str) -> web.HTTPException:
-    body = web.json_response({"error": error, "detail": detail})
-    return kind(text=body.text, content_type="application/json")
+def _is_text(value: object) -> bool:
+    """Whether it is text with bytes in UTF-8 (half a surrogate pair has none) and without NUL, which would end it."""
+    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)

@@ -32,6 +32,8 @@ class Ready:
     supervisor: str
     supervisor_token: str
     pid: int
+    admin_token: str = ""
+    """Of changes through the balancer's admin API; empty where it has none."""
     balancer: str = "reroute"
     balancer_pid: int = 0
     balancer_log: str = ""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ..balancers.selection import Choice, Wanted, prepare
+from ..balancers.adapter import Command
+from ..balancers.selection import Choice, ThisMachine, Wanted, prepare
 from ..processes.launch import words
 from .ports import LOOPBACK
 
@@ -60,11 +61,20 @@ class Layout:
     supervisor_url: str
     supervisor_token: str = field(repr=False)
     chaos_token: str = field(repr=False)
+    misbehave_token: str = field(repr=False)
+    """Shared by the backends and the chaos service, and told to nobody else."""
+    relay_token: str = field(repr=False)
+    admin_token: str = field(repr=False)
     backends: int = 3
     balancer_command: tuple[str, ...] = OUR_BALANCER
     """What starts the balancer; `--config FILE` is appended. It must speak the admin API of docs/interfaces.md."""
     other: Choice | None = None
     """A balancer without that API, instead."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is somebody else's program, whose sockets have to be watched unless they cannot leave."""
+        return self.other.watched if self.other else self.balancer_command != OUR_BALANCER
 
 
 def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
@@ -97,6 +107,7 @@ def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[i
             "API_PORT": str(port),
             "API_INSTANCE": name,
             "API_LEDGER_DIR": str(layout.state_dir / "ledger"),
+            "API_MISBEHAVE_TOKEN": layout.misbehave_token,
         },
         ready_url=f"http://{upstream}/health",
         address=relay,
@@ -109,8 +120,8 @@ def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[i
         name=f"{name}-relay",
         role=Role.RELAY,
         command=words("chaos.relay", *relay_command),
-        environment={},
-        ready_url=f"http://{control}/state",
+        environment={"CHAOS_RELAY_TOKEN": layout.relay_token},
+        ready_url=f"http://{control}/healthz",
         address=relay,
         upstream=upstream,
         control=f"http://{control}",
@@ -127,11 +138,16 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
     }
     path = layout.state_dir / "lb.yaml"
     path.write_text(json.dumps(config, indent=2) + "\n")  # JSON is YAML, and needs no writer
+    command: tuple[str, ...] = (*layout.balancer_command, "--config", str(path))
+    if layout.balancer_command != OUR_BALANCER:
+        folder = layout.state_dir / "balancer"
+        folder.mkdir()
+        command = ThisMachine().kept_in(Command(command), folder).argv
     return Spec(
         name="lb",
         role=Role.LB,
-        command=(*layout.balancer_command, "--config", str(path)),
-        environment={},
+        command=command,
+        environment={"LB_ADMIN__TOKEN": layout.admin_token},  # not in the file, which everybody may read
         ready_url=f"http://{admin}/readyz",
         address=_address(layout.traffic_port),
         directory=None if layout.balancer_command == OUR_BALANCER else Path.cwd(),
@@ -174,8 +190,10 @@ def _chaos(layout: Layout) -> Spec:
             "CHAOS_PORT": str(layout.chaos_port),
             "CHAOS_STATE_DIR": str(layout.state_dir / "chaos"),
             "CHAOS_TOKEN": layout.chaos_token,
+            "CHAOS_MISBEHAVE_TOKEN": layout.misbehave_token,
             "CHAOS_SUPERVISOR": layout.supervisor_url,
             "CHAOS_SUPERVISOR_TOKEN": layout.supervisor_token,
+            "CHAOS_RELAY_TOKEN": layout.relay_token,
         },
         ready_url=f"http://{address}/healthz",  # `/readyz` wants the token, and only asks for the supervisor
         address=address,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -48,8 +48,11 @@ class Admin:
     metrics: Metrics
     data: Data
     clock: Callable[[], float]
-    reread: Callable[[], Awaitable[Sequence[Change]]]
+    reread: Callable[[bool], Awaitable[Sequence[Change]]]
+    """Reloads the configuration; whether backends that discovery does not name leave at once."""
     version: str = "unreleased"
+    held: Callable[[], Mapping[str, float]] = dict
+    """The backends that discovery does not name and that stay for now, and when each leaves at the latest."""
 
     def app(self) -> web.Application:
         """The application, to be served on the admin address."""
@@ -94,7 +97,7 @@ class Admin:
     async def backends(self, _: web.Request) -> web.Response:
         """Every backend and how it stands."""
         await self.data.refresh()
-        return web.json_response(views.backends(self.balancer, self.data.gauges.in_flight, self.clock()))
+        return web.json_response(views.backends(self.balancer, self.data.gauges.in_flight, self.clock(), self.held()))
 
     async def add(self, request: web.Request) -> web.Response:
         """A backend that no discovery names."""
@@ -120,10 +123,10 @@ class Admin:
         change = changes.parse(changes.PolicyChange, await body_of(request))
         return web.json_response({"policy": changes.use_policy(self.balancer, change)})
 
-    async def reload(self, _: web.Request) -> web.Response:
+    async def reload(self, request: web.Request) -> web.Response:
         """Read the configuration again and go by it, completely or not at all."""
         try:
-            changed = await self.reread()
+            changed = await self.reread(changes.parse(changes.ReloadQuery, dict(request.query)).force)
         except FixedKeyError as error:
             raise ConflictError("; ".join(error.problems)) from error
         except ConfigError as error:
@@ -137,7 +140,7 @@ class Admin:
         return web.json_response({"decisions": shown})
 
     def _shown(self, backend: Backend) -> dict[str, Any]:
-        return views.backend(backend, self.data.gauges.in_flight, self.clock())
+        return views.backend(backend, self.data.gauges.in_flight, self.clock(), self.held())
 
     async def describe(self, request: web.Request) -> web.Response:
         """This API as an OpenAPI document."""

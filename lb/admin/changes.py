@@ -60,6 +60,12 @@ class Removal(_Body):
     force: bool = False
 
 
+class ReloadQuery(_Body):
+    """`POST /reload?force=1`."""
+
+    force: bool = False
+
+
 class PolicyChange(_Body):
     """`PUT /policy`."""
 

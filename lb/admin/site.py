@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from typing import Final, cast
 
 from aiohttp import web
@@ -49,13 +50,26 @@ class AdminSite(web.BaseSite):
     def _protocol(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
-        return cast(asyncio.Protocol, server()) if len(server.connections) < MOST_CONNECTIONS else _Refusal()
+        return _Bounded(lambda: len(server.connections), lambda: cast(asyncio.Protocol, server()))
 
 
-class _Refusal(asyncio.Protocol):
-    """Says no, and ends the connection."""
+class _Bounded(asyncio.Protocol):
+    """Hands a connection to the server's own protocol, or refuses it.
+
+    Decided once it is made: all of a burst are accepted, and given protocols, before the first of them counts.
+    """
+
+    def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
+        self._connections = connections
+        self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        refused = cast(asyncio.Transport, transport)
-        refused.write(_REFUSAL)
-        refused.close()
+        """Before anything was read."""
+        made = cast(asyncio.Transport, transport)
+        if self._connections() >= MOST_CONNECTIONS:
+            made.write(_REFUSAL)
+            made.close()
+            return
+        protocol = self._serve()
+        made.set_protocol(protocol)
+        protocol.connection_made(made)

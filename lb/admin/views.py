@@ -25,15 +25,21 @@ class Shown(Protocol):
         """No backend is usable."""
 
 
-def backends(shown: Shown, in_flight: Mapping[str, int], now: float) -> dict[str, Any]:
+def backends(
+    shown: Shown, in_flight: Mapping[str, int], now: float, held: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """`GET /backends`."""
-    listed = [backend(one, in_flight, now) for one in shown.backends]
+    listed = [backend(one, in_flight, now, held) for one in shown.backends]
     return {"backends": listed, "policy": shown.policy, "panic": shown.panic}
 
 
-def backend(one: Backend, in_flight: Mapping[str, int], now: float) -> dict[str, Any]:
-    """One backend; `in_flight` counts attempts by id. Times in seconds (`_s`) or milliseconds (`_ms`); `latency_ms` is
-    null before the first answer."""
+def backend(
+    one: Backend, in_flight: Mapping[str, int], now: float, held: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """One backend; `in_flight` counts attempts by id, `held` has the ids that discovery no longer names, each with the
+    time at which it leaves at the latest. Times in seconds (`_s`) or milliseconds (`_ms`); `latency_ms` is null before
+    the first answer, `leaves_in_s` for a backend that is not held."""
+    leaves = held.get(one.id) if held else None
     return {
         "id": one.id,
         "name": one.name,
@@ -43,6 +49,7 @@ def backend(one: Backend, in_flight: Mapping[str, int], now: float) -> dict[str,
         "suspected": one.suspected,
         "weight": one.weight,
         "effective_weight": round(one.effective_weight, 6),
+        "leaves_in_s": None if leaves is None else round(max(0.0, leaves - now), 3),
         "in_flight": in_flight.get(one.id, 0),
         "latency_ms": round(one.latency_mean * 1000, 3) or None,
         "last_probe": last_probe(one, now),

@@ -1,1 +1,1 @@
-"""What a request costs in the balancer's own code: no sockets, no event loop in between, one number to watch."""
+"""CPU cost of a request in the balancer's own code, without sockets."""

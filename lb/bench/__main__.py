@@ -1,4 +1,4 @@
-"""`python -m lb.bench [--rounds N] [--check]`: what a request costs in our own code, and whether that has grown."""
+"""`python -m lb.bench [--rounds N] [--check]`: measure the cost of a request, and check that it has not grown."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from . import log_cost
 from .request_cost import Cost, measure
 
 BASELINES = {False: 18.0, True: 4.5}
-"""Yardsticks a request, not compiled and compiled, as measured at the last change that was meant to move them."""
+"""Cost of a request in yardsticks, not compiled and compiled, as measured at the last intended change."""
 TOLERANCE = 1.25
-"""What noise and differences between interpreters may add. A regression that is worth to be seen is larger."""
+"""Factor for noise and for differences between interpreters. Regressions that matter are larger."""
 
 
 LOGGED_US = 5.0
-"""The most that metrics and the access log may cost a request together, every request logged."""
+"""Limit on the cost of metrics and access log together, in microseconds per request, with every request logged."""
 
 
 def main() -> int:
-    """0; 1 when `--check` finds a cost above its limit."""
+    """Return 0, or 1 if `--check` finds a cost above its limit."""
     parser = argparse.ArgumentParser(prog="lb.bench", description="CPU time of one request, without sockets.")
-    parser.add_argument("--rounds", type=int, default=15, help="of 2,000 requests; the least counts")
+    parser.add_argument(
+        "--rounds", type=int, default=15, help="rounds of 2,000 requests; the lowest cost counts (default: 15)"
+    )
     parser.add_argument("--check", action="store_true", help="fail when the cost has grown beyond the baseline")
     options = parser.parse_args()
     rounds = max(1, options.rounds)
     cost = measure(rounds)
     all_us, few_us = log_cost.measure(rounds, 1.0), log_cost.measure(rounds, 0.01)
-    sys.stdout.write(f"{told(cost)}\n")
-    sys.stdout.write(
-        f"{all_us:.1f} us of metrics and access log where all requests are logged (at most {LOGGED_US:g}), "
-    )
-    sys.stdout.write(f"{few_us:.1f} us where one in a hundred is\n")
+    sys.stdout.write(f"{summary(cost)}\n")
+    sys.stdout.write(f"{all_us:.1f} us of metrics and access log if all requests are logged (at most {LOGGED_US:g}), ")
+    sys.stdout.write(f"{few_us:.1f} us if one in a hundred is\n")
     return int(options.check and (cost.ratio > allowed() or all_us > LOGGED_US))
 
 
 def allowed() -> float:
-    """The most yardsticks that `--check` lets a request cost."""
+    """Return the highest cost that `--check` accepts, in yardsticks per request."""
     return BASELINES[compiled()] * TOLERANCE
 
 
-def told(cost: Cost) -> str:
-    """One line."""
+def summary(cost: Cost) -> str:
+    """Format the result as one line."""
     return (
         f"{cost.request_us:.1f} us CPU a request, {cost.ratio:.2f} x the yardstick of {cost.yardstick_us:.1f} us "
         f"(at most {allowed():.1f} x); {described()}"

@@ -1,4 +1,4 @@
-"""What the access log and the metrics cost a request, both threads of the log included."""
+"""CPU cost of the access log and the metrics per request, including both threads of the log."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REQUESTS = 20_000
 
 
 def measure(rounds: int, sample: float) -> float:
-    """The least CPU microseconds a request, of `rounds`, with that share of requests logged."""
+    """Return CPU microseconds per request, the lowest of `rounds`, with the share `sample` of the requests logged."""
     return min(_cost(sample) for _ in range(rounds)) * 1e6
 
 
 def _cost(sample: float) -> float:
-    """CPU seconds a request until the last line is written. Raises RuntimeError when lines were dropped."""
+    """Return CPU seconds per request until the last line is written. Raise RuntimeError if lines were dropped."""
     lines, counts = Lines(io.StringIO(), max_waiting=REQUESTS), Counts()
     log = AccessLog(lines, sample, Random(3))
     lines.start()
@@ -31,5 +31,5 @@ def _cost(sample: float) -> float:
         log.done(RECORD)
     lines.close(60.0)
     if lines.dropped:
-        raise RuntimeError(f"{lines.dropped} lines were dropped: this measures less than it says")
+        raise RuntimeError(f"{lines.dropped} lines were dropped, so the cost would be too low")
     return (process_time() - started) / REQUESTS

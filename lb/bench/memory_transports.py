@@ -1,4 +1,4 @@
-"""Transports that cost next to nothing: what is left of a request's cost is ours."""
+"""In-memory transports with negligible cost, so that only the balancer's own cost is measured."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.26.3\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 64\r\nConnection: keep-alive\r\n\r\n" + b"x" * 64
 )
-"""What the backends of `lab bench proxy` say."""
+"""Response of the backends of `lab bench proxy`."""
 
 
-class ClientWire(asyncio.Transport):
-    """A client that reads everything and never stalls."""
+class ClientTransport(asyncio.Transport):
+    """A client that reads everything at once."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 40000), "sockname": ("127.0.0.1", 8080)})
@@ -25,46 +25,46 @@ class ClientWire(asyncio.Transport):
         self.last = b""
 
     def write(self, data: Any) -> None:
-        """Count it, and keep the last piece to look at."""
+        """Count the bytes, and keep the last piece for inspection."""
         self.written += len(data)
         self.last = data
 
     def is_closing(self) -> bool:
-        """Never."""
+        """Return False: it stays open."""
         return False
 
 
-class BackendWire(asyncio.Transport):
-    """A backend that has each request answered when `answer` is called."""
+class BackendTransport(asyncio.Transport):
+    """A backend that responds to each request when `MemoryBackends.answer` is called."""
 
-    def __init__(self, protocol: UpstreamConnection, asked: list[UpstreamConnection]) -> None:
+    def __init__(self, protocol: UpstreamConnection, pending: list[UpstreamConnection]) -> None:
         super().__init__({})
         self._protocol = protocol
-        self._asked = asked
+        self._pending = pending
 
     def write(self, data: Any) -> None:
-        """A request: it is answered later, as on a real network, not inside this call."""
-        self._asked.append(self._protocol)
+        """Record a request. The response comes later, as on a real network, and not inside this call."""
+        self._pending.append(self._protocol)
 
     def is_closing(self) -> bool:
-        """Never."""
+        """Return False: it stays open."""
         return False
 
 
-class Backends:
-    """Stands where the network is: connects at once, and answers whoever has asked."""
+class MemoryBackends:
+    """Replaces the network: connects at once, and responds to all pending requests."""
 
     def __init__(self) -> None:
-        self._asked: list[UpstreamConnection] = []
+        self._pending: list[UpstreamConnection] = []
 
     async def dial(self, backend: Backend, plane: Plane) -> UpstreamConnection:
-        """A `Dial`."""
+        """Connect to the backend (a `Dial`)."""
         connection = UpstreamConnection(plane, backend)
-        connection.connection_made(BackendWire(connection, self._asked))
+        connection.connection_made(BackendTransport(connection, self._pending))
         return connection
 
     def answer(self) -> None:
-        """Answer all that were asked."""
-        asked, self._asked[:] = self._asked[:], []
-        for connection in asked:
+        """Respond to all pending requests."""
+        pending, self._pending[:] = self._pending[:], []
+        for connection in pending:
             connection.data_received(ANSWER)

@@ -1,8 +1,8 @@
-"""Measures one request: through the data plane and the core as they are wired in production, and a yardstick.
+"""Measures one request through the data plane and the core, wired as in production, and a yardstick.
 
-CPU time differs from machine to machine, so the cost is also told in units of a yardstick that does, on the same
-interpreter in the same minute, what no proxy of this kind can avoid: llhttp reads both heads, and the fields are
-collected. That ratio is what a committed baseline can be compared with.
+CPU time differs between machines, so the cost is also given relative to a yardstick. On the same interpreter and in the
+same minute, the yardstick does what no proxy of this kind can avoid: parse both heads with llhttp and collect the
+fields. The ratio can be compared with a committed baseline.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from ..proxy.client import ClientConnection
 from ..proxy.data_plane import Plane
 from ..telemetry.decision_log import DecisionLog
 from ..telemetry.request_stats import Counts
-from .memory_transports import ANSWER, Backends, ClientWire
+from .memory_transports import ANSWER, ClientTransport, MemoryBackends
 
 REQUEST = b"GET /bytes/64 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
-"""What wrk sends."""
+"""A request as wrk sends it."""
 _BATCH = 2000
 
 
 class Cost(NamedTuple):
-    """Microseconds of CPU, the least of all rounds: noise only ever adds."""
+    """Microseconds of CPU, the lowest of all rounds, because noise only adds to the cost."""
 
     request_us: float
     yardstick_us: float
 
     @property
     def ratio(self) -> float:
-        """How many yardsticks a request costs."""
+        """Cost of a request in yardsticks."""
         return self.request_us / self.yardstick_us
 
 
 def measure(rounds: int) -> Cost:
-    """Rounds of both, interleaved."""
+    """Measure the request and the yardstick in alternating rounds."""
     return asyncio.run(_measure(rounds))
 
 
 async def _measure(rounds: int) -> Cost:
-    request = await through_the_balancer()
+    request = await request_through_balancer()
     request_us, yardstick_us = [], []
     gc.collect()
     gc.freeze()
@@ -67,9 +67,9 @@ def _timed(work: Callable[[], None]) -> float:
     return (time.thread_time_ns() - began) / _BATCH / 1000
 
 
-async def through_the_balancer() -> Callable[[], None]:
-    """One request after the other on a kept-alive connection: with metrics, decision log, retries and hedges on."""
-    balancer, backends = Balancer(Settings(), Random(1), _nowhere), Backends()
+async def request_through_balancer() -> Callable[[], None]:
+    """Return a function that sends one request, kept alive, with metrics, decision log, retries and hedges on."""
+    balancer, backends = Balancer(Settings(), Random(1), _discard), MemoryBackends()
     counts, decisions = Counts(), DecisionLog(1000)
 
     plane = Plane(balancer, time.monotonic, backends.dial, soon=asyncio.get_running_loop().call_soon)
@@ -78,8 +78,8 @@ async def through_the_balancer() -> Callable[[], None]:
         backend = balancer.insert(f"b{number}", "127.0.0.1", 9000 + number, time.monotonic())
         balancer.probed(backend, "", 0.001, time.monotonic())
         assert backend.state is State.UP
-    client, wire = ClientConnection(plane), ClientWire()
-    client.connection_made(wire)
+    client, transport = ClientConnection(plane), ClientTransport()
+    client.connection_made(transport)
 
     def request() -> None:
         client.data_received(REQUEST)
@@ -87,13 +87,13 @@ async def through_the_balancer() -> Callable[[], None]:
         backends.answer()
         plane.outbox.flush()
 
-    for _ in balancer.backends:  # the first on each backend has to connect
-        before = wire.written
+    for _ in balancer.backends:  # the first request to each backend has to connect
+        before = transport.written
         client.data_received(REQUEST)
-        while wire.written == before:
+        while transport.written == before:
             await asyncio.sleep(0)
             backends.answer()
-    assert wire.last.startswith(b"HTTP/1.1 200 ")
+    assert transport.last.startswith(b"HTTP/1.1 200 ")
     return request
 
 
@@ -112,5 +112,5 @@ def _yardstick() -> None:
     {lower: value for _, lower, value in found.fields}
 
 
-def _nowhere(event: Event) -> None:
-    """Events have no reader here."""
+def _discard(event: Event) -> None:
+    """Ignore events."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from .ceilings import MOST_BACKENDS
-from .value_types import HostName, Listen, Positive, Section, Weight, expect, split
+from .value_types import Duration, HostName, Listen, Positive, Section, Share, Weight, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -48,7 +48,17 @@ def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
     return backends
 
 
-class StaticDiscovery(Section):
+class _Discovery(Section):
+    """What every kind of discovery has: how far its answers are trusted (`lb.discovery.retention`)."""
+
+    hold: Annotated[Duration, Field(le=86_400)] = 60.0
+    """How long a backend that passes its checks stays, at most, when an answer takes away most of those; 0s: no time.
+    One minute: ten times what a new backend needs to start and pass. At most a day."""
+    max_loss: Share = 0.5
+    """Share of the passing backends that one answer may take away; taking all of them is never followed at once."""
+
+
+class StaticDiscovery(_Discovery):
     """Backends named in the configuration."""
 
     kind: Literal["static"]
@@ -60,7 +70,7 @@ class StaticDiscovery(Section):
         return self
 
 
-class DnsDiscovery(Section):
+class DnsDiscovery(_Discovery):
     """Backends are the addresses of a name, asked for again and again."""
 
     kind: Literal["dns"]
@@ -71,7 +81,7 @@ class DnsDiscovery(Section):
     """An answer that takes longer counts as none, and the known backends stay."""
 
 
-class FileDiscovery(Section):
+class FileDiscovery(_Discovery):
     """Backends are listed in a YAML file of their own, read again when it changes."""
 
     kind: Literal["file"]

@@ -1,5 +1,5 @@
-"""Everything the balancer decides, and nothing it does: no IO, no clock, no global randomness.
+"""Every decision of the balancer as pure code: no IO, no clock, no global randomness.
 
-Functions take the time (`now`, monotonic seconds) and a `random.Random` as arguments and return decisions; the
-shell (`lb.proxy`, `lb.probes.scheduler`, `lb.discovery`, `lb.admin`) performs them and reports back what happened.
+Functions take the time (`now`, monotonic seconds) and a `random.Random` as arguments and return decisions. The shell
+(`lb.proxy`, `lb.probes.scheduler`, `lb.discovery`, `lb.admin`) carries them out and reports the results back.
 """

@@ -1,4 +1,4 @@
-"""What the balancer answers to the shell: steps of an exchange, and actions that time brings about."""
+"""What the balancer returns to the shell: the next step of an exchange, and actions that a tick brings about."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from .exchange import Attempt, Exchange
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No attempt is possible (any more): answer the client with this."""
+    """No attempt is possible, or none any more: send this response to the client."""
 
     status: int
     reason: str
     """One word for the `X-Lb-Error` header and the log."""
     retry_after: float | None = None
+    """Seconds for the `Retry-After` header; None for no header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Every usable backend is at its cap: the exchange waits; `tick` or a finished attempt hands it back."""
+    """The exchange waits because every usable backend is at its cap. A later `Resume` continues it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The attempt is past its per-try time-out (or its exchange past its deadline): close it, report `failed`."""
+    """Close this attempt and report it as failed: its per-try time-out or the deadline of its exchange has passed."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class StartHedge:
-    """Start this second attempt of an exchange; the first answer wins, cancel the other."""
+    """Start this second attempt of an exchange. The first response wins; cancel the other attempt."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """A queued exchange may go: `step` is what `next` would have answered."""
+    """Continue a queued exchange. `step` is what `Balancer.next` would have returned."""
 
     exchange: Exchange
     step: Attempt | Refusal

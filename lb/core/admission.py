@@ -1,7 +1,7 @@
-"""Who waits while every backend is full, for how long, and who goes first.
+"""The queue of requests that wait because every backend is at its cap.
 
-The queue is short and its wait bounded: a request that waits longer than its client costs a slot and helps nobody.
-Only first attempts queue. A retry that finds everything else full gives up instead: it would add to an overload.
+The queue is short and the wait is bounded: a request that waits longer than its client only occupies a slot. Only first
+attempts queue. A retry that finds all other backends full fails, because waiting retries would add to an overload.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .settings import AdmissionSettings
 
 
 class Queue:
-    """Bounded; hands out the exchange whose deadline comes first."""
+    """A bounded queue of exchanges, ordered by deadline."""
 
     def __init__(self, settings: AdmissionSettings) -> None:
         self._settings = settings
@@ -24,14 +24,14 @@ class Queue:
         self._tickets = count()
 
     def use(self, settings: AdmissionSettings) -> None:
-        """Go by other settings; whoever waits already keeps its place."""
+        """Apply new settings. Exchanges that already wait keep their place."""
         self._settings = settings
 
     def __len__(self) -> int:
         return len(self._entered)
 
     def enter(self, exchange: Exchange, now: float) -> bool:
-        """Wait for a free slot; False if the queue is full."""
+        """Add the exchange to the queue. Return False if the queue is full."""
         if len(self._entered) >= self._settings.max_queue:
             return False
         self._entered[exchange] = now
@@ -39,17 +39,17 @@ class Queue:
         return True
 
     def leave(self, exchange: Exchange) -> None:
-        """Handed out, or its client is gone. No harm if it does not wait."""
+        """Remove the exchange from the queue. Do nothing if it is not in the queue."""
         self._entered.pop(exchange, None)
 
     def first(self) -> Exchange | None:
-        """Who goes next; it stays until it leaves."""
+        """Return the exchange with the earliest deadline without removing it; None if the queue is empty."""
         while self._order and self._order[0][2] not in self._entered:
             heappop(self._order)
         return self._order[0][2] if self._order else None
 
     def expired(self, now: float) -> Iterator[Exchange]:
-        """Take out those that waited `queue_timeout` or whose deadline passed: O(expired)."""
+        """Remove and yield each exchange that waited `queue_timeout` or whose deadline has passed, in O(expired)."""
         while self._entered:
             exchange, entered = next(iter(self._entered.items()))
             if now - entered < self._settings.queue_timeout:

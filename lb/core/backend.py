@@ -1,4 +1,4 @@
-"""One backend replica as the balancer sees it: identity, standing, live load."""
+"""One backend as the balancer sees it: address, health state and current load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Where a backend stands; the transitions are the table in `lb.core.health`."""
+    """Health state of a backend. The transitions are the table in `lb.core.health`."""
 
     UNKNOWN = "unknown"
     UP = "up"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The last probe: when it ended (monotonic seconds), how long it took, and how it failed (empty: passed)."""
+    """The last probe: its end (monotonic seconds), its duration in seconds, and its failure (empty if it passed)."""
 
     at: float
     took: float
@@ -31,41 +31,41 @@ class ProbeResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the backend counts as healthy by this probe alone."""
+        """Return whether the probe passed."""
         return not self.failure
 
 
 @dataclass(slots=True, eq=False)
 class Backend:
-    """One replica. Compared by identity: a backend that comes back at the same address is a new one."""
+    """One backend. Compared by identity: a backend that is removed and added again at the same address is a new one."""
 
     id: str
     host: str
     port: int
     weight: float = 1.0
-    """As configured; policies use `effective_weight`."""
+    """Configured weight. Policies use `effective_weight`."""
     name: str = ""
-    """What the replica calls itself in its health report; the id until it has spoken."""
+    """Name that the backend gives in its health report; its id until then."""
     state: State = State.UNKNOWN
     since: float = 0.0
-    """When `state` was entered, monotonic seconds."""
+    """When the backend entered `state`, in monotonic seconds."""
     effective_weight: float = 1.0
-    """The weight after slow start and load reports; written by the registry, read by policies."""
+    """Weight after slow start and load reports. The registry writes it; policies read it."""
     load_factor: float = 1.0
-    """What its load reports make of its weight; 1 is neutral, and what a missing or stale report counts as."""
+    """Factor on the weight that follows from load reports; 1 is neutral and stands for missing and stale reports."""
     suspected: bool = False
-    """Requests stall on it: not picked while another usable backend exists, until it answers."""
-    shaky: bool = False
-    """A connection to it broke, and nothing good came since: what must not be repeated goes elsewhere, if anybody else
-    takes it."""
+    """Requests stall on the backend. Not picked while another one is usable, until it responds or passes a probe."""
+    unreliable: bool = False
+    """A connection to the backend broke, and no probe or request has succeeded since. Non-idempotent requests go to
+    other backends if any accepts them."""
     in_flight: int = 0
-    """Attempts started and not ended."""
+    """Number of attempts that have started and not ended."""
     waiting: dict[Attempt, float] = field(default_factory=dict)
-    """Attempts sent and without a first byte → when they were sent, oldest first."""
+    """Attempts sent that have no first response byte yet → when they were sent, oldest first."""
     last_probe: ProbeResult | None = None
     latency_mean: float = 0.0
     latency_deviation: float = 0.0
-    """Smoothed time to first byte and its mean deviation, seconds (RFC 6298 estimators); 0 before the first."""
+    """Smoothed time to first byte (`latency_mean`) and its mean deviation in seconds (RFC 6298); 0 without a sample."""
 
     def __post_init__(self) -> None:
         self.name = self.name or self.id

@@ -1,18 +1,18 @@
-"""The longest time to reroute and to readmit that the configuration allows, for each kind of fault.
+"""Upper bounds on the time to reroute and to readmit for each kind of fault, computed from the configuration.
 
-What matters about a fault is how it looks from the balancer, so the kinds fall into a few families, each with its own
-formulae. Symbols (seconds unless said otherwise):
+A bound depends on how a fault looks from the balancer, so the kinds of fault fall into a few families with their own
+formulae. Symbols (seconds unless noted otherwise):
 
-    I' f'  interval and fast interval, stretched by all of the jitter      F R  fall and rise (counts)
-    T      probe time-out; also the longest that a passing probe can take  C    connect time-out
-    S      stall ceiling: a wait that is worth a probe whatever the reason g    gap between requests to the backend
+    I' f'  interval and fast interval, with the full jitter             F R  fall and rise (counts)
+    T      probe time-out; also the longest duration of a passed probe  C    connect time-out
+    S      stall ceiling: a longer wait always justifies a probe        g    gap between requests to the backend
     n      failures in a row that eject (count)                            X    longest ejection
-    t      tick; each wait and each probe may end one late: 2·F·t, 2·R·t   D    discovery interval
+    t      tick; each wait and probe may end one late: 2·F·t, 2·R·t        D    discovery interval
     W      slow start; readmitted means with its full weight
 
-The bounds assume that another usable backend exists (else there is nowhere to reroute to), that the balancer itself is
-not starved of CPU for longer than a tick, and a backend that has not exhausted its free falls (`flap_limit`): a
-flapping one is held down on top of `readmit_s`.
+The bounds assume that another backend is usable (else there is no backend to reroute to), that the balancer is never
+short of CPU for longer than a tick, and that the backend has not flapped more than `flap_limit` times. For a flapping
+backend, the hold-down adds to `readmit_s`.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from typing import Final
 from .settings import Settings
 
 TRAFFIC_GAP: Final = 0.1
-"""The bounds with traffic hold from ten requests a second to the backend on; for less, add the difference in gap."""
+"""Seconds between requests to the backend that the bounds with traffic assume. For a larger gap, add the difference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The promise for one kind of fault. None: no promise, because the fault need not (or cannot) be noticed."""
+    """Bounds for one kind of fault. None means no bound, because the fault need not be detected or cannot be."""
 
     fault: str
     reroute_s: float | None
-    """From the fault until no new request goes to the backend, by probes alone."""
+    """Seconds from the fault until no new request goes to the backend, by probes alone."""
     reroute_traffic_s: float | None
-    """The same while requests arrive at the backend at least every `TRAFFIC_GAP`."""
+    """The same while the backend gets a request at least every `TRAFFIC_GAP`."""
     readmit_s: float | None
-    """From the heal until the backend is used again, with its full weight."""
+    """Seconds from the end of the fault until the backend is used again with its full weight."""
     formula: str
     terms: dict[str, float]
-    """The value of each symbol in `formula`."""
+    """Value of each symbol in `formula`."""
     condition: str = ""
-    """When the promise applies."""
+    """Condition under which the bound holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How the faults of a family look from the balancer, and what follows."""
+    """Formulae for faults that look alike from the balancer."""
 
     formula: str
     reroute: Callable[[dict[str, float]], float | None]
@@ -57,7 +57,7 @@ class _Family:
 
 
 def bounds(settings: Settings) -> list[Bound]:
-    """One bound for each kind of fault that the lab can inject."""
+    """Return one bound for each kind of fault that the lab can inject."""
     terms = _terms(settings)
     known = {**_FAULTS, **_SEEN_BY.get(settings.health.kind, {})}
     return [_bound(fault, family, condition, terms) for fault, (family, condition) in known.items()]
@@ -66,19 +66,19 @@ def bounds(settings: Settings) -> list[Bound]:
 def _bound(fault: str, family: _Family, condition: str, terms: dict[str, float]) -> Bound:
     reroute, traffic = family.reroute(terms), family.traffic(terms)
     if reroute is not None and traffic is not None:
-        traffic = min(traffic, reroute)  # probes go on under traffic too
-    named = {symbol: round(value, 6) for symbol, value in terms.items() if _names(family.formula, symbol)}
+        traffic = min(traffic, reroute)  # probes also run with traffic
+    named = {symbol: round(value, 6) for symbol, value in terms.items() if _contains(family.formula, symbol)}
     readmit = family.readmit(terms)
     return Bound(fault, _rounded(reroute), _rounded(traffic), _rounded(readmit), family.formula, named, condition)
 
 
-def _names(formula: str, symbol: str) -> bool:
-    """Whether the formula holds the symbol by itself, not as a letter of a word."""
+def _contains(formula: str, symbol: str) -> bool:
+    """Return whether the formula contains the symbol, not just as a letter of a word."""
     return re.search(rf"(?<![A-Za-z]){symbol}(?![A-Za-z'])", formula) is not None
 
 
 def _rounded(seconds: float | None) -> float | None:
-    """To the microsecond: floating-point dust says nothing."""
+    """Round to the microsecond, to drop floating-point noise."""
     return None if seconds is None else round(seconds, 6)
 
 
@@ -106,57 +106,57 @@ def _never(_: dict[str, float]) -> None:
 
 
 def _hang(v: dict[str, float]) -> float:
-    """The fault begins just after a probe passed: one full wait, then F probes that time out, fast waits between."""
+    """The fault begins just after a probe passed: one full wait, then F probes time out with fast waits between."""
     return v["I'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _fast(v: dict[str, float]) -> float:
-    """As a hang, but each probe fails at once."""
+    """As for a hang, but each probe fails at once."""
     return v["I'"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
-def _declined(v: dict[str, float]) -> float:
-    """The first probe is answered, and the answer is no: the backend is avoided from then on, whatever F is."""
+def _unhealthy_response(v: dict[str, float]) -> float:
+    """The response to the first probe is a failure, which makes the backend suspected whatever F is."""
     return v["I'"] + 2 * v["t"]
 
 
 def _recover(v: dict[str, float]) -> float:
-    """A probe whose first packet the fault ate still has to time out; then one full wait and R passes."""
+    """A probe that lost its first packet to the fault must still time out; then one full wait and R passes."""
     return v["T"] + v["I'"] + (v["R"] - 1) * v["f'"] + v["R"] * v["T"] + 2 * v["R"] * v["t"] + v["W"]
 
 
 def _recover_member(v: dict[str, float]) -> float:
-    """As above, after discovery has seen the backend come back."""
+    """As above, after discovery has found the backend again."""
     return v["D"] + _recover(v)
 
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused (suspected at once), cannot connect (C), or is cut: then the probe it asks for, which
-    may have to keep a fast interval's distance from the one before, is the second witness."""
+    """The next request is refused (suspected at once), cannot connect (C), or is cut. In the last two cases the probe
+    that it requests must fail too, and that probe may have to wait a fast interval after the previous one."""
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 
 def _silent_under_traffic(v: dict[str, float]) -> float:
-    """The next request cannot connect (C), or stalls: after S at the latest a probe is asked for, and when that fails
-    too the backend is avoided. Usually its own latency gives it away long before S."""
+    """The next request cannot connect (C), or stalls. After S at the latest a probe is requested, and when it fails
+    too, the backend is suspected. Usually the recent latency of the backend reveals the stall long before S."""
     return v["g"] + max(v["C"], v["S"] + v["f'"] + v["T"]) + 3 * v["t"]
 
 
 def _late_under_traffic(v: dict[str, float]) -> float:
-    """Answers still come, and each one dispels suspicion; so only probes decide, but the first is asked for after S.
-    With S above T a delay between them stalls no request: then traffic does not help."""
+    """Responses still arrive, and each one clears the suspicion, so only probes decide; but the first one is requested
+    after S. With S above T, a delay between the two stalls no request, so traffic does not help."""
     if v["S"] > v["T"]:
         return _hang(v)
     return v["g"] + v["S"] + v["f'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * (v["F"] + 1) * v["t"]
 
 
 def _refused_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused, or reset; then the probe asked for fails at once."""
+    """The next request is refused or reset; then the probe that it requests fails at once."""
     return v["g"] + v["f'"] + 2 * v["t"]
 
 
 def _failing_under_traffic(v: dict[str, float]) -> float:
-    """The next request is answered with an error, which asks for a probe, and that is answered no; or a row ejects."""
+    """An error response requests a probe, whose response is a failure; or a row of error responses ejects."""
     return min(_row_under_traffic(v), _refused_under_traffic(v))
 
 
@@ -165,13 +165,13 @@ def _row_under_traffic(v: dict[str, float]) -> float:
 
 
 def _after_ejection(v: dict[str, float]) -> float:
-    """Healed just after an ejection began, which may be the longest; or probes took it DOWN, and then they decide."""
+    """The fault may end just after the longest ejection began. From DOWN, probes decide on readmission."""
     return max(v["X"] + v["t"] + v["W"], _recover(v))
 
 
 _HANG: Final = "reroute ≤ I' + F·T + (F−1)·f' + 2F·t"
 _FAST: Final = "reroute ≤ I' + (F−1)·f' + 2F·t"
-_DECLINED: Final = "reroute ≤ I' + 2t"
+_UNHEALTHY_RESPONSE: Final = "reroute ≤ I' + 2t"
 _RECOVER: Final = "T + I' + (R−1)·f' + R·T + 2R·t + W"
 
 _DEAD: Final = _Family(
@@ -205,11 +205,14 @@ _REFUSING: Final = _Family(
     _recover,
 )
 _UNHEALTHY: Final = _Family(
-    f"{_DECLINED} · traffic adds nothing · readmit ≤ {_RECOVER}", _declined, _declined, _recover
+    f"{_UNHEALTHY_RESPONSE} · traffic adds nothing · readmit ≤ {_RECOVER}",
+    _unhealthy_response,
+    _unhealthy_response,
+    _recover,
 )
 _FAILING: Final = _Family(
-    f"{_DECLINED} · with traffic ≤ min(n·g + t, g + f' + 2t) · readmit ≤ max(X + t + W, {_RECOVER})",
-    _declined,
+    f"{_UNHEALTHY_RESPONSE} · with traffic ≤ min(n·g + t, g + f' + 2t) · readmit ≤ max(X + t + W, {_RECOVER})",
+    _unhealthy_response,
     _failing_under_traffic,
     _after_ejection,
 )
@@ -221,22 +224,22 @@ _LYING: Final = _Family(
 )
 _HARMLESS: Final = _Family("not detected", _never, _never, _never)
 
-_ANSWERS_LATER: Final = "the answer takes longer than T; a shorter delay ejects nobody"
+_ANSWERS_LATER: Final = "the response takes longer than T; a shorter delay ejects no backend"
 _OTHERS_WORK: Final = (
-    "every request fails on this backend and at most half elsewhere; an ejection may not exceed its share"
+    "every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection"
 )
 
 _FAULTS: Final[dict[str, tuple[_Family, str]]] = {
-    "kill": (_DEAD, "T is the worst case, a black hole (docker kill); where connections are refused it is ~0"),
+    "kill": (_DEAD, "T is the worst case, dropped packets (docker kill); with refused connections it is ~0"),
     "stop": (_DEAD, "from the moment the process is gone"),
-    "restart": (_DEAD, "from the moment the process is gone; heal: it listens again"),
-    "memory": (_DEAD, "the fault ends in an OOM kill; before that it is not detected"),
+    "restart": (_DEAD, "from the moment the process is gone; the fault ends when it listens again"),
+    "memory": (_DEAD, "from the OOM kill; before that it is not detected"),
     "pause": (_SILENT, ""),
     "hang": (_SILENT, "on the health path too"),
     "blackhole": (_SILENT, ""),
     "loss": (_SILENT, "100 % loss; less is repaired by TCP or shows as delay"),
     "disconnect": (_CUT_OFF, ""),
-    "partition": (_CUT_OFF, "the backend is on the other side than the balancer"),
+    "partition": (_CUT_OFF, "the backend and the balancer are on different sides"),
     "delay": (_LATE, _ANSWERS_LATER),
     "slow": (_LATE, _ANSWERS_LATER),
     "bandwidth": (_LATE, _ANSWERS_LATER),
@@ -250,24 +253,24 @@ _FAULTS: Final[dict[str, tuple[_Family, str]]] = {
     "reorder": (_HARMLESS, "TCP restores the order"),
 }
 
-_KERNEL_ACCEPTS: Final = "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
+_KERNEL_ACCEPTS: Final = "the kernel accepts the connection, so a tcp check passes and clears any suspicion"
 
 _SEEN_BY_TCP: Final[dict[str, tuple[_Family, str]]] = {
     **dict.fromkeys(("pause", "hang", "delay", "slow", "bandwidth", "cpu"), (_HARMLESS, _KERNEL_ACCEPTS)),
-    "unhealthy": (_HARMLESS, "a tcp check asks nothing"),
+    "unhealthy": (_HARMLESS, "a tcp check sends no request"),
     "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
 }
-"""What differs where probes only connect."""
+"""Differences with `kind: tcp`, where probes only connect."""
 
-_STACK_ANSWERS: Final = "what ends TLS answers a tls check, whatever the application behind it does"
-_SHAKES_LATER: Final = "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"
+_STACK_ANSWERS: Final = "the TLS handshake succeeds whatever the application behind it does"
+_HANDSHAKE_LATE: Final = "the handshake, several round trips, takes longer than T; a shorter delay ejects no backend"
 
 _SEEN_BY_TLS: Final[dict[str, tuple[_Family, str]]] = {
     **dict.fromkeys(("hang", "slow"), (_HARMLESS, _STACK_ANSWERS)),
-    **dict.fromkeys(("delay", "bandwidth", "cpu"), (_LATE, _SHAKES_LATER)),
-    "unhealthy": (_HARMLESS, "a tls check asks nothing"),
+    **dict.fromkeys(("delay", "bandwidth", "cpu"), (_LATE, _HANDSHAKE_LATE)),
+    "unhealthy": (_HARMLESS, "a tls check sends no request"),
     "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
 }
-"""What differs where probes shake hands and no more; a paused process does not."""
+"""Differences with `kind: tls`, where probes only make a handshake, which a paused process does not complete."""
 
 _SEEN_BY: Final = {"tcp": _SEEN_BY_TCP, "tls": _SEEN_BY_TLS}

@@ -1,7 +1,8 @@
-"""The retry budget: retries and hedges are a bounded share of the requests, so that an outage is not amplified.
+"""The retry budget: retries and hedges are a bounded share of the requests, so that they cannot amplify an outage.
 
-After finagle's `RetryBudget` and linkerd's: every request deposits, every retry withdraws, deposits expire. It is
-counted when a retry is decided, not when it is sent: retries that wait would escape it otherwise.
+Modelled on `RetryBudget` of finagle and linkerd: every request deposits, every retry withdraws, and deposits expire. A
+retry is counted when it is decided and not when it is sent, because retries that wait would otherwise escape the
+budget.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 BUCKETS: Final = 10
-"""The window slides by a tenth of itself."""
+"""Number of buckets in the window: it slides in steps of a tenth of its length."""
 
 
 @dataclass(slots=True)
@@ -32,11 +33,11 @@ class RetryBudget:
         self._until = 0.0
 
     def deposit(self, now: float) -> None:
-        """A request arrived."""
+        """Count a request."""
         self._bucket(now).requests += 1
 
     def withdraw(self, now: float) -> bool:
-        """Take one retry out, if it is there."""
+        """Count a retry and return True; return False if the budget is used up."""
         bucket = self._bucket(now)
         if self._spent(bucket.index) + 1 > self._earned(bucket.index):
             return False
@@ -44,8 +45,11 @@ class RetryBudget:
         return True
 
     def _earned(self, index: int) -> float:
-        """From whole buckets that lie inside the window; `_spent` counts the one it cuts, too. Both err on the safe
-        side, so that the promise holds for the exact window."""
+        """Return the retries that the requests of the window allow.
+
+        Only buckets that lie completely inside the window count here, while `_spent` also counts the bucket at its
+        edge. Both errors are on the safe side, so the guarantee holds for the exact window.
+        """
         return self._reserve + self._ratio * sum(b.requests for b in self._recent if b.index > index - BUCKETS)
 
     def _spent(self, index: int) -> int:

@@ -1,4 +1,4 @@
-"""Who may be picked: the snapshot that policies work on, and the panic when nobody is left."""
+"""Which backends may be picked: the snapshot that policies work on, and panic when no backend is usable."""
 
 from __future__ import annotations
 
@@ -7,108 +7,106 @@ from collections.abc import Iterable
 from typing import Final
 
 from .backend import Backend, State
-from .decisions import Picture, picture_of
+from .decisions import FleetSnapshot, take_snapshot
 from .events import Emit, PanicChanged
 
 _LAST_RESORT: Final = (State.DOWN, State.EJECTED)
 _OUT_OF_SERVICE: Final = (State.DRAIN, State.MAINT)
-LARGE: Final = 256
-"""From so many backends on, one that comes UP waits for the next tick to be used (`settle`). A snapshot and the tables
-that policies build on it cost O(n); a new one for each arrival would make bringing up a fleet O(n²)."""
+LARGE_FLEET: Final = 256
+"""With more UP backends than this, one that comes UP is used from the next tick on (`admit_arrivals`). A snapshot and
+the tables that policies build from it cost O(n), so one for each arrival would make the start of a fleet O(n²)."""
 
 
 class Rotation:
-    """All backends in order of insertion, how many stand where, and which of them are usable now."""
+    """All backends in order of insertion, the number in each state, and the backends that are usable now."""
 
     def __init__(self, *, open_in_panic: bool, emit: Emit) -> None:
-        self.version = 0
-        """Counts changes of `usable` and of weights, so that a policy knows when to rebuild its tables."""
         self.panic = False
         self._open_in_panic = open_in_panic
         self._emit = emit
         self._backends: dict[Backend, None] = {}
-        self._standing_at: Counter[State] = Counter()
+        self._count_by_state: Counter[State] = Counter()
         self._usable: tuple[Backend, ...] | None = ()
-        self._picture: Picture | None = None
-        self._arrivals = False
+        self._snapshot: FleetSnapshot | None = None
+        self._has_arrivals = False
 
     def use(self, *, open_in_panic: bool, now: float) -> None:
-        """What a panic means from now on."""
+        """Apply a new panic mode."""
         if open_in_panic != self._open_in_panic:
             self._open_in_panic = open_in_panic
             self.changed(now)
 
     @property
     def usable(self) -> tuple[Backend, ...]:
-        """Whom to pick from: the same object until something changes, then made anew when next asked for.
+        """Backends that may be picked. The same tuple object until something changes.
 
-        UP and not suspected, else UP, else – where panic is `open` – DOWN and EJECTED. Never DRAIN, MAINT, UNKNOWN.
-        Weight 0 is the operator's word for “nothing new”, to every policy, as long as somebody else is UP.
+        These are the backends that are UP and not suspected. If there are none: all that are UP. If there are none of
+        those either: with panic mode `open`, the DOWN and EJECTED ones. DRAIN, MAINT and UNKNOWN are never usable.
+        Backends with weight 0 are left out while another backend is UP.
         """
         if self._usable is None:
-            up = self._at((State.UP,))
+            up = self._in_states((State.UP,))
             serving = tuple(backend for backend in up if backend.weight > 0.0) or up
             trusted = tuple(backend for backend in serving if not backend.suspected)
-            self._usable = trusted or serving or (self._at(_LAST_RESORT) if self._open_in_panic else ())
+            self._usable = trusted or serving or (self._in_states(_LAST_RESORT) if self._open_in_panic else ())
         return self._usable
 
     @property
-    def picture(self) -> Picture:
-        """How all backends stand: like `usable`, the same object until something changes."""
-        if self._picture is None:
-            self._picture = picture_of(self.usable, self._backends)
-        return self._picture
+    def snapshot(self) -> FleetSnapshot:
+        """States of all backends for the decision log. The same object until something changes."""
+        if self._snapshot is None:
+            self._snapshot = take_snapshot(self.usable, self._backends)
+        return self._snapshot
 
     @property
     def up(self) -> int:
-        """How many backends are UP."""
-        return self._standing_at[State.UP]
+        """Number of backends that are UP."""
+        return self._count_by_state[State.UP]
 
     @property
     def ejected(self) -> int:
-        """How many backends are EJECTED."""
-        return self._standing_at[State.EJECTED]
+        """Number of backends that are EJECTED."""
+        return self._count_by_state[State.EJECTED]
 
     @property
     def in_service(self) -> int:
-        """How many backends are neither DRAIN nor MAINT."""
-        return len(self._backends) - sum(self._standing_at[state] for state in _OUT_OF_SERVICE)
+        """Number of backends that are neither in DRAIN nor in MAINT."""
+        return len(self._backends) - sum(self._count_by_state[state] for state in _OUT_OF_SERVICE)
 
     def add(self, backend: Backend, now: float) -> None:
-        """The backend is known from now on."""
+        """Add a backend in state UNKNOWN."""
         self._backends[backend] = None
-        self._standing_at[backend.state] += 1
-        self._picture = None  # and nothing else: it is UNKNOWN, which nobody may pick
+        self._count_by_state[backend.state] += 1
+        self._snapshot = None  # `usable` does not change: the backend is UNKNOWN, which no policy may pick
 
     def drop(self, backend: Backend, now: float) -> None:
-        """The backend is gone."""
+        """Remove a backend."""
         del self._backends[backend]
-        self._standing_at[backend.state] -= 1
+        self._count_by_state[backend.state] -= 1
         self.changed(now)
 
     def moved(self, old: State, new: State, now: float) -> None:
-        """A backend stands elsewhere."""
-        self._standing_at[old] -= 1
-        self._standing_at[new] += 1
-        if new is State.UP and self.up > LARGE:
-            self._arrivals = True
+        """Record that a backend changed its state."""
+        self._count_by_state[old] -= 1
+        self._count_by_state[new] += 1
+        if new is State.UP and self.up > LARGE_FLEET:
+            self._has_arrivals = True
         else:
             self.changed(now)
 
-    def settle(self, now: float) -> None:
-        """Use those that came UP since the last tick."""
-        if self._arrivals:
-            self._arrivals = False
+    def admit_arrivals(self, now: float) -> None:
+        """Make the backends usable that came UP since the last tick."""
+        if self._has_arrivals:
+            self._has_arrivals = False
             self.changed(now)
 
     def changed(self, now: float) -> None:
-        """Something that a policy may depend on is different: standing, suspicion, weight."""
-        self.version += 1
-        self._usable = self._picture = None
-        panic = not self.up and any(self._standing_at[state] for state in _LAST_RESORT)
+        """Discard the cached snapshots after a change of state, suspicion or weight, and enter or leave panic."""
+        self._usable = self._snapshot = None
+        panic = not self.up and any(self._count_by_state[state] for state in _LAST_RESORT)
         if panic != self.panic:
             self.panic = panic
             self._emit(PanicChanged(now, "", panic))
 
-    def _at(self, states: Iterable[State]) -> tuple[Backend, ...]:
+    def _in_states(self, states: Iterable[State]) -> tuple[Backend, ...]:
         return tuple(backend for backend in self._backends if backend.state in states)

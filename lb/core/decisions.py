@@ -1,6 +1,6 @@
-"""Why a request went where it went: the steps of each exchange, kept as small objects and read only when asked for.
+"""Why a request went to its backend: the decisions about each exchange, kept as small objects and formatted when read.
 
-The usual request takes one step, `Picked`. Everything else about it is in the shell's record of the request.
+Most requests have one decision, `Picked`. Everything else about a request is in the record that the shell keeps.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Final, NamedTuple
 
 from .backend import Backend, State
 
-SHOWN_LOADS: Final = 16
-"""Up to so many candidates, what each of them held is noted at every pick: 20 ns a candidate."""
+MAX_LOADS: Final = 16
+"""Fleets of up to this size have the load of every candidate recorded at each pick, at 20 ns a candidate."""
 
 
-SHOWN_BACKENDS: Final = 100
-"""Of a larger fleet only so many are pictured, so that its pictures are cheap to take and to keep."""
+MAX_BACKENDS: Final = 100
+"""A snapshot holds at most this many backends, so that it is cheap to take and to keep."""
 
 
-class Picture(NamedTuple):
-    """How all backends stood, until one of them moved: one picture serves every pick in between."""
+class FleetSnapshot(NamedTuple):
+    """States of all backends at one moment. All picks share one snapshot until a backend changes."""
 
     usable: tuple[Backend, ...]
-    standing: tuple[tuple[str, State, bool], ...]
-    """(id, state, suspected) of the first `SHOWN_BACKENDS`, usable or not."""
+    states: tuple[tuple[str, State, bool], ...]
+    """(id, state, suspected) of the first `MAX_BACKENDS` backends, usable or not."""
     known: int
-    """How many backends there are."""
+    """Total number of backends."""
 
 
 @dataclass(slots=True, init=False)
@@ -37,25 +37,25 @@ class Picked:
     at: float
     backend: Backend
     why: str
-    """`policy`, `pinned`, `retry`, `hedge`, `queued` (its turn came)."""
+    """`policy`, `pinned`, `retry`, `hedge` or `queued` (the exchange came out of the queue)."""
     policy: str
-    picture: Picture
+    snapshot: FleetSnapshot
     loads: tuple[int, ...]
-    """Attempts in flight on each usable backend before this one; empty where there are many."""
+    """Attempts in flight on each usable backend before this one; empty for a large fleet."""
 
     def __init__(
-        self, at: float, backend: Backend, why: str, policy: str, picture: Picture, loads: tuple[int, ...]
+        self, at: float, backend: Backend, why: str, policy: str, snapshot: FleetSnapshot, loads: tuple[int, ...]
     ) -> None:
         self.at = at
         self.backend = backend
         self.why = why
         self.policy = policy
-        self.picture = picture
+        self.snapshot = snapshot
         self.loads = loads
 
 
 class Failed(NamedTuple):
-    """The attempt on `backend` failed, and whether another one follows."""
+    """The attempt on `backend` failed. `retried` tells whether another attempt follows, and `reason` why."""
 
     at: float
     backend: Backend
@@ -65,20 +65,20 @@ class Failed(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """The attempt on `backend` ended through no fault of its own: its twin won, or the client left."""
+    """The attempt on `backend` was cancelled because the other attempt won or the client left."""
 
     at: float
     backend: Backend
 
 
 class Waited(NamedTuple):
-    """Every usable backend was at its cap: the exchange queues."""
+    """The exchange was queued because every usable backend was at its cap."""
 
     at: float
 
 
 class Refused(NamedTuple):
-    """No attempt was possible (any more)."""
+    """No attempt was possible, or none any more."""
 
     at: float
     status: int
@@ -88,12 +88,12 @@ class Refused(NamedTuple):
 Step = Picked | Failed | Cancelled | Waited | Refused
 
 
-def picture_of(usable: tuple[Backend, ...], backends: Collection[Backend]) -> Picture:
-    """How they stand now."""
-    shown = islice(backends, SHOWN_BACKENDS)
-    return Picture(usable, tuple((one.id, one.state, one.suspected) for one in shown), len(backends))
+def take_snapshot(usable: tuple[Backend, ...], backends: Collection[Backend]) -> FleetSnapshot:
+    """Return the current states of the backends."""
+    shown = islice(backends, MAX_BACKENDS)
+    return FleetSnapshot(usable, tuple((one.id, one.state, one.suspected) for one in shown), len(backends))
 
 
 def loads_of(candidates: tuple[Backend, ...]) -> tuple[int, ...]:
-    """What each candidate holds, where that is few enough to be looked at by a person."""
-    return tuple([backend.in_flight for backend in candidates]) if len(candidates) <= SHOWN_LOADS else ()
+    """Return the attempts in flight on each candidate; an empty tuple for more than `MAX_LOADS` candidates."""
+    return tuple([backend.in_flight for backend in candidates]) if len(candidates) <= MAX_LOADS else ()

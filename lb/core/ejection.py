@@ -1,4 +1,4 @@
-"""Ejections: who is taken out because of live traffic, within which limits, and when it ends."""
+"""Ejections: backends taken out of rotation because of live traffic, the limits on that, and when an ejection ends."""
 
 from __future__ import annotations
 
@@ -8,90 +8,94 @@ from typing import Final
 from .backend import State
 from .candidates import Rotation
 from .health import Cause
-from .health_record import Standing
-from .outlier_detection import Jury, may_eject, slow_outliers
+from .health_record import HealthRecord
+from .outlier_detection import OutlierDetector, latency_outliers, may_eject
 from .settings import PassiveSettings
 
-Move = Callable[[Standing, Cause, str, float], None]
+Move = Callable[[HealthRecord, Cause, str, float], None]
 
-_OUTLIER_CHECK_EVERY: Final = 1.0
+_OUTLIER_CHECK_INTERVAL: Final = 1.0
 
 
 class Ejections:
-    """Counts outcomes, ejects for them, and brings back whoever has served its time and passes its probes."""
+    """Counts outcomes, ejects backends, and reinstates them when the ejection is over and their probes pass."""
 
-    def __init__(self, settings: PassiveSettings, rotation: Rotation, move: Move, *, ends_here: bool = True) -> None:
-        """`ends_here`: not another process but this one says when an ejection is over."""
+    def __init__(
+        self, settings: PassiveSettings, rotation: Rotation, move: Move, *, decides_expiry: bool = True
+    ) -> None:
+        """`decides_expiry`: this process, and not another one, decides when an ejection is over."""
         self._settings = settings
-        self._ends_here = ends_here
+        self._decides_expiry = decides_expiry
         self._rotation = rotation
         self._move = move
-        self._jury = Jury(settings)
-        self._serving: dict[Standing, None] = {}
+        self._detector = OutlierDetector(settings)
+        self._ejected: dict[HealthRecord, None] = {}
         self._outliers_checked = 0.0
 
     def use(self, settings: PassiveSettings) -> None:
-        """Judge by other settings; sentences that are being served stay."""
+        """Apply new settings. Ejections that have started keep their length."""
         self._settings = settings
-        self._jury.use(settings)
+        self._detector.use(settings)
 
-    def count(self, standing: Standing, now: float, *, failed: bool, suspect_only: bool = False) -> None:
-        """Count an outcome of an UP backend, and eject for it if the jury says so.
+    def count(self, record: HealthRecord, now: float, *, failed: bool, suspect_only: bool = False) -> None:
+        """Count the outcome of a request on an UP backend, and eject the backend if the outlier detector gives a
+        reason.
 
-        `suspect_only` while no probe has contradicted earlier failures yet: the backend may simply be dead, which is
-        for probes to say. Otherwise a crash under load would end in an ejection, and readmission would wait for it.
+        With `suspect_only` the backend is suspected instead. It is set while no probe has passed since an earlier
+        failure: the backend may be dead, which probes decide. Otherwise a crash under load would end in an ejection,
+        and readmission would have to wait for its end.
         """
-        reason = self._jury.record(standing.outcomes, failed, now)
+        reason = self._detector.record(record.outcomes, failed, now)
         if reason and suspect_only:
-            standing.suspect(0.0, 0.0, reason, now)
+            record.suspect(reason, now)
         elif reason:
-            self._eject(standing, reason, now)
+            self._eject(record, reason, now)
 
-    def follow(self, standing: Standing, reason: str, now: float) -> None:
-        """Another process, which sees another share of the traffic, has ejected the backend: so do we."""
-        if standing.backend.state is State.UP:
-            self._take_out(standing, reason, now)
+    def mirror(self, record: HealthRecord, reason: str, now: float) -> None:
+        """Eject the backend because another process has, on the evidence of its share of the traffic."""
+        if record.backend.state is State.UP:
+            self._start_ejection(record, reason, now)
 
-    def reinstate(self, standing: Standing, reason: str, now: float) -> None:
-        """Another process says that the ejection is over, or that there was to be none."""
-        if standing.backend.state is State.EJECTED:
-            self._serving.pop(standing, None)
-            self._move(standing, Cause.EJECTION_OVER, reason, now)
+    def reinstate(self, record: HealthRecord, reason: str, now: float) -> None:
+        """End an ejection because another process has ended or rejected it."""
+        if record.backend.state is State.EJECTED:
+            self._ejected.pop(record, None)
+            self._move(record, Cause.EJECTION_OVER, reason, now)
 
     def allowed(self) -> bool:
-        """Whether there is room for one more."""
+        """Return whether the limits allow one more ejection."""
         rotation = self._rotation
         return may_eject(rotation.ejected, rotation.up, rotation.in_service, self._settings)
 
-    def forget(self, standing: Standing) -> None:
-        """What the backend did so far counts no more, neither for it nor for the others."""
-        self._jury.forget(standing.outcomes)
+    def discard_outcomes(self, record: HealthRecord) -> None:
+        """Discard the outcomes of the backend, so that they count neither for it nor for the comparison with others."""
+        self._detector.discard(record.outcomes)
 
-    def tick(self, standings: Iterable[Standing], now: float) -> None:
-        """End the ejections that are over; once a second, look for latency outliers."""
-        for standing in list(self._serving):
-            if standing.backend.state is not State.EJECTED:
-                del self._serving[standing]
-            elif self._ends_here and now >= standing.sentence.until and standing.passed_since_moved:
-                del self._serving[standing]
-                self._move(standing, Cause.EJECTION_OVER, "ejection over, probes pass", now)
-        if self._settings.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_EVERY:
+    def tick(self, records: Iterable[HealthRecord], now: float) -> None:
+        """End the ejections that are over. Once a second, eject latency outliers."""
+        for record in list(self._ejected):
+            if record.backend.state is not State.EJECTED:
+                del self._ejected[record]
+            elif self._decides_expiry and now >= record.ejection_backoff.until and record.passed_since_transition:
+                del self._ejected[record]
+                self._move(record, Cause.EJECTION_OVER, "ejection over, probes pass", now)
+        if self._settings.latency_factor and now - self._outliers_checked >= _OUTLIER_CHECK_INTERVAL:
             self._outliers_checked = now
-            self._eject_outliers(standings, now)
+            self._eject_outliers(records, now)
 
-    def _eject_outliers(self, standings: Iterable[Standing], now: float) -> None:
-        up = {standing.backend: standing for standing in standings if standing.backend.state is State.UP}
-        for backend, reason in slow_outliers(list(up), self._settings):
+    def _eject_outliers(self, records: Iterable[HealthRecord], now: float) -> None:
+        up = {record.backend: record for record in records if record.backend.state is State.UP}
+        for backend, reason in latency_outliers(list(up), self._settings):
             self._eject(up[backend], reason, now)
 
-    def _eject(self, standing: Standing, reason: str, now: float) -> None:
+    def _eject(self, record: HealthRecord, reason: str, now: float) -> None:
         if not self.allowed():
             return
-        self._take_out(standing, reason, now)
-        standing.want_probe(reason, now)
+        self._start_ejection(record, reason, now)
+        record.doubt(reason, now)
 
-    def _take_out(self, standing: Standing, reason: str, now: float) -> None:
-        length = standing.sentence.eject(now, self._settings)
-        told = f"{reason}; ejected for {length:.1f} s" if self._ends_here else reason
-        self._move(standing, Cause.TRAFFIC_FAILS, told, now)
-        self._serving[standing] = None
+    def _start_ejection(self, record: HealthRecord, reason: str, now: float) -> None:
+        length = record.ejection_backoff.eject(now, self._settings)
+        detail = f"{reason}; ejected for {length:.1f} s" if self._decides_expiry else reason
+        self._move(record, Cause.TRAFFIC_FAILS, detail, now)
+        self._ejected[record] = None

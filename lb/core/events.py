@@ -1,6 +1,6 @@
-"""What the core reports while it runs: small immutable facts, each with its time (`at`, monotonic seconds).
+"""What the core reports while it runs: small immutable events, each with its time (`at`, monotonic seconds).
 
-The admin event stream, the log and the metrics are all fed from these, so that they cannot disagree.
+The admin event stream, the log and the metrics are all fed from these events, so they cannot contradict each other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .backend import State
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to `backend` (its id) at `at`."""
+    """Something happened to `backend` (its id) at the time `at`."""
 
     at: float
     backend: str
@@ -28,12 +28,12 @@ class Added(Event):
 
 @dataclass(frozen=True, slots=True)
 class Removed(Event):
-    """The backend left the registry: drained, nothing in flight any more."""
+    """The backend left the registry: it was removed, and nothing is in flight on it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition(Event):
-    """The backend moved in the health machine."""
+    """The backend changed its state in the health machine."""
 
     old: State
     new: State
@@ -42,7 +42,7 @@ class Transition(Event):
 
 @dataclass(frozen=True, slots=True)
 class Probed(Event):
-    """A probe ended. `failure` is empty for a pass."""
+    """A probe ended. `took` is in seconds; `failure` is empty if it passed."""
 
     passed: bool
     took: float
@@ -51,20 +51,20 @@ class Probed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProbeWanted(Event):
-    """Traffic gives a reason not to wait for the next interval: probe now."""
+    """Traffic gives a reason to probe now instead of after the interval."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Suspected(Event):
-    """Requests stall on the backend, or its health check says no; it is avoided until it answers or a probe passes."""
+    """Requests stall on the backend, or its health check fails. It is avoided until it responds or passes a probe."""
 
     waited: float
     threshold: float
     reason: str = ""
     firm: bool = False
-    """Only a passed probe ends it: answers to requests do not prove the contrary."""
+    """Only a passed probe ends the suspicion; responses to requests do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +76,42 @@ class Cleared(Event):
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed(Event):
-    """One try of a request failed on the backend; `retried` tells whether another follows."""
+    """An attempt failed on the backend. `retried` tells whether another attempt follows."""
 
     failure: str
     method: str
     retried: bool
     reason: str
-    """Why it is, or is not, retried: `idempotent`, `not sent`, `budget`, `not idempotent`, `responding`, …"""
+    """Why the request is or is not retried: `idempotent`, `not sent`, `budget`, `not idempotent`, `responding`, …"""
 
 
 @dataclass(frozen=True, slots=True)
 class Hedged(Event):
-    """A stalled request was also sent to `backend`."""
+    """A request that stalls on `stalled_on` was also sent to `backend`."""
 
     stalled_on: str
 
 
 @dataclass(frozen=True, slots=True)
+class Held(Event):
+    """Discovery would take the backend away together with most of those that pass their checks; it stays."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Event):
+    """The backend is no longer held: discovery decides about it again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PanicChanged(Event):
-    """No backend is usable any more (`active`), or one is again. `backend` is empty."""
+    """Panic began (`active`: no backend is usable) or ended. `backend` is empty."""
 
     active: bool
 
 
 Emit = Callable[[Event], None]
-"""Where the core puts its events; it must not block."""
+"""Receives the events of the core. It must not block."""

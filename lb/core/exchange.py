@@ -1,4 +1,4 @@
-"""One client request on its way through the balancer, and each try of it."""
+"""One client request on its way through the balancer (`Exchange`), and its attempts on backends (`Attempt`)."""
 
 from __future__ import annotations
 
@@ -11,66 +11,65 @@ if TYPE_CHECKING:
     from .decisions import Step
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-"""RFC 9110 §9.2.2. TRACE is refused before it gets here; it is listed because the RFC lists it."""
+"""RFC 9110 §9.2.2. The proxy refuses TRACE before it reaches the core; it is listed because the RFC lists it."""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""RFC 9110 §9.2.1: executing one of them twice has no effect that its client could have asked for."""
+"""RFC 9110 §9.2.1: a client does not ask for any effect with these, so executing one of them twice does no harm."""
 
 
 class Failure(StrEnum):
-    """How an attempt failed, seen from the balancer."""
+    """How an attempt failed, as seen by the balancer."""
 
     REFUSED = "refused"
     """The connection was refused or unreachable: nothing was sent."""
     EXHAUSTED = "exhausted"
-    """The balancer itself has no socket left to connect with: no backend is to blame, and no other would do."""
+    """The balancer has no socket left to connect with. No backend is to blame, and another backend would not help."""
     CONNECT_TIMEOUT = "connect_timeout"
     RESET = "reset"
     """The connection ended before a complete response head."""
     TIMEOUT = "timeout"
-    """Sent, and no response head within the per-try time-out."""
+    """The request was sent, and no response head came within the per-try time-out."""
     BAD_RESPONSE = "bad_response"
-    """The backend broke HTTP: it has executed the request, and its answer cannot be passed on."""
+    """The response violates HTTP: the backend has executed the request, and the response cannot be forwarded."""
     GATEWAY = "gateway"
-    """The backend itself answered 502, 503 or 504."""
+    """The backend responded with 502, 503 or 504."""
     TRUNCATED = "truncated"
-    """The connection ended inside the response body: too late to retry, and the client must see the cut."""
+    """The connection ended inside the response body. It is too late to retry; the client's is cut as well."""
 
 
 @dataclass(slots=True, eq=False, init=False)
 class Exchange:
-    """One client request: what the core must know of it, and how far it has come."""
+    """One client request: what the core knows about it and its progress."""
 
     method: str
     idempotent: bool
-    """By its method, or because the client sent an `Idempotency-Key`."""
+    """Its method is idempotent, or the client sent an `Idempotency-Key`."""
     started: float
     deadline: float
-    """Monotonic seconds; no attempt starts after it."""
+    """Monotonic seconds. No attempt starts after it."""
     hash_key: bytes
-    """What hash policies pick by (client address, header, cookie or path); empty when unused."""
+    """Key for hash policies (client address, header, cookie or path); empty when unused."""
     pinned_to: str
-    """Id of the backend that its sticky cookie names; empty without one. Gone to first, if that makes sense."""
+    """Id of the backend in its sticky cookie, which is preferred if it accepts the request; empty without a cookie."""
     replayable: bool
-    """False once no other attempt may follow: request body bytes are gone that it would need again, or a backend has
-    given an answer that cannot be passed on."""
-    begun: bool
-    """An answer has begun, be it with one byte of a status line: a backend has executed the request."""
-    bold: bool
-    """It must not be repeated, and only a shaky backend takes it."""
+    """False if no other attempt may follow: its body is gone, or a backend's response cannot be forwarded."""
+    response_begun: bool
+    """At least one byte of a response has arrived from a backend, so a backend has executed the request."""
+    accepts_unreliable: bool
+    """The request is not idempotent, and only unreliable backends accept it, so it may go to one of them."""
     responding: bool
-    """True once a response byte went to the client: never retried after."""
+    """At least one response byte was sent to the client. Nothing is retried after that."""
     tried: list[Backend]
-    """Backends tried so far, in order; never the same twice."""
+    """Backends tried so far, in order; a backend is never tried twice."""
     sent: int
-    """Attempts of which at least one byte was written."""
+    """Number of attempts of which at least one byte was written."""
     attempts: list[Attempt]
-    """Attempts under way: one, or two while a hedge runs."""
-    story: list[Step]
-    """What was decided about it, in order; empty where nobody may ask."""
+    """Attempts in progress: one, or two while a hedge runs."""
+    steps: list[Step]
+    """Decisions about the exchange, in order; empty if decisions are not recorded."""
     won: bool
-    """The answer of an attempt goes to the client: from then on nothing is retried and a twin is too late. Which
-    attempt that is would make a cycle of every exchange, for the garbage collector to find."""
+    """The response of one attempt goes to the client: nothing is retried any more, and the other attempt has lost. The
+    winner is not stored, because that would make every exchange a reference cycle for the garbage collector."""
 
     def __init__(
         self, method: str, idempotent: bool, started: float, deadline: float, hash_key: bytes = b"", pinned_to: str = ""
@@ -82,26 +81,26 @@ class Exchange:
         self.hash_key = hash_key
         self.pinned_to = pinned_to
         self.replayable = True
-        self.begun = False
-        self.bold = False
+        self.response_begun = False
+        self.accepts_unreliable = False
         self.responding = False
         self.tried = []
         self.sent = 0
         self.attempts = []
-        self.story = []
+        self.steps = []
         self.won = False
 
 
 @dataclass(slots=True, eq=False, init=False)
 class Attempt:
-    """One try of an exchange on one backend."""
+    """One attempt to send an exchange to one backend."""
 
     exchange: Exchange
     backend: Backend
     started: float
     sent: float | None
-    """When the request was written to the backend: its first byte, then, once it is complete, its last. None while
-    connecting: no backend can have executed it."""
+    """When the request was written to the backend: its first byte, then (once it is complete) its last. None while
+    connecting, when no backend can have executed it."""
     answered: float | None
     """When the response head was complete."""
     is_hedge: bool

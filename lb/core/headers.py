@@ -1,7 +1,7 @@
-"""What an intermediary changes in a message head: hop-by-hop removal, provenance, and the balancer's own fields.
+"""Changes that an intermediary makes to a message head: hop-by-hop removal, provenance, and the balancer's own fields.
 
-Pure functions on parsed fields. A field keeps the case its sender chose; ours are written in the usual one.
-Sources: RFC 9110 §7.6 (Connection, Via), RFC 7239 (Forwarded), RFC 9112 §6 (framing), docs/interfaces.md (ours).
+Pure functions on parsed fields. A field keeps the case that its sender chose. Sources: RFC 9110 §7.6 (Connection, Via),
+RFC 7239 (Forwarded), RFC 9112 §6 (framing), docs/interfaces.md (our own fields).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from itertools import product
 from typing import Final
 
 Field = tuple[bytes, bytes, bytes]
-"""One header field: its name as received, its name in lower case, its value."""
+"""One header field: its name as received, its name in lower case, and its value."""
 
 HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
-"""RFC 9110 §7.6.1. They describe one connection; the next one gets its own."""
+"""RFC 9110 §7.6.1: these fields describe one connection and are not forwarded."""
 
 NEVER_REMOVED_BY_CONNECTION: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
-"""`Connection: host` must not strip what routing and framing stand on."""
+"""Fields that routing and framing depend on. `Connection: host` must not remove them."""
 
 _PROVENANCE: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port"}
@@ -38,18 +38,18 @@ LOOKALIKES: Final = (
     )
     - _REWRITTEN_IN_REQUESTS
 )
-"""The same names with `_` for any `-`: to CGI, WSGI and PHP both are one variable, and `X_Forwarded_For` would be a
-client's claim that nobody has replaced. Never forwarded."""
+"""The same names with `_` in place of any `-`. They are never forwarded: CGI, WSGI and PHP map both spellings to one
+variable, so a client could pass a forged `X_Forwarded_For` to the application."""
 _DROPPED_FROM_REQUESTS: Final = _REWRITTEN_IN_REQUESTS | LOOKALIKES
 _REWRITTEN_IN_RESPONSES: Final = (
     HOP_BY_HOP
     | {b"x-request-id", b"x-backend", b"x-tried", b"x-lb-error", b"x-lb-panic", b"proxy-authenticate"}
-    | {b"x-load"}  # meant for us
+    | {b"x-load"}  # load reports are for the balancer
 )
 
-MOST_HOPS: Final = 32
-"""Addresses of an `X-Forwarded-For` that are looked at, from its end: no request comes through more proxies that we
-trust, but 32 KiB of commas and addresses would cost some 30 ms."""
+MAX_HOPS: Final = 32
+"""Number of addresses at the end of an `X-Forwarded-For` that are examined. No request passes more trusted proxies, and
+a 32 KiB list would cost some 30 ms."""
 
 VIA: Final = b"Via: 1.1 reroute\r\n"
 
@@ -57,7 +57,7 @@ STATUS_LINES: Final = {
     code: b"HTTP/1.1 %d %s\r\n" % (code, HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b"")
     for code in range(100, 600)  # RFC 9110 §15: others are invalid
 }
-"""The reason phrase is ours: RFC 9112 §4 lets recipients ignore it, so it need not survive the hop."""
+"""Status lines with our own reason phrase, which recipients may ignore (RFC 9112 §4)."""
 
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -67,7 +67,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Peer:
-    """The client end of one connection: what its requests are allowed to say about where they come from."""
+    """The client's end of one connection, and what its requests may claim about their origin."""
 
     __slots__ = ("_forwarded", "_plain", "address", "scheme", "trusted")
 
@@ -80,15 +80,15 @@ class Peer:
         self._plain = b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\n" % (self.address or b"unknown", self.scheme)
 
     def provenance(self, fields: Iterable[Field], host: bytes) -> bytes:
-        """The `X-Forwarded-*` and `Forwarded` lines for a request that carried `fields` and was sent to `host`.
+        """Return the `X-Forwarded-*` and `Forwarded` lines for a request with `fields` that was sent to `host`.
 
-        From a trusted peer they continue its story; from anybody else they start anew, whatever it claimed.
+        For a trusted peer they extend the received ones. For any other peer the received ones are replaced.
         """
         if self.trusted:
-            return self._continued(_merged(fields), host)
+            return self._extended(_merged(fields), host)
         return self._plain + b'X-Forwarded-Host: %s\r\nForwarded: %s;host="%s"\r\n' % (host, self._forwarded, host)
 
-    def _continued(self, claimed: dict[bytes, bytes], host: bytes) -> bytes:
+    def _extended(self, claimed: dict[bytes, bytes], host: bytes) -> bytes:
         ours = b'%s;host="%s"' % (self._forwarded, host)
         port = claimed.get(b"x-forwarded-port")
         return b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n%sForwarded: %s\r\n" % (
@@ -101,23 +101,23 @@ class Peer:
 
 
 def connection_named(value: bytes) -> frozenset[bytes]:
-    """The field names that a `Connection` value removes; `value` is all its lines joined with commas."""
+    """Return the field names that a `Connection` value removes. `value` is all its lines joined with commas."""
     names = frozenset(name.strip(b" \t").lower() for name in value.split(b","))
     return names - NEVER_REMOVED_BY_CONNECTION
 
 
 def request_id(offered: bytes | None, own: bytes) -> bytes:
-    """The client's request id where it is fit to be logged and echoed (visible ASCII, ≤ 128 bytes), else `own`."""
+    """Return the client's request id if it is safe to log and echo (visible ASCII, ≤ 128 bytes), else `own`."""
     return offered if offered is not None and _REQUEST_ID.fullmatch(offered) else own
 
 
 def request_head(
     start_line: bytes, host: bytes, fields: Iterable[Field], removed: frozenset[bytes], provenance: bytes, own: bytes
 ) -> bytes:
-    """The head that goes to a backend.
+    """Return the request head for the backend.
 
-    `removed` are the Connection-named fields, `provenance` comes from `Peer.provenance`, and `own` is every line the
-    caller adds: framing, request id, deadline, upgrade.
+    `removed` are the fields named in `Connection`, `provenance` comes from `Peer.provenance`, and `own` is all lines
+    that the caller adds: framing, request id, deadline, upgrade.
     """
     dropped = _DROPPED_FROM_REQUESTS | removed if removed else _DROPPED_FROM_REQUESTS
     kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
@@ -125,32 +125,32 @@ def request_head(
 
 
 def response_head(status: int, fields: Iterable[Field], removed: frozenset[bytes], own: bytes) -> bytes:
-    """The head that goes to a client; `removed` and `own` as in `request_head`. `Content-Length` passes."""
+    """Return the response head for the client. `removed` and `own` as in `request_head`; `Content-Length` is kept."""
     dropped = _REWRITTEN_IN_RESPONSES | removed if removed else _REWRITTEN_IN_RESPONSES
     kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
     return b"%s%s%s%s\r\n" % (STATUS_LINES[status], kept, VIA, own)
 
 
 def trailer_lines(fields: Iterable[Field]) -> bytes:
-    """Trailer fields as lines, without the empty line that ends them."""
+    """Return trailer fields as lines, without the empty line at the end."""
     return b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in fields])
 
 
 def server_timing(total_s: float, backend_s: float, attempts: int) -> bytes:
-    """`Server-Timing`: time before the answering attempt, time in the backend (both ms), and the number of attempts."""
+    """Return the `Server-Timing` line: ms before the answering attempt, ms in the backend, number of attempts."""
     own, backend = _ms(max(0.0, total_s - backend_s)), _ms(backend_s)
     tried = b"1" if attempts == 1 else b"%d" % attempts
     return b'Server-Timing: lb;dur=%s, backend;dur=%s, attempts;desc="%s"\r\n' % (own, backend, tried)
 
 
 def _ms(seconds: float) -> bytes:
-    """Milliseconds with two decimals; short ones, which most are, have been put into words beforehand."""
+    """Format seconds as milliseconds with two decimals. Values below 10 ms, the common case, are preformatted."""
     hundredths = int(seconds * 100_000 + 0.5)
     return _SHORT_MS[hundredths] if hundredths < len(_SHORT_MS) else b"%d.%02d" % divmod(hundredths, 100)
 
 
 def _merged(fields: Iterable[Field]) -> dict[bytes, bytes]:
-    """Provenance fields, with repeated ones joined in order (RFC 9110 §5.3)."""
+    """Return the provenance fields, with repeated ones joined in order (RFC 9110 §5.3)."""
     lines: dict[bytes, bytes] = {}
     for _, lower, value in fields:
         if lower in _PROVENANCE:
@@ -163,26 +163,27 @@ def _appended(before: bytes | None, value: bytes) -> bytes:
 
 
 def client_of(peer: Peer, fields: Iterable[Field], trusted: Sequence[Network]) -> bytes:
-    """The client's address: the peer's, or what trusted proxies say it is.
+    """Return the client's address: the peer's, or the one that trusted proxies report.
 
-    The last address in `X-Forwarded-For` that no trusted proxy owns: what stands before it could be anybody's claim.
+    That is the last address in `X-Forwarded-For` that does not belong to a trusted proxy. The addresses before it can
+    be forged.
     """
     if not peer.trusted:
         return peer.address
     claimed = _merged(fields).get(b"x-forwarded-for", b"").split(b",")
-    for node in reversed([node.strip() for node in claimed[-MOST_HOPS:] if node.strip()]):
+    for node in reversed([node.strip() for node in claimed[-MAX_HOPS:] if node.strip()]):
         if not is_within(node.decode("latin-1"), trusted):
             return node
     return peer.address
 
 
 def is_within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether an IP address lies in one of the networks; what is no address does not."""
+    """Return whether an IP address lies in one of the networks; False if the text is not an IP address."""
     if not networks:
         return False
     try:
         parsed = ip_address(address.partition("%")[0])
-    except ValueError:  # a Unix socket has no address to trust
+    except ValueError:  # the peer of a Unix socket has no address
         return False
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in networks if network.version == parsed.version)

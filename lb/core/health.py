@@ -1,20 +1,20 @@
-"""The health machine: where a backend stands, as one table, and how probes move it.
+"""The health machine: the states of a backend as one table, and how probes move it.
 
 Rules:
 
-(Rule 1) A backend starts UNKNOWN, and nothing but a passed probe makes it UP: one is enough for UNKNOWN (it has no
-    record to live down), `rise` in a row for DOWN. `fall` failures in a row take it DOWN. "In a row" is meant: any
-    opposite result starts the count again. Two settings bend this for a new backend: `assume_up` makes it UP
-    unprobed, and `start_phase` overlooks failures for a while, since it may still be booting.
-(Rule 2) Traffic can eject an UP backend whose probes pass. An ejection ends by itself, back to UP, because its
-    probes kept passing; had they failed, they would have taken it DOWN, and from DOWN only probes lead back. So
-    probes have the last word: after a crash, readmission never waits for the rest of an ejection.
-(Rule 3) DRAIN and MAINT are the operator's word (DRAIN also discovery's, when a backend leaves): neither probes nor
-    traffic move a backend out of them.
-(Rule 4) `resume` forgets the past, falls and ejections too: back to UNKNOWN, and one passed probe decides. A backend
-    that is UP or UNKNOWN already stays there.
-(Rule 5) A pair that is not in the table changes nothing.
-(Rule 6) A backend that falls again and again is held DOWN for longer and longer (`Damper`), whatever its probes say.
+(Rule 1) A backend starts UNKNOWN, and only a passed probe makes it UP: one pass from UNKNOWN, `rise` passes in a row
+    from DOWN. `fall` failures in a row take it DOWN. Any opposite result restarts the count. Two settings change this
+    for a new backend: `assume_up` makes it UP without a probe, and `start_phase` ignores failures for a while, because
+    the backend may still be booting.
+(Rule 2) Traffic can eject an UP backend whose probes pass. An ejection ends by itself, back to UP, because its probes
+    kept passing. If they fail during the ejection, the backend goes DOWN, and only probes lead back from DOWN. So
+    readmission after a crash never waits for the rest of an ejection.
+(Rule 3) Only the operator (and for DRAIN also discovery, when a backend is removed) decides on DRAIN and MAINT: neither
+    probes nor traffic move a backend out of them.
+(Rule 4) `resume` discards the history, including counted falls and ejections. The backend becomes UNKNOWN, and one
+    passed probe makes it UP. A backend that is UP or UNKNOWN already stays in its state.
+(Rule 5) A pair of state and cause that is not in the table changes nothing.
+(Rule 6) A backend that goes DOWN repeatedly is held DOWN for longer and longer (`FlapDamper`), even if its probes pass.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .backend import State
 from .settings import HealthSettings
 
 RECHECK_SHARE: Final = 0.05
-"""Noticing that a backend works again takes about so much of the time that it did not. With the default intervals (0.1
-and 0.5 s) the first ten seconds take some 50 probes instead of 20; from then on it costs nothing."""
+"""Recheck interval of a DOWN backend as a fraction of the time spent DOWN. With the default intervals (0.1 and 0.5 s)
+the first ten seconds take some 50 probes instead of 20; after that there is no extra cost."""
 
 
 class Cause(StrEnum):
-    """What can move a backend."""
+    """Causes of a change of state."""
 
     ASSUMED = "assumed up"
     PROBES_PASS = "probes pass"
@@ -85,24 +85,24 @@ TABLE: Final[dict[State, dict[Cause, State]]] = {
 
 
 def move(state: State, cause: Cause) -> State:
-    """Where `cause` takes a backend that stands at `state`; the same state where it means nothing (Rule 5)."""
+    """Return the state after `cause`; the same state if the pair is not in the table (Rule 5)."""
     return TABLE[state].get(cause, state)
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Results of the same kind in a row: at most one of the two counts is not zero."""
+    """Number of equal probe results in a row: at most one of the two counts is not zero."""
 
     passes: int = 0
     failures: int = 0
 
     def observe(self, passed: bool) -> Streak:
-        """The streak with one more result; the opposite count starts again (Rule 1)."""
+        """Return the streak with one more result; the opposite count restarts (Rule 1)."""
         return Streak(passes=self.passes + 1) if passed else Streak(failures=self.failures + 1)
 
 
-def verdict(state: State, streak: Streak, settings: HealthSettings) -> Cause | None:
-    """What the latest probes in a row say about a backend at `state`, if they say anything yet."""
+def cause_of(state: State, streak: Streak, settings: HealthSettings) -> Cause | None:
+    """Return the cause that the latest probe results give rise to; None if they are not enough for a change."""
     if state is not State.DOWN and streak.failures >= settings.fall:
         return Cause.PROBES_FAIL
     if streak.passes >= (settings.rise if state is State.DOWN else 1):
@@ -111,17 +111,18 @@ def verdict(state: State, streak: Streak, settings: HealthSettings) -> Cause | N
 
 
 def in_doubt(state: State, streak: Streak, settings: HealthSettings) -> bool:
-    """Whether the latest probes contradict `state` without having changed it yet: time to look closely."""
+    """Return whether the latest probes contradict `state` without having changed it: probes must come faster."""
     if state is State.DOWN:
         return 0 < streak.passes < settings.rise
     return state in (State.UNKNOWN, State.UP, State.EJECTED) and streak.failures > 0
 
 
 def next_probe_in(state: State, since: float, streak: Streak, settings: HealthSettings, rng: Random) -> float:
-    """Seconds from the end of one probe to the start of the next; jitter only adds to it. `since`: seconds at `state`.
+    """Return the seconds from the end of one probe to the start of the next. `since` is the time in `state`, in
+    seconds.
 
-    Most backends that go DOWN are back soon, so they are asked often at first: at the fast interval, then as often as
-    keeps the wait a `RECHECK_SHARE` of the time that they are DOWN, until that is the interval again.
+    Jitter only lengthens the wait. Most DOWN backends recover soon, so the interval starts at `fast_interval` and then
+    grows as `RECHECK_SHARE` of the time spent DOWN, up to `interval`.
     """
     if in_doubt(state, streak, settings):
         wait = settings.fast_interval
@@ -133,29 +134,30 @@ def next_probe_in(state: State, since: float, streak: Streak, settings: HealthSe
 
 
 @dataclass(slots=True)
-class Damper:
-    """How much a backend flaps, and how long it is therefore held DOWN (Rule 6)."""
+class FlapDamper:
+    """Counts how often a backend goes DOWN, and holds it DOWN for longer if that happens often (Rule 6)."""
 
     falls: float = 0.0
     """Recent falls: one more for each, one less for each `flap_forget` seconds spent UP."""
     held_until: float = 0.0
-    """Monotonic seconds; before this no pass readmits."""
+    """Monotonic seconds. A passed probe does not readmit the backend before this time."""
 
-    def rested(self, up_for: float, settings: HealthSettings) -> None:
-        """The backend leaves UP after `up_for` seconds of good behaviour."""
+    def left_up(self, up_for: float, settings: HealthSettings) -> None:
+        """Reduce the count after `up_for` seconds UP."""
         self.falls = max(0.0, self.falls - up_for / settings.flap_forget)
 
-    def fell(self, now: float, settings: HealthSettings) -> None:
-        """Count a fall; what it costs is a hold-down: none, then `hold_down` doubling up to `max_hold_down`."""
+    def went_down(self, now: float, settings: HealthSettings) -> None:
+        """Count a fall and start the hold-down: first none, then `hold_down` seconds, doubling up to
+        `max_hold_down`."""
         self.falls += 1.0
         hold = hold_down(self.falls, settings)
         if hold >= settings.max_hold_down:
-            self.falls -= 1.0  # at the cap: counting on would only delay forgiveness
+            self.falls -= 1.0  # at the cap, a higher count would only take longer to decay
         self.held_until = now + hold
 
 
 def hold_down(falls: float, settings: HealthSettings) -> float:
-    """Seconds that a backend with this many recent falls is held DOWN."""
+    """Return the seconds for which a backend with this many recent falls is held DOWN."""
     excess = falls - settings.flap_limit
     if excess <= 0.0:
         return 0.0

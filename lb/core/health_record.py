@@ -1,4 +1,4 @@
-"""What the registry keeps of each backend beside what everybody may see, and how it moves in the health machine."""
+"""The private record that the registry keeps of each backend, and its transitions in the health machine."""
 
 from __future__ import annotations
 
@@ -8,145 +8,151 @@ from dataclasses import dataclass, field
 from .backend import Backend, State
 from .events import Cleared, Emit, ProbeWanted, Suspected, Transition
 from .exchange import Attempt
-from .health import Cause, Damper, Streak, move
-from .outlier_detection import Outcomes, Sentence
+from .health import Cause, FlapDamper, Streak, move
+from .outlier_detection import EjectionBackoff, Outcomes
 from .settings import Settings
 
 
 @dataclass(slots=True, eq=False)
-class Standing:
-    """One backend's record: results of its probes, outcomes of its traffic, and what follows from them."""
+class HealthRecord:
+    """Probe results, request outcomes and pending suspicions of one backend."""
 
     backend: Backend
     settings: Settings
     emit: Emit
     changed: Callable[[float], None]
-    """Called with the time when suspicion begins or ends."""
+    """Called with the time when a suspicion begins or ends."""
     streak: Streak = field(default_factory=Streak)
-    damper: Damper = field(default_factory=Damper)
+    damper: FlapDamper = field(default_factory=FlapDamper)
     outcomes: Outcomes = field(default_factory=Outcomes)
-    sentence: Sentence = field(default_factory=Sentence)
+    ejection_backoff: EjectionBackoff = field(default_factory=EjectionBackoff)
     doubted: bool = False
-    """Traffic gave a reason to probe, and nothing has dispelled it: a failed probe is then the second witness."""
+    """Traffic gave a reason to probe, and no success has followed. If the probe fails too, the backend is suspected."""
     firm: bool = False
-    """Only a passed probe ends the suspicion. The backend accepts no connection, or its health check says no: answers
-    to requests on connections that it still has do not prove the contrary."""
+    """Only a passed probe ends the suspicion. The backend accepts no connections, or its health check fails, so
+    responses on connections that still exist do not clear it."""
     passed_at: float = float("-inf")
-    """When a probe last passed."""
-    _cut_at: float = float("-inf")
-    _pardoned_at: float = float("-inf")
-    _wanted_at: float = float("-inf")
-    _wanted: str = ""
-    """The reason of a probe that is due as soon as the last one wanted is `fast_interval` ago."""
+    """When a probe last passed, in monotonic seconds."""
+    _last_early_close: float = float("-inf")
+    _history_reset_at: float = float("-inf")
+    _last_requested: float = float("-inf")
+    _pending_reason: str = ""
+    """Reason of a requested probe that waits until `fast_interval` after the last requested one; empty if none."""
 
     def move(self, cause: Cause, reason: str, now: float) -> bool:
-        """Apply the table; True if the backend stands elsewhere now. Its streak goes on, doubts end."""
+        """Apply the table and end suspicions. Return True if the state changed. In UNKNOWN the streak restarts."""
         old, new = self.backend.state, move(self.backend.state, cause)
         if new is old:
             return False
         if old is State.UP:
-            self.damper.rested(now - self.backend.since, self.settings.health)
+            self.damper.left_up(now - self.backend.since, self.settings.health)
         if cause is Cause.PROBES_FAIL and old is not State.UNKNOWN:
-            self.damper.fell(now, self.settings.health)
+            self.damper.went_down(now, self.settings.health)
         if new is State.UNKNOWN:
             self.streak = Streak()
         self.backend.state, self.backend.since = new, now
-        self.backend.suspected = self.backend.shaky = self.doubted = self.firm = False
-        self._wanted = ""
+        self.backend.suspected = self.backend.unreliable = self.doubted = self.firm = False
+        self._pending_reason = ""
         self.emit(Transition(now, self.backend.id, old, new, reason))
         return True
 
-    def forget(self) -> None:
-        """How often it fell and was ejected counts no more (Rule 4)."""
-        self.damper, self.sentence = Damper(), Sentence()
+    def reset_backoff(self) -> None:
+        """Reset the counts of falls and ejections (Rule 4)."""
+        self.damper, self.ejection_backoff = FlapDamper(), EjectionBackoff()
 
-    def held(self, now: float) -> bool:
-        """Whether a flapping backend has to stay DOWN although its probes pass."""
+    def held_down(self, now: float) -> bool:
+        """Return whether the backend must stay DOWN because it flaps, although its probes pass."""
         return self.backend.state is State.DOWN and now < self.damper.held_until
 
     def booting(self, now: float) -> bool:
-        """Whether the backend is so new that a failed probe says nothing about it yet."""
+        """Return whether the backend is in its start phase, in which failed probes are ignored."""
         return self.backend.state is State.UNKNOWN and now - self.backend.since < self.settings.health.start_phase
 
     @property
-    def passed_since_moved(self) -> bool:
-        """Whether a probe has passed since the backend entered its state, and none has failed after it."""
+    def passed_since_transition(self) -> bool:
+        """A probe has passed since the backend entered its state, and none has failed after it."""
         return self.passed_at > self.backend.since and self.streak.failures == 0
 
-    def suspect(self, waited: float, threshold: float, reason: str, now: float) -> None:
-        """Avoid the UP backend until it answers or a probe passes, and ask for that probe."""
+    def suspect(self, reason: str, now: float, waited: float = 0.0, threshold: float = 0.0) -> None:
+        """Avoid the UP backend until it responds or passes a probe, and request that probe.
+
+        `waited` and `threshold` are the seconds of a stall, for the event.
+        """
         if self.backend.suspected or self.backend.state is not State.UP:
             return
         self.backend.suspected = True
         self.emit(Suspected(now, self.backend.id, waited, threshold, reason, self.firm))
-        self.want_probe(reason, now)
+        self.doubt(reason, now)
         self.changed(now)
 
-    def decline(self, reason: str, now: float) -> None:
-        """A probe was answered, and the answer is no: believed at once, for the next probe follows soon enough."""
+    def answered_unhealthy(self, reason: str, now: float) -> None:
+        """Suspect the backend after one failed response to a probe, since the next probe follows soon."""
         self.doubted = self.firm = True
-        self.suspect(0.0, 0.0, reason, now)
+        self.suspect(reason, now)
 
-    def cut(self, now: float) -> None:
-        """It closed a connection that had just been used: shaky, and suspected unless that is a habit of the backend's.
+    def closed_early(self, now: float) -> None:
+        """Mark the backend as unreliable because it closed a connection soon after use, and suspect it the first time.
 
-        Suspicion is granted once in `failure_max_age`: one that closes after each answer would be out most of the time.
+        It is suspected at most once in `failure_max_age`: a backend that closes every connection after one response
+        would otherwise be out of rotation most of the time.
         """
-        habit, self._cut_at = now - self._cut_at < self.settings.passive.failure_max_age, now
-        self.backend.shaky = True
-        reason = "it closed a connection that had just been used"
-        if habit:
-            self.want_probe(reason, now)
+        repeated, self._last_early_close = now - self._last_early_close < self.settings.passive.failure_max_age, now
+        self.backend.unreliable = True
+        reason = "closed a connection that had just been used"
+        if repeated:
+            self.doubt(reason, now)
         else:
-            self.suspect(0.0, 0.0, reason, now)
+            self.suspect(reason, now)
 
     def clear(self, reason: str, now: float) -> None:
-        """Dispel doubt and suspicion."""
+        """End doubt and suspicion."""
         self.doubted = self.firm = False
-        self._wanted = ""
+        self._pending_reason = ""
         if not self.backend.suspected:
             return
         self.backend.suspected = False
         self.emit(Cleared(now, self.backend.id, reason))
         self.changed(now)
 
-    def pardon(self, now: float) -> bool:
-        """Hold nothing against the backend that began before now; True if that was granted.
+    def reset_history(self, now: float) -> bool:
+        """Disregard all attempts that began before `now`. Return False if that happened less than `failure_max_age`
+        ago.
 
-        After a short fault, attempts from its time go on failing although a probe has passed since. Granted once in
-        `failure_max_age` only, or a backend that passes every probe while its requests hang would never be ejected.
+        After a short fault, attempts from before its end keep failing although a probe has passed since. The limit is
+        needed because a backend that passes every probe while its requests hang would otherwise never be ejected.
         """
-        if now - self._pardoned_at < self.settings.passive.failure_max_age:
+        if now - self._history_reset_at < self.settings.passive.failure_max_age:
             return False
-        self._pardoned_at = now
+        self._history_reset_at = now
         return True
 
-    def outlived(self, attempt: Attempt) -> bool:
-        """Whether the attempt began before the backend last came UP or was pardoned: its failure is no news."""
-        return attempt.started < max(self.backend.since, self._pardoned_at)
+    def predates_reset(self, attempt: Attempt) -> bool:
+        """Return whether the attempt began before the backend came UP or its history was reset: it does not count."""
+        return attempt.started < max(self.backend.since, self._history_reset_at)
 
-    def want_probe(self, reason: str, now: float) -> None:
-        """Doubt the backend and ask for a probe: at once, or when the last one asked for is `fast_interval` ago.
+    def doubt(self, reason: str, now: float) -> None:
+        """Doubt the backend and request a probe. Do nothing if it is doubted already.
 
-        Without the pause, a backend that passes its probes but fails requests would be probed once for each failure.
+        The rate limit of `request_probe` matters here: a backend that passes its probes but fails requests would
+        otherwise be probed once for each failed request.
         """
         if self.doubted:
             return
         self.doubted = True
-        self.ask(reason, now)
+        self.request_probe(reason, now)
 
-    def ask(self, reason: str, now: float) -> None:
-        """Ask for a probe without a doubt of our own: a request was answered with an error, which may be its due."""
-        self._wanted = reason
-        self.ask_if_due(now)
+    def request_probe(self, reason: str, now: float) -> None:
+        """Request a probe without doubting the backend, at once or `fast_interval` after the last requested one."""
+        self._pending_reason = reason
+        self.emit_pending_probe(now)
 
     @property
-    def asking(self) -> bool:
-        """Whether a probe that is wanted still waits for its turn."""
-        return bool(self._wanted)
+    def probe_pending(self) -> bool:
+        """A requested probe is postponed."""
+        return bool(self._pending_reason)
 
-    def ask_if_due(self, now: float) -> None:
-        """Emit the `ProbeWanted` that had to wait."""
-        if self._wanted and now - self._wanted_at >= self.settings.health.fast_interval:
-            self.emit(ProbeWanted(now, self.backend.id, self._wanted))
-            self._wanted_at, self._wanted = now, ""
+    def emit_pending_probe(self, now: float) -> None:
+        """Emit the postponed `ProbeWanted` if it is due."""
+        if self._pending_reason and now - self._last_requested >= self.settings.health.fast_interval:
+            self.emit(ProbeWanted(now, self.backend.id, self._pending_reason))
+            self._last_requested, self._pending_reason = now, ""

@@ -1,7 +1,8 @@
-"""Which attempts wait so long that a second backend should be asked as well.
+"""Which attempts have waited so long that a second backend should be tried in parallel.
 
-Dean and Barroso, "The Tail at Scale": a hedge sent after the expected latency costs little and cuts the tail. Here
-"expected" is the backend's own stall threshold, and a suspicion counts for all that wait on the suspect at once.
+Dean and Barroso, "The Tail at Scale": a hedge that is sent after the expected latency costs little and shortens the
+tail. Here the expected latency is the stall threshold of the backend. When a backend is suspected, all attempts that
+wait on it are hedged at once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from .exchange import Attempt
 
 
 class HedgeWatch:
-    """Follows the attempts that have no answer yet. A tick costs O(backends in use + attempts stalled on them)."""
+    """Tracks the attempts without a response. A tick costs O(backends in use + attempts stalled on them)."""
 
     def __init__(self, threshold: Callable[[Backend], float]) -> None:
         self._threshold = threshold
@@ -21,20 +22,20 @@ class HedgeWatch:
         self._connecting: dict[Attempt, None] = {}
 
     def started(self, attempt: Attempt) -> None:
-        """The attempt connects, or waits for a connection of the pool."""
+        """Track the attempt while it connects or waits for a pooled connection."""
         self._connecting[attempt] = None
 
     def sent(self, attempt: Attempt) -> None:
-        """The attempt waits for its first byte, in `backend.waiting`."""
+        """The attempt now waits for its first byte, in `backend.waiting`."""
         self._connecting.pop(attempt, None)
         self._in_use[attempt.backend] = None
 
     def ended(self, attempt: Attempt) -> None:
-        """The attempt is over, perhaps without having been sent."""
+        """Stop tracking the attempt, whether or not it was sent."""
         self._connecting.pop(attempt, None)
 
     def stalled(self, now: float) -> Iterator[Attempt]:
-        """Attempts older than their backend's threshold, and all that wait on a suspected one; oldest first."""
+        """Yield attempts older than their backend's threshold, and all on a suspected backend, oldest first."""
         for backend in list(self._in_use):
             if backend.waiting:
                 yield from self._stalled_on(backend, now)

@@ -1,4 +1,4 @@
-"""How long a backend usually takes to its first byte, and from when on a wait needs another explanation."""
+"""The usual time to first byte of a backend, and the thresholds after which a wait counts as stalled."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MEAN_GAIN: Final = 1 / 8
 _DEVIATION_GAIN: Final = 1 / 4
 
 
-def learn(backend: Backend, sample: float) -> None:
-    """Update mean and mean deviation (seconds) with one time to first byte: RFC 6298 §2.2 and §2.3.
+def add_sample(backend: Backend, sample: float) -> None:
+    """Update mean and mean deviation (seconds) with one time to first byte, as in RFC 6298 §2.2 and §2.3.
 
-    The deviation comes first because it is taken from the mean before the sample.
+    The deviation is updated first because it is measured from the mean before the sample.
     """
     if backend.latency_mean == 0.0:
         backend.latency_mean, backend.latency_deviation = sample, sample / 2
@@ -24,18 +24,18 @@ def learn(backend: Backend, sample: float) -> None:
     backend.latency_mean += _MEAN_GAIN * error
 
 
-def learn_at_least(backend: Backend, waited: float) -> None:
-    """An answer would have taken longer than `waited`: no sample, but proof that the mean is too low if it is less."""
+def add_lower_bound(backend: Backend, waited: float) -> None:
+    """Raise the estimate if a wait that ended without a response was longer than the mean."""
     if waited > backend.latency_mean:
-        learn(backend, waited)
+        add_sample(backend, waited)
 
 
-def unexplained_after(backend: Backend, settings: PassiveSettings) -> float:
-    """Seconds without a first byte that this backend's own recent latencies do not explain.
+def suspicion_threshold(backend: Backend, settings: PassiveSettings) -> float:
+    """Return the seconds without a first byte that the recent latencies of the backend do not explain.
 
-    `mean + max(floor, deviations × deviation)`, the form of RFC 6298 §2.3's time-out, in which the floor stands for
-    the clock granularity: a backend with steady latency must not be blamed for the noise of the host. Without any
-    sample it is the ceiling.
+    `mean + max(floor, deviations × deviation)` has the form of the time-out in RFC 6298 §2.3. The floor takes the place
+    of the clock granularity: scheduling noise of the host must not count against a backend with steady latency. Without
+    a sample it is the ceiling.
     """
     if backend.latency_mean == 0.0:
         return settings.stall_ceiling
@@ -44,5 +44,5 @@ def unexplained_after(backend: Backend, settings: PassiveSettings) -> float:
 
 
 def stall_threshold(backend: Backend, settings: PassiveSettings) -> float:
-    """Seconds after which a wait is worth a probe and a hedge: unexplained, or past the ceiling whatever the reason."""
-    return min(unexplained_after(backend, settings), settings.stall_ceiling)
+    """Return the seconds after which a wait justifies a probe and a hedge: at most the ceiling."""
+    return min(suspicion_threshold(backend, settings), settings.stall_ceiling)

@@ -1,7 +1,7 @@
-"""What live traffic says about a backend: outcomes in a row, their share against the others', latency outliers.
+"""Outlier detection from live traffic: failures in a row, the share of failures compared with the others, and latency.
 
-An ejection is a comparison. A backend is ejected for failing while others do not; when everybody fails, the fault is
-behind the backends (their database, say), and taking some of them out only adds load to the rest.
+A backend is ejected for failing only while others do not. If all of them fail, the fault is behind the backends (such
+as their database), and ejections would only add load to the rest.
 """
 
 from __future__ import annotations
@@ -15,63 +15,63 @@ from typing import Final
 from .backend import Backend
 from .settings import PassiveSettings
 
-_OTHERS_FAIL_TOO: Final = 0.5
-"""From this share of failures on the others are no better, and a row of failures is no reason to eject."""
+_COMMON_FAULT_SHARE: Final = 0.5
+"""If the other backends fail at least this share of their requests, a row of failures is no reason to eject."""
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """The latest outcomes of live requests on one backend."""
+    """Recent outcomes of live requests on one backend."""
 
-    in_a_row: int = 0
+    consecutive_failures: int = 0
     """Failures since the last success."""
-    row_began: tuple[int, int] = (0, 0)
-    """What all backends together had answered when the row began: (outcomes, failures)."""
+    row_start: tuple[int, int] = (0, 0)
+    """(outcomes, failures) of all backends together when the current row of failures began."""
     latest: deque[tuple[float, bool]] = field(default_factory=deque)
-    """(when, failed), oldest first, at most `failure_window` of them."""
+    """(time, failed), oldest first, at most `failure_window` entries."""
     failures: int = 0
-    """How many of `latest` failed."""
+    """Number of failures in `latest`."""
 
     @property
     def share(self) -> float:
-        """The share of `latest` that failed; 0 without any."""
+        """Share of failures in `latest`; 0 if it is empty."""
         return self.failures / len(self.latest) if self.latest else 0.0
 
 
-class Jury:
-    """Compares the outcomes of each backend with those of all others together, in O(1) an outcome."""
+class OutlierDetector:
+    """Compares the outcomes of each backend with those of all others together, in O(1) per outcome."""
 
     def __init__(self, settings: PassiveSettings) -> None:
         self._settings = settings
-        self._total = 0
-        self._failures = 0
-        self._ever = 0
-        self._ever_failed = 0
+        self._window_total = 0
+        self._window_failures = 0
+        self._lifetime_total = 0
+        self._lifetime_failures = 0
 
     def use(self, settings: PassiveSettings) -> None:
-        """Judge by other settings from the next outcome on."""
+        """Apply new settings from the next outcome on."""
         self._settings = settings
 
     def record(self, outcomes: Outcomes, failed: bool, now: float) -> str:
-        """Add an outcome and answer the reason to eject its backend; empty when there is none."""
+        """Add an outcome. Return the reason to eject the backend; an empty string if there is none."""
         self._expire(outcomes, now)
         outcomes.latest.append((now, failed))
         outcomes.failures += failed
-        self._total += 1
-        self._failures += failed
-        if failed and outcomes.in_a_row == 0:
-            outcomes.row_began = (self._ever, self._ever_failed)
-        self._ever += 1
-        self._ever_failed += failed
-        outcomes.in_a_row = outcomes.in_a_row + 1 if failed else 0
+        self._window_total += 1
+        self._window_failures += failed
+        if failed and outcomes.consecutive_failures == 0:
+            outcomes.row_start = (self._lifetime_total, self._lifetime_failures)
+        self._lifetime_total += 1
+        self._lifetime_failures += failed
+        outcomes.consecutive_failures = outcomes.consecutive_failures + 1 if failed else 0
         return self._reason(outcomes) if failed else ""
 
-    def forget(self, outcomes: Outcomes) -> None:
-        """The backend left rotation: its outcomes count neither for it later nor for the others now."""
-        self._total -= len(outcomes.latest)
-        self._failures -= outcomes.failures
+    def discard(self, outcomes: Outcomes) -> None:
+        """Discard the outcomes of a backend, so that they count neither for it nor for the comparison with others."""
+        self._window_total -= len(outcomes.latest)
+        self._window_failures -= outcomes.failures
         outcomes.latest.clear()
-        outcomes.failures = outcomes.in_a_row = 0
+        outcomes.failures = outcomes.consecutive_failures = 0
 
     def _expire(self, outcomes: Outcomes, now: float) -> None:
         latest = outcomes.latest
@@ -79,60 +79,64 @@ class Jury:
         while latest and (len(latest) >= self._settings.failure_window or latest[0][0] < oldest):
             _, failed = latest.popleft()
             outcomes.failures -= failed
-            self._total -= 1
-            self._failures -= failed
+            self._window_total -= 1
+            self._window_failures -= failed
 
     def _reason(self, outcomes: Outcomes) -> str:
-        settings = self._settings
-        if outcomes.in_a_row >= settings.consecutive_failures and self._others_since_row(outcomes) < _OTHERS_FAIL_TOO:
-            return f"{outcomes.in_a_row} requests failed in a row"
+        settings, row = self._settings, outcomes.consecutive_failures
+        if row >= settings.consecutive_failures and self._others_share_during_row(outcomes) < _COMMON_FAULT_SHARE:
+            return f"{row} requests failed in a row"
         others = self._others_share(outcomes)
         enough = len(outcomes.latest) >= settings.failure_window / 2
         if enough and outcomes.share - others >= settings.failure_share:
             return f"{outcomes.failures} of {len(outcomes.latest)} requests failed, {others:.0%} elsewhere"
         return ""
 
-    def _others_since_row(self, outcomes: Outcomes) -> float:
-        """Others' share of failures while this row lasted: what they did before it would hide a common cause."""
-        total = self._ever - outcomes.row_began[0] - outcomes.in_a_row
-        return (self._ever_failed - outcomes.row_began[1] - outcomes.in_a_row) / total if total else 0.0
+    def _others_share_during_row(self, outcomes: Outcomes) -> float:
+        """Return the others' share of failures in this row: older successes would hide a common cause."""
+        total_then, failures_then = outcomes.row_start
+        total = self._lifetime_total - total_then - outcomes.consecutive_failures
+        failures = self._lifetime_failures - failures_then - outcomes.consecutive_failures
+        return failures / total if total else 0.0
 
     def _others_share(self, outcomes: Outcomes) -> float:
-        total = self._total - len(outcomes.latest)
-        return (self._failures - outcomes.failures) / total if total else 0.0
+        total = self._window_total - len(outcomes.latest)
+        return (self._window_failures - outcomes.failures) / total if total else 0.0
 
 
 @dataclass(slots=True)
-class Sentence:
-    """How often a backend was ejected, and until when it is."""
+class EjectionBackoff:
+    """Length of the ejections of one backend, which grows with each ejection."""
 
-    times: float = 0.0
+    recent_ejections: float = 0.0
     """One more for each ejection, one less for each `forgive_after` seconds since the last one ended."""
     until: float = 0.0
+    """When the current or last ejection ends, in monotonic seconds."""
 
     def eject(self, now: float, settings: PassiveSettings) -> float:
-        """Start an ejection and answer its length in seconds: `base_ejection × times`, at most `max_ejection`."""
+        """Start an ejection and return its length: `base_ejection × recent_ejections`, at most `max_ejection`
+        seconds."""
         forgiven = max(0.0, now - self.until) / settings.forgive_after
-        self.times = max(0.0, self.times - forgiven) + 1.0
-        length = min(settings.max_ejection, settings.base_ejection * self.times)
-        self.times = min(self.times, max(1.0, settings.max_ejection / settings.base_ejection))
+        self.recent_ejections = max(0.0, self.recent_ejections - forgiven) + 1.0
+        length = min(settings.max_ejection, settings.base_ejection * self.recent_ejections)
+        self.recent_ejections = min(self.recent_ejections, max(1.0, settings.max_ejection / settings.base_ejection))
         self.until = now + length
         return length
 
 
 def may_eject(ejected: int, in_rotation: int, members: int, settings: PassiveSettings) -> bool:
-    """Whether one more ejection leaves another backend in rotation and the ejected share within its limit.
+    """Return whether one more ejection leaves a backend in rotation and the share of ejected backends within its limit.
 
-    The share is taken as it will be *after* the ejection; taken before it, one of two backends at a limit of 10 %
-    could still go, because 0 % is within any limit.
+    The share is the one *after* the ejection. With the share before it, one of two backends could be ejected at a limit
+    of 10 %, because the current share of 0 % is within any limit.
     """
     return in_rotation > 1 and (ejected + 1) <= settings.max_ejected_share * members
 
 
-def slow_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> list[tuple[Backend, str]]:
-    """Backends whose mean latency is out of proportion to the median of the others', each with the reason to eject it.
+def latency_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> list[tuple[Backend, str]]:
+    """Return the backends whose mean latency exceeds `latency_factor` × the median of the others, each with the reason.
 
-    None below `stall_ceiling`: three times 1 ms is an outlier, but nobody's problem.
+    Backends below `stall_ceiling` are never outliers: three times 1 ms is unusual but does no harm.
     """
     if settings.latency_factor <= 0.0:
         return []
@@ -148,7 +152,7 @@ def slow_outliers(candidates: Sequence[Backend], settings: PassiveSettings) -> l
 
 
 def _median_without(ascending: list[float], index: int) -> float:
-    """The median of all but one, in O(1); 0 when there is no other."""
+    """Return the median of all values but the one at `index`, in O(1); 0 if there is no other."""
     count = len(ascending) - 1
     if count == 0:
         return 0.0

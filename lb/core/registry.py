@@ -1,8 +1,8 @@
-"""The set of backends and what is known of each: who is usable, and why.
+"""The set of backends, the health record of each, and which of them are usable.
 
-Facts come in (probe results, the life of every attempt, the passing of time) and change standing; events go out.
-The life of an attempt is `attempt_started`, perhaps `attempt_sent`, perhaps `attempt_answered`, then exactly one of
-`attempt_completed`, `attempt_failed`, `attempt_cancelled`, which release it.
+Facts come in (probe results, the events of each attempt, the passing of time) and change the health records; events go
+out. Each attempt is reported as `attempt_started`, then optionally `attempt_sent` and `attempt_answered`, then exactly
+one of `attempt_completed`, `attempt_failed` and `attempt_cancelled`, which releases its slot.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final
 
 from .backend import Backend, ProbeResult, State
 from .candidates import Rotation
-from .decisions import Picture
+from .decisions import FleetSnapshot
 from .ejection import Ejections
 from .events import Added, Emit, Probed, Removed
 from .exchange import Attempt, Failure
-from .health import Cause, next_probe_in, verdict
-from .health_record import Standing
-from .latency import learn, learn_at_least, stall_threshold, unexplained_after
+from .health import Cause, cause_of, next_probe_in
+from .health_record import HealthRecord
+from .latency import add_lower_bound, add_sample, stall_threshold, suspicion_threshold
 from .load_weights import LoadFeedback, LoadReport
 from .settings import Settings
 from .slow_start import ramp
@@ -30,243 +30,241 @@ _UNREACHABLE: Final = (Failure.REFUSED, Failure.CONNECT_TIMEOUT)
 
 
 class Registry:
-    """All backends in order of insertion. Synchronous; `now` is monotonic seconds and never goes back."""
+    """All backends in order of insertion. Synchronous; `now` is monotonic seconds and never decreases."""
 
     def __init__(self, settings: Settings, rng: Random, emit: Emit) -> None:
         self._settings = settings
         self._rng = rng
         self._emit = emit
-        self._standings: dict[Backend, Standing] = {}
+        self._records: dict[Backend, HealthRecord] = {}
         self._members: dict[str, Backend] = {}
         self._leaving: dict[str, Backend] = {}
         self._rotation = Rotation(open_in_panic=settings.panic == "open", emit=emit)
-        self._ejections = Ejections(settings.passive, self._rotation, self._move, ends_here=not settings.follower)
+        self._ejections = Ejections(settings.passive, self._rotation, self._move, decides_expiry=not settings.follower)
         self._watch = StallWatch(settings.passive.max_tick_gap)
-        self._ramping: dict[Standing, None] = {}
-        self._asking: dict[Standing, None] = {}
+        self._ramping: dict[HealthRecord, None] = {}
+        self._probe_pending: dict[HealthRecord, None] = {}
         self._feedback = LoadFeedback(settings.admission.max_in_flight)
 
     @property
     def usable(self) -> tuple[Backend, ...]:
-        """Whom a policy may pick: a snapshot that stays the same object until something changes."""
+        """Backends that a policy may pick: the same tuple object until something changes."""
         return self._rotation.usable
 
     @property
-    def picture(self) -> Picture:
-        """How all backends stand now, for the record of a decision."""
-        return self._rotation.picture
-
-    @property
-    def version(self) -> int:
-        """Counts the changes of `usable` and of weights, so that a policy knows when to rebuild its tables."""
-        return self._rotation.version
+    def snapshot(self) -> FleetSnapshot:
+        """Current states of all backends, for the decision log."""
+        return self._rotation.snapshot
 
     @property
     def panic(self) -> bool:
-        """No backend is usable. Policy `open`: `usable` holds the DOWN and EJECTED ones; `closed`: it is empty."""
+        """No backend is UP. `usable` holds the DOWN and EJECTED ones with panic mode `open`, and none with `closed`."""
         return self._rotation.panic
 
     def use(self, settings: Settings, now: float) -> None:
-        """Go by other settings from now on: standing, streaks and sentences stay as they are."""
+        """Apply new settings. States, streaks and current ejections stay as they are."""
         self._settings = settings
         self._ejections.use(settings.passive)
         self._watch.use(settings.passive.max_tick_gap)
         self._feedback.use(settings.admission.max_in_flight)
-        for standing in self._standings.values():
-            standing.settings = settings
+        for record in self._records.values():
+            record.settings = settings
             if not settings.load_feedback:
-                self._feedback.forget(standing.backend)
-                standing.backend.load_factor = 1.0
-            self._weigh(standing.backend, now)
+                self._feedback.forget(record.backend)
+                record.backend.load_factor = 1.0
+            self._weigh(record.backend, now)
         self._rotation.use(open_in_panic=settings.panic == "open", now=now)
 
     # --- membership ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend (UNKNOWN). The same id at the same address, while draining out, is taken back (UNKNOWN).
+        """Add a backend in state UNKNOWN and return it.
 
-        The same id at another address drains the old one out and adds a new one; at the same address while it is a
-        member, only the weight is updated.
+        If a member has the same id and address, only its weight is updated. If a backend with the same id and address
+        is still draining out, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
+        first.
         """
         known = self.get(backend_id)
         if known is not None and (known.host, known.port) == (host, port):
             if backend_id not in self._members:
                 self._members[backend_id] = self._leaving.pop(backend_id)
-                self._move(self._standings[known], Cause.RESUME, "taken back while draining out", now)
+                self._move(self._records[known], Cause.RESUME, "taken back while draining out", now)
             self.set_weight(backend_id, weight, now)
             return known
         if backend_id in self._members:
             self.remove(backend_id, now)
         backend = Backend(backend_id, host, port, weight, since=now)
-        self._standings[backend] = Standing(backend, self._settings, self._emit, self._rotation.changed)
+        self._records[backend] = HealthRecord(backend, self._settings, self._emit, self._rotation.changed)
         self._members[backend_id] = backend
         self._emit(Added(now, backend_id, f"{host}:{port}"))
         self._rotation.add(backend, now)
-        self._assume(backend, now)
+        self._assume_up(backend, now)
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain the backend; it leaves (`Removed`) when nothing is in flight on it. Unknown ids: KeyError."""
+        """Drain the backend. It leaves (`Removed`) when nothing is in flight on it. Raise KeyError if unknown."""
         backend = self._leaving[backend_id] = self._members.pop(backend_id)
-        self._move(self._standings[backend], Cause.REMOVE, "removed", now)
+        self._move(self._records[backend], Cause.REMOVE, "removed", now)
         self._leave_if_idle(backend, now)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Operator's word: DRAIN, MAINT, or UP (the past is forgotten; what is not UP, to be probed, UNKNOWN).
+        """Apply an operator's decision: DRAIN, MAINT, or UP (discard the history; a backend that is not UP becomes
+        UNKNOWN).
 
-        KeyError, ValueError.
+        Raise KeyError for an unknown id and ValueError for another state.
         """
         if state not in _OPERATOR_CAUSES:
             raise ValueError(f"an operator cannot set {state.value!r}: only 'up', 'drain' or 'maint'")
-        standing = self._standings[self._members[backend_id]]
+        record = self._records[self._members[backend_id]]
         if state is State.UP:
-            self._ejections.forget(standing)
-            standing.forget()
-        self._move(standing, _OPERATOR_CAUSES[state], "operator", now)
+            self._ejections.discard_outcomes(record)
+            record.reset_backoff()
+        self._move(record, _OPERATOR_CAUSES[state], "operator", now)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word on the configured weight; 0 takes no new traffic. KeyError."""
+        """Set the configured weight; a backend with weight 0 gets no new requests. Raise KeyError for an unknown id."""
         backend = self._members[backend_id]
         backend.weight = weight
         self._weigh(backend, now)
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends, in order of insertion; those draining out included."""
-        return tuple(self._standings)
+        """All known backends in order of insertion, those that drain out included."""
+        return tuple(self._records)
 
     def get(self, backend_id: str) -> Backend | None:
-        """The member of that id; one that drains out counts only while no other has its id."""
+        """Return the member with that id, else a removed backend with that id that still drains out, else None."""
         return self._members.get(backend_id) or self._leaving.get(backend_id)
 
     def member(self, backend_id: str) -> Backend | None:
-        """The member of that id, and never one that was removed: discovery and the operator have parted with it."""
+        """Return the member with that id; None if it is unknown or was removed."""
         return self._members.get(backend_id)
 
     # --- probes ---
     def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe and answer the seconds to wait before the next one.
+        """Record a finished probe and return the seconds to wait before the next one.
 
-        `failure` is empty for a pass; `declined`: it failed by an answer, so the backend itself says so.
+        `failure` is empty if the probe passed. `unhealthy_response`: the backend responded, and the response was a
+        failure.
         """
-        standing = self._standings.get(backend)
-        if standing is None:  # it left while the probe was under way
+        record = self._records.get(backend)
+        if record is None:  # it was removed during the probe
             return self._settings.health.interval
         backend.last_probe = ProbeResult(now, took, failure)
         backend.name = name or backend.name
-        standing.streak = standing.streak.observe(not failure)
+        record.streak = record.streak.observe(not failure)
         self._emit(Probed(now, backend.id, not failure, took, failure))
         if failure:
-            self._probe_failed(standing, f"{failure} after {took * 1e3:.0f} ms", declined, now)
+            self._probe_failed(record, f"{failure} after {took * 1e3:.0f} ms", unhealthy_response, now)
         else:
-            self._probe_passed(standing, took, now)
-        return next_probe_in(backend.state, now - backend.since, standing.streak, self._settings.health, self._rng)
+            self._probe_passed(record, took, now)
+        return next_probe_in(backend.state, now - backend.since, record.streak, self._settings.health, self._rng)
 
-    def _probe_failed(self, standing: Standing, failure: str, declined: bool, now: float) -> None:
-        if standing.booting(now):
+    def _probe_failed(self, record: HealthRecord, failure: str, unhealthy_response: bool, now: float) -> None:
+        if record.booting(now):
             return
-        if verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_FAIL:
-            reason = f"{_counted(standing.streak.failures, 'probe')} failed in a row: {failure}"
-            self._move(standing, Cause.PROBES_FAIL, reason, now)
-        elif declined:
-            standing.decline(f"its health check says no: {failure}", now)
-        elif standing.doubted:
-            waited, threshold = self._watch.wait(standing.backend, now), self.stall_threshold(standing.backend)
-            standing.suspect(waited, threshold, f"a request and a probe failed: {failure}", now)
+        if cause_of(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_FAIL:
+            reason = f"{_probes(record.streak.failures, 'failed')}: {failure}"
+            self._move(record, Cause.PROBES_FAIL, reason, now)
+        elif unhealthy_response:
+            record.answered_unhealthy(f"health check failed: {failure}", now)
+        elif record.doubted:
+            waited, threshold = self._watch.wait(record.backend, now), self.stall_threshold(record.backend)
+            record.suspect(f"a request and a probe failed: {failure}", now, waited, threshold)
 
-    def _probe_passed(self, standing: Standing, took: float, now: float) -> None:
-        standing.passed_at = now
-        standing.backend.shaky = False
-        if standing.doubted and standing.backend.state is State.UP:
-            # Alive, so whoever waits there waits for a reason: without this sample it would be suspected again.
-            learn_at_least(standing.backend, max(took, self._watch.wait(standing.backend, now)))
-            self._clear(standing, "probe passed", now)
-            if standing.pardon(now):
-                self._ejections.forget(standing)
-        passes = verdict(standing.backend.state, standing.streak, self._settings.health) is Cause.PROBES_PASS
-        if passes and not standing.held(now):
-            self._move(standing, Cause.PROBES_PASS, f"{_counted(standing.streak.passes, 'probe')} passed in a row", now)
+    def _probe_passed(self, record: HealthRecord, took: float, now: float) -> None:
+        record.passed_at = now
+        record.backend.unreliable = False
+        if record.doubted and record.backend.state is State.UP:
+            # The backend works, so its pending requests are just slow: without this sample it would be suspected again.
+            add_lower_bound(record.backend, max(took, self._watch.wait(record.backend, now)))
+            self._clear(record, "probe passed", now)
+            if record.reset_history(now):
+                self._ejections.discard_outcomes(record)
+        passes = cause_of(record.backend.state, record.streak, self._settings.health) is Cause.PROBES_PASS
+        if passes and not record.held_down(now):
+            self._move(record, Cause.PROBES_PASS, _probes(record.streak.passes, "passed"), now)
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
-        """The backend says how loaded it is. Without `load_feedback` that changes nothing."""
-        if self._settings.load_feedback and backend in self._standings:
+        """Record the load that the backend reports. Has no effect without `load_feedback`."""
+        if self._settings.load_feedback and backend in self._records:
             self._feedback.reported(backend, report, now)
 
     # --- attempts ---
     def attempt_started(self, attempt: Attempt, now: float) -> None:
-        """Picked: counts as in flight on `attempt.backend`."""
+        """Count the attempt as in flight on its backend."""
         attempt.backend.in_flight += 1
 
     def attempt_sent(self, attempt: Attempt, now: float) -> None:
-        """First request byte written: it is in `backend.waiting` now and can stall."""
-        attempt.backend.waiting.pop(attempt, None)  # oldest first, whatever it was before
+        """Record that the request was written: the attempt is now in `backend.waiting` and can stall."""
+        attempt.backend.waiting.pop(attempt, None)  # keep the order: an attempt that is sent again moves to the end
         attempt.backend.waiting[attempt] = now
         self._watch.sent(attempt, now)
 
     def attempt_answered(self, attempt: Attempt, status: int, now: float) -> None:
-        """Response head complete: a latency sample, an end of suspicion, and a passive verdict on `status`.
+        """Record a response head: a latency sample, an outcome for outlier detection, and the end of a suspicion.
 
-        The verdict on a 5xx is counted here, so `attempt_failed(…, GATEWAY)` after it does not count again. Nor is a
-        5xx a latency sample: failing fast must not look like being fast.
+        A 5xx is counted as a failure here, so a later `attempt_failed(…, GATEWAY)` does not count it again. It is no
+        latency sample, because a backend that fails fast must not seem fast.
         """
         backend, failed = attempt.backend, status >= 500
         sent = backend.waiting.pop(attempt, None)
         self._watch.ended(attempt)
         if sent is not None and not failed:
-            learn(backend, now - sent)
-        standing = self._standings[backend]
-        if standing.doubted and not standing.firm:
-            self._clear(standing, "it answered", now)
+            add_sample(backend, now - sent)
+        record = self._records[backend]
+        if record.doubted and not record.firm:
+            self._clear(record, "responded to a request", now)
         if not failed:
-            backend.shaky = False
-        if backend.state is State.UP and not (failed and standing.outlived(attempt)):
-            self._ejections.count(standing, now, failed=failed)
+            backend.unreliable = False
+        if backend.state is State.UP and not (failed and record.predates_reset(attempt)):
+            self._ejections.count(record, now, failed=failed)
             if failed and backend.state is State.UP:
-                standing.ask(f"a request was answered {status}", now)
+                record.request_probe(f"a response had status {status}", now)
             if failed:
-                self._note_asking(standing)
+                self._track_pending_probe(record)
 
     def attempt_completed(self, attempt: Attempt, now: float) -> None:
-        """Released after a complete response."""
+        """Release the attempt after a complete response."""
         self._release(attempt, now)
 
     def attempt_failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
-        """Released after a failure, which counts against the backend and may eject it or want a probe."""
-        standing = self._standings[attempt.backend]
-        news = standing.backend.state is State.UP and not standing.outlived(attempt)
-        if news and failure is not Failure.GATEWAY:
-            standing.backend.shaky = True
-            doubted_before = standing.doubted
-            self._doubt(standing, failure, now)
-            self._ejections.count(standing, now, failed=True, suspect_only=doubted_before)
-            self._note_asking(standing)
+        """Release the attempt and count its failure, which may eject the backend or request a probe."""
+        record = self._records[attempt.backend]
+        counts = record.backend.state is State.UP and not record.predates_reset(attempt)
+        if counts and failure is not Failure.GATEWAY:
+            record.backend.unreliable = True
+            doubted_before = record.doubted
+            self._doubt_after_failure(record, failure, now)
+            self._ejections.count(record, now, failed=True, suspect_only=doubted_before)
+            self._track_pending_probe(record)
         self._release(attempt, now)
 
-    def cut(self, backend: Backend, now: float) -> None:
-        """It has closed a connection that was idle for a moment only, which a backend in good health does not do."""
-        standing = self._standings.get(backend)
-        if standing is not None and backend.state is State.UP:
-            standing.cut(now)
-            self._note_asking(standing)
+    def closed_early(self, backend: Backend, now: float) -> None:
+        """Record that the backend closed a connection soon after use, which a healthy backend does not do."""
+        record = self._records.get(backend)
+        if record is not None and backend.state is State.UP:
+            record.closed_early(now)
+            self._track_pending_probe(record)
 
     def attempt_cancelled(self, attempt: Attempt, now: float) -> None:
-        """Released through no fault of the backend: client gone, or the attempt's twin won."""
+        """Release an attempt because the client left or the other attempt won."""
         sent = attempt.backend.waiting.get(attempt)
         if sent is not None:
-            learn_at_least(attempt.backend, now - sent)
+            add_lower_bound(attempt.backend, now - sent)
         self._release(attempt, now)
 
     def stall_threshold(self, backend: Backend) -> float:
-        """Seconds without a first byte after which an attempt on the backend counts as stalled (hedge then)."""
+        """Return the seconds without a first byte after which an attempt on the backend counts as stalled."""
         return stall_threshold(backend, self._settings.passive)
 
-    def _doubt(self, standing: Standing, failure: Failure, now: float) -> None:
+    def _doubt_after_failure(self, record: HealthRecord, failure: Failure, now: float) -> None:
         reason = f"a request failed: {failure.value}"
         if failure in _UNREACHABLE:
-            standing.firm = True
-            standing.suspect(0.0, 0.0, reason, now)
-        standing.want_probe(reason, now)
+            record.firm = True
+            record.suspect(reason, now)
+        record.doubt(reason, now)
 
     def _release(self, attempt: Attempt, now: float) -> None:
         backend = attempt.backend
@@ -275,91 +273,91 @@ class Registry:
         self._watch.ended(attempt)
         self._leave_if_idle(backend, now)
 
-    # --- the word of another process, which has a share of the same traffic ---
+    # --- reports of other processes that share the traffic; all raise KeyError for an unknown id ---
     def suspect(self, backend_id: str, reason: str, firm: bool, now: float) -> None:
-        """Requests stall on the backend there. KeyError."""
-        standing = self._standings[self._members[backend_id]]
-        standing.firm |= firm
-        standing.suspect(0.0, 0.0, reason, now)
+        """Suspect the backend because requests stall on it in another process."""
+        record = self._records[self._members[backend_id]]
+        record.firm |= firm
+        record.suspect(reason, now)
 
-    def absolve(self, backend_id: str, reason: str, now: float) -> None:
-        """It has answered there. KeyError."""
-        self._clear(self._standings[self._members[backend_id]], reason, now)
+    def clear_suspicion(self, backend_id: str, reason: str, now: float) -> None:
+        """End the suspicion because the backend responded in another process."""
+        self._clear(self._records[self._members[backend_id]], reason, now)
 
     def eject(self, backend_id: str, reason: str, now: float) -> None:
-        """It was ejected there. KeyError."""
-        self._ejections.follow(self._standings[self._members[backend_id]], reason, now)
+        """Eject the backend because another process has ejected it."""
+        self._ejections.mirror(self._records[self._members[backend_id]], reason, now)
 
     def may_eject(self) -> bool:
-        """Whether the limits allow one more ejection."""
+        """Return whether the limits allow one more ejection."""
         return self._ejections.allowed()
 
     def reinstate(self, backend_id: str, reason: str, now: float) -> None:
-        """Its ejection is over there, or was not to be. KeyError."""
-        self._ejections.reinstate(self._standings[self._members[backend_id]], reason, now)
+        """End the ejection because another process has ended or rejected it."""
+        self._ejections.reinstate(self._records[self._members[backend_id]], reason, now)
 
     # --- time ---
     def tick(self, now: float) -> None:
-        """Stalls, ends of ejections, ramps. To be called every `settings.tick` seconds."""
-        self._rotation.settle(now)
+        """Handle stalls, ends of ejections and weight ramps. Call every `settings.tick` seconds."""
+        self._rotation.admit_arrivals(now)
         for backend, waited in self._watch.tick(now):
-            self._judge_wait(self._standings[backend], waited, now)
-        for standing in list(self._asking):
-            standing.ask_if_due(now)
-            self._note_asking(standing)
-        for standing in list(self._ramping):
-            self._weigh(standing.backend, now)
+            self._check_wait(self._records[backend], waited, now)
+        for record in list(self._probe_pending):
+            record.emit_pending_probe(now)
+            self._track_pending_probe(record)
+        for record in list(self._ramping):
+            self._weigh(record.backend, now)
         for backend in self._feedback.tick(now):
             self._weigh(backend, now)
-        self._ejections.tick(self._standings.values(), now)
+        self._ejections.tick(self._records.values(), now)
 
-    def _judge_wait(self, standing: Standing, waited: float, now: float) -> None:
-        backend = standing.backend
+    def _check_wait(self, record: HealthRecord, waited: float, now: float) -> None:
+        backend = record.backend
         if waited < self.stall_threshold(backend) or backend.suspected or backend.state is not State.UP:
             return
-        threshold = unexplained_after(backend, self._settings.passive)
+        threshold = suspicion_threshold(backend, self._settings.passive)
         reason = f"no first byte for {waited * 1e3:.0f} ms"
         if waited >= threshold:
-            standing.suspect(waited, threshold, reason, now)
+            record.suspect(reason, now, waited, threshold)
         else:
-            standing.want_probe(reason, now)
-        self._note_asking(standing)
+            record.doubt(reason, now)
+        self._track_pending_probe(record)
 
-    # --- what follows from it ---
-    def _move(self, standing: Standing, cause: Cause, reason: str, now: float) -> None:
-        backend, old = standing.backend, standing.backend.state
-        if not standing.move(cause, reason, now):
+    # --- consequences ---
+    def _move(self, record: HealthRecord, cause: Cause, reason: str, now: float) -> None:
+        backend, old = record.backend, record.backend.state
+        if not record.move(cause, reason, now):
             return
         self._rotation.moved(old, backend.state, now)
-        self._watch.explain(backend)
-        self._ejections.forget(standing)
-        self._asking.pop(standing, None)
+        self._watch.clear(backend)
+        self._ejections.discard_outcomes(record)
+        self._probe_pending.pop(record, None)
         self._weigh(backend, now)
         if backend.state is State.UNKNOWN:
-            self._assume(backend, now)
+            self._assume_up(backend, now)
 
-    def _assume(self, backend: Backend, now: float) -> None:
+    def _assume_up(self, backend: Backend, now: float) -> None:
         if self._settings.health.assume_up:
-            self._move(self._standings[backend], Cause.ASSUMED, "assumed up", now)
+            self._move(self._records[backend], Cause.ASSUMED, "assumed up", now)
 
-    def _clear(self, standing: Standing, reason: str, now: float) -> None:
-        self._watch.explain(standing.backend)
-        standing.clear(reason, now)
-        self._asking.pop(standing, None)
+    def _clear(self, record: HealthRecord, reason: str, now: float) -> None:
+        self._watch.clear(record.backend)
+        record.clear(reason, now)
+        self._probe_pending.pop(record, None)
 
-    def _note_asking(self, standing: Standing) -> None:
-        if standing.asking:
-            self._asking[standing] = None
+    def _track_pending_probe(self, record: HealthRecord) -> None:
+        if record.probe_pending:
+            self._probe_pending[record] = None
         else:
-            self._asking.pop(standing, None)
+            self._probe_pending.pop(record, None)
 
     def _weigh(self, backend: Backend, now: float) -> None:
-        standing = self._standings[backend]
+        record = self._records[backend]
         share = ramp(now - backend.since, self._settings.slow_start) if backend.state is State.UP else 1.0
         if share < 1.0:
-            self._ramping[standing] = None
+            self._ramping[record] = None
         else:
-            self._ramping.pop(standing, None)
+            self._ramping.pop(record, None)
         weight = backend.weight * share * backend.load_factor
         if weight != backend.effective_weight:
             backend.effective_weight = weight
@@ -369,12 +367,12 @@ class Registry:
         if backend.in_flight or self._members.get(backend.id) is backend:
             return
         self._emit(Removed(now, backend.id))
-        del self._standings[backend]
+        del self._records[backend]
         self._rotation.drop(backend, now)
         self._feedback.forget(backend)
         if self._leaving.get(backend.id) is backend:
             del self._leaving[backend.id]
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _probes(count: int, result: str) -> str:
+    return f"1 probe {result}" if count == 1 else f"{count} probes {result} in a row"

@@ -1,4 +1,4 @@
-"""What the core can be told, with the arithmetic behind each default. All times are seconds."""
+"""Settings of the core, with the arithmetic behind each default. All times are in seconds."""
 
 from __future__ import annotations
 
@@ -8,102 +8,105 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """Active checks. A schedule is end-to-start: the next probe starts `interval` after the last one ended."""
+    """Active checks. The schedule is end-to-start: the next probe starts `interval` after the last one ended."""
 
     kind: str = "http"
-    """`http` asks the backend. `tcp` only connects: a hung or paused backend passes that. `tls` also makes a
-    handshake, which a paused one does not pass."""
+    """`http` sends a request. `tcp` only connects, which also works if the backend hangs or is paused. `tls` also makes
+    a handshake, which a paused backend fails."""
     path: str = "/health"
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every probe; `Host` among them replaces the backend's address."""
+    """Sent with every probe. `Host` replaces the backend's address."""
     expect_status: tuple[int, int] = (200, 200)
-    """From and to, both included."""
+    """Lowest and highest status that passes."""
     expect_body: str = ""
-    """What the first 64 KiB of the answer must contain; empty: whatever it says will do."""
+    """Text that the first 64 KiB of the response must contain; empty to accept any body."""
     interval: float = 0.5
     fast_interval: float = 0.1
-    """Between probes while the verdict is in doubt (UP and failing, DOWN and passing)."""
+    """Interval while the state is in doubt (UP and failing, DOWN and passing)."""
     timeout: float = 0.4
     fall: int = 2
     """Consecutive failures that take an UP backend DOWN."""
     rise: int = 2
-    """Consecutive passes that bring a DOWN backend UP. An UNKNOWN one needs a single pass."""
+    """Consecutive passes that bring a DOWN backend UP. An UNKNOWN backend needs one pass."""
     jitter: float = 0.1
-    """Each wait is stretched by a uniform factor in [1, 1 + jitter], so that probes do not march in step."""
+    """Each wait is multiplied by a uniform factor in [1, 1 + jitter], so that probes do not synchronise."""
     flap_limit: float = 4.0
-    """Falls in short order that cost nothing; each one more doubles the hold-down before readmission. Four, so that
-    neither a deployment (one restart) nor a few faults injected one after another are ever delayed."""
+    """Number of falls in short order without a hold-down. Each further fall doubles the hold-down before readmission.
+    With four, neither a deployment (one restart) nor a few faults injected in succession are ever delayed."""
     flap_forget: float = 10.0
-    """This long UP forgets one fall."""
+    """Time UP after which one fall is no longer counted."""
     hold_down: float = 1.0
-    """The first hold-down: how long a flapping backend stays DOWN although its probes pass."""
+    """First hold-down: how long a flapping backend stays DOWN although its probes pass."""
     max_hold_down: float = 30.0
     start_phase: float = 0.0
-    """For this long after it became known, failing probes do not take an UNKNOWN backend DOWN: it is still booting. It
-    is probed at the fast interval meanwhile, and a single pass brings it UP, where from DOWN it would take `rise`."""
+    """Time after a backend became known in which failing probes do not take it from UNKNOWN to DOWN, because it is
+    still booting. It is probed at the fast interval, and one pass brings it UP, where from DOWN it would take
+    `rise`."""
     assume_up: bool = False
-    """A new backend is UP before its first probe: for a fleet that is known to serve when the balancer restarts."""
+    """A new backend is UP before its first probe: for a fleet that is known to work when the balancer restarts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassiveSettings:
-    """What live traffic says about a backend between two probes."""
+    """Detection of failing backends from live traffic between two probes."""
 
     consecutive_failures: int = 5
-    """Failures in a row (connect, reset, time-out, any 5xx) that eject at once, whatever the probes say – unless the
-    other backends fail most of their requests too: then the fault is elsewhere and nobody is ejected for it."""
+    """Failures in a row (connect, reset, time-out, any 5xx) that eject at once, even if probes pass. If the other
+    backends fail most of their requests too, the fault is elsewhere, and no backend is ejected."""
     failure_window: int = 20
-    """How many of a backend's latest outcomes its failure share is taken from; half of them must be there to judge."""
+    """Number of latest outcomes in the share of failures. At least half of them are needed for an ejection."""
     failure_max_age: float = 10.0
-    """Outcomes older than this say nothing any more."""
+    """Older outcomes do not count."""
     failure_share: float = 0.4
-    """Ejected when its share of failures exceeds the others' by this. Ten outcomes at a true share of 10 % hold five
-    failures once in 600 windows, at 1 % practically never; a share of 50 % is caught within 10 to 20 requests."""
+    """A backend is ejected when its share of failures exceeds the others' by this. Ten outcomes at a true share of 10 %
+    contain five failures once in 600 windows, at 1 % practically never. A share of 50 % is detected within 10 to 20
+    requests."""
     latency_factor: float = 0.0
-    """Ejected when its mean latency exceeds this multiple of the others' median (and `stall_ceiling`). Off (0) by
-    default: a slow backend still answers, and avoiding it is the policy's business (`peak_ewma`, `p2c`)."""
+    """A backend is ejected when its mean latency exceeds this multiple of the others' median (and `stall_ceiling`). Off
+    (0) by default: a slow backend still responds, and policies can avoid it (`peak_ewma`, `p2c`)."""
     base_ejection: float = 3.0
-    """An ejection lasts `base_ejection × times ejected so far`, at most `max_ejection`."""
+    """An ejection lasts `base_ejection` × the number of recent ejections, at most `max_ejection`."""
     max_ejection: float = 60.0
     forgive_after: float = 60.0
-    """This long without an ejection forgets one."""
+    """Time without an ejection after which one ejection is no longer counted."""
     max_ejected_share: float = 0.5
     """No ejection may leave more than this share of the backends EJECTED, counted after the ejection."""
     stall_floor: float = 0.05
-    """No request counts as stalled before its backend's mean latency + this: scheduling noise stays below it."""
+    """A request stalls at the earliest after mean latency + this, which exceeds scheduling noise."""
     stall_ceiling: float = 0.25
-    """Every wait longer than this is worth a probe (and a hedge), however slow the backend has been."""
+    """A longer wait always justifies a probe and a hedge, however slow the backend has been."""
     stall_deviations: float = 6.0
-    """Stalled = no first byte after mean + this many mean deviations (RFC 6298 uses 4 for its time-out)."""
+    """A request stalls without a first byte after mean + this many mean deviations (RFC 6298 uses 4)."""
     max_tick_gap: float = 0.05
-    """Ticks further apart than this mean that the balancer itself was held up: answers may sit unread in its
-    sockets, so no backend is blamed for the gap. Five ticks, so that ordinary lateness does not blind it."""
+    """If ticks are further apart than this, the balancer itself was delayed. Responses may lie unread in its sockets,
+    so the gap does not count against any backend. Five ticks, so that ordinary lateness does not disable stall
+    detection."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrySettings:
-    """When a failed attempt may be repeated on another backend."""
+    """When a failed attempt may be retried on another backend."""
 
     max_attempts: int = 3
-    """That reach a backend, the first and hedges counted; a refused connection is none (docs/decisions/0008)."""
+    """Attempts that reach a backend, with the first and hedges; refused connections do not count (decision 8)."""
     budget_ratio: float = 0.2
-    """Retries and hedges together: at most this share of the requests …"""
+    """Limit on retries and hedges together, as a share of the requests."""
     budget_min_per_s: float = 3.0
-    """… but always at least this many a second, so that a quiet balancer can retry at all."""
+    """Retries per second that are allowed in any case, so that a balancer with little traffic can retry at all."""
     budget_window: float = 10.0
     per_try_timeout: float = 1.0
-    """Sent, no response head: the attempt has failed."""
+    """From sending the request to the response head. After this the attempt has failed."""
     total_timeout: float = 5.0
-    """From the request's arrival to its response head, all attempts and waits together."""
+    """From the arrival of the request to its response head, all attempts and waits together."""
     connect_timeout: float = 0.25
-    """`docker kill` leaves a black hole, not a refusal: only this short wait finds it."""
+    """After `docker kill`, packets are dropped and connections are not refused, so only this time-out detects it."""
     hedge: bool = True
-    """Send a stalled idempotent request to a second backend, inside the retry budget; the first answer wins."""
+    """Send a stalled idempotent request to a second backend, within the retry budget. The first response wins."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionSettings:
-    """How much one backend may hold, and what happens to the rest."""
+    """Requests in flight on one backend, and the queue for further requests."""
 
     max_in_flight: int = 1024
     max_queue: int = 1024
@@ -113,7 +116,7 @@ class AdmissionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the core can be told."""
+    """All settings of the core."""
 
     policy: str = "round_robin"
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -121,18 +124,17 @@ class Settings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     tick: float = 0.01
-    """How often the shell calls `tick`: the granularity of stalls, time-outs and hedges. 100 calls a second over
-    three backends cost well under 1 % of a core, and 10 ms vanish beside `stall_floor`."""
+    """Interval at which the shell calls `tick`: the granularity of stalls, time-outs and hedges. 100 calls a second
+    over three backends cost well under 1 % of a core, and 10 ms are small compared with `stall_floor`."""
     slow_start: float = 0.0
-    """A backend that comes UP ramps from 10 % to 100 % of its weight over this long; 0 turns the ramp off."""
+    """The weight of a backend that comes UP ramps from 10 % to 100 % over this time; 0 disables the ramp."""
     discovery_interval: float = 0.0
-    """How often membership is read; 0 where it is static. A term of the bounds."""
+    """How often membership is read; 0 if it is static. A term of the bounds."""
     load_feedback: bool = False
     """Weights follow the load that backends report (`lb.core.load_weights`)."""
     decisions: int = 1000
-    """How many requests can be asked why they went where they went: the latest that did not go smoothly, and up
-    to 100 of those that did; 0 keeps no record."""
+    """Number of requests whose decisions are kept, plus up to 100 that went smoothly; 0 keeps none."""
     panic: str = "open"
-    """No usable backend left: `open` tries the DOWN ones anyway, `closed` answers 503."""
+    """When no backend is usable, `open` tries the DOWN ones anyway, and `closed` responds with 503."""
     follower: bool = False
-    """Another process, with a share of the same traffic, says when an ejection ends."""
+    """Another process, with a share of the same traffic, decides when an ejection ends."""

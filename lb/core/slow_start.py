@@ -1,4 +1,4 @@
-"""The ramp of a backend that has just come UP: cold caches and a herd of waiting clients do not go together."""
+"""Slow start: the weight of a backend ramps up after it came UP, because its caches are cold and many clients wait."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from typing import Final
 
 START: Final = 0.1
-"""The share of its weight with which a backend begins: enough to see it answer, too little to hurt."""
+"""Share of its weight that a backend starts with: enough requests to show that it works, few enough to do no harm."""
 STEP: Final = 0.05
-"""Weights move in such steps, so that a policy with tables rebuilds them 18 times in a ramp and not at every tick."""
+"""Step of the weight, so that a policy with tables rebuilds them 18 times in a ramp and not at every tick."""
 
 
 def ramp(up_for: float, duration: float) -> float:
-    """The share of its weight, in [START, 1], of a backend that has been UP for `up_for` of `duration` seconds.
+    """Return the share in [START, 1] of its weight for a backend that has been UP for `up_for` of `duration` seconds.
 
-    Linear, rounded down to a step: the share is never above the line.
+    The ramp is linear and rounded down to a step, so the share is never above the line.
     """
     if up_for >= duration:
         return 1.0

@@ -1,4 +1,4 @@
-"""Which attempts could show that a backend hangs: sent, without a first byte, and not yet explained."""
+"""Detection of stalls: attempts that were sent and wait for their first byte without an explanation."""
 
 from __future__ import annotations
 
@@ -6,54 +6,71 @@ from .backend import Backend
 from .exchange import Attempt
 
 
-class StallWatch:
-    """The longest unexplained wait of each backend, in O(1): attempts are kept in the order in which they were sent."""
+class TickGapDetector:
+    """Detects that the balancer itself did not run for a while: responses may then lie unread in its sockets."""
 
     def __init__(self, max_gap: float) -> None:
         self._max_gap = max_gap
-        self._watched: dict[Backend, dict[Attempt, float]] = {}
         self._last_tick: float | None = None
-        self._awake_since = 0.0
         self._excused = False
 
     def use(self, max_gap: float) -> None:
-        """`Settings.passive.max_tick_gap` has changed."""
+        """Apply a new `Settings.passive.max_tick_gap` (seconds)."""
         self._max_gap = max_gap
+
+    def late(self, now: float) -> bool:
+        """Record a tick; return True if it came more than `max_gap` after the last one, so no wait may be judged.
+
+        Never True twice in a row: on a host that is always late, nothing would ever stall or time out.
+        """
+        late = self._last_tick is not None and now - self._last_tick > self._max_gap
+        self._excused = late and not self._excused
+        self._last_tick = now
+        return self._excused
+
+
+class StallWatch:
+    """Longest unexplained wait of each backend, in O(1) because attempts are kept in the order of sending."""
+
+    def __init__(self, max_gap: float) -> None:
+        self._tick_gap = TickGapDetector(max_gap)
+        self._watched: dict[Backend, dict[Attempt, float]] = {}
+        self._awake_since = 0.0
+
+    def use(self, max_gap: float) -> None:
+        """Apply a new `Settings.passive.max_tick_gap` (seconds)."""
+        self._tick_gap.use(max_gap)
 
     def sent(self, attempt: Attempt, now: float) -> None:
         """Watch the attempt from now on."""
         watched = self._watched.get(attempt.backend)
         if watched is None:
             watched = self._watched[attempt.backend] = {}
-        watched.pop(attempt, None)  # sent again is sent last
+        watched.pop(attempt, None)  # an attempt that is sent again moves to the end
         watched[attempt] = now
 
     def ended(self, attempt: Attempt) -> None:
-        """The attempt got its first byte, or ended without one."""
+        """Stop watching an attempt that got its first byte or ended without one."""
         watched = self._watched.get(attempt.backend)
         if watched is not None and watched.pop(attempt, None) is not None and not watched:
             del self._watched[attempt.backend]
 
-    def explain(self, backend: Backend) -> None:
-        """The backend has shown that it lives: whoever still waits there waits for a reason of its own."""
+    def clear(self, backend: Backend) -> None:
+        """Stop watching all attempts on the backend: it has proved that it works, so their waits have other reasons."""
         self._watched.pop(backend, None)
 
     def wait(self, backend: Backend, now: float) -> float:
-        """The longest unexplained wait on the backend in seconds; 0 when there is none."""
+        """Return the longest unexplained wait on the backend in seconds; 0 if there is none."""
         watched = self._watched.get(backend)
         if watched is None:
             return 0.0
         return now - max(next(iter(watched.values())), self._awake_since)
 
     def tick(self, now: float) -> list[tuple[Backend, float]]:
-        """Every backend with an unexplained wait, and how long it is in seconds.
+        """Return every backend with an unexplained wait, and the length of the wait in seconds.
 
-        After a gap between two ticks the balancer was deaf, not the backends mute: all waits count from now. But not
-        twice in a row: on a host that is always late, nothing would ever stall.
+        After a late tick all waits are counted from now, because the balancer and not the backends did not respond.
         """
-        late = self._last_tick is not None and now - self._last_tick > self._max_gap
-        self._excused = late and not self._excused
-        if self._excused:
+        if self._tick_gap.late(now):
             self._awake_since = now
-        self._last_tick = now
         return [(backend, self.wait(backend, now)) for backend in self._watched]

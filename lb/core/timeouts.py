@@ -1,6 +1,6 @@
-"""Which attempts are past their time. Both time-outs are constants, so arrival order is expiry order: O(expired).
+"""Which attempts have timed out. Both time-outs are constants, so attempts expire in order of arrival: O(expired).
 
-After a reload that shortens one, newcomers wait behind those that were promised more, until these have ended.
+After a reload that shortens a time-out, new attempts expire only after the older ones with the longer time-out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from .settings import RetrySettings
 
 
 class Timeouts:
-    """The per-try time-out runs from the first byte sent, the deadline from the request's arrival; both end with the
-    response head."""
+    """Tracks the per-try time-out (from the first byte sent) and the deadline (from the arrival of the request).
+
+    Both end with the response head.
+    """
 
     def __init__(self, settings: RetrySettings) -> None:
         self._per_try = settings.per_try_timeout
@@ -19,32 +21,32 @@ class Timeouts:
         self._attempts: dict[Attempt, float] = {}
 
     def use(self, settings: RetrySettings) -> None:
-        """Go by another per-try time-out from the next attempt on."""
+        """Apply a new per-try time-out from the next attempt on."""
         self._per_try = settings.per_try_timeout
 
     def opened(self, exchange: Exchange) -> None:
-        """The exchange was admitted: its deadline runs."""
+        """Track the deadline of a new exchange."""
         self._exchanges[exchange] = None
 
     def closed(self, exchange: Exchange) -> None:
-        """The exchange has its answer, or nobody waits for one."""
+        """Stop tracking an exchange that has its response or that its client has left."""
         self._exchanges.pop(exchange, None)
 
     def gives_up_at(self, attempt: Attempt, now: float) -> float:
-        """Until when an attempt sent `now` is waited for, monotonic seconds."""
+        """Return when an attempt that is sent at `now` times out, in monotonic seconds."""
         return min(attempt.exchange.deadline, now + self._per_try)
 
     def sent(self, attempt: Attempt, now: float) -> None:
-        """The per-try clock starts, or starts again."""
+        """Start the per-try clock, or restart it."""
         self._attempts.pop(attempt, None)
         self._attempts[attempt] = now + self._per_try
 
     def ended(self, attempt: Attempt) -> None:
-        """The attempt was answered or is over."""
+        """Stop the per-try clock of an attempt that was answered or has ended."""
         self._attempts.pop(attempt, None)
 
     def expired(self, now: float) -> list[Attempt]:
-        """The attempts that must end now, each reported once."""
+        """Return the attempts that must end now. Each is returned once."""
         if not self._exchanges:
             return []
         return [*self._past_deadline(now), *self._past_per_try(now)]
@@ -64,24 +66,3 @@ class Timeouts:
             del self._attempts[attempt]
             late.append(attempt)
         return late
-
-
-class HeldUp:
-    """Tells whether the balancer itself did not run for a while: answers may then lie unread in its sockets."""
-
-    def __init__(self, max_gap: float) -> None:
-        self._max_gap = max_gap
-        self._last = 0.0
-        self._spared = False
-
-    def use(self, max_gap: float) -> None:
-        """`Settings.passive.max_tick_gap` has changed."""
-        self._max_gap = max_gap
-
-    def tick(self, now: float) -> bool:
-        """True: let this tick end no attempt. Never twice in a row, or a host that is always late would never time
-        anything out."""
-        late = now - self._last > self._max_gap
-        self._spared = late and not self._spared
-        self._last = now
-        return self._spared

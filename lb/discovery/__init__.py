@@ -1,25 +1,24 @@
 """Who the backends are. A source is read again and again; differences become `Insert` and `Remove`, nothing else.
 
-Sources fail static: an answer that failed, or that names nobody, says more about the source than about the backends,
-so the last known ones stay. Health checks find out soon enough whether they still serve.
+Discovery is fail-static: an answer that failed, or that names nobody, says more about the source than about the
+backends, so the last known ones stay. An answer that takes away most of the backends that pass their checks is not
+followed at once either (`retention`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..core.events import Emit, Held, Released
+from .member import Member
+from .retention import Retention, Rules
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One backend as a source names it."""
-
-    id: str
-    host: str
-    port: int
-    weight: float = 1.0
+RECHECK_S = 0.5
+"""How often held backends are looked at again between two readings of the source, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def diff(known: Mapping[str, Member], found: Sequence[Member]) -> list[Change]:
 
 
 class Follower:
-    """Reads one source for as long as it runs and applies what changes."""
+    """Reads one source for as long as it runs and applies what changes, within the rules of `retention`."""
 
     def __init__(
         self,
@@ -70,28 +69,54 @@ class Follower:
         apply: Callable[[Change], None],
         complain: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        passing: Callable[[], Collection[str]] = frozenset,
+        emit: Emit = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`complain` is told once when the source starts to fail, and again only after it has worked in between."""
+        """`complain` is called once when the source starts to fail, and again only after it has worked in between.
+
+        `passing` returns the ids of all backends that pass their checks and have a weight.
+        """
         self._source = source
         self._apply = apply
         self._complain = complain
         self._sleep = sleep
+        self._retention = Retention(rules)
+        self._passing = passing
+        self._emit = emit
+        self._clock = clock
         self._known: dict[str, Member] = {}
+        self._answer: Sequence[Member] = ()
+        """The last good answer of the source."""
         self._failing = False
 
-    async def follow(self, source: Source) -> None:
-        """Read another source from now on, once at once; who it does not name leaves."""
+    @property
+    def held(self) -> Mapping[str, float]:
+        """The backends that stay although the source does not name them, and when each leaves at the latest."""
+        return self._retention.until()
+
+    async def follow(self, source: Source, rules: Rules) -> None:
+        """Read another source from now on, once at once; who it does not name leaves, unless it is held."""
         self._source = source
+        self._retention.rules = rules
         self._failing = False
         await self.step()
 
     async def run(self) -> None:
-        """Follow the source; returns only where one reading is enough."""
+        """Follow the source; return only where one reading is enough and nothing is held."""
         while True:
             await self.step()
-            if not self._source.interval:
+            interval = left = self._source.interval
+            while self.held and (left > 0 or not interval):
+                pause = min(RECHECK_S, left) if interval else RECHECK_S
+                await self._sleep(pause)
+                left -= pause
+                self._settle()
+            if not interval:
                 return
-            await self._sleep(self._source.interval)
+            if left > 0:
+                await self._sleep(left)
 
     async def step(self) -> None:
         """Read once and apply the difference."""
@@ -105,6 +130,32 @@ class Follower:
             self._failing = True
             return
         self._failing = False
-        for change in diff(self._known, found):
+        self._answer = found
+        self._settle()
+
+    def force(self) -> None:
+        """Go by the last good answer, whoever it takes away."""
+        self._tell((), self._retention.forget())
+        self._go_by(self._answer)
+
+    def _settle(self) -> None:
+        """Apply the last good answer as far as it can be trusted. A source that fails removes nobody."""
+        if self._failing:
+            return
+        settled = self._retention.settle(self._known, self._answer, self._passing(), self._clock())
+        self._go_by(settled.members)
+        self._tell(settled.held, settled.released or {})
+
+    def _go_by(self, members: Sequence[Member]) -> None:
+        for change in diff(self._known, members):
             self._apply(change)
-        self._known = {member.id: member for member in found}
+        self._known = {member.id: member for member in members}
+
+    def _tell(self, held: Collection[str], released: Mapping[str, str]) -> None:
+        now, hold = self._clock(), self._retention.rules.hold
+        for name in held:
+            self._emit(
+                Held(now, name, f"discovery would remove it and most others that pass: kept for {hold:g} s at most")
+            )
+        for name, reason in released.items():
+            self._emit(Released(now, name, reason))

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 
 from ..config.units import Address
-from . import DiscoveryError, Member
+from . import DiscoveryError
+from .member import Member
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """All IP addresses of a name. Raises `OSError`."""

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from ..config.discovery_settings import BackendEntry, unique
 from ..config.file_reader import read_yaml
 from ..errors import ConfigError
-from . import DiscoveryError, Member
+from . import DiscoveryError
+from .member import Member
 from .static import members
 
 _ENTRIES = TypeAdapter(tuple[BackendEntry, ...])

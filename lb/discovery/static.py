@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..config.discovery_settings import BackendEntry
-from . import Member
+from .member import Member
 
 
 def members(entries: Iterable[BackendEntry]) -> tuple[Member, ...]:

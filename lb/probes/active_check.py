@@ -1,9 +1,6 @@
-"""The active check that the configuration asks for, which may change while the balancer runs."""
+"""The active check that the configuration asks for. Its settings may change while the balancer runs."""
 
 from __future__ import annotations
-
-from types import TracebackType
-from typing import Self
 
 from ..core.backend import Backend
 from ..core.settings import HealthSettings
@@ -12,31 +9,21 @@ from .scheduler import Report
 from .tcp_probe import TcpProbe, TlsProbe
 
 
-class Checks:
-    """Probes backends over HTTP, by connecting, or by a TLS handshake. An async context manager that owns what
-    they need."""
+class ActiveCheck:
+    """Probes backends with an HTTP request, by connecting, or by a TLS handshake."""
 
-    def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
-        """`greeting` goes ahead of every check: the PROXY header, where backends want one."""
-        self._http = HttpProbe(settings, greeting)
-        self._tcp = TcpProbe(settings.timeout, greeting)
-        self._tls = TlsProbe(settings.timeout, greeting)
+    def __init__(self, settings: HealthSettings, proxy_header: bytes = b"") -> None:
+        """`proxy_header` is sent before each check, for backends that expect the PROXY protocol; empty for none."""
+        self._http = HttpProbe(settings, proxy_header)
+        self._tcp = TcpProbe(settings.timeout, proxy_header)
+        self._tls = TlsProbe(settings.timeout, proxy_header)
         self._kind = settings.kind
 
     def use(self, settings: HealthSettings) -> None:
-        """Check by other settings from the next probe on."""
+        """Apply new settings from the next probe on."""
         self._http.use(settings)
         self._tcp.timeout = self._tls.timeout = settings.timeout
         self._kind = settings.kind
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
 
     async def __call__(self, backend: Backend) -> Report:
         """Probe once, within the probe time-out."""

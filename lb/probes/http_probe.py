@@ -1,7 +1,7 @@
-"""One active check over HTTP: a GET on a connection of its own, and a word for what went wrong.
+"""One active check over HTTP: a GET on its own connection, and a name for the failure.
 
-On an own protocol: with aiohttp's client a check costs several times the CPU, and checks are most of what an idle
-balancer does.
+It has its own protocol because a check with aiohttp's client costs several times the CPU, and checks are most of the
+work of an idle balancer.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import asyncio
 import errno
 import json
 import socket
-from types import TracebackType
-from typing import Any, Self, cast
+import ssl
+from collections.abc import Awaitable
+from typing import Any, cast
 
 import httptools
 from yarl import URL
@@ -25,7 +26,7 @@ from .scheduler import Report
 
 MAX_BODY = 64 * 1024
 MAX_NAME = 128
-_WORDS = {
+_FAILURE_NAMES = {
     errno.ECONNREFUSED: "refused",
     errno.EHOSTUNREACH: "unreachable",
     errno.ENETUNREACH: "unreachable",
@@ -36,58 +37,45 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 class HttpProbe:
-    """Probes backends. A context manager only because checks are one.
+    """Sends a GET and checks status and body.
 
-    Each probe opens a connection. A pooled one would pass while new connections vanish in a black hole, which is what
-    `docker kill` leaves behind.
+    Each probe opens a new connection. A pooled connection would pass while packets for new ones are dropped, as after
+    `docker kill`.
     """
 
-    def __init__(self, settings: HealthSettings, greeting: bytes = b"") -> None:
-        """`greeting` is the PROXY header of a connection that is nobody's, where backends want one."""
-        self._greeting = greeting
+    def __init__(self, settings: HealthSettings, proxy_header: bytes = b"") -> None:
+        """`proxy_header` is sent before the request, for backends that expect the PROXY protocol."""
+        self._proxy_header = proxy_header
         self.use(settings)
 
     def use(self, settings: HealthSettings) -> None:
-        """Check by other settings from the next probe on."""
+        """Apply new settings from the next probe on."""
         self._settings = settings
         self._target = URL(f"http://backend{settings.path}").raw_path_qs
         self._fields = {"User-Agent": "reroute-probe", "Accept": "*/*", **settings.headers}
         self._names_host = any(name.lower() == "host" for name in settings.headers)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is kept between two probes."""
-
     async def __call__(self, backend: Backend) -> Report:
-        """Probe once, within the probe time-out, connecting included."""
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                status, body = await self._ask(backend)
-        except TimeoutError:
-            return Report("timeout")
-        except OSError as error:
-            return Report(word(error), inconclusive=is_our_own(error))
-        except httptools.HttpParserError:
-            return Report("bad_response")
+        """Probe once, within the probe time-out, which includes connecting."""
+        return await report_of(self._probe(backend), self._settings.timeout)
+
+    async def _probe(self, backend: Backend) -> Report:
+        status, body = await self._request(backend)
         failure = self._failure(status, body)
-        name, load = said_in(body)
+        name, load = parse_report(body)
         return Report(failure, bool(failure), name, load)
 
-    async def _ask(self, backend: Backend) -> tuple[int, bytes]:
+    async def _request(self, backend: Backend) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[int, bytes]] = loop.create_future()
-        question = self._greeting + self._request(backend)
-        transport, _ = await loop.create_connection(lambda: _Answer(question, answer), backend.host, backend.port)
+        request = self._proxy_header + self._request_bytes(backend)
+        transport, _ = await loop.create_connection(lambda: _ProbeProtocol(request, answer), backend.host, backend.port)
         try:
             return await answer
         finally:
             transport.abort()
 
-    def _request(self, backend: Backend) -> bytes:
+    def _request_bytes(self, backend: Backend) -> bytes:
         host = {} if self._names_host else {"Host": str(Address(backend.host, backend.port))}
         fields = "".join(f"{name}: {value}\r\n" for name, value in {**host, **self._fields}.items())
         return f"GET {self._target} HTTP/1.1\r\n{fields}\r\n".encode()
@@ -99,24 +87,24 @@ class HttpProbe:
         return "" if self._settings.expect_body.encode() in body else "unexpected body"
 
 
-class _Answer(asyncio.Protocol):
-    """Asks, and sets the future to the status and the body up to `MAX_BODY`, or to what went wrong.
+class _ProbeProtocol(asyncio.Protocol):
+    """Sends the request, and sets the future to the status and the body (up to `MAX_BODY`) or to an error.
 
-    All of the body: a backend that stalls in the middle of its report has not passed.
+    It waits for the complete body: a backend that stalls in the middle of its report has not passed.
     """
 
-    def __init__(self, question: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
-        self._question = question
+    def __init__(self, request: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
+        self._request = request
         self._answer = answer
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._status = 0
         self._framed = False
         self._body = b""
 
-    # --- the event loop's ---
+    # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).write(self._question)
+        cast(asyncio.Transport, transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None or self._answer.done():
@@ -129,13 +117,13 @@ class _Answer(asyncio.Protocol):
             self._fail(error)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._parser = None  # it refers to us
+        self._parser = None  # break the reference cycle
         if self._status and not self._framed:
             self._end()
         else:
             self._fail(error or ConnectionResetError(errno.ECONNRESET, "closed before the answer was complete"))
 
-    # --- the parser's ---
+    # --- called by the parser ---
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._framed = self._framed or name.lower() in _FRAMING
@@ -152,7 +140,7 @@ class _Answer(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status:
             self._end()
-        self._framed = False  # of an interim answer: the real one follows
+        self._framed = False  # after an interim response the final one follows
 
     def _end(self) -> None:
         if not self._answer.done():
@@ -163,15 +151,28 @@ class _Answer(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-def word(error: OSError) -> str:
-    """A connection that failed, in one word."""
+async def report_of(probe: Awaitable[Report], limit_s: float) -> Report:
+    """Wait up to `limit_s` seconds for the report of a probe. Errors of the connection become a failed report."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await probe
+    except TimeoutError:
+        return Report("timeout")
+    except (ssl.SSLError, httptools.HttpParserError):
+        return Report("bad_response")
+    except OSError as error:
+        return Report(failure_name(error), inconclusive=is_our_own(error))
+
+
+def failure_name(error: OSError) -> str:
+    """Return one word for a connection that failed."""
     if isinstance(error, socket.gaierror):
         return "unresolved"
-    return _WORDS.get(error.errno or 0, "unreachable")
+    return _FAILURE_NAMES.get(error.errno or 0, "unreachable")
 
 
-def said_in(body: bytes) -> tuple[str, LoadReport | None]:
-    """The `instance` and the `load` of a JSON health report; empty and None where there is none."""
+def parse_report(body: bytes) -> tuple[str, LoadReport | None]:
+    """Return `instance` and `load` of a JSON health report; an empty string and None if they are missing."""
     try:
         report: Any = json.loads(body)
     except ValueError:

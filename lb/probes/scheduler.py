@@ -1,4 +1,4 @@
-"""When to probe: one loop a backend, all at the same time, and none ever overlapping itself."""
+"""Schedules the active checks: one loop per backend, all in parallel, with one probe at a time for each backend."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from typing import Protocol
 from ..core.backend import Backend
 from ..core.load_weights import LoadReport
 
-REPEAT_S = 0.1
-"""Seconds until a probe that could not be made is tried again."""
+RETRY_S = 0.1
+"""Seconds until a probe that could not be made is repeated."""
 START_SPREAD_S = 0.02
-"""First probes start within this: at once, as far as anybody can tell, yet not all in one burst."""
+"""First probes start within this many seconds: practically at once, but not all in one burst."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a probe ended."""
+    """Result of one probe."""
 
     failure: str = ""
-    """A word for what went wrong; empty for a pass."""
-    declined: bool = False
-    """It failed by an answer: the backend itself says that it is not well."""
+    """One word for the failure; empty if the probe passed."""
+    unhealthy_response: bool = False
+    """The backend responded, and the response was a failure."""
     name: str = ""
-    """What the backend calls itself."""
+    """Name of the backend according to its health report."""
     load: LoadReport | None = None
-    """How loaded it says that it is."""
+    """Load of the backend according to its health report."""
     inconclusive: bool = False
-    """The probe could not be made, for want of something on our side: no verdict on the backend."""
+    """The probe could not be made because the balancer lacked a resource, so it says nothing about the backend."""
 
 
-class Judge(Protocol):
-    """What the prober needs of the balancer."""
+class HealthSink(Protocol):
+    """The part of the balancer that the prober uses."""
 
     @property
     def backends(self) -> Sequence[Backend]:
         """All known backends."""
 
     def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe, answer the seconds until the next."""
+        """Record a finished probe and return the seconds until the next one."""
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
-        """Record what the backend says of its load."""
+        """Record the load that the backend reports."""
 
 
 Probe = Callable[[Backend], Awaitable[Report]]
 
 
 @dataclass(slots=True, eq=False)
-class _Watch:
-    """One backend's loop."""
+class _ProbeLoop:
+    """The probe loop of one backend."""
 
     task: asyncio.Task[None]
     wanted: asyncio.Event
@@ -64,43 +64,43 @@ class _Watch:
 class Prober:
     """Probes every backend that the balancer knows, from its insertion to its removal."""
 
-    def __init__(self, judge: Judge, probe: Probe, clock: Callable[[], float], rng: Random) -> None:
-        self._judge = judge
+    def __init__(self, balancer: HealthSink, probe: Probe, clock: Callable[[], float], rng: Random) -> None:
+        self._balancer = balancer
         self._probe = probe
         self._clock = clock
         self._rng = rng
-        self._watches: dict[Backend, _Watch] = {}
-        self._by_id: dict[str, _Watch] = {}
+        self._loops: dict[Backend, _ProbeLoop] = {}
+        self._by_id: dict[str, _ProbeLoop] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Probe until cancelled. An error in a loop ends all: a backend that is silently not probed is worse."""
+        """Probe until cancelled. An error in one loop ends all loops: otherwise one backend could stay unprobed."""
         async with asyncio.TaskGroup() as self._group:
             self.sync()
             await asyncio.get_running_loop().create_future()
 
     def sync(self) -> None:
-        """Follow the balancer's membership: begin with new backends, end with those that left."""
+        """Start loops for new backends and end those of removed ones."""
         if self._group is None:
             return
-        known = set(self._judge.backends)
-        for gone in self._watches.keys() - known:
-            self._watches.pop(gone).task.cancel()
-        for backend in known - self._watches.keys():
+        known = set(self._balancer.backends)
+        for gone in self._loops.keys() - known:
+            self._loops.pop(gone).task.cancel()
+        for backend in known - self._loops.keys():
             wanted = asyncio.Event()
-            self._watches[backend] = _Watch(self._group.create_task(self._loop(backend, wanted)), wanted)
-        self._by_id = {backend.id: self._watches[backend] for backend in self._judge.backends}
+            self._loops[backend] = _ProbeLoop(self._group.create_task(self._loop(backend, wanted)), wanted)
+        self._by_id = {backend.id: self._loops[backend] for backend in self._balancer.backends}
 
     def wake(self, backend_id: str) -> None:
-        """Traffic wants to know: probe now instead of waiting for the next interval."""
-        watch = self._by_id.get(backend_id)
-        if watch is not None:
-            watch.wanted.set()
+        """Probe the backend now instead of after the interval."""
+        loop = self._by_id.get(backend_id)
+        if loop is not None:
+            loop.wanted.set()
 
     def wake_all(self) -> None:
-        """Other settings are in force: what was waited for by the old ones begins now."""
-        for watch in self._watches.values():
-            watch.wanted.set()
+        """Probe all backends now, because the settings have changed."""
+        for loop in self._loops.values():
+            loop.wanted.set()
 
     async def _loop(self, backend: Backend, wanted: asyncio.Event) -> None:
         await asyncio.sleep(self._rng.uniform(0, START_SPREAD_S))
@@ -109,13 +109,13 @@ class Prober:
             started = self._clock()
             report = await self._probe(backend)
             now = self._clock()
-            wait = self._judged(backend, report, now - started, now)
+            wait = self._record(backend, report, now - started, now)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wanted.wait(), wait)
 
-    def _judged(self, backend: Backend, report: Report, took: float, now: float) -> float:
+    def _record(self, backend: Backend, report: Report, took: float, now: float) -> float:
         if report.inconclusive:
-            return REPEAT_S
+            return RETRY_S
         if report.load is not None:
-            self._judge.reported(backend, report.load, now)
-        return self._judge.probed(backend, report.failure, took, now, report.name, report.declined)
+            self._balancer.reported(backend, report.load, now)
+        return self._balancer.probed(backend, report.failure, took, now, report.name, report.unhealthy_response)

@@ -1,71 +1,52 @@
-"""Active checks for backends that do not speak HTTP about themselves: by connecting, and by a TLS handshake.
+"""Active checks for backends without an HTTP health check: by connecting, and by a TLS handshake.
 
-The kernel accepts for a process that is paused or hung, so connecting finds dead hosts and closed ports, and nothing
-else. A handshake needs the process to run. The bounds say so.
+The kernel accepts connections for a process that is paused or hung, so connecting detects only dead hosts and closed
+ports. A handshake also needs the process to run. The bounds (`lb.core.bounds`) take this into account.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from types import TracebackType
-from typing import Self
 
 from ..core.backend import Backend
-from ..errors import is_our_own
-from .http_probe import word
+from .http_probe import report_of
 from .scheduler import Report
 
 
 class TcpProbe:
-    """Probes backends; a context manager only because the other kind of probe is one."""
+    """Passes if a connection can be opened."""
 
-    def __init__(self, timeout: float, greeting: bytes = b"") -> None:
-        """`timeout` is seconds; `greeting` is the PROXY header that a backend may want to see."""
+    def __init__(self, timeout: float, proxy_header: bytes = b"") -> None:
+        """`timeout` is in seconds; `proxy_header` is sent first, for backends that expect the PROXY protocol."""
         self.timeout = timeout
-        self._greeting = greeting
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is kept between two probes."""
+        self._proxy_header = proxy_header
 
     async def __call__(self, backend: Backend) -> Report:
-        """Connect and close, within the probe time-out."""
-        try:
-            async with asyncio.timeout(self.timeout):
-                await self._ask(backend)
-        except TimeoutError:
-            return Report("timeout")
-        except ssl.SSLError:
-            return Report("bad_response")
-        except OSError as error:
-            return Report(word(error), inconclusive=is_our_own(error))
+        """Connect and close, within the time-out."""
+        return await report_of(self._probe(backend), self.timeout)
+
+    async def _probe(self, backend: Backend) -> Report:
+        _, writer = await asyncio.open_connection(backend.host, backend.port)
+        writer.write(self._proxy_header)
+        await self._after_connect(writer)
+        writer.close()
         return Report()
 
-    async def _ask(self, backend: Backend) -> None:
-        _, writer = await asyncio.open_connection(backend.host, backend.port)
-        writer.write(self._greeting)
-        await self._go_on(writer)
-        writer.close()
-
-    async def _go_on(self, writer: asyncio.StreamWriter) -> None:
-        """Being connected is enough."""
+    async def _after_connect(self, writer: asyncio.StreamWriter) -> None:
+        """Do nothing: a connection is enough."""
 
 
 class TlsProbe(TcpProbe):
-    """Asks for nothing but the end of a handshake: whose certificate it is, is for those who send data to know."""
+    """Passes if a TLS handshake completes. Does not verify the certificate, because it sends no data."""
 
-    def __init__(self, timeout: float, greeting: bytes = b"") -> None:
-        super().__init__(timeout, greeting)
+    def __init__(self, timeout: float, proxy_header: bytes = b"") -> None:
+        super().__init__(timeout, proxy_header)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.check_hostname = False
         self._context.verify_mode = ssl.CERT_NONE
 
-    async def _go_on(self, writer: asyncio.StreamWriter) -> None:
+    async def _after_connect(self, writer: asyncio.StreamWriter) -> None:
         try:
             await writer.start_tls(self._context)
         except BaseException:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from ..config.schema import Config
-from ..core.backend import Backend
-from ..core.events import Added, Event, ProbeWanted, Removed
+from ..core.backend import Backend, State
+from ..core.events import Added, Emit, Event, ProbeWanted, Removed
 from ..discovery import Change, Follower, Insert
-from ..probes.scheduler import Judge, Prober
-from .wiring import checks_of, source_of
+from ..probes.scheduler import HealthSink, Prober
+from .wiring import checks_of, rules_of, source_of
 
 
-class Fleet(Judge, Protocol):
+class Fleet(HealthSink, Protocol):
     """What it needs of the balancer."""
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
@@ -31,7 +30,13 @@ class Control:
     """Follows one source and probes one fleet. Both may be told something else while they run."""
 
     def __init__(
-        self, config: Config, fleet: Fleet, clock: Callable[[], float], rng: Random, complain: Callable[[str], None]
+        self,
+        config: Config,
+        fleet: Fleet,
+        clock: Callable[[], float],
+        rng: Random,
+        complain: Callable[[str], None],
+        emit: Emit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -39,20 +44,19 @@ class Control:
         self._clock = clock
         self._checks = checks_of(config)
         self._prober = Prober(fleet, self._checks, clock, rng)
-        self._follower = Follower(source_of(config), self._apply, complain)
+        self._follower = Follower(
+            source_of(config),
+            self._apply,
+            complain,
+            rules=rules_of(config),
+            passing=self._passing,
+            emit=emit,
+            clock=clock,
+        )
         self._following: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
-
-    async def __aenter__(self) -> Self:
-        await self._checks.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._checks.__aexit__(kind, error, trace)
 
     async def look(self) -> None:
         """Read the source once, so that the first request finds somebody."""
@@ -79,8 +83,17 @@ class Control:
         if config.discovery != before.discovery and self._group is not None:
             if self._following is not None:
                 self._following.cancel()
-            await self._follower.follow(source_of(config))
+            await self._follower.follow(source_of(config), rules_of(config))
             self._following = self._group.create_task(self._follower.run())
+
+    @property
+    def held(self) -> Mapping[str, float]:
+        """The backends that stay although discovery does not name them, and when each leaves at the latest."""
+        return self._follower.held
+
+    def force(self) -> None:
+        """Go by what discovery said last, whoever it takes away."""
+        self._follower.force()
 
     def on_event(self, event: Event) -> None:
         """To be subscribed to the core's events."""
@@ -94,6 +107,9 @@ class Control:
     def _sync_prober(self) -> None:
         self._sync_due = False
         self._prober.sync()
+
+    def _passing(self) -> set[str]:
+        return {one.id for one in self._fleet.backends if one.state is State.UP and one.weight > 0}
 
     def _apply(self, change: Change) -> None:
         now = self._clock()

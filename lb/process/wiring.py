@@ -10,9 +10,10 @@ from ..core.affinity import StickyCookie
 from ..discovery import Source
 from ..discovery.dns import DnsSource
 from ..discovery.file import FileSource
+from ..discovery.retention import Rules
 from ..discovery.static import StaticSource
 from ..errors import ConfigError
-from ..probes.active_check import Checks
+from ..probes.active_check import ActiveCheck
 from ..proxy.affinity_key import Stickiness
 from ..proxy.origin import NOBODY, Origin
 from ..proxy.proxy_protocol import encode
@@ -28,11 +29,11 @@ def stickiness_of(config: Config) -> Stickiness | None:
     return Stickiness(StickyCookie(sticky.cookie, secrets), ttl=sticky.ttl, secure=sticky.secure)
 
 
-def checks_of(config: Config) -> Checks:
-    """How backends are checked: introduced as nobody's connection where they want PROXY headers."""
+def checks_of(config: Config) -> ActiveCheck:
+    """Return the active check of the configuration. Send PROXY LOCAL/UNKNOWN before each check if it asks for that."""
     send = config.proxy_protocol.send
-    greeting = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
-    return Checks(config.core_settings().health, greeting)
+    proxy_header = b"" if send == "off" else encode(send, Origin(NOBODY, NOBODY))
+    return ActiveCheck(config.core_settings().health, proxy_header)
 
 
 def certificates_of(config: Config) -> Certificates | None:
@@ -60,3 +61,8 @@ def source_of(config: Config) -> Source:
             return DnsSource(name, port, interval, timeout)
         case FileDiscovery(path=path, interval=interval):
             return FileSource(path, interval)
+
+
+def rules_of(config: Config) -> Rules:
+    """Return how far the answers of discovery are trusted."""
+    return Rules(config.discovery.hold, config.discovery.max_loss)

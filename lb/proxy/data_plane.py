@@ -189,7 +189,7 @@ class Plane:
             request.method,
             now,
             idempotency_key=b"idempotency-key" in request.shape.special,
-            hash_key=self.key_of(request, client.peer) if balancer.hashes else b"",
+            hash_key=self.key_of(request, client.peer) if balancer.uses_hash_key else b"",
             pinned_to=pinned_to,
         )
 

@@ -200,7 +200,7 @@ class Relay:
     def interim(self, answer: Answer) -> None:
         """Pass on a 1xx, which commits to nothing. All but `100 Continue` tell of work that has begun."""
         if answer.status != 100:
-            self.exchange.begun = True
+            self.exchange.response_begun = True
         if not self.exchange.responding:
             self._progress = self._plane.clock()
             self._client.write(self._reply.interim(answer))

@@ -118,14 +118,14 @@ class Reply:
             error=error,
             request_id=self.request_id,
             client=client,
-            story=exchange.story,
+            story=exchange.steps,
         )
 
     def _own_lines(self, attempt: Attempt, now: float) -> bytes:
         plane = self._plane
         own = heads.own_lines(plane, attempt.exchange, attempt, self.request_id, now, self._backend_s)
         if plane.sticky is not None:
-            own += plane.sticky.line(plane.balancer.pin(attempt.exchange, attempt.backend))
+            own += plane.sticky.line(plane.balancer.new_pin(attempt.exchange, attempt.backend))
         return own + plane.panic_line
 
     def _must_close(self) -> bool:

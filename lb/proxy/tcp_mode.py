@@ -76,7 +76,7 @@ class TcpConnection(_Early):
         self._origin = self._origin or origin_of(transport)
         self.peer = Peer(self._origin.source.host, "", plane.trusted)
         now = plane.clock()
-        hash_key = self.peer.address if plane.balancer.hashes else b""
+        hash_key = self.peer.address if plane.balancer.uses_hash_key else b""
         self._exchange = plane.balancer.admit(METHOD, now, hash_key=hash_key)
         if too_many := plane.joined(self):
             plane.balancer.abandoned(self._exchange)

@@ -318,7 +318,7 @@ class UpstreamConnection:
         """Nobody waits for anything here; the balancer hears of it where it tells something of the backend."""
         now = self._plane.clock()
         if self._plane.pool.forget(self, now):
-            self._plane.balancer.cut(self.backend, now)
+            self._plane.balancer.closed_early(self.backend, now)
 
     def _end_without_body(self) -> None:
         """llhttp cannot be told that this answers a HEAD and would wait for the body: a new parser takes over."""
@@ -350,7 +350,7 @@ class UpstreamConnection:
         if answer is not None or parts or self._complete:
             relay.received(self, answer, parts, self._trailers if self._complete else None)
         elif self._started and self.attempt is not None:
-            self.attempt.exchange.begun = True
+            self.attempt.exchange.response_begun = True
 
     def _should_gather(self) -> bool:
         """Whether the head waits for the rest: the answer is small and the client has seen nothing of it."""
@@ -362,7 +362,7 @@ class UpstreamConnection:
         if self not in plane.gathering:
             plane.gathering[self] = plane.clock() + plane.limits.gather_answer
             if self.attempt is not None:
-                self.attempt.exchange.begun = True
+                self.attempt.exchange.response_begun = True
         return True
 
     def _tell_interims(self, relay: Relay) -> None:

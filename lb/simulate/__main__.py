@@ -1,4 +1,4 @@
-"""`python -m lb.simulate`: run the simulation and print one JSON document a line."""
+"""`python -m lb.simulate`: run the simulation and print one JSON document per line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .scenario import SCENARIOS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 for bad arguments."""
+    """Return exit code 0, or 2 for bad arguments."""
     options = _parser().parse_args(arguments)
     for document in _documents(options):
         sys.stdout.write(json.dumps(document) + "\n")
@@ -40,28 +40,30 @@ def _documents(options: argparse.Namespace) -> Iterator[documents.Document]:
 def _cells(options: argparse.Namespace) -> Iterator[documents.Document]:
     for name in options.scenario or SCENARIOS:
         scenario = SCENARIOS[name].scaled(options.scale)
-        yield documents.scenario(scenario)
+        yield documents.describe_scenario(scenario)
         for policy in options.policy or sorted(POLICIES):
-            yield documents.cell(scenario, policy, [run(scenario, policy, seed) for seed in range(options.seeds)])
+            yield documents.combine_runs(
+                scenario, policy, [run(scenario, policy, seed) for seed in range(options.seeds)]
+            )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m lb.simulate", description=__doc__)
     what = parser.add_subparsers(dest="what", required=True)
     what.add_parser("list", help="the names of scenarios and policies")
-    what.add_parser("keys", help="how many keys move when a backend leaves")
+    what.add_parser("keys", help="share of the keys that move when a backend leaves")
     what.add_parser("cost", help="CPU time of a pick")
-    run_ = what.add_parser("run", help="policies in scenarios, beside the theory's values")
+    run_ = what.add_parser("run", help="simulate policies in scenarios, with the theoretical values")
     run_.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="may be repeated; default: all")
     run_.add_argument("--policy", action="append", choices=sorted(POLICIES), help="may be repeated; default: all")
-    run_.add_argument("--seeds", type=_count, default=3, help="independent runs of each (3)")
-    run_.add_argument("--scale", type=_factor, default=1.0, help="measure this many times as long (1)")
+    run_.add_argument("--seeds", type=_count, default=3, help="independent runs per scenario and policy (default: 3)")
+    run_.add_argument("--scale", type=_factor, default=1.0, help="factor on the measured time (default: 1)")
     return parser
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""The simulation's findings as JSON documents, one a line; times in seconds. Read by `lab bench policies`."""
+"""Results of the simulation as JSON documents, one per line, for `lab bench policies`. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SCHEMA = 1
 Document = dict[str, Any]
 
 
-def scenario(each: Scenario) -> Document:
-    """What is simulated."""
-    floor = expected.floor(each)
+def describe_scenario(scenario: Scenario) -> Document:
+    """Describe the scenario."""
+    floor = expected.floor(scenario)
     return {
         "kind": "scenario",
         "schema": SCHEMA,
-        "scenario": each.name,
-        "title": each.title,
-        "story": each.story,
-        "watch": each.watch.value,
-        "rate_per_s": each.rate,
-        "utilisation": each.utilisation,
-        "measured": [each.warm_up, each.warm_up + each.measured],
-        "ends_s": each.ends,
-        "focus": each.focus,
-        "changes": [{"at_s": change.at, "condition": change.condition.name.lower()} for change in each.changes],
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "story": scenario.story,
+        "watch": scenario.parts.value,
+        "rate_per_s": scenario.rate,
+        "utilisation": scenario.utilisation,
+        "measured": [scenario.warm_up, scenario.warm_up + scenario.measured],
+        "ends_s": scenario.ends,
+        "focus": scenario.focus,
+        "changes": [{"at_s": change.at, "condition": change.condition.name.lower()} for change in scenario.changes],
         "backends": [
             {
                 "id": f"api-{number}",
@@ -39,18 +39,18 @@ def scenario(each: Scenario) -> Document:
                 "work_s": model.service.mean,
                 "scv": model.service.scv,
             }
-            for number, model in enumerate(each.fleet, 1)
+            for number, model in enumerate(scenario.fleet, 1)
         ],
         "floor": asdict(floor) if floor else None,
     }
 
 
-def cell(each: Scenario, policy: str, results: Sequence[Result]) -> Document:
-    """One policy in one scenario over some seeds: counts are summed up, times and shares are means over the seeds."""
-    latency, shares = expected.latency(each, policy), expected.shares(each, policy)
+def combine_runs(scenario: Scenario, policy: str, results: Sequence[Result]) -> Document:
+    """Combine the runs of one policy in one scenario: sum the counts, and average times and shares over the seeds."""
+    latency, shares = expected.latency(scenario, policy), expected.shares(scenario, policy)
     return {
         "kind": "cell",
-        "scenario": each.name,
+        "scenario": scenario.name,
         "policy": policy,
         "seeds": len(results),
         **{name: sum(getattr(r, name) for r in results) for name in _COUNTS},

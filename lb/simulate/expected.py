@@ -1,4 +1,4 @@
-"""Which of the theory's answers belongs to which policy in which scenario, with its formula and where it is from."""
+"""Theoretical values for each policy in each scenario, with their formula and source."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from math import log
 
 from . import theory
 from .queueing_station import Condition
-from .scenario import Scenario, Watch
+from .scenario import ActiveParts, Scenario
 from .service_times import Exponential
 
 SPLITTING = ("maglev", "random")
-"""Each request goes anywhere by chance, whatever the load: a backend's arrivals are a Poisson process of their own.
-So are Maglev's, as every simulated request brings another key."""
+"""Policies that pick at random whatever the load is, so the arrivals of each backend are a Poisson process. This holds
+for Maglev too, because every simulated request has another key."""
 TAKING_TURNS = ("round_robin", "weighted")
 RAMPED_KEYS = ("maglev", "ring_hash")
-"""A ramp passes some of the backend's own keys on, instead of scaling its weight among all."""
+"""During a ramp these policies pass on some keys of the backend, instead of scaling its weight."""
 BY_TABLE = ("maglev", "ring_hash")
-"""Their tables are not quite even: 100 slots a backend are good for 1 %, n points of a ring for 1/√n."""
+"""Their tables are not exactly even: 100 slots per backend are within 1 %, n points of a ring within 1/√n."""
 
 
 class Relation(StrEnum):
-    """How the measured value should compare with the theory's."""
+    """Expected relation of the measured value to the theoretical one."""
 
     EQUAL = "="
     LIMIT = "≈"
-    """Exact as the number of backends grows."""
+    """Exact in the limit of many backends."""
     AT_MOST = "≤"
     AT_LEAST = "≥"
     UNSTABLE = "∞"
-    """Some backend gets more than it can serve: no steady state, and latency grows with the length of the run."""
+    """Some backend gets more than it can serve: no steady state, and latency grows with the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds; None where theory has no value."""
+    """Theoretical latency in seconds; None where there is no theoretical value."""
 
     relation: Relation
     formula: str
@@ -48,7 +48,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Of all requests, the part that each backend (or the one in focus) is picked for first."""
+    """Share of all requests for which each backend (or the one in focus) is picked first."""
 
     relation: Relation
     formula: str
@@ -57,15 +57,15 @@ class Shares:
 
 
 def shares(scenario: Scenario, policy: str) -> Shares | None:
-    """The theory's shares, or None."""
+    """Return the theoretical shares; None if there are none."""
     if scenario.changes:
         return _shares_in_a_fault(scenario, policy)
     if policy in (*TAKING_TURNS, *SPLITTING, "ring_hash"):
         each = static_shares(scenario, policy)
         if policy == "ring_hash" and len(set(scenario.fleet)) > 1:
-            return None  # the load bound passes keys on from whoever is busy
+            return None  # the load bound passes keys on from busy backends
         formula = "1/N: ignores weights" if policy == "round_robin" else "wᵢ / Σw"
-        return Shares(_chance(policy), formula, each, _at(each, scenario.focus))
+        return Shares(_relation(policy), formula, each, _at(each, scenario.focus))
     if len(set(scenario.fleet)) == 1:
         each = static_shares(scenario, policy)
         return Shares(Relation.EQUAL, "1/N by symmetry", each, None)
@@ -73,14 +73,14 @@ def shares(scenario: Scenario, policy: str) -> Shares | None:
 
 
 def latency(scenario: Scenario, policy: str) -> Latency | None:
-    """The theory's latency, or None. Only steady scenarios have one."""
+    """Return the theoretical latency; None if there is none. Only scenarios without a fault have one."""
     if scenario.changes or policy not in (*TAKING_TURNS, *SPLITTING, "p2c"):
         return None
     rates = [scenario.rate * share for share in static_shares(scenario, policy)]
     if policy != "p2c" and any(
         rate * m.service.mean >= m.servers for rate, m in zip(rates, scenario.fleet, strict=True)
     ):
-        return Latency(Relation.UNSTABLE, "λᵢ·S ≥ cᵢ for some i", "the smallest is sent more than it can serve")
+        return Latency(Relation.UNSTABLE, "λᵢ·S ≥ cᵢ for some i", "the smallest backend gets more than it can serve")
     if not all(isinstance(model.service, Exponential) for model in scenario.fleet):
         return _general(scenario, policy, rates)
     if policy in SPLITTING:
@@ -91,7 +91,7 @@ def latency(scenario: Scenario, policy: str) -> Latency | None:
 
 
 def floor(scenario: Scenario) -> Latency | None:
-    """What no policy can beat on average: all servers behind one queue, so that none idles while a request waits."""
+    """Return the lowest mean latency of any policy: one queue, so that no server is idle while a request waits."""
     works = {model.service.mean for model in scenario.fleet if isinstance(model.service, Exponential)}
     if scenario.changes or len(works) != 1 or len(works) != len({model.service for model in scenario.fleet}):
         return None
@@ -101,7 +101,7 @@ def floor(scenario: Scenario) -> Latency | None:
 
 
 def static_shares(scenario: Scenario, policy: str) -> tuple[float, ...]:
-    """In proportion to the weights; round robin ignores them."""
+    """Return the shares in proportion to the weights; round robin ignores them."""
     weights = [1.0 if policy == "round_robin" else model.weight for model in scenario.fleet]
     return tuple(weight / sum(weights) for weight in weights)
 
@@ -113,8 +113,8 @@ def _split(scenario: Scenario, rates: Sequence[float], relation: Relation) -> La
         parts.append((share, theory.mmc_tail(model.servers, model.service.mean, rate)))
         mean += share * theory.mmc_mean(model.servers, model.service.mean, rate)
     formula, source = "Σ shareᵢ · M/M/cᵢ, Erlang C", "Erlang 1917; Poisson splitting"
-    if relation is Relation.AT_MOST:  # an order of means; quantiles may cross
-        return Latency(relation, formula, f"{source}; turns vary less than chance", mean)
+    if relation is Relation.AT_MOST:  # holds for means only; quantiles may cross
+        return Latency(relation, formula, f"{source}; taking turns varies less than random choice", mean)
     tail = theory.mixture(parts)
     return Latency(relation, formula, source, mean, theory.quantile(tail, 0.5), theory.quantile(tail, 0.99))
 
@@ -136,7 +136,7 @@ def _two_choices(scenario: Scenario) -> Latency:
 
 
 def _general(scenario: Scenario, policy: str, rates: Sequence[float]) -> Latency | None:
-    """Only the mean has a closed form, and only for one server."""
+    """Return the mean of M/G/1. Quantiles have no closed form, nor has the mean with more than one server."""
     if policy == "p2c" or any(model.servers != 1 for model in scenario.fleet):
         return None
     mean = sum(
@@ -153,24 +153,28 @@ def _shares_in_a_fault(scenario: Scenario, policy: str) -> Shares | None:
     even = 1.0 / len(scenario.fleet)
     if scenario.changes[0].condition is not Condition.PAUSED:
         return None if policy == "ring_hash" else _shares_after_an_outage(scenario, policy)
-    if scenario.watch is not Watch.EVERYTHING:
+    if scenario.parts is not ActiveParts.WHOLE_BALANCER:
         return _shares_in_a_pause(scenario, policy)
     settings = scenario.settings(policy)
     seen_after = settings.passive.stall_ceiling + settings.tick
-    # Every policy of these picks it with 1/N until the first stall is seen, and not again before it answers.
+    # Each of these policies picks it with 1/N until the first stall is detected, and then not before it responds.
     return Shares(Relation.AT_MOST, "1/N · (stall ceiling + tick) / pause", focus=even * seen_after / scenario.measured)
 
 
 def _shares_in_a_pause(scenario: Scenario, policy: str) -> Shares | None:
-    """Retries never go back to where they timed out. Weighted counts them as turns of the others, and so owes the
-    paused backend more first attempts: f = (1 + f)/N, which is 1/(N − 1), once the first ones have timed out."""
+    """Return the share of first attempts that go to a paused backend that is not detected.
+
+    Retries never go to a backend on which the attempt timed out. `weighted` counts retries as turns of the other
+    backends and therefore gives the paused one more first attempts: f = (1 + f)/N, which is 1/(N − 1), once the first
+    attempts have timed out.
+    """
     size, timeout = len(scenario.fleet), scenario.settings(policy).retry.per_try_timeout
     if policy == "ring_hash":
         return None
     if policy in SPLITTING:
-        return Shares(_chance(policy), "1/N: blind to load", focus=1.0 / size)
+        return Shares(_relation(policy), "1/N: ignores load", focus=1.0 / size)
     if policy == "round_robin":
-        return Shares(Relation.LIMIT, "1/N, but for the turns of retries", focus=1.0 / size)
+        return Shares(Relation.LIMIT, "1/N, apart from turns taken by retries", focus=1.0 / size)
     focus = (timeout / size + (scenario.measured - timeout) / (size - 1)) / scenario.measured
     return Shares(Relation.LIMIT, "1/N, and 1/(N − 1) from the first time-out on", focus=focus)
 
@@ -178,7 +182,7 @@ def _shares_in_a_pause(scenario: Scenario, policy: str) -> Shares | None:
 def _shares_after_an_outage(scenario: Scenario, policy: str) -> Shares:
     others = len(scenario.fleet) - 1.0
     if not scenario.slow_start:
-        return Shares(_chance(policy), "1/N at once", focus=1.0 / (others + 1.0))
+        return Shares(_relation(policy), "1/N at once", focus=1.0 / (others + 1.0))
     reached = min(1.0, 0.1 + 0.9 * scenario.measured / scenario.slow_start)
     if policy in RAMPED_KEYS:
         return Shares(Relation.LIMIT, "mean of r(t)/N", focus=(0.1 + reached) / 2 / (others + 1))
@@ -187,7 +191,7 @@ def _shares_after_an_outage(scenario: Scenario, policy: str) -> Shares:
     return Shares(Relation.LIMIT, "mean of r(t)/(N − 1 + r(t))", focus=mean)
 
 
-def _chance(policy: str) -> Relation:
+def _relation(policy: str) -> Relation:
     return Relation.LIMIT if policy in BY_TABLE else Relation.EQUAL
 
 

@@ -1,4 +1,4 @@
-"""Runs one policy in one scenario with one seed, and says in numbers what came of it."""
+"""Runs one policy in one scenario with one seed, and computes the results."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ..core.backend import Backend, State
-from .scenario import Scenario, Watch
+from .scenario import ActiveParts, Scenario
 from .simulation import Request, Simulation
 
 BINS = 60
-"""Points of the series: about what a small chart can show."""
+"""Number of points in the series: about as many as a small chart can show."""
 SLOW = 0.250
-"""Seconds, the lab's usual threshold."""
+"""Seconds; the lab's default threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of the requests that arrived within the measured window; times in seconds."""
+    """Result for the requests that arrived within the measured window; times are in seconds."""
 
     requests: int
     failed: int
     slow: int
     unfinished: int
-    """Had no answer when the run ended: their latency is counted as what they had waited so far."""
+    """Requests without a response at the end of the run. Their waiting time so far counts as their latency."""
     attempts: int
     mean_s: float
     p50_s: float
     p99_s: float
     worst_s: float
     shares: tuple[float, ...]
-    """By backend, in the order of the fleet."""
+    """Share of the first attempts by backend, in the order of the fleet."""
     series: tuple[float, ...]
-    """The share of the backend in focus, over `BINS` equal slices of the whole run; empty without focus."""
+    """Share of the backend in focus over `BINS` equal slices of the whole run; empty without a focus."""
 
 
 def run(scenario: Scenario, policy: str, seed: int) -> Result:
     """Simulate and measure."""
-    probing = scenario.watch is not Watch.NOTHING
+    probing = scenario.parts is not ActiveParts.POLICY_ONLY
     simulation = Simulation(scenario.settings(policy), scenario.fleet, seed=seed, probing=probing)
     simulation.traffic(lambda rng: rng.expovariate(scenario.rate), until=scenario.ends)
     for change in scenario.changes:
         simulation.run_until(change.at)
-        simulation.become(_focus(scenario, simulation), change.condition)
+        simulation.set_condition(_focus(scenario, simulation), change.condition)
     simulation.run_until(scenario.ends)
     start = _window_start(scenario, simulation)
     measured = [r for r in simulation.requests if start <= r.arrived < start + scenario.measured]
@@ -94,5 +94,5 @@ def _focus(scenario: Scenario, simulation: Simulation) -> Backend:
 
 
 def percentile(ascending: Sequence[float], q: float) -> float:
-    """The smallest value that at least a share `q` of them does not exceed (nearest rank)."""
+    """Return the smallest value that is at least as large as a share `q` of the values (nearest rank)."""
     return ascending[max(0, -int(-q * len(ascending) // 1) - 1)]

@@ -1,4 +1,4 @@
-"""What a pick costs on this machine: the one measurement here that is taken with a real clock."""
+"""CPU time of a pick on this machine: the only measurement here that uses a real clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_FLIGHT = 100
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU time of a pick and the release that goes with it, in microseconds: the median of some batches."""
+    """Median CPU time of a pick and the release that belongs to it, in microseconds."""
 
     policy: str
     backends: int
@@ -28,14 +28,14 @@ class Cost:
 
 
 def costs() -> list[Cost]:
-    """Every policy at every size."""
+    """Measure every policy with every number of backends."""
     return [Cost(name, size, round(_pick_us(name, size), 2)) for name in sorted(POLICIES) for size in SIZES]
 
 
 def _pick_us(name: str, size: int) -> float:
     backends = tuple(Backend(f"api-{n}", "127.0.0.1", n, latency_mean=0.01) for n in range(size))
     policy, under_way = create(name, Load(max_in_flight=1000)), deque[Backend]()
-    _batch(policy, backends, under_way)  # builds tables, which the picks after it use
+    _batch(policy, backends, under_way)  # warm up: builds the tables of hash policies
     batches = []
     for _ in range(BATCHES):
         started = process_time()

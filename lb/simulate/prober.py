@@ -19,7 +19,7 @@ class _Schedule:
 
 
 class Prober:
-    """Probes each backend again and again: never twice at once, and at once when traffic asks for it."""
+    """Probes each backend repeatedly, one probe at a time, and at once when traffic requests it."""
 
     def __init__(self, agenda: Agenda, balancer: Balancer, timeout: float) -> None:
         self._agenda = agenda
@@ -27,13 +27,13 @@ class Prober:
         self._timeout = timeout
         self._schedules: dict[str, _Schedule] = {}
 
-    def watch(self, backend: Backend, station: Station) -> None:
-        """Probe it from now on."""
+    def add(self, backend: Backend, station: Station) -> None:
+        """Probe the backend from now on."""
         schedule = self._schedules[backend.id] = _Schedule(backend, station)
         self._plan(schedule, 0.0)
 
-    def wanted(self, backend_id: str) -> None:
-        """Do not wait for the interval to end."""
+    def probe_now(self, backend_id: str) -> None:
+        """Probe the backend now instead of after the interval."""
         schedule = self._schedules.get(backend_id)
         if schedule is not None and not schedule.under_way:
             self._plan(schedule, 0.0)
@@ -43,7 +43,7 @@ class Prober:
         self._agenda.at(due, lambda: self._begin(schedule, due))
 
     def _begin(self, schedule: _Schedule, due: float) -> None:
-        if schedule.under_way or schedule.due != due:  # another probe was wanted sooner
+        if schedule.under_way or schedule.due != due:  # superseded by an earlier probe
             return
         schedule.under_way, started, over = True, self._agenda.now, False
 

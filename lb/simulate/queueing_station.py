@@ -1,4 +1,4 @@
-"""A backend as queueing theory sees it: c servers behind one queue, first come, first served. And as faults see it."""
+"""A simulated backend: c servers behind one queue, first come, first served, with faults."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from random import Random
 from .agenda import Action, Agenda
 from .service_times import ServiceTime
 
-PROBE_TAKES = 0.001
-"""Seconds. A health check is answered beside the queue, as by a process that still runs its event loop."""
+PROBE_DURATION_S = 0.001
+"""Duration of a passed health check, which does not wait in the queue: an event loop serves it between requests."""
 
 
 class Condition(Enum):
-    """What a connection meets: `docker pause`, a process that was killed, a container that was killed."""
+    """How the backend reacts to connections: normal, `docker pause`, process killed, container killed."""
 
     WELL = "well"
-    PAUSED = "connects, then silence; what was sent is executed on resume"
-    DEAD = "refuses; what was under way is cut"
-    GONE = "a black hole; what was under way is never heard of again"
+    PAUSED = "accepts and does not respond; requests are executed on resume"
+    DEAD = "refuses connections and cuts existing ones"
+    GONE = "drops all packets, also on existing connections"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What one backend can do."""
+    """Capacity of one backend."""
 
     service: ServiceTime
     servers: int = 1
     weight: float = 1.0
-    """What the balancer is told of it."""
-    cold: float = 1.0
-    """Just after a restart work takes this many times longer, …"""
-    warms_in: float = 1.0
-    """… of which 1/e is left after this many seconds."""
+    """Weight that the balancer is configured with."""
+    cold_factor: float = 1.0
+    """Just after a restart, work takes this many times longer …"""
+    warm_up_s: float = 1.0
+    """… and the excess decays with this time constant, in seconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,14 +44,14 @@ class Job:
     """One request inside a backend."""
 
     work: float
-    """Seconds of a server that it still needs."""
+    """Server time that it still needs, in seconds."""
     answer: Action
     cut: Action
-    """Its connection ends before the answer."""
+    """Called if its connection ends before the response."""
 
 
 class Station:
-    """Serves jobs. One that is cancelled by its client is executed all the same, as most servers do."""
+    """Serves jobs. A job whose client has cancelled it is still executed, as by most servers."""
 
     def __init__(self, agenda: Agenda, model: Model, rng: Random) -> None:
         self.model = model
@@ -66,16 +66,16 @@ class Station:
         self._restarted = -inf
 
     def submit(self, answer: Action, cut: Action) -> None:
-        """A request arrives on an open connection."""
+        """Add a request that arrived on an open connection."""
         job = Job(self.model.service(self._rng) * self._slowdown(), answer, cut)
         self._waiting.append(job)
         self._fill()
 
     def probe(self, end: Callable[[str], None]) -> None:
-        """A health check: `end` is told why it failed (empty: passed), or nothing if nobody answers."""
+        """Start a health check. `end` gets the failure (empty if it passed); it is not called without a response."""
         match self.condition:
             case Condition.WELL:
-                self._agenda.after(PROBE_TAKES, lambda: end(""))
+                self._agenda.after(PROBE_DURATION_S, lambda: end(""))
             case Condition.PAUSED:
                 self._unanswered_probes.append(lambda: end(""))
             case Condition.DEAD:
@@ -83,8 +83,8 @@ class Station:
             case Condition.GONE:
                 pass
 
-    def become(self, condition: Condition) -> None:
-        """A fault begins, or is healed (WELL)."""
+    def set_condition(self, condition: Condition) -> None:
+        """Begin a fault, or end it (WELL)."""
         if condition is Condition.WELL and self.condition in (Condition.DEAD, Condition.GONE):
             self._restarted = self._agenda.now
         self.condition = condition
@@ -100,9 +100,9 @@ class Station:
                 self._drop()
 
     def _slowdown(self) -> float:
-        if self.model.cold == 1.0:
+        if self.model.cold_factor == 1.0:
             return 1.0
-        return 1.0 + (self.model.cold - 1.0) * exp(-(self._agenda.now - self._restarted) / self.model.warms_in)
+        return 1.0 + (self.model.cold_factor - 1.0) * exp(-(self._agenda.now - self._restarted) / self.model.warm_up_s)
 
     def _fill(self) -> None:
         if self.condition is not Condition.WELL:
@@ -115,7 +115,7 @@ class Station:
         self._agenda.at(done, lambda: self._done(job, done))
 
     def _done(self, job: Job, when: float) -> None:
-        if self._running.get(job) != when:  # frozen or lost in the meantime
+        if self._running.get(job) != when:  # paused or lost in the meantime
             return
         del self._running[job]
         self._fill()
@@ -134,7 +134,7 @@ class Station:
         self._fill()
         probes, self._unanswered_probes = self._unanswered_probes, []
         for answer in probes:
-            self._agenda.after(PROBE_TAKES, answer)
+            self._agenda.after(PROBE_DURATION_S, answer)
 
     def _drop(self) -> list[Job]:
         lost = [*self._running, *self._frozen, *self._waiting]

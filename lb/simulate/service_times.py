@@ -1,4 +1,4 @@
-"""How long a backend works on a request: distributions with a known mean and variance, so that theory applies."""
+"""Service times of a backend: distributions with a known mean and variance, so that theory applies."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Protocol
 
 
 class ServiceTime(Protocol):
-    """A distribution of seconds of work."""
+    """A distribution of work in seconds."""
 
     @property
     def mean(self) -> float:
-        """Seconds."""
+        """Return the mean in seconds."""
 
     @property
     def scv(self) -> float:
-        """Squared coefficient of variation: variance / mean². 0 is constant, 1 exponential."""
+        """Return the squared coefficient of variation, variance / mean²: 0 for constant work, 1 for exponential."""
 
     def __call__(self, rng: Random) -> float:
-        """The work of one request."""
+        """Return the work of one request in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +31,18 @@ class Exponential:
     scv: float = 1.0
 
     def __call__(self, rng: Random) -> float:
-        """One draw."""
+        """Return one draw."""
         return rng.expovariate(1.0 / self.mean)
 
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """Long-tailed, and what measured service times most often look like."""
+    """Long-tailed, as measured service times usually are."""
 
     mean: float
     scv: float
 
     def __call__(self, rng: Random) -> float:
-        """One draw. σ² = ln(1 + scv) and μ = ln(mean) − σ²/2 give the mean and variance asked for."""
+        """Return one draw. σ² = ln(1 + scv) and μ = ln(mean) − σ²/2 give the requested mean and variance."""
         variance = log(1.0 + self.scv)
         return self.mean * exp(rng.gauss(-variance / 2.0, sqrt(variance)))
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """A constant, such as the way there and back, and an exponential part."""
-
-    least: float
-    rest: float
-
-    @property
-    def mean(self) -> float:
-        """Seconds."""
-        return self.least + self.rest
-
-    @property
-    def scv(self) -> float:
-        """The exponential part alone varies."""
-        return (self.rest / self.mean) ** 2
-
-    def __call__(self, rng: Random) -> float:
-        """One draw."""
-        return self.least + rng.expovariate(1.0 / self.rest)

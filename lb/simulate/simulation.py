@@ -19,32 +19,34 @@ from .prober import Prober
 from .queueing_station import Condition, Model, Station
 
 Gaps = Callable[[Random], float]
-"""Seconds to the next request."""
+"""Returns the seconds until the next request."""
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """What came of one request."""
+    """Result of one request."""
 
     arrived: float
     first: str = ""
     """Id of the backend that was picked first; empty if none was."""
     attempts: int = 0
     executed: int = 0
-    """How often a backend did its work: 2 is a duplicate."""
+    """Number of executions by backends; 2 is a duplicate."""
     status: int = 0
-    """0 while it has no answer."""
+    """HTTP status; 0 while there is no response."""
     took: float = inf
 
     def latency(self, now: float) -> float:
-        """Seconds to its answer; without one, how long it has waited so far."""
+        """Return the seconds until its response, or until now if it has none."""
         return self.took if self.status else now - self.arrived
 
 
 class Simulation:
-    """A balancer, `fleet` behind it, and open-loop clients: a request leaves whatever became of earlier ones.
+    """A balancer with `fleet` behind it, and open-loop clients: each request is sent regardless of the results of
+    earlier ones.
 
-    Arrivals, work and the balancer draw from a stream each, so that two policies with one seed see the same requests.
+    Arrivals, work and the balancer each have their own random stream, so that two policies with one seed see the same
+    requests.
     """
 
     def __init__(
@@ -64,33 +66,33 @@ class Simulation:
             backend = self.balancer.insert(f"api-{number}", "127.0.0.1", 9000 + number, 0.0, model.weight)
             station = self.stations[backend] = Station(self.agenda, model, work)
             if probing:
-                self._prober.watch(backend, station)
+                self._prober.add(backend, station)
             else:
                 self.balancer.probed(backend, "", 0.0, 0.0)
         self._tick()
 
     @property
     def backends(self) -> list[Backend]:
-        """In the order of the fleet."""
+        """Backends in the order of the fleet."""
         return list(self.stations)
 
     def traffic(self, gaps: Gaps, until: float) -> None:
-        """Requests from the next gap on, as long as they arrive before `until` (seconds)."""
+        """Send requests, the first after one gap, as long as they arrive before `until` (seconds)."""
         due = self.agenda.now + gaps(self._arrivals)
         if due < until:
             self.agenda.at(due, lambda: self._arrive(gaps, until))
 
-    def become(self, backend: Backend, condition: Condition) -> None:
-        """A fault, or its end."""
-        self.stations[backend].become(condition)
+    def set_condition(self, backend: Backend, condition: Condition) -> None:
+        """Begin a fault on the backend, or end it."""
+        self.stations[backend].set_condition(condition)
 
     def run_until(self, end: float) -> None:
-        """Let time pass."""
+        """Advance the clock to `end` (seconds)."""
         self.agenda.run_until(end)
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, ProbeWanted):
-            self._prober.wanted(event.backend)
+            self._prober.probe_now(event.backend)
         elif isinstance(event, Transition):
             self.transitions.append(event)
 

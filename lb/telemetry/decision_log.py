@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ..core.backend import State
-from ..core.decisions import Cancelled, Failed, Picked, Picture, Refused, Step, Waited
+from ..core.decisions import Cancelled, Failed, FleetSnapshot, Picked, Refused, Step, Waited
 from ..proxy.request_record import Record
 
 SMOOTH: Final = 100
@@ -100,8 +100,8 @@ def _told(step: Step) -> dict[str, Any]:
 
 
 def _why(step: Picked) -> str:
-    held = dict(zip(step.picture.usable, step.loads, strict=True)).get(step.backend) if step.loads else None
-    among = f"of {len(step.picture.usable)} usable"
+    held = dict(zip(step.snapshot.usable, step.loads, strict=True)).get(step.backend) if step.loads else None
+    among = f"of {len(step.snapshot.usable)} usable"
     holding = f", {held} in flight there" if held is not None else ""
     match step.why:
         case "pinned":
@@ -117,8 +117,8 @@ def _why(step: Picked) -> str:
 
 
 def _candidates(step: Picked) -> dict[str, Any]:
-    picture = step.picture
-    loads = dict(zip((backend.id for backend in picture.usable), step.loads, strict=False))
+    snapshot = step.snapshot
+    loads = dict(zip((backend.id for backend in snapshot.usable), step.loads, strict=False))
     return {
         "candidates": [
             {
@@ -128,15 +128,15 @@ def _candidates(step: Picked) -> dict[str, Any]:
                 "usable": usable,
                 "in_flight": loads.get(backend_id) if usable else None,
             }
-            for backend_id, state, suspected, usable in _standing(picture)
+            for backend_id, state, suspected, usable in _standing(snapshot)
         ],
-        "known": picture.known,
+        "known": snapshot.known,
     }
 
 
-def _standing(picture: Picture) -> Iterator[tuple[str, State, bool, bool]]:
-    usable = {backend.id for backend in picture.usable}
-    for backend_id, state, suspected in picture.standing:
+def _standing(snapshot: FleetSnapshot) -> Iterator[tuple[str, State, bool, bool]]:
+    usable = {backend.id for backend in snapshot.usable}
+    for backend_id, state, suspected in snapshot.states:
         yield backend_id, state, suspected, backend_id in usable
 
 

@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from ..core.backend import Backend, State
-from ..core.events import AttemptFailed, Event, Hedged, Probed, ProbeWanted, Transition
+from ..core.events import AttemptFailed, Event, Hedged, Held, Probed, ProbeWanted, Released, Transition
 from .tally import Gauges, Tally, Timings, together
 
 Expiries = Callable[[], Mapping[str, float]]
@@ -64,6 +64,8 @@ class Metrics(Collector):
         self._probes: Counter[tuple[str, str]] = Counter()
         self._probe_seconds: defaultdict[str, Timings] = defaultdict(Timings)
         self._probes_wanted: Counter[str] = Counter()
+        self._holds: Counter[str] = Counter()
+        self._held: set[str] = set()
         self.reloads: Counter[str] = Counter()
         """By result: `changed`, `unchanged`, `refused`."""
         self._registry = CollectorRegistry()
@@ -84,6 +86,11 @@ class Metrics(Collector):
                 self._hedges[backend] += 1
             case Transition(backend=backend, new=new):
                 self._transitions[backend, new.value] += 1
+            case Held(backend=backend):
+                self._holds[backend] += 1
+                self._held.add(backend)
+            case Released(backend=backend):
+                self._held.discard(backend)
             case ProbeWanted(backend=backend):
                 self._probes_wanted[backend] += 1
 
@@ -110,6 +117,7 @@ class Metrics(Collector):
         yield _counter("lb_probes", "Active checks, by result", ("backend", "result"), self._probes)
         yield _histogram("lb_probe_seconds", "Duration of active checks, s", self._probe_seconds)
         yield _counter("lb_probes_wanted", "Checks that traffic asked for", ("backend",), _keyed(self._probes_wanted))
+        yield _counter("lb_discovery_holds", "Removals by discovery put off", ("backend",), _keyed(self._holds))
         yield _counter("lb_transitions", "Moves in the health machine", ("backend", "state"), self._transitions)
 
     def _standing(self, gauges: Gauges) -> Iterator[Metric]:
@@ -119,13 +127,15 @@ class Metrics(Collector):
             "lb_backend_effective_weight", "Weight after slow start and load", labels=["backend"]
         )
         suspected = GaugeMetricFamily("lb_backend_suspected", "1 while it is suspected", labels=["backend"])
+        held = GaugeMetricFamily("lb_backend_held", "1 while it stays although discovery lacks it", labels=["backend"])
         for backend in self._watched.backends:
+            held.add_metric([backend.id], float(backend.id in self._held))
             for one in State:
                 state.add_metric([backend.id, one.value], float(backend.state is one))
             in_flight.add_metric([backend.id], gauges.in_flight[backend.id])
             weight.add_metric([backend.id], backend.effective_weight)
             suspected.add_metric([backend.id], float(backend.suspected))
-        yield from (state, in_flight, weight, suspected)
+        yield from (state, in_flight, weight, suspected, held)
         yield GaugeMetricFamily("lb_panic", "1 while no backend is usable", float(self._watched.panic))
 
     def _process(self, tally: Tally) -> Iterator[Metric]:

@@ -71,11 +71,11 @@ class Replicated:
         self._pass_on("use_policy", name)
 
     def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
         """Record a finished probe."""
-        wait = self._balancer.probed(backend, failure, took, now, name, declined)
-        self._pass_on("probed", backend.id, failure, took, name, declined)
+        wait = self._balancer.probed(backend, failure, took, now, name, unhealthy_response)
+        self._pass_on("probed", backend.id, failure, took, name, unhealthy_response)
         return wait
 
     def reported(self, backend: Backend, report: LoadReport, now: float) -> None:
@@ -125,8 +125,8 @@ def passed_on(balancer: Balancer, event: Event, now: float, others: Tell, source
             balancer.suspect(backend, reason, firm, now)
             others(Do("suspect", (backend, reason, firm)))
         case Cleared(reason=reason):
-            balancer.absolve(backend, reason, now)
-            others(Do("absolve", (backend, reason)))
+            balancer.clear_suspicion(backend, reason, now)
+            others(Do("clear_suspicion", (backend, reason)))
         case Transition(new=State.EJECTED, reason=reason):
             member = balancer.member(backend)
             if member is None or member.state is not State.UP:  # it is out already, and they know
@@ -164,9 +164,9 @@ class Follower:
                 self._balancer.insert(backend_id, host, port, now, weight)
             case Do("use_policy", (name,)):
                 self._balancer.use_policy(name)
-            case Do("probed", (backend_id, failure, took, name, declined)):
+            case Do("probed", (backend_id, failure, took, name, unhealthy_response)):
                 for backend in self._known(backend_id):
-                    self._balancer.probed(backend, failure, took, now, name, declined)
+                    self._balancer.probed(backend, failure, took, now, name, unhealthy_response)
             case Do("reported", (backend_id, report)):
                 for backend in self._known(backend_id):
                     self._balancer.reported(backend, report, now)

@@ -15,10 +15,12 @@ import pytest
 
 from tests.support.api.replica_process import ReplicaProcess, replica_environment, running_replica, start_replica
 
+TOKEN = "token-of-the-replica"
+
 
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[ReplicaProcess]:
-    with running_replica("api-1", tmp_path) as running:
+    with running_replica("api-1", tmp_path, API_MISBEHAVE_TOKEN=TOKEN) as running:
         yield running
 
 
@@ -134,7 +136,8 @@ async def test_websocket_messages_come_back_as_what_they_were(
 async def test_a_websocket_to_a_failing_replica_is_refused_with_its_status(
     replica: ReplicaProcess, client: aiohttp.ClientSession
 ) -> None:
-    async with client.put(f"{replica.url}/misbehave", json={"mode": "error", "status": 503}) as answer:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with client.put(f"{replica.url}/misbehave", json={"mode": "error", "status": 503}, headers=headers) as answer:
         assert answer.status == 200
 
     with pytest.raises(aiohttp.WSServerHandshakeError) as raised:
@@ -166,10 +169,9 @@ def test_a_bad_setting_is_one_line_and_exit_254(tmp_path: Path) -> None:
     assert stderr == "api: API_KEEP_ALIVE='soon': expected a duration above zero such as 75s, 500ms or 1m\n"
 
 
-def run_to_the_end(environment: dict[str, str]) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "api"], env=environment, capture_output=True, text=True, timeout=20, check=False
-    )
+def run_to_the_end(environment: dict[str, str], *before: str) -> tuple[int, str]:
+    command = [*before, sys.executable, "-m", "api"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
     return done.returncode, done.stderr
 
 
@@ -182,3 +184,13 @@ def test_a_replica_can_come_back_on_its_port_at_once(tmp_path: Path) -> None:
 
         with running_replica("api-1", tmp_path, port=first.port) as second:
             assert second.port == first.port
+
+
+def test_a_user_that_cannot_be_become_is_one_line_and_exit_255(tmp_path: Path) -> None:
+    lacking = ("setpriv", "--bounding-set", "-setuid,-setgid", "--inh-caps", "-all") if os.geteuid() == 0 else ()
+
+    code, stderr = run_to_the_end(replica_environment("api-1", tmp_path, 0, {"API_OWN_USER": "1"}), *lacking)
+
+    assert code == 255
+    assert stderr.startswith("api: cannot become user ")
+    assert "\n" not in stderr.removesuffix("\n")

@@ -23,7 +23,7 @@ from chaos.drivers.process_targets import process_state
 from chaos.faults import FAULTS
 from tests.support.chaos_client import ChaosProcess
 from tests.support.chaos_matrix import GRACE_S, Ending, sample_params
-from tests.support.chaos_supervisor import Backend, FakeSupervisor
+from tests.support.chaos_supervisor import RELAY_TOKEN, Backend, FakeSupervisor
 from tests.support.chaos_waiting import eventually
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
@@ -65,7 +65,8 @@ async def chaos(lab: FakeSupervisor, tmp_path: Path) -> AsyncIterator[ChaosProce
 
 async def snapshot(backend: Backend) -> dict[str, Any]:
     """Everything that a fault could leave behind, read from outside the chaos service."""
-    async with aiohttp.ClientSession() as session, session.get(f"{backend.control}/state") as response:
+    headers = {"Authorization": f"Bearer {RELAY_TOKEN}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{backend.control}/state") as response:
         relay = await response.json()
     answer = await ask(backend.relay.door.address, timeout_s=1.0)
     work = await ask(backend.relay.door.address, "/work", timeout_s=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -15,15 +16,18 @@ from tests.support.chaos_waiting import eventually
 from tests.support.free_ports import free_port
 
 HOST = "127.0.0.1"
+TOKEN = "relay-secret"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+ENVIRONMENT = os.environ | {"CHAOS_RELAY_TOKEN": TOKEN}
 
 
 async def test_a_relay_process_from_start_to_sigterm() -> None:
     listen, upstream, control = free_port(), free_port(), free_port()
     flags = ("--listen", f"{HOST}:{listen}", "--upstream", f"{HOST}:{upstream}", "--control", f"{HOST}:{control}")
-    relay = await asyncio.create_subprocess_exec(sys.executable, "-m", "chaos.relay", *flags, cwd=ROOT)
+    relay = await asyncio.create_subprocess_exec(sys.executable, "-m", "chaos.relay", *flags, cwd=ROOT, env=ENVIRONMENT)
     backend: asyncio.subprocess.Process | None = None
     try:
-        async with aiohttp.ClientSession(f"http://{HOST}:{control}") as session:
+        async with aiohttp.ClientSession(f"http://{HOST}:{control}", headers=AUTHORIZED) as session:
 
             async def call(method: str, path: str, body: Any = None) -> tuple[int, Any]:
                 async with session.request(method, path, json=body) as response:
@@ -51,3 +55,13 @@ async def test_a_relay_process_from_start_to_sigterm() -> None:
             if process is not None and process.returncode is None:
                 process.kill()
                 await process.wait()
+
+
+async def test_a_relay_without_a_token_does_not_start() -> None:
+    flags = ("--listen", f"{HOST}:0", "--upstream", f"{HOST}:1", "--control", f"{HOST}:0")
+    relay = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chaos.relay", *flags, cwd=ROOT, env=ENVIRONMENT | {"CHAOS_RELAY_TOKEN": ""},
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, told = await asyncio.wait_for(relay.communicate(), 20)
+    assert (relay.returncode, told) == (254, b"relay: CHAOS_RELAY_TOKEN='': expected the token of the control port\n")

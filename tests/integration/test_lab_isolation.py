@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.processes.isolation import python_words
 from lab.processes.isolation.launcher import BACKGROUND, launched
+from lab.processes.launch import ROOT
 from tests.support.lab_processes import alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
@@ -80,7 +80,7 @@ try:
 except OSError as error:
     print(error.errno == __import__("errno").ENETUNREACH)
 """
-    done = run(python_words(f"exec({code!r})"))
+    done = run((sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"))
     if "refused" in done.stderr:
         pytest.skip(done.stderr)
     assert done.stdout == "True\n", done.stderr

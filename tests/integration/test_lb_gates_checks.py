@@ -20,9 +20,8 @@ from tests.support.lb_shell.tls_files import issued
 from tests.support.raw_http import Peer, Stub, silent
 
 
-async def checked(port: int, greeting: bytes = b"") -> str:
-    async with TlsProbe(0.4, greeting) as probe:
-        return (await probe(Backend("a", "127.0.0.1", port))).failure
+async def checked(port: int, proxy_header: bytes = b"") -> str:
+    return (await TlsProbe(0.4, proxy_header)(Backend("a", "127.0.0.1", port))).failure
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ async def test_a_backend_that_cuts_what_it_had_just_served_gets_no_post_until_it
     async with proxy(dying, Stub("api-2", answering()), settings=QUICK) as lab:
         assert value_of((await lab.exchange(GET))[0], b"x-backend") == b"api-1"
         dying.peers[0].close()
-        await lab.settled(lambda: lab.backends["api-1"].shaky, "the balancer sees its connection end")
+        await lab.settled(lambda: lab.backends["api-1"].unreliable, "the balancer sees its connection end")
 
         for _ in range(4):
             head, _ = await lab.exchange(POST)
@@ -75,7 +75,7 @@ async def test_a_connection_that_ends_after_a_long_rest_says_nothing_of_its_back
         connection.idle_since -= 5.0
         rested.peers[0].close()
         await lab.settled(lambda: lab.server._plane.pool.idle(lab.backends["api-1"]) == 0, "it is forgotten")
-        assert not lab.backends["api-1"].shaky
+        assert not lab.backends["api-1"].unreliable
 
 
 async def test_a_post_with_an_idempotency_key_is_repeated_with_its_body() -> None:

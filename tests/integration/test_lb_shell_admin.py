@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -117,12 +118,19 @@ async def test_event_streams_are_limited_in_number_and_a_place_is_free_again_whe
 async def test_connections_to_the_admin_port_are_limited_in_number(balancer: BalancerProcess) -> None:
     host, port = balancer.admin.removeprefix("http://").split(":")
     with ExitStack() as stack:
-        for _ in range(MOST_CONNECTIONS):
+        for _ in range(MOST_CONNECTIONS - 40):
             stack.enter_context(socket.create_connection((host, int(port))))
+        # The rest is a burst, of which none is made before all are accepted; it is not longer than the backlog.
+        balancer.signal(signal.SIGSTOP)
+        burst = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(80)]
+        balancer.signal(signal.SIGCONT)
         reader, writer = await asyncio.open_connection(host, int(port))
         async with asyncio.timeout(10):
             answer = await reader.read()
         writer.close()
+        for one in burst[41:]:  # the client of this test may hold a connection
+            one.settimeout(10)
+            assert one.recv(12) == b"HTTP/1.1 503"
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b'"too_many"' in answer
     await balancer.until("/healthz", lambda answer: answer.get("status") == "ok")

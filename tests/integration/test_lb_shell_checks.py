@@ -36,8 +36,8 @@ async def behind(script: Script) -> AsyncIterator[tuple[Stub, Backend]]:
 
 
 async def checked(script: Script, **health: Any) -> Report:
-    async with behind(script) as (_, backend), HttpProbe(HealthSettings(**health)) as probe:
-        return await probe(backend)
+    async with behind(script) as (_, backend):
+        return await HttpProbe(HealthSettings(**health))(backend)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def checked(script: Script, **health: Any) -> Report:
 async def test_what_passes_over_http(status: bytes, health: dict[str, Any], failure: str) -> None:
     body = b"" if status.startswith(b"204") else HEALTHY
     report = await checked(answer(status, body), **health)
-    assert (report.failure, report.declined) == (failure, bool(failure))
+    assert (report.failure, report.unhealthy_response) == (failure, bool(failure))
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,7 @@ async def test_a_change_of_protocol_is_its_status() -> None:
 
 
 async def test_a_name_that_nobody_knows_is_unresolved() -> None:
-    async with HttpProbe(HealthSettings()) as probe:
-        assert await probe(Backend("api-1", "backend.invalid", 80)) == Report("unresolved")
+    assert await HttpProbe(HealthSettings())(Backend("api-1", "backend.invalid", 80)) == Report("unresolved")
 
 
 async def test_a_path_is_sent_as_it_is_quoted_in_a_url() -> None:
@@ -151,16 +150,15 @@ async def test_the_configured_headers_are_sent() -> None:
 
 
 async def test_over_tcp_connecting_is_enough_and_nothing_is_asked() -> None:
-    async with behind(silent) as (stub, backend), TcpProbe(0.4) as probe:
-        assert await probe(backend) == Report()
+    async with behind(silent) as (stub, backend):
+        assert await TcpProbe(0.4)(backend) == Report()
     assert stub.heads == []
 
 
 async def test_over_tcp_a_closed_port_fails() -> None:
     async with behind(silent) as (_, backend):
         pass
-    async with TcpProbe(0.4) as probe:
-        assert (await probe(backend)).failure == "refused"
+    assert (await TcpProbe(0.4)(backend)).failure == "refused"
 
 
 @pytest.mark.parametrize("probe", [TcpProbe(0.4), HttpProbe(HealthSettings())])
@@ -170,6 +168,6 @@ async def test_a_check_that_could_not_be_made_says_nothing_about_the_backend(
     async def exhausted(*_: Any, **__: Any) -> Any:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    async with behind(silent) as (_, backend), probe:
+    async with behind(silent) as (_, backend):
         monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", exhausted)
         assert (await probe(backend)).inconclusive

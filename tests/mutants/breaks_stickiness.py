@@ -10,4 +10,4 @@ CAUGHT_BY = ("stickiness",)
 
 
 def plant() -> None:
-    wrap(balancer, "honours", lambda honours: lambda backend: False)
+    wrap(balancer, "accepts_pinned", lambda accepts_pinned: lambda backend: False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lb.core.backend import State
 from lb.core.exchange import Failure
-from lb.core.health_record import Standing
+from lb.core.health_record import HealthRecord
 from lb.proxy.dialing import Dialing
 from tests.mutants.planting import wrap
 
@@ -18,7 +18,7 @@ def plant() -> None:
     moved_away = set()
 
     def noticed(move: Any) -> Any:
-        def moved(self: Standing, *rest: Any) -> Any:
+        def moved(self: HealthRecord, *rest: Any) -> Any:
             if self.backend.state is State.DOWN:
                 moved_away.add(self.backend)
             return move(self, *rest)
@@ -33,5 +33,5 @@ def plant() -> None:
 
         return dialed
 
-    wrap(Standing, "move", noticed)
+    wrap(HealthRecord, "move", noticed)
     wrap(Dialing, "_connect", old_address)

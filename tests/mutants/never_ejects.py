@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lb.core.health import Cause
-from lb.core.health_record import Standing
+from lb.core.health_record import HealthRecord
 from tests.mutants.planting import wrap
 
 SCENARIO = "pause"
@@ -19,5 +19,5 @@ def plant() -> None:
             False if cause in (Cause.PROBES_FAIL, Cause.TRAFFIC_FAILS) else move(self, cause, *rest)
         )
 
-    wrap(Standing, "move", deaf)
-    wrap(Standing, "suspect", lambda suspect: lambda self, *rest: None)
+    wrap(HealthRecord, "move", deaf)
+    wrap(HealthRecord, "suspect", lambda suspect: lambda self, *rest: None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lb.core.backend import State
 from lb.core.health import Cause
-from lb.core.health_record import Standing
+from lb.core.health_record import HealthRecord
 from tests.mutants.planting import wrap
 
 SCENARIO = "kill"
@@ -17,7 +17,7 @@ def plant() -> None:
     served = set()  # before that, a backend that is still starting would end the run before it begins
 
     def unforgiving(move: Any) -> Any:
-        def moved(self: Standing, cause: Cause, *rest: Any) -> Any:
+        def moved(self: HealthRecord, cause: Cause, *rest: Any) -> Any:
             backend = self.backend
             if cause is Cause.PROBES_PASS and backend.state is State.DOWN and backend.id in served:
                 return False
@@ -28,4 +28,4 @@ def plant() -> None:
 
         return moved
 
-    wrap(Standing, "move", unforgiving)
+    wrap(HealthRecord, "move", unforgiving)

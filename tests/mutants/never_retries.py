@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lb.core.retry import Retries, Verdict
+from lb.core.retry import Retries, RetryDecision
 from tests.mutants.planting import wrap
 
 SCENARIO = "busy_kill"
@@ -10,5 +10,5 @@ CAUGHT_BY = ("idempotent_ok",)
 
 
 def plant() -> None:
-    wrap(Retries, "judge", lambda judge: lambda self, *facts, **more: Verdict(False, "never"))
+    wrap(Retries, "decide", lambda decide: lambda self, *facts, **more: RetryDecision(False, "never"))
     wrap(Retries, "may_hedge", lambda may_hedge: lambda self, *facts: False)

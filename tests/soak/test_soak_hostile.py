@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from tests.soak.test_soak_slow_clients import FACTOR, _backend, _balancer, _ordinary, _p99, _resident
+from tests.soak.test_soak_slow_clients import FACTOR, Ported, _backend, _balancer, _ordinary, _p99, _resident
 from tests.support.lb_shell.balancer_process import BalancerProcess
 from tests.support.open_files import more_open_files
 
@@ -48,7 +48,7 @@ async def test_all_hostile_clients_at_once(soak: bool) -> None:
     assert statistics.median(one["took"]) <= FACTOR * statistics.median(other["took"])
 
 
-async def _attack(balancer: BalancerProcess, seconds: float) -> asyncio.subprocess.Process:
+async def _attack(balancer: Ported, seconds: float) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.hostile_clients", str(seconds),
         str(balancer.port()), str(balancer.port("admin")), stdout=asyncio.subprocess.PIPE,

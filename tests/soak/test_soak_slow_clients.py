@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
@@ -160,7 +160,14 @@ async def _balancer(port: int) -> AsyncIterator[BalancerProcess]:
         yield balancer
 
 
-async def _ordinary(*balancers: BalancerProcess, seconds: float) -> list[dict[str, Any]]:
+class Ported(Protocol):
+    """A balancer wherever it runs."""
+
+    def port(self, of: str = "traffic") -> int:
+        """On loopback, of `traffic` or `admin`."""
+
+
+async def _ordinary(*balancers: Ported, seconds: float) -> list[dict[str, Any]]:
     """What clients of each saw: `tests.support.ordinary_clients`."""
     ports = [balancer.port() for balancer in balancers]
     process = await asyncio.create_subprocess_exec(

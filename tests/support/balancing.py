@@ -1,4 +1,4 @@
-"""A balancer with a clock that the test moves, and a short way to say what happens to a request."""
+"""A balancer with a clock that the test moves, and helpers for the events of a request."""
 
 from __future__ import annotations
 

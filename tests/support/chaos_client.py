@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from tests.support.chaos_supervisor import RELAY_TOKEN, FakeSupervisor
 from tests.support.chaos_supervisor import TOKEN as SUPERVISOR_TOKEN
-from tests.support.chaos_supervisor import FakeSupervisor
 from tests.support.chaos_waiting import eventually
 from tests.support.free_ports import free_port
 
@@ -90,6 +90,7 @@ class ChaosProcess(ChaosClient):
             "CHAOS_TOKEN": TOKEN,
             "CHAOS_SUPERVISOR": supervisor.url,
             "CHAOS_SUPERVISOR_TOKEN": SUPERVISOR_TOKEN,
+            "CHAOS_RELAY_TOKEN": RELAY_TOKEN,
             **environment,
         }
         self._process: asyncio.subprocess.Process | None = None

@@ -42,6 +42,9 @@ class FakeTarget:
         self.met = 1
         """Packets that have met its impairment."""
 
+    def order_token(self) -> str:
+        return f"token of {self.name}"
+
     async def info(self) -> TargetInfo:
         return TargetInfo(name=self.name, role=self.role, state=self.state, instance=self.name, addresses=[])
 
@@ -147,10 +150,14 @@ class FakeRuntime:
         self.backends = {name: FakeTarget(name) for name in names}
         self.reachable = True
         self.gone = ""
+        self.claims: dict[str, str] = {}
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         self._reach()
         return list(self.backends.values())
+
+    def disputed(self) -> Mapping[str, str]:
+        return self.claims
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         self._reach()

@@ -17,6 +17,7 @@ from tests.support.free_ports import free_port
 
 BACKEND = Path(__file__).with_name("chaos_backend.py")
 TOKEN = "supervisor-secret"
+RELAY_TOKEN = "relay-secret"
 
 
 class Backend:
@@ -31,7 +32,7 @@ class Backend:
 
     async def open(self) -> None:
         self._relaying = asyncio.ensure_future(self.relay.run())
-        self._runner = web.AppRunner(control_app(self.relay), access_log=None)
+        self._runner = web.AppRunner(control_app(self.relay, RELAY_TOKEN), access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()

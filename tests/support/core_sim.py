@@ -17,7 +17,7 @@ from lb.core.settings import Settings
 
 @dataclass
 class Behaviour:
-    """How a backend treats the outside world at the moment."""
+    """Current behaviour of a backend on the network."""
 
     answers_after: float | None = 0.002
     """Seconds; None: never."""
@@ -93,7 +93,7 @@ class World:
 
     # --- faults ---
     def become(self, backend: Backend, behaviour: Behaviour) -> None:
-        """Change how the backend behaves; one that wakes up answers what it has kept."""
+        """Change the behaviour; a backend that resumes responds to the requests that it has kept."""
         self._behaviour[backend] = behaviour
         kept = self._unanswered[backend]
         self._unanswered[backend] = []
@@ -132,20 +132,20 @@ class World:
         behaviour = self._behaviour[backend]
         done = False
 
-        def end(failure: str, declined: bool = False) -> None:
+        def end(failure: str, unhealthy_response: bool = False) -> None:
             nonlocal done
             if done:
                 return
             done = True
             self._probing.discard(backend)
             took = self.now - started
-            self._probe_in(backend, self.registry.probed(backend, failure, took, self.now, "", declined))
+            self._probe_in(backend, self.registry.probed(backend, failure, took, self.now, "", unhealthy_response))
 
         if behaviour.refuses:
             end("refused")
             return
         failure = "" if behaviour.probe_status == 200 else f"status {behaviour.probe_status}"
-        self._answer_later(backend, lambda: end(failure, declined=bool(failure)))
+        self._answer_later(backend, lambda: end(failure, unhealthy_response=bool(failure)))
         self.at(started + self.settings.health.timeout, lambda: end("timeout"))
 
     def _request(self) -> None:
@@ -189,7 +189,7 @@ class World:
             self._answer_later(backend, answer)
         self.at(self.now + self.settings.retry.per_try_timeout, give_up)
 
-    # --- what came of it ---
+    # --- results ---
     def transitions(self, backend: Backend) -> list[Transition]:
         return [e for e in self.events if isinstance(e, Transition) and e.backend == backend.id]
 

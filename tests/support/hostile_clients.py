@@ -102,6 +102,7 @@ async def keep_attacking(pieces: Pieces, port: int, seen: dict[str, int]) -> Non
             writer.transport.set_write_buffer_limits(high=1024)
             seen["connections"] += 1
             sending = asyncio.create_task(send(pieces, writer, seen))
+            sending.add_done_callback(lambda task: task.cancelled() or task.exception())  # a cut is what is expected
             # Not reading fills the receive buffer; a connection that the balancer closed shows when writing fails.
             await asyncio.wait({sending, asyncio.create_task(closed(reader))}, return_when=asyncio.FIRST_COMPLETED)
             sending.cancel()

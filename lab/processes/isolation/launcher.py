@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from . import files, kernel, python_words
+from ..launch import words
+from . import files, kernel
 
 _ANYWHERE: Final = "-"
 NOT_RUN: Final = 127
@@ -32,8 +33,7 @@ _STEP_S: Final = 0.01
 
 def launched(command: Sequence[str], folder: Path | None) -> tuple[str, ...]:
     """The words that run `command` so. Without a folder its files are left alone."""
-    statement = "from lab.processes.isolation.launcher import main; sys.exit(main(sys.argv[1:]))"
-    return (*python_words(statement), str(folder or _ANYWHERE), "--", *command)
+    return words("lab.processes.isolation.launcher", str(folder or _ANYWHERE), "--", *command)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -95,6 +95,9 @@ def _tell(text: str) -> None:
 def _become(command: Sequence[str]) -> NoReturn:
     try:
         kernel.die_with_parent(signal.SIGKILL)
+        os.environ.pop(
+            "PYTHONSAFEPATH", None
+        )  # of `lab.processes.launch`; a program in Python may want its own folder's modules
         os.execvp(command[0], list(command))
     except OSError as error:
         _tell(f"{command[0]} cannot be started: {error.strerror}")
@@ -148,3 +151,7 @@ def _end_all() -> None:
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         time.sleep(_STEP_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

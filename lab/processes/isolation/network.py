@@ -1,16 +1,18 @@
 """A network of the lab's own, which has a loopback interface and nothing else.
 
-The whole lab moves there (`lab compare` before it starts anything), not the balancer alone: then no forwarder stands
+The whole lab moves there (the command before it starts anything), not the balancer alone: then no forwarder stands
 between traffic, balancer and backends, which would hide refused connections and add its own time.
 """
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from typing import Final
 
-from . import kernel, python_words
+from ..launch import words
+from . import kernel
 
 _PROBE_S: Final = 20.0
 """A Python that only makes namespaces; on a busy host its start takes a second or two."""
@@ -24,15 +26,21 @@ def enter_own_network() -> str:
     if threading.active_count() > 1:
         return "this process has threads"
     # What was begun cannot be undone, so a child tries all of it first.
-    probe = python_words("from lab.processes.isolation.network import move; move()")
     try:
-        done = subprocess.run(probe, capture_output=True, text=True, timeout=_PROBE_S, check=False)
+        done = subprocess.run(
+            words("lab.processes.isolation.network"), capture_output=True, text=True, timeout=_PROBE_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if done.returncode != 0:
         return (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     move()
     return ""
+
+
+def has_only_loopback() -> bool:
+    """Whether nothing beyond loopback can be reached from here."""
+    return [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
 def move() -> None:
@@ -42,3 +50,7 @@ def move() -> None:
     except PermissionError:
         kernel.own_user_namespace(kernel.CLONE_NEWNET)
     kernel.loopback_up()
+
+
+if __name__ == "__main__":
+    move()

@@ -1,4 +1,4 @@
-"""The policies: each picks one backend of an immutable snapshot, and nothing else."""
+"""The load-balancing policies: each picks one backend of an immutable snapshot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POLICIES: Final[dict[str, type[Policy]]] = {
 }
 
 HASHING: Final = frozenset({"maglev", "ring_hash"})
-"""Those that look at `Exchange.hash_key`."""
+"""Policies that pick by `Exchange.hash_key`."""
 
 
 class UnknownPolicyError(ValueError):
@@ -36,7 +36,7 @@ class UnknownPolicyError(ValueError):
 
 
 def create(name: str, load: Load) -> Policy:
-    """A new policy, knowing nothing yet. Raises UnknownPolicyError."""
+    """Return a new policy without any state. Raise UnknownPolicyError."""
     if name not in POLICIES:
         raise UnknownPolicyError(f"unknown policy {name!r}; known: {', '.join(sorted(POLICIES))}")
     return POLICIES[name](load)

@@ -1,4 +1,4 @@
-"""What every policy is: one verb on an immutable snapshot, and two facts it may listen to."""
+"""Interface of a policy: one function that picks from an immutable snapshot, and two notifications."""
 
 from __future__ import annotations
 
@@ -15,67 +15,74 @@ Candidates = tuple[Backend, ...]
 """The usable backends. The same object until membership changes, so a policy may cache by identity."""
 
 DRAWS: Final = 4
-"""Random draws before a scan. With half of the backends excluded, 15 of 16 picks end within four draws."""
+"""Random draws before all candidates are examined. With half of them excluded, 15 of 16 picks need no more."""
 
 
 @dataclass(slots=True)
 class Load:
-    """What a policy may know of the balancer as a whole."""
+    """Load of the balancer as a whole, for policies."""
 
     max_in_flight: int
-    """The cap of each backend."""
+    """Cap on the attempts in flight on each backend."""
     in_flight: int = 0
-    """Attempts under way on all backends together."""
+    """Attempts in progress on all backends together."""
 
 
 class Policy(ABC):
-    """Picks one of the candidates. Owns only what it needs to pick the next one."""
+    """A load-balancing policy. It holds only the state that it needs for the next pick."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
 
     @abstractmethod
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """A candidate that `takes` the exchange; None when there is none."""
+        """Return a candidate that `takes` the exchange; None if there is none."""
 
     def responded(self, backend: Backend, took: float, now: float) -> None:  # noqa: B027 - most policies do not care
-        """An attempt had its first byte, or was given up, `took` seconds after it was sent."""
+        """Record that an attempt got its first byte, or timed out, `took` seconds after it was sent."""
 
     def released(self, backend: Backend) -> None:  # noqa: B027 - most policies do not care
-        """One attempt less is in flight on the backend."""
+        """Record that an attempt on the backend has ended."""
 
     def takes(self, backend: Backend, exchange: Exchange) -> bool:
-        """Below its cap, not tried by this exchange yet, and not shaky where that matters to it."""
-        if backend.shaky and not (exchange.idempotent or exchange.bold):
+        """Return whether the backend may get the exchange.
+
+        It may if it is below its cap, was not tried by this exchange, and is not unreliable or the exchange accepts
+        that.
+        """
+        if backend.unreliable and not (exchange.idempotent or exchange.accepts_unreliable):
             return False
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
-    def free(self, backend: Backend, exchange: Exchange) -> bool:
-        """As `takes`, for a session that stays where it is, shaky or not."""
+    def takes_pinned(self, backend: Backend, exchange: Exchange) -> bool:
+        """As `takes`, for a pinned session, which stays on an unreliable backend."""
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
     def draw(
-        self, candidates: Candidates, exchange: Exchange, rng: Random, unlike: Backend | None = None
+        self, candidates: Candidates, exchange: Exchange, rng: Random, other_than: Backend | None = None
     ) -> Backend | None:
-        """A random backend that takes the exchange, other than `unlike`; every one equally likely at first draw."""
+        """Return a random backend that takes the exchange, other than `other_than`; None if there is none.
+
+        All backends are equally likely in the first draw.
+        """
         count = len(candidates)
         for _ in range(DRAWS if count else 0):
             backend = candidates[int(rng.random() * count)]
-            if backend is not unlike and backend.effective_weight > 0 and self.takes(backend, exchange):
+            if backend is not other_than and backend.effective_weight > 0 and self.takes(backend, exchange):
                 return backend
-        willing = [
+        eligible = [
             backend
             for backend in candidates
-            if backend is not unlike and backend.effective_weight > 0 and self.takes(backend, exchange)
+            if backend is not other_than and backend.effective_weight > 0 and self.takes(backend, exchange)
         ]
-        return willing[int(rng.random() * len(willing))] if willing else None
+        return eligible[int(rng.random() * len(eligible))] if eligible else None
 
 
 def relative_load(backend: Backend) -> float:
-    """Attempts in flight for each unit of weight, the one about to start included; infinite at weight 0."""
+    """Return the attempts in flight, including the one about to start, per unit of weight; infinite at weight 0."""
     return (backend.in_flight + 1) / backend.effective_weight if backend.effective_weight > 0 else inf
 
 
-def ramp(backend: Backend) -> float:
-    """The share of its own configured weight that the backend may carry now: 1 but for slow start or a load report."""
+def ramp_share(backend: Backend) -> float:
+    """Return the share of its configured weight that the backend may carry: 1 but for slow start or load reports."""
     return min(1.0, backend.effective_weight / backend.weight) if backend.weight > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Hashes that agree between processes and versions, for policies that must pick alike everywhere."""
+"""Hashes that agree between processes and versions, for policies that must pick the same backend everywhere."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ..exchange import Exchange
 
 
 def hash64(data: bytes, purpose: bytes = b"") -> int:
-    """64 bits of BLAKE2b. `hash()` would differ in every process."""
+    """Return 64 bits of BLAKE2b. `hash()` would differ between processes."""
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "big")
 
 
 def key_of(exchange: Exchange, rng: Random) -> int:
-    """The exchange's place in the hash space; a random one if it brings no key."""
+    """Return the position of the exchange in the hash space; a random one if it has no key."""
     return hash64(exchange.hash_key) if exchange.hash_key else rng.getrandbits(64)
 
 
 def blocks_of(name: str, count: int) -> Iterator[list[int]]:
-    """The first `count` of the endless list of 64-bit points that belong to `name`: eight from each digest."""
+    """Yield the first `count` of the endless sequence of 64-bit points of `name`, eight from each digest."""
     for block in range((count + 7) // 8):
         digest = blake2b(name.encode(), digest_size=64, salt=block.to_bytes(4, "big")).digest()
         yield [value for (value,) in iter_unpack(">Q", digest)][: count - 8 * block]
 
 
 def fraction(key: int) -> float:
-    """A number in [0, 1) that is always the same for a key, and independent of where it lies on the ring."""
+    """Return a number in [0, 1) that is constant for a key and independent of its position on the ring."""
     return (key & 0xFFFF_FFFF) / 2**32

@@ -1,4 +1,4 @@
-"""The backend with the fewest attempts in flight for its weight; among equals, the one idle for longest."""
+"""Picks the backend with the fewest attempts in flight for its weight; among equals, the longest idle one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..exchange import Exchange
 from .base import Candidates, Load, Policy, relative_load
 
 SLACK: Final = 64
-"""Superseded heap entries allowed beyond four a backend before the heap is built anew."""
+"""Outdated heap entries allowed beyond four per backend before the heap is rebuilt."""
 
 
 class LeastRequests(Policy):
-    """A heap of (load, order, backend), corrected lazily.
+    """A heap of (load, order, backend) with lazy correction.
 
-    A load that rose is found when its entry comes to the top; one that fell is pushed by `released`. An entry
-    counts only while its order is the backend's latest. O(log n), amortised.
+    A load that rose is noticed when its entry reaches the top; for one that fell, `released` pushes a new entry. Only
+    the latest entry of a backend, the one with its current order, counts. O(log n), amortised.
     """
 
     def __init__(self, load: Load) -> None:
@@ -31,10 +31,10 @@ class LeastRequests(Policy):
         self._orders = count()
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """The least loaded backend that takes the exchange."""
+        """Return the least loaded backend that takes the exchange."""
         if candidates is not self._members or len(self._heap) > 4 * len(candidates) + SLACK:
             self._rebuild(candidates)
-        aside = []
+        skipped = []
         picked = None
         while self._heap and picked is None:
             load, order, backend = self._heap[0]
@@ -45,13 +45,13 @@ class LeastRequests(Policy):
             elif load < inf and self.takes(backend, exchange):
                 picked = backend
             else:
-                aside.append(heappop(self._heap))
-        for entry in aside:
+                skipped.append(heappop(self._heap))
+        for entry in skipped:
             heappush(self._heap, entry)
         return picked
 
     def released(self, backend: Backend) -> None:
-        """Its load fell: nothing but a new entry would tell."""
+        """Push a new entry with the lower load."""
         if backend in self._latest:
             heappush(self._heap, self._entry(backend))
 
@@ -60,7 +60,7 @@ class LeastRequests(Policy):
         return relative_load(backend), order, backend
 
     def _rebuild(self, candidates: Candidates) -> None:
-        """Orders are kept, so that a change of membership restarts nobody's turn among equals."""
+        """Build a new heap. Orders are kept, so that equal backends keep their turns when membership changes."""
         known = self._latest
         self._latest = {backend: known[backend] if backend in known else next(self._orders) for backend in candidates}
         self._heap = [(relative_load(backend), order, backend) for backend, order in self._latest.items()]

@@ -1,7 +1,7 @@
-"""Maglev hashing: a look-up table that is as even as can be and changes little when a backend leaves.
+"""Maglev hashing: a lookup table with nearly equal shares that changes little when a backend leaves.
 
-Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), §3.4: every backend has
-its own permutation of the M slots (M prime), and backends take turns in claiming the next free slot of theirs.
+Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), §3.4: every backend has its
+own permutation of the M slots (M prime), and backends take turns in claiming the next free slot of their permutation.
 Turns in proportion to the weights are Envoy's addition.
 """
 
@@ -15,27 +15,29 @@ from typing import Final
 
 from ..backend import Backend
 from ..exchange import Exchange
-from .base import Candidates, Load, ramp
+from .base import Candidates, Load, ramp_share
 from .hash_tables import SLICE, TablePolicy
 from .hashing import fraction, hash64, key_of
 
 SIZES: Final = (2039, 4093, 8191, 16381, 32749, 65537)
-"""Primes just below (the last: above) powers of two."""
+"""Primes just below powers of two (the last one just above)."""
 SLOTS_PER_BACKEND: Final = 100
-"""The paper's M > 100 · N keeps shares within about 1 % of even; beyond 655 backends the shares get coarser."""
+"""As in the paper, M > 100 · N keeps shares within about 1 % of equal, which holds up to 655 backends."""
 
 _FREE: Final = -1
-_LOOKS: Final = 8 * SLICE
-"""Looks at a slot in one slice of filling: each costs an eighth of what a point of the ring does."""
-_OWNERS: Final = SLICE // 4
-"""Owners whose permutations are worked out in one slice, with two digests each; eight points of the ring take one."""
-_LOOKS_PER_CLAIM: Final = 10
-"""What it costs to claim a free slot, in looks."""
+_CHECKS_PER_SLICE: Final = 8 * SLICE
+"""Slots examined in one slice of filling: each costs an eighth of a point of the ring."""
+_OWNERS_PER_SLICE: Final = SLICE // 4
+"""Backends whose permutations are computed in one slice. Each costs two digests, eight points of the ring cost one."""
+_CHECKS_PER_CLAIM: Final = 10
+"""Cost of claiming a free slot, in slots examined."""
 
 
 class Maglev(TablePolicy):
-    """A pick is one look-up, O(1), unless the slot's backend is gone, full or tried. The table grows but never shrinks:
-    another M moves nearly every key, and the loss of a backend must not."""
+    """A pick is one lookup, O(1), unless the slot's backend is gone, full or tried.
+
+    The table grows but never shrinks: another M moves nearly all keys, which the loss of a backend must not.
+    """
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -44,35 +46,35 @@ class Maglev(TablePolicy):
         self._size = SIZES[0]
 
     @property
-    def most(self) -> int:
+    def max_entries(self) -> int:
         """Slots of the largest table."""
         return SIZES[-1]
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """The owner of the key's slot, or of the first slot after it that takes the exchange."""
-        self.look(candidates, now)
+        """Return the owner of the key's slot, or the owner of the first slot after it that takes the exchange."""
+        self.refresh(candidates, now)
         key, size = key_of(exchange, rng), len(self._table)
         seen: set[Backend] = set()
-        declined: Backend | None = None
+        fallback: Backend | None = None
         for step in range(size):
             backend = self._owners[self._table[(key + step) % size]]
             if backend in seen:
                 continue
             if backend in self.live and self.takes(backend, exchange):
-                if fraction(key >> 32) < ramp(backend):
+                if fraction(key >> 32) < ramp_share(backend):
                     return backend
-                declined = declined or backend
+                fallback = fallback or backend
             seen.add(backend)
-            if len(seen) == len(self.tabled):
+            if len(seen) == len(self.in_table):
                 break
-        if declined is None and self.building:
+        if fallback is None and self.building:
             return self.draw(candidates, exchange, rng)
-        return declined
+        return fallback
 
-    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
-        """Fill a table of the size that these backends need; a coarse one is as small as there is."""
+    def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
+        """Fill a table of the size that these backends need; a coarse table has the smallest size."""
         size = SIZES[0]
-        if most >= SIZES[-1]:
+        if max_entries >= SIZES[-1]:
             wanted = len(weights) * SLOTS_PER_BACKEND
             size = self._size = max(self._size, next((size for size in SIZES if size >= wanted), SIZES[-1]))
         owners = sorted(weights, key=_name)
@@ -82,11 +84,12 @@ class Maglev(TablePolicy):
 
 
 def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) -> Iterator[None]:
-    """The paper's `Populate`: write the number of its owner into every slot of a free table, and yield after each slice
-    of work. `owners` are in order of their ids, so that every balancer that knows these backends fills it alike.
+    """Fill a free table with the number of the owner of each slot (`Populate` in the paper), and yield after each
+    slice.
 
-    A backend whose weight is the share w of the heaviest one's claims in the rounds 1, 1 + ⌈1/w⌉, 1 + ⌈2/w⌉, …:
-    everybody has a slot, as long as there are enough of them, and it costs the same however far the weights are apart.
+    `owners` are sorted by id, so that every balancer with these backends fills the table identically. A backend whose
+    weight is the share w of the largest weight claims a slot in the rounds 1, 1 + ⌈1/w⌉, 1 + ⌈2/w⌉, …: every backend
+    gets a slot as long as there are enough, and the cost does not depend on the ratio of the weights.
     """
     size, count, heaviest = len(table), len(owners), max(weights, default=1.0)
     slots: list[int] = []
@@ -94,10 +97,10 @@ def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) 
     for owner in owners:
         slots.append(hash64(owner.id.encode(), b"offset") % size)
         skips.append(hash64(owner.id.encode(), b"skip") % (size - 1) + 1)
-        if len(slots) % _OWNERS == 0:
+        if len(slots) % _OWNERS_PER_SLICE == 0:
             yield
     claims = [0] * count
-    turns = list(range(count, 2 * count))  # round × count + number: a heap, being in order
+    turns = list(range(count, 2 * count))  # round × count + number; sorted, hence a heap
     work = 0
     for _ in range(size):
         number = turns[0] % count
@@ -105,13 +108,13 @@ def fill(table: list[int], owners: Sequence[Backend], weights: Sequence[float]) 
         while table[slot] != _FREE:
             slot = (slot + skip) % size
             work += 1
-            if work >= _LOOKS:
+            if work >= _CHECKS_PER_SLICE:
                 work = 0
                 yield
         table[slot], slots[number] = number, slot
         claims[number] += 1
         heapreplace(turns, (1 + ceil(claims[number] * heaviest / weights[number])) * count + number)
-        work += _LOOKS_PER_CLAIM
+        work += _CHECKS_PER_CLAIM
 
 
 def _name(backend: Backend) -> str:

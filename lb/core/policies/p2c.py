@@ -1,7 +1,7 @@
 """Power of two choices: of two backends drawn at random, the less loaded one.
 
-Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing": the longest queue grows like log log n
-instead of log n / log log n, and there is no herd, as nobody is everybody's best.
+Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing": the longest queue grows like log log n instead of
+log n / log log n. There is no herd effect, because no backend is the best choice for all requests at once.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class PowerOfTwoChoices(Policy):
     """O(1), without state."""
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """The less loaded of two different backends that take the exchange."""
+        """Return the less loaded of two different backends that take the exchange."""
         first = self.draw(candidates, exchange, rng)
-        second = self.draw(candidates, exchange, rng, unlike=first) if first else None
+        second = self.draw(candidates, exchange, rng, other_than=first) if first else None
         if first is None or second is None:
             return first
         return first if self.cost(first, now) <= self.cost(second, now) else second
 
     def cost(self, backend: Backend, now: float) -> float:
-        """What is compared: smaller is better."""
+        """Return the value to compare; the lower one wins."""
         return relative_load(backend)

@@ -1,25 +1,28 @@
-"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and fades slowly.
+"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and decays slowly.
 
-After finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
-replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend that has not answered
-yet costs nothing while idle, and very much as soon as it holds one attempt, so that one request tries it out.
+Modelled on finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
+replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend without a response so far costs
+nothing while idle and very much with one attempt in flight, so that exactly one request tests it.
 """
 
 from __future__ import annotations
 
 from math import exp
+from random import Random
 from typing import Final, NamedTuple
 
 from ..backend import Backend
-from .base import Load, relative_load
+from ..exchange import Exchange
+from .base import Candidates, Load, relative_load
 from .p2c import PowerOfTwoChoices
 
 DECAY: Final = 10.0
-"""τ in seconds, finagle's default: a peak has faded to 37 % after ten seconds of good samples."""
+"""τ in seconds, finagle's default: a peak has decayed to 37 % after ten seconds of low samples."""
 PENALTY: Final = 1e6
-"""Seconds. The cost of a second attempt on a backend that nobody has heard of yet."""
-KEPT: Final = 2
-"""Averages of departed backends are dropped once they outnumber the members: it may be a short absence."""
+"""Seconds. Cost of a second attempt on a backend that has not responded yet."""
+SLACK: Final = 64
+"""Averages of backends that are not candidates are dropped when there are more than this many plus two for each
+candidate: a backend may be absent for a short time only."""
 
 
 class _Average(NamedTuple):
@@ -28,11 +31,17 @@ class _Average(NamedTuple):
 
 
 class PeakEwma(PowerOfTwoChoices):
-    """O(1); the averages are its own, as `latency_mean` is smoothed without peaks."""
+    """O(1). Keeps its own averages because `latency_mean` is smoothed without peaks."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
         self._averages: dict[Backend, _Average] = {}
+
+    def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
+        """Return the cheaper of two different backends that take the exchange."""
+        if len(self._averages) > 2 * len(candidates) + SLACK:
+            self._averages = {backend: self._averages[backend] for backend in candidates if backend in self._averages}
+        return super().pick(candidates, exchange, rng, now)
 
     def responded(self, backend: Backend, took: float, now: float) -> None:
         """Smooth the sample in, or take it as the new peak."""
@@ -44,7 +53,7 @@ class PeakEwma(PowerOfTwoChoices):
         self._averages[backend] = _Average(old.latency * kept + took * (1.0 - kept), now)
 
     def cost(self, backend: Backend, now: float) -> float:
-        """Seconds that a request would wait if those before it were served one by one."""
+        """Return the seconds that a request would wait if those before it were served one by one."""
         average = self._averages.get(backend)
         if average is None:
             return PENALTY * relative_load(backend) if backend.in_flight else 0.0

@@ -1,11 +1,12 @@
-"""Prequal's hot/cold rule: avoid backends that hold many requests, and among the others take the fastest.
+"""Prequal's hot/cold rule: avoid backends with many requests in flight, and pick the fastest of the others.
 
-After Wydrowski et al., "Load is not what you should balance: Introducing Prequal" (NSDI 2024). There, clients that
-do not know of each other's load ask servers by asynchronous probes and keep a pool of the replies. This balancer
-sees every request to its backends, so it draws a sample of them at each pick and reads its own counters: nothing
-is stale, and the paper's rules of pool ageing, reuse and removal have no counterpart here. What differs besides:
-latency is the smoothed time to first byte, not the median at the present number of requests in flight; and load
-that other balancers cause shows in the latency only.
+After Wydrowski et al., "Load is not what you should balance: Introducing Prequal" (NSDI 2024). In the paper, clients
+that do not know of each other's load send asynchronous probes to the servers and keep a pool of the replies. This
+balancer sees every request to its backends, so each pick draws a sample of them and reads the balancer's own counters.
+These are never stale, so the paper's rules for ageing, reuse and removal of replies are not needed.
+
+Two other differences: latency is the smoothed time to first byte and not the median at the current number of requests
+in flight, and load from other balancers is visible only in the latency.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from ..exchange import Exchange
 from .base import Candidates, Load, Policy, relative_load
 
 SAMPLE: Final = 3
-"""Backends looked at for each pick: the paper's probe rate."""
+"""Backends sampled for each pick: the paper's probe rate."""
 HOT_QUANTILE: Final = 0.84
-"""The paper's Q_RIF: a backend is hot if it holds more than this share of those seen lately."""
+"""The paper's Q_RIF: a backend is hot if its load exceeds this quantile of the recent loads."""
 REMEMBERED: Final = 128
 RECOMPUTE: Final = 16
-"""The quantile is taken over this many loads, once in this many picks: a sort of 128 costs 5 µs."""
+"""The quantile of the last `REMEMBERED` loads is computed once in this many picks: sorting 128 costs 5 µs."""
 
 
 class Prequal(Policy):
-    """O(1)."""
+    """The hot/cold rule on a random sample of the candidates. O(1)."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -37,7 +38,7 @@ class Prequal(Policy):
         self._picks = 0
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """The fastest cold one of the sample; if all are hot, the least loaded."""
+        """Return the fastest cold backend of the sample; if all are hot, the least loaded one."""
         sample = self._sample(candidates, exchange, rng)
         if not sample:
             return None
@@ -47,7 +48,7 @@ class Prequal(Policy):
 
     def _sample(self, candidates: Candidates, exchange: Exchange, rng: Random) -> list[Backend]:
         if len(candidates) <= SAMPLE:
-            turn = int(rng.random() * len(candidates))  # among equals, the first of the sample wins
+            turn = int(rng.random() * len(candidates))  # rotate: among equals, the first of the sample wins
             around = candidates[turn:] + candidates[:turn]
             sample = [backend for backend in around if backend.effective_weight > 0 and self.takes(backend, exchange)]
         else:

@@ -1,4 +1,4 @@
-"""By chance, in proportion to the weights: no state to keep, none to get wrong."""
+"""Random choice in proportion to the weights, without state."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..exchange import Exchange
 from .base import DRAWS, Candidates, Load, Policy
 
 REFRESH: Final = 1.0
-"""Weights ramp within one snapshot; reading them anew once a second costs 10,000 backends 0.1 % of a core."""
+"""Seconds between two reads of the weights, which may ramp: 0.1 % of a core with 10,000 backends."""
 
 
 class RandomChoice(Policy):
-    """O(log n): a bisection of the weights added up."""
+    """O(log n): bisection of the cumulative weights."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -25,7 +25,7 @@ class RandomChoice(Policy):
         self._stale_at = 0.0
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """A backend that takes the exchange, with the probability of its weight."""
+        """Return a random backend that takes the exchange, with a probability in proportion to its weight."""
         if candidates is not self._order or now >= self._stale_at:
             self._order, self._stale_at = candidates, now + REFRESH
             self._sums = list(accumulate(backend.effective_weight for backend in candidates))
@@ -34,5 +34,5 @@ class RandomChoice(Policy):
             backend = candidates[bisect(self._sums, rng.random() * total)]
             if self.takes(backend, exchange):
                 return backend
-        willing = [backend for backend in candidates if backend.effective_weight > 0 and self.takes(backend, exchange)]
-        return rng.choices(willing, [backend.effective_weight for backend in willing])[0] if willing else None
+        eligible = [backend for backend in candidates if backend.effective_weight > 0 and self.takes(backend, exchange)]
+        return rng.choices(eligible, [backend.effective_weight for backend in eligible])[0] if eligible else None

@@ -1,9 +1,9 @@
 """Consistent hashing on a ring, with bounded load.
 
-Karger's ring: each backend owns many points, a key belongs to the next point clockwise, and the departure of a
-backend moves only the keys that were its own. Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with
-Bounded Loads": a backend above 1.25 × its fair share of what is in flight passes the key on to the next one, so a
-hot key cannot drown its owner.
+Karger's ring: each backend owns many points, a key belongs to the next point clockwise, and the departure of a backend
+moves only its own keys. Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads": a backend above
+1.25 × its fair share of the attempts in flight passes the key on to the next one, so a hot key cannot overload its
+owner.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ from typing import Final
 
 from ..backend import Backend
 from ..exchange import Exchange
-from .base import Candidates, Load, ramp
+from .base import Candidates, Load, ramp_share
 from .hash_tables import SLICE, TablePolicy
 from .hashing import blocks_of, fraction, key_of
 
 LOAD_FACTOR: Final = 1.25
-MOST_POINTS, ALL_POINTS = 1024, 65536
-"""Points for weight 1, and for all backends together. A share deviates by about 1/√points of itself: 3 % at 1,024. If
-the weights ask for more than 65,536, all of them get fewer in proportion, and the load bound evens the shares out. Each
-backend has one point at least, so a weight below 1/65,536 of the sum counts as that."""
+MAX_POINTS_PER_WEIGHT, MAX_POINTS = 1024, 65536
+"""Limits on the points for weight 1 and for all backends together. A share deviates by about 1/√points of itself: 3 %
+at 1,024. If the weights ask for more than 65,536 points, all backends get fewer in proportion, and the load bound evens
+the shares out. Each backend has at least one point, which sets a lower limit of 1/65,536 on its share."""
 _ARCS: Final = 256
-"""The hash space in parts, each of which is sorted by itself: to sort all points at once would hold the loop up."""
+"""Parts of the hash space that are sorted separately: sorting all at once would block the event loop."""
 
 _NUMBER_BITS: Final = 20
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
-"""A point and the number of its owner are one integer while they are sorted: of tuples there would be so many that the
-garbage collector runs in the middle."""
+"""A point and its owner's number form one integer while sorted: so many tuples would start the garbage collector."""
 
 
 class RingHash(TablePolicy):
-    """A pick is a bisection, O(log n), and a short walk past those that are gone, full, tried or above the bound."""
+    """A pick is a bisection, O(log n), and a walk past backends that are gone, full, tried or above the bound."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -43,37 +42,37 @@ class RingHash(TablePolicy):
         self._owners: list[Backend] = []
 
     @property
-    def most(self) -> int:
-        """Points, and one more for each backend that the weights alone give none."""
-        return ALL_POINTS
+    def max_entries(self) -> int:
+        """Maximum number of points; each backend that its weight gives none has one in addition."""
+        return MAX_POINTS
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """The key's owner, or the first one clockwise that takes the exchange and is below the load bound."""
-        self.look(candidates, now)
+        """Return the first backend clockwise from the key that takes the exchange and is below the load bound."""
+        self.refresh(candidates, now)
         key = key_of(exchange, rng)
         start, owners = bisect_right(self._points, key), self._owners
         seen: set[Backend] = set()
-        declined: Backend | None = None
+        fallback: Backend | None = None
         for step in range(len(owners)):
             backend = owners[(start + step) % len(owners)]
             if backend in seen:
                 continue
             if backend in self.live and self.takes(backend, exchange):
-                if self._below_bound(backend) and fraction(key) < ramp(backend):
+                if self._below_bound(backend) and fraction(key) < ramp_share(backend):
                     return backend
-                declined = declined or backend
+                fallback = fallback or backend
             seen.add(backend)
-            if len(seen) == len(self.tabled):
+            if len(seen) == len(self.in_table):
                 break
-        if declined is None and self.building:
+        if fallback is None and self.building:
             return self.draw(candidates, exchange, rng)
-        return declined
+        return fallback
 
-    def build(self, weights: dict[Backend, float], most: int) -> Iterator[None]:
-        """Make the points, arc by arc, then sort each arc."""
+    def build(self, weights: dict[Backend, float], max_entries: int) -> Iterator[None]:
+        """Make the points by arc, then sort each arc."""
         backends, work = list(weights), 0
         arcs: list[list[int]] = [[] for _ in range(_ARCS)]
-        per_weight = points_per_weight(len(backends), sum(weights.values()), most)
+        per_weight = points_per_weight(len(backends), sum(weights.values()), max_entries)
         for number, backend in enumerate(backends):
             for block in blocks_of(backend.id, max(1, round(per_weight * weights[backend]))):
                 if work >= SLICE:
@@ -85,7 +84,7 @@ class RingHash(TablePolicy):
         points: list[int] = []
         owners: list[Backend] = []
         for arc in arcs:
-            if work >= 2 * SLICE:  # to sort costs half of what it does to make them
+            if work >= 2 * SLICE:  # sorting a point costs half of making it
                 work = 0
                 yield
             work += len(arc)
@@ -99,13 +98,13 @@ class RingHash(TablePolicy):
         return backend.in_flight < ceil(LOAD_FACTOR * fair)
 
 
-def points_per_weight(backends: int, total: float, most: int = ALL_POINTS) -> float:
-    """Points for weight 1, where `total` is the sum of all weights.
+def points_per_weight(backends: int, total: float, max_entries: int = MAX_POINTS) -> float:
+    """Return the number of points for weight 1, where `total` is the sum of all weights.
 
-    A power of two, so that it changes (and moves keys) only when what decides it doubles or halves. Weights that are
-    small on average get as many points as 1 does: only ratios count.
+    It is a power of two, so that it changes (and moves keys) only when its inputs double or halve. Weights that are
+    below 1 on average get as many points as 1 does, because only ratios matter.
     """
     if not backends:
         return 0.0
-    wanted = min(MOST_POINTS * max(1.0, backends / total), most / total)
+    wanted = min(MAX_POINTS_PER_WEIGHT * max(1.0, backends / total), max_entries / total)
     return float(2.0 ** (frexp(wanted)[1] - 1))

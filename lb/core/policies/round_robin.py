@@ -1,4 +1,4 @@
-"""Each backend in turn, in order of insertion."""
+"""Round robin: each backend in turn, in order of insertion."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from random import Random
 
 from ..backend import Backend
 from ..exchange import Exchange
-from .base import Candidates, Load, Policy, ramp
+from .base import Candidates, Load, Policy, ramp_share
 
 
 class RoundRobin(Policy):
-    """Ignores weights, but a backend in slow start lets a turn pass as often as its ramp demands."""
+    """Ignores weights, except that a backend in slow start skips turns according to its ramp."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -18,23 +18,26 @@ class RoundRobin(Policy):
         self._turn = 0
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """The next backend in turn that takes the exchange. O(1) unless backends are full."""
+        """Return the next backend in turn that takes the exchange. O(1) unless backends are full."""
         if candidates is not self._order:
-            self._adopt(candidates)
-        turn, count, passed = self._turn, len(candidates), None
+            self._set_candidates(candidates)
+        turn, count, skipped = self._turn, len(candidates), None
         for _ in range(count):
             backend = candidates[turn]
             turn = turn + 1 if turn + 1 < count else 0
             if not self.takes(backend, exchange):
                 continue
-            if backend.effective_weight >= backend.weight or rng.random() < ramp(backend):
+            if backend.effective_weight >= backend.weight or rng.random() < ramp_share(backend):
                 self._turn = turn
                 return backend
-            passed = passed or backend
-        return passed
+            skipped = skipped or backend
+        return skipped
 
-    def _adopt(self, candidates: Candidates) -> None:
-        """Go on with whoever's turn it was: restarting at index 0 would favour the first at every change."""
+    def _set_candidates(self, candidates: Candidates) -> None:
+        """Adopt a new snapshot and continue with the backend whose turn it was.
+
+        Restarting at index 0 would favour the first backend at every change.
+        """
         if not candidates:
             return
         place = {backend: index for index, backend in enumerate(candidates)}

@@ -1,10 +1,11 @@
-"""Smooth weighted round robin: exact shares in every cycle, and no backend twice in a row without need.
+"""Smooth weighted round robin: exact shares in every cycle, and no backend twice in a row unless its weight requires
+it.
 
-nginx's algorithm raises every peer's current weight at each pick, which is O(n). This one promises the same at
-O(log n): backend *i* is due at the virtual times (k + phase_i) / weight_i for k = 0, 1, 2, …, and a pick takes
-whoever is due first. Within any unit of virtual time a backend of weight w is due exactly w times, whatever its
-phase, so a cycle is exact. Times are computed from the count k, not summed up, so that no rounding accumulates.
-Phases spread by the golden ratio keep equal backends from being due at the same moment.
+nginx's algorithm raises the current weight of every peer at each pick, which is O(n). This one gives the same guarantee
+in O(log n): backend *i* is due at the virtual times (k + phase_i) / weight_i for k = 0, 1, 2, …, and a pick takes the
+backend that is due first. Within any unit of virtual time a backend of weight w is due exactly w times, whatever its
+phase, so a cycle is exact. Times are computed from the count k and not by addition, so that no rounding errors
+accumulate. Phases spread by the golden ratio keep equal backends from being due at the same moment.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ GOLDEN: Final = 0.6180339887498949
 
 @dataclass(slots=True)
 class _Turns:
-    """When one backend is due; `number` breaks ties and sets the phase."""
+    """The due times of one backend. `number` breaks ties and sets the phase."""
 
     backend: Backend
     number: int
@@ -40,7 +41,8 @@ class _Turns:
         return self.origin + (self.taken + self.phase) / self.weight
 
     def take(self, clock: float) -> None:
-        """Count a pick. A new weight, or a debt of more than one turn (it was full), starts over from `clock`."""
+        """Count a pick. Restart after a change of weight, or if the backend is late by more than a turn (it was
+        full)."""
         due, weight = self.due, self.backend.effective_weight
         self.taken += 1
         if weight != self.weight or clock - due > 1.0 / weight:
@@ -48,7 +50,7 @@ class _Turns:
 
 
 class Weighted(Policy):
-    """Weights may be fractions and may change at any time; a backend of weight 0 gets nothing."""
+    """Weights may be fractions and may change at any time; a backend of weight 0 gets no request."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -59,10 +61,10 @@ class Weighted(Policy):
         self._joined = 0
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """Whoever is due first and takes the exchange. O(log n) unless backends are full."""
+        """Return the backend that is due first and takes the exchange. O(log n) unless backends are full."""
         if candidates is not self._order:
-            self._adopt(candidates)
-        heap, passed = self._heap, []
+            self._set_candidates(candidates)
+        heap, popped = self._heap, []
         picked: Backend | None = None
         while heap and picked is None:
             due, number, turns = heappop(heap)
@@ -71,13 +73,13 @@ class Weighted(Policy):
                 self._clock = max(self._clock, due)
                 turns.take(self._clock)
                 due = turns.due
-            passed.append((due, number, turns))
-        for entry in passed:
+            popped.append((due, number, turns))
+        for entry in popped:
             heappush(heap, entry)
         return picked
 
-    def _adopt(self, candidates: Candidates) -> None:
-        """Survivors keep their place; a newcomer owes nothing and is owed nothing."""
+    def _set_candidates(self, candidates: Candidates) -> None:
+        """Adopt a new snapshot. Known backends keep their due times; a new one starts at the current virtual time."""
         self._turns = {backend: self._turns.get(backend) or self._join(backend) for backend in candidates}
         self._heap = [(turns.due, turns.number, turns) for turns in self._turns.values()]
         heapify(self._heap)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,3 +134,22 @@ def test_a_monkey_is_planned_replayed_and_stopped(lab: Cli, tmp_path: Path) -> N
     assert lab.run("faults", "monkey", "start", *long).code == 254, "one at a time"
     assert lab.run("faults", "monkey", "stop", "--all", "--json").document["stopped"] == [monkey.document["id"]]
     assert unhealed(lab) == []
+
+
+def test_a_client_of_the_balancer_cannot_order_misbehaviour_and_the_fault_still_works(lab: Cli) -> None:
+    site = f"http://127.0.0.1:{lab.environment['REROUTE_LB_PORT']}"
+
+    def refused(**headers: str) -> int:
+        order = urllib.request.Request(f"{site}/misbehave", b'{"mode":"unhealthy"}', headers, method="PUT")
+        order.add_header("Content-Type", "application/json")
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(order, timeout=10)
+        with raised.value as answer:
+            return answer.code
+
+    assert refused() == 401
+    assert refused(Authorization="Bearer of-somebody-else") == 401
+    outcome = lab.run("faults", "inject", "unhealthy", "api-1", "--duration", "2s")
+    assert outcome.code == 0, outcome
+    (fault,) = [each for each in faults(lab) if each["kind"] == "unhealthy"]
+    assert fault["bit"] is True

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import time
 from xml.etree import ElementTree
 
@@ -146,3 +147,35 @@ def test_the_chaos_service_killed_in_the_middle_of_a_fault(cli: Cli) -> None:
         return listed.code == 0 and all(fault["state"] == "healed" for fault in listed.document["faults"])
 
     eventually(healed, duration_s + 5.0 - (time.monotonic() - began) + 1.5, "the fault is healed")  # + one CLI start
+
+
+def own_balancer(cli: Cli, text: str) -> str:
+    """A command that starts our balancer after these lines of a shell's."""
+    script = cli.folder / "own.sh"
+    script.write_text(f'{text}\nexec "{sys.executable}" -m lb "$@"\n')
+    return f"sh {script}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+def test_a_balancer_of_ones_own_stays_inside(cli: Cli) -> None:
+    outside = cli.folder / "outside"
+    alone = "import socket, sys; sys.exit([name for _, name in socket.if_nameindex()] != ['lo'])"
+    command = own_balancer(cli, f'echo a > {outside}\n"{sys.executable}" -c "{alone}" || exit 9')
+    outcome = cli.run("run", "kill", "--runtime", "local", "--seed", "1", "--balancer-cmd", command, "--json")
+    if "in this machine's network" in outcome.err:
+        pytest.skip(outcome.err)
+    assert outcome.code in {0, 2}, outcome
+    [run] = outcome.document["runs"]
+    assert {check["name"] for check in run["checks"] if check["verdict"] != "pass"} <= LATE, outcome
+    assert not outside.exists()
+    cli.expect_nothing_left()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are read from Linux' /proc")
+def test_a_balancer_of_ones_own_that_listens_beyond_loopback_does_not_come_up(cli: Cli) -> None:
+    command = own_balancer(cli, "export LB_LISTEN=0.0.0.0:0")
+    outcome = cli.run("up", "--runtime", "local", "--balancer-cmd", command)
+    assert outcome.code == 255, outcome
+    assert "lb was ended: it listens on 0.0.0.0:" in outcome.err
+    assert "your balancer runs in this machine's network (a lab that stays" in outcome.out
+    cli.expect_nothing_left()

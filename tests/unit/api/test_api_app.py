@@ -12,14 +12,15 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.replica import Replica
 from api.settings import Settings
-from tests.support.api.asgi import call, call_json
+from tests.support.api.asgi import Answer, call, call_json
 
+TOKEN = "token-of-the-replica"
 LONG_PAST, FAR_FUTURE = "1000000000", "9000000000"
 
 
 @pytest.fixture
 async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
-    made = Replica.create(Settings(instance="api-1", ledger_dir=tmp_path))
+    made = Replica.create(Settings(instance="api-1", ledger_dir=tmp_path, misbehave_token=TOKEN))
     yield made
     made.close()
 
@@ -27,6 +28,10 @@ async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
 @pytest.fixture
 def app(replica: Replica) -> FastAPI:
     return create_app(replica)
+
+
+async def order(app: FastAPI, mode: object, authorization: str = f"Bearer {TOKEN}") -> Answer:
+    return await call_json(app, "PUT", "/misbehave", mode, Authorization=authorization)
 
 
 async def test_health_names_the_instance_and_its_load(app: FastAPI) -> None:
@@ -147,9 +152,9 @@ async def test_a_stream_has_its_chunks_and_no_length(app: FastAPI) -> None:
 
 
 async def test_misbehaviour_is_set_shown_and_ended(app: FastAPI) -> None:
-    told = await call_json(app, "PUT", "/misbehave", {"mode": "error", "rate": 1, "status": 503, "duration_s": 60})
+    told = await order(app, {"mode": "error", "rate": 1, "status": 503, "duration_s": 60})
     failed = await call(app, "GET", "/work")
-    await call_json(app, "PUT", "/misbehave", {"mode": "ok"})
+    await order(app, {"mode": "ok"})
 
     assert told.json["mode"] == "error"
     assert 59 < told.json["remaining_s"] <= 60
@@ -158,8 +163,46 @@ async def test_misbehaviour_is_set_shown_and_ended(app: FastAPI) -> None:
     assert (await call(app, "GET", "/misbehave")).json["mode"] == "ok"
 
 
+@pytest.mark.parametrize(
+    "authorization", ["", TOKEN, "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer é"]
+)
+async def test_an_order_without_the_token_changes_nothing(app: FastAPI, authorization: str) -> None:
+    refused = await order(app, {"mode": "error", "rate": 1}, authorization)
+
+    assert (refused.status, refused.json) == (401, {"error": "unauthorized"})
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert (await call(app, "GET", "/misbehave")).json["mode"] == "ok"
+
+
+async def test_a_replica_that_hangs_still_refuses_orders_without_the_token(app: FastAPI) -> None:
+    await order(app, {"mode": "hang"})
+
+    assert (await order(app, {"mode": "ok"}, "")).status == 401
+    assert (await order(app, {"mode": "ok"})).status == 200
+
+
+async def test_a_replica_without_a_token_takes_no_orders(tmp_path: Path) -> None:
+    replica = Replica.create(Settings(instance="api-2", ledger_dir=tmp_path))
+    refused = await order(create_app(replica), {"mode": "error", "rate": 1}, "Bearer ")
+    replica.close()
+
+    assert (refused.status, refused.json) == (403, {"error": "misbehave_disabled"})
+
+
+async def test_the_token_may_come_by_file_after_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    replica = Replica.create(Settings(instance="api-2", ledger_dir=tmp_path, misbehave_token_file=file))
+    app = create_app(replica)
+    before = await order(app, {"mode": "error"})
+    file.write_text(f"{TOKEN}\n")
+    after, wrong = await order(app, {"mode": "error"}), await order(app, {"mode": "ok"}, "Bearer else")
+    replica.close()
+
+    assert (before.status, after.status, wrong.status) == (403, 200, 401)
+
+
 async def test_unhealthy_fails_the_probe_and_does_the_work(app: FastAPI) -> None:
-    await call_json(app, "PUT", "/misbehave", {"mode": "unhealthy"})
+    await order(app, {"mode": "unhealthy"})
 
     probe = await call(app, "GET", "/health")
 
@@ -168,12 +211,12 @@ async def test_unhealthy_fails_the_probe_and_does_the_work(app: FastAPI) -> None
 
 
 async def test_a_hung_job_is_not_executed_after_its_deadline_when_the_hang_ends(app: FastAPI) -> None:
-    await call_json(app, "PUT", "/misbehave", {"mode": "hang"})
+    await order(app, {"mode": "hang"})
     job = asyncio.create_task(call_json(app, "POST", "/jobs", {"id": "late"}, X_Deadline=LONG_PAST))
     await asyncio.sleep(0)
     assert not job.done()
 
-    await call_json(app, "PUT", "/misbehave", {"mode": "ok"})
+    await order(app, {"mode": "ok"})
 
     assert (await asyncio.wait_for(job, 5)).status == 504
 
@@ -191,7 +234,7 @@ async def test_a_hung_job_is_not_executed_after_its_deadline_when_the_hang_ends(
     ],
 )
 async def test_a_malformed_mode_is_refused_and_changes_nothing(app: FastAPI, mode: dict[str, object]) -> None:
-    assert (await call_json(app, "PUT", "/misbehave", mode)).status == 422
+    assert (await order(app, mode)).status == 422
     assert (await call(app, "GET", "/misbehave")).json["mode"] == "ok"
 
 

@@ -15,10 +15,12 @@ from api.replica import Replica
 from api.settings import Settings
 from tests.support.api.asgi import call
 
+TOKEN = "token-of-the-replica"
+
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[FastAPI]:
-    replica = Replica.create(Settings(instance="api-1", ledger_dir=tmp_path))
+    replica = Replica.create(Settings(instance="api-1", ledger_dir=tmp_path, misbehave_token=TOKEN))
     yield create_app(replica)
     replica.close()
 
@@ -52,7 +54,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("body", "status"), HOSTILE, ids=[repr(body[:30]) for body, _ in HOSTILE])
 async def test_no_body_is_an_error_of_the_replica(app: FastAPI, body: bytes, status: int) -> None:
+    headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
     for method, path in (("POST", "/jobs"), ("PUT", "/misbehave")):
-        answer = await call(app, method, path, pieces=(body,), headers={"content-type": "application/json"})
+        answer = await call(app, method, path, pieces=(body,), headers=headers)
         assert answer.status == status, path
         assert len(json.dumps(answer.json)) < 2_000

@@ -59,3 +59,17 @@ def test_a_full_disk_is_an_error_and_not_a_silent_loss(tmp_path: Path) -> None:
 
     with Ledger(tmp_path, "api-1") as ledger, pytest.raises(LedgerError, match="job lost"):
         ledger.append("lost", 0, 0)
+
+
+def test_what_an_instance_writes_in_anothers_name_does_not_count(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "api-1") as ledger:
+        ledger.append("real", 0, 0)
+        (tmp_path / "api-2.jsonl").write_text('{"id":"false","instance":"api-1","mono":0,"unix":0}\n')
+
+        assert [entry.id for entry in ledger.entries()] == ["real"]
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "waits-for-a-writer.jsonl")
+    with Ledger(tmp_path, "api-1") as ledger:
+        assert ledger.entries() == []

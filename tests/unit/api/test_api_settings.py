@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from api.errors import SettingsError
-from api.settings import Settings, from_environment
+from api.settings import FIRST_USER, Settings, from_environment, user_of
 
 
 def test_an_empty_environment_gives_the_documented_defaults_and_the_host_name() -> None:
@@ -25,10 +25,13 @@ def test_every_variable_changes_its_setting() -> None:
             "API_LEDGER_DIR": "/var/ledger",
             "API_KEEP_ALIVE": "500ms",
             "API_SHUTDOWN_TIMEOUT": "2m",
+            "API_OWN_USER": "1",
+            "API_MISBEHAVE_TOKEN_FILE": "/run/token",
         }
     )
 
-    assert settings == Settings("0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 120.0)
+    assert settings == Settings("0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 120.0, True, "", Path("/run/token"))
+    assert from_environment({"API_MISBEHAVE_TOKEN": "x" * 16}).misbehave_token == "x" * 16
 
 
 def test_a_bare_number_is_a_duration_in_seconds() -> None:
@@ -48,6 +51,7 @@ def test_a_bare_number_is_a_duration_in_seconds() -> None:
         ("API_KEEP_ALIVE", "0s"),
         ("API_KEEP_ALIVE", "soon"),
         ("API_SHUTDOWN_TIMEOUT", "-5s"),
+        ("API_OWN_USER", "yes"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_variable_and_its_value(name: str, value: str) -> None:
@@ -57,3 +61,20 @@ def test_a_mistake_is_one_line_that_names_the_variable_and_its_value(name: str, 
     message = str(raised.value)
     assert message.startswith(f"{name}={value!r}: expected ")
     assert "\n" not in message
+
+
+def test_a_token_is_long_named_once_and_shown_by_no_message() -> None:
+    with pytest.raises(SettingsError, match=r"^API_MISBEHAVE_TOKEN: expected 16 characters or more$"):
+        from_environment({"API_MISBEHAVE_TOKEN": "short"})
+    with pytest.raises(SettingsError, match="because API_MISBEHAVE_TOKEN is set"):
+        from_environment({"API_MISBEHAVE_TOKEN": "x" * 16, "API_MISBEHAVE_TOKEN_FILE": "/run/token"})
+    assert "x" * 16 not in repr(from_environment({"API_MISBEHAVE_TOKEN": "x" * 16}))
+
+
+def test_every_instance_has_a_user_of_its_own_that_stays_the_same() -> None:
+    users = [user_of(f"api-{number}") for number in range(1000)]
+
+    assert len(set(users)) == 1000
+    assert min(users) >= FIRST_USER
+    assert max(users) < 1 << 31
+    assert user_of("api-1") == users[1]

@@ -16,9 +16,9 @@ SUMMARY = {"Id": "c1", "Labels": {"com.docker.compose.service": "api", "com.dock
 OFFERS = {"netem": False, "htb": True, "nfqueue": True, "drop": True, "reset": True}
 
 
-async def members() -> list[dict[str, Any]]:
+async def members() -> dict[str, dict[str, Any]]:
     networks = {"lab": {"IPAddress": "10.0.0.2", "GlobalIPv6Address": ""}}
-    return [{"Labels": {"com.docker.compose.service": "lb"}, "NetworkSettings": {"Networks": networks}}]
+    return {"lb-1": {"Labels": {"com.docker.compose.service": "lb"}, "NetworkSettings": {"Networks": networks}}}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def target() -> DockerTarget:
     client = cast(DockerClient, None)  # whoever asks it fails
     helpers = NetnsHelpers(client, "image", "own")
     helpers._offers = dict(OFFERS)
-    return DockerTarget(client, helpers, SUMMARY, "api-1", 8000, members)
+    return DockerTarget(client, helpers, SUMMARY, "api-1", 8000, members, str)
 
 
 @pytest.mark.parametrize(

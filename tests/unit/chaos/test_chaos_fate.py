@@ -55,7 +55,7 @@ def test_impairments_combine() -> None:
     assert fates(shape("loss", loss=1.0), shape("delay", delay_s=1)).decide(b"a", 1, 0.0).lost
 
 
-V4 = bytes.fromhex("45000028000040004006000001020304050607081f90d431") + b"\0" * 16
+V4 = bytes.fromhex("45000028000040004005300001020304050607081f90d431") + b"\0" * 16
 V6 = b"\x60" + b"\0" * 7 + b"\x01" * 16 + b"\x02" * 16 + b"\x1f\x90\xd4\x31" + b"\0" * 16
 
 

@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import pytest
 
+from chaos.drivers.probe import Address
 from chaos.drivers.targets import Running
 from chaos.engine import guard
-from chaos.errors import BadRequestError, ConflictError, LastHealthyBackendError, NotRunningError
+from chaos.errors import (
+    BadRequestError,
+    ConflictError,
+    LastHealthyBackendError,
+    NoAddressError,
+    NotRunningError,
+    UnreachableTargetError,
+)
 from chaos.faults import FAULTS
 from tests.support.chaos_fakes import FakeRuntime, record
 
@@ -95,3 +103,26 @@ async def test_the_last_healthy_backend_is_spared(runtime: FakeRuntime) -> None:
 async def test_the_last_ones_are_counted_together(runtime: FakeRuntime) -> None:
     with pytest.raises(LastHealthyBackendError, match="api-1 and api-2 are the last"):
         await guard.check_not_last(["api-2", "api-1"], await runtime.targets(), faulted=())
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("2001:db8::2", "api-1 cannot be asked at [2001:db8::2]:80: network is unreachable"),
+        ("", "api-1 is in no network that gives it an address"),
+    ],
+)
+async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
+    runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, host: str, reason: str
+) -> None:
+    async def address() -> Address:
+        if not host:
+            raise NoAddressError("api-1 is in no network that gives it an address")
+        return host, 80
+
+    monkeypatch.setattr(runtime.backends["api-1"], "address", address)
+    monkeypatch.setattr(guard, "why_no_route", lambda address: "network is unreachable" if address[0] == host else "")
+    await guard.check_reachable([runtime.backends["api-2"]])
+    with pytest.raises(UnreachableTargetError) as raised:
+        await guard.check_reachable(await runtime.targets())
+    assert (raised.value.detail, raised.value.status) == (reason, 409)

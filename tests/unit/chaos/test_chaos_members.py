@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from chaos.drivers.docker_targets import _ip
+from chaos.access.auth import check_origin
+from chaos.drivers.docker_targets import DockerClient, DockerRuntime, _ips
 from chaos.drivers.members import Members
 from chaos.errors import ForbiddenOriginError
-from chaos.http.auth import check_origin
+from chaos.inputs.settings import Settings
 
 
 def container(id_: str, number: str | None = "1", state: str = "running", **more: Any) -> dict[str, Any]:
@@ -51,12 +52,41 @@ def test_two_that_run_under_one_name_are_refused_with_both_ids() -> None:
     assert Members().current([container("b"), container("a")]) == ([], {"api-1": ["a", "b"]})
 
 
+class FakeClient:
+    """Knows the containers of one project."""
+
+    def __init__(self, *summaries: dict[str, Any]) -> None:
+        self.summaries = list(summaries)
+
+    async def containers(self, *_: str) -> list[dict[str, Any]]:
+        return self.summaries
+
+
+async def test_a_name_that_two_claim_is_refused_and_the_other_targets_are_as_before() -> None:
+    runtime = DockerRuntime(Settings(runtime="docker", project="shop"))
+    client = FakeClient(container("a"), container("b"), container("c", "2"))
+    runtime._client = cast(DockerClient, client)
+
+    assert [each.name for each in await runtime.targets()] == ["api-2"]
+    assert runtime.disputed() == {"api-1": "api-1 is the name of several containers: a and b; remove all but one"}
+    assert [each.name for each in await runtime.targets(all_roles=True)] == ["api-2"]
+
+    client.summaries.pop(0)
+    assert [each.name for each in await runtime.targets()] == ["api-1", "api-2"]
+    assert runtime.disputed() == {}
+
+
 def test_a_container_with_an_ipv6_address_only_has_that() -> None:
     networks = {"n": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}
-    assert _ip({"NetworkSettings": {"Networks": networks}}) == "fd00::2"
+    assert _ips({"NetworkSettings": {"Networks": networks}}) == ["fd00::2"]
 
 
-@pytest.mark.parametrize(("host", "origin"), [("[::1", None), ("localhost", "http://[::1")])
-def test_an_address_that_does_not_parse_is_forbidden(host: str, origin: str | None) -> None:
+def test_a_container_in_several_networks_has_all_addresses_ipv4_first() -> None:
+    networks = {"b": {"IPAddress": "10.1.0.2"}, "a": {"IPAddress": "10.0.0.2", "GlobalIPv6Address": "fd00::2"}}
+    assert _ips({"NetworkSettings": {"Networks": networks}}) == ["10.0.0.2", "10.1.0.2", "fd00::2"]
+
+
+@pytest.mark.parametrize(("host", "origins"), [("[::1", []), ("localhost", ["http://[::1"])])
+def test_an_address_that_does_not_parse_is_forbidden(host: str, origins: list[str]) -> None:
     with pytest.raises(ForbiddenOriginError):
-        check_origin(host, origin)
+        check_origin([host], origins)

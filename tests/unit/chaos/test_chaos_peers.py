@@ -8,10 +8,10 @@ from chaos.drivers.peers import addresses
 from chaos.errors import BadRequestError
 
 
-def member(service: str, number: int, *networks: tuple[str, str]) -> dict[str, Any]:
+def member(service: str, *networks: tuple[str, str]) -> dict[str, Any]:
     """As Docker sums a container up: IPv4 and IPv6 in each of its networks."""
     return {
-        "Labels": {"com.docker.compose.service": service, "com.docker.compose.container-number": str(number)},
+        "Labels": {"com.docker.compose.service": service},
         "NetworkSettings": {
             "Networks": {
                 f"net{index}": {"IPAddress": four, "GlobalIPv6Address": six}
@@ -21,13 +21,12 @@ def member(service: str, number: int, *networks: tuple[str, str]) -> dict[str, A
     }
 
 
-LAB = [
-    member("api", 1, ("10.0.0.9", "fd00::9")),
-    member("api", 2, ("10.0.0.10", ""), ("10.1.0.10", "")),
-    member("api", 3, ("", "")),  # not running
-    member("lb", 1, ("10.0.0.2", "fd00::2")),
-    {"Labels": None, "NetworkSettings": {"Networks": {"net": {"IPAddress": "10.9.9.9", "GlobalIPv6Address": ""}}}},
-]
+LAB = {
+    "api-1": member("api", ("10.0.0.9", "fd00::9")),
+    "api-2": member("api", ("10.0.0.10", ""), ("10.1.0.10", "")),
+    "api-3": member("api", ("", "")),  # not running
+    "lb-1": member("lb", ("10.0.0.2", "fd00::2")),
+}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +50,14 @@ def test_names_roles_and_the_balancer_become_addresses_of_both_versions(
 
 def test_the_order_of_addresses_does_not_depend_on_the_order_of_names() -> None:
     assert addresses(["lb", "api"], LAB) == addresses(["api", "lb"], LAB)
+
+
+def test_a_name_means_its_member_and_a_role_its_service_whatever_else_is_called_so() -> None:
+    lab = LAB | {"api-1-1": member("api-1", ("10.0.0.77", "")), "balancer-1": member("balancer", ("10.0.0.88", ""))}
+    assert addresses(["api-1"], lab) == ("10.0.0.9", "fd00::9")
+    assert addresses(["api-1-1"], lab) == ("10.0.0.77",)
+    assert addresses(["balancer"], lab) == ("10.0.0.88",)
+    assert addresses(["lb"], lab) == ("10.0.0.2", "fd00::2")
 
 
 @pytest.mark.parametrize("name", ["api-3", "api-9", "", "API-1", "10.0.0.9", "all"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chaos.engine.selection import Selector, rank, select
-from chaos.errors import BadRequestError, UnknownTargetError
+from chaos.errors import AmbiguousTargetError, BadRequestError, UnknownTargetError
 
 
 @dataclass
@@ -129,3 +129,14 @@ def test_every_backend_has_its_turn() -> None:
 def test_what_a_selection_cannot_be(wanted: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Selector(**wanted)
+
+
+def test_a_disputed_name_is_refused_by_name_and_left_out_of_a_selection() -> None:
+    disputed = {"api-1": "api-1 is the name of several containers: a and b"}
+    backends = [each for each in LAB if each.name != "api-1"]
+    with pytest.raises(AmbiguousTargetError, match="several containers: a and b"):
+        select("api-1", backends, 1, disputed)
+    with pytest.raises(AmbiguousTargetError):
+        select(Selector(names=["api-2", "api-1"]), backends, 1, disputed)
+    assert [each.name for each in select("api-2", backends, 1, disputed)] == ["api-2"]
+    assert "api-1" not in [each.name for each in select(Selector(role="api"), backends, 1, disputed)]

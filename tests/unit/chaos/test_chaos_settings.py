@@ -36,3 +36,16 @@ def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
 def test_what_is_wrong_is_named(environment: dict[str, str], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         Settings.from_environment(environment)
+
+
+def test_the_token_of_misbehaviour_is_a_value_or_a_file_read_at_each_order(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    settings = Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN_FILE": str(file)})
+    file.write_text("first\n")
+    assert settings.order_token() == "first"
+    file.write_text("second\n")
+    assert settings.order_token() == "second"
+    assert Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN": "given"}).order_token() == "given"
+    both = {"CHAOS_MISBEHAVE_TOKEN": "given", "CHAOS_MISBEHAVE_TOKEN_FILE": str(file)}
+    with pytest.raises(SettingsError, match="because CHAOS_MISBEHAVE_TOKEN is set"):
+        Settings.from_environment(LOCAL | both)

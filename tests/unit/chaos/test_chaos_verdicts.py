@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,9 +35,13 @@ class Probe:
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, Any]] = []
+        self.tokens: set[str] = set()
 
-    async def __call__(self, _: object, path: str = "/health", *, body: Any = None, **__: Any) -> Answer:
+    async def __call__(
+        self, _: object, path: str = "/health", *, body: Any = None, token: str = "", **__: Any
+    ) -> Answer:
         self.asked.append((path, body))
+        self.tokens.add(token)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -166,12 +171,29 @@ async def test_misbehaviour_is_asked_of_the_backend_with_an_end_of_its_own(monke
     await fault.heal(FakeTarget("api-1"))
     wish = {"mode": "slow", "duration_s": 6.0, "delay_ms": 250.0}
     assert probe.asked == [("/misbehave", wish), ("/misbehave", {"mode": "ok"})]
+    assert probe.tokens == {"token of api-1"}
 
 
 async def test_a_backend_that_does_not_take_the_wish_is_a_failed_injection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(misbehave, "ask", Probe(failed(404)))
     with pytest.raises(InjectionFailedError, match="HTTP 404"):
         await FAULTS["hang"].inject(FakeTarget("api-1"), None, 5.0)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_token_that_the_backend_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr(misbehave, "ask", Probe(failed(status)))
+    with pytest.raises(InjectionFailedError, match="CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN"):
+        await FAULTS["hang"].heal(FakeTarget("api-1"))
+
+
+async def test_a_token_file_that_is_gone_is_a_failed_injection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target, probe = FakeTarget("api-1"), Probe(HEALTHY)
+    monkeypatch.setattr(misbehave, "ask", probe)
+    monkeypatch.setattr(target, "order_token", (tmp_path / "token").read_text)
+    with pytest.raises(InjectionFailedError, match="CHAOS_MISBEHAVE_TOKEN_FILE cannot be read: No such file"):
+        await FAULTS["hang"].inject(target, None, 5.0)
+    assert probe.asked == []
 
 
 @pytest.mark.parametrize(

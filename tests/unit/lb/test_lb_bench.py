@@ -26,7 +26,7 @@ def test_the_check_fails_once_a_cost_has_grown(
 
 
 def test_the_line_names_the_interpreter_and_the_build() -> None:
-    line = command.told(Cost(20.0, 2.0))
+    line = command.summary(Cost(20.0, 2.0))
 
     assert "20.0 us" in line
     assert "10.00 x" in line

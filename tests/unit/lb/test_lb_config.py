@@ -143,7 +143,7 @@ def test_another_kind_of_discovery_forgets_the_one_in_the_file() -> None:
     config = load(DEFAULT, environ)
 
     assert config.printable()["discovery"] == {
-        "kind": "dns", "name": "api", "port": 8000, "interval": "1s", "timeout": "2s",
+        "kind": "dns", "name": "api", "port": 8000, "interval": "1s", "timeout": "2s", "hold": "1m", "max_loss": "50%",
     }  # fmt: skip
 
 
@@ -198,7 +198,8 @@ def test_each_mistake_says_where_it_is_and_what_is_allowed(tmp_path: Path, text:
          "lb.yaml:1: discovery: kind 'consul' is not allowed; allowed: static, dns, file"),
         ("discovery:\n  kind: dns\n  name: api\n", "lb.yaml:1: discovery.port: is required"),
         ("discovery:\n  kind: dns\n  name: api\n  prot: 1\n  port: 2\n",
-         "lb.yaml:4: discovery.prot: unknown key; did you mean 'port'? allowed: interval, kind, name, port, timeout"),
+         "lb.yaml:4: discovery.prot: unknown key; did you mean 'port'? allowed: "
+         "hold, interval, kind, max_loss, name, port, timeout"),
         ("discovery:\n  kind: static\n  backends:\n  - {id: a, address: 'h:1'}\n  - {id: a, address: 'h:2'}\n",
          "lb.yaml:1: discovery: id used twice: a"),
         ("discovery:\n  kind: static\n  backends:\n  - {id: a, address: 'h:1'}\n  - {id: b, address: 'h:1'}\n",

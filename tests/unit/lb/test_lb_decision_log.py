@@ -11,7 +11,7 @@ from tests.support.balancing import World
 def record(exchange: Exchange, request_id: bytes = b"r", backend: str = "", error: str = "") -> Record:
     return Record(
         exchange.method, b"/work", 200, backend, len(exchange.tried), exchange.started, 0.02, 0.01, 0, 2, error,
-        request_id, b"127.0.0.1", exchange.story,
+        request_id, b"127.0.0.1", exchange.steps,
     )  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lb.discovery import Change, DiscoveryError, Follower, Insert, Member, Remove, diff
+from lb.discovery import Change, DiscoveryError, Follower, Insert, Remove, diff
 from lb.discovery.dns import DnsSource, SystemResolver, one_family
 from lb.discovery.file import FileSource
+from lb.discovery.member import Member
 
 A, B, C = (Member(name, f"10.0.0.{number}", 8000) for number, name in enumerate("abc"))
 

@@ -11,7 +11,7 @@ import pytest
 
 from lb.core.backend import Backend
 from lb.core.load_weights import LoadReport
-from lb.probes.http_probe import said_in, word
+from lb.probes.http_probe import failure_name, parse_report
 from lb.probes.scheduler import Prober, Report
 
 A, B = Backend("a", "h", 1), Backend("b", "h", 2)
@@ -20,7 +20,7 @@ FOREVER = 3600.0
 
 @dataclass
 class Balancer:
-    """Records verdicts; every wait is as long as it is told."""
+    """Records probe results, and returns the waits that the test chooses."""
 
     backends: Sequence[Backend]
     wait: float = FOREVER
@@ -28,7 +28,7 @@ class Balancer:
     loads: list[tuple[str, LoadReport]] = field(default_factory=list)
 
     def probed(
-        self, backend: Backend, failure: str, took: float, now: float, name: str = "", declined: bool = False
+        self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
         self.verdicts.append((backend.id, failure, name))
         return self.wait
@@ -158,7 +158,7 @@ async def test_a_bug_in_a_probe_ends_the_prober_instead_of_blinding_it() -> None
     ],
 )
 def test_a_failed_probe_in_one_word(error: OSError, expected: str) -> None:
-    assert word(error) == expected
+    assert failure_name(error) == expected
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_a_failed_probe_in_one_word(error: OSError, expected: str) -> None:
     ],
 )
 def test_the_name_in_a_health_report(body: bytes, name: str) -> None:
-    assert said_in(body)[0] == name
+    assert parse_report(body)[0] == name

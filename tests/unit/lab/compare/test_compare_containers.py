@@ -118,8 +118,10 @@ class FakeEngine:
 
     def _backend(self, number: str) -> dict[str, object]:
         return {
+            "Id": f"id-{number}",
+            "Name": f"/name-{number}",
             "Config": {"Labels": {"com.docker.compose.container-number": number}},
-            "NetworkSettings": {"Networks": {"reroute-compare-1_default": {"IPAddress": self.addresses[number]}}},
+            "NetworkSettings": {"Networks": {"reroute-compare-1_traffic": {"IPAddress": self.addresses[number]}}},
         }
 
     def _said(self, out: str) -> subprocess.CompletedProcess[str]:

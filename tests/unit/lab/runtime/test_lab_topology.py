@@ -19,6 +19,9 @@ def layout_in(tmp_path: Path) -> Layout:
         supervisor_url="http://127.0.0.1:7000",
         supervisor_token="of the supervisor",
         chaos_token="of chaos",
+        misbehave_token="of orders, 16 or more",
+        relay_token="of the relays",
+        admin_token="of the balancer",
         backends=3,
     )
 
@@ -61,12 +64,25 @@ def test_the_backends_share_one_ledger_folder_and_nothing_else(specs: dict[str, 
     assert [each["API_INSTANCE"] for each in environments] == ["api-1", "api-2", "api-3"]
 
 
+def test_only_backends_and_the_chaos_service_know_the_token_of_misbehaviour(specs: dict[str, Spec]) -> None:
+    told = {name: value for name, spec in specs.items() for value in spec.environment.values() if "orders" in value}
+    assert set(told) == {"api-1", "api-2", "api-3", "chaos"}
+
+
+def test_the_balancer_gets_its_admin_token_by_environment_and_not_in_the_file(tmp_path: Path) -> None:
+    layout = layout_in(tmp_path)
+    [balancer] = [spec for spec in local_lab(layout, itertools.count(20000)) if spec.role is Role.LB]
+    assert balancer.environment == {"LB_ADMIN__TOKEN": layout.admin_token}
+    assert layout.admin_token not in (tmp_path / "lb.yaml").read_text() + " ".join(balancer.command)
+
+
 def test_tokens_do_not_show_in_representations(tmp_path: Path) -> None:
-    layout = Layout(tmp_path, 1, 2, 3, "http://127.0.0.1:7000", "secret-one", "secret-two")
+    secrets = (f"secret-{number}" for number in range(5))
+    layout = Layout(tmp_path, 1, 2, 3, "http://127.0.0.1:7000", *secrets)
     assert "secret" not in repr(layout)
 
 
 def test_another_balancer_is_started_with_the_same_configuration(tmp_path: Path) -> None:
     layout = replace(layout_in(tmp_path), balancer_command=("my-balancer", "--quiet"))
     [balancer] = [spec for spec in local_lab(layout, itertools.count(20000)) if spec.role is Role.LB]
-    assert balancer.command == ("my-balancer", "--quiet", "--config", str(tmp_path / "lb.yaml"))
+    assert balancer.command[-4:] == ("my-balancer", "--quiet", "--config", str(tmp_path / "lb.yaml"))

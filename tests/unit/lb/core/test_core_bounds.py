@@ -1,4 +1,4 @@
-"""The bounds are promises: faults of every family, at every phase of the probe schedule, keep them."""
+"""The bounds hold for faults of every family, at every phase of the probe schedule."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_liar_is_out_and_back_within_its_bounds(lasts: float, seed: int) -> No
 
 
 def test_the_bound_of_a_pause_is_tight() -> None:
-    """A bound that is never nearly reached would promise too little: some phase must come within a fifth of it."""
+    """A bound must not be too loose: at some phase, the measured time comes within a fifth of it."""
     config = Settings()
     bound = bound_of("pause", config).reroute_s
     assert bound is not None

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from lb.core.backend import State
-from lb.core.health import TABLE, Cause, Damper, Streak, hold_down, in_doubt, move, next_probe_in, verdict
+from lb.core.health import TABLE, Cause, FlapDamper, Streak, cause_of, hold_down, in_doubt, move, next_probe_in
 from lb.core.settings import HealthSettings
 
 SETTINGS = HealthSettings(interval=0.5, fast_interval=0.1, fall=2, rise=2, jitter=0.1)
@@ -38,16 +38,16 @@ def test_only_the_operator_moves_a_backend_out_of_maintenance() -> None:
 
 def test_in_a_row_means_in_a_row() -> None:
     # Caddy 2.11 does not reset the failures on a pass: "fpf" would be two there.
-    assert verdict(State.UP, streak_of("fpf"), SETTINGS) is not Cause.PROBES_FAIL
-    assert verdict(State.UP, streak_of("fpff"), SETTINGS) is Cause.PROBES_FAIL
-    assert verdict(State.DOWN, streak_of("pfp"), SETTINGS) is None
-    assert verdict(State.DOWN, streak_of("pfpp"), SETTINGS) is Cause.PROBES_PASS
+    assert cause_of(State.UP, streak_of("fpf"), SETTINGS) is not Cause.PROBES_FAIL
+    assert cause_of(State.UP, streak_of("fpff"), SETTINGS) is Cause.PROBES_FAIL
+    assert cause_of(State.DOWN, streak_of("pfp"), SETTINGS) is None
+    assert cause_of(State.DOWN, streak_of("pfpp"), SETTINGS) is Cause.PROBES_PASS
 
 
 def test_a_new_backend_needs_one_pass_and_fall_failures() -> None:
-    assert verdict(State.UNKNOWN, streak_of("p"), SETTINGS) is Cause.PROBES_PASS
-    assert verdict(State.UNKNOWN, streak_of("f"), SETTINGS) is None
-    assert verdict(State.UNKNOWN, streak_of("ff"), SETTINGS) is Cause.PROBES_FAIL
+    assert cause_of(State.UNKNOWN, streak_of("p"), SETTINGS) is Cause.PROBES_PASS
+    assert cause_of(State.UNKNOWN, streak_of("f"), SETTINGS) is None
+    assert cause_of(State.UNKNOWN, streak_of("ff"), SETTINGS) is Cause.PROBES_FAIL
 
 
 @pytest.mark.parametrize(
@@ -98,20 +98,20 @@ def test_hold_down_is_free_at_first_then_doubles_up_to_its_cap() -> None:
 
 
 def test_a_flapping_backend_is_held_down_and_good_behaviour_forgets() -> None:
-    damper = Damper()
+    damper = FlapDamper()
     for fall in range(5):
-        damper.fell(float(fall), SETTINGS)
+        damper.went_down(float(fall), SETTINGS)
     assert damper.held_until == 4.0 + 1.0
 
-    damper.rested(20.0, SETTINGS)  # forgets two falls
-    damper.fell(30.0, SETTINGS)
+    damper.left_up(20.0, SETTINGS)  # forgets two falls
+    damper.went_down(30.0, SETTINGS)
     assert damper.held_until == 30.0
 
 
 def test_after_the_worst_flapping_the_damper_still_forgives() -> None:
-    damper = Damper()
+    damper = FlapDamper()
     for fall in range(1000):
-        damper.fell(float(fall), SETTINGS)
-    damper.rested(60.0, SETTINGS)
-    damper.fell(2000.0, SETTINGS)
+        damper.went_down(float(fall), SETTINGS)
+    damper.left_up(60.0, SETTINGS)
+    damper.went_down(2000.0, SETTINGS)
     assert damper.held_until == 2000.0

@@ -1,4 +1,4 @@
-"""Backends that are new: booting, taken on trust, or many at once; and what a TCP check cannot promise."""
+"""New backends: in their start phase, assumed to be UP, or many at once; and the limits of TCP checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from lb.core.backend import Backend, State
 from lb.core.bounds import bounds
-from lb.core.candidates import LARGE
+from lb.core.candidates import LARGE_FLEET
 from lb.core.registry import Registry
 from lb.core.settings import HealthSettings, Settings
 
@@ -76,8 +76,8 @@ def counted_snapshots(desk: Registry, backends: list[Backend]) -> int:
 def test_bringing_up_a_large_fleet_under_traffic_rebuilds_few_snapshots() -> None:
     """A snapshot costs O(n), and so do the tables that policies build on it: one for each arrival would be O(n²)."""
     desk = registry()
-    backends = [desk.insert(f"api-{n}", "h", n, 0.0) for n in range(4 * LARGE)]
-    assert counted_snapshots(desk, backends) <= LARGE + 1
+    backends = [desk.insert(f"api-{n}", "h", n, 0.0) for n in range(4 * LARGE_FLEET)]
+    assert counted_snapshots(desk, backends) <= LARGE_FLEET + 1
     assert len(desk.usable) < len(backends)
     desk.tick(1.01)
     assert set(desk.usable) == set(backends), "the next tick uses them all"
@@ -85,14 +85,14 @@ def test_bringing_up_a_large_fleet_under_traffic_rebuilds_few_snapshots() -> Non
 
 def test_in_a_small_fleet_every_arrival_is_used_at_once() -> None:
     desk = registry()
-    backends = [desk.insert(f"api-{n}", "h", n, 0.0) for n in range(LARGE)]
-    assert counted_snapshots(desk, backends) == LARGE
-    assert len(desk.usable) == LARGE
+    backends = [desk.insert(f"api-{n}", "h", n, 0.0) for n in range(LARGE_FLEET)]
+    assert counted_snapshots(desk, backends) == LARGE_FLEET
+    assert len(desk.usable) == LARGE_FLEET
 
 
 def test_a_departure_is_never_put_off() -> None:
     desk = registry()
-    backends = [desk.insert(f"api-{n}", "h", n, 0.0) for n in range(2 * LARGE)]
+    backends = [desk.insert(f"api-{n}", "h", n, 0.0) for n in range(2 * LARGE_FLEET)]
     counted_snapshots(desk, backends)
     desk.set_state("api-0", State.MAINT, 1.0)
     assert backends[0] not in desk.usable

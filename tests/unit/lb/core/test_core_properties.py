@@ -1,4 +1,4 @@
-"""What holds for the registry after any sequence of events."""
+"""Invariants of the registry after any sequence of events."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ flapping = st.lists(
 def test_no_sequence_flips_faster_than_the_damping_allows(sequence: list[Step], seed: int) -> None:
     falls = Run(sequence, seed, "open").falls("api-0")
     # Of six falls the fifth at the latest is held down for a second, of seven the sixth for two more, of eight four
-    # more. A little less, because time spent UP forgives: 0.1 a second, which takes 7 % off the next hold-down.
+    # more. A little less, because time UP reduces the count: 0.1 a second, which takes 7 % off the next hold-down.
     for length, least in ((6, 0.9), (7, 2.5), (8, 5.0)):
         for first, last in zip(falls, falls[length - 1 :], strict=False):
             assert last - first >= least

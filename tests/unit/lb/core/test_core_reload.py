@@ -1,4 +1,4 @@
-"""Other settings for a core that is at work: what counts at once, and what stays as it is."""
+"""New settings for a running core: what changes at once, and what stays."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 
 from lb.core.backend import Backend
 from lb.core.exchange import Attempt, Exchange
-from lb.core.latency import learn, learn_at_least, stall_threshold, unexplained_after
+from lb.core.latency import add_lower_bound, add_sample, stall_threshold, suspicion_threshold
 from lb.core.settings import PassiveSettings
 from lb.core.stall import StallWatch
 
@@ -14,7 +14,7 @@ SETTINGS = PassiveSettings(stall_floor=0.05, stall_ceiling=0.25, stall_deviation
 def a_backend(*samples: float) -> Backend:
     backend = Backend("api-1", "h", 1)
     for sample in samples:
-        learn(backend, sample)
+        add_sample(backend, sample)
     return backend
 
 
@@ -25,7 +25,7 @@ def an_attempt(backend: Backend) -> Attempt:
 def test_the_estimators_are_those_of_rfc_6298() -> None:
     backend = a_backend(0.1)
     assert (backend.latency_mean, backend.latency_deviation) == (0.1, 0.05)
-    learn(backend, 0.2)
+    add_sample(backend, 0.2)
     assert backend.latency_deviation == pytest.approx(0.75 * 0.05 + 0.25 * 0.1)
     assert backend.latency_mean == pytest.approx(0.875 * 0.1 + 0.125 * 0.2)
 
@@ -41,20 +41,20 @@ def test_a_backend_without_samples_is_given_the_ceiling() -> None:
 def test_a_slow_backend_is_worth_a_probe_at_the_ceiling_but_explains_longer_waits() -> None:
     slow = a_backend(*[0.4] * 50)
     assert stall_threshold(slow, SETTINGS) == 0.25
-    assert unexplained_after(slow, SETTINGS) == pytest.approx(0.45)
+    assert suspicion_threshold(slow, SETTINGS) == pytest.approx(0.45)
 
 
 def test_one_slow_answer_makes_room_for_the_next() -> None:
     backend = a_backend(*[0.002] * 50)
-    learn(backend, 0.3)
-    assert unexplained_after(backend, SETTINGS) > 0.3
+    add_sample(backend, 0.3)
+    assert suspicion_threshold(backend, SETTINGS) > 0.3
 
 
 def test_a_wait_that_was_cut_short_only_ever_raises_the_estimate() -> None:
     backend = a_backend(*[0.1] * 50)
-    learn_at_least(backend, 0.01)
+    add_lower_bound(backend, 0.01)
     assert backend.latency_mean == pytest.approx(0.1)
-    learn_at_least(backend, 0.5)
+    add_lower_bound(backend, 0.5)
     assert backend.latency_mean == pytest.approx(0.15)
 
 
@@ -74,7 +74,7 @@ def test_what_was_explained_is_never_held_against_the_backend_again() -> None:
     watch, backend = StallWatch(max_gap=1.0), a_backend()
     old, new = an_attempt(backend), an_attempt(backend)
     watch.sent(old, 1.0)
-    watch.explain(backend)
+    watch.clear(backend)
     watch.sent(new, 3.0)
     assert watch.wait(backend, 3.1) == pytest.approx(0.1)
     watch.ended(old)  # forgotten already: no error

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.core.affinity import MOST_TRIES, StickyCookie
+from lb.core.affinity import MAX_VERIFIED_COOKIES, StickyCookie
 from lb.core.backend import State
 from lb.core.exchange import Attempt, Failure
 from tests.support.balancing import World
@@ -47,8 +47,8 @@ def test_a_forged_twin_in_front_does_not_hide_the_real_one() -> None:
 
 def test_of_many_cookies_only_a_few_are_verified() -> None:
     value = COOKIE.issue("api-1")
-    assert COOKIE.find("lb=x.AAAA; " * (MOST_TRIES - 1) + f"lb={value}") == "api-1"
-    assert COOKIE.find("lb=x.AAAA; " * MOST_TRIES + f"lb={value}") == ""
+    assert COOKIE.find("lb=x.AAAA; " * (MAX_VERIFIED_COOKIES - 1) + f"lb={value}") == "api-1"
+    assert COOKIE.find("lb=x.AAAA; " * MAX_VERIFIED_COOKIES + f"lb={value}") == ""
 
 
 def test_secrets_rotate_without_losing_a_session() -> None:
@@ -112,7 +112,7 @@ def test_a_retry_leaves_the_pinned_backend() -> None:
 
 def pin_after(world: World, pinned_to: str, answering: str) -> str:
     exchange = world.balancer.admit("GET", world.now, pinned_to=pinned_to)
-    return world.balancer.pin(exchange, world.backend(answering))
+    return world.balancer.new_pin(exchange, world.backend(answering))
 
 
 def test_the_first_answer_pins() -> None:
@@ -135,7 +135,7 @@ def test_a_pin_moves_when_its_backend_is_down_or_unheard_of() -> None:
 
 
 def test_drained_by_the_operator_it_stands_and_removed_it_does_not() -> None:
-    """Both are DRAIN; but what discovery or the operator removed has been parted with."""
+    """Both are in DRAIN, but sessions do not stay on a backend that was removed."""
     world = World()
     holding = start_pinned(world, "api-1"), start_pinned(world, "api-2")
     world.balancer.set_state("api-1", State.DRAIN, world.now)

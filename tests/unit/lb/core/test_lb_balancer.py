@@ -28,7 +28,7 @@ def serve_one(world: World) -> str:
 
 
 def test_a_killed_backend_fails_no_get() -> None:
-    """Every request that meets the dead backend is refused there and answered elsewhere, until it is out."""
+    """Every request that is sent to the dead backend is refused there and retried elsewhere, until it is DOWN."""
     world = World()
     world.serve(60)
     for _ in range(60):
@@ -219,7 +219,7 @@ class AnySequence(RuleBasedStateMachine):
         assert extra <= retry.budget_ratio * self.requests + retry.budget_min_per_s * elapsed
 
     def teardown(self) -> None:
-        """Everybody leaves: nothing may be left in flight, queued or remembered."""
+        """All clients leave: nothing may be left in flight, queued or tracked."""
         if not hasattr(self, "balancer"):
             return
         for _ in range(1000):

@@ -14,11 +14,11 @@ def test_an_ordinary_request_takes_one_step() -> None:
     busy = world.start()
     attempt = world.start()
     world.answer(attempt)
-    [step] = attempt.exchange.story
+    [step] = attempt.exchange.steps
     assert isinstance(step, Picked)
     assert (step.backend, step.why, step.policy) == (attempt.backend, "policy", "round_robin")
-    assert step.loads == tuple(int(one is busy.backend) for one in step.picture.usable), "before this one"
-    assert step.picture.standing == tuple((f"api-{n}", State.UP, False) for n in (1, 2, 3))
+    assert step.loads == tuple(int(one is busy.backend) for one in step.snapshot.usable), "before this one"
+    assert step.snapshot.states == tuple((f"api-{n}", State.UP, False) for n in (1, 2, 3))
 
 
 def test_the_picture_is_the_one_of_the_moment() -> None:
@@ -26,13 +26,13 @@ def test_the_picture_is_the_one_of_the_moment() -> None:
     before = world.start()
     world.balancer.set_state("api-3", State.DRAIN, world.now)
     after = world.start()
-    [first], [second] = before.exchange.story, after.exchange.story
+    [first], [second] = before.exchange.steps, after.exchange.steps
     assert isinstance(first, Picked)
     assert isinstance(second, Picked)
-    assert ("api-3", State.UP, False) in first.picture.standing
-    assert ("api-3", State.DRAIN, False) in second.picture.standing
-    assert [one.id for one in second.picture.usable] == ["api-1", "api-2"]
-    assert world.start().exchange.story[0].picture is second.picture, "one picture until somebody moves"  # type: ignore[union-attr]
+    assert ("api-3", State.UP, False) in first.snapshot.states
+    assert ("api-3", State.DRAIN, False) in second.snapshot.states
+    assert [one.id for one in second.snapshot.usable] == ["api-1", "api-2"]
+    assert world.start().exchange.steps[0].snapshot is second.snapshot, "one snapshot until somebody moves"  # type: ignore[union-attr]
 
 
 def test_a_retry_says_what_failed_and_by_which_rule_it_was_repeated() -> None:
@@ -40,7 +40,7 @@ def test_a_retry_says_what_failed_and_by_which_rule_it_was_repeated() -> None:
     first = world.start()
     assert world.balancer.failed(first, Failure.RESET, world.now)
     second = world.start(first.exchange)
-    picked, failed, again = first.exchange.story
+    picked, failed, again = first.exchange.steps
     assert isinstance(picked, Picked)
     assert failed == Failed(world.now, first.backend, "reset", True, "idempotent")
     assert isinstance(again, Picked)
@@ -51,7 +51,7 @@ def test_a_post_that_was_sent_says_why_it_was_not_repeated() -> None:
     world = World()
     attempt = world.start(world.admit("POST"))
     world.balancer.failed(attempt, Failure.TIMEOUT, world.now)
-    failed = attempt.exchange.story[-1]
+    failed = attempt.exchange.steps[-1]
     assert isinstance(failed, Failed)
     assert (failed.retried, failed.reason) == (False, "not idempotent")
 
@@ -65,7 +65,7 @@ def test_a_hedge_and_the_twin_that_lost() -> None:
     assert hedge.is_hedge
     assert world.balancer.answered(hedge, 200, world.now)
     world.balancer.cancelled(stalled, world.now)
-    story = stalled.exchange.story
+    story = stalled.exchange.steps
     assert [step.why for step in story if isinstance(step, Picked)] == ["policy", "hedge"]
     assert story[-1] == Cancelled(world.now, stalled.backend)
 
@@ -76,17 +76,17 @@ def test_waiting_and_being_refused_are_steps_too() -> None:
     world.start()
     queued = world.queued()
     world.refused(unlucky := world.admit())
-    assert unlucky.story == [Refused(world.now, 503, "overload")]
-    assert queued.story == [Waited(world.now)]
+    assert unlucky.steps == [Refused(world.now, 503, "overload")]
+    assert queued.steps == [Waited(world.now)]
     world.tick_until(world.now + 0.6)
-    assert isinstance(queued.story[-1], Refused)
+    assert isinstance(queued.steps[-1], Refused)
 
 
 def test_nothing_is_kept_where_nobody_may_ask() -> None:
     world = World(settings=replace(Settings(), decisions=0))
     attempt = world.start()
     world.balancer.failed(attempt, Failure.RESET, world.now)
-    assert attempt.exchange.story == []
+    assert attempt.exchange.steps == []
 
 
 def test_a_total_outage_is_not_retried() -> None:
@@ -98,7 +98,7 @@ def test_a_total_outage_is_not_retried() -> None:
     assert world.balancer.panic
     attempt = world.start(sent=False)
     assert not world.balancer.failed(attempt, Failure.REFUSED, world.now)
-    assert attempt.exchange.story[-1].reason == "no other backend"  # type: ignore[union-attr]
+    assert attempt.exchange.steps[-1].reason == "no other backend"  # type: ignore[union-attr]
 
 
 def test_our_own_want_of_sockets_is_nobodys_fault() -> None:

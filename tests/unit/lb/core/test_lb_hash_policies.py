@@ -57,7 +57,7 @@ def test_two_balancers_agree_whatever_order_they_learned_the_backends_in(name: s
 @pytest.mark.parametrize("name", HASHING)
 def test_shares_follow_the_weights(name: str) -> None:
     shares = Counter(backend.id for backend in owners(make_policy(name), make_backends([1.0, 1.0, 2.0])))
-    # 4,000 keys: 2 % of sampling (2 standard deviations) and 4 % of the ring's own unevenness (see MOST_POINTS).
+    # 4,000 keys: 2 % of sampling (2 standard deviations) and 4 % of the ring's unevenness (see MAX_POINTS_PER_WEIGHT).
     assert shares["api-3"] / len(KEYS) == pytest.approx(0.5, abs=0.05)
     assert shares["api-1"] / len(KEYS) == pytest.approx(0.25, abs=0.05)
 

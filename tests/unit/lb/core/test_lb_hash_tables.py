@@ -12,7 +12,7 @@ from lb.core.policies import Candidates, create
 from lb.core.policies.base import Load
 from lb.core.policies.hash_tables import COARSE, SLICE, SLICE_S, TablePolicy
 from lb.core.policies.maglev import SIZES, Maglev
-from lb.core.policies.ring_hash import ALL_POINTS, RingHash
+from lb.core.policies.ring_hash import MAX_POINTS, RingHash
 from tests.support.balancing import make_backends, make_exchange
 
 HASHING = ["maglev", "ring_hash"]
@@ -49,7 +49,7 @@ def entries(policy: TablePolicy) -> Sequence[object]:
 def test_a_table_has_a_bounded_number_of_entries_whatever_the_weights_are(name: str, weights: list[float]) -> None:
     policy, backends = table_policy(name), make_backends(weights)
     settle(policy, backends)
-    most = {"ring_hash": ALL_POINTS + len(weights), "maglev": SIZES[-1]}
+    most = {"ring_hash": MAX_POINTS + len(weights), "maglev": SIZES[-1]}
     assert 100 <= len(entries(policy)) <= most[name]
 
 
@@ -77,7 +77,7 @@ def test_a_large_table_takes_many_slices_and_the_old_one_serves_meanwhile(name: 
     slices = 0
     policy.pick(new, make_exchange(b"key"), Random(1), now)
     while policy.building:
-        assert {backend.id for backend in policy.tabled} == {"api-1", "api-2"}
+        assert {backend.id for backend in policy.in_table} == {"api-1", "api-2"}
         assert set(picked(policy, new, now, KEYS[:20])) <= {"api-1", "api-2"}
         now += SLICE_S
         policy.pick(new, make_exchange(b"key"), Random(1), now)
@@ -120,7 +120,7 @@ def test_a_change_while_a_table_is_built_does_not_put_off_its_end(name: str) -> 
     for step in range(400):
         changing = backends[step % 3 :]  # another membership at every pick
         policy.pick(changing, make_exchange(b"key"), Random(1), now)
-        finished = finished or len(policy.tabled) > COARSE
+        finished = finished or len(policy.in_table) > COARSE
         now += SLICE_S
     assert finished
 
@@ -128,6 +128,6 @@ def test_a_change_while_a_table_is_built_does_not_put_off_its_end(name: str) -> 
 def test_maglev_costs_the_same_however_far_the_weights_are_apart() -> None:
     def steps(weights: list[float]) -> int:
         policy = Maglev(Load(1000))
-        return sum(1 for _ in policy.build({one: one.weight for one in make_backends(weights)}, policy.most))
+        return sum(1 for _ in policy.build({one: one.weight for one in make_backends(weights)}, policy.max_entries))
 
     assert steps([1e6] + [1.0] * 899) <= 2 * steps([1.0] * 900)

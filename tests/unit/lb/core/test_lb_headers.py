@@ -1,4 +1,4 @@
-"""What the balancer takes out of a head, and what it puts in."""
+"""Fields that the balancer removes from a head, and fields that it adds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lb.core.headers import (
     HOP_BY_HOP,
-    MOST_HOPS,
+    MAX_HOPS,
     Field,
     Peer,
     client_of,
@@ -152,7 +152,7 @@ def test_a_head_is_always_well_formed_and_holds_nothing_that_was_not_there(
     ("peer", "forwarded", "client"),
     [
         ("203.0.113.9", [], b"203.0.113.9"),
-        ("203.0.113.9", [b"198.51.100.1"], b"203.0.113.9"),  # an untrusted peer's claim is nothing
+        ("203.0.113.9", [b"198.51.100.1"], b"203.0.113.9"),  # an untrusted peer's claim is ignored
         ("10.0.0.1", [b"198.51.100.1"], b"198.51.100.1"),
         ("10.0.0.1", [b"192.0.2.66, 198.51.100.1"], b"198.51.100.1"),  # the first one could be anybody's claim
         ("10.0.0.1", [b"192.0.2.66", b"198.51.100.1, 10.0.0.7"], b"198.51.100.1"),  # 10.0.0.7 is one of ours, too
@@ -169,7 +169,7 @@ def test_whose_request_it_is(peer: str, forwarded: list[bytes], client: bytes) -
 
 def test_only_the_last_hops_are_looked_at() -> None:
     trusted = [ip_network("10.0.0.0/8")]
-    hops = [b"192.0.2.7", *[b"10.0.0.1"] * MOST_HOPS]
+    hops = [b"192.0.2.7", *[b"10.0.0.1"] * MAX_HOPS]
     peer = Peer("10.1.1.1", trusted=trusted)
     assert client_of(peer, [field(b"X-Forwarded-For", b", ".join(hops))], trusted) == b"10.1.1.1"
     assert client_of(peer, [field(b"X-Forwarded-For", b", ".join(hops[:-1]))], trusted) == b"192.0.2.7"

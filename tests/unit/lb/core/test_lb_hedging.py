@@ -12,7 +12,7 @@ def hedges_of(actions: list[object]) -> list[Attempt]:
 
 
 def stalled_get(world: World, method: str = "GET", *, key: bool = False) -> Attempt:
-    """A request whose backend keeps silent, after enough quick ones to know what is normal."""
+    """A request without a response, after enough fast ones to estimate the latency."""
     world.serve(60)
     return world.start(world.admit(method, key=key))
 
@@ -125,8 +125,8 @@ def test_a_connection_that_does_not_come_about_is_hedged_too() -> None:
 
 
 def test_a_paused_backends_waiting_requests_are_all_hedged_at_once() -> None:
-    """200 requests/s over three backends, one of them paused. Each request that it holds gets a second chance as
-    soon as the first of them gives it away; none has to wait for its own time to be up."""
+    """200 requests/s over three backends, one of them paused. As soon as the first request stalls there, all requests
+    on the backend are hedged, without waiting for their own thresholds."""
     world = World()
     world.serve(400)
     paused, hedged_at = world.backend("api-1"), 0.0

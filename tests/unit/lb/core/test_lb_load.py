@@ -110,7 +110,7 @@ def test_what_never_reports_is_neutral() -> None:
 
 
 def test_reports_count_by_time_and_not_by_number() -> None:
-    """A hundred answers in 50 ms say as much as one in 50 ms: a burst must not outvote what was before it."""
+    """A hundred reports in 50 ms count as much as one in 50 ms: a burst must not outweigh earlier reports."""
     [backend] = make_backends([1.0])
     many, one = LoadFeedback(1000), LoadFeedback(1000)
     for feedback in (many, one):
@@ -118,7 +118,7 @@ def test_reports_count_by_time_and_not_by_number() -> None:
     for n in range(1, 101):
         many.reported(backend, LoadReport(cpu=1.0), 100.0 + n * 0.0005)
     one.reported(backend, LoadReport(cpu=1.0), 100.05)
-    assert many._followers[backend].utilisation == pytest.approx(one._followers[backend].utilisation, rel=1e-6)
+    assert many._states[backend].utilisation == pytest.approx(one._states[backend].utilisation, rel=1e-6)
 
 
 def test_whichever_resource_is_short_counts() -> None:

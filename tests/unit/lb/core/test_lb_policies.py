@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lb.core.policies import POLICIES, UnknownPolicyError, create
 from lb.core.policies.base import Load
+from lb.core.policies.peak_ewma import SLACK, PeakEwma
 from tests.support.balancing import make_backends, make_exchange, make_policy, picks
 
 ALL = sorted(POLICIES)
@@ -102,7 +103,7 @@ def test_a_latency_peak_counts_at_once_and_fades_slowly() -> None:
         policy.responded(backend, 0.010, 0.0)
     policy.responded(backends[0], 1.0, 0.0)
     assert set(picks(policy, backends, 50, now=0.0)) == {"api-2"}
-    # One good sample a moment later does not clear its name …
+    # One good sample a moment later is not enough …
     policy.responded(backends[0], 0.001, 0.1)
     assert set(picks(policy, backends, 50, now=0.1)) == {"api-2"}
     # … but a minute (six time constants: e^-6 = 0.25 % of the peak is left) does.
@@ -117,6 +118,17 @@ def test_peak_ewma_tries_an_unheard_of_backend_with_one_request_only() -> None:
     assert set(picks(policy, backends, 20)) == {"api-2"}
     backends[1].in_flight = 1
     assert set(picks(policy, backends, 20)) == {"api-1"}
+
+
+def test_peak_ewma_forgets_backends_that_left() -> None:
+    policy, stays = make_policy("peak_ewma"), make_backends([1.0])
+    assert isinstance(policy, PeakEwma)
+    policy.responded(stays[0], 0.010, 0.0)
+    for _ in range(3 * SLACK):
+        policy.responded(make_backends([1.0])[0], 0.010, 0.0)
+        picks(policy, stays, 1)
+    assert len(policy._averages) <= SLACK + 2
+    assert policy.cost(stays[0], 0.0) == pytest.approx(0.010), "and keeps the average of one that stays"
 
 
 def test_prequal_avoids_the_fastest_backend_once_it_holds_more_than_most() -> None:

@@ -59,7 +59,7 @@ def test_once_an_answer_has_begun_only_a_safe_method_is_tried_elsewhere(
 ) -> None:
     world = World()
     first = world.start(world.admit(method))
-    first.exchange.begun = True
+    first.exchange.response_begun = True
     assert world.balancer.failed(first, failure, world.now) is again
     assert world.failures() == [(failure.value, again, "idempotent" if again else "answer begun")]
 
@@ -67,14 +67,14 @@ def test_once_an_answer_has_begun_only_a_safe_method_is_tried_elsewhere(
 def test_an_idempotency_key_does_not_repeat_what_has_begun_to_be_answered() -> None:
     world = World()
     first = world.start(world.admit("POST", key=True))
-    first.exchange.begun = True
+    first.exchange.response_begun = True
     assert not world.balancer.failed(first, Failure.RESET, world.now)
 
 
 def test_a_gateway_error_whose_head_came_in_two_pieces_is_still_no_execution() -> None:
     world = World()
     first = world.start(world.admit("PUT"))
-    first.exchange.begun = True
+    first.exchange.response_begun = True
     assert not world.balancer.answered(first, 503, world.now), "tried elsewhere"
 
 
@@ -111,7 +111,7 @@ def test_no_more_attempts_than_allowed() -> None:
 
 
 def test_refused_connections_are_no_attempts() -> None:
-    """Four of five replicas stop at once (a scale-down): whoever asks all four finds the fifth, POST or not."""
+    """Four of five replicas stop at once (a scale-down): after four refusals even a POST reaches the fifth."""
     world = World(backends=5)
     world.serve(50)
     exchange = world.admit("POST")

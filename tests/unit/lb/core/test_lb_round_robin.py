@@ -44,7 +44,7 @@ def test_an_empty_moment_does_not_send_it_back_to_the_start() -> None:
 def test_nobody_is_picked_twice_before_another_that_stayed_was_picked_once(
     phases: list[tuple[int, set[int]]],
 ) -> None:
-    """Whatever comes and goes: between two picks of a backend, everyone who was there all the time had a turn."""
+    """Between two picks of a backend, every other backend that was a candidate all the time had a turn."""
     backends = make_backends([1.0] * 8)
     policy = make_policy("round_robin")
     history: list[tuple[str, frozenset[str]]] = []

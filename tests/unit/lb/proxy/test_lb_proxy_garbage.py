@@ -1,12 +1,12 @@
 import gc
 
-from lb.bench.request_cost import through_the_balancer
+from lb.bench.request_cost import request_through_balancer
 
 REQUESTS = 500
 
 
 async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
-    request = await through_the_balancer()
+    request = await request_through_balancer()
     request()
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What makes the simulator trustworthy: where theory has an answer, the simulation gives the same.
+"""Where theory has a value, the simulation gives the same value.
 
 Seeds are fixed, so these tests cannot flicker; the tolerances say how far a correct simulator may be off. Three seeds
 of 20,000 requests at ρ = 0.7 scatter by 1–3 % around the mean (waits of neighbours in a queue are alike, so the

@@ -50,7 +50,7 @@ def test_scale_changes_how_long_is_measured_but_not_when_a_fault_comes() -> None
     [
         (["run", "--scenario", "sunny"], "invalid choice: 'sunny'"),
         (["run", "--policy", "fastest"], "invalid choice: 'fastest'"),
-        (["run", "--seeds", "0"], "'0' is not a whole number from 1 on"),
+        (["run", "--seeds", "0"], "'0' is not a whole number, 1 or more"),
         (["run", "--scale", "soon"], "'soon' is not a number from 0.01 to 1000"),
         ([], "required: what"),
     ],

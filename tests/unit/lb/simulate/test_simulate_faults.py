@@ -1,4 +1,4 @@
-"""Scenarios with a fault: what is known of the shares, and what is promised of the latency."""
+"""Scenarios with a fault: known shares, and bounds on the latency."""
 
 from __future__ import annotations
 

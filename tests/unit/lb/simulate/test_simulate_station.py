@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from lb.simulate.agenda import Agenda
-from lb.simulate.queueing_station import PROBE_TAKES, Condition, Model, Station
+from lb.simulate.queueing_station import PROBE_DURATION_S, Condition, Model, Station
 
 
 class Constant:
@@ -22,9 +22,11 @@ class Constant:
 class Backend:
     """A station, and what became of the jobs sent to it, by number: when they were answered or cut."""
 
-    def __init__(self, servers: int = 1, cold: float = 1.0) -> None:
+    def __init__(self, servers: int = 1, cold_factor: float = 1.0) -> None:
         self.agenda = Agenda()
-        self.station = Station(self.agenda, Model(Constant(), servers, cold=cold, warms_in=1.0), Random(1))
+        self.station = Station(
+            self.agenda, Model(Constant(), servers, cold_factor=cold_factor, warm_up_s=1.0), Random(1)
+        )
         self.answered: dict[int, float] = {}
         self.cut: dict[int, float] = {}
         self.probes: list[tuple[float, str]] = []
@@ -38,7 +40,7 @@ class Backend:
 
     def at(self, when: float, condition: Condition) -> None:
         self.agenda.run_until(when)
-        self.station.become(condition)
+        self.station.set_condition(condition)
 
     def _note(self, where: dict[int, float], number: int) -> None:
         where[number] = self.agenda.now
@@ -99,11 +101,11 @@ def test_probes_pass_wait_for_the_resume_fail_or_are_lost() -> None:
     backend.at(6.0, Condition.GONE)
     backend.probe()
     backend.agenda.run_until(20.0)
-    assert backend.probes == [(PROBE_TAKES, ""), (3.0 + PROBE_TAKES, ""), (5.0, "refused")]
+    assert backend.probes == [(PROBE_DURATION_S, ""), (3.0 + PROBE_DURATION_S, ""), (5.0, "refused")]
 
 
 def test_a_restarted_backend_is_cold_and_warms_up() -> None:
-    backend = Backend(servers=9, cold=4.0)
+    backend = Backend(servers=9, cold_factor=4.0)
     backend.submit(1)
     backend.at(1.0, Condition.DEAD)
     backend.at(2.0, Condition.WELL)

@@ -1,4 +1,4 @@
-"""The yardstick itself: each formula against values that are known from elsewhere or against another formula."""
+"""Each formula is compared with published values or with another formula."""
 
 from __future__ import annotations
 

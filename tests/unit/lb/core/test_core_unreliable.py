@@ -1,4 +1,4 @@
-"""A shaky backend: what must not be repeated goes elsewhere until it has shown that it is well."""
+"""Non-idempotent requests avoid an unreliable backend until a probe or a request succeeds on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.balancing import World
 
 
 def chosen(world: World, method: str, count: int = 12) -> set[str]:
-    """Who is picked for so many requests, none of which is answered."""
+    """Return the backends picked for `count` requests, none of which gets a response."""
     attempts = [world.balancer.next(world.admit(method), world.now) for _ in range(count)]
     assert all(isinstance(attempt, Attempt) for attempt in attempts)
     return {attempt.backend.id for attempt in attempts if isinstance(attempt, Attempt)}
@@ -26,11 +26,11 @@ def chosen(world: World, method: str, count: int = 12) -> set[str]:
 def shaken(world: World) -> Backend:
     """`api-1`, which has closed connections before, does so again."""
     backend = world.backend("api-1")
-    world.balancer.cut(backend, world.now)
+    world.balancer.closed_early(backend, world.now)
     world.balancer.probed(backend, "", 0.002, world.now)
     world.now += 1.0
-    world.balancer.cut(backend, world.now)
-    assert backend.shaky
+    world.balancer.closed_early(backend, world.now)
+    assert backend.unreliable
     assert not backend.suspected
     return backend
 
@@ -48,7 +48,7 @@ def test_what_must_not_be_repeated_avoids_it_and_what_may_be_does_not(policy: st
 def test_a_first_cut_is_reason_enough_to_avoid_a_backend_until_it_shows_that_it_lives(proof: str) -> None:
     world = World()
     under_way, backend = world.start(), world.backend("api-1")
-    world.balancer.cut(backend, world.now)
+    world.balancer.closed_early(backend, world.now)
     assert backend.suspected
     assert [event.backend for event in world.events if isinstance(event, ProbeWanted)] == ["api-1"]
     if proof == "probe":
@@ -56,7 +56,7 @@ def test_a_first_cut_is_reason_enough_to_avoid_a_backend_until_it_shows_that_it_
     else:
         world.answer(under_way)
     assert not backend.suspected
-    assert not backend.shaky
+    assert not backend.unreliable
 
 
 def test_where_that_is_a_habit_a_failed_probe_is_the_second_witness() -> None:
@@ -76,7 +76,7 @@ def test_a_backend_that_closes_after_each_answer_keeps_its_share_of_what_may_be_
         world.now += 0.005
         world.answer(attempt)
         if attempt.backend.id == "api-1":
-            world.balancer.cut(attempt.backend, world.now)
+            world.balancer.closed_early(attempt.backend, world.now)
         world.balancer.tick(world.now)
         world.balancer.probed(world.backend("api-1"), "", 0.002, world.now)
     assert served >= 190
@@ -90,7 +90,7 @@ def test_a_passed_probe_and_a_good_answer_steady_it(proof: str) -> None:
         world.balancer.probed(backend, "", 0.002, world.now)
     else:
         world.serve(3)
-    assert not backend.shaky
+    assert not backend.unreliable
     assert "api-1" in chosen(world, "POST")
 
 
@@ -99,28 +99,28 @@ def test_a_request_that_is_cut_shakes_it_and_an_answer_with_an_error_proves_noth
     failing, resetting = world.start(), world.start()
     world.balancer.failed(resetting, Failure.RESET, world.now)
     world.answer(failing, 500)
-    assert [backend.id for backend in world.balancer.backends if backend.shaky] == [resetting.backend.id]
+    assert [backend.id for backend in world.balancer.backends if backend.unreliable] == [resetting.backend.id]
 
     late = Attempt(world.admit(), resetting.backend, world.now)
     late.exchange.attempts.append(late)
     world.balancer.answered(late, 500, world.now)
-    assert resetting.backend.shaky
+    assert resetting.backend.unreliable
 
 
-def test_where_all_are_shaky_nothing_is_refused() -> None:
+def test_where_all_are_unreliable_nothing_is_refused() -> None:
     world = World()
     for backend in world.balancer.backends:
-        world.balancer.cut(backend, world.now)
+        world.balancer.closed_early(backend, world.now)
     assert chosen(world, "POST") == {"api-1", "api-2", "api-3"}
 
 
-def test_a_shaky_backend_is_better_than_a_queue() -> None:
+def test_an_unreliable_backend_is_better_than_a_queue() -> None:
     world = World(settings=replace(Settings(), admission=AdmissionSettings(max_in_flight=1)))
     shaken(world)
     assert chosen(world, "POST", 3) == {"api-1", "api-2", "api-3"}
 
 
-def test_a_request_that_was_not_sent_may_end_on_a_shaky_backend() -> None:
+def test_a_request_that_was_not_sent_may_end_on_an_unreliable_backend() -> None:
     world = World(backends=2)
     shaken(world)
     exchange = world.admit("POST")
@@ -141,10 +141,10 @@ def test_only_one_that_is_up_can_be_shaken() -> None:
     world = World()
     backend = world.backend("api-1")
     world.balancer.set_state("api-1", State.DRAIN, world.now)
-    world.balancer.cut(backend, world.now)
-    assert not backend.shaky
+    world.balancer.closed_early(backend, world.now)
+    assert not backend.unreliable
     world.balancer.remove("api-1", world.now)
-    world.balancer.cut(backend, world.now)
+    world.balancer.closed_early(backend, world.now)
 
 
 @given(st.lists(st.sampled_from(["cut", "pass", "good", "bad"]), max_size=20))
@@ -154,7 +154,7 @@ def test_a_post_is_always_served_while_somebody_is_up(sequence: list[str]) -> No
         world.now += 0.05
         backend = world.backend("api-1")
         if what == "cut":
-            world.balancer.cut(backend, world.now)
+            world.balancer.closed_early(backend, world.now)
         elif what == "pass":
             world.balancer.probed(backend, "", 0.002, world.now)
         else:

@@ -1,0 +1,57 @@
+"""A port serves so many connections at a time, and tells the others so: idle ones must not use up the descriptors that
+healing needs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import cast
+
+from aiohttp import web
+
+from ..errors import TooManyError
+
+MOST_CONNECTIONS = 256
+"""Connections at a time, those of event streams included: many times what a lab and a few people open, and a quarter of
+the smallest usual limit of descriptors (1,024). The balancer's admin port has the same limit."""
+IDLE_S = 75.0
+"""A kept-alive connection without a request; aiohttp's own default is an hour."""
+_BODY = json.dumps(TooManyError(f"{MOST_CONNECTIONS} connections are open; try again later").to_json()).encode()
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_BODY), _BODY)
+)
+
+
+class Bounded(asyncio.Protocol):
+    """Hands a connection to the server's own protocol, or refuses it.
+
+    Decided once it is made: all of a burst are accepted, and given protocols, before the first of them counts.
+    """
+
+    def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
+        self._connections = connections
+        self._serve = serve
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Before anything was read."""
+        made = cast(asyncio.Transport, transport)
+        if self._connections() >= MOST_CONNECTIONS:
+            made.write(_REFUSAL)
+            made.close()
+            return
+        protocol = self._serve()
+        made.set_protocol(protocol)
+        protocol.connection_made(made)
+
+
+async def listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    """Accept connections for an application that is set up. Raises OSError where the port is taken."""
+    server = runner.server
+    assert server is not None
+
+    def protocol() -> asyncio.Protocol:
+        return Bounded(lambda: len(server.connections), lambda: cast(asyncio.Protocol, server()))
+
+    return await asyncio.get_running_loop().create_server(protocol, host, port)

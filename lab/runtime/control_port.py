@@ -1,0 +1,149 @@
+"""A control port on loopback: who may ask, how much is read, how many connections are served, and how errors look.
+
+Its clients are the lab's own processes. So every call needs the token, no name but loopback's is answered to (a page
+whose name was made to resolve to this address has another one), and whatever a browser sends for a page is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, NoReturn, cast
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from .ports import LOOPBACK
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes. The largest call that makes sense, a start with another environment, has a few KiB."""
+MAX_DEPTH: Final = 16
+"""Lists and objects within each other. No call needs more than 2; the parser's own stack bears about 1,000."""
+MOST_CONNECTIONS: Final = 256
+"""At a time; the chaos service and the command of the lab need a few. As of the other APIs."""
+IDLE_S: Final = 75.0
+"""A kept-alive connection without a request; aiohttp's own default is an hour."""
+_BODY: Final = json.dumps({"error": "too_many", "detail": f"{MOST_CONNECTIONS} connections are open"}).encode()
+_REFUSAL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_BODY), _BODY)
+)
+
+
+class CallError(Exception):
+    """A call that is refused: answered with `status` and `{"error": code, "detail": text}`."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+def application(token: str) -> web.Application:
+    """An application without routes; every one that is added is guarded."""
+    return web.Application(middlewares=[_guarded(token)], client_max_size=MAX_BODY)
+
+
+@asynccontextmanager
+async def serving(app: web.Application, port: int) -> AsyncIterator[int]:
+    """Serve on loopback for the length of the context, which gets the port. Raise `OSError` where it is taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, keepalive_timeout=IDLE_S)
+    await runner.setup()
+    server = runner.server
+    assert server is not None
+
+    def protocol() -> asyncio.Protocol:
+        return _Bounded(lambda: len(server.connections), lambda: cast(asyncio.Protocol, server()))
+
+    listener = await asyncio.get_running_loop().create_server(protocol, LOOPBACK, port)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        await runner.cleanup()
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """The JSON object of a call; none is needed. Raise `CallError`."""
+    if "Content-Encoding" in request.headers:
+        raise CallError(400, "bad_json", "body: expected no Content-Encoding")
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError as error:
+        raise CallError(400, "bad_json", f"body: not JSON: {error}") from error
+    except RecursionError:
+        _refuse_depth()
+    if _is_deep(body):
+        _refuse_depth()
+    if not isinstance(body, dict):
+        raise CallError(400, "bad_json", "body: expected an object")
+    return body
+
+
+def _refuse_depth() -> NoReturn:
+    raise CallError(400, "too_deep", f"body: nested deeper than {MAX_DEPTH} levels") from None
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        nested = [each for each in level if isinstance(each, list | dict)]
+        if not nested:
+            return False
+        level = [child for each in nested for child in (each.values() if isinstance(each, dict) else each)]
+    return True
+
+
+def _guarded(token: str) -> Middleware:
+    expected = f"Bearer {token}".encode()
+
+    def check(request: web.Request) -> None:
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) != 1 or hosts[0].rpartition(":")[0] not in (LOOPBACK, "localhost"):
+            raise CallError(403, "forbidden", f"Host {', '.join(hosts)[:80]!r}: expected {LOOPBACK} and the port")
+        if "Origin" in request.headers:
+            raise CallError(403, "forbidden", "requests of web pages are not served")
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, expected):
+            raise CallError(401, "unauthorized", "a bearer token is needed")
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            check(request)
+            return await handler(request)
+        except CallError as error:
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # RFC 9110 §11.6.1
+            body = {"error": error.code, "detail": str(error)}
+            return web.json_response(body, status=error.status, headers=headers)
+        except web.HTTPException as error:
+            headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            body = {"error": error.reason.lower().replace(" ", "_"), "detail": error.reason}
+            return web.json_response(body, status=error.status, headers=headers)
+
+    return guard
+
+
+class _Bounded(asyncio.Protocol):
+    """Hands a connection to the server's own protocol, or refuses it.
+
+    Decided once it is made: all of a burst are accepted, and given protocols, before the first of them counts.
+    """
+
+    def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
+        self._connections = connections
+        self._serve = serve
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Before anything was read."""
+        made = cast(asyncio.Transport, transport)
+        if self._connections() >= MOST_CONNECTIONS:
+            made.write(_REFUSAL)
+            made.close()
+            return
+        protocol = self._serve()
+        made.set_protocol(protocol)
+        protocol.connection_made(made)

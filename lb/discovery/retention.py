@@ -1,0 +1,90 @@
+"""Which backends stay although discovery no longer names them. Pure: time is an argument.
+
+An answer that takes away all backends that pass their health checks, or most of them at once, is more often wrong than
+right: a DNS server with an empty cache, a half-written file, a reload of the wrong configuration. So discovery adds
+backends at once, but does not remove most of the passing ones until others pass in their place
+(docs/decisions/0051-discovery-does-not-overrule-health.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from .member import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When an answer is suspicious, and for how long it is not followed."""
+
+    hold: float = 60.0
+    """Seconds for which a passing backend stays after discovery has stopped naming it, at most; 0: never."""
+    max_loss: float = 0.5
+    """Share of the passing backends that one answer may take away. Taking all of them is suspicious at any share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What follows from one answer of discovery."""
+
+    members: Sequence[Member]
+    """The backends to go by: all that the answer names, and those that are held."""
+    held: Collection[str] = ()
+    """Ids that are held from now on and were not before."""
+    released: Mapping[str, str] | None = None
+    """Ids that are no longer held, each with the reason."""
+
+
+class Retention:
+    """Keeps backends that pass their checks when an answer would take away most of them."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._missing_since: dict[str, float] = {}
+
+    def until(self) -> Mapping[str, float]:
+        """Return the held backends: id, and the time at which it leaves at the latest."""
+        return {backend: since + self.rules.hold for backend, since in self._missing_since.items()}
+
+    def settle(
+        self, known: Mapping[str, Member], found: Sequence[Member], passing: Collection[str], now: float
+    ) -> Settled:
+        """Decide what the answer `found` changes.
+
+        `known` are the members gone by until now, `passing` the ids of those that pass their checks and have weight.
+        A backend that the answer names at another address counts as missing: while it is held, the new address waits,
+        because an id belongs to one address.
+        """
+        named = {member.id: member for member in found}
+        missing = {name for name, member in known.items() if name in passing and not _same(named.get(name), member)}
+        before, rules = self._missing_since, self.rules
+        overdue = {name for name in missing if name in before and now - before[name] >= rules.hold}
+        lost, judged = missing - overdue, {name for name in passing if name in known} - overdue
+        suspicious = rules.hold > 0 and bool(lost) and (lost == judged or len(lost) > rules.max_loss * len(judged))
+        self._missing_since = {name: before.get(name, now) for name in known if name in lost} if suspicious else {}
+        held = self._missing_since
+        members = [member for member in found if member.id not in held] + [known[name] for name in held]
+        released = {
+            name: self._reason(name in overdue, _same(named.get(name), known.get(name)), name in passing)
+            for name in before
+            if name not in held
+        }
+        return Settled(members, [name for name in held if name not in before], released)
+
+    def forget(self) -> Mapping[str, str]:
+        """Hold nothing any longer, by order of an operator. Return what was held, each with the reason."""
+        released = dict.fromkeys(self._missing_since, "forced by the operator")
+        self._missing_since = {}
+        return released
+
+    def _reason(self, overdue: bool, named: bool, passing: bool) -> str:
+        if overdue:
+            return f"discovery has not named it for {self.rules.hold:g} s"
+        if named:
+            return "discovery names it again"
+        return "enough others pass their checks" if passing else "it no longer passes its checks"
+
+
+def _same(one: Member | None, other: Member | None) -> bool:
+    return one is not None and other is not None and (one.host, one.port) == (other.host, other.port)
