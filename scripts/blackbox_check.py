@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""An independent check of the league table: same question, other code.
+"""Measures a balancer as `lab compare` does, with independent code.
 
-Starts three tiny backends and one balancer by itself, sends GETs on a fixed schedule, kills or freezes one backend for
-three seconds, and counts from outside: failed, slow (later than 250 ms), and when the last request suffered. Only the
-standard library; nothing of `lab` is imported. Everything listens on loopback and ends with the script.
+Starts three small backends and one balancer, sends GETs on a fixed schedule, kills or freezes one backend for three
+seconds, and counts failed requests, slow ones (later than 250 ms), and the time of the last affected one. It uses only
+the standard library and nothing of `lab`. Everything listens on loopback and ends with the script.
 
     scripts/blackbox_check.py haproxy pause --repeat 3
 """
@@ -114,7 +114,7 @@ http://:{port} {{
 
 
 class Backend(http.server.BaseHTTPRequestHandler):
-    """One GET: 2 ms of pretended work, and the name of who did it."""
+    """Answers a GET after 2 ms with the name of the backend."""
 
     protocol_version = "HTTP/1.1"
     name = "?"
@@ -131,25 +131,23 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """A thread a connection."""
+    """HTTP server with one thread for each connection."""
 
     request_queue_size = 256
     daemon_threads = True
 
-    def handle_error(self, *_: object) -> None:  # a balancer that goes away is not this script's error
+    def handle_error(self, *_: object) -> None:  # a balancer that closes a connection is not an error of this script
         pass
 
 
 def serve(name: str, port: int) -> None:
-    """Be a backend, for ever."""
-
+    """Serve as a backend until killed."""
     Backend.name = name
     Server(("127.0.0.1", port), Backend).serve_forever()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
-
+    """Return ports that are free now."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]
     for each in held:
@@ -158,8 +156,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def program(name: str) -> str:
-    """The installed program; the script ends where there is none."""
-
+    """Return the path of the installed program; exit if there is none."""
     places = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
@@ -168,7 +165,7 @@ def program(name: str) -> str:
 
 
 def balancer(kind: str, port: int, backends: list[int], folder: Path) -> list[str]:
-    """Writes its configuration; answers its command."""
+    """Write the balancer's configuration; return its command."""
     addresses = [f"127.0.0.1:{each}" for each in backends]
     if kind == "haproxy":
         servers = "\n".join(f"    server s{n} {each}" for n, each in enumerate(addresses))
@@ -197,7 +194,7 @@ _local = threading.local()
 
 
 def get(port: int) -> tuple[bool, str]:
-    """One GET on this thread's connection: whether it was answered with 200, and by whom."""
+    """Send a GET on this thread's connection; return whether the status was 200, and the backend's name."""
     connection = getattr(_local, "connection", None)
     try:
         if connection is None:
@@ -215,12 +212,11 @@ def get(port: int) -> tuple[bool, str]:
 
 
 def wait_for(port: int, wanted: set[str]) -> None:
-    """Until every backend has answered through the balancer."""
-
+    """Wait until every backend has answered through the balancer; exit after 20 s."""
     until, seen = time.monotonic() + 20, set()
     while not wanted <= seen:
         if time.monotonic() > until:
-            sys.exit(f"the balancer did not come to work; it reached {sorted(seen)}")
+            sys.exit(f"the balancer does not forward to all backends; it reached {sorted(seen)}")
         good, name = get(port)
         if good:
             seen.add(name)
@@ -229,8 +225,7 @@ def wait_for(port: int, wanted: set[str]) -> None:
 
 
 def once(kind: str, fault: str) -> dict[str, float]:
-    """One run with fresh processes, all of them ended afterwards."""
-
+    """Do one run with new processes, and end all of them."""
     port, *ports = free_ports(4)
     children: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryDirectory() as text:
@@ -256,25 +251,22 @@ def once(kind: str, fault: str) -> dict[str, float]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Caddy keeps state below the home directory otherwise."""
-
+    """Return the environment of the balancer; without it, Caddy would write to the home directory."""
     return {**os.environ, "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
 
 
 def start_backend(number: int, port: int) -> subprocess.Popen[bytes]:
-    """This script again, as a backend."""
-
+    """Start this script as a backend."""
     return subprocess.Popen([sys.executable, __file__, "--serve", f"b{number}", str(port)])
 
 
 def run(port: int, first: int, children: list[subprocess.Popen[bytes]], fault: str) -> dict[str, float]:
-    """The schedule, the fault, and the counts."""
-
+    """Send the requests, inject the fault, and return the counts."""
     total = int(RATE * (BEFORE_S + FAULT_S + AFTER_S))
     records: list[tuple[float, bool, float, str]] = []
     times: dict[str, float] = {}
     zero = time.monotonic() + 0.1
-    # Checks began when the balancer did: a fault at a fixed time would meet the same phase of them in every run.
+    # Health checks start with the balancer: a fault at a fixed time would have the same phase in every run.
     fault_at = BEFORE_S + random.uniform(0.0, 0.5)
 
     def send(due: float) -> None:
@@ -315,8 +307,7 @@ def run(port: int, first: int, children: list[subprocess.Popen[bytes]], fault: s
 
 
 def main() -> None:
-    """Read the command line."""
-
+    """Run as the command line says, and print the result as JSON."""
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], int(sys.argv[3]))
         return

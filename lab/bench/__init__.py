@@ -1,1 +1,1 @@
-"""Benchmarks: what the balancer's policies do by simulation, and beside theory."""
+"""Benchmarks of policies (simulated, beside theory), of proxies, of fault injection and of the checkers."""

@@ -1,7 +1,7 @@
-"""How long an injection takes: from the order, as its client sends it, to the fault in effect.
+"""Measures the time from an order, as its client sends it, until the fault is in effect.
 
-Needs a lab that runs. Each fault is healed as soon as it is in; the first round warms up and does not count. The effect
-is told by the chaos service's clock, which is mapped to ours; what the guard asks before it lets an order in counts.
+Needs a running lab. Each fault is healed at once; the first round is a warm-up. The time of the effect comes from the
+chaos service, whose clock is mapped to ours. Admission of the order is included.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..services.endpoints import Endpoints
 Params = Mapping[str, str]
 DURATION = "20s"
 PROCESS_LIMIT_S, LINK_LIMIT_S = 0.3, 1.5
-"""What an injection may take on a warm machine (issue of the chaos service)."""
+"""Longest median of an injection, seconds, on a machine whose caches are warm."""
 KINDS: Mapping[str, tuple[Params, float]] = {
     "kill": ({}, PROCESS_LIMIT_S),
     "stop": ({}, PROCESS_LIMIT_S),
@@ -41,7 +41,7 @@ KINDS: Mapping[str, tuple[Params, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One kind's injections, seconds."""
+    """Measured injections of one kind, seconds."""
 
     kind: str
     mechanism: str
@@ -50,16 +50,16 @@ class Timing:
 
     @property
     def median_s(self) -> float:
-        """Of the rounds that count."""
+        """Median of the measured rounds."""
         return median(self.took_s)
 
     @property
     def within(self) -> bool:
-        """Whether the median keeps the limit."""
+        """Whether the median is within the limit."""
         return self.median_s <= self.limit_s
 
     def as_json(self) -> dict[str, object]:
-        """For `--json`."""
+        """Return the entry in `--json`."""
         return {
             "kind": self.kind,
             "mechanism": self.mechanism,
@@ -70,8 +70,11 @@ class Timing:
         }
 
 
-async def measure(endpoints: Endpoints, rounds: int, heard: Callable[[str], None]) -> list[Timing]:
-    """Of all kinds that this lab can do. Raises FaultRefusedError and EnvironmentProblemError."""
+async def measure(endpoints: Endpoints, rounds: int, on_kind: Callable[[str], None]) -> list[Timing]:
+    """Measure all kinds that this lab supports; call `on_kind` before each.
+
+    Raise FaultRefusedError and EnvironmentProblemError.
+    """
     async with aiohttp.ClientSession() as session:
         chaos = ChaosClient(session, endpoints)
         target = next((each["name"] for each in await chaos.targets() if each["state"] == "running"), None)
@@ -81,7 +84,7 @@ async def measure(endpoints: Endpoints, rounds: int, heard: Callable[[str], None
         timings = []
         for kind in possible(capabilities):
             params, limit_s = KINDS[kind]
-            heard(kind)
+            on_kind(kind)
             injections = [await _inject(chaos, offset, kind, target, params) for _ in range(rounds + 1)][1:]
             took = tuple(took_s for took_s, _ in injections)
             timings.append(Timing(kind, injections[0][1]["mechanism"], took, limit_s))
@@ -89,14 +92,14 @@ async def measure(endpoints: Endpoints, rounds: int, heard: Callable[[str], None
 
 
 def possible(capabilities: Mapping[str, Json]) -> list[str]:
-    """The kinds that have a limit and that this lab's chaos service offers."""
+    """Return the kinds that have a limit here and that this lab's chaos service supports."""
     return [kind for kind in KINDS if capabilities.get(kind, {}).get("possible")]
 
 
 async def _inject(
     chaos: ChaosClient, offset: ClockOffset, kind: str, target: str, params: Params
 ) -> tuple[float, Json]:
-    """Seconds until it was in effect, and its record, healed."""
+    """Inject and heal; return the seconds until the effect, and the record."""
     order = {"kind": kind, "target": target, "duration": DURATION, "params": dict(params)}
     asked = time.monotonic()
     status, record = await chaos.call("POST", "/faults", order, aiohttp.ClientTimeout(total=30))

@@ -1,1 +1,1 @@
-"""The commands of `lab`: each parses, calls the lab, prints. What they do lives in the other modules."""
+"""The commands of `lab`. Each parses its options, calls another room of the lab and prints the result."""

@@ -1,4 +1,4 @@
-"""All commands put together, and the one place where failures become a line on stderr and an exit code."""
+"""The whole command line, and the one place where errors become a line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from ..release import release
 from ..runtime.state_folder import STATE_DIR
 
 _LINES = 40
-"""Lines of an error that are shown: a screen; a file with more problems shows the rest once these are mended."""
+"""Lines of an error that are shown: one screen. A file with more problems shows the rest when these are fixed."""
 _NEXT_LONG = 2000
-"""Characters of the next step, which may list every scenario of the library."""
-_REPORT_IT = "run it again with LAB_DEBUG=1 and report what it prints"
+"""Longest next step, in characters: it may list every scenario of the library."""
+_REPORT_IT = "run it again with LAB_DEBUG=1 and report the output"
 _MENDS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space, or choose other folders: --results, --state-dir",
-    (errno.EACCES, errno.EPERM, errno.EROFS): "choose folders that can be written: --results, --state-dir",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "choose writable folders: --results, --state-dir",
     (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG): "choose other folders: --results, --state-dir",
     (errno.EMFILE, errno.ENFILE): "raise the limit of open files: ulimit -n",
     (errno.EAGAIN, errno.ENOMEM): "free some memory, or raise the limit of processes: ulimit -u",
 }
-"""What the operating system refuses, and what mends it."""
+"""Error numbers of the operating system → next step."""
 
 app = typer.Typer(
     name="lab",
     help="When a backend dies, hangs or slows down: how long does the balancer keep sending it traffic, and what does "
     "that cost the clients?",
-    epilog="Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 141 nobody reads the output, 254 bad arguments, "
-    "255 environment or internal. LAB_DEBUG=1 shows tracebacks.",
+    epilog="Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 141 output closed by its reader, 254 bad "
+    "arguments, 255 environment or internal. LAB_DEBUG=1 shows tracebacks.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -62,8 +62,8 @@ def _everywhere(
         Path | None,
         typer.Option(
             envvar=STATE_DIR,
-            help="Folder for what a lab needs while it runs, and for the background lab. "
-            "Default: .lab here, or a folder of the user's where this one cannot be written to.",
+            help="Folder for the files of a running lab. "
+            "Default: .lab in the current folder, or a folder of the user if that cannot be written.",
         ),
     ] = None,
 ) -> None:
@@ -87,16 +87,16 @@ COMMANDS: Final = {
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),
 }
-"""Command → its module in `lab.cli`, and the function, or the group of commands, there."""
+"""Command → its module in `lab.cli`, and its function or group of commands there."""
 
 
 _loaded: Final[set[str]] = set()
 
 
 def load(*names: str) -> typer.Typer:
-    """Import these commands, all of them if none is named, and return the whole command line.
+    """Import these commands, or all if none is named, and return the command line.
 
-    A command line is read with the one command that it calls: importing all of them takes as long as its own work.
+    `run` imports only the command that is called: importing all takes as long as the work of a short command.
     """
     for name in names or COMMANDS:
         if name in _loaded:
@@ -112,10 +112,10 @@ def load(*names: str) -> typer.Typer:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and answer its exit code. Raises only KeyboardInterrupt, and anything under LAB_DEBUG=1."""
+    """Run one command line and return its exit code. Raise only KeyboardInterrupt; with LAB_DEBUG=1, any error."""
     terminal.prepare()
-    os.umask(os.umask(0) & 0o077)  # whatever the caller's is, what the lab writes can be read by the lab
-    # A shell starts background jobs with SIGINT ignored; SIGTERM, which takes its road, must still arrive.
+    os.umask(os.umask(0) & 0o077)  # with any umask of the caller, the lab can read its own files
+    # A shell starts background jobs with SIGINT ignored; SIGTERM, which is handled as SIGINT, must still arrive.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -133,17 +133,17 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         usage = str(getattr(error, "format_message", error.__str__)())
         return _fail(usage, "lab --help, or lab COMMAND --help", (), ExitCode.BAD_ARGUMENTS, as_json, error)
-    except SystemExit as error:  # typer's own way to end when nobody reads its help
+    except SystemExit as error:  # raised by typer if the output of --help is closed by its reader
         raise terminal.OutputClosedError if error.code == 1 else error from None
     except OSError as error:
         return _fail(*_system_refused(error), (), ExitCode.INTERNAL, as_json, error)
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever is left must not end in a traceback
+    except Exception as error:  # noqa: BLE001 - the outermost handler: no error ends in a traceback
         message = f"internal error: {type(error).__name__}: {error}"
         return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
 
 
 def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--state-dir` and its value, and the other words: it may stand before the command or behind it."""
+    """Return `--state-dir` with its value, and all other words. The option may stand before or after the command."""
     found: list[str] = []
     rest: list[str] = []
     words = list(arguments)
@@ -162,21 +162,21 @@ def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, as_json: bool, error: Exception) -> int:
     if os.environ.get("LAB_DEBUG") == "1":
         raise error
-    said = [one_line(line) for line in message.strip().splitlines()[:_LINES]] or ["no command given"]
-    lines = [f"lab: {said[0]}", *said[1:], *(f"    {one_line(line)}" for line in details[:_LINES])]
+    problem = [one_line(line) for line in message.strip().splitlines()[:_LINES]] or ["no command given"]
+    lines = [f"lab: {problem[0]}", *problem[1:], *(f"    {one_line(line)}" for line in details[:_LINES])]
     if next_step:
         lines.append(f"  next: {one_line(next_step, _NEXT_LONG)}")
     terminal.complain("\n".join(lines) + "\n")
     if as_json:
-        with contextlib.suppress(OSError):  # it is what the error may be about
-            terminal.write(dumps({"error": "\n".join(said), "next": next_step, "exit_code": int(code)}) + "\n")
+        with contextlib.suppress(OSError):  # stdout may be the cause of the error
+            terminal.write(dumps({"error": "\n".join(problem), "next": next_step, "exit_code": int(code)}) + "\n")
     return code
 
 
 def _system_refused(error: OSError) -> tuple[str, str]:
-    """What the operating system refused, and what mends it."""
-    if error.filename is None and error.errno == errno.ENOSPC:  # a write, and files are written with their names
-        return "standard output cannot be written: the disk is full", "write it elsewhere"
+    """Return message and next step for an error of the operating system."""
+    if error.filename is None and error.errno == errno.ENOSPC:  # stdout: errors of files have a name
+        return "standard output cannot be written: the disk is full", "write to another place"
     where, why = error.filename, error.strerror
     for numbers, next_step in _MENDS.items():
         if error.errno in numbers:
@@ -185,5 +185,5 @@ def _system_refused(error: OSError) -> tuple[str, str]:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM and SIGHUP take the road of Ctrl-C, which asyncio and every `finally` know."""
+    """Handle SIGTERM and SIGHUP as SIGINT, so that asyncio and every `finally` clean up."""
     signal.raise_signal(signal.SIGINT)

@@ -27,10 +27,10 @@ from ..bench.proxy.table import tables as proxy_tables
 from ..errors import ExitCode
 from ..evidence.verdict import Verdict
 from ..runtime.docker_lab import DEFAULT_PROJECT
-from .common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people, running
+from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab
 
 app = typer.Typer(
-    help="Benchmarks: policies on a simulator, beside theory; what a request costs in each balancer, what a verdict.",
+    help="Benchmarks of policies (simulated, beside theory), of proxies, of fault injection, and of the checkers.",
     rich_markup_mode=None,
 )
 
@@ -39,36 +39,38 @@ app = typer.Typer(
 def policies(
     scenario: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: all.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Independent runs of each.")] = 3,
-    scale: Annotated[float, typer.Option(min=0.01, max=100, help="Measure this many times as long.")] = 1.0,
-    jobs: Annotated[int, typer.Option(min=1, max=64, help="Simulations at once.")] = os.cpu_count() or 1,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the findings go.")] = Path("results/bench-policies"),
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Independent runs of each scenario.")] = 3,
+    scale: Annotated[float, typer.Option(min=0.01, max=100, help="Multiply the measured time by this.")] = 1.0,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Simulations at a time.")] = os.cpu_count() or 1,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path(
+        "results/bench-policies"
+    ),
     as_json: JsonOption = False,
 ) -> None:
-    """Every policy in every scenario: share, p50 and p99 by simulation of the real core, with the theory's values.
+    """Simulate every policy in every scenario with the real core: share, p50 and p99, beside theory.
 
     Writes bench.json, report.html and table.md.
     """
     wanted = bench_policies.Wanted(tuple(scenario or ()), tuple(policy or ()), seeds, scale, jobs)
-    console = people(as_json)
+    console = message_console(as_json)
     known_scenarios, known_policies = bench_policies.names()
     total = len(wanted.scenarios or known_scenarios) * len(wanted.policies or known_policies)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("simulating", total=total)
 
-        def heard(document: Document) -> None:
+        def on_document(document: Document) -> None:
             if isinstance(document, Cell):
                 progress.advance(task)
 
-        found = bench_policies.run(wanted, heard)
+        found = bench_policies.run(wanted, on_document)
     written = bench_policies.write(found, out)
     if as_json:
-        answer(json.loads(found.model_dump_json(by_alias=True)))
+        print_json(json.loads(found.model_dump_json(by_alias=True)))
         return
     for table in tables(found):
         console.print(table, "")
-    console.print("Behind a value of ours stands theory's: = exact, ≈ in the limit, ≤ at most, ∞ overloaded.")
+    console.print("Each simulated value is followed by theory: = exact, ≈ in the limit, ≤ at most, ∞ overloaded.")
     console.print(agreement(found))
     console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
 
@@ -81,13 +83,15 @@ def proxy(
     quick: Annotated[bool, typer.Option("--quick", help="64 connections, 3 rounds of 1 s: under a minute.")] = False,
     connections: Annotated[str, typer.Option(help="Comma-separated numbers. Default: 1,64,512.")] = "",
     bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0:64,16KiB:64KiB.")] = "",
-    rounds: Annotated[int, typer.Option(min=0, max=100, help="0: 5, or 3 when quick.")] = 0,
-    seconds: Annotated[int, typer.Option(min=0, max=600, help="Of each load in a round. 0: 2, or 1 when quick.")] = 0,
+    rounds: Annotated[int, typer.Option(min=0, max=100, help="0: 5, or 3 with --quick.")] = 0,
+    seconds: Annotated[
+        int, typer.Option(min=0, max=600, help="Duration of each load in a round. 0: 2, or 1 with --quick.")
+    ] = 0,
     idle: Annotated[int, typer.Option(min=-1, max=50_000, help="Idle connections; 0: none. -1: 5000, or 1000.")] = -1,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the findings go.")] = Path("results/bench-proxy"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path("results/bench-proxy"),
     as_json: JsonOption = False,
 ) -> None:
-    """What a request costs in CPU, and an idle connection in memory, through each balancer on one core.
+    """Measure the CPU time of a request and the memory of an idle connection in each balancer on one core.
 
     Body sizes after the first pair are run with the middle number of connections only. Writes bench.json and
     report.html.
@@ -100,12 +104,12 @@ def proxy(
         seconds=seconds or base.seconds,
         idle=base.idle if idle < 0 else idle,
     )
-    console = people(as_json)
+    console = message_console(as_json)
     with console.status("starting") as status:
         report = asyncio.run(bench_proxy.bench(settings, status.update))
     written = write_proxy(report, out)
     if as_json:
-        answer(report.as_json())
+        print_json(report.as_json())
         return
     for table in proxy_tables(report):
         console.print(table, "")
@@ -115,18 +119,22 @@ def proxy(
 
 @app.command()
 def check(
-    records: Annotated[int, typer.Option(min=10_000, max=10_000_000, help="Requests in the made-up run.")] = 1_000_000,
-    within_s: Annotated[float, typer.Option("--within-s", min=0.1, help="Exit 1 when it takes longer.")] = 20.0,
-    within_mb: Annotated[float, typer.Option("--within-mb", min=1, help="Exit 1 when it takes more memory.")] = 500.0,
+    records: Annotated[
+        int, typer.Option(min=10_000, max=10_000_000, help="Requests in the synthetic run.")
+    ] = 1_000_000,
+    within_s: Annotated[float, typer.Option("--within-s", min=0.1, help="Exit 1 if it takes longer.")] = 20.0,
+    within_mb: Annotated[float, typer.Option("--within-mb", min=1, help="Exit 1 if it takes more memory.")] = 500.0,
     as_json: JsonOption = False,
 ) -> None:
-    """How long the history of a long run takes to check, and how much memory. 250 MB of disk for a million requests."""
-    console = people(as_json)
+    """Measure time and memory of judging a long run. A million requests need 250 MB of disk."""
+    console = message_console(as_json)
     with console.status(f"checking {records:,} requests"), tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
         found = bench_check.bench(records, Path(folder))
     good = found.total_s <= within_s and found.peak_mb <= within_mb and found.verdict is Verdict.PASS
     if as_json:
-        answer({**asdict(found), "total_s": found.total_s, "within_s": within_s, "within_mb": within_mb, "good": good})
+        print_json(
+            {**asdict(found), "total_s": found.total_s, "within_s": within_s, "within_mb": within_mb, "good": good}
+        )
     else:
         console.print(
             f"{found.requests:,} requests ({found.history_bytes / 1e6:.0f} MB of history) judged {found.verdict}: "
@@ -139,21 +147,21 @@ def check(
 
 @app.command()
 def faults(
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Injections of each that count.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Measured injections of each kind.")] = 5,
     runtime: AnyRuntimeOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     as_json: JsonOption = False,
 ) -> None:
-    """How long an injection takes in the lab that runs, from the order to the fault in effect. Each is healed at once.
+    """Measure the time from order to effect of each fault in the running lab. Each fault is healed at once.
 
-    Exit 1 where a median is above its limit.
+    Exit 1 if a median is above its limit.
     """
-    _, endpoints = running(runtime, project)
-    console = people(as_json)
+    _, endpoints = running_lab(runtime, project)
+    console = message_console(as_json)
     with console.status("starting") as status:
         timings = asyncio.run(bench_faults.measure(endpoints, rounds, status.update))
     if as_json:
-        answer([timing.as_json() for timing in timings])
+        print_json([timing.as_json() for timing in timings])
     else:
         for each in timings:
             verdict = "" if each.within else "  above the limit"

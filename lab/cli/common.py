@@ -1,4 +1,4 @@
-"""What the commands share: their options, where they print, how they find a lab."""
+"""What the commands share: options, output, and finding the running lab."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..services.endpoints import Endpoints
 
 
 class RuntimeName(StrEnum):
-    """Where a lab runs."""
+    """Names of the runtimes."""
 
     LOCAL = "local"
     DOCKER = "docker"
@@ -32,7 +32,7 @@ RuntimeOption = Annotated[
     RuntimeName, typer.Option("--runtime", help="Plain processes on this machine, or containers (docker compose).")
 ]
 AnyRuntimeOption = Annotated[
-    RuntimeName | None, typer.Option("--runtime", help="Default: whichever lab runs, the local one first.")
+    RuntimeName | None, typer.Option("--runtime", help="Default: the lab that is running; the local one first.")
 ]
 ProjectOption = Annotated[
     str, typer.Option("--project", envvar="COMPOSE_PROJECT_NAME", help="Compose project; runtime docker only.")
@@ -42,16 +42,16 @@ BalancerOption = Annotated[
     typer.Option(
         "--balancer-cmd",
         metavar="COMMAND",
-        help="Starts another balancer than ours, with `--config FILE` appended; runtime local only.",
+        help="Start this balancer in place of ours, with `--config FILE` appended; runtime local only.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; messages go to stderr.")]
 
 
 def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str | None = None) -> Runtime:
-    """The runtime of that name.
+    """Return the runtime of that name.
 
-    Raises `BadArgumentsError` where a port in the environment is none, or the balancer's command cannot be used.
+    Raise `BadArgumentsError` if a port in the environment is invalid or the balancer's command cannot be used.
     """
     for published in ports.PUBLISHED:
         ports.wanted(published)
@@ -61,31 +61,32 @@ def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str
         raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
     lab = LocalRuntime(state_root(), balancer_command=_command(balancer_cmd))
     if lab.find() is not None:
-        raise BadArgumentsError("--balancer-cmd cannot change the balancer of the lab that runs", "lab down")
+        raise BadArgumentsError("--balancer-cmd cannot change the balancer of the running lab", "lab down")
     return lab
 
 
-STAYS = "a lab that stays is to be reached"
+STAYS = "a lab that keeps running has to be reachable"
 
 
 def keep_inside(say: Say, problem: str = "") -> None:
-    """Move this command into a network of its own, and say what is done instead where that has a `problem`."""
+    """Move this command into a separate network. If that is not possible, or there is a `problem`, say that sockets are
+    watched instead."""
     if problem := problem or enter_own_network():
-        say(f"your balancer runs in this machine's network ({problem}); what it listens on and connects to is watched")
+        say(f"your balancer runs in this machine's network ({problem}); its sockets are watched")
 
 
 def _command(text: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:
-        raise BadArgumentsError(f"--balancer-cmd {text!r} is no command: {error}", "quote as for a shell") from error
+        raise BadArgumentsError(f"--balancer-cmd {text!r} is not a command: {error}", "quote as for a shell") from error
     if not words or shutil.which(words[0]) is None:
-        raise BadArgumentsError(f"--balancer-cmd {text!r}: expected a program that can be run", "check its path")
+        raise BadArgumentsError(f"--balancer-cmd {text!r}: expected an executable program", "check its path")
     return words
 
 
-def running(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]:
-    """The lab that runs. Raises `EnvironmentProblemError` where none does."""
+def running_lab(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]:
+    """Return the running lab. Raise `EnvironmentProblemError` if none is running."""
     for candidate in [name] if name else list(RuntimeName):
         chosen = runtime(candidate, project)
         try:
@@ -93,15 +94,15 @@ def running(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]
         except EnvironmentProblemError:
             if name:
                 raise
-            continue  # no Docker here: then no lab runs in it
+            continue  # without Docker, no lab runs in it
         if endpoints is not None:
             return chosen, endpoints
     where = f" on runtime {name}" if name else ""
     raise EnvironmentProblemError(f"no lab is running{where}", f"lab up --runtime {name or RuntimeName.LOCAL}")
 
 
-def remains(name: RuntimeName | None, project: str) -> tuple[RuntimeName, list[Member]] | None:
-    """A lab of which something is left, though not enough to work with; None where there is nothing."""
+def partial_lab(name: RuntimeName | None, project: str) -> tuple[RuntimeName, list[Member]] | None:
+    """Return the members of a lab that runs only in part, or None if there are none."""
     for candidate in [name] if name else list(RuntimeName):
         with contextlib.suppress(EnvironmentProblemError):
             if members := runtime(candidate, project).status():
@@ -109,11 +110,11 @@ def remains(name: RuntimeName | None, project: str) -> tuple[RuntimeName, list[M
     return None
 
 
-def people(as_json: bool) -> Terminal:
-    """Where to talk to people: stdout, unless a program reads that."""
+def message_console(as_json: bool) -> Terminal:
+    """Return the console for messages to people: stdout, or stderr if stdout carries a JSON document."""
     return Terminal(stderr=as_json, highlight=False, markup=False)
 
 
-def answer(document: Any) -> None:
-    """Print the one JSON document of a `--json` command."""
+def print_json(document: Any) -> None:
+    """Print the JSON document of a `--json` command."""
     write(dumps(document, indent=2) + "\n")

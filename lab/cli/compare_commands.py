@@ -1,4 +1,4 @@
-"""`lab compare`: the same faults against several balancers."""
+"""`lab compare`: several balancers under the same faults."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..balancers import ADAPTERS
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
 from ..compare.configs import write_configs
-from ..compare.docker_environment import DockerStage
+from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
-from ..compare.environment import LocalStage, Stage
+from ..compare.environment import Environment, LocalEnvironment
 from ..compare.generated_block import splice
 from ..compare.page import write_page
-from ..compare.runner import Entry, hold, turns
-from ..compare.standard_scenarios import LEAGUE, league_file
+from ..compare.runner import Entry, run_all, schedule
+from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
 from ..compare.table import markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..runtime import Say
@@ -35,59 +35,60 @@ from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeName, RuntimeOption, answer, keep_inside, people
+from .common import JsonOption, RuntimeName, RuntimeOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
-"""A name may have 253 characters (RFC 1035), and nothing that ends a header line."""
+"""A name has at most 253 characters (RFC 1035), and none that could end a header line."""
 _HEALTH = re.compile(r"/[!-~]{0,2000}")
-"""Printable ASCII without blanks; longer ones no server has to take."""
+"""Printable ASCII without blanks, of a length that every server accepts."""
 _PLACES = {"--results", "--append", "--markdown"}
 
 
 def compare(
     balancers: Annotated[str, typer.Option(help="Comma-separated; `none` for only your own.")] = ",".join(ADAPTERS),
     scenarios: Annotated[
-        str, typer.Option(help="Comma-separated names of the league, of the library, or files.")
-    ] = ",".join(LEAGUE),
+        str, typer.Option(help="Comma-separated: standard scenarios, scenarios of the library, or files.")
+    ] = ",".join(STANDARD_SCENARIOS),
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
-    repeat: Annotated[int, typer.Option(help="Runs of each; the table gives median and range.", min=1, max=100)] = 1,
+    repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,
     mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
-    seed: Annotated[int | None, typer.Option(help="Of the plan and its arrivals. Default: a new one.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of plan and arrivals. Default: a new one.", min=0)] = None,
     runtime: RuntimeOption = RuntimeName.LOCAL,
     image: Annotated[
-        list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, instead of our own.")
+        list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, in place of our image.")
     ] = None,
     config: Annotated[
-        list[str] | None, typer.Option(help="Your own file: [NAME=]FILE[,FILE…]; its addresses are filled in.")
+        list[str] | None, typer.Option(help="Your own configuration: [NAME=]FILE[,FILE…]; see --replace.")
     ] = None,
     replacing: Annotated[
-        list[str] | None, typer.Option("--replace", help="In your file: OLD=BACKEND_1, OLD=LISTEN, …")
+        list[str] | None,
+        typer.Option("--replace", help="Replace an address in your files: OLD=BACKEND_1, OLD=LISTEN, …"),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Host header of all requests, for files that forward only for a name.")
+        str, typer.Option(help="Host header of all requests, for configurations that forward only some names.")
     ] = "",
     health: Annotated[
-        str, typer.Option(help="Path that answers 200 through a balancer of your own once it works.")
+        str, typer.Option(help="Path that answers 200 through your own balancer once it works.")
     ] = HEALTH_PATH,
     balancer_cmd: Annotated[str, typer.Option(help="Your own balancer; @LISTEN@ and @BACKENDS@ are filled in.")] = "",
-    balancer_url: Annotated[str, typer.Option(help="Your own balancer, which runs already on loopback.")] = "",
+    balancer_url: Annotated[str, typer.Option(help="Your own balancer that is already running on loopback.")] = "",
     backend_port: Annotated[
-        list[int] | None, typer.Option(help="Three times: where --balancer-url forwards to.")
+        list[int] | None, typer.Option(help="Given three times: a port that --balancer-url forwards to.")
     ] = None,
-    results: Annotated[Path, typer.Option(help="Folder that gets the comparison.")] = Path("results"),
-    append: Annotated[Path | None, typer.Option(help="Go on with the comparison in this folder.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder for the comparison.")] = Path("results"),
+    append: Annotated[Path | None, typer.Option(help="Continue the comparison in this folder.")] = None,
     write_markdown: Annotated[
-        Path | None, typer.Option("--markdown", help="Also write the short table between the markers of this file.")
+        Path | None, typer.Option("--markdown", help="Also write the short table between the markers in this file.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The same faults, plan and arrivals against several balancers, interleaved; what each cost its clients."""
-    console = people(as_json)
+    """Run the same faults, plan and arrivals with several balancers, interleaved, and compare what clients observe."""
+    console = message_console(as_json)
     if mix not in MIXES:
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
-    stage = _stage(runtime, image or [], bool(balancer_cmd or balancer_url))
-    comparison, folder = _comparison(append, results, seed, mix, stage.name)
+    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url))
+    comparison, folder = _comparison(append, results, seed, mix, environment.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
     chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
     chosen += entries.from_files(config or [], replacing or [])
@@ -98,23 +99,25 @@ def compare(
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
     entries.note_sources(chosen, comparison)
-    _keep_inside(chosen, stage, console.print)
+    _keep_inside(chosen, environment, console.print)
     comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
-    with stage.set_up(console.print):
+    with environment.set_up(console.print):
         folder.mkdir(parents=True, exist_ok=True)
-        chosen = entries.checked(chosen, stage, comparison)
+        chosen = entries.with_versions(chosen, environment, comparison)
         write_configs(chosen, folder)
         try:
-            hold(comparison, turns(chosen, plans, range(first, first + repeat)), folder, stage, console.print)
-        finally:  # interrupted or not, what has run can be read, and gone on with
+            run_all(
+                comparison, schedule(chosen, plans, range(first, first + repeat)), folder, environment, console.print
+            )
+        finally:  # also if interrupted: the runs so far can be read and continued
             (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
             write_page(comparison, folder)
     if write_markdown:
         splice(write_markdown, matrix(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
-        answer({"folder": str(folder), **document.as_document(comparison)})
+        print_json({"folder": str(folder), **document.as_document(comparison)})
     elif not as_json:
         if ran:
             console.print(table(comparison))
@@ -126,7 +129,7 @@ def compare(
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command without what says only where its files go: that changes no number, and names somebody's folders."""
+    """Return the command line without the options that name folders: they change no number, and may be private."""
     kept, skip = [], False
     for word in arguments:
         if not skip and word.split("=")[0] not in _PLACES:
@@ -136,34 +139,35 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 def with_requests(entry: Entry, host: str, health: str) -> Entry:
-    """The entry with the Host header and the health path of requests through it. Raises `BadArgumentsError`."""
+    """Return the entry with the Host header and health path of its requests. Raise `BadArgumentsError`."""
     if _HOST.fullmatch(host) is None:
-        raise BadArgumentsError(f"--host {host!r}: expected a name, and perhaps a port", "--host app.example.com")
+        raise BadArgumentsError(f"--host {host!r}: expected a name, optionally with a port", "--host app.example.com")
     if _HEALTH.fullmatch(health) is None:
         raise BadArgumentsError(f"--health {health!r}: expected a path", "--health /health")
     return replace(entry, choice=replace(entry.choice, host=host, health=health))
 
 
-def _keep_inside(chosen: Sequence[Entry], stage: Stage, say: Say) -> None:
-    """Give the whole lab a network of its own where it starts somebody's balancer and nothing needs this machine's."""
-    if not isinstance(stage, LocalStage) or not any(each.choice.files or each.choice.command for each in chosen):
+def _keep_inside(chosen: Sequence[Entry], environment: Environment, say: Say) -> None:
+    """Put the lab into a separate network if it starts a user's balancer and no entry needs this machine's network."""
+    files_or_commands = any(each.choice.files or each.choice.command for each in chosen)
+    if not isinstance(environment, LocalEnvironment) or not files_or_commands:
         return
     needed = any(each.choice.url for each in chosen)
     keep_inside(say, "--balancer-url needs this machine's" if needed else "")
 
 
-def _stage(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Stage:
+def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
     if runtime is RuntimeName.LOCAL:
         if images:
             raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
-        return LocalStage(state_root() / "compare")
+        return LocalEnvironment(state_root() / "compare")
     if foreign:
         raise BadArgumentsError(
             "--balancer-cmd and --balancer-url are for --runtime local",
-            "bring its --config, or an --image that has it",
+            "use --config, or an --image with that program",
         )
-    project = f"reroute-compare-{secrets.token_hex(3)}"  # one's own: a lab that runs is left alone
-    return DockerStage(state_root() / "compare", project, entries.images(images))
+    project = f"reroute-compare-{secrets.token_hex(3)}"  # a project of its own does not touch a running lab
+    return DockerEnvironment(state_root() / "compare", project, entries.images(images))
 
 
 def _comparison(
@@ -184,7 +188,7 @@ def _comparison(
 
 
 def _plan(name: str, comparison: Comparison) -> Plan:
-    path = league_file(name)
+    path = scenario_file(name)
     plan = make_plan(load_scenario(path), path.stem, comparison.seed)
     if comparison.mix == "mixed":
         return plan

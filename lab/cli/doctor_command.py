@@ -1,4 +1,4 @@
-"""`lab doctor`: what this machine offers."""
+"""`lab doctor`: checks this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ..doctor import Finding, Level, examine, usable
 from ..errors import ExitCode
-from .common import JsonOption, answer, people
+from .common import JsonOption, message_console, print_json
 
 _WORDS = {
     Level.GOOD: Text("✓ ok", style="green"),
@@ -18,14 +18,14 @@ _WORDS = {
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """What this machine offers, what each missing thing costs, and the command that mends it.
+    """Check this machine: what is there, what each missing part costs, and the command that provides it.
 
-    Exit 255 only where neither runtime can work.
+    Exit 255 only if neither runtime can work.
     """
     findings = examine()
     able = usable(findings)
     if as_json:
-        answer({"runtimes": able, "findings": [finding.as_json() for finding in findings]})
+        print_json({"runtimes": able, "findings": [finding.as_json() for finding in findings]})
     else:
         _print(findings, able)
     if not any(able.values()):
@@ -33,11 +33,11 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _print(findings: list[Finding], able: dict[str, bool]) -> None:
-    console = people(as_json=False)
+    console = message_console(as_json=False)
     table = Table("", "what", "found", box=None, pad_edge=False, header_style="dim")
     for each in findings:
         table.add_row(_WORDS[each.level], each.name, each.found)
-        # Below the row, not beside it: sentences in narrow columns are hard to read.
+        # Below the row: sentences in narrow columns are hard to read.
         if each.costs:
             table.add_row("", "", Text(f"costs: {each.costs}", style="yellow"))
         if each.mend:

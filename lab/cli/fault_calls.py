@@ -1,4 +1,4 @@
-"""What the `lab faults` commands share: asking the chaos service of the running lab, and what its refusals mean."""
+"""Calls of the `lab faults` commands to the chaos service of the running lab, and the errors they lead to."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import aiohttp
 
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..services.clients import ChaosClient
-from .common import RuntimeName, running
+from .common import RuntimeName, running_lab
 
 Document = dict[str, Any]
 INJECT_WITHIN = aiohttp.ClientTimeout(total=60.0)
-"""A fault is answered when it is verified; the first network helper of a day takes seconds to start, and several of
-them at once take longer."""
+"""The service responds when the fault is verified. The first network helper takes seconds to start, several at once
+take longer."""
 T = TypeVar("T")
 
 
 class Chaos:
-    """The chaos service of one lab; every call answers the document, or raises what the command exits with."""
+    """The chaos service of one lab. Each call returns the JSON document, or raises the error that ends the command."""
 
     def __init__(self, client: ChaosClient) -> None:
         self._client = client
 
     async def call(self, method: str, path: str, body: Document | None = None) -> Document:
-        """Raises BadArgumentsError where the service refuses, EnvironmentProblemError where it cannot."""
-        return _good(*await self._client.call(method, path, body, INJECT_WITHIN))
+        """Raise BadArgumentsError if the service refuses the call, EnvironmentProblemError if it fails."""
+        return _checked(*await self._client.call(method, path, body, INJECT_WITHIN))
 
 
 def with_chaos(name: RuntimeName | None, project: str, work: Callable[[Chaos], Awaitable[T]]) -> T:
-    """Run `work` on the chaos service of the lab that runs."""
-    _, endpoints = running(name, project)
+    """Run `work` with the chaos service of the running lab."""
+    _, endpoints = running_lab(name, project)
 
     async def connected() -> T:
         async with aiohttp.ClientSession() as session:
@@ -44,7 +44,7 @@ def with_chaos(name: RuntimeName | None, project: str, work: Callable[[Chaos], A
 def calls(
     name: RuntimeName | None, project: str, requests: list[tuple[str, str]], body: Document | None = None
 ) -> list[Document]:
-    """The answers to several requests, in order."""
+    """Return the responses to several requests, in order."""
 
     async def ask(chaos: Chaos) -> list[Document]:
         return [await chaos.call(method, path, body) for method, path in requests]
@@ -53,7 +53,7 @@ def calls(
 
 
 def pairs(option: str, given: list[str]) -> dict[str, str]:
-    """NAME=VALUE options as a dictionary."""
+    """Return NAME=VALUE options as a dictionary. Raise `BadArgumentsError`."""
     for pair in given:
         if "=" not in pair.lstrip("="):
             raise BadArgumentsError(f"{option} {pair!r} is not NAME=VALUE", f"such as {option} delay=1500ms")
@@ -65,7 +65,7 @@ def pairs(option: str, given: list[str]) -> dict[str, str]:
 
 
 def stop_condition(text: str | None) -> Document | None:
-    """`URL READ OP VALUE`, such as `http://127.0.0.1:8081/readyz status != 200`."""
+    """Parse `URL READ OP VALUE`, such as `http://127.0.0.1:8081/readyz status != 200`."""
     if text is None:
         return None
     words = text.split()
@@ -87,7 +87,7 @@ def _value(word: str) -> float | bool | str:
         return word
 
 
-def _good(status: int, document: Document) -> Document:
+def _checked(status: int, document: Document) -> Document:
     if status < 400:
         return document
     detail = str(document.get("detail") or document)

@@ -1,4 +1,4 @@
-"""Faults while they last: a bar each, until they are healed. Ctrl-C heals them."""
+"""Progress bars of active faults until they are healed. Ctrl-C heals them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .fault_calls import Chaos, Document
 
 LOOK_EVERY_S = 0.2
 PATIENCE_S = 25.0
-"""After a fault's end: the service may have to be started again, and gives a heal 15 s."""
+"""Wait after the end of a fault: the service may have to be restarted, and allows a heal 15 s."""
 
 
 async def inject_and_watch(chaos: Chaos, order: Document, console: Console) -> list[Document]:
-    """The records at their end. When interrupted, also in the middle of the injection, everything is healed first."""
+    """Inject, wait, and return the final records. If interrupted, even during the injection, heal everything first."""
     injecting = asyncio.ensure_future(chaos.call("POST", "/faults", order))
     try:
         records = records_of(await asyncio.shield(injecting))
         for record in records:
-            console.print(told(record), soft_wrap=True)
+            console.print(describe_fault(record), soft_wrap=True)
         return await _until_healed(chaos, records, console)
     except asyncio.CancelledError:
         await _heal(chaos, injecting, console)
@@ -31,18 +31,18 @@ async def inject_and_watch(chaos: Chaos, order: Document, console: Console) -> l
 
 
 def records_of(placed: Document) -> list[Document]:
-    """A selection is answered with several records, a name with one."""
+    """Return the records of a response: several for a selection, one for a name."""
     return list(placed["faults"]) if "faults" in placed else [placed]
 
 
-def told(record: Document) -> str:
-    """One line about a fault that is in."""
+def describe_fault(record: Document) -> str:
+    """Return one line about an injected fault."""
     duration = f"{record['duration_s']:g}s"
     return f"{record['id']}: {record['kind']} on {record['target']} for {duration}: {record['evidence']}"
 
 
 def exit_code(records: list[Document]) -> ExitCode:
-    """The worst: an undo that is owed, a stop condition that was met, a fault that did not bite."""
+    """Return the worst of: a fault that was not healed, a stop condition that was met, a fault without effect."""
     if any(record["state"] == "failed" for record in records):
         return ExitCode.INTERNAL
     if any(record["healed_by"] == "stop_condition" for record in records):
@@ -58,9 +58,9 @@ async def _until_healed(chaos: Chaos, records: list[Document], console: Console)
         bars = {record["id"]: _bar(progress, record) for record in records}
         while any(record["state"] not in ("healed", "failed") for record in records) and time.monotonic() < last:
             await asyncio.sleep(LOOK_EVERY_S)
-            records = [await _newer(chaos, record) for record in records]
+            records = [await _refreshed(chaos, record) for record in records]
             for record in records:
-                progress.update(bars[record["id"]], **_standing(record, time.monotonic() + offset))
+                progress.update(bars[record["id"]], **_bar_state(record, time.monotonic() + offset))
     for record in records:
         how = f" ({record['error']})" if record["error"] else ""
         console.print(f"{record['id']}: {record['state']} by {record['healed_by']}{how}", soft_wrap=True)
@@ -71,15 +71,15 @@ def _bar(progress: Progress, record: Document) -> TaskID:
     return progress.add_task(f"{record['kind']} {record['target']}", total=record["duration_s"], left="")
 
 
-def _standing(record: Document, now_mono: float) -> dict[str, Any]:
-    """How far a fault has come, for its bar."""
+def _bar_state(record: Document, now_mono: float) -> dict[str, Any]:
+    """Return the fields of the fault's progress bar."""
     passed = min(record["duration_s"], max(0.0, now_mono - record["injected_mono"]))
     left = f"{record['duration_s'] - passed:.1f} s left" if record["state"] == "active" else record["state"]
     return {"completed": passed, "left": left}
 
 
-async def _newer(chaos: Chaos, record: Document) -> Document:
-    """The record now; the one that is known, while the service is being started again."""
+async def _refreshed(chaos: Chaos, record: Document) -> Document:
+    """Return the current record, or the known one while the service is restarting."""
     try:
         return await chaos.call("GET", f"/faults/{record['id']}")
     except EnvironmentProblemError:
@@ -87,7 +87,7 @@ async def _newer(chaos: Chaos, record: Document) -> Document:
 
 
 async def _heal(chaos: Chaos, injecting: asyncio.Task[Document], console: Console) -> None:
-    """An injection under way cannot be called back, so it is waited for."""
+    """Heal everything. An injection in progress cannot be cancelled, so wait for it first."""
     records = records_of(await injecting)
     await asyncio.gather(*(chaos.call("DELETE", f"/faults/{record['id']}") for record in records))
     console.print(f"interrupted; healed: {', '.join(record['id'] for record in records)}")

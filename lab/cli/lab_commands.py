@@ -19,11 +19,11 @@ from .common import (
     ProjectOption,
     RuntimeName,
     RuntimeOption,
-    answer,
     keep_inside,
-    people,
-    remains,
-    running,
+    message_console,
+    partial_lab,
+    print_json,
+    running_lab,
     runtime,
 )
 
@@ -34,16 +34,16 @@ def up(
     balancer_cmd: BalancerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring up a lab that stays until `lab down`."""
-    console = people(as_json)
-    place = runtime(runtime_name, project, balancer_cmd)
+    """Start a lab that runs until `lab down`."""
+    console = message_console(as_json)
+    lab_runtime = runtime(runtime_name, project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print, STAYS)
-    endpoints = place.up(console.print)
+    endpoints = lab_runtime.up(console.print)
     if as_json:
-        answer(_places(endpoints))
+        print_json(_places(endpoints))
         return
-    console.print(f"the lab is up ({endpoints.runtime}): every member works")
+    console.print(f"the lab is up ({endpoints.runtime}): every member responds")
     for name, url in _places(endpoints).items():
         console.print(f"  {name:<8} {url}")
     console.print(f"  next: lab run kill --runtime {endpoints.runtime}")
@@ -52,8 +52,8 @@ def up(
 def down(
     runtime_name: AnyRuntimeOption = None, project: ProjectOption = DEFAULT_PROJECT, as_json: JsonOption = False
 ) -> None:
-    """Stop the lab and everything of it. No lab to stop is no error."""
-    console = people(as_json)
+    """Stop the lab and all its parts. It is not an error if no lab is running."""
+    console = message_console(as_json)
     stopped = []
     for name in [runtime_name] if runtime_name else list(RuntimeName):
         try:
@@ -63,7 +63,7 @@ def down(
             if runtime_name:
                 raise
     if as_json:
-        answer({"stopped": stopped})
+        print_json({"stopped": stopped})
     else:
         console.print(f"stopped: {', '.join(stopped)}" if stopped else "no lab was running")
 
@@ -71,16 +71,16 @@ def down(
 def status(
     runtime_name: AnyRuntimeOption = None, project: ProjectOption = DEFAULT_PROJECT, as_json: JsonOption = False
 ) -> None:
-    """What runs, and where. With --json, exit 1 where no lab runs; exit 1 also where one runs in part."""
+    """Show the members of the running lab. Exit 1 if only a part of it runs; with --json, also if no lab is running."""
     try:
-        chosen, endpoints = running(runtime_name, project)
+        chosen, endpoints = running_lab(runtime_name, project)
     except EnvironmentProblemError as error:
-        if left := remains(runtime_name, project):
+        if left := partial_lab(runtime_name, project):
             _show_remains(*left, as_json)
             raise typer.Exit(ExitCode.FAIL) from error
         if not as_json:
             raise
-        answer({"running": False, "detail": str(error)})
+        print_json({"running": False, "detail": str(error)})
         raise typer.Exit(ExitCode.FAIL) from error
     _show(chosen, endpoints, as_json)
 
@@ -89,18 +89,18 @@ def _show(chosen: Runtime, endpoints: Endpoints, as_json: bool) -> None:
     members = chosen.status()
     if as_json:
         document = {"running": True, **_places(endpoints), "members": [asdict(member) for member in members]}
-        answer(document)
+        print_json(document)
         return
-    people(as_json).print(_table(members))
+    message_console(as_json).print(_table(members))
 
 
 def _show_remains(name: RuntimeName, members: list[Member], as_json: bool) -> None:
     down = [f"{member.name} {member.state}" for member in members if not member.state.startswith("running")]
-    detail = f"the lab on runtime {name} runs in part: {', '.join(down) or 'members are missing'}"
+    detail = f"only a part of the lab on runtime {name} is running: {', '.join(down) or 'members are missing'}"
     if as_json:
-        answer({"running": False, "detail": detail, "members": [asdict(member) for member in members]})
+        print_json({"running": False, "detail": detail, "members": [asdict(member) for member in members]})
         return
-    console = people(as_json)
+    console = message_console(as_json)
     console.print(_table(members))
     console.print(f"{detail}\n  next: lab up --runtime {name}, or lab down --runtime {name}", soft_wrap=True)
 

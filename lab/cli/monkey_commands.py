@@ -1,4 +1,4 @@
-"""`lab faults monkey`: random faults from a seed, planned, printed, carried out, replayed and stopped."""
+"""`lab faults monkey`: plan, start, replay, list and stop random faults."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from rich.table import Table
 from ..errors import BadArgumentsError, ExitCode
 from ..output.json_text import loads
 from ..runtime.docker_lab import DEFAULT_PROJECT
-from .common import AnyRuntimeOption, JsonOption, ProjectOption, answer, people
+from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json
 from .fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
 
 app = typer.Typer(help="Random faults from a seed, at a rate, within a budget.", rich_markup_mode=None)
 
 LOOK_EVERY_S = 0.3
-DurationOption = Annotated[str, typer.Option(help="Of the whole, such as 5min; every fault is over by then.")]
+DurationOption = Annotated[str, typer.Option(help="Total duration, such as 5min; every fault has ended by then.")]
 RateOption = Annotated[str, typer.Option(help="How many faults begin on average, such as 6/min.")]
 FaultOption = Annotated[
     list[str],
     typer.Option(
         "--fault",
         metavar="KIND:DURATION[-LONGEST][:NAME=VALUE,…]",
-        help="A kind that may be chosen, such as kill:2s or delay:2s-8s:delay=300ms. Repeat it for more.",
+        help="A kind that may be chosen, such as kill:2s or delay:2s-8s:delay=300ms. May be repeated.",
     ),
 ]
 RoleOption = Annotated[str | None, typer.Option(help="Only backends of this service.")]
 LabelOption = Annotated[str | None, typer.Option(metavar="KEY[=VALUE]", help="Only backends with this label.")]
 TargetOption = Annotated[list[str] | None, typer.Option("--target", help="Only this backend; may be repeated.")]
-BudgetOption = Annotated[int, typer.Option(help="Faults at the same time.", min=1)]
+BudgetOption = Annotated[int, typer.Option(help="Most faults at the same time.", min=1)]
 QuietOption = Annotated[
     list[str] | None, typer.Option(metavar="BEGIN-END", help="No faults in this time, such as 60s-90s.")
 ]
 SeedOption = Annotated[int | None, typer.Option(help="The same seed makes the same plan. Default: a new one.", min=0)]
-LastOption = Annotated[bool, typer.Option("--allow-last", help="Even the last healthy backend.")]
+LastOption = Annotated[bool, typer.Option("--allow-last", help="Permit faults on the last healthy backend.")]
 StopOption = Annotated[
-    str | None, typer.Option(metavar="'URL READ OP VALUE'", help="End it as soon as that is true; see `faults inject`.")
+    str | None, typer.Option(metavar="'URL READ OP VALUE'", help="End it as soon as this is true; see `faults inject`.")
 ]
-DetachOption = Annotated[bool, typer.Option("--detach", help="Return at once; the default is to stay until it ends.")]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Return at once. Default: stay until it ends.")]
 
 
 @app.command()
@@ -64,13 +64,13 @@ def plan(
     project: ProjectOption = DEFAULT_PROJECT,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a monkey would do to this lab; nothing is done. With --json: a file for `replay`."""
+    """Print what a monkey would do to this lab, without doing it. With --json: a file for `replay`."""
     order = _order(duration, rate, fault, role, label, target, budget, quiet, seed, allow_last, stop_when)
     [planned] = calls(runtime_name, project, [("POST", "/monkeys?dry_run=1")], order)
     if as_json:
-        answer(planned)
+        print_json(planned)
         return
-    people(as_json).print(_table(planned))
+    message_console(as_json).print(_table(planned))
 
 
 @app.command()
@@ -91,9 +91,9 @@ def start(
     project: ProjectOption = DEFAULT_PROJECT,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a monkey loose. Ctrl-C ends it and heals what it did."""
+    """Start a monkey. Ctrl-C ends it and heals its faults."""
     order = _order(duration, rate, fault, role, label, target, budget, quiet, seed, allow_last, stop_when)
-    _let_loose(order, detach, runtime_name, project, as_json)
+    _run_monkey(order, detach, runtime_name, project, as_json)
 
 
 @app.command()
@@ -104,40 +104,40 @@ def replay(
     project: ProjectOption = DEFAULT_PROJECT,
     as_json: JsonOption = False,
 ) -> None:
-    """Do a printed plan, step by step."""
+    """Carry out a printed plan, step by step."""
     try:
         document = loads(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadArgumentsError(f"{file}: {error}", "lab faults monkey plan … --json > plan.json") from error
     if not isinstance(document, dict) or "steps" not in document:
         raise BadArgumentsError(f"{file} is not a plan", "lab faults monkey plan … --json > plan.json")
-    _let_loose(document, detach, runtime_name, project, as_json)
+    _run_monkey(document, detach, runtime_name, project, as_json)
 
 
 @app.command("list")
 def list_monkeys(
     runtime_name: AnyRuntimeOption = None, project: ProjectOption = DEFAULT_PROJECT, as_json: JsonOption = False
 ) -> None:
-    """Monkeys, and what they have done so far."""
+    """List monkeys and their results so far."""
     [known] = calls(runtime_name, project, [("GET", "/monkeys")])
     if as_json:
-        answer(known)
+        print_json(known)
         return
     for monkey in known["monkeys"]:
-        people(as_json).print(_told(monkey))
+        message_console(as_json).print(_describe(monkey))
     if not known["monkeys"]:
-        people(as_json).print("there is no monkey")
+        message_console(as_json).print("there is no monkey")
 
 
 @app.command()
 def stop(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Whichever runs.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All that are running.")] = False,
     runtime_name: AnyRuntimeOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     as_json: JsonOption = False,
 ) -> None:
-    """End monkeys and heal what they did. Ending an ended one is no error."""
+    """End monkeys and heal their faults. A monkey that has ended already is not an error."""
     if every == bool(ids):
         raise BadArgumentsError("name the monkeys to stop, or --all", "lab faults monkey list")
 
@@ -148,13 +148,13 @@ def stop(
 
     stopped = with_chaos(runtime_name, project, work)
     if as_json:
-        answer({"stopped": [monkey["id"] for monkey in stopped]})
+        print_json({"stopped": [monkey["id"] for monkey in stopped]})
         return
     for monkey in stopped:
-        people(as_json).print(_told(monkey))
+        message_console(as_json).print(_describe(monkey))
 
 
-# --- what is asked for ---
+# --- orders ---
 def _order(
     duration: str,
     rate: str,
@@ -199,14 +199,14 @@ def _quiet(text: str) -> Document:
     return {"begin": begin, "end": end}
 
 
-# --- at work ---
-def _let_loose(body: Document, detach: bool, runtime_name: Any, project: str, as_json: bool) -> None:
+# --- running ---
+def _run_monkey(body: Document, detach: bool, runtime_name: Any, project: str, as_json: bool) -> None:
     async def work(chaos: Chaos) -> Document:
         monkey = await chaos.call("POST", "/monkeys", body)
-        return monkey if detach else await _until_ended(chaos, monkey, people(as_json))
+        return monkey if detach else await _until_ended(chaos, monkey, message_console(as_json))
 
     monkey = with_chaos(runtime_name, project, work)
-    answer(monkey) if as_json else people(as_json).print(_told(monkey))
+    print_json(monkey) if as_json else message_console(as_json).print(_describe(monkey))
     raise typer.Exit(ExitCode.FAIL if monkey["ended_by"] == "stop_condition" else ExitCode.PASS)
 
 
@@ -230,7 +230,7 @@ async def _until_ended(chaos: Chaos, monkey: Document, console: Console) -> Docu
     return monkey
 
 
-def _told(monkey: Document) -> str:
+def _describe(monkey: Document) -> str:
     done = sum(outcome["fault"] is not None for outcome in monkey["outcomes"])
     refused = [outcome for outcome in monkey["outcomes"] if outcome["refused"]]
     words = [f"{monkey['id']}: {monkey['state']}", f"by {monkey['ended_by']}" if monkey["ended_by"] else ""]

@@ -1,4 +1,4 @@
-"""`lab run` and `lab replay`: scenarios against a lab, judged."""
+"""`lab run` and `lab replay`: run scenarios or plans on a lab and judge them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from .common import (
     ProjectOption,
     RuntimeName,
     RuntimeOption,
-    answer,
     keep_inside,
-    people,
+    message_console,
+    print_json,
     runtime,
 )
-from .run_session import Turn, document, sweep_table
+from .run_session import RunSession, document, sweep_table
 
 
 def run(
@@ -42,7 +42,8 @@ def run(
         list[str] | None, typer.Argument(metavar="SCENARIO…", help="Names from the library, or YAML files.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="The whole library; what this lab cannot do is listed as skipped.")
+        bool,
+        typer.Option("--all", help="The whole library; scenarios that this lab cannot run are skipped and listed."),
     ] = False,
     runtime_name: RuntimeOption = RuntimeName.LOCAL,
     seed: Annotated[
@@ -50,44 +51,46 @@ def run(
     ] = None,
     phases: Annotated[
         int,
-        typer.Option(help="Run each scenario so often, its faults at k/N of the health-check interval.", min=0, max=64),
+        typer.Option(help="Run each scenario N times, its faults at k/N of the health-check interval.", min=0, max=64),
     ] = 0,
-    results: Annotated[Path, typer.Option(help="Folder that gets one folder a run.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Folder that gets one folder for each run.")] = Path("results"),
     repeats: Annotated[
-        int, typer.Option("--repeats", help="How often a run that only a busy host spoiled is repeated.", min=0, max=5)
+        int, typer.Option("--repeats", help="How often a run is repeated that only a busy host spoiled.", min=0, max=5)
     ] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running afterwards.")] = False,
     project: ProjectOption = DEFAULT_PROJECT,
     balancer_cmd: BalancerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run scenarios one after another on the running lab, or else on one brought up for them; exit with the worst."""
+    """Run scenarios one after another on the running lab, or on one started for them. Exit with the worst verdict."""
     wanted = [*(names() if everything else ()), *(scenarios or ())]
     if not wanted:
-        raise BadArgumentsError("no scenario was named", f"name some, or --all; there are {', '.join(names())}")
+        raise BadArgumentsError(
+            "no scenario was named", f"name some, or use --all; the library has {', '.join(names())}"
+        )
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
-    console = people(as_json)
+    console = message_console(as_json)
     expect_writable(results)
-    place = runtime(runtime_name, project, balancer_cmd)
+    lab_runtime = runtime(runtime_name, project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print, STAYS if keep else "")
     if keep:
-        place.up(console.print)
-    with place.borrow(console.print) as endpoints, view(console) as live:
-        turn = Turn(endpoints, results, live, console, repeats)
-        plans, skipped = turn.possible(plans) if everything else (plans, [])
+        lab_runtime.up(console.print)
+    with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
+        session = RunSession(endpoints, results, live, console, repeats)
+        plans, skipped = session.runnable(plans) if everything else (plans, [])
         if phases:
-            sweeps = [turn.swept(plan, phases) for plan in plans]
+            sweeps = [session.sweep(plan, phases) for plan in plans]
             judged = [run for _, runs in sweeps for run in runs]
         else:
-            sweeps, judged = [], [turn.settled(plan) for plan in plans]
+            sweeps, judged = [], [session.run_valid(plan) for plan in plans]
     job_summary.append(judged)
     verdict = worst(run.verdict.verdict for run in judged)
     if as_json:
         runs = [document(each) for each in judged]
         found = [json.loads(sweep.to_json()) for sweep, _ in sweeps]
-        answer({"verdict": verdict, "seed": chosen_seed, "runs": runs, "skipped": skipped, "sweeps": found})
+        print_json({"verdict": verdict, "seed": chosen_seed, "runs": runs, "skipped": skipped, "sweeps": found})
     else:
         _say(console, judged, skipped, [sweep for sweep, _ in sweeps])
     raise typer.Exit(verdict.exit_code)
@@ -101,22 +104,22 @@ def replay(
     balancer_cmd: BalancerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a plan again: the same requests, the same steps, each within 50 ms of its time. Exits with the verdict."""
+    """Run a plan again: the same requests and steps, each step within 50 ms of its time. Exit with the verdict."""
     try:
         plan = Plan.from_json(plan_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadArgumentsError(
-            f"{plan_file} is no plan: {error}", "give plan.json from the folder of a run"
+            f"{plan_file} is not a plan: {error}", "give plan.json from the folder of a run"
         ) from error
-    console = people(as_json)
+    console = message_console(as_json)
     expect_writable(results)
-    place = runtime(runtime_name, project, balancer_cmd)
+    lab_runtime = runtime(runtime_name, project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print)
-    with place.borrow(console.print) as endpoints, view(console) as live:
-        judged = Turn(endpoints, results, live, console, repeats=0).settled(plan)
+    with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
+        judged = RunSession(endpoints, results, live, console, repeats=0).run_valid(plan)
     if as_json:
-        answer(document(judged))
+        print_json(document(judged))
     else:
         console.print(summary([judged]))
     raise typer.Exit(judged.verdict.verdict.exit_code)

@@ -1,4 +1,4 @@
-"""One turn of `lab run`: plans against the lab that is there, each judged and reported."""
+"""Running plans on a running lab: each run is judged and reported, repeated if the host spoiled it, or swept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
 from ..judge.judge import is_unknown_because_of_host
 from ..phase_sweep import Point, Sweep, points, write
-from ..phase_sweep import plans as swept_plans
+from ..phase_sweep import plans as sweep_plans
 from ..phase_sweep.page import page
 from ..report import write_reports
 from ..report.host_disturbance import busy_host
@@ -32,8 +32,8 @@ from ..services.endpoints import Endpoints
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """Where runs happen, where their files go, who watches."""
+class RunSession:
+    """Runs plans on one lab, with one results folder, live view and console."""
 
     endpoints: Endpoints
     results: Path
@@ -41,8 +41,11 @@ class Turn:
     console: Console
     repeats: int
 
-    def possible(self, plans: list[Plan]) -> tuple[list[Plan], list[dict[str, str]]]:
-        """Those that this lab can carry out, and why not the others. Raises EnvironmentProblemError for none."""
+    def runnable(self, plans: list[Plan]) -> tuple[list[Plan], list[dict[str, str]]]:
+        """Return the plans that this lab can carry out, and the reasons against the others.
+
+        Raise EnvironmentProblemError if there is none.
+        """
         capabilities = asyncio.run(self._capabilities())
         reasons = {plan.scenario: "; ".join(obstacles(plan, self.endpoints, capabilities)) for plan in plans}
         able = [plan for plan in plans if not reasons[plan.scenario]]
@@ -51,23 +54,25 @@ class Turn:
             raise EnvironmentProblemError("this lab can run none of the scenarios", "lab faults list")
         return able, skipped
 
-    def settled(self, plan: Plan) -> JudgedRun:
-        """The first run that is evidence, or the last one. Spoiled runs stay in the results folder as they are."""
+    def run_valid(self, plan: Plan) -> JudgedRun:
+        """Return the first run that the host did not spoil, or the last one. Spoiled runs stay in the folder."""
         left = self.repeats
-        judged = self._one(plan)
+        judged = self._run_once(plan)
         while left > 0 and is_unknown_because_of_host(judged.verdict):
             left -= 1
-            self.console.print(f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); once more")
-            judged = self._one(plan)
+            self.console.print(
+                f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); repeating the run"
+            )
+            judged = self._run_once(plan)
         return judged
 
-    def swept(self, plan: Plan, count: int) -> tuple[Sweep, list[JudgedRun]]:
-        """The plan at so many phases; table, JSON and page go into a folder of their own."""
+    def sweep(self, plan: Plan, count: int) -> tuple[Sweep, list[JudgedRun]]:
+        """Run the plan at `count` phases; write table, JSON and page into a folder of their own."""
         judged: list[JudgedRun] = []
         found: list[Point] = []
         interval_s = 0.0
-        for one in swept_plans(plan, count):
-            judged.append(self.settled(one))
+        for one in sweep_plans(plan, count):
+            judged.append(self.run_valid(one))
             record = load_run(judged[-1].folder)
             interval_s = _interval_s(record) or interval_s
             found += points(one, record, judged[-1].verdict, interval_s)
@@ -80,13 +85,13 @@ class Turn:
         self.console.print(f"{plan.scenario} by phase: {shown}", soft_wrap=True)
         return sweep, judged
 
-    def _one(self, plan: Plan) -> JudgedRun:
+    def _run_once(self, plan: Plan) -> JudgedRun:
         run_dir = new_run_dir(self.results, plan.scenario)
         try:
             verdict = asyncio.run(run_experiment(plan, self.endpoints, run_dir, self.live))
         except BaseException:
             self.live.close()
-            self._report_what_there_is(run_dir)
+            self._report_interrupted(run_dir)
             raise
         try:
             written = write_reports(run_dir)
@@ -97,11 +102,11 @@ class Turn:
             ) from error
         return JudgedRun(verdict, run_dir, busy_host(written.events))
 
-    def _report_what_there_is(self, run_dir: Path) -> None:
-        """An interrupted run has evidence, too; that it cannot be shown must not hide why the run ended."""
+    def _report_interrupted(self, run_dir: Path) -> None:
+        """Write reports of an interrupted run. Ignore errors, which would hide why the run ended."""
         with contextlib.suppress(Exception):
             write_reports(run_dir)
-            self.console.print(f"the run did not come to its end; what was recorded is in {run_dir}")
+            self.console.print(f"the run was not completed; its record is in {run_dir}")
 
     async def _capabilities(self) -> dict[str, object]:
         async with aiohttp.ClientSession() as session:
@@ -109,18 +114,18 @@ class Turn:
 
 
 def document(judged: JudgedRun) -> dict[str, object]:
-    """One run of `--json`."""
+    """Return one run as in `--json`."""
     return {"folder": str(judged.folder), "host": judged.host, **json.loads(judged.verdict.to_json())}
 
 
 def _interval_s(record: RunRecord) -> float | None:
-    """Between two health checks by the run's own configuration; None where the balancer does not say."""
+    """Return the health-check interval from the run's configuration, or None if the balancer does not publish it."""
     health = record.config.get("health")
     return seconds(health["interval"], "health.interval") if health else None
 
 
 def sweep_table(sweep: Sweep) -> Table:
-    """One line a fault."""
+    """Return a table with one row for each fault."""
     table = Table("phase", "found", "fault", "reroute (s)", "bound (s)", "verdict", box=None, pad_edge=False)
     for point in sweep.points:
         table.add_row(

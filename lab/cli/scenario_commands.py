@@ -1,4 +1,4 @@
-"""`lab validate`, `lab plan`, `lab schema`, `lab check` and `lab report`: files in, files out; no lab needed."""
+"""`lab validate`, `lab plan`, `lab schema`, `lab check` and `lab report`: commands that need no lab."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from ..scenario.file_reader import ScenarioError, load_scenario
 from ..scenario.json_schema import json_schema
 from ..scenario.library import find
 from ..scenario.planner import make_plan
-from .common import JsonOption, answer, people
+from .common import JsonOption, message_console, print_json
 
 
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="YAML files, or names from the library.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Check scenarios without running them: every problem with file and line. Exit 254 where there is one."""
+    """Check scenarios without running them; print every problem with file and line. Exit 254 if there is one."""
     verdicts = [_validated(name) for name in files]
     good = all(verdict["valid"] for verdict in verdicts)
     if as_json:
-        answer({"valid": good, "files": verdicts})
+        print_json({"valid": good, "files": verdicts})
     else:
-        console = people(as_json)
+        console = message_console(as_json)
         for verdict in verdicts:
             for line in verdict["problems"] or [f"{verdict['file']}: valid: {verdict['title']}"]:
                 console.print(line, soft_wrap=True)
@@ -53,21 +53,21 @@ def _validated(name: str) -> dict[str, Any]:
 
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors; docs/scenario.schema.json is the same."""
-    answer(json_schema())
+    print_json(json_schema())
 
 
 def plan(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A name from the library, or a YAML file.")],
-    seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan.json itself, for `lab replay`.")] = False,
 ) -> None:
-    """What would happen: every step with its time. Nothing is started; the same seed gives the same bytes."""
+    """Print what would happen: every step with its time. Nothing is started; the same seed gives the same plan."""
     path = find(scenario)
     made = make_plan(load_scenario(path), path.stem, seed)
     if as_json:
         write(made.to_json())
         return
-    console = people(as_json)
+    console = message_console(as_json)
     for line in describe(made):
         console.print(line, soft_wrap=True)
 
@@ -77,7 +77,7 @@ def check(
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
-    """Judge an old run again from its files: verdict.json and the reports are written anew. Exits with the verdict."""
+    """Judge a run again from its files, and write verdict.json and the reports again. Exit with the verdict."""
     folder = _folder(run, results)
     try:
         verdict = judge_folder(folder)
@@ -85,9 +85,9 @@ def check(
     except OSError as error:
         raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
     if as_json:
-        answer({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
+        print_json({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
     else:
-        people(as_json).print(summary([JudgedRun(verdict, folder, host)]))
+        message_console(as_json).print(summary([JudgedRun(verdict, folder, host)]))
     raise typer.Exit(verdict.verdict.exit_code)
 
 
@@ -99,7 +99,7 @@ def report(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write report.html and junit.xml again from the other files of a run. Exit 2 where those are not whole."""
+    """Write report.html and junit.xml again from the other files of a run. Exit 2 if those are incomplete."""
     if as_json and as_markdown:
         raise BadArgumentsError("--json and --markdown exclude each other", "choose one of them")
     folder = _folder(run, results)
@@ -114,9 +114,9 @@ def report(
         write(_markdown(read, folder))
     elif as_json:
         paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
-        answer({**paths, "verdict": read.final_verdict, "problems": read.problems})
+        print_json({**paths, "verdict": read.final_verdict, "problems": read.problems})
     else:
-        console = people(as_json)
+        console = message_console(as_json)
         console.print(str(written), soft_wrap=True)
         for problem in read.damage:
             console.print(f"  {read.final_verdict}: {problem}", soft_wrap=True)
@@ -124,7 +124,7 @@ def report(
 
 
 def _markdown(read: Run, folder: Path) -> str:
-    """The table, unless the run was never judged: then what is the matter with it."""
+    """Return the table, or the problems of a run that was never judged."""
     if read.verdict is None:
         return "".join(f"- {cell(problem)}\n" for problem in read.problems)
     damage = "".join(f"- {read.final_verdict}: {cell(problem)}\n" for problem in read.damage)

@@ -1,1 +1,1 @@
-"""The league: the same faults against several balancers, interleaved, judged by what clients saw."""
+"""Comparison of several balancers under the same faults, interleaved, judged from the clients' side."""

@@ -1,4 +1,4 @@
-"""What one run cost its clients: from the history and the backends' ledgers alone, by one rule for every balancer."""
+"""Measures one run from the clients' side: history and ledgers only, by the same rules for every balancer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HERD_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """One run. Times are seconds; None: there is nothing to measure, or it did not happen within the run."""
+    """Measures of one run. Times are seconds. None: nothing to measure, or it did not happen within the run."""
 
     requests: int
     failed: int
-    """Answered badly, or not at all, after the warm-up."""
+    """Requests after the warm-up with a bad response or none."""
     failed_posts: int
-    """Those of them that are POSTs: no balancer may send one twice, so a pause costs every balancer some."""
+    """POSTs among them. No balancer may send a POST twice, so every balancer loses some in a pause."""
     slow: int
     reroute_s: float | None
     readmit_s: float | None
@@ -33,11 +33,11 @@ class Measures:
     zombie: int | None
     herd: float | None
     cpu_us: float | None
-    """CPU time of the balancer's processes a request, microseconds."""
+    """CPU time of the balancer's processes per request, microseconds."""
 
 
 def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
-    """`cpu_s`: what the balancer's processes used between the first and the last measured request."""
+    """Measure a run. `cpu_s`: CPU time of the balancer between the first and the last measured request, seconds."""
     slow_s = run.plan.load.slow_s
     bad = [request for request in run.measured if request.outcome is not Outcome.OK]
     tally = work.count(run) if run.executions is not None else None
@@ -58,21 +58,21 @@ def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
 
 
 def reroute_s(fault: Fault, requests: Sequence[Request], slow_s: float) -> float | None:
-    """Seconds from injection to the due time of the last request that suffered from it; 0.0 if none did.
+    """Return the seconds from injection to the due time of the last affected request; 0.0 if there is none.
 
-    A request suffered when it was due while the fault was on and the faulted replica answered it, or when it went
-    badly and no other replica's answer in time shows that it was spared. A retry that its client does not notice is
-    no suffering. Where nobody tells what was tried, this is all that a client can see; it is applied to all alike.
+    A request is affected if it was due during the fault, and it was bad or the faulted replica answered it. A retry
+    that the client does not notice does not count. Not every balancer reports what it tried, so only what clients can
+    observe is used, for all balancers.
     """
     if fault.injected_at is None:
         return None
     begin, end = fault.window
-    due = [each.due - begin for each in requests if begin <= each.due < end and _suffered(fault, each, slow_s)]
+    due = [each.due - begin for each in requests if begin <= each.due < end and _affected(fault, each, slow_s)]
     return round(max(due, default=0.0), 6)
 
 
 def readmit_s(fault: Fault, requests: Sequence[Request]) -> float | None:
-    """Seconds from the target being seen to work again to its first good answer; not negative."""
+    """Return the seconds from the heal, as seen by a direct probe, to the target's first good response; at least 0."""
     if fault.healed_at is None:
         return None
     first = _first_answer(fault, requests)
@@ -80,9 +80,9 @@ def readmit_s(fault: Fault, requests: Sequence[Request]) -> float | None:
 
 
 def p99_fault_s(run: RunRecord) -> float | None:
-    """99th percentile (nearest rank) of the latency of requests due while any fault was on.
+    """Return the 99th percentile (nearest rank) of the latency of requests due during any fault, seconds.
 
-    A failed one counts as the client's whole patience: to answer wrongly at once is not to answer fast.
+    A failed request counts as the client's whole patience, so that quick errors do not look like low latency.
     """
     windows = [fault.window for fault in run.faults if fault.injected_at is not None]
     due = [each for each in run.measured if any(begin <= each.due < end for begin, end in windows)]
@@ -94,9 +94,9 @@ def p99_fault_s(run: RunRecord) -> float | None:
 
 
 def herd(run: RunRecord) -> float | None:
-    """The recovered replica's peak share of answers after its return, as a multiple of its fair share.
+    """Return the recovered replica's peak share of responses after its return, as a multiple of its fair share.
 
-    The peak over bins of `HERD_BIN_S` in the first `HERD_WITHIN_S`, for the last fault of the run.
+    It is the peak over bins of `HERD_BIN_S` in the first `HERD_WITHIN_S`, for the last fault of the run.
     """
     fault = run.faults[-1] if run.faults else None
     first = _first_answer(fault, run.measured) if fault and fault.healed_at is not None else None
@@ -112,22 +112,24 @@ def herd(run: RunRecord) -> float | None:
 
 
 def spoiled(run: RunRecord) -> str:
-    """Why the run is no evidence: not ended, a fault that did not bite, a late generator, late answers before the
-    fault; empty where it is."""
-    if not run.completed:
-        return "the run did not come to its end"
-    if missing := [fault for fault in run.faults if fault.injected_at is None or fault.bit is False]:
-        return f"{missing[0].kind} did not bite: {missing[0].error or missing[0].evidence}"
-    lag = generator_lag.check(run)
-    return _restless(run) if lag.verdict is Verdict.PASS else f"generator lag: {lag.detail}"
+    """Return why the run says nothing about the balancer; empty if it does.
 
-
-def _restless(run: RunRecord) -> str:
-    """Whether answers were late while there was no fault yet: then later ones may have been for the same reason.
-
-    Where most were, that is how the balancer is, and no reason to leave its numbers out.
+    Reasons: not completed, a fault without effect, a late generator, late responses before the fault.
     """
-    # A container is dead before the engine says so: the fault may have begun when it was asked for.
+    if not run.completed:
+        return "the run was not completed"
+    if missing := [fault for fault in run.faults if fault.injected_at is None or fault.bit is False]:
+        return f"{missing[0].kind} had no measurable effect: {missing[0].error or missing[0].evidence}"
+    lag = generator_lag.check(run)
+    return _late_before_fault(run) if lag.verdict is Verdict.PASS else f"generator lag: {lag.detail}"
+
+
+def _late_before_fault(run: RunRecord) -> str:
+    """Return how many responses were late before any fault: later ones may have had the same cause. Empty if none.
+
+    If most were late, the balancer itself is slow, and the run counts.
+    """
+    # A container dies before the engine reports it: count the fault from its order on.
     begin = min(
         (fault.window[0] if fault.requested_at is None else fault.requested_at for fault in run.faults), default=0.0
     )
@@ -135,10 +137,10 @@ def _restless(run: RunRecord) -> str:
     late = sum(each.is_bad(run.plan.load.slow_s) for each in calm)
     if not 0 < late <= len(calm) / 2:
         return ""
-    return f"{late} of {len(calm)} requests suffered before any fault: the host was busy"
+    return f"{late} of {len(calm)} requests were bad before any fault: the host was busy"
 
 
-def _suffered(fault: Fault, request: Request, slow_s: float) -> bool:
+def _affected(fault: Fault, request: Request, slow_s: float) -> bool:
     if request.is_bad(slow_s):
         return True
     return request.instance == fault.instance
@@ -156,7 +158,7 @@ def _first_answer(fault: Fault, requests: Sequence[Request]) -> float | None:
 
 
 def _readmit(run: RunRecord) -> float | None:
-    """Of the last fault: after an earlier one the next may come before anybody is back."""
+    """Return the value of the last fault: an earlier target may not be back before the next fault."""
     return readmit_s(run.faults[-1], run.measured) if run.faults else None
 
 

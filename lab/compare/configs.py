@@ -1,4 +1,4 @@
-"""The very configurations that were compared, for everybody to read: with addresses that are examples."""
+"""The configurations that were compared, with example addresses, as files to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOST: Final = "127.0.0.1"
 
 
 def write_configs(entries: Sequence[Entry], folder: Path) -> None:
-    """What the adapters render, as `configs/<balancer>-<settings>/<file>`; somebody's own files stay with them."""
+    """Write what the adapters render as `configs/<balancer>-<settings>/<file>`. User files are not copied."""
     for entry in entries:
         if not entry.choice.adapter or entry.choice.files:
             continue
@@ -27,7 +27,7 @@ def write_configs(entries: Sequence[Entry], folder: Path) -> None:
 
 
 def read_configs(folder: Path) -> list[tuple[str, str]]:
-    """(`balancer-settings/file`, text) of all that were written, for the page."""
+    """Return (`balancer-settings/file`, text) of all that were written."""
     root = folder / FOLDER
     return [(str(each.relative_to(root)), each.read_text(encoding="utf-8")) for each in sorted(root.glob("*/*"))]
 

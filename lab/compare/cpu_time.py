@@ -1,4 +1,4 @@
-"""CPU time of the balancer's processes while the measured traffic ran."""
+"""CPU time of the balancer's processes during the measured traffic."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from itertools import pairwise
 from ..processes.usage import Threads, cpu_seconds, cpu_times
 
 EVERY_S = 0.5
-"""Each sample walks /proc, which must not become a load of its own."""
+"""Interval of samples. Each one walks /proc, so more frequent ones would be a load of their own."""
 
 
 class CpuMeter:
-    """Samples `schedstat` of a process and its descendants; a job beside the run."""
+    """Samples `schedstat` of a process and its descendants during a run."""
 
     def __init__(self, pid: int, read: Callable[[int], Threads] = cpu_times) -> None:
         self._pid = pid
@@ -22,13 +22,13 @@ class CpuMeter:
         self.samples: list[tuple[float, Threads]] = []
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Sample until cancelled."""
         while True:
             self.samples.append((time.monotonic(), self._read(self._pid)))
             await asyncio.sleep(EVERY_S)
 
     def between(self, since: float, until: float) -> float | None:
-        """Seconds of CPU between two monotonic times; None with fewer than two samples in it, or a process gone."""
+        """Return the CPU seconds between two monotonic times, or None with fewer than two samples or a dead process."""
         inside = [threads for at, threads in self.samples if since <= at <= until]
         if len(inside) < 2 or not inside[0] or not inside[-1]:
             return None

@@ -1,4 +1,4 @@
-"""What the Docker engine says of the containers of one project, and the lab that stands there for one turn."""
+"""The containers of a comparison as the Docker engine reports them, and the balancer of one run among them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..services.endpoints import Endpoints
 PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"
 _LOG_READ: Final = 1000
-"""Lines of the end of a log that are looked at; an access log may have any number."""
+"""Lines at the end of a log that are read; an access log may have any number."""
 _NUMBER_LABEL: Final = "com.docker.compose.container-number"
 _ONEOFF_LABEL: Final = "com.docker.compose.oneoff"
 _REPLACE_LABEL: Final = "com.docker.compose.replace"
@@ -30,26 +30,27 @@ MOST_PORT: Final = 65_535
 
 
 @dataclass(slots=True)
-class DockerStanding:
-    """The balancer is a container."""
+class DockerRunningBalancer:
+    """A balancer that is a container."""
 
     endpoints: Endpoints
     project: str
     container: str
     given: Mapping[str, str]
-    """The backends' addresses, as its configuration has them."""
+    """Backend → address in the balancer's configuration."""
 
     def ended(self) -> str:
-        """Its container does not run."""
+        """Return how its container ended."""
         state = inspect(self.container)[0]["State"]
-        return "" if state["Running"] else f"the balancer ended in mid-run, with code {state['ExitCode']}"
+        return "" if state["Running"] else f"the balancer ended during the run, with code {state['ExitCode']}"
 
-    def last_words(self) -> tuple[str, ...]:
-        """What its container wrote."""
-        return last_words(self.container)
+    def log_tail(self) -> tuple[str, ...]:
+        """Return the last relevant lines of the container's log."""
+        return log_tail(self.container)
 
-    def moved(self) -> str:
-        """A container that was started again may get another address, which a static configuration cannot follow."""
+    def address_change(self) -> str:
+        """Return the backends whose address changed: a restarted container may get a different one, which a static
+        configuration cannot follow."""
         now = backends(self.project)
         gone = [f"{name} from {old} to {now.get(name, 'nowhere')}" for name, old in self.given.items()
                 if now.get(name) != old]  # fmt: skip
@@ -57,10 +58,10 @@ class DockerStanding:
 
 
 def backends(project: str) -> dict[str, str]:
-    """Addresses in the project's traffic network, by the names that the chaos service uses (its rule is in
-    `chaos.drivers.members`; a test holds the two together). One that has no address yet is left out.
+    """Return backend → address in the project's traffic network, with the names that the chaos service uses.
 
-    Raises `EnvironmentProblemError` where two containers claim one name.
+    A backend without an address is left out. The rule for names is that of `chaos.drivers.members`; a test compares
+    both. Raise `EnvironmentProblemError` if two containers claim one name.
     """
     labels = [word for each in (f"{PROJECT_LABEL}={project}", f"{_SERVICE_LABEL}=api", f"{_ONEOFF_LABEL}=False")
               for word in ("--filter", f"label={each}")]  # fmt: skip
@@ -74,7 +75,7 @@ def backends(project: str) -> dict[str, str]:
 
 
 def _current(name: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the one that runs; while Compose re-creates a container, the one that replaces the other."""
+    """Return the container that runs; while Compose re-creates one, the container that replaces the other."""
     replaced = {each["Config"]["Labels"].get(_REPLACE_LABEL) for each in claims}
     left = [each for each in claims if not replaced & {each["Id"], each["Name"].lstrip("/")}]
     if len(left) != 1:
@@ -95,12 +96,15 @@ def _number(text: str, most: int) -> int | None:
 
 
 def networks(project: str) -> tuple[str, str]:
-    """Those of compose.yaml, as Compose names them: for traffic, which is internal, and for control."""
+    """Return the names that Compose gives the networks of compose.yaml: `traffic`, which is internal, and `control`."""
     return f"{project}_traffic", f"{project}_control"
 
 
 def balancer_labels(project: str) -> tuple[str, ...]:
-    """So that `docker compose down` takes the balancer along. It is no member: it shall not be started again."""
+    """Return the labels with which `docker compose down` removes the balancer too.
+
+    It does not get the label of the lab's members, because the chaos service would restart it.
+    """
     labels = {
         PROJECT_LABEL: project, _SERVICE_LABEL: "balancer", _NUMBER_LABEL: "1", _ONEOFF_LABEL: "False",
     }  # fmt: skip
@@ -108,21 +112,24 @@ def balancer_labels(project: str) -> tuple[str, ...]:
 
 
 def inspect(*containers: str) -> list[dict[str, Any]]:
-    """All that the engine knows of them. Raises `EnvironmentProblemError`."""
+    """Return the output of `docker inspect`. Raise `EnvironmentProblemError`."""
     found = docker(["inspect", *containers])
     if found.returncode != 0:
         raise EnvironmentProblemError(f"docker inspect failed: {found.stderr.strip()}", "lab doctor")
     return list(json.loads(found.stdout))
 
 
-def last_words(container: str) -> tuple[str, ...]:
-    """The end of its log."""
-    said = docker(["logs", "--tail", str(_LOG_READ), container])
-    return telling((said.stdout + said.stderr).splitlines())
+def log_tail(container: str) -> tuple[str, ...]:
+    """Return the last relevant lines of the container's log."""
+    log = docker(["logs", "--tail", str(_LOG_READ), container])
+    return telling((log.stdout + log.stderr).splitlines())
 
 
 def first_process(container: str) -> int:
-    """The container's first process, where it is one of this machine's; else 0, and its CPU is not measured."""
+    """Return the process id of the container's first process, or 0 if it is not on this machine.
+
+    Its CPU time is then not measured.
+    """
     (known,) = inspect(container)
     pid = int(known["State"]["Pid"])
     with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""A contest in containers: backends and chaos service stand for all turns, and each turn gets a balancer of its own.
+"""The runs of a comparison in containers: all share backends and chaos service, and each has its own balancer.
 
-The configurations are those of the local contest, with the backends' addresses in the containers' network. Names would
-be followed by some of the balancers, at their own pace and not at others'; and that is discovery, not failover.
+The configurations are those of runs on processes, with the backends' addresses in the containers' network. Names would
+measure how quickly each balancer follows DNS, which is discovery and not failover (docs/decisions/0048).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from ..runtime.docker_lab import UP_WITHIN_S, DockerRuntime, uninterrupted, up_p
 from ..services.endpoints import Endpoints
 from . import docker_containers
 from .docker_containers import (
-    DockerStanding,
+    DockerRunningBalancer,
     balancer_labels,
     first_process,
     inspect,
-    last_words,
+    log_tail,
     networks,
 )
-from .environment import Standing
+from .environment import RunningBalancer
 
 MEMBERS: Final = ("api", "chaos", "reaper")
 LISTEN: Final = "0.0.0.0:8080"
@@ -51,15 +51,15 @@ _START_S: Final = 60.0
 
 
 @dataclass(slots=True)
-class DockerStage:
-    """One compose project for the whole contest."""
+class DockerEnvironment:
+    """One compose project for the whole comparison."""
 
     root: Path
     project: str
     images: Mapping[str, str] = field(default_factory=dict)
-    """By balancer: an image with that program on its path, such as the official one, in the place of our own."""
+    """Balancer → image with that program on its path, such as the official one, in place of our image."""
     _built: tuple[str, str] = field(default=("", ""), init=False, repr=False)
-    """Images: our balancer's, and the other five's."""
+    """Image of our balancer, and image of the other five."""
     name: str = "docker"
     _replicas: int = field(default=0, init=False, repr=False)
     _runtime: DockerRuntime = field(init=False, repr=False)
@@ -67,14 +67,14 @@ class DockerStage:
     """URL and token."""
 
     def __post_init__(self) -> None:
-        """Ports of its own, so that it disturbs no lab that runs."""
+        """Choose free ports, so that running labs are not affected."""
         free = ports.free_ports()
         environment = {published.variable: str(next(free)) for published in ports.PUBLISHED}
         self._runtime = DockerRuntime(self.project, environment=environment)
 
     @contextlib.contextmanager
     def set_up(self, say: Say) -> Iterator[None]:
-        """Build the images, bring backends and chaos service up; afterwards nothing of it is left."""
+        """Build the images and start backends and chaos service; at the end, remove everything."""
         engine_version()
         shown = json.loads(self._compose("--profile", "compare", "config", "--format", "json"))["services"]
         self._built = shown["lb"]["image"], shown["peers"]["image"]
@@ -91,13 +91,13 @@ class DockerStage:
                 self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=_START_S)
 
     def place(self, balancer: str) -> Containers:
-        """Of its image."""
+        """Return the image with the program of that balancer."""
         ours, peers = self._built
         return Containers(self.images.get(balancer) or (ours if balancer == "reroute" else peers))
 
     @contextlib.contextmanager
-    def lab(self, choice: Choice) -> Iterator[Standing]:
-        """A container that listens in the project's network, and on this machine's loopback."""
+    def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
+        """Start the balancer in a container that listens in the project's network and on this machine's loopback."""
         if not choice.adapter:
             raise BadArgumentsError(f"{choice.name} runs on this machine", "leave --runtime docker out")
         self.root.mkdir(parents=True, exist_ok=True)
@@ -109,19 +109,22 @@ class DockerStage:
             assert prepared is not None, "only a URL needs no preparation"
             self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
             self._wait_ready(choice, container)
-            yield DockerStanding(self._endpoints(choice, container), self.project, container, backends)
+            yield DockerRunningBalancer(self._endpoints(choice, container), self.project, container, backends)
         finally:
             with uninterrupted():
                 docker(["rm", "--force", "--volumes", container], timeout_s=_START_S)
             shutil.rmtree(folder, ignore_errors=True)
 
     def _all_backends(self) -> dict[str, str]:
-        """Where the last turn left one dead, the chaos service starts it again (`CHAOS_REVIVE_AFTER`, 5 s)."""
+        """Return the addresses of all backends; wait for one that the last run killed.
+
+        The chaos service restarts it (`CHAOS_REVIVE_AFTER`, 5 s).
+        """
         until = time.monotonic() + READY_WITHIN_S
         while len(found := docker_containers.backends(self.project)) < self._replicas:
             if time.monotonic() > until:
-                told = f"of {self._replicas} backends, {', '.join(found) or 'none'} runs"
-                raise EnvironmentProblemError(told, "run it again with fewer other things on this machine")
+                problem = f"of {self._replicas} backends, only these run: {', '.join(found) or 'none'}"
+                raise EnvironmentProblemError(problem, "run it again with less other load on this machine")
             time.sleep(_POLL_S)
         return found
 
@@ -153,9 +156,9 @@ class DockerStage:
             if not state["Running"] or patience.ended(answer, now) or now > until:
                 how = f"exited with code {state['ExitCode']}"
                 if state["Running"]:
-                    how = f"does not come to work: GET {url} is not answered with 200 but: {answer}"
-                words = last_words(container)
-                step = advice(answer, choice.host, words) or "its last words say why"
+                    how = f"does not start to work: GET {url} is not answered with 200 but: {answer}"
+                words = log_tail(container)
+                step = advice(answer, choice.host, words) or "read the end of its log"
                 raise EnvironmentProblemError(f"{choice.name} {how}", step, words)
             time.sleep(_POLL_S)
 

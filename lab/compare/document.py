@@ -14,42 +14,42 @@ from .client_costs import Measures
 
 SCHEMA = 1
 OWN = "own"
-"""The settings of a balancer that somebody brought along; its name says so already."""
+"""Settings of a user's own balancer; `label` omits it."""
 FILE = "compare.json"
 NAMES = tuple(each.name for each in fields(Measures))
 
 
 def label(balancer: str, settings: str) -> str:
-    """A balancer with its settings, as people read it."""
+    """Return balancer and settings as people read them."""
     return balancer if settings == OWN else f"{balancer} {settings}"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One balancer in one scenario, once."""
+    """One run of one balancer in one scenario."""
 
     balancer: str
     settings: str
     scenario: str
     repeat: int
     status: str
-    """`ok` · `died` (in mid-run) · `missing` · `rejected` · `failed` (did not start, or the lab failed) · `spoiled`."""
+    """`ok` · `died` (during the run) · `missing` · `rejected` · `failed` (did not start, or lab failed) · `spoiled`."""
     reason: str = ""
     next_step: str = ""
     details: tuple[str, ...] = ()
-    """The program's own words."""
+    """Lines of the program's log or error output."""
     folder: str = ""
     measures: Measures | None = None
 
     @property
     def counts(self) -> bool:
-        """Whether its numbers are evidence about the balancer."""
+        """Whether its numbers say something about the balancer."""
         return self.measures is not None and self.status in {"ok", "died"}
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A measure over the repeats; all None where none of them has it."""
+    """A measure over the repeats; all None if no repeat has it."""
 
     median: float | None
     low: float | None
@@ -70,7 +70,7 @@ class Row:
 
 @dataclass(slots=True)
 class Comparison:
-    """Everything that a report of it needs."""
+    """A whole comparison, with everything that its reports need."""
 
     seed: int
     mix: str
@@ -82,11 +82,11 @@ class Comparison:
     quirks: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     tunings: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
-    """By name of a balancer with files of its own: SHA-256 of these, so that two contents never share a row."""
+    """Name of a user's balancer → SHA-256 of its files, so that different contents never share a row."""
     results: list[Result] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
-        """By scenario, then settings, then balancer, each in the order in which it first came."""
+        """Return the rows ordered by scenario, settings and balancer, each in order of first appearance."""
         scenarios = _order(result.scenario for result in self.results)
         settings = _order(result.settings for result in self.results)
         balancers = _order(result.balancer for result in self.results)
@@ -97,19 +97,19 @@ class Comparison:
         return [_row(groups[key]) for key in keys]
 
     def write(self, folder: Path) -> None:
-        """`compare.json`, rows included, so that a program need not compute them."""
+        """Write `compare.json`, with the computed rows."""
         text = json.dumps(as_document(self), indent=2, ensure_ascii=False)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def as_document(comparison: Comparison) -> dict[str, Any]:
-    """What `compare.json` holds."""
+    """Return the content of `compare.json`."""
     rows = [asdict(row) for row in comparison.rows()]
     return {"schema": SCHEMA, **asdict(comparison), "rows": rows}
 
 
 def read(folder: Path) -> Comparison:
-    """Raises `BadArgumentsError` where the folder holds no comparison of this schema."""
+    """Read a comparison. Raise `BadArgumentsError` if the folder has none of this schema."""
     try:
         raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if raw.pop("schema") != SCHEMA:
@@ -134,11 +134,11 @@ def _row(results: list[Result]) -> Row:
 
 
 def _spread(values: list[float | None]) -> Spread:
-    """A run in which something did not happen at all (never readmitted) makes the worst case open: `high` is None."""
+    """Return the spread. `high` is None if a run has no value, because the event never happened (no readmission)."""
     known = [value for value in values if value is not None]
     if not known:
         return Spread(None, None, None)
-    # What did not happen sorts last: a median among those is None, too.
+    # Missing values sort last, so the median may be None too.
     ordered = sorted(known) + [None] * (len(values) - len(known))
     middle = ordered[len(ordered) // 2] if len(ordered) % 2 else _between(ordered)
     return Spread(middle, min(known), max(known) if len(known) == len(values) else None)

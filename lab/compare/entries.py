@@ -1,4 +1,4 @@
-"""From the command line's words to the balancers of a comparison."""
+"""The balancers of a comparison, from the options of the command line."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..balancers.selection import Choice, Place
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from .document import OWN, Comparison, Result
-from .environment import Stage
+from .environment import Environment
 from .runner import Entry
 
 _PATIENCE_S = 2.0
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
-    """Every balancer at every level; also notes quirks and tunings. Raises `BadArgumentsError`."""
+    """Return every balancer at every level, and note their quirks and tunings. Raise `BadArgumentsError`."""
     found = []
     for name in names:
         one = adapter(name)
@@ -34,18 +34,18 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
             found.append(Entry(Choice(name, adapter=name, level=settings.value), level))
             spec = ProxySpec(Address("h", 1), Address("h", 2), (Backend("a", Address("h", 3)),), level=settings)
             quirks = [{"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)]
-            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # those of tuned are mostly the same
+            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # those of `tuned` are mostly the same
                 comparison.quirks[f"{name} {level}"] = quirks
         if Level.TUNED.value in levels:
             comparison.tunings[name] = [{"advice": each.advice, "source": each.source} for each in one.tuning]
     return found
 
 
-def checked(entries: Sequence[Entry], stage: Stage, comparison: Comparison) -> list[Entry]:
-    """Note the version of every program; an entry whose program is not there, or does not run, knows its problem."""
+def with_versions(entries: Sequence[Entry], environment: Environment, comparison: Comparison) -> list[Entry]:
+    """Note the version of every program; return the entries, with the problem of those whose program is missing."""
     known: dict[str, Result | None] = {}
     for name in dict.fromkeys(each.choice.adapter for each in entries if each.choice.adapter):
-        known[name] = _version(name, stage.place(name), comparison)
+        known[name] = _version(name, environment.place(name), comparison)
     return [replace(each, problem=known.get(each.choice.adapter)) for each in entries]
 
 
@@ -62,21 +62,21 @@ def _version(name: str, place: Place, comparison: Comparison) -> Result | None:
 
 
 def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entry]:
-    """Each `NAME=FILE[,FILE…]`, or a file whose name tells whose it is; no two entries share a name.
+    """Return an entry for each `[NAME=]FILE[,FILE…]`, each with a different name.
 
-    Raises `BadArgumentsError`, also where a replaced text occurs in no file at all (a typing error would leave
-    production's address in place).
+    Raise `BadArgumentsError`, also if a text to be replaced occurs in none of the files: after a typing error,
+    the production address would stay.
     """
     pairs = tuple(_replacement(each) for each in replacements)
     found = [_files(text) for text in configs]
     missed = unused(pairs, (path for _, paths in found for path in paths)) if found else []
     for old, part in missed:
-        where = f"; it is a part of a longer word at {part}" if part else ""
+        where = f"; it is part of a longer word at {part}" if part else ""
         raise BadArgumentsError(
             f"--replace: {old!r} does not occur in any --config file as a whole word{where}",
             "give the address as the file writes it",
         )
-    titles = distinct([(name, paths[0]) for name, paths in found])
+    titles = distinct_titles([(name, paths[0]) for name, paths in found])
     return [
         Entry(Choice(title, adapter=name, files=tuple(map(str, paths)), replace=pairs), OWN)
         for title, (name, paths) in zip(titles, found, strict=True)
@@ -84,7 +84,10 @@ def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entr
 
 
 def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
-    """Note what each entry's files hold. Raises `BadArgumentsError` where an earlier run of that name had another."""
+    """Note the hash of each entry's files.
+
+    Raise `BadArgumentsError` if an earlier run of that name had other content.
+    """
     for entry in entries:
         if not entry.choice.files:
             continue
@@ -94,12 +97,12 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
         name = entry.choice.name
         if comparison.sources.setdefault(name, digest.hexdigest()) != digest.hexdigest():
             raise BadArgumentsError(
-                f"{name} is in the comparison already, with another content", "give the new file a name of its own"
+                f"{name} is in the comparison already, with other content", "give the new file a different name"
             )
 
 
-def distinct(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """A name for each (program, main file): `haproxy (old.cfg)`, with as many folders as tell it from the others."""
+def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
+    """Return a name for each (program, main file), such as `haproxy (old.cfg)`, with folders where needed to differ."""
     titles = []
     for number, (name, path) in enumerate(files):
         others = [other for each, other in files if each == name and other != path]
@@ -116,7 +119,9 @@ def _files(text: str) -> tuple[str, list[Path]]:
     name, _, files = text.rpartition("=")
     name = name or _guess(files)
     if name not in ADAPTERS:
-        raise BadArgumentsError(f"--config {text}: whose file is it?", f"NAME=FILE, with one of {', '.join(ADAPTERS)}")
+        raise BadArgumentsError(
+            f"--config {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(ADAPTERS)}"
+        )
     paths = [Path(each).resolve() for each in files.split(",")]
     for path in paths:
         if not path.is_file():
@@ -134,14 +139,14 @@ def _replacement(text: str) -> tuple[str, str]:
 
 
 def from_command(text: str) -> Entry:
-    """A command line with placeholders."""
+    """Return the entry of a command with placeholders. Raise `BadArgumentsError`."""
     if not text.strip():
         raise BadArgumentsError("--balancer-cmd is empty", "give the command that starts your balancer (docs/peers.md)")
     return Entry(Choice("own command", command=text), OWN)
 
 
 def from_url(url: str, ports: Sequence[int]) -> Entry:
-    """A balancer that runs already, on this machine: the lab sends traffic nowhere else."""
+    """Return the entry of a balancer that is already running on loopback: the lab sends traffic nowhere else."""
     parts = urlsplit(url)
     try:
         port = parts.port or 80
@@ -159,13 +164,13 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
     try:
         socket.create_connection((parts.hostname, port), _PATIENCE_S).close()
     except OSError as error:
-        reason = f"nobody listens there ({error.strerror or error})"
+        reason = f"nothing listens there ({error.strerror or error})"
         raise BadArgumentsError(f"--balancer-url {url}: {reason}", "start your balancer first") from error
     return Entry(Choice("own url", url=url.rstrip("/"), relay_ports=tuple(ports)), OWN)
 
 
 def images(words: Sequence[str]) -> Mapping[str, str]:
-    """`NAME=IMAGE`, each. Raises `BadArgumentsError`."""
+    """Parse `NAME=IMAGE` options. Raise `BadArgumentsError`."""
     found = {}
     for word in words:
         name, separator, image = word.partition("=")
@@ -179,7 +184,7 @@ def _level(text: str) -> Level:
     try:
         return Level(text)
     except ValueError:
-        raise BadArgumentsError(f"no settings are called {text!r}", f"choose from {', '.join(Level)}") from None
+        raise BadArgumentsError(f"there are no settings {text!r}", f"choose from {', '.join(Level)}") from None
 
 
 def _guess(files: str) -> str:

@@ -1,4 +1,4 @@
-"""Where a contest is held: for each turn a lab with the balancer that is due, as processes of this machine."""
+"""Where the runs of a comparison happen: an interface, and its implementation with processes of this machine."""
 
 from __future__ import annotations
 
@@ -17,83 +17,86 @@ from ..runtime.local_lab import LocalRuntime
 from ..services.endpoints import Endpoints
 
 
-class Standing(Protocol):
-    """A lab that stands, with one balancer."""
+class RunningBalancer(Protocol):
+    """The balancer of a running lab."""
 
     endpoints: Endpoints
 
     def ended(self) -> str:
-        """How the balancer ended; empty while it runs, or where nobody can tell."""
+        """Return how the balancer ended; empty while it runs, or if that is not known."""
 
-    def last_words(self) -> tuple[str, ...]:
-        """The end of its log."""
+    def log_tail(self) -> tuple[str, ...]:
+        """Return the last relevant lines of its log."""
 
-    def moved(self) -> str:
-        """Why the balancer's addresses are no longer those of the backends; empty where they are."""
+    def address_change(self) -> str:
+        """Return which backends no longer have the address in its configuration; empty if all have."""
 
 
-class Stage(Protocol):
-    """Where labs stand."""
+class Environment(Protocol):
+    """Creates a lab for each run."""
 
     name: str
     """`local` or `docker`."""
 
     def place(self, balancer: str) -> Place:
-        """Where the programs of that adapter are, once the stage is set up."""
+        """Return where the program of that adapter runs. Call it inside `set_up`."""
 
     def set_up(self, say: Say) -> AbstractContextManager[None]:
-        """What all turns share. Raises `EnvironmentProblemError`."""
+        """Start what all runs share, and stop it at the end. Raise `EnvironmentProblemError`."""
 
-    def lab(self, choice: Choice) -> AbstractContextManager[Standing]:
-        """A lab with this balancer, which works. Raises `LabError`: it is not here, is refused, or does not start."""
+    def lab(self, choice: Choice) -> AbstractContextManager[RunningBalancer]:
+        """Start a lab with this balancer and wait until it forwards requests.
+
+        Raise `LabError` if it is missing, rejects its configuration, or does not start.
+        """
 
 
 @dataclass(slots=True)
-class LocalStanding:
-    """Of processes: the balancer is one that this machine knows by number."""
+class LocalRunningBalancer:
+    """A balancer that is a process of this machine."""
 
     endpoints: Endpoints
 
     def ended(self) -> str:
-        """Its process is gone."""
+        """Return how its process ended."""
         if not self.endpoints.balancer_pid:
             return ""
         try:
             os.kill(self.endpoints.balancer_pid, 0)
         except ProcessLookupError:
-            return "the balancer ended in mid-run"
+            return "the balancer ended during the run"
         except PermissionError:
             return ""
         return ""
 
-    def last_words(self) -> tuple[str, ...]:
-        """Of its log file."""
+    def log_tail(self) -> tuple[str, ...]:
+        """Return the last relevant lines of its log file."""
         return telling(log_end(Path(self.endpoints.balancer_log)).splitlines())
 
-    def moved(self) -> str:
-        """Ports are given once."""
+    def address_change(self) -> str:
+        """Return an empty text: ports of processes do not change."""
         return ""
 
 
 @dataclass(slots=True)
-class LocalStage:
-    """A whole lab of its own for each turn."""
+class LocalEnvironment:
+    """A complete lab for each run, as processes of this machine."""
 
     root: Path
     name: str = "local"
 
     def place(self, balancer: str) -> Place:
-        """Installed programs."""
+        """Return this machine, with its installed programs."""
         return ThisMachine()
 
     @contextlib.contextmanager
     def set_up(self, say: Say) -> Iterator[None]:
-        """Nothing is shared."""
+        """Do nothing: the runs share nothing."""
         yield
 
     @contextlib.contextmanager
-    def lab(self, choice: Choice) -> Iterator[Standing]:
-        """Six processes; up in a few seconds."""
+    def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
+        """Start a lab of six processes, which takes a few seconds."""
         choice = replace(choice, watched=bool(choice.files or choice.command))
         with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
-            yield LocalStanding(endpoints)
+            yield LocalRunningBalancer(endpoints)

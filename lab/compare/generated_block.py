@@ -1,4 +1,4 @@
-"""A generated block in a file that people write: between two markers, and nothing else is touched."""
+"""A generated block between two markers in a file that is otherwise written by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ END: Final = "<!-- lab compare: end -->"
 
 
 def splice(path: Path, text: str) -> None:
-    """Put `text` between the markers of the file. Raises BadArgumentsError where it does not have both, in order."""
+    """Put `text` between the markers of the file. Raise BadArgumentsError if it does not have both, in order."""
     try:
         whole = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -20,5 +20,5 @@ def splice(path: Path, text: str) -> None:
     before, begin, rest = whole.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise BadArgumentsError(f"--markdown {path}: its markers are not there", f"write {BEGIN} and {END} into it")
+        raise BadArgumentsError(f"--markdown {path}: it has no markers", f"write {BEGIN} and {END} into it")
     path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")

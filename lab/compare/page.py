@@ -1,4 +1,4 @@
-"""`compare.html`: one file that opens offline, without script: small multiples, the table, quirks and tunings."""
+"""`compare.html`: small multiples, table, quirks and tunings in one file that opens offline and has no script."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FILE = "compare.html"
 
 @dataclass(frozen=True, slots=True)
 class Multiple:
-    """One panel with its caption; without a picture where there was no run."""
+    """One panel with its caption; `picture` is None if there was no run."""
 
     label: str
-    told: str
+    caption: str
     picture: Markup | None
 
 
 def write_page(comparison: Comparison, folder: Path) -> None:
-    """Draw it from `folder`, where the runs are."""
+    """Write the page; `folder` has the runs."""
     rows = [cells(row) for row in comparison.rows()]
     values = {
         "comparison": comparison,
@@ -43,7 +43,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
 
 
 def multiples(comparison: Comparison, scenario: str, folder: Path) -> list[Multiple]:
-    """A panel a row: of the run in the middle of its repeats, so that no lucky one stands for all."""
+    """Return a panel for each row, drawn from the repeat with the median result."""
     shown = [(label(row.balancer, row.settings), _middle(comparison, row.balancer, row.settings, scenario))
              for row in comparison.rows() if row.scenario == scenario]  # fmt: skip
     loaded = {result.folder: load_run(folder / result.folder) for _, result in shown if result.measures}
@@ -54,10 +54,10 @@ def multiples(comparison: Comparison, scenario: str, folder: Path) -> list[Multi
 def _multiple(name: str, result: Result, run: RunRecord | None, until: float, highest: float) -> Multiple:
     if run is None or result.measures is None:
         return Multiple(name, f"{result.status}: {result.reason}", None)
-    told = f"{result.measures.failed} failed, {result.measures.slow} slow"
+    caption = f"{result.measures.failed} failed, {result.measures.slow} slow"
     if result.status != "ok":
-        told = f"{result.status}: {result.reason}; {told}"
-    return Multiple(name, told, Markup(panel(run, result.measures, name, until, highest)))
+        caption = f"{result.status}: {result.reason}; {caption}"
+    return Multiple(name, caption, Markup(panel(run, result.measures, name, until, highest)))
 
 
 def _middle(comparison: Comparison, balancer: str, settings: str, scenario: str) -> Result:

@@ -1,4 +1,4 @@
-"""Runs a comparison: for each repeat and scenario every balancer in turn, each in a fresh lab with the same plan."""
+"""Runs a comparison: in each repeat, every scenario with every balancer, each in a fresh lab with the same plan."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from ..services.endpoints import Endpoints
 from .client_costs import measure, spoiled
 from .cpu_time import CpuMeter
 from .document import Comparison, Result, label
-from .environment import Stage, Standing
+from .environment import Environment, RunningBalancer
 
 _LB: Final = re.compile("^lb(?= )")
-"""What the supervisor calls whatever balances."""
-_ALL_THREE: Final = "it has to forward to all three backends, /whoami included (docs/peers.md)"
+"""Name of the balancer in the supervisor's messages."""
+_ALL_THREE: Final = "it must forward to all three backends, /whoami included (docs/peers.md)"
 TRIES: Final = 2
-"""A run that a busy host spoiled is repeated once."""
+"""Attempts at a run: one that a busy host spoiled is repeated once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A balancer with its settings, as one row of each scenario."""
+    """A balancer with its settings: one row in each scenario."""
 
     choice: Choice
     settings: str
     problem: Result | None = None
-    """Known before any run: the program is not here."""
+    """Result of all its runs if it cannot run, because the program is missing, for example."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One run to do."""
+class ScheduledRun:
+    """One run in the schedule."""
 
     entry: Entry
     plan: Plan
@@ -52,79 +52,89 @@ class Turn:
 
 
 class _Started(Progress):
-    """Notes when the run's axis began."""
+    """Notes when the run's time axis began."""
 
     zero = 0.0
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """t = 0 is `LEAD_S` after traffic was told to go."""
+        """Set t = 0, which is `LEAD_S` after traffic was told to start."""
         self.zero = time.monotonic() + LEAD_S
 
 
-def turns(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[int]) -> Iterator[Turn]:
-    """Interleaved: what the machine does at one time meets all balancers alike. Each round starts with another one."""
+def schedule(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[int]) -> Iterator[ScheduledRun]:
+    """Yield all runs interleaved, so that other load on the machine affects all balancers alike.
+
+    Each repeat starts with a different balancer.
+    """
     for repeat in repeats:
         for plan in plans:
             shift = repeat % len(entries)
             for entry in [*entries[shift:], *entries[:shift]]:
-                yield Turn(entry, plan, repeat)
+                yield ScheduledRun(entry, plan, repeat)
 
 
-def hold(comparison: Comparison, schedule: Iterator[Turn], folder: Path, stage: Stage, say: Say) -> None:
-    """Run all turns; after each one the comparison is on disk. Raises only what ends the whole: Ctrl-C, a full disk."""
+def run_all(
+    comparison: Comparison, schedule: Iterator[ScheduledRun], folder: Path, environment: Environment, say: Say
+) -> None:
+    """Do all runs, and write the comparison to disk after each.
+
+    Raise only what ends the whole comparison, such as Ctrl-C or a full disk.
+    """
     refused: dict[str, Result] = {}
-    for turn in schedule:
-        row = label(turn.entry.choice.name, turn.entry.settings)
-        known = refused.get(row) or turn.entry.problem
-        result = _as(known, turn) if known else _settled(turn, folder, stage)
+    for scheduled in schedule:
+        row = label(scheduled.entry.choice.name, scheduled.entry.settings)
+        known = refused.get(row) or scheduled.entry.problem
+        result = _as(known, scheduled) if known else _run_valid(scheduled, folder, environment)
         if result.status in {"rejected", "failed"} and not result.folder:
-            refused[row] = result  # it will not start the next time either
+            refused[row] = result  # it would not start the next time either
         comparison.results.append(result)
         comparison.write(folder)
-        say(f"{turn.plan.scenario} · {row} · {turn.repeat + 1}: {_words(result)}")
+        say(f"{scheduled.plan.scenario} · {row} · {scheduled.repeat + 1}: {_outcome(result)}")
 
 
-def _settled(turn: Turn, folder: Path, stage: Stage) -> Result:
-    result = _once(turn, folder, stage)
+def _run_valid(scheduled: ScheduledRun, folder: Path, environment: Environment) -> Result:
+    result = _run_once(scheduled, folder, environment)
     for _ in range(TRIES - 1):
         if result.status != "spoiled":
             break
-        result = _once(turn, folder, stage)
+        result = _run_once(scheduled, folder, environment)
     return result
 
 
-def _once(turn: Turn, folder: Path, stage: Stage) -> Result:
-    empty = Result(turn.entry.choice.name, turn.entry.settings, turn.plan.scenario, turn.repeat, "failed")
+def _run_once(scheduled: ScheduledRun, folder: Path, environment: Environment) -> Result:
+    empty = Result(
+        scheduled.entry.choice.name, scheduled.entry.settings, scheduled.plan.scenario, scheduled.repeat, "failed"
+    )
     try:
-        with stage.lab(turn.entry.choice) as standing:
-            return _run(turn.plan, standing, folder, empty)
+        with environment.lab(scheduled.entry.choice) as balancer:
+            return _run(scheduled.plan, balancer, folder, empty)
     except BadArgumentsError:
         raise
     except LabError as error:
         status = "rejected" if "rejects its configuration" in str(error) else "failed"
-        reason = _LB.sub(turn.entry.choice.name, str(error))
+        reason = _LB.sub(scheduled.entry.choice.name, str(error))
         return replace(empty, status=status, reason=reason, next_step=error.next_step, details=tuple(error.details))
 
 
-def _run(plan: Plan, standing: Standing, folder: Path, empty: Result) -> Result:
-    endpoints = standing.endpoints
+def _run(plan: Plan, balancer: RunningBalancer, folder: Path, empty: Result) -> Result:
+    endpoints = balancer.endpoints
     run_dir = new_run_dir(folder, f"{empty.balancer}-{empty.settings}-{plan.scenario}")
     placed = replace(empty, folder=run_dir.name)
     meter, started = CpuMeter(endpoints.balancer_pid), _Started()
     try:
         asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
     except EnvironmentProblemError as error:
-        if not standing.ended():
+        if not balancer.ended():
             step = _ALL_THREE if "unseen" in str(error) or "forwards no request" in str(error) else error.next_step
-            words = tuple(error.details) or standing.last_words()
+            words = tuple(error.details) or balancer.log_tail()
             return replace(placed, reason=str(error), next_step=advice(Answer(), "", words) or step, details=words)
     run = load_run(run_dir)
     cpu_s = meter.between(started.zero + plan.warm_up_s, started.zero + _last_due(run))
-    # One that ended before any traffic has no numbers: none of them failed would be untrue.
+    # A balancer that ended before any traffic has no numbers: "0 failed" would be wrong.
     result = replace(placed, status="ok", measures=measure(run, cpu_s) if run.measured else None)
-    if how := standing.ended():
-        return replace(result, status="died", reason=how, details=standing.last_words())
-    reason = spoiled(run) or standing.moved()
+    if how := balancer.ended():
+        return replace(result, status="died", reason=how, details=balancer.log_tail())
+    reason = spoiled(run) or balancer.address_change()
     return replace(result, status="spoiled", reason=reason) if reason else result
 
 
@@ -142,18 +152,22 @@ def _last_due(run: RunRecord) -> float:
     return max((request.due for request in run.measured), default=0.0)
 
 
-def _as(known: Result, turn: Turn) -> Result:
-    entry = turn.entry
+def _as(known: Result, scheduled: ScheduledRun) -> Result:
+    entry = scheduled.entry
     return replace(
-        known, balancer=entry.choice.name, settings=entry.settings, scenario=turn.plan.scenario, repeat=turn.repeat
+        known,
+        balancer=entry.choice.name,
+        settings=entry.settings,
+        scenario=scheduled.plan.scenario,
+        repeat=scheduled.repeat,
     )
 
 
-def _words(result: Result) -> str:
+def _outcome(result: Result) -> str:
     if result.measures is None:
         return f"{result.status}: {result.reason}"
-    told = result.measures
-    reroute = "–" if told.reroute_s is None else f"{told.reroute_s:.2f} s"
-    return f"{result.status}, {told.failed} failed, {told.slow} slow, reroute {reroute}" + (
+    found = result.measures
+    reroute = "–" if found.reroute_s is None else f"{found.reroute_s:.2f} s"
+    return f"{result.status}, {found.failed} failed, {found.slow} slow, reroute {reroute}" + (
         f" ({result.reason})" if result.reason else ""
     )

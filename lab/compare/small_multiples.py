@@ -1,4 +1,4 @@
-"""One run as a small multiple: what clients got in each tenth of a second, on the axis that all panels share."""
+"""One run as a small chart: outcomes in each tenth of a second, on an axis that all panels share."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KINDS: Final = ("ok", "slow", "failed")
 
 
 def kind(request: Request, slow_s: float) -> str:
-    """How the request ended for its client."""
+    """Return how the request ended for its client: one of `KINDS`."""
     if request.outcome is not Outcome.OK:
         return "failed"
     return "slow" if request.is_slow(slow_s) else "ok"
 
 
 def panel(run: RunRecord, measures: Measures, label: str, until: float, highest: float) -> str:
-    """An `<svg>`; `until` (seconds after the first fault) and `highest` (requests a bin) are shared by all panels."""
+    """Return an `<svg>`. `until` (seconds after the first fault) and `highest` (requests per bin) are common to all."""
     begin = _begin(run)
     since = -1.0
     bins: dict[int, Counter[str]] = {}
@@ -56,7 +56,7 @@ def panel(run: RunRecord, measures: Measures, label: str, until: float, highest:
 
 
 def span(runs: list[RunRecord]) -> tuple[float, float]:
-    """The shared axis: seconds after the first fault, and requests a bin."""
+    """Return the shared axes: seconds after the first fault, and requests per bin."""
     ends = [fault.healed_at - _begin(run) for run in runs for fault in run.faults if fault.healed_at is not None]
     highest = max((run.plan.load.rate * BIN_S for run in runs), default=1.0)
     return max(ends, default=3.0) + 1.5, highest
@@ -64,7 +64,7 @@ def span(runs: list[RunRecord]) -> tuple[float, float]:
 
 def _bar(counts: Counter[str], left: float, width: float, a_request: float) -> str:
     parts, y = [], HEIGHT - BOTTOM
-    for each in reversed(KINDS):  # what went badly stands on the axis, where it is seen and compared
+    for each in reversed(KINDS):  # bad outcomes are drawn at the axis, where they can be compared
         if tall := counts[each] * a_request:
             y -= tall
             parts.append(element("rect", x=left, y=y, width=width, height=tall, class_=f"bar {each}"))

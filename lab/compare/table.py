@@ -19,28 +19,27 @@ _SHORT: Final = (
 )  # fmt: skip
 _EXPLAINED: Final = "Reroute, Back, p99: seconds. Of several runs: median, range. docs/peers.md explains each column."
 _WITHOUT_RANGE: Final = {"p99", "Herd", "CPU µs"}
-_TOLD_WORDS: Final = 6
+_LOG_LINES: Final = 6
 _LONG: Final = 240
-"""Of a log line that is a JSON object, the rest is seldom the reason."""
+"""Characters shown of a log line: the reason is usually at its beginning."""
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """One row's texts, in the order of `COLUMNS`."""
-    told = row.spreads
+    """Return the texts of one row in the order of `COLUMNS`."""
+    spreads = row.spreads
     lead = (row.scenario, row.balancer, row.settings)
     if not row.runs:
         return (*lead, *("–",) * (len(COLUMNS) - len(lead)))
-    jobs = "/".join(_middle(told[name]) for name in ("lost", "duplicated", "zombie"))
-    counts = tuple(_text(told[name], 0) for name in ("failed", "failed_posts", "slow"))
-    times = tuple(_text(told[name], 2) for name in ("reroute_s", "readmit_s", "p99_fault_s"))
-    return (*lead, *counts, *times, jobs, _text(told["herd"], 1), _text(told["cpu_us"], 0))
+    jobs = "/".join(_middle(spreads[name]) for name in ("lost", "duplicated", "zombie"))
+    counts = tuple(_text(spreads[name], 0) for name in ("failed", "failed_posts", "slow"))
+    times = tuple(_text(spreads[name], 2) for name in ("reroute_s", "readmit_s", "p99_fault_s"))
+    return (*lead, *counts, *times, jobs, _text(spreads["herd"], 1), _text(spreads["cpu_us"], 0))
 
 
 def table(comparison: Comparison) -> Table:
-    """For the terminal: median, and (lowest–highest) of several runs.
+    """Return the table for the terminal: median, and (lowest–highest) of several runs.
 
-    Headings are short, a scenario has a line of its own and some ranges are left out, so that it fits 80 columns; the
-    Markdown has all of it.
+    Headings are short, each scenario has a line of its own and some ranges are left out, so that it fits 80 columns.
     """
     grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=_EXPLAINED, caption_justify="left")
     for number, name in enumerate(_SHORT):
@@ -60,13 +59,13 @@ def table(comparison: Comparison) -> Table:
 
 
 def _narrow(heading: str, text: str) -> str:
-    """Below the median its range, where there is room for one."""
+    """Return the median with its range below, if the column has room for one."""
     median, _, spread = text.rstrip(")").partition(" (")
     return f"{median}\n{spread}" if spread and heading not in _WITHOUT_RANGE else median
 
 
 def markdown(comparison: Comparison) -> str:
-    """The whole table with what it was made by, what went wrong and what nobody can express; ends with a newline."""
+    """Return the whole table as Markdown, with provenance, problems, quirks and tunings; ends with a newline."""
     lines = [
         *provenance(comparison),
         "",
@@ -80,14 +79,14 @@ def markdown(comparison: Comparison) -> str:
     tunings = [
         f"{name}: {each['advice']} ({each['source']})" for name, all_ in comparison.tunings.items() for each in all_
     ]
-    lines += _section("What did not go as planned", [str(each) for each in remarks(comparison)])
+    lines += _section("Problems", [str(each) for each in remarks(comparison)])
     lines += _section("What they cannot express", quirks)
-    lines += _section("What `tuned` adds, and who says so", tunings)
+    lines += _section("What `tuned` adds, and its source", tunings)
     return "\n".join(lines) + "\n"
 
 
 def matrix(comparison: Comparison) -> str:
-    """The short form, for a README: a line a scenario, a column a balancer; failed / slow / time to reroute."""
+    """Return the short table for a README: a row for each scenario, a column for each balancer."""
     rows = comparison.rows()
     columns = list(dict.fromkeys((row.balancer, row.settings) for row in rows))
     several = len({settings for _, settings in columns}) > 1
@@ -101,12 +100,12 @@ def matrix(comparison: Comparison) -> str:
     counts = sorted({row.runs for row in rows if row.runs}) or [0]
     number = "–".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
     of = "single runs" if number == "1" else f"medians of {number} runs"
-    told = f"failed / slow / seconds to reroute; {of}; – where the host was too busy, or none started"
-    return "\n".join([*lines, "", f"{told}  ", *provenance(comparison)]) + "\n"
+    legend = f"failed / slow / seconds to reroute; {of}; – if the host was too busy, or none started"
+    return "\n".join([*lines, "", f"{legend}  ", *provenance(comparison)]) + "\n"
 
 
 def provenance(comparison: Comparison) -> list[str]:
-    """Versions, machine, date and command: enough to do it again."""
+    """Return versions, machine, date and commands, with which the comparison can be repeated."""
     versions = ", ".join(f"{name} {number}" for name, number in comparison.versions.items())
     return [
         f"Versions: {versions}  ",
@@ -125,34 +124,34 @@ def _short(row: Row | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that is not a number."""
+    """A problem of a run, in words."""
 
-    told: str
-    words: tuple[str, ...]
-    """The program's own, the last ones."""
+    text: str
+    log: tuple[str, ...]
+    """Last relevant lines of the program's log."""
     next_step: str
 
     def __str__(self) -> str:
-        mend = f" (next: {self.next_step})" if self.next_step else ""
-        said = f" It says: {' | '.join(self.words[-3:])}" if self.words else ""
-        return f"{self.told}{mend}{said}"
+        next_step = f" (next: {self.next_step})" if self.next_step else ""
+        log = f" Its log: {' | '.join(self.log[-3:])}" if self.log else ""
+        return f"{self.text}{next_step}{log}"
 
     def lines(self) -> Iterable[str]:
-        """For a terminal."""
-        yield self.told
-        yield from (f"    {word}" for word in self.words)
+        """Yield the lines for a terminal."""
+        yield self.text
+        yield from (f"    {line}" for line in self.log)
         if self.next_step:
             yield f"  next: {self.next_step}"
 
 
 def remarks(comparison: Comparison) -> list[Remark]:
-    """What did not start, died or was spoiled, once each, with what mends it."""
+    """Return each problem once: what did not start, died or was spoiled, with the next step."""
     found: dict[Remark, None] = {}
     for each in comparison.results:
         if each.status != "ok":
-            who = f"{label(each.balancer, each.settings)}, {each.scenario}"
-            words = tuple(line if len(line) <= _LONG else f"{line[:_LONG]}…" for line in each.details[-_TOLD_WORDS:])
-            found[Remark(f"{who}: {each.status}: {each.reason}", words, each.next_step)] = None
+            where = f"{label(each.balancer, each.settings)}, {each.scenario}"
+            log = tuple(line if len(line) <= _LONG else f"{line[:_LONG]}…" for line in each.details[-_LOG_LINES:])
+            found[Remark(f"{where}: {each.status}: {each.reason}", log, each.next_step)] = None
     return [*found]
 
 

@@ -1,4 +1,4 @@
-"""What this machine offers a lab. Every check only looks, and gives up after a time-out."""
+"""Checks of what this machine offers a lab. No check changes anything, and each has a time-out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Finding", "Level", "examine", "usable"]
 
 
 def examine() -> list[Finding]:
-    """Every finding, in the order in which to read them."""
+    """Return all findings in the order in which to read them."""
     return [*host_findings(), *docker_findings(), *kernel_findings()]
 
 
 def usable(findings: list[Finding]) -> dict[str, bool]:
-    """Which runtimes can work: a runtime needs all that names it as needed."""
+    """Return which runtimes can work. A runtime cannot if a finding that it needs is missing."""
     lacking = {need for finding in findings if finding.level is Level.MISSING for need in finding.needed_by}
     return {runtime: runtime not in lacking for runtime in ("local", "docker")}

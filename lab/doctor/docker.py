@@ -1,4 +1,4 @@
-"""Engine, Compose, buildx, and whether images can be built: what runtime docker stands on."""
+"""What runtime docker needs: engine, Compose, buildx, and a base image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COSTS = "no runtime docker; runtime local works without"
 
 
 def docker_findings() -> list[Finding]:
-    """Everything below; what needs the engine is only asked where one answers."""
+    """Return the findings of this module; checks that need the engine are skipped if none responds."""
     try:
         engine = good("Docker engine", engine_version())
     except EnvironmentProblemError as error:
@@ -27,7 +27,7 @@ def docker_findings() -> list[Finding]:
 
 
 def compose() -> Finding:
-    """The compose plugin and its version."""
+    """Check the Compose plugin and its version."""
     try:
         return good("Docker Compose", compose_version())
     except EnvironmentProblemError as error:
@@ -35,7 +35,7 @@ def compose() -> Finding:
 
 
 def buildx() -> Finding:
-    """The buildx plugin: newer versions of Compose build with nothing else."""
+    """Check the buildx plugin, which newer versions of Compose need for building."""
     try:
         result = docker(["buildx", "version"])
     except EnvironmentProblemError as error:
@@ -46,24 +46,24 @@ def buildx() -> Finding:
 
 
 def base_image() -> Finding:
-    """The image that all others start from: here already, or to be had from its registry."""
+    """Check that the base image of all images exists locally or in its registry."""
     image = configured_base()
     try:
         if docker(["image", "inspect", image]).returncode == 0:
-            return good("base image", f"{image} is here")
-        # Asks for the manifest only: nothing is downloaded.
+            return good("base image", f"{image} is local")
+        # Requests only the manifest; no layer is downloaded.
         if docker(["manifest", "inspect", image], timeout_s=REGISTRY_WITHIN_S).returncode == 0:
-            return good("base image", f"{image} is to be had from its registry")
+            return good("base image", f"{image} is in its registry")
     except EnvironmentProblemError:
         pass
     costs = "images cannot be built"
     own = COMPOSE_FILE.with_name("Makefile").exists()  # a clone, not an installed wheel
     mend = "make base-image" if own else "set BASE_IMAGE to an image with Debian and Python 3.11 or newer"
-    return missing("base image", f"{image} is neither here nor in a registry", costs, mend, ("docker",))
+    return missing("base image", f"{image} is neither local nor in a registry", costs, mend, ("docker",))
 
 
 def configured_base(env_file: Path = ENV_FILE) -> str:
-    """BASE_IMAGE as Compose sees it: environment, then `.env`, then the default."""
+    """Return BASE_IMAGE as Compose resolves it: environment, then `.env`, then the default."""
     if image := os.environ.get("BASE_IMAGE"):
         return image
     try:

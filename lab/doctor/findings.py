@@ -1,4 +1,4 @@
-"""One thing looked at, and what was found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How much of what the lab can use is there."""
+    """Severity of a finding."""
 
     GOOD = "ok"
     LESS = "less"
-    """Something works less well, or in another way."""
+    """It works, but less well or differently."""
     MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A row of the table. `costs` and `mend` are empty where nothing is amiss."""
+    """One row of the table.
+
+    `costs` says what does not work without it, `mend` is the command that provides it; both are empty if all is well.
+    """
 
     name: str
     level: Level
@@ -25,23 +28,23 @@ class Finding:
     costs: str = ""
     mend: str = ""
     needed_by: tuple[str, ...] = ()
-    """Runtimes that do not work at all without it."""
+    """Runtimes that cannot work without it."""
 
     def as_json(self) -> dict[str, object]:
-        """For `lab doctor --json`."""
+        """Return the finding as in `lab doctor --json`."""
         return asdict(self)
 
 
 def good(name: str, found: str) -> Finding:
-    """Nothing amiss."""
+    """Return a finding without a problem."""
     return Finding(name, Level.GOOD, found)
 
 
 def less(name: str, found: str, costs: str, mend: str = "") -> Finding:
-    """It works, with a cost."""
+    """Return a finding that works, with a cost."""
     return Finding(name, Level.LESS, found, costs, mend)
 
 
 def missing(name: str, found: str, costs: str, mend: str, needed_by: tuple[str, ...] = ()) -> Finding:
-    """It is not there."""
+    """Return a finding for something that is missing."""
     return Finding(name, Level.MISSING, found, costs, mend, needed_by)

@@ -1,4 +1,4 @@
-"""Python, ports, processor and memory: what both runtimes stand on."""
+"""What both runtimes need: Python, packages, ports, processors and memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .findings import Finding, good, less, missing
 MIN_PYTHON: Final = (3, 11)
 MIN_CORES: Final = 2
 MIN_MEMORY_GIB: Final = 1.0
-PARTS: Final = ("aiohttp", "docker", "fastapi", "httptools", "pydantic", "ruamel.yaml", "uvicorn")
-"""What the processes of a local lab import."""
+REQUIRED_PACKAGES: Final = ("aiohttp", "docker", "fastapi", "httptools", "pydantic", "ruamel.yaml", "uvicorn")
+"""Packages that the processes of a local lab import."""
 
 
 def host_findings() -> list[Finding]:
-    """Everything below."""
+    """Return the findings of this module."""
     return [python(), packages(), *map(port, ports.PUBLISHED), cores(), memory()]
 
 
 def python() -> Finding:
-    """The interpreter that runs this."""
+    """Check the version of this interpreter."""
     found = platform.python_version()
     if sys.version_info >= MIN_PYTHON:
         return good("Python", found)
@@ -33,16 +33,16 @@ def python() -> Finding:
 
 
 def packages() -> Finding:
-    """Whether a local lab's processes find what they import."""
-    absent = [name for name in PARTS if importlib.util.find_spec(name.split(".")[0]) is None]
+    """Check that the packages of a local lab are installed."""
+    absent = [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name.split(".")[0]) is None]
     if not absent:
-        return good("packages", "all of a local lab's are installed")
+        return good("packages", "all that a local lab needs are installed")
     mend = "pip install --require-hashes -r requirements/local.txt"
     return missing("packages", f"without {', '.join(absent)}", "no runtime local", mend, ("local",))
 
 
 def port(published: ports.Published) -> Finding:
-    """Whether a published port is free, or at least some other is."""
+    """Check whether a published port is free."""
     name = f"port ({published.name})"
     try:
         number = ports.wanted(published)
@@ -55,7 +55,7 @@ def port(published: ports.Published) -> Finding:
 
 
 def cores() -> Finding:
-    """Processors that this process may use."""
+    """Check the number of processors that this process may use."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count >= MIN_CORES:
         return good("cores", str(count))
@@ -63,11 +63,11 @@ def cores() -> Finding:
 
 
 def memory() -> Finding:
-    """Memory of the machine, where the system tells."""
+    """Check the memory of the machine, if the system reports it."""
     try:
         gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (ValueError, OSError):
-        return less("memory", "the system does not tell", "unknown")
+        return less("memory", "the system does not report it", "unknown")
     if gib >= MIN_MEMORY_GIB:
         return good("memory", f"{gib:.1f} GiB")
-    return less("memory", f"{gib:.1f} GiB", f"a lab wants about {MIN_MEMORY_GIB:g} GiB")
+    return less("memory", f"{gib:.1f} GiB", f"a lab needs about {MIN_MEMORY_GIB:g} GiB")

@@ -1,4 +1,4 @@
-"""What the kernel offers to link faults and to containers. Looks only: modules are found, never loaded."""
+"""What the kernel offers for link faults and containers. Modules are looked for, never loaded."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def kernel_findings() -> list[Finding]:
-    """Everything below; empty on systems other than Linux, where containers run in a kernel that we do not see."""
+    """Return the findings of this module.
+
+    On other systems than Linux, containers run in a kernel that cannot be examined.
+    """
     if sys.platform != "linux":
         return [less("kernel", platform.system(), "link faults in containers depend on Docker's own kernel")]
     return [netem(), nfqueue(), cgroups()]
 
 
 def netem() -> Finding:
-    """The queueing discipline that delays and loses packets."""
+    """Check for the queueing discipline that delays and drops packets."""
     if has_feature("CONFIG_NET_SCH_NETEM", "sch_netem"):
         return good("netem", "sch_netem")
     costs = "link faults in containers use nfqueue instead: same effect, some CPU"
@@ -28,23 +31,28 @@ def netem() -> Finding:
 
 
 def nfqueue() -> Finding:
-    """Packet queues to user space, the second mechanism for link faults."""
+    """Check for packet queues to user space, the second mechanism for link faults."""
     if has_feature("CONFIG_NETFILTER_NETLINK_QUEUE", "nfnetlink_queue"):
         return good("nfqueue", "nfnetlink_queue")
-    return less("nfqueue", "this kernel has no nfnetlink_queue", "no link faults in containers where netem lacks, too")
+    return less("nfqueue", "this kernel has no nfnetlink_queue", "no link faults in containers if netem is missing too")
 
 
 def cgroups() -> Finding:
-    """Version 2 has one hierarchy and a pause that survives a kill."""
+    """Check the version of control groups. In version 2, a paused container can be killed."""
     if (CGROUPS / "cgroup.controllers").exists():
         return good("cgroups", "version 2")
     if CGROUPS.exists():
-        return less("cgroups", "version 1", "a paused container must be thawed before it can be killed: handled")
+        return less(
+            "cgroups", "version 1", "a paused container must be thawed before it can be killed; the lab does that"
+        )
     return less("cgroups", "not mounted", "runtime docker needs them")
 
 
 def has_feature(option: str, module: str) -> bool:
-    """Built into the running kernel or there as a module: from its configuration, else from the list of modules."""
+    """Return whether the running kernel has a feature, built in or as a module.
+
+    Read from its configuration, or else from the list of modules.
+    """
     release = platform.release()
     for path in (Path("/proc/config.gz"), Path(f"/boot/config-{release}")):
         text = _read(path)

@@ -1,1 +1,1 @@
-"""The lab as a library for tests: what the pytest plugin's fixtures hand out. Synchronous: no test need be async."""
+"""The lab as a library for tests: the pytest plugin and the objects behind its fixtures. All of it is synchronous."""

@@ -1,4 +1,4 @@
-"""Faults by hand from a test: injected and verified when the call returns, healed at the end whatever happens."""
+"""Faults injected by a test: verified when the call returns, and healed at the end of the test in any case."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .synchronous import run
 
 
 class Faults:
-    """The chaos service of the lab."""
+    """The fixture `faults`: the chaos service of the lab."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
@@ -24,7 +24,7 @@ class Faults:
 
     @property
     def targets(self) -> list[str]:
-        """Names of the backends that may be faulted."""
+        """Names of the backends that can be faulted."""
         return [str(each["name"]) for each in run(self._targets())]
 
     def inject(
@@ -36,10 +36,10 @@ class Faults:
         params: Mapping[str, str] | None = None,
         allow_last: bool = False,
     ) -> dict[str, Any]:
-        """Inject and verify; answers the fault's record (`id`, `bit`, `evidence`, …).
+        """Inject and verify a fault; return its record (`id`, `bit`, `evidence`, …).
 
-        `duration` has its unit (`5s`); the fault ends by itself after it. Raises FaultRefusedError with the service's
-        reason, ValueError for a duration without unit.
+        `duration` has its unit (`5s`); the fault then ends by itself. Raise FaultRefusedError with the service's
+        reason, and ValueError for a duration without unit.
         """
         step = PlannedStep(0.0, kind, target, 0.0, parse_duration(duration), dict(params or {}), allow_last)
         record = run(self._inject(step, target))
@@ -48,7 +48,7 @@ class Faults:
 
     @contextlib.contextmanager
     def active(self, kind: str, target: str, *, duration: str = "60s", **more: Any) -> Iterator[dict[str, Any]]:
-        """The fault for the length of a `with` block."""
+        """Keep a fault active for a `with` block, at most for `duration`; yield its record."""
         record = self.inject(kind, target, duration=duration, **more)
         try:
             yield record
@@ -56,11 +56,11 @@ class Faults:
             self.heal(record["id"])
 
     def heal(self, fault_id: str) -> None:
-        """Heal now. Healing a healed one is no error."""
+        """Heal a fault now. It is not an error if it is healed already."""
         run(self._heal(fault_id))
 
     def heal_all(self) -> None:
-        """Heal what was injected through this object."""
+        """Heal all faults that were injected through this object."""
         while self._ours:
             self.heal(self._ours.pop())
 

@@ -1,4 +1,4 @@
-"""A running lab that runs scenarios for a test and says in one text what did not hold."""
+"""A running lab that runs scenarios for a test, and explains a failure in one text."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from . import synchronous
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """One lab for the tests of a session; every run leaves its folder with a report under `results`."""
+    """The fixture `lab`: one lab for all tests of a session. Every run has a folder with a report in `results`."""
 
     endpoints: Endpoints
     results: Path
 
     @property
     def url(self) -> str:
-        """Where the balancer takes traffic."""
+        """URL of the balancer's traffic port."""
         return self.endpoints.traffic
 
     def run(self, scenario: str | Path, *, seed: int | None = None, repeats: int = 1) -> RunVerdict:
-        """Run a scenario (a name of the library, or a file) and answer its verdict, whatever it is.
+        """Run a scenario (a name of the library, or a file) and return its verdict.
 
-        A run that only a busy host spoiled is repeated up to `repeats` times. Raises LabError when the scenario is not
-        valid or the lab is not fit for it.
+        A run that only a busy host spoiled is repeated up to `repeats` times. Raise LabError if the scenario is not
+        valid or the lab cannot run it.
         """
         path = find(str(scenario))
         plan = make_plan(
@@ -52,21 +52,21 @@ class Lab:
             repeats -= 1
 
     def check(self, scenario: str | Path, *, seed: int | None = None, repeats: int = 1) -> RunVerdict:
-        """Run a scenario and fail the test unless it passes. `unknown` is no pass. Raises AssertionError saying why."""
+        """Run a scenario and return its verdict. Raise AssertionError with the reasons unless it is `pass`."""
         __tracebackhide__ = True
         verdict = self.run(scenario, seed=seed, repeats=repeats)
         assert verdict.verdict is Verdict.PASS, self.explain(verdict)
         return verdict
 
     def explain(self, verdict: RunVerdict) -> str:
-        """What did not hold, a line each, and where to read on."""
+        """Return one line for each check that did not pass, and the path of the report."""
         lines = [
             f"{check.verdict}: {check.name}: {check.detail}" for check in verdict.checks if check.verdict != "pass"
         ]
         report = self.results.resolve() / verdict.run_id / "report.html"
         host = [each for each in [self._host(verdict)] if each]
-        said = [f"{verdict.scenario}: {verdict.verdict}", *lines, *host, f"report: {report}"]
-        return "\n".join(map(inert, said))
+        text = [f"{verdict.scenario}: {verdict.verdict}", *lines, *host, f"report: {report}"]
+        return "\n".join(map(inert, text))
 
     def _host(self, verdict: RunVerdict) -> str:
         try:

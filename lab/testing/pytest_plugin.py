@@ -1,6 +1,6 @@
-"""pytest plugin: the fixtures `lab`, `faults` and `traffic`, for tests in anybody's repository (docs/pytest.md).
+"""pytest plugin: the fixtures `lab`, `faults` and `traffic` for tests in any repository (docs/pytest.md).
 
-It is loaded by every pytest run of the environment, so nothing of the lab is imported before a fixture asks for it.
+Every pytest run of the environment loads it, so the lab is imported only when a test uses one of the fixtures.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--lab-*`; nothing happens without a test that uses a fixture."""
+    """Add the options `--lab-*`."""
     group = parser.getgroup("lab", "Reroute: load balancers under failure")
     group.addoption(
         "--lab-runtime", choices=("local", "docker"), default="local", help="plain processes, or containers (compose)"
     )
     group.addoption(
-        "--lab-balancer", metavar="COMMAND", help="starts another balancer (local); it gets --config FILE appended"
+        "--lab-balancer", metavar="COMMAND", help="start this balancer (local), with --config FILE appended"
     )
     group.addoption("--lab-compose", metavar="FILE", help="your compose file (docker); default: the lab's own")
     group.addoption("--lab-project", metavar="NAME", default="reroute", help="compose project (docker)")
-    group.addoption("--lab-results", metavar="FOLDER", default="results", help="gets one folder with a report a run")
+    group.addoption(
+        "--lab-results", metavar="FOLDER", default="results", help="gets one folder with a report for each run"
+    )
 
 
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
-    """The lab that runs, else one for this session."""
+    """The running lab, or one that is started for this session."""
     from ..errors import LabError
     from .lab import Lab
 
@@ -48,7 +50,7 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
 
 @pytest.fixture
 def faults(lab: Lab) -> Iterator[Faults]:
-    """Faults by hand; what a test injected is healed when it ends."""
+    """Faults of the lab; those that a test injected are healed when it ends."""
     from .faults import Faults
 
     made = Faults(lab.endpoints)
@@ -60,14 +62,17 @@ def faults(lab: Lab) -> Iterator[Faults]:
 
 @pytest.fixture
 def traffic(lab: Lab) -> Traffic:
-    """Open-loop traffic for as long as a `with` block lasts."""
+    """Open-loop traffic for the duration of a `with` block."""
     from .traffic import Traffic
 
     return Traffic(lab.endpoints, lab.results)
 
 
 def _runtime(config: pytest.Config) -> Runtime:
-    """Raises pytest.UsageError for options that do not go together, LabError for a command that cannot be used."""
+    """Return the runtime that the options ask for.
+
+    Raise pytest.UsageError for options that exclude each other, LabError for a command that cannot be used.
+    """
     from ..cli.common import RuntimeName, runtime
     from ..runtime.docker_lab import DockerRuntime
 

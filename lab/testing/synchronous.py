@@ -1,4 +1,4 @@
-"""Runs the lab's coroutines for a synchronous caller, also from inside of an `async def` test."""
+"""Runs the lab's coroutines for a synchronous caller, also from inside an `async def` test."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Runner:
-    """`asyncio.Runner`, in a thread of its own where this one has an event loop that runs.
+    """An `asyncio.Runner`, in a thread of its own if an event loop is running in this one.
 
-    The test's own loop stands still meanwhile: the call is synchronous.
+    That event loop is blocked during a call, because the call is synchronous.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Runner:
         self._stack.close()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what the coroutine returns, or raise what it raises. An interruption cancels it first."""
+        """Run the coroutine; return its result or raise its exception. An interruption cancels it first."""
         if self._thread is None:
             return self._runner.run(coroutine)
         task: list[asyncio.Task[T]] = []
@@ -49,7 +49,7 @@ class Runner:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what the coroutine returns, as `asyncio.run`."""
+    """Run the coroutine and return its result, as `asyncio.run` does."""
     with Runner() as runner:
         return runner.run(coroutine)
 

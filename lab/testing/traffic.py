@@ -1,4 +1,4 @@
-"""Open-loop traffic from a test, and what became of it."""
+"""Open-loop traffic from a test, and its outcomes."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from ..traffic.process import TrafficProcess
 from .synchronous import Runner
 
 LONGEST_S = 300.0
-"""Traffic ends by itself after this, whatever becomes of the test."""
+"""Traffic ends by itself after this time, even if the test hangs."""
 _LEAD_S = 0.1
 
 
 @dataclass(slots=True)
 class Flow:
-    """One stretch of traffic. The requests are there when its `with` block has ended."""
+    """The traffic of one `with` block. `requests` is filled when the block has ended."""
 
     slow_s: float
     requests: list[Request] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Request]:
-        """Answered badly, not answered in time, or refused."""
+        """Requests with an error response, no response in time, or a refused connection."""
         return [request for request in self.requests if request.outcome is not Outcome.OK]
 
     @property
     def slow(self) -> list[Request]:
-        """Answered well, but later than the threshold."""
+        """Requests with a good response later than the threshold."""
         return [request for request in self.requests if request.is_slow(self.slow_s)]
 
     @property
     def backends(self) -> set[str]:
-        """Who answered, by the balancer's ids."""
+        """Ids of the backends that answered."""
         return {request.backend for request in self.requests if request.backend}
 
 
 class Traffic:
-    """Makes flows: `with traffic.flow(rate=100) as flow: …`, then look at `flow`."""
+    """The fixture `traffic`: `with traffic.flow(rate=100) as flow: …`, then read `flow`."""
 
     def __init__(self, endpoints: Endpoints, results: Path) -> None:
         self._endpoints = endpoints
@@ -55,9 +55,10 @@ class Traffic:
     def flow(
         self, rate: float = 100.0, request: str = "GET /work?sleep_ms=2", patience_s: float = 3.0, slow_s: float = 0.25
     ) -> Iterator[Flow]:
-        """`rate` requests a second, each at its time whatever became of earlier ones, until the block ends.
+        """Send `rate` requests a second on schedule, independent of earlier ones, until the block ends.
 
-        Raises EnvironmentProblemError when the generator fails; ValueError for a request that is not `METHOD /path`.
+        `patience_s` is the longest wait for a response, `slow_s` the threshold of `Flow.slow`, both in seconds.
+        Raise EnvironmentProblemError if the generator fails, ValueError if `request` is not `METHOD /path`.
         """
         method, _, path = request.partition(" ")
         if not path.startswith("/"):

@@ -1,4 +1,4 @@
-"""`python -m lab.bench.check.measure FOLDER`: judge one run and print what that took, as JSON."""
+"""`python -m lab.bench.check.measure FOLDER`: judge one run and print its cost as JSON."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had resident.
+    """Return the peak resident memory of this process.
 
-    Linux hands a process' `ru_maxrss` on to what it starts, so there it may be the peak of a parent: `VmHWM` is ours.
+    On Linux, `ru_maxrss` is inherited from the parent, so `VmHWM` is used there.
     """
     if _STATUS.exists():
         kilobytes = next(line.split()[1] for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
@@ -27,13 +27,13 @@ def peak_bytes() -> int:
 
 
 def main() -> int:
-    """Answers 0; a run that cannot be read raises."""
+    """Judge the run and return 0. A run that cannot be read raises an exception."""
     started = time.perf_counter()
     run = load_run(Path(sys.argv[1]))
     loaded = time.perf_counter()
     verdict = judge(run)
     judged = time.perf_counter()
-    told = {
+    found = {
         "requests": len(run.history.requests),
         "verdict": verdict.verdict,
         "load_s": round(loaded - started, 3),
@@ -41,7 +41,7 @@ def main() -> int:
         "cpu_s": round(time.process_time(), 3),
         "peak_mb": round(peak_bytes() / 1e6, 1),
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(found) + "\n")
     return 0
 
 

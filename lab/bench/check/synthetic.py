@@ -1,7 +1,7 @@
-"""A long run that never happened: a backend is paused in its middle, and the balancer does well.
+"""Writes a long synthetic run in which a backend is paused and the balancer reacts well.
 
-Every tenth request is a job with its ledger entry, two thirds belong to sessions, and until the fault is detected every
-third request costs a second attempt; all is asserted that can be. So every checker has its work to do.
+Every tenth request is a job with a ledger entry, two thirds of the requests belong to sessions, and until the fault is
+detected every third request needs a second attempt. Every check is asserted, so that every checker has work to do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SESSIONS = 30
 
 
 def write_run(folder: Path, requests: int) -> Plan:
-    """Write plan, history and events of a run with so many requests; answers its plan."""
+    """Write plan, history and events of a run with `requests` requests; return its plan."""
     plan = long_plan(requests)
     plan.write(folder)
     _write_history(folder / "history.jsonl", plan, requests)
@@ -52,7 +52,7 @@ _ASSERTED = {
 
 
 def long_plan(requests: int) -> Plan:
-    """The library's pause with a steady state that makes the run as long as it has to be."""
+    """Return the plan of `pause` with a steady state as long as `requests` requests need."""
     plan = make_plan(load_scenario(find("pause")), "pause", seed=1)
     lasts_s = requests / RATE_PER_S
     at_s = round(max(plan.warm_up_s, lasts_s * 0.5), 6)
@@ -111,7 +111,7 @@ def _events(plan: Plan, requests: int) -> Iterator[Event]:
 
 
 def _session(number: int) -> int | None:
-    """Sessions live on the backends that nothing happens to: where the others would go is a matter of its own."""
+    """Return the session of a request. Only backends without a fault have sessions, which therefore never move."""
     return number % _SESSIONS if number % len(BACKENDS) else None
 
 

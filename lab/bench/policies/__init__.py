@@ -14,46 +14,46 @@ from .page import page
 from .simulator import Simulator
 from .table import markdown
 
-Heard = Callable[[Document], None]
-"""Told of every finding when it is made; called from several threads."""
+OnDocument = Callable[[Document], None]
+"""Called with each document of the simulator as it arrives, from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to compare. Empty names mean all."""
+    """What to compare. Empty tuples mean all."""
 
     scenarios: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     seeds: int = 3
     scale: float = 1.0
-    """How many times as long as usual steady scenarios are measured."""
+    """Factor on the measured time of steady scenarios."""
     jobs: int = 1
-    """Simulations at once, a process each."""
+    """Simulations at a time, each in a process of its own."""
 
     @property
     def command(self) -> str:
-        """The command line that asks for this."""
+        """The command line with these settings."""
         names = [f" --scenario {name}" for name in self.scenarios] + [f" --policy {name}" for name in self.policies]
         return f"lab bench policies{''.join(names)} --seeds {self.seeds} --scale {self.scale:g}"
 
 
 def names() -> tuple[list[str], list[str]]:
-    """The scenarios and the policies that there are."""
+    """Return the names of all scenarios and all policies."""
     with Simulator() as simulator:
         return simulator.names()
 
 
-def run(wanted: Wanted, heard: Heard = lambda _: None) -> Bench:
-    """Simulate. Raises `BadArgumentsError` for names and numbers that make no sense."""
+def run(wanted: Wanted, on_document: OnDocument = lambda _: None) -> Bench:
+    """Run all simulations. Raise `BadArgumentsError` for unknown names and invalid numbers."""
     with Simulator() as simulator:
         scenarios, policies = simulator.names()
         _known("scenario", wanted.scenarios, scenarios)
         _known("policy", wanted.policies, policies)
-        return _bench(wanted, _simulate(simulator, wanted, wanted.scenarios or tuple(scenarios), heard))
+        return _bench(wanted, _simulate(simulator, wanted, wanted.scenarios or tuple(scenarios), on_document))
 
 
 def write(bench: Bench, folder: Path) -> list[Path]:
-    """`bench.json`, `report.html` and `table.md`, into a folder that is made if need be."""
+    """Write `bench.json`, `report.html` and `table.md` into `folder`, creating it if needed; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "bench.json": bench.model_dump_json(by_alias=True, indent=1) + "\n",
@@ -65,14 +65,16 @@ def write(bench: Bench, folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def _simulate(simulator: Simulator, wanted: Wanted, scenarios: Sequence[str], heard: Heard) -> list[Document]:
+def _simulate(
+    simulator: Simulator, wanted: Wanted, scenarios: Sequence[str], on_document: OnDocument
+) -> list[Document]:
     common = [part for name in wanted.policies for part in ("--policy", name)]
     common += ["--seeds", str(wanted.seeds), "--scale", str(wanted.scale)]
 
     def listen(*arguments: str) -> list[Document]:
         found = []
         for document in simulator.documents(*arguments):
-            heard(document)
+            on_document(document)
             found.append(document)
         return found
 
@@ -82,10 +84,10 @@ def _simulate(simulator: Simulator, wanted: Wanted, scenarios: Sequence[str], he
             runs.append(pool.submit(listen, "keys"))
             found = [document for each in runs for document in each.result()]
         except BaseException:
-            simulator.close()  # else the pool would wait for the simulations to end by themselves
+            simulator.close()  # otherwise the pool would wait until the simulations end
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return found + listen("cost")  # alone: it is timed
+    return found + listen("cost")  # without other simulations, because it measures time
 
 
 def _bench(wanted: Wanted, found: Sequence[Document]) -> Bench:

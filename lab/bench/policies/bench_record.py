@@ -1,4 +1,4 @@
-"""What `python -m lb.simulate` tells, one JSON document a line, and the record of a benchmark. Times in seconds."""
+"""The JSON documents that `python -m lb.simulate` prints, and the record of a benchmark. Times are seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class _Record(BaseModel):
 
 
 class Backend(_Record):
-    """A simulated backend: `servers` that take `work_s` on average, with squared coefficient of variation `scv`."""
+    """A simulated backend: `servers` with mean service time `work_s` and squared coefficient of variation `scv`."""
 
     id: str
     servers: int
@@ -22,14 +22,14 @@ class Backend(_Record):
 
 
 class Change(_Record):
-    """When the backend in focus meets which condition."""
+    """A change of condition of the backend in focus."""
 
     at_s: float
     condition: str
 
 
 class TheoryLatency(_Record):
-    """What queueing theory says of the latency; `relation` is = ≈ ≤ ≥ or ∞ (no steady state)."""
+    """Latency according to queueing theory. `relation` is = ≈ ≤ ≥ or ∞ (no steady state)."""
 
     relation: str
     formula: str
@@ -40,7 +40,7 @@ class TheoryLatency(_Record):
 
 
 class TheoryShares(_Record):
-    """What is known of the shares: of each backend, or of the one in focus."""
+    """Shares of requests according to theory: of each backend, or of the one in focus."""
 
     relation: str
     formula: str
@@ -49,14 +49,14 @@ class TheoryShares(_Record):
 
 
 class Theory(_Record):
-    """None where there is no value."""
+    """Theoretical values of one policy in one scenario; None if there is none."""
 
     latency: TheoryLatency | None
     shares: TheoryShares | None
 
 
 class Scenario(_Record):
-    """A world that policies are compared in."""
+    """A simulated scenario: backends, traffic and changes."""
 
     kind: Literal["scenario"]
     scenario: str
@@ -74,7 +74,7 @@ class Scenario(_Record):
 
 
 class Spread(_Record):
-    """The mean over the seeds, and the lowest and highest of them."""
+    """Mean, lowest and highest value over the seeds."""
 
     value: float
     low: float
@@ -82,7 +82,7 @@ class Spread(_Record):
 
 
 class Cell(_Record):
-    """One policy in one scenario."""
+    """Results of one policy in one scenario."""
 
     kind: Literal["cell"]
     scenario: str
@@ -103,12 +103,12 @@ class Cell(_Record):
 
     @property
     def unstable(self) -> bool:
-        """Theory says that some backend gets more than it can serve."""
+        """Whether theory says that some backend gets more than it can serve."""
         return self.theory.latency is not None and self.theory.latency.relation == "∞"
 
 
 class Disruption(_Record):
-    """Shares of the keys that have another backend after one has left."""
+    """Shares of the keys that have a different backend after one was removed."""
 
     kind: Literal["disruption"]
     policy: str
@@ -134,7 +134,7 @@ DOCUMENT: TypeAdapter[Document] = TypeAdapter(Document)
 
 
 class Bench(_Record):
-    """Everything that was found; what `bench.json` holds."""
+    """All results; the content of `bench.json`."""
 
     schema_: int = Field(1, alias="schema")
     kind: Literal["bench-policies"] = "bench-policies"
@@ -148,5 +148,5 @@ class Bench(_Record):
     cost: tuple[Cost, ...]
 
     def of(self, scenario: Scenario) -> list[Cell]:
-        """The cells of one scenario, the lowest mean latency first."""
+        """Return the cells of one scenario, the lowest mean latency first."""
         return sorted((c for c in self.cells if c.scenario == scenario.scenario), key=lambda c: c.mean_s.value)

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formats numbers for terminal and page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .bench_record import Bench, Cell, Scenario, TheoryLatency
 
 
 def duration(seconds: float | None) -> str:
-    """Three digits at most, with the unit; a dash for none."""
+    """Format seconds with at most three digits and a unit; a dash for None."""
     if seconds is None:
         return "–"
     if seconds >= 1.0:
@@ -18,7 +18,7 @@ def duration(seconds: float | None) -> str:
 
 
 def expected(theory: TheoryLatency | None, name: str) -> str:
-    """Theory's value with its relation; empty where there is none."""
+    """Format a theoretical latency with its relation; empty if there is none."""
     if theory is None:
         return ""
     if theory.relation == "∞":
@@ -28,7 +28,7 @@ def expected(theory: TheoryLatency | None, name: str) -> str:
 
 
 def measured_share(scenario: Scenario, cell: Cell) -> str:
-    """Of the backend in focus; without one, the range over all."""
+    """Format the share of the backend in focus, or the range over all backends."""
     if scenario.focus is not None:
         return f"{cell.shares[scenario.focus]:.1%}"
     low, high = f"{100 * min(cell.shares):.1f}", f"{100 * max(cell.shares):.1f}"
@@ -36,7 +36,7 @@ def measured_share(scenario: Scenario, cell: Cell) -> str:
 
 
 def expected_share(scenario: Scenario, cell: Cell) -> str:
-    """Theory's share with its relation; empty where there is none."""
+    """Format a theoretical share with its relation; empty if there is none."""
     shares = cell.theory.shares
     if shares is None:
         return ""
@@ -46,7 +46,7 @@ def expected_share(scenario: Scenario, cell: Cell) -> str:
 
 
 def part(count: int, whole: int) -> str:
-    """A share; never 0 for more than none."""
+    """Format `count` as a share of `whole`; `<0.1%` instead of 0.0% for a positive count."""
     if not count:
         return "0"
     share = count / whole
@@ -54,7 +54,7 @@ def part(count: int, whole: int) -> str:
 
 
 def load(scenario: Scenario) -> str:
-    """Fleet and traffic in a line."""
+    """Format backends and traffic in one line."""
     counts = Counter((b.servers, b.work_s) for b in scenario.backends)
     fleet = " + ".join(
         f"{count} × {servers} server{'s' if servers > 1 else ''} at {duration(work)}"
@@ -64,7 +64,7 @@ def load(scenario: Scenario) -> str:
 
 
 def costs(bench: Bench) -> list[tuple[str, list[float]]]:
-    """Policy and the cost of its picks, microseconds, by rising number of backends."""
+    """Return each policy with the cost of its picks, microseconds, by rising number of backends."""
     by_policy: dict[str, list[tuple[int, float]]] = {}
     for cost in bench.cost:
         by_policy.setdefault(cost.policy, []).append((cost.backends, cost.pick_us))
@@ -72,7 +72,7 @@ def costs(bench: Bench) -> list[tuple[str, list[float]]]:
 
 
 def deviations(bench: Bench) -> list[tuple[float, Cell]]:
-    """How far each simulated mean is from a theoretical one that is exact, as a share of it; the largest first."""
+    """Return the relative deviation of each simulated mean from exact theory, the largest first."""
     found = [
         (abs(cell.mean_s.value / theory.mean_s - 1.0), cell)
         for cell in bench.cells
@@ -82,7 +82,7 @@ def deviations(bench: Bench) -> list[tuple[float, Cell]]:
 
 
 def agreement(bench: Bench) -> str:
-    """How well simulation and theory agree, in a sentence; empty when there is nothing to compare."""
+    """Return a sentence on how well simulation and theory agree; empty if there is nothing to compare."""
     found = deviations(bench)
     if not found:
         return ""

@@ -1,4 +1,4 @@
-"""The page: one file that opens offline, with the look of the lab's reports and no script at all."""
+"""The report page: one file that opens offline and has no script."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def page(bench: Bench) -> str:
-    """All of it as HTML."""
+    """Return the report as HTML."""
     exact = formatting.deviations(bench)
     values = {
         "bench": bench,
@@ -31,7 +31,7 @@ def page(bench: Bench) -> str:
 
 
 def _section(bench: Bench, scenario: Scenario) -> dict[str, Any]:
-    """Every text in the plots is escaped where it is made (`lab.report.timeline.svg`)."""
+    """Return the values of one scenario. Plots are safe: `lab.report.timeline.svg` escapes every text in them."""
     cells = bench.of(scenario)
     columns = table.columns(scenario, cells)
     top = plots.top_of_panels(scenario, cells) if scenario.focus is not None else 0.0

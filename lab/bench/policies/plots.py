@@ -1,4 +1,4 @@
-"""The plots of the page, as SVG: latency, shares, and the share of the backend in focus over time."""
+"""The charts of the page as SVG: latency, shares, and the share of the backend in focus over time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RIGHT = WIDTH - 14.0
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Policies one below the other."""
+    """Layout of a chart with one row for each policy."""
 
     cells: Sequence[Cell]
 
@@ -40,7 +40,7 @@ class _Rows:
 
 
 def latency(scenario: Scenario, cells: Sequence[Cell]) -> str:
-    """From median to 99th percentile, a dot at the mean; hollow marks are the theory's values. Log axis."""
+    """Return a chart on a log axis: bars from median to 99th percentile, a dot at the mean, hollow marks for theory."""
     rows = _Rows(cells)
     x = Log(*_range(scenario, cells), NAMES, RIGHT)
     parts = [*_log_axis(x, rows.bottom)]
@@ -53,14 +53,14 @@ def latency(scenario: Scenario, cells: Sequence[Cell]) -> str:
 
 
 def _range(scenario: Scenario, cells: Sequence[Cell]) -> tuple[float, float]:
-    """A little beyond all that is drawn."""
+    """Return the range of the axis, slightly larger than that of all values."""
     values = [value for cell in cells for value in (cell.p50_s.low, cell.p99_s.high, cell.mean_s.value)]
     values += [v for c in cells if (t := c.theory.latency) for v in (t.mean_s, t.p50_s, t.p99_s) if v]
     return min(values) / 1.25, max(values) * 1.25
 
 
 def _log_axis(x: Log, bottom: float) -> Iterable[str]:
-    """1, 2 and 5 in each decade, or the powers alone over more than two decades."""
+    """Yield ticks at 1, 2 and 5 in each decade, or at powers of ten over more than two decades."""
     decades = x.high / x.low > 100.0
     for power in range(-6, 3):
         for step in (1.0,) if decades else (1.0, 2.0, 5.0):
@@ -81,7 +81,7 @@ def _floor(x: float, bottom: float) -> str:
 
 def _measured(cell: Cell, x: Log, y: float) -> str:
     low, high = x(cell.p50_s.value), x(cell.p99_s.value)
-    told = (
+    label = (
         f"{cell.policy}: mean {duration(cell.mean_s.value)}, median {duration(cell.p50_s.value)}, "
         f"p99 {duration(cell.p99_s.value)} ({duration(cell.p99_s.low)}–{duration(cell.p99_s.high)} "
         f"over {cell.seeds} seeds)"
@@ -89,7 +89,7 @@ def _measured(cell: Cell, x: Log, y: float) -> str:
     kind = "unstable" if cell.unstable else "stable"
     bar = svg.element("rect", x=low, width=max(1.0, high - low), y=y - 5, height=10, rx=2, class_=f"range {kind}")
     dot = svg.element("circle", cx=x(cell.mean_s.value), cy=y, r=3.4, class_=f"mean {kind}")
-    return svg.group([svg.title(told), bar, _overload(low, y) if cell.unstable else _spread(cell, x, y), dot])
+    return svg.group([svg.title(label), bar, _overload(low, y) if cell.unstable else _spread(cell, x, y), dot])
 
 
 def _spread(cell: Cell, x: Log, y: float) -> str:
@@ -113,7 +113,7 @@ def _theory(cell: Cell, x: Log, y: float) -> str:
 
 
 def shares(scenario: Scenario, cells: Sequence[Cell]) -> str:
-    """With a backend in focus, who gets how much; among equals, how even it is."""
+    """Return a chart of the shares: of each backend if one is in focus, else their evenness."""
     rows = _Rows(cells)
     parts = _evenness(scenario, rows) if scenario.focus is None else _stacks(scenario, scenario.focus, rows)
     return rows.draw(parts, f"Share of the requests for each backend: {scenario.title}")
@@ -129,9 +129,9 @@ def _stacks(scenario: Scenario, focus: int, rows: _Rows) -> Iterable[str]:
         for place, backend in enumerate(order):
             share = cell.shares[backend]
             kind = "focus" if place == 0 else f"other-{place % 2}"
-            told = svg.title(f"{cell.policy}: {scenario.backends[backend].id} {share:.1%}")
+            title = svg.title(f"{cell.policy}: {scenario.backends[backend].id} {share:.1%}")
             width = x(start + share) - x(start)
-            yield svg.element("rect", told, x=x(start), width=width, y=y - 7, height=14, class_=f"share {kind}")
+            yield svg.element("rect", title, x=x(start), width=width, y=y - 7, height=14, class_=f"share {kind}")
             start += share
         yield from (
             svg.element("line", x1=x(edge), x2=x(edge), y1=y - 10, y2=y + 10, class_=_edge_kind(cell))
@@ -144,7 +144,7 @@ def _edge_kind(cell: Cell) -> str:
 
 
 def _edges(cell: Cell, order: Sequence[int]) -> Iterable[float]:
-    """Where theory puts the ends of the stack's parts, but for the last."""
+    """Yield the theoretical ends of the stacked parts, except the last, as shares."""
     theory = cell.theory.shares
     if theory is None:
         return
@@ -156,7 +156,7 @@ def _edges(cell: Cell, order: Sequence[int]) -> Iterable[float]:
 
 
 def _evenness(scenario: Scenario, rows: _Rows) -> Iterable[str]:
-    """A dot for each backend, at its multiple of an even share."""
+    """Yield a dot for each backend at its multiple of an even share."""
     even = 1.0 / len(scenario.backends)
     widest = max(0.1, *(abs(share / even - 1.0) for cell in rows.cells for share in cell.shares)) * 1.1
     x = Linear(1.0 - widest, 1.0 + widest, NAMES, RIGHT)
@@ -174,7 +174,7 @@ PANEL_WIDTH, PANEL_HEIGHT, PANEL_LEFT, PANEL_TOP = 236.0, 108.0, 34.0, 22.0
 
 
 def over_time(scenario: Scenario, cell: Cell, most: float) -> str:
-    """The share of the backend in focus over the run; `most` is the top of the axis."""
+    """Return a chart of the share of the backend in focus over time; `most` is the top of the axis."""
     bottom, right = PANEL_HEIGHT - 18.0, PANEL_WIDTH - 14.0
     x, y = Linear(0.0, scenario.ends_s, PANEL_LEFT, right), Linear(0.0, most, bottom, PANEL_TOP)
     label = f"{cell.policy}: share of the backend in focus over time"
@@ -191,7 +191,7 @@ def over_time(scenario: Scenario, cell: Cell, most: float) -> str:
 
 
 def top_of_panels(scenario: Scenario, cells: Sequence[Cell]) -> float:
-    """One axis for all panels of a scenario."""
+    """Return the top of the axis that all panels of a scenario share."""
     known = [c.theory.shares.focus for c in cells if c.theory.shares and c.theory.shares.focus]
     return max(1.5 / len(scenario.backends), *(max(cell.series) for cell in cells), *known) * 1.08
 

@@ -1,4 +1,4 @@
-"""The simulator as a child process: `lab` and `lb` share no code, only the documents that it prints."""
+"""Runs the simulator as a child process: `lab` and `lb` share no code, so it reads the JSON that `lb` prints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BAD_ARGUMENTS = 2
 
 
 class Simulator:
-    """Runs simulations, several at once if called from several threads. Leaving it ends all that still run."""
+    """Runs simulations, several at a time if called from several threads. Leaving the context ends all of them."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
@@ -32,19 +32,19 @@ class Simulator:
         self.close()
 
     def close(self) -> None:
-        """End all simulations and start no more."""
+        """End all simulations; further ones are refused."""
         with self._lock:
             self._closed = True
             for child in self._running:
                 child.terminate()
 
     def names(self) -> tuple[list[str], list[str]]:
-        """The scenarios and the policies that it knows."""
+        """Return the names of its scenarios and policies."""
         listed: dict[str, Any] = json.loads(next(self._lines("list")))
         return listed["scenarios"], listed["policies"]
 
     def documents(self, *arguments: str) -> Iterator[Document]:
-        """What one run finds, as it finds it. Raises `BadArgumentsError` and `EnvironmentProblemError`."""
+        """Yield the documents of one run as they arrive. Raise `BadArgumentsError` and `EnvironmentProblemError`."""
         for line in self._lines(*arguments):
             yield DOCUMENT.validate_json(line)
 
@@ -54,9 +54,9 @@ class Simulator:
             with child:
                 assert child.stdout is not None and child.stderr is not None  # noqa: PT018 - both are pipes
                 yield from child.stdout
-                complaint = child.stderr.read().strip()
+                message = child.stderr.read().strip()
             if child.returncode and not self._closed:
-                self._give_up(child.returncode, complaint)
+                self._raise_error(child.returncode, message)
         finally:
             with self._lock:
                 self._running.discard(child)
@@ -75,10 +75,10 @@ class Simulator:
             return child
 
     @staticmethod
-    def _give_up(code: int, complaint: str) -> None:
-        last = complaint.splitlines()[-1] if complaint else f"exit code {code}"
+    def _raise_error(code: int, message: str) -> None:
+        last = message.splitlines()[-1] if message else f"exit code {code}"
         if code == _BAD_ARGUMENTS:
             raise BadArgumentsError(last.partition("error: ")[2] or last, "lab bench policies --help")
         raise EnvironmentProblemError(
-            f"the simulator failed: {last}", "python -m lb.simulate list", tuple(complaint.splitlines()[-8:])
+            f"the simulator failed: {last}", "python -m lb.simulate list", tuple(message.splitlines()[-8:])
         )

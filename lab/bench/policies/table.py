@@ -1,4 +1,4 @@
-"""The findings as tables: for a terminal and for a document."""
+"""Results as tables for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _NOTHING = ("", "0")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading and a text for each policy."""
+    """One column: its heading and a text for each policy."""
 
     name: str
     texts: tuple[str, ...]
 
     @property
     def is_theory(self) -> bool:
-        """Whether it holds the yardstick of the column before it."""
+        """Whether it has the theoretical values of the column before it."""
         return self.name == "theory"
 
 
 def columns(scenario: Scenario, cells: Sequence[Cell]) -> list[Column]:
-    """One line for each cell. Columns in which nobody has anything to say are left out."""
+    """Return the columns with one text for each cell. Columns without any value are left out."""
     made = [Column("policy", tuple(cell.policy for cell in cells))]
     for name in ("mean", "p50", "p99"):
         field = f"{name}_s"
@@ -44,7 +44,7 @@ def columns(scenario: Scenario, cells: Sequence[Cell]) -> list[Column]:
 
 
 def tables(bench: Bench) -> Iterator[Table]:
-    """One for each scenario, no wider than a terminal of 80 columns: theory's values stand right behind ours."""
+    """Yield a table for each scenario, at most 80 columns wide. Theoretical values follow the simulated ones."""
     for scenario in bench.scenarios:
         title = Text.assemble((scenario.title, "bold"), "\n", (f"{formatting.load(scenario)}; times in ms", "dim"))
         table = Table(
@@ -72,7 +72,7 @@ def _add(table: Table, column: Column, theory: Column | None) -> None:
 
 
 def _cells(found: Sequence[Column], index: int) -> list[Text]:
-    """The texts of a line, each with its yardstick; milliseconds go without their unit."""
+    """Return the texts of a row, each followed by its theoretical value; milliseconds have no unit."""
     cells: list[Text] = []
     widths = {column.name: max(len(_bare(text)) for text in column.texts) for column in found if not column.is_theory}
     for column in found:
@@ -91,7 +91,7 @@ def _bare(text: str) -> str:
 
 
 def markdown(bench: Bench) -> str:
-    """All of it as Markdown, to be pasted into a document."""
+    """Return all tables as Markdown."""
     parts = [f"<!-- `{bench.command}`, {bench.made} -->"]
     for scenario in bench.scenarios:
         found = columns(scenario, bench.of(scenario))
@@ -105,7 +105,7 @@ def markdown(bench: Bench) -> str:
             _line((each.policy, f"{each.moved:.1%}", f"≈ {each.theory:.0%}", f"{each.without_need:.1%}"))
             for each in bench.disruption
         ]
-        head = ("policy", "keys moved when one of ten leaves", "theory", "of backends that stayed")
+        head = ("policy", "keys moved when one of ten leaves", "theory", "unnecessarily moved")
         parts.append("\n".join([_line(head), _rule(4), *rows]))
     if bench.cost:
         sizes = sorted({cost.backends for cost in bench.cost})

@@ -1,1 +1,1 @@
-"""`lab bench proxy`: what a request costs in CPU, and an idle connection in memory, through each balancer."""
+"""`lab bench proxy`: CPU time of a request and memory of an idle connection in each balancer."""

@@ -1,7 +1,7 @@
-"""A plain proxy on aiohttp's public server and client: what one would write first.
+"""A plain proxy on aiohttp's public server and client, as a reference for the benchmark.
 
-`python -m lab.bench.proxy.aiohttp_proxy`. Round robin, streaming both ways, pooled connections;
-no checks, no retries. The bench's lower bar.
+`python -m lab.bench.proxy.aiohttp_proxy`. Round robin, streaming in both directions, pooled connections; no health
+checks, no retries.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-# RFC 9110 §7.6.1: of one connection, not of the message. Content-Length stays, so that bodies keep their framing.
+# RFC 9110 §7.6.1: fields of one connection, not of the message. Content-Length stays: bodies keep their framing.
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -37,9 +37,9 @@ class Proxy:
         self._backends = cycle(backends)
 
     async def session(self, _app: web.Application) -> AsyncIterator[None]:
-        """The client, for as long as the server runs."""
+        """Provide the HTTP client while the server runs."""
         self._client = aiohttp.ClientSession(
-            # Both defaults would cap the load: 100 connections in total, and a cookie jar that all users share.
+            # Both defaults would limit the load: 100 connections in total, and a cookie jar that all users share.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -49,7 +49,7 @@ class Proxy:
         await self._client.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One request; 502 where the backend fails before it answers."""
+        """Forward one request; return 502 if the backend fails before it answers."""
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP]
         body = request.content.iter_chunked(_CHUNK) if request.can_read_body else None
         url = f"http://{next(self._backends)}{request.raw_path}"
@@ -83,7 +83,7 @@ def main() -> None:
     app = web.Application(client_max_size=0)
     app.cleanup_ctx.append(proxy.session)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
-    # The same event loop as ours: what is compared is what stands on it.
+    # The same event loop as in our balancer, so that only the code on top of it is compared.
     web.run_app(app, host=host, port=int(port), access_log=None, print=None, loop=uvloop.new_event_loop())
 
 

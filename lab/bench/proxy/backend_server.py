@@ -1,7 +1,7 @@
-"""The bench's backends where nginx is missing: `GET /bytes/N` answers N bytes.
+"""Backends of the benchmark if nginx is not installed: `GET /bytes/N` returns N bytes.
 
-`python -m lab.bench.proxy.backend_server HOST PORT…`. Every answer is made beforehand, so a request
-costs little more than parsing it and one write.
+`python -m lab.bench.proxy.backend_server HOST PORT…`. Responses are cached, so a request costs little more than
+parsing it and one write.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import uvloop
 
 @lru_cache(maxsize=16)
 def answer(url: bytes) -> bytes:
-    """The whole response to a target."""
+    """Return the complete response to a request target."""
     size = url.removeprefix(b"/bytes/")
     if url == b"/health" or size.isdigit():
         body = b"x" * (int(size) if size.isdigit() else 0)
@@ -25,30 +25,30 @@ def answer(url: bytes) -> bytes:
     return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
-class Serving(asyncio.Protocol):
-    """One connection, kept open for as long as the client wants."""
+class ServedConnection(asyncio.Protocol):
+    """One connection, kept open until the client closes it."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where answers go."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        """Keep the transport for responses."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
 
     def data_received(self, data: bytes) -> None:
-        """Requests, or garbage, which ends the connection."""
+        """Parse requests; close the connection if that fails."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._transport.abort()
 
     def on_url(self, url: bytes) -> None:
-        """Part of the target."""
+        """Collect a part of the request target."""
         self._url += url
 
     def on_message_complete(self) -> None:
-        """The request, body included, is here."""
+        """Respond to a complete request."""
         self._transport.write(answer(self._url))
         self._url = b""
         if not self._parser.should_keep_alive():
@@ -58,7 +58,7 @@ class Serving(asyncio.Protocol):
 async def serve(host: str, ports: list[int]) -> None:
     """Listen on every port until the process ends."""
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(Serving, host, port, backlog=4096) for port in ports]
+    servers = [await loop.create_server(ServedConnection, host, port, backlog=4096) for port in ports]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 

@@ -1,4 +1,4 @@
-"""The same cheap backends for every contender: nginx where it is installed, else our own small server."""
+"""Backends of the benchmark, the same for every contender: nginx if installed, else our own small server."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from ...runtime.ports import LOOPBACK, free_ports
 COUNT: Final = 3
 TEMPLATES = Path(__file__).parents[1] / "templates"
 _INLINE_UP_TO: Final = 1024
-"""Larger bodies come from files: nginx takes no longer word in its configuration than 4 KiB."""
+"""Largest inline body in bytes. Larger ones come from files: nginx accepts no word over 4 KiB in its configuration."""
 _DEADLINE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Running backends: one process, so that they share one core, on several ports."""
+    """Running backends: several ports of one process."""
 
     kind: str
     members: tuple[Backend, ...]
@@ -41,7 +41,7 @@ class Backends:
 
 @contextlib.asynccontextmanager
 async def backends(sizes: Collection[int], workdir: Path, cores: Collection[int]) -> AsyncIterator[Backends]:
-    """Serve `/health` and `/bytes/N` for each N of `sizes`. Raises `EnvironmentProblemError`."""
+    """Serve `/health` and `/bytes/N` for each N of `sizes`. Raise `EnvironmentProblemError` if they do not start."""
     ports = list(islice(free_ports(), COUNT))
     nginx = adapter("nginx").find()
     kind = "nginx" if isinstance(nginx, Program) else "lab.bench.proxy.backend_server"
@@ -87,4 +87,4 @@ async def _answering(process: asyncio.subprocess.Process, url: str, log: Path) -
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.02)
-    raise EnvironmentProblemError("the bench's backends did not start", f"read {log}", tail(log))
+    raise EnvironmentProblemError("the backends of the benchmark did not start", f"read {log}", tail(log))

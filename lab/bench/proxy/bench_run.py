@@ -1,8 +1,8 @@
-"""The bench from beginning to end.
+"""The whole benchmark.
 
-Every contender has one core to itself; load and backends have the others. All run from beginning to end, and rounds
-are interleaved, so that a noisy neighbour disturbs everybody alike. CPU time is what the kernel charged to the
-contender's threads; requests are what the load generator saw answered.
+The contender under test has one core; load and backends have the others. All contenders run from beginning to end, and
+rounds are interleaved, so that other load on the machine affects all alike. CPU time is what the kernel charged to the
+contender's threads; requests are those that the load generator received a good response to.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ class Settings:
     """What to run."""
 
     contenders: tuple[str, ...] = ()
-    """All where none is named."""
+    """Names of contenders; empty means all."""
     shapes: tuple[Shape, ...] = (Shape(1), Shape(64), Shape(512), Shape(64, 16 * 1024, 64 * 1024))
     rounds: int = 5
     seconds: int = 2
-    """Of each load, in each round."""
+    """Duration of each load in each round."""
     idle: int = 5000
-    """Idle connections; 0 leaves that out."""
+    """Idle connections to open; 0 skips the measurement."""
 
 
 QUICK = Settings(shapes=(Shape(64),), rounds=3, seconds=1, idle=1000)
-"""Under a minute for all seven."""
+"""Less than a minute for all contenders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where; empty: nobody is pinned."""
+    """Cores of the contender under test, and of everything else; empty if nothing is pinned."""
 
     contender: frozenset[int]
     others: frozenset[int]
 
 
 def shapes(connections: Sequence[int], bodies: Sequence[tuple[int, int]], base: Sequence[Shape]) -> tuple[Shape, ...]:
-    """Every number of connections with the first pair of body sizes; the other pairs with the middle number only.
+    """Return the loads: each number of connections with the first pair of sizes, other pairs with the middle number.
 
-    What is not given is taken from `base`.
+    Values that are not given come from `base`.
     """
     connections = connections or list(dict.fromkeys(shape.connections for shape in base))
     first, *rest = bodies or list(dict.fromkeys((shape.sends, shape.receives) for shape in base))
@@ -71,7 +71,10 @@ def shapes(connections: Sequence[int], bodies: Sequence[tuple[int, int]], base: 
 
 
 async def bench(settings: Settings, say: Say) -> Report:
-    """Run it. Raises `EnvironmentProblemError` where this machine cannot, `BadArgumentsError` for unknown names."""
+    """Run the benchmark.
+
+    Raise `EnvironmentProblemError` if this machine cannot, `BadArgumentsError` for unknown names.
+    """
     adapters = contenders.chosen(settings.contenders)
     cores, machine = divide_cores(), _machine()
     idle.raise_file_limit()
@@ -84,7 +87,7 @@ async def bench(settings: Settings, say: Say) -> Report:
         field = await contenders.start(adapters, behind.members, workdir, cores.contender, stack)
         if not field.running:
             raise EnvironmentProblemError(
-                "no contender starts here", "", tuple(map(contenders.why, field.absent.values()))
+                "no contender starts on this machine", "", tuple(map(contenders.why, field.absent.values()))
             )
         generator = _generator(workdir, cores)
         report = _empty_report(settings, machine, generator, behind.kind)
@@ -95,7 +98,7 @@ async def bench(settings: Settings, say: Say) -> Report:
 
 
 def divide_cores() -> Cores:
-    """The first core for the contender, the rest for everybody else. Raises `EnvironmentProblemError` off Linux."""
+    """Return the first core for the contender, the rest for others. Raise `EnvironmentProblemError` without Linux."""
     if not hasattr(os, "sched_getaffinity"):
         raise EnvironmentProblemError("lab bench proxy needs Linux: it reads CPU times from /proc", "run it in Linux")
     first, *rest = sorted(os.sched_getaffinity(0))
@@ -105,12 +108,12 @@ def divide_cores() -> Cores:
 
 
 async def _measure_idle(field: Sequence[Running], count: int, generator: Generator, report: Report, say: Say) -> None:
-    """Memory first, while heaps are small; a short warm-up fills what every load fills."""
+    """Measure memory before any load, while heaps are small, but after a short warm-up that fills caches."""
     for contender in field:
         say(f"{contender.adapter.name}: warm-up" + (f", {count} idle connections" if count else ""))
         await generator.run(_url(contender), WARM_UP, 1)
         if count:
-            with contextlib.suppress(OSError):  # no row in the table: it does not hold them
+            with contextlib.suppress(OSError):  # no row in the table: it refused connections
                 report.idle[contender.adapter.name] = await asyncio.to_thread(
                     idle.measure, contender.pid, contender.spec.listen, count
                 )
@@ -136,7 +139,7 @@ async def _sample(contender: Running, shape: Shape, number: int, seconds: int, g
 
 
 def rotated(field: Sequence[Running], number: int) -> Sequence[Running]:
-    """Another one first in each round, so that nobody always follows the same neighbour's disturbance."""
+    """Return the contenders with a different one first in each round, so that disturbances hit all alike."""
     start = number % len(field)
     return [*field[start:], *field[:start]]
 
@@ -195,7 +198,7 @@ def _url(contender: Running) -> str:
 
 @contextlib.contextmanager
 def _pinned(cores: frozenset[int]) -> Iterator[None]:
-    """Keep this process off the contender's core, and put it back."""
+    """Keep this process off the contender's core inside the block."""
     before = os.sched_getaffinity(0)
     if cores:
         os.sched_setaffinity(0, cores)

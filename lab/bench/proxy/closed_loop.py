@@ -1,7 +1,7 @@
-"""Closed-loop load: so many connections, each asking again as soon as it has its answer.
+"""Closed-loop load: a number of connections, each of which sends the next request when it has its response.
 
-Right for the cost of a request at full tilt. Its latencies say how long the queue is, not what a user would feel: for
-that the experiments' open-loop traffic is there.
+It is right for measuring the cost of a request at full load. Its latencies show the length of the queue, not what a
+user would see; experiments use open-loop traffic for that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_CONNECTIONS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a load looks like."""
+    """A load: connections, and sizes of request and response bodies."""
 
     connections: int
     sends: int = 0
@@ -31,7 +31,7 @@ class Shape:
 
     @property
     def path(self) -> str:
-        """What to ask the bench's backends for."""
+        """Request target of the benchmark's backends."""
         return f"/bytes/{self.receives}"
 
     def __str__(self) -> str:
@@ -39,31 +39,31 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What one run of a generator saw."""
+class LoadResult:
+    """Result of one run of a load generator."""
 
     requests: int
-    """Answered well."""
+    """Requests with a good response."""
     seconds: float
     errors: int
-    """Answered badly, cut, refused or timed out."""
+    """Requests with an error response, cut, refused or timed out."""
     p50_s: float
     p99_s: float
 
 
 class Generator(Protocol):
-    """Something that makes load."""
+    """A load generator."""
 
     @property
     def name(self) -> str:
-        """As in the report."""
+        """Name in the report."""
 
-    async def run(self, url: str, shape: Shape, seconds: int) -> Loaded:
-        """Load `url` (without path) for so long. Raises `EnvironmentProblemError` where the generator fails."""
+    async def run(self, url: str, shape: Shape, seconds: int) -> LoadResult:
+        """Load `url` (without path) for `seconds`. Raise `EnvironmentProblemError` if the generator fails."""
 
 
 def parse_counts(text: str) -> tuple[int, ...]:
-    """Numbers of connections from `1,64,512`; none from nothing. Raises `BadArgumentsError`."""
+    """Parse numbers of connections such as `1,64,512`; empty text gives none. Raise `BadArgumentsError`."""
     items = [item.strip() for item in text.split(",") if item.strip()]
     if not all(item.isascii() and item.isdigit() and 1 <= int(item) <= MAX_CONNECTIONS for item in items):
         raise BadArgumentsError(
@@ -73,7 +73,7 @@ def parse_counts(text: str) -> tuple[int, ...]:
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """(sent, received) of each `16KiB:64KiB` in a comma-separated list; none from nothing. Raises as `parse_counts`."""
+    """Parse a comma-separated list of SENT:RECEIVED, such as `16KiB:64KiB`. Raise `BadArgumentsError`."""
     pairs = []
     for item in filter(None, text.split(",")):
         sent, colon, received = item.strip().partition(":")
@@ -86,7 +86,7 @@ def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `64`, `16KiB` or `1MiB`. Raises `BadArgumentsError`, also over `MAX_BODY`."""
+    """Parse a size such as `64`, `16KiB` or `1MiB` into bytes. Raise `BadArgumentsError`, also above `MAX_BODY`."""
     match = _SIZE.fullmatch(text.strip())
     size = int(match[1]) * _UNITS[match[2] or ""] if match else -1
     if not 0 <= size <= MAX_BODY:
@@ -95,7 +95,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """`16 KiB`; bytes where it is not whole."""
+    """Format bytes as `16 KiB`, or as bytes if it is not a multiple."""
     for unit in ("MiB", "KiB"):
         if size and size % _UNITS[unit] == 0:
             return f"{size // _UNITS[unit]} {unit}"
@@ -103,5 +103,5 @@ def format_size(size: int) -> str:
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The nearest-rank percentile of sorted values: the smallest with at least `share` of all at or below it."""
+    """Return the nearest-rank percentile of sorted values: the smallest with at least `share` of all at or below it."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

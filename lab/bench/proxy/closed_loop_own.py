@@ -1,7 +1,7 @@
 """Load by a generator of our own, for machines without wrk.
 
 `python -m lab.bench.proxy.closed_loop_own URL CONNECTIONS SENDS RECEIVES SECONDS` prints one JSON object.
-It costs several times what wrk does, so it caps the throughput of fast balancers; CPU per request stays comparable.
+It needs several times the CPU of wrk, so it limits the throughput of fast balancers; CPU per request stays comparable.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from ...balancers.adapter import Command
 from ...balancers.running import spawn, stop, tail
 from ...errors import EnvironmentProblemError
 from ...processes.launch import words
-from .closed_loop import Loaded, Shape, percentile
+from .closed_loop import LoadResult, Shape, percentile
 
 _GRACE_S = 15.0
 
 
 class OwnGenerator:
-    """The generator as a process on its own cores."""
+    """Runs the generator as a process on given cores."""
 
     name = "lab.bench.proxy.closed_loop_own"
 
     def __init__(self, workdir: Path, cores: Collection[int]) -> None:
         self._workdir, self._cores = workdir, cores
 
-    async def run(self, url: str, shape: Shape, seconds: int) -> Loaded:
-        """One run. Raises `EnvironmentProblemError` where the process does not end in time, or fails."""
+    async def run(self, url: str, shape: Shape, seconds: int) -> LoadResult:
+        """Run it once. Raise `EnvironmentProblemError` if the process fails or does not end in time."""
         log = self._workdir / "load.log"
         log.write_bytes(b"")
         numbers = map(str, (shape.connections, shape.sends, shape.receives, seconds))
         process = await spawn(Command(words("lab.bench.proxy.closed_loop_own", url, *numbers)), log, self._cores)
         try:
             await asyncio.wait_for(process.wait(), seconds + _GRACE_S)
-            return Loaded(**json.loads(log.read_text()))
+            return LoadResult(**json.loads(log.read_text()))
         except (TimeoutError, ValueError) as error:
             raise EnvironmentProblemError("the load generator failed", "install wrk", tail(log)) from error
         finally:
@@ -51,21 +51,23 @@ class OwnGenerator:
 
 
 class Tally:
-    """What all connections saw together."""
+    """Outcomes of all connections."""
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.errors = 0
         self.over = False
 
-    def loaded(self, seconds: float) -> Loaded:
-        """The result."""
+    def result(self, seconds: float) -> LoadResult:
+        """Return the result of a run that took `seconds`."""
         ordered = sorted(self.latencies) or [0.0]
-        return Loaded(len(self.latencies), seconds, self.errors, percentile(ordered, 0.5), percentile(ordered, 0.99))
+        return LoadResult(
+            len(self.latencies), seconds, self.errors, percentile(ordered, 0.5), percentile(ordered, 0.99)
+        )
 
 
 class Connection(asyncio.Protocol):
-    """One connection: asks, waits for the whole answer, asks again."""
+    """One connection: sends a request, waits for the complete response, and repeats."""
 
     def __init__(self, request: bytes, tally: Tally) -> None:
         self._request, self._tally = request, tally
@@ -73,28 +75,28 @@ class Connection(asyncio.Protocol):
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first time."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        """Send the first request."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        """Part of an answer, or garbage, which is an error."""
+        """Parse a part of a response; abort the connection if that fails."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._transport.abort()
 
     def on_message_complete(self) -> None:
-        """The answer is whole."""
+        """Count the response and send the next request."""
         if self._parser.get_status_code() < 400:
             self._tally.latencies.append(perf_counter() - self._sent_at)
         else:
             self._tally.errors += 1
-        # Not at once: the parser is in the middle of its work.
+        # Later, because the parser is still running.
         asyncio.get_running_loop().call_soon(self._ask)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """An error, unless time is up."""
+        """Count an error, unless the run is over."""
         self._tally.errors += not self._tally.over
         self.closed.set()
 
@@ -107,8 +109,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._request)
 
 
-async def load(host: str, port: int, shape: Shape, seconds: float) -> Loaded:
-    """Keep `shape.connections` busy for so long; a connection that is lost is opened again."""
+async def load(host: str, port: int, shape: Shape, seconds: float) -> LoadResult:
+    """Keep `shape.connections` busy for `seconds`; reopen a connection that is lost."""
     loop, tally = asyncio.get_running_loop(), Tally()
     method = "POST" if shape.sends else "GET"
     length = f"Content-Length: {shape.sends}\r\n" if shape.sends else ""
@@ -131,11 +133,11 @@ async def load(host: str, port: int, shape: Shape, seconds: float) -> Loaded:
     for task in connections:
         task.cancel()
     await asyncio.gather(*connections, return_exceptions=True)
-    return tally.loaded(took)
+    return tally.result(took)
 
 
 def main() -> None:
-    """Arguments to JSON."""
+    """Run the generator as the arguments say and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="lab.bench.proxy.closed_loop_own")
     parser.add_argument("url", help="http://HOST:PORT")
     for name in ("connections", "sends", "receives", "seconds"):
@@ -143,8 +145,8 @@ def main() -> None:
     options = parser.parse_args()
     host, _, port = options.url.removeprefix("http://").partition(":")
     shape = Shape(options.connections, options.sends, options.receives)
-    loaded = uvloop.run(load(host, int(port), shape, options.seconds))
-    sys.stdout.write(json.dumps({name: getattr(loaded, name) for name in loaded.__slots__}) + "\n")
+    result = uvloop.run(load(host, int(port), shape, options.seconds))
+    sys.stdout.write(json.dumps({name: getattr(result, name) for name in result.__slots__}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load by wrk: one thread of it saturates any balancer that has one core."""
+"""Load by wrk, one thread of which saturates any balancer on one core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from ...balancers.adapter import Command
 from ...balancers.running import spawn, stop, tail
 from ...errors import EnvironmentProblemError
-from .closed_loop import Loaded, Shape
+from .closed_loop import LoadResult, Shape
 
 _SECONDS_PER = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TOTAL = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m|h),")
@@ -22,21 +22,21 @@ _GRACE_S = 15.0
 
 
 def find() -> str | None:
-    """Where wrk is, if it is installed."""
+    """Return the path of wrk, or None if it is not installed."""
     return shutil.which("wrk")
 
 
 class Wrk:
-    """`wrk -t1`."""
+    """Runs `wrk -t1`."""
 
     name = "wrk"
 
     def __init__(self, program: str, workdir: Path, cores: Collection[int]) -> None:
-        """`cores` are the only ones that it runs on."""
+        """`cores`: wrk runs only on these."""
         self._program, self._workdir, self._cores = program, workdir, cores
 
-    async def run(self, url: str, shape: Shape, seconds: int) -> Loaded:
-        """One run. Raises `EnvironmentProblemError` where wrk does not end in time, or fails."""
+    async def run(self, url: str, shape: Shape, seconds: int) -> LoadResult:
+        """Run it once. Raise `EnvironmentProblemError` if wrk fails or does not end in time."""
         options = ["-t1", f"-c{shape.connections}", f"-d{seconds}s", "--timeout", "5s", "--latency"]
         if shape.sends:
             options += ["-s", str(self._script(shape.sends))]
@@ -59,15 +59,15 @@ class Wrk:
         return path
 
 
-def parse(output: str) -> Loaded:
-    """What wrk printed. Raises `EnvironmentProblemError` where that is not a result."""
+def parse(output: str) -> LoadResult:
+    """Parse the output of wrk. Raise `EnvironmentProblemError` if it has no result."""
     total = _TOTAL.search(output)
     if total is None:
         raise EnvironmentProblemError("wrk printed no result", "", tuple(output.strip().splitlines()[-5:]))
     bad = int(match[1]) if (match := _BAD_STATUS.search(output)) else 0
     socket_errors = sum(map(int, match.groups())) if (match := _SOCKET_ERRORS.search(output)) else 0
     percentiles = {share: float(value) * _SECONDS_PER[unit] for share, value, unit in _PERCENTILE.findall(output)}
-    return Loaded(
+    return LoadResult(
         requests=int(total[1]) - bad,
         seconds=float(total[2]) * _SECONDS_PER[total[3]],
         errors=bad + socket_errors,

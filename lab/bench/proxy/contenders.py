@@ -1,4 +1,4 @@
-"""Who takes part: every balancer that the lab has an adapter for, our compiled build, and a plain aiohttp proxy."""
+"""The contenders: every balancer with an adapter, our compiled build, and a plain aiohttp proxy."""
 
 from __future__ import annotations
 
@@ -21,57 +21,57 @@ from ...runtime.ports import LOOPBACK, free_ports
 
 
 class AiohttpProxy:
-    """The plain proxy, driven like a balancer."""
+    """Adapter of the plain proxy."""
 
     name = "aiohttp"
     tuning: tuple[Tuning, ...] = ()
 
     def find(self) -> Program:
-        """This Python: aiohttp is one of the lab's own dependencies."""
+        """Return the command in this Python; aiohttp is a dependency of the lab."""
         return Program(words("lab.bench.proxy.aiohttp_proxy"))
 
     def version(self, program: Program) -> str:
-        """aiohttp's."""
+        """Return the version of aiohttp."""
         return version("aiohttp")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """It has no configuration file."""
+        """Return no files: it has no configuration."""
         return ()
 
     def check(self, program: Program, workdir: Path) -> None:
-        """Nothing to check."""
+        """Do nothing: it has no configuration."""
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """Everything is in its arguments."""
+        """Return the command line, which has all settings."""
         backends = [str(backend.address) for backend in spec.backends]
         return Command((*program.argv, "--listen", str(spec.listen), *backends))
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """Traffic flows."""
+        """Return the URL that answers once it forwards requests."""
         return (health_url(spec),)
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """It forwards, and that is all."""
+        """Return what it lacks."""
         return (Quirk("health checks, retries, metrics", "it has none"),)
 
 
 BASELINE = "haproxy"
-"""What the others are compared with."""
+"""Contender that the ratios refer to."""
 _EXTRA: tuple[Adapter, ...] = (Reroute("reroute-mypyc", Path("build/compiled")), AiohttpProxy())
 ALL: dict[str, Adapter] = {**ADAPTERS, **{adapter.name: adapter for adapter in _EXTRA}}
-"""Beside the league's, our own build by `make compiled`, and what an ordinary aiohttp program would cost."""
+"""Name → adapter: those of the lab, our build by `make compiled`, and the plain aiohttp proxy."""
 
 
 @dataclass(slots=True)
 class Field:
-    """Those who run, and why the others do not."""
+    """The running contenders, and the errors of those that did not start."""
 
     running: list[Running] = field(default_factory=list)
     absent: dict[str, EnvironmentProblemError] = field(default_factory=dict)
 
 
 def chosen(names: Sequence[str]) -> list[Adapter]:
-    """The contenders of those names; all where none is named. Raises `BadArgumentsError`."""
+    """Return the contenders of these names, or all if none is named. Raise `BadArgumentsError`."""
     unknown = [name for name in names if name not in ALL]
     if unknown:
         raise BadArgumentsError(f"no contender is called {unknown[0]!r}", f"choose from {', '.join(ALL)}")
@@ -85,7 +85,7 @@ async def start(
     cores: Collection[int],
     stack: AsyncExitStack,
 ) -> Field:
-    """Start all of them in the matched setting; `stack` stops them. One that does not start is told, not raised."""
+    """Start all contenders in the matched setting; `stack` stops them. Errors of single ones are in the result."""
     field_of = Field()
     ports = free_ports()
     for adapter in adapters:
@@ -101,7 +101,7 @@ async def start(
 
 
 def why(error: EnvironmentProblemError) -> str:
-    """One line: what is wrong, and what mends it."""
+    """Return the problem and the next step in one line."""
     if isinstance(error, MissingProgramError):
         return f"not installed: {error.next_step}"
     return " · ".join([str(error), *error.details[-2:]])

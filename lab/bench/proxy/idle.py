@@ -1,4 +1,4 @@
-"""What a kept-alive connection without a request costs a balancer in resident memory."""
+"""Measures the resident memory of a balancer for each idle kept-alive connection."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from ...processes.usage import resident_bytes
 from .closed_loop import Shape
 
 TOGETHER = 64
-"""Connections with a request under way at once: as few as in an ordinary run, so that the pool does not grow for it."""
+"""Concurrent requests: as few as in an ordinary run, so that the balancer's pool of connections does not grow."""
 _TIMEOUT_S = 5.0
 _SPARE_FILES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """N connections that were served one request each, and then nothing."""
+    """Result for connections that were served one request each and then stayed idle."""
 
     asked: int
     held: int
     """Still open afterwards."""
     bytes_each: float
-    """Resident memory, without what the kernel keeps for the socket."""
+    """Resident memory per connection, without memory of the kernel."""
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as this user may have, here and in what is started from here. Answers how many."""
+    """Raise the limit of open files of this process and its children to the hard limit; return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def measure(pid: int, address: Address, count: int) -> Idle:
-    """Open `count` connections through the balancer, or as many as files may be open. Raises OSError."""
+    """Open `count` connections, or as many as the limit of open files allows, and measure. Raise OSError."""
     count = min(count, raise_file_limit() - _SPARE_FILES)
     before = resident_bytes(pid)
     with _opened(address, count) as connections:

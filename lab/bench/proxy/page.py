@@ -1,4 +1,4 @@
-"""The page: one file that opens offline, with the look of the lab's reports and no script at all."""
+"""The report page: one file that opens offline and has no script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def page(report: Report) -> str:
-    """All of it as HTML."""
+    """Return the report as HTML."""
     values = {
         "report": report,
         "words": formatting,

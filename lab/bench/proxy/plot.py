@@ -1,4 +1,4 @@
-"""One load as bars: CPU a request, median and range, each balancer on a line of its own."""
+"""Bar chart of one load: CPU per request, median and range, one row for each balancer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .result import Row
 
 WIDTH, ROW, NAMES, TOP, FOOT = 640.0, 26.0, 84.0, 8.0, 34.0
 RIGHT = WIDTH - 150.0
-"""Room for the numbers behind the longest bar."""
+"""Right end of the axis, which leaves room for the number after the longest bar."""
 OURS = "reroute"
 
 
 def bars(rows: Sequence[Row]) -> str:
-    """The plot. Every text in it is escaped by `lab.report.timeline.svg`."""
+    """Return the chart as SVG. `lab.report.timeline.svg` escapes every text in it."""
     scale = Linear(0.0, max(row.cpu_us_max for row in rows), NAMES, RIGHT)
     bottom = TOP + ROW * len(rows)
     parts = [

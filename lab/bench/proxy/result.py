@@ -1,4 +1,4 @@
-"""What the bench measured, and what that comes to. CPU in microseconds a request, latency in seconds."""
+"""Samples of the benchmark and the results computed from them. CPU in microseconds per request, latency in seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from .closed_loop import Loaded, Shape
+from .closed_loop import LoadResult, Shape
 from .idle import Idle
 
 SCHEMA = 1
@@ -21,11 +21,11 @@ class Sample:
     shape: Shape
     round: int
     cpu_s: float
-    loaded: Loaded
+    loaded: LoadResult
 
     @property
     def cpu_us(self) -> float:
-        """CPU time a request, in all its processes."""
+        """CPU time per request of all its processes, microseconds."""
         return self.cpu_s / self.loaded.requests * 1e6
 
 
@@ -40,8 +40,8 @@ class Row:
     cpu_us_min: float
     cpu_us_max: float
     ratio: float | None
-    """CPU a request, relative to the baseline; the median of the ratios inside each round, which noise that lasts
-    longer than a round cannot move. None without a baseline."""
+    """CPU per request relative to the baseline: the median of the ratios in each round, so that noise lasting longer
+    than a round cancels out. None without a baseline."""
     requests_per_s: float
     p50_s: float
     p99_s: float
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A contender as the report names it."""
+    """A contender in the report."""
 
     name: str
     version: str | None
@@ -61,7 +61,7 @@ class Entrant:
 
 @dataclass(slots=True)
 class Report:
-    """Everything that is written down."""
+    """The whole result of a benchmark."""
 
     started: str
     command: str
@@ -81,7 +81,7 @@ class Report:
         return list(dict.fromkeys(sample.shape for sample in self.samples))
 
     def rows(self, shape: Shape) -> list[Row]:
-        """One row a contender that was measured, the cheapest first."""
+        """Return a row for each measured contender, the cheapest first."""
         under = [sample for sample in self.samples if sample.shape == shape]
         base = {sample.round: sample.cpu_us for sample in under if sample.contender == self.baseline}
         names = dict.fromkeys(sample.contender for sample in under)
@@ -89,14 +89,14 @@ class Report:
         return sorted(rows, key=lambda row: row.cpu_us)
 
     def as_json(self) -> dict[str, Any]:
-        """`bench.json`: the results, and every sample that they come from."""
-        told = asdict(self)
+        """Return the content of `bench.json`: results and samples."""
+        fields = asdict(self)
         results = [asdict(row) for shape in self.shapes for row in self.rows(shape)]
-        return {"schema": SCHEMA, "bench": "proxy", **told, "results": results}
+        return {"schema": SCHEMA, "bench": "proxy", **fields, "results": results}
 
 
 def usable(samples: Iterable[Sample]) -> list[Sample]:
-    """Those in which anything was answered: the others have no cost a request."""
+    """Return the samples with at least one good response; others have no cost per request."""
     return [sample for sample in samples if sample.loaded.requests > 0]
 
 

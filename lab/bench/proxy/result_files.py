@@ -1,4 +1,4 @@
-"""Where the findings go: `bench.json` for programs, `report.html` for people."""
+"""Result files: `bench.json` for programs, `report.html` for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .result import Report
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write both, over what an earlier run left. Raises `EnvironmentProblemError` where that is not possible."""
+    """Write both files, replacing earlier ones. Raise `EnvironmentProblemError` if that is not possible."""
     contents = {"bench.json": json.dumps(report.as_json(), indent=2) + "\n", "report.html": page(report)}
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The findings as tables, no wider than a terminal of 80 columns."""
+"""Results as tables for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .result import Report
 
 
 def tables(report: Report) -> Iterator[Table]:
-    """One a load, then who was left out."""
+    """Yield a table for each load, then one of problems."""
     versions = {entrant.name: entrant.version or "" for entrant in report.entrants}
     for shape in report.shapes:
         yield _load(report, shape, versions)
     if troubles := formatting.troubles(report):
-        table = Table("", "what did not go as asked", box=None, pad_edge=False, header_style="dim")
+        table = Table("", "problem", box=None, pad_edge=False, header_style="dim")
         for contender, trouble in troubles:
             table.add_row(contender, trouble)
         yield table

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lab.balancers.selection import Choice
-from lab.compare.docker_environment import DockerStage
+from lab.compare.docker_environment import DockerEnvironment
 from lab.runtime.docker_cli import docker
 from lab.runtime.docker_lab import DockerRuntime
 from tests.e2e.conftest import Cli, spare_ports
@@ -173,8 +173,8 @@ def test_a_session_with_network_helpers_leaves_no_volume(lab: Lab) -> None:
 def test_a_backend_of_a_contest_reaches_no_balancers_admin_port(tmp_path: Path, balancer: str) -> None:
     need_docker()
     project = f"reroute-compare-{secrets.token_hex(3)}"
-    stage = DockerStage(tmp_path, project)
-    with stage.set_up(lambda text: None), stage.lab(Choice(balancer, adapter=balancer)):
+    environment = DockerEnvironment(tmp_path, project)
+    with environment.set_up(lambda text: None), environment.lab(Choice(balancer, adapter=balancer)):
         backend = containers(project, "api")[0]["Id"]
         (container,) = containers(project, "balancer")
         assert inside(container["Id"], CONNECT, "127.0.0.1", "8081") == "connected"

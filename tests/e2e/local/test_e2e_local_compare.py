@@ -115,7 +115,7 @@ def test_a_balancer_that_dies_in_mid_run_is_a_result(folder: Path) -> None:
     code, document = compare(folder, "--balancers", "none", "--balancer-cmd", f"sh {folder}/brief.sh")
     result = only(document)
     assert code == 0
-    assert (result["status"], result["reason"]) == ("died", "the balancer ended in mid-run")
+    assert (result["status"], result["reason"]) == ("died", "the balancer ended during the run")
     measures = result["measures"]
     assert isinstance(measures, dict)
     assert measures["failed"] > 50

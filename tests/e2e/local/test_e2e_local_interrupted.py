@@ -27,7 +27,7 @@ def test_what_was_recorded_is_kept_and_judged_unknown(cli: Cli, number: signal.S
     else:
         assert process.returncode == 130, err
         assert "interrupted" in err
-        assert "the run did not come to its end; what was recorded is in" in out
+        assert "the run was not completed; its record is in" in out
         assert json.loads((cli.newest_run() / "verdict.json").read_text())["verdict"] == "unknown"
         assert (cli.newest_run() / "report.html").exists()
 

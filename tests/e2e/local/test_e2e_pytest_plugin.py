@@ -39,4 +39,4 @@ def test_options_that_do_not_go_together_are_refused(cli: Cli) -> None:
     told = example(cli, "--lab-compose", "compose.yaml", "-k", "freezes")
     assert "--lab-compose is for --lab-runtime docker" in told
     told = example(cli, "--lab-balancer", "no-such-program", "-k", "freezes")
-    assert "expected a program that can be run" in told
+    assert "expected an executable program" in told

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from lab.bench.proxy.bench_run import QUICK, Settings, shapes
-from lab.bench.proxy.closed_loop import Loaded, Shape, format_size, parse_counts, parse_size, parse_sizes, percentile
+from lab.bench.proxy.closed_loop import (
+    LoadResult,
+    Shape,
+    format_size,
+    parse_counts,
+    parse_size,
+    parse_sizes,
+    percentile,
+)
 from lab.bench.proxy.closed_loop_wrk import parse
 from lab.errors import BadArgumentsError, EnvironmentProblemError
 
@@ -26,7 +34,7 @@ Transfer/sec:      4.09MB
 
 
 def test_what_wrk_prints_is_read_with_its_units() -> None:
-    assert parse(WRK) == Loaded(requests=22030, seconds=1.1, errors=0, p50_s=pytest.approx(0.000812), p99_s=1.25)
+    assert parse(WRK) == LoadResult(requests=22030, seconds=1.1, errors=0, p50_s=pytest.approx(0.000812), p99_s=1.25)
 
 
 def test_bad_answers_are_errors_and_do_not_count_as_requests() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from lab.bench.proxy.closed_loop import Loaded, Shape
+from lab.bench.proxy.closed_loop import LoadResult, Shape
 from lab.bench.proxy.contenders import ALL
 from lab.bench.proxy.idle import Idle
 from lab.bench.proxy.page import page
@@ -18,7 +18,7 @@ SHAPE = Shape(64)
 
 
 def sample(contender: str, number: int, cpu_us: float, requests: int = 1000, errors: int = 0) -> Sample:
-    return Sample(contender, SHAPE, number, cpu_us * requests / 1e6, Loaded(requests, 2.0, errors, 0.001, 0.004))
+    return Sample(contender, SHAPE, number, cpu_us * requests / 1e6, LoadResult(requests, 2.0, errors, 0.001, 0.004))
 
 
 def report(*samples: Sample) -> Report:

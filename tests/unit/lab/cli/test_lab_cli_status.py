@@ -27,7 +27,7 @@ def test_half_a_lab_is_shown_with_what_it_lacks(line: str, capsys: pytest.Captur
     assert app.run(line.split()) == 1
     shown = capsys.readouterr().out
     assert "reroute-lb-1" in shown
-    assert "runs in part: reroute-chaos-1 exited" in shown
+    assert "only a part of the lab on runtime docker is running: reroute-chaos-1 exited" in shown
     assert "next: lab up --runtime docker" in shown
 
 

@@ -15,8 +15,8 @@ from lab.balancers.containers import Containers
 from lab.balancers.selection import Choice
 from lab.cli.app import run
 from lab.compare import docker_containers, entries
-from lab.compare.docker_containers import DockerStanding, backends
-from lab.compare.docker_environment import DockerStage
+from lab.compare.docker_containers import DockerRunningBalancer, backends
+from lab.compare.docker_environment import DockerEnvironment
 from lab.errors import BadArgumentsError
 from lab.runtime import docker_cli
 from lab.services.endpoints import Endpoints
@@ -77,23 +77,23 @@ def test_a_backend_that_came_back_elsewhere_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(docker_containers, "docker", engine)
     before = backends("reroute-compare-1")
     assert before == {"api-1": "172.18.0.2:8000", "api-2": "172.18.0.3:8000"}
-    standing = DockerStanding(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", before)
-    assert standing.moved() == ""
+    standing = DockerRunningBalancer(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", before)
+    assert standing.address_change() == ""
     engine.addresses["1"] = "172.18.0.9"
-    assert standing.moved() == "backends moved: api-1 from 172.18.0.2:8000 to 172.18.0.9:8000"
+    assert standing.address_change() == "backends moved: api-1 from 172.18.0.2:8000 to 172.18.0.9:8000"
 
 
 def test_a_container_that_ended_tells_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine({})
     monkeypatch.setattr(docker_containers, "docker", engine)
-    standing = DockerStanding(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", {})
+    standing = DockerRunningBalancer(Endpoints("", "", "", "", "docker"), "reroute-compare-1", "balancer", {})
     assert standing.ended() == ""
     engine.exit_code = 139
-    assert standing.ended() == "the balancer ended in mid-run, with code 139"
+    assert standing.ended() == "the balancer ended during the run, with code 139"
 
 
 def test_a_command_of_ones_own_has_no_container(tmp_path: Path) -> None:
-    stage = DockerStage(tmp_path, "reroute-compare-1")
+    stage = DockerEnvironment(tmp_path, "reroute-compare-1")
     with pytest.raises(BadArgumentsError, match="runs on this machine"), stage.lab(Choice("mine", command="my-lb")):
         pass
 

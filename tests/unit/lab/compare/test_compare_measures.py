@@ -71,13 +71,13 @@ def test_a_herd_is_told_in_fair_shares() -> None:
 
 
 def test_a_fault_that_did_not_bite_is_no_evidence() -> None:
-    assert spoiled(run(fault_event(bit=False), request(4.0))).startswith("pause did not bite")
+    assert spoiled(run(fault_event(bit=False), request(4.0))).startswith("pause had no measurable effect")
     assert spoiled(run(fault_event(), request(4.0))) == ""
 
 
 def test_late_answers_before_the_fault_are_the_hosts_and_spoil_the_run_unless_the_balancer_is_like_that() -> None:
     late, good = request(2.0, took=0.9, id=1), [request(2.0 + number / 100, id=10 + number) for number in range(9)]
-    assert spoiled(run(fault_event(), late, *good)) == "1 of 10 requests suffered before any fault: the host was busy"
+    assert spoiled(run(fault_event(), late, *good)) == "1 of 10 requests were bad before any fault: the host was busy"
     assert spoiled(run(fault_event(), request(2.9, took=0.9), *good)) == "", "it met the fault at 3 s"
     assert spoiled(run(fault_event(), late, good[0], request(2.1, took=0.8, id=2))) == ""
 
@@ -88,4 +88,4 @@ def test_what_was_cut_while_the_fault_was_being_injected_met_the_fault() -> None
         [request(2.0 + number / 100, id=10 + number) for number in range(9)],
     )
     assert spoiled(run(fault_event(requested_at=2.94), cut, *good)) == ""
-    assert spoiled(run(fault_event(requested_at=2.96), cut, *good)).startswith("1 of 10 requests suffered")
+    assert spoiled(run(fault_event(requested_at=2.96), cut, *good)).startswith("1 of 10 requests were bad")

@@ -61,9 +61,9 @@ def test_a_replacement_may_belong_to_another_entry(tmp_path: Path) -> None:
 
 def test_two_files_of_one_program_are_two_rows() -> None:
     files = [("haproxy", Path("/a/old.cfg")), ("haproxy", Path("/a/new.cfg"))]
-    assert entries.distinct(files) == ["haproxy (old.cfg)", "haproxy (new.cfg)"]
+    assert entries.distinct_titles(files) == ["haproxy (old.cfg)", "haproxy (new.cfg)"]
     files = [("haproxy", Path("/a/h.cfg")), ("haproxy", Path("/b/h.cfg")), ("haproxy", Path("/a/h.cfg"))]
-    assert entries.distinct(files) == ["haproxy (a/h.cfg)", "haproxy (b/h.cfg)", "haproxy (a/h.cfg #2)"]
+    assert entries.distinct_titles(files) == ["haproxy (a/h.cfg)", "haproxy (b/h.cfg)", "haproxy (a/h.cfg #2)"]
 
 
 def test_nothing_that_was_filled_in_is_replaced_again(tmp_path: Path) -> None:
@@ -259,5 +259,5 @@ def test_one_name_never_stands_for_two_contents(tmp_path: Path) -> None:
     entries.note_sources(entries.from_files([str(file)], []), comparison)
     entries.note_sources(entries.from_files([str(file)], []), comparison)
     file.write_text("retries 2")
-    with pytest.raises(BadArgumentsError, match="with another content"):
+    with pytest.raises(BadArgumentsError, match="with other content"):
         entries.note_sources(entries.from_files([str(file)], []), comparison)

@@ -15,7 +15,7 @@ from lab.compare.configs import read_configs, write_configs
 from lab.compare.document import Comparison, Result, Spread, read
 from lab.compare.generated_block import BEGIN, END, splice
 from lab.compare.page import write_page
-from lab.compare.runner import Entry, turns
+from lab.compare.runner import Entry, schedule
 from lab.compare.table import cells, markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError
 from tests.support.lab_plans import plan
@@ -53,7 +53,7 @@ def test_a_balancer_that_is_not_here_is_a_row_that_says_what_installs_it() -> No
 
 def test_a_rejected_configuration_shows_the_programs_own_words() -> None:
     refused = Result("nginx", "own", "pause", 0, "rejected", "nginx rejects", "nginx -t", ('unknown directive "x"',))
-    assert 'It says: unknown directive "x"' in str(remarks(comparison(refused))[0])
+    assert 'Its log: unknown directive "x"' in str(remarks(comparison(refused))[0])
 
 
 def test_a_comparison_survives_being_written_and_read(tmp_path: Path) -> None:
@@ -71,13 +71,13 @@ def test_the_block_replaces_only_what_stands_between_its_markers(tmp_path: Path)
     splice(file, "new\n")
     assert file.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
     file.write_text("none")
-    with pytest.raises(BadArgumentsError, match="its markers are not there"):
+    with pytest.raises(BadArgumentsError, match="it has no markers"):
         splice(file, "new\n")
 
 
 def test_every_balancer_meets_a_scenario_before_the_next_one_comes_and_each_round_starts_elsewhere() -> None:
     three = [Entry(entries.from_command(name).choice, name) for name in "abc"]
-    order = [(turn.repeat, turn.entry.settings) for turn in turns(three, [plan()], range(2))]
+    order = [(turn.repeat, turn.entry.settings) for turn in schedule(three, [plan()], range(2))]
     assert order == [(0, "a"), (0, "b"), (0, "c"), (1, "b"), (1, "c"), (1, "a")]
 
 
@@ -131,7 +131,7 @@ def test_a_file_tells_by_its_name_whose_it_is_and_otherwise_must_be_told(tmp_pat
     for name, adapter in (("prod.cfg", "haproxy"), ("nginx.conf", "nginx"), ("Caddyfile", "caddy")):
         (tmp_path / name).touch()
         assert entries.from_files([str(tmp_path / name)], [])[0].choice.adapter == adapter
-    with pytest.raises(BadArgumentsError, match="whose file is it"):
+    with pytest.raises(BadArgumentsError, match="cannot tell which balancer"):
         entries.from_files([str(tmp_path / "lb.txt")], [])
     with pytest.raises(BadArgumentsError, match="there is no file"):
         entries.from_files([f"envoy={tmp_path / 'none.yaml'}"], [])

@@ -1,4 +1,4 @@
-"""One turn whose disk fills up after the verdict: it is said, with what to do, and not taken for a fault of the lab."""
+"""A disk that fills up after the verdict: the message says what to do, and the lab is not held responsible."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_reports_that_cannot_be_written_are_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(run_session, "write_reports", full)
     console = Console(file=io.StringIO())
     endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "t", "local")
-    one = run_session.Turn(endpoints, tmp_path, view(console), console, repeats=0)
+    one = run_session.RunSession(endpoints, tmp_path, view(console), console, repeats=0)
     with pytest.raises(EnvironmentProblemError, match="No space left on device") as said:
-        one.settled(samples.plan(20.0))
+        one.run_valid(samples.plan(20.0))
     assert str(next(tmp_path.glob("2*"))) in said.value.next_step
     assert str(said.value).startswith("pause: pass, but the reports cannot be written")
