@@ -31,7 +31,7 @@ def test_a_build_of_the_present_source_is_run_and_not_what_lies_in_the_current_f
 
 def test_a_build_of_other_source_is_not_there_and_says_how_to_make_it(tmp_path: Path) -> None:
     made(tmp_path)
-    (tmp_path / "lb" / "process" / "event_loop.py").write_text("# something else\n")
+    (tmp_path / "lb" / "process" / "runtime.py").write_text("# something else\n")
 
     assert Reroute("reroute-mypyc", tmp_path).find() == Missing("make compiled")
     assert Reroute("reroute-mypyc", tmp_path / "nowhere").find() == Missing("make compiled")
