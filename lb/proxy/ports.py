@@ -4,10 +4,8 @@ The circle that these classes cut: a client's connection starts a relay, the rel
 that one reports back to the relay, which answers the client.
 
 `RequestSource`, `ResponseReceiver` and `BackendConnection` are base classes because every request goes through them:
-mypyc reads an attribute of a base class at a fixed offset, but looks one of a `Protocol` up by name. They have the
-metaclass `ABCMeta` and not the base `ABC`, because mypyc handles a class with a base that it has not compiled like an
-ordinary Python class, which made each request 4 % more expensive. The protocols are for what only a timer or a stopping
-balancer calls.
+mypyc treats them like any compiled class, while it uses generic operations for a `Protocol` that is not inherited from.
+The protocols are for what only a timer or a stopping balancer calls.
 """
 
 from __future__ import annotations
