@@ -1,1 +1,1 @@
-"""The experiment: runtimes, scenarios, traffic, history, checkers, reports and the command line."""
+"""The lab: run experiments on a load balancer and judge them. Runtimes, scenarios, traffic, checkers, reports, CLI."""

@@ -1,6 +1,6 @@
-"""How the lab fails: one clear line, what to do next, and the exit code that goes with it.
+"""Errors of the lab, each with a message, a hint what to do next, and an exit code.
 
-The codes are the field's convention (Jepsen's), so that a CI job can tell a failed experiment from a broken machine.
+The exit codes follow Jepsen's convention, so that a CI job can tell a failed experiment from a problem of the machine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What `lab` exits with."""
+    """Exit codes of `lab`."""
 
     PASS = 0
     FAIL = 1
@@ -18,13 +18,13 @@ class ExitCode(IntEnum):
     """Ctrl-C or SIGTERM (128 + SIGINT): everything that was started has been stopped."""
     BAD_ARGUMENTS = 254
     INTERNAL = 255
-    """The machine lacks something, or the lab itself broke."""
+    """Something is missing on this machine, or the lab itself has a bug."""
 
 
 class LabError(Exception):
-    """An expected failure: `str(error)` is one line for people, `next_step` says what mends it.
+    """An expected error. `str(error)` is one line for people, `next_step` says how to solve the problem.
 
-    `details` are further lines for whom the first is not enough, such as the end of a log.
+    `details` are further lines, such as the end of a log.
     """
 
     exit_code = ExitCode.INTERNAL
@@ -36,10 +36,10 @@ class LabError(Exception):
 
 
 class BadArgumentsError(LabError):
-    """The caller asked for something that does not exist or does not parse; nothing was started."""
+    """An argument or input file is invalid, or names something that does not exist; nothing was started."""
 
     exit_code = ExitCode.BAD_ARGUMENTS
 
 
 class EnvironmentProblemError(LabError):
-    """This machine cannot do it now: no Docker, a port in use, a process that does not come up."""
+    """This machine cannot do it now: Docker is missing, a port is in use, a process does not start."""

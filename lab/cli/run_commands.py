@@ -16,7 +16,7 @@ from ..evidence.verdict import worst
 from ..phase_sweep import Sweep
 from ..report import job_summary
 from ..report.live import view
-from ..report.summary import Judged, summary
+from ..report.summary import JudgedRun, summary
 from ..runtime.docker_lab import DEFAULT_PROJECT
 from ..scenario.file_reader import load_scenario
 from ..scenario.library import find, names
@@ -125,7 +125,7 @@ def replay(
     raise typer.Exit(judged.verdict.verdict.exit_code)
 
 
-def _say(console: Console, judged: list[Judged], skipped: list[dict[str, str]], sweeps: list[Sweep]) -> None:
+def _say(console: Console, judged: list[JudgedRun], skipped: list[dict[str, str]], sweeps: list[Sweep]) -> None:
     console.print(summary(judged))
     for sweep in sweeps:
         console.print(sweep_table(sweep))

@@ -16,14 +16,14 @@ from ..errors import EnvironmentProblemError
 from ..evidence.balancer_config import seconds
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
-from ..judge.judge import spoiled_by_host
+from ..judge.judge import is_unknown_because_of_host
 from ..phase_sweep import Point, Sweep, points, write
 from ..phase_sweep import plans as sweep_plans
 from ..phase_sweep.page import page
 from ..report import write_reports
 from ..report.host_disturbance import busy_host
 from ..report.live import View
-from ..report.summary import Judged
+from ..report.summary import JudgedRun
 from ..run.experiment import run_experiment
 from ..run.feasibility import obstacles
 from ..scenario.plan import Plan
@@ -54,11 +54,11 @@ class RunSession:
             raise EnvironmentProblemError("this lab can run none of the scenarios", "lab faults list")
         return able, skipped
 
-    def run_valid(self, plan: Plan) -> Judged:
+    def run_valid(self, plan: Plan) -> JudgedRun:
         """Return the first run that the host did not spoil, or the last one. Spoiled runs stay in the folder."""
         left = self.repeats
         judged = self._run_once(plan)
-        while left > 0 and spoiled_by_host(judged.verdict):
+        while left > 0 and is_unknown_because_of_host(judged.verdict):
             left -= 1
             self.console.print(
                 f"{plan.scenario}: the host was too busy for a verdict ({judged.folder}); repeating the run"
@@ -66,9 +66,9 @@ class RunSession:
             judged = self._run_once(plan)
         return judged
 
-    def sweep(self, plan: Plan, count: int) -> tuple[Sweep, list[Judged]]:
+    def sweep(self, plan: Plan, count: int) -> tuple[Sweep, list[JudgedRun]]:
         """Run the plan at `count` phases; write table, JSON and page into a folder of their own."""
-        judged: list[Judged] = []
+        judged: list[JudgedRun] = []
         found: list[Point] = []
         interval_s = 0.0
         for one in sweep_plans(plan, count):
@@ -85,7 +85,7 @@ class RunSession:
         self.console.print(f"{plan.scenario} by phase: {shown}", soft_wrap=True)
         return sweep, judged
 
-    def _run_once(self, plan: Plan) -> Judged:
+    def _run_once(self, plan: Plan) -> JudgedRun:
         run_dir = new_run_dir(self.results, plan.scenario)
         try:
             verdict = asyncio.run(run_experiment(plan, self.endpoints, run_dir, self.live))
@@ -100,7 +100,7 @@ class RunSession:
                 f"{plan.scenario}: {verdict.verdict}, but the reports cannot be written: {error}",
                 f"is the disk full? then: lab report {run_dir}",
             ) from error
-        return Judged(verdict, run_dir, busy_host(written.events))
+        return JudgedRun(verdict, run_dir, busy_host(written.events))
 
     def _report_interrupted(self, run_dir: Path) -> None:
         """Write reports of an interrupted run. Ignore errors, which would hide why the run ended."""
@@ -113,7 +113,7 @@ class RunSession:
             return await ChaosClient(session, self.endpoints).capabilities()
 
 
-def document(judged: Judged) -> dict[str, object]:
+def document(judged: JudgedRun) -> dict[str, object]:
     """Return one run as in `--json`."""
     return {"folder": str(judged.folder), "host": judged.host, **json.loads(judged.verdict.to_json())}
 

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from ..evidence.run_folder import is_run_folder
 from ..judge.judge import judge_folder
 from ..output.inert import markdown as cell
 from ..output.terminal import write
-from ..report import Run, is_run, write_reports
+from ..report import Run, write_reports
 from ..report.host_disturbance import busy_host
-from ..report.summary import Judged, markdown, summary
-from ..scenario.describe import told
+from ..report.summary import JudgedRun, markdown, summary
+from ..scenario.describe import describe
 from ..scenario.file_reader import ScenarioError, load_scenario
 from ..scenario.json_schema import json_schema
 from ..scenario.library import find
@@ -67,7 +68,7 @@ def plan(
         write(made.to_json())
         return
     console = message_console(as_json)
-    for line in told(made):
+    for line in describe(made):
         console.print(line, soft_wrap=True)
 
 
@@ -86,7 +87,7 @@ def check(
     if as_json:
         print_json({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
     else:
-        message_console(as_json).print(summary([Judged(verdict, folder, host)]))
+        message_console(as_json).print(summary([JudgedRun(verdict, folder, host)]))
     raise typer.Exit(verdict.verdict.exit_code)
 
 
@@ -113,12 +114,12 @@ def report(
         write(_markdown(read, folder))
     elif as_json:
         paths = {"report": str(written), "junit": str(written.with_name("junit.xml"))}
-        print_json({**paths, "verdict": read.word, "problems": read.problems})
+        print_json({**paths, "verdict": read.final_verdict, "problems": read.problems})
     else:
         console = message_console(as_json)
         console.print(str(written), soft_wrap=True)
         for problem in read.damage:
-            console.print(f"  {read.word}: {problem}", soft_wrap=True)
+            console.print(f"  {read.final_verdict}: {problem}", soft_wrap=True)
     raise typer.Exit(ExitCode.UNKNOWN if read.damage else ExitCode.PASS)
 
 
@@ -126,14 +127,14 @@ def _markdown(read: Run, folder: Path) -> str:
     """Return the table, or the problems of a run that was never judged."""
     if read.verdict is None:
         return "".join(f"- {cell(problem)}\n" for problem in read.problems)
-    damage = "".join(f"- {read.word}: {cell(problem)}\n" for problem in read.damage)
-    return markdown([Judged(read.verdict, folder, busy_host(read.events))]) + (f"\n{damage}" if damage else "")
+    damage = "".join(f"- {read.final_verdict}: {cell(problem)}\n" for problem in read.damage)
+    return markdown([JudgedRun(read.verdict, folder, busy_host(read.events))]) + (f"\n{damage}" if damage else "")
 
 
 def _folder(run: str, results: Path) -> Path:
     folders = [each for each in (Path(run), results / run) if each.is_dir()]
     if not folders:
         raise BadArgumentsError(f"there is no run {run!r}", f"give a folder, or one of those in {results}/")
-    if not (runs := [folder for folder in folders if is_run(folder)]):
+    if not (runs := [folder for folder in folders if is_run_folder(folder)]):
         raise BadArgumentsError(f"{folders[0]} is not the folder of a run", f"give one of those in {results}/")
     return runs[0]

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..balancers.selection import Choice
 from ..errors import BadArgumentsError, EnvironmentProblemError, LabError
-from ..evidence.progress import Silent
+from ..evidence.progress import Progress
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
 from ..processes.readiness import Answer, advice
@@ -51,7 +51,7 @@ class ScheduledRun:
     repeat: int
 
 
-class _Started(Silent):
+class _Started(Progress):
     """Notes when the run's time axis began."""
 
     zero = 0.0

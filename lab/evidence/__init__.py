@@ -1,1 +1,1 @@
-"""What is recorded of a run, and how it is read back: history, events, record, verdict."""
+"""The record of a run: what is written while it goes on, and how it is read back. Files, clocks and their formats."""

@@ -1,9 +1,9 @@
-"""When each backend was out, by the balancer's own word: what a checker holds its traffic against. Pure."""
+"""When each backend was out of use, according to the balancer's own events. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .events import Event
@@ -14,61 +14,64 @@ DRAIN = "drain"
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Seconds since the run's start; `until` is infinite for what did not end. `state` is the balancer's word."""
+class StateSpan:
+    """One state from `since` to `until`, seconds since the run's start; `until` is infinite if it did not end."""
 
     since: float
     until: float
     state: str
+    """In lower case, as the balancer names it; also `suspected` and `panic`."""
 
     def covers(self, since: float, until: float, margin_s: float) -> bool:
-        """Whether it held through the whole time, even if its edges are off by the margin."""
+        """Return whether the state certainly held from `since` to `until`, given edges inexact by `margin_s`."""
         return self.since + margin_s < since and until < self.until - margin_s
 
-    def meets(self, since: float, until: float, margin_s: float) -> bool:
-        """Whether it held at any moment of the time, if its edges may be off by the margin."""
+    def overlaps(self, since: float, until: float, margin_s: float) -> bool:
+        """Return whether the state may have held at any moment between, given edges inexact by `margin_s`."""
         return self.since - margin_s < until and since < self.until + margin_s
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """The balancer's view of its backends over a run."""
+    """The balancer's view of its backends during a run."""
 
-    out: dict[str, list[Span]] = field(default_factory=dict)
-    """Per backend id: when it was in any state but up, one span a state."""
-    suspected: dict[str, list[Span]] = field(default_factory=dict)
-    """When it was avoided because requests stalled on it."""
-    panic: tuple[Span, ...] = ()
-    """When no backend was usable: then everything that might work may be tried."""
-    told: bool = False
-    """Whether the balancer reports its backends' states at all."""
+    out: dict[str, list[StateSpan]] = field(default_factory=dict)
+    """Per backend id: when it was in any state except `up`, one span for each state."""
+    suspected: dict[str, list[StateSpan]] = field(default_factory=dict)
+    """Per backend id: when it was avoided because requests to it stalled."""
+    panic: tuple[StateSpan, ...] = ()
+    """When no backend was usable; the balancer may then try any backend."""
+    reports_states: bool = False
+    """Whether the balancer sends events about its backends at all."""
 
-    def was_out(self, backend: str, since: float, until: float, margin_s: float) -> Span | None:
-        """The state that kept it out all through the time; None if it may have been up at any moment of it."""
+    def was_out(self, backend: str, since: float, until: float, margin_s: float) -> StateSpan | None:
+        """Return the state that kept the backend out during the whole time; None if it may have been up in it."""
         spans = self.out.get(backend, ())
         return next((span for span in spans if span.covers(since, until, margin_s)), None)
 
     def was_doubtful(self, backend: str, since: float, until: float, margin_s: float) -> bool:
-        """Whether it may have been out or suspected at any moment of the time."""
+        """Return whether the backend may have been out or suspected at any moment of the time."""
         spans = (*self.out.get(backend, ()), *self.suspected.get(backend, ()))
-        return any(span.meets(since, until, margin_s) for span in spans)
+        return any(span.overlaps(since, until, margin_s) for span in spans)
 
     def in_panic(self, since: float, until: float, margin_s: float) -> bool:
-        """Whether no backend may have been usable at any moment of the time."""
-        return any(span.meets(since, until, margin_s) for span in self.panic)
+        """Return whether the balancer may have been without a usable backend at any moment of the time."""
+        return any(span.overlaps(since, until, margin_s) for span in self.panic)
 
 
 def availability(run: RunRecord) -> Availability:
-    """From the balancer's events; empty for a balancer that sends none."""
-    moves = run.events.of("lb", "transition")
+    """Return the availability that the balancer's events describe; empty for a balancer without events."""
+    transitions = _by_backend(run.events.of("lb", "transition"))
+    suspicions = _by_backend(run.events.of("lb", "suspected", "cleared", "transition"))
+    panic = _spans(run.events.of("lb", "panic_changed"), "panic", lambda event: bool(event.data.get("active")))
     return Availability(
-        out={backend: _outages(events) for backend, events in _by_backend(moves).items()},
+        out={backend: _outages(events) for backend, events in transitions.items()},
         suspected={
-            backend: _spans(events, "suspected", "cleared", "transition")
-            for backend, events in _by_backend(run.events.of("lb", "suspected", "cleared", "transition")).items()
+            backend: _spans(events, "suspected", lambda event: event.type == "suspected")
+            for backend, events in suspicions.items()
         },
-        panic=tuple(_panics(run.events.of("lb", "panic_changed"))),
-        told=bool(run.events.of("lb")),
+        panic=tuple(panic),
+        reports_states=bool(run.events.of("lb")),
     )
 
 
@@ -79,33 +82,23 @@ def _by_backend(events: Iterable[Event]) -> dict[str, list[Event]]:
     return found
 
 
-def _outages(events: list[Event]) -> list[Span]:
-    """Each move out of up, or from one such state to the next, lasts until the next move."""
+def _outages(events: list[Event]) -> list[StateSpan]:
+    """Return a span for each state other than `up`; a state lasts until the next transition."""
     ends = [*(event.t for event in events[1:]), float("inf")]
-    moves = zip(events, ends, strict=True)
-    spans = [Span(event.t, end, str(event.data.get("new", "")).lower()) for event, end in moves]
+    spans = [
+        StateSpan(event.t, end, str(event.data.get("new", "")).lower()) for event, end in zip(events, ends, strict=True)
+    ]
     return [span for span in spans if span.state != UP]
 
 
-def _spans(events: list[Event], begin: str, *ends: str) -> list[Span]:
-    spans: list[Span] = []
+def _spans(events: list[Event], state: str, begins: Callable[[Event], bool]) -> list[StateSpan]:
+    """Return a span from each event that begins the state to the next one that does not."""
+    spans: list[StateSpan] = []
     since: float | None = None
     for event in events:
-        if event.type == begin and since is None:
-            since = event.t
-        elif event.type in ends and since is not None:
-            spans.append(Span(since, event.t, begin))
-            since = None
-    return spans if since is None else [*spans, Span(since, float("inf"), begin)]
-
-
-def _panics(events: list[Event]) -> list[Span]:
-    spans: list[Span] = []
-    since: float | None = None
-    for event in events:
-        if event.data.get("active"):
+        if begins(event):
             since = event.t if since is None else since
         elif since is not None:
-            spans.append(Span(since, event.t, "panic"))
+            spans.append(StateSpan(since, event.t, state))
             since = None
-    return spans if since is None else [*spans, Span(since, float("inf"), "panic")]
+    return spans if since is None else [*spans, StateSpan(since, float("inf"), state)]

@@ -1,4 +1,4 @@
-"""Values of the balancer's live configuration as a run recorded it (`GET /config`): strings with units."""
+"""Parse values of the balancer's live configuration as a run recorded it (`GET /config`): strings with units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PART = re.compile(r"([\d.]+)(us|ms|s|m|h)")
 
 
 def seconds(text: str, key: str) -> float:
-    """`400ms`, `10s`, `1m30s`. Raises ValueError, which names the key, for anything else."""
+    """Return the seconds of a duration such as `400ms`, `10s` or `1m30s`. Raise ValueError, naming `key`, otherwise."""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"the balancer's {key} is {text!r}, expected a duration such as 10s")
@@ -18,5 +18,5 @@ def seconds(text: str, key: str) -> float:
 
 
 def share(value: Any) -> float:
-    """`0.2` or `20%`. Raises ValueError for anything else."""
+    """Return the fraction that a number or a string such as `20%` means. Raise ValueError for anything else."""
     return float(value[:-1]) / 100 if isinstance(value, str) and value.endswith("%") else float(value)

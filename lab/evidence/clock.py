@@ -1,4 +1,8 @@
-"""Other processes' monotonic clocks on the run's axis, after Cristian (1989): trust the least round trip."""
+"""Convert times of other processes' monotonic clocks to the run's time axis.
+
+The offset is measured with Cristian's algorithm (1989): of several readings, the one with the shortest round trip is
+the most exact.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 ROUNDS = 8
-"""A round trip on loopback takes about 1 ms; of eight, one is rarely disturbed."""
+"""A round trip on loopback takes about 1 ms; at least one of eight is nearly always undisturbed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One question for a remote clock: local time before and after, and what it answered."""
+    """One reading of a remote clock: local time before and after the call, and the remote time."""
 
     asked: float
     answered: float
@@ -21,18 +25,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
-    """`remote − local` of two monotonic clocks, known to within ± `error_s`."""
+    """Difference `remote − local` of two monotonic clocks, exact to ± `error_s`."""
 
     offset_s: float
     error_s: float
 
     def to_local(self, remote: float) -> float:
-        """The local time of a remote moment."""
+        """Convert a remote time to local time."""
         return remote - self.offset_s
 
 
 def best_offset(readings: Iterable[Reading]) -> ClockOffset:
-    """The offset by the reading with the shortest round trip. Raises ValueError without any."""
+    """Return the offset according to the reading with the shortest round trip. Raise ValueError without readings."""
     best = min(readings, key=lambda reading: reading.answered - reading.asked)
     half = (best.answered - best.asked) / 2
     return ClockOffset(best.remote - best.asked - half, half)
@@ -41,7 +45,7 @@ def best_offset(readings: Iterable[Reading]) -> ClockOffset:
 async def measure_offset(
     read_remote: Callable[[], Awaitable[float]], now: Callable[[], float] = time.monotonic
 ) -> ClockOffset:
-    """Ask `read_remote` for its monotonic time a few times and compare with `now`."""
+    """Read the remote clock `ROUNDS` times and return its offset from the clock `now`."""
     readings = []
     for _ in range(ROUNDS):
         asked = now()
@@ -52,14 +56,14 @@ async def measure_offset(
 
 @dataclass(frozen=True, slots=True)
 class RunClock:
-    """The run's axis: seconds since `zero` on this process' monotonic clock."""
+    """The run's time axis: seconds since `zero`, a time on this process' monotonic clock."""
 
     zero: float
 
     def now(self) -> float:
-        """Seconds since the run's start."""
+        """Return the seconds since the run's start."""
         return time.monotonic() - self.zero
 
     def of(self, remote: float, offset: ClockOffset) -> float:
-        """The place of a remote moment on the axis."""
+        """Convert a remote time to seconds since the run's start."""
         return offset.to_local(remote) - self.zero

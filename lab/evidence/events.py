@@ -1,9 +1,9 @@
-"""The events of a run on its one axis (`events.jsonl`): the balancer's, the chaos service's, the lab's own.
+"""The events of a run (`events.jsonl`): those of the balancer, of the chaos service and of the lab, on one time axis.
 
-The lab's own events carry everything else that a later judgement needs, so that the run's folder is complete:
+The lab's own events hold everything else that checkers need, so that a run can be judged from its folder alone:
 `run_started` `act` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `wall_step`
-`not_readmitted` `ledger` `ledger_missing` `interrupted` `run_ended`; and `source: "api"` events of type `executed` are
-the backends' ledger entries, put on the same axis.
+`not_readmitted` `ledger` `ledger_missing` `interrupted` `run_ended`. Entries of the backends' ledgers are events of
+source `api` and type `executed`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..output.json_text import dumps, loads
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened at `t` seconds since the run's start; `data` holds the event's own fields."""
+    """An event at `t` seconds since the run's start; `data` holds the fields that its type defines."""
 
     t: float
     source: str
@@ -29,13 +29,16 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def to_line(self) -> str:
-        """One line of `events.jsonl`."""
+        """Return the event as one line of `events.jsonl`."""
         own = {"t": round(self.t, 6), "source": self.source, "type": self.type}
         return dumps({**self.data, **own}) + "\n"
 
     @classmethod
     def from_line(cls, raw: dict[str, Any]) -> Event:
-        """Raises KeyError or TypeError when it is no event. Words that every event repeats are kept once."""
+        """Return the event that a line of `events.jsonl` holds. Raise KeyError or TypeError if it is not one.
+
+        Strings that most events repeat are interned, so that a long run needs less memory.
+        """
         t, source, kind = raw.pop("t"), intern(raw.pop("source")), intern(raw.pop("type"))
         data = {intern(name): value for name, value in raw.items()}
         if isinstance(data.get("instance"), str):
@@ -44,41 +47,42 @@ class Event:
 
 
 class EventLog:
-    """Appends to `events.jsonl`, each event handed to the kernel at once. Order of arrival, not of time."""
+    """Writer of `events.jsonl`. Each event is passed to the kernel at once, in order of arrival, not of time."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
 
     def write(self, event: Event) -> None:
-        """Raises OSError (disk full), also where the kernel took a part of the line."""
+        """Append one event, also if the kernel accepts only a part of the line at a time. Raise OSError (disk full)."""
         line = memoryview(event.to_line().encode())
         while line:
             line = line[os.write(self._descriptor, line) :]
 
     def close(self) -> None:
-        """No event can follow."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """All events in order of time, and what is wrong with the record itself."""
+    """All events of a run, in order of time."""
 
     all: tuple[Event, ...]
     defects: tuple[str, ...] = ()
+    """Lines of the file that could not be read."""
 
     def of(self, source: str, *types: str) -> list[Event]:
-        """Those of one source and, when any are named, of these types."""
+        """Return the events of one source; only those of the given types, if any are given."""
         return [event for event in self.all if event.source == source and (not types or event.type in types)]
 
     def last(self, source: str, kind: str) -> Event | None:
-        """The latest of its kind."""
+        """Return the latest event of this source and type, or None."""
         found = self.of(source, kind)
         return found[-1] if found else None
 
 
 def read_events(path: Path) -> Events:
-    """Read `events.jsonl`, however it ended. Raises OSError when there is none to read."""
+    """Read `events.jsonl`, which may be cut off anywhere. Raise OSError if the file cannot be read."""
     events: list[Event] = []
     defects: list[str] = []
     with path.open("rb") as lines:
@@ -86,6 +90,6 @@ def read_events(path: Path) -> Events:
             try:
                 events.append(Event.from_line(loads(raw)))
             except (ValueError, KeyError, TypeError):
-                defects.append(f"events.jsonl line {number} is torn or unreadable")
+                defects.append(f"events.jsonl line {number} is incomplete or unreadable")
     events.sort(key=lambda event: event.t)
     return Events(tuple(events), tuple(defects))

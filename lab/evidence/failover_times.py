@@ -1,4 +1,7 @@
-"""The two numbers the lab is about, from a run's record: how long until traffic left, and until it came back."""
+"""Time to reroute and time to readmit: how long after a fault traffic leaves its target, and how long until it returns.
+
+All functions are pure and take times from the record of a run.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,20 @@ from .record import Fault, RunRecord
 
 
 def reroute_s(fault: Fault, requests: Iterable[Request], slow_s: float) -> float | None:
-    """Seconds from injection to the last moment traffic still went to the target; 0.0 if none did, None if no fault.
+    """Return the seconds from injection to the last request that still went to the target.
 
-    A request counts when the balancer tried the target for it while the fault was on, or when it went badly and
-    nothing proves that it did not touch the target. It counts at its due time: that is when its client wanted it.
+    Return 0.0 if no request did, None if the fault was not injected. A request counts if the balancer tried the target
+    for it during the fault, or if it was bad (see `Request.is_bad`) and nothing proves that it did not reach the
+    target. Its due time counts, because that is when its client wanted an answer.
     """
     begin, end = fault.window
     if fault.injected_at is None:
         return None
-    moments = (request.due - begin for request in requests if _suffered(fault, request, begin, end, slow_s))
-    return round(max(moments, default=0.0), 6)
+    delays = (request.due - begin for request in requests if _is_affected(fault, request, begin, end, slow_s))
+    return round(max(delays, default=0.0), 6)
 
 
-def _suffered(fault: Fault, request: Request, begin: float, end: float, slow_s: float) -> bool:
+def _is_affected(fault: Fault, request: Request, begin: float, end: float, slow_s: float) -> bool:
     if request.pinned or not begin <= request.due < end:
         return False
     touches = fault.touches(request)
@@ -30,14 +34,17 @@ def _suffered(fault: Fault, request: Request, begin: float, end: float, slow_s: 
 
 
 def readmitted_at(fault: Fault, run: RunRecord) -> float | None:
-    """When the balancer used the target again after its heal began: its own word, else the first good answer."""
+    """Return when the balancer used the target again after healing began, seconds since the run's start, or None.
+
+    The balancer's event that the target is up decides; of a balancer without events, the first good answer.
+    """
     _, healing = fault.window
-    told = next((event.t for event in _came_up(fault, run) if event.t >= healing), None)
-    return told if told is not None else first_answer_at(fault, run)
+    reported = next((event.t for event in _came_up(fault, run) if event.t >= healing), None)
+    return reported if reported is not None else first_answer_at(fault, run)
 
 
 def first_answer_at(fault: Fault, run: RunRecord) -> float | None:
-    """When the first good answer from the target ended that was requested after its heal began."""
+    """Return when the target gave its first good answer to a request that was due after healing began, or None."""
     _, healing = fault.window
     answers = (
         request.ended
@@ -48,15 +55,15 @@ def first_answer_at(fault: Fault, run: RunRecord) -> float | None:
 
 
 def troubled_until(fault: Fault, run: RunRecord) -> float:
-    """When the fault is over for the balancer: its target healed and back in use. Infinite: it is not."""
+    """Return when the target was both healed and in use again; infinite if that did not happen."""
     back = readmitted_at(fault, run)
     return float("inf") if fault.healed_at is None or back is None else max(fault.healed_at, back)
 
 
 def readmit_s(fault: Fault, run: RunRecord) -> float | None:
-    """Seconds from the healed target being seen to work to the balancer using it again; None: it did not.
+    """Return the seconds from when the healed target was seen to work until the balancer used it; None if it did not.
 
-    Not negative: a balancer that finds out before the chaos service does is not ahead of the truth.
+    Never negative: the balancer may notice that the target works before the chaos service has verified it.
     """
     at = readmitted_at(fault, run)
     if at is None or fault.healed_at is None:
@@ -65,7 +72,7 @@ def readmit_s(fault: Fault, run: RunRecord) -> float | None:
 
 
 def detected_at(fault: Fault, run: RunRecord) -> float | None:
-    """When the balancer first took the target out during the fault; None: it never did."""
+    """Return when the balancer first took the target out during the fault; None if it never did."""
     begin, end = fault.window
     return next(
         (event.t for event in run.transitions(fault.backends) if begin <= event.t < end and not _is_up(event)), None

@@ -1,14 +1,13 @@
-"""The history of a run: every request's invocation and outcome (`history.jsonl`), written first and judged later.
+"""The history of a run: invocation and outcome of every request (`history.jsonl`).
 
-The writer flushes the invocation before the request leaves, so that no request can have happened that the history
-does not know. The reader accepts a file that was cut at any byte and says what is missing.
+The invocation of a request is flushed before the request is sent, so the history contains every request that was made.
+The reader accepts a file that was cut at any byte, and reports what is missing.
 """
 
 from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,13 +19,13 @@ from ..output.json_text import dumps
 
 
 class Outcome(StrEnum):
-    """How a request ended for its client."""
+    """Outcome of a request for its client."""
 
     OK = "ok"
     FAIL = "fail"
-    """Answered badly, or refused before anything was sent: the client was told."""
+    """Answered with an error, or refused before anything was sent: the client knows that it failed."""
     UNKNOWN = "unknown"
-    """May have happened: the client's patience ran out, or the connection was cut after sending."""
+    """Possibly executed: the client stopped waiting, or the connection was cut after the request was sent."""
 
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -34,33 +33,35 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
-    """How requests end, apart from when. Most end like many others: those share one `Ending`."""
+    """How a request ended, without the time. Requests that ended alike share one `Ending`, which saves memory."""
 
     outcome: Outcome | None = None
-    """None: the history ends before the outcome."""
+    """None if the history ends before the outcome."""
     status: int | None = None
+    """HTTP status."""
     instance: str | None = None
-    """The replica that answered, by its own word."""
+    """Name that the answering backend gave itself."""
     backend: str | None = None
-    """The balancer's id of the backend whose answer this is."""
+    """Id of the answering backend in the balancer."""
     tried: tuple[str, ...] = ()
-    """Ids of all backends the balancer tried, in order; empty when no answer arrived or the balancer does not tell."""
+    """Ids of all backends that the balancer tried, in order; empty if no answer came or it does not name them."""
     error: str | None = None
+    """Why the request failed, such as `timeout`, `reset` or the balancer's `X-Lb-Error`."""
     size: int | None = None
-    """Bytes of the answer's body as received; None where nobody counted."""
+    """Bytes of the answer's body as received; None if they were not counted."""
     pinned: bool = False
-    """Sent on a WebSocket whose backend had been chosen for an earlier message: nothing the balancer could reroute."""
+    """Sent on a WebSocket whose backend was chosen for an earlier message, so the balancer could not reroute it."""
 
 
-OPEN = Ending()
+NO_ENDING = Ending()
 """Of a request whose outcome is not in the history."""
 
 
 class Request(msgspec.Struct, eq=False, gc=False):
-    """One request with all that its client saw. Times are seconds since the run's start.
+    """One request as its client saw it. Times are seconds since the run's start.
 
-    Untracked by the garbage collector, which would otherwise walk a million of them again and again: a request holds
-    nothing that could hold it.
+    The garbage collector does not track requests, as it would traverse a million of them again and again. They cannot
+    be part of a reference cycle.
     """
 
     id: int
@@ -72,119 +73,114 @@ class Request(msgspec.Struct, eq=False, gc=False):
     key: str | None = None
     """Job id of a POST."""
     session: int | None = None
-    """Whose cookies it carried; None outside sessions."""
+    """Number of the client whose cookies it carried; None without sessions."""
     ended: float | None = None
-    ending: Ending = OPEN
+    ending: Ending = NO_ENDING
 
     @property
     def outcome(self) -> Outcome | None:
-        """See `Ending`, as for the following."""
+        """`Ending.outcome`."""
         return self.ending.outcome
 
     @property
     def status(self) -> int | None:
-        """HTTP status."""
+        """`Ending.status`."""
         return self.ending.status
 
     @property
     def instance(self) -> str | None:
-        """Who answered."""
+        """`Ending.instance`."""
         return self.ending.instance
 
     @property
     def backend(self) -> str | None:
-        """The same, as the balancer calls it."""
+        """`Ending.backend`."""
         return self.ending.backend
 
     @property
     def tried(self) -> tuple[str, ...]:
-        """Who was asked."""
+        """`Ending.tried`."""
         return self.ending.tried
 
     @property
     def error(self) -> str | None:
-        """What went wrong, in the generator's words."""
+        """`Ending.error`."""
         return self.ending.error
 
     @property
     def size(self) -> int | None:
-        """Bytes of the body."""
+        """`Ending.size`."""
         return self.ending.size
 
     @property
     def pinned(self) -> bool:
-        """Whether the balancer had no choice."""
+        """`Ending.pinned`."""
         return self.ending.pinned
 
     @property
     def latency(self) -> float | None:
-        """Seconds from due to outcome; None without an outcome."""
+        """Seconds from due time to outcome; None without an outcome."""
         return None if self.ended is None else self.ended - self.due
 
     @property
     def lag(self) -> float:
-        """Seconds the generator itself was late."""
+        """Seconds by which the generator sent it late."""
         return self.sent - self.due
 
     @property
     def idempotent(self) -> bool:
-        """By its method (RFC 9110 §9.2.2)."""
+        """Whether its method is idempotent (RFC 9110 §9.2.2)."""
         return self.method in IDEMPOTENT_METHODS
 
     def is_slow(self, slow_s: float) -> bool:
-        """Answered well, but later than the scenario's threshold."""
+        """Return whether the answer was good, but later than `slow_s` seconds after the due time."""
         return self.ending.outcome is Outcome.OK and self.ended is not None and self.ended - self.due > slow_s
 
     def is_bad(self, slow_s: float) -> bool:
-        """Failed, unknown or slow: what a client would complain about."""
+        """Return whether it failed, is unknown or was slow."""
         return self.ending.outcome is not Outcome.OK or self.is_slow(slow_s)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All requests, in order of invocation, and what is wrong with the record itself."""
+    """All requests, in order of invocation."""
 
     requests: list[Request]
     defects: tuple[str, ...] = ()
-    """Torn or unreadable lines, outcomes without invocation, second outcomes; any of them makes a verdict unknown."""
+    """Damaged lines, outcomes without invocation and second outcomes. With any of them, the verdict is unknown."""
 
 
 class HistoryWriter:
-    """Appends to `history.jsonl`. Outcomes ride along with the next flush, invocations are flushed by the caller.
+    """Writer of `history.jsonl`.
 
-    `invoke` any number of requests that are due, `flush` once, then send them: one system call a batch.
+    Call `invoke` for all requests that are due, `flush` once, then send them: one system call for each batch. Outcomes
+    are written with the next flush.
     """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
         self._lines: list[str] = []
 
-    def invoke(self, request_id: int, due: float, t: float, shape: str) -> None:
-        """Note that a request is about to leave. `shape` comes from `invocation_shape`."""
-        self._lines.append(f'{{"e":"invoke","id":{request_id},"due":{due:.6f},"t":{t:.6f},{shape}}}\n')
+    def invoke(self, request_id: int, due: float, t: float, fields: str) -> None:
+        """Record that a request is about to be sent. `fields` comes from `invocation_fields`."""
+        self._lines.append(f'{{"e":"invoke","id":{request_id},"due":{due:.6f},"t":{t:.6f},{fields}}}\n')
 
-    def outcome(
-        self,
-        kind: Outcome,
-        request_id: int,
-        t: float,
-        *,
-        status: int | None = None,
-        instance: str | None = None,
-        backend: str | None = None,
-        tried: Iterable[str] = (),
-        error: str | None = None,
-        size: int | None = None,
-        pinned: bool = False,
-    ) -> None:
-        """Note how a request ended."""
-        told = {"status": status, "instance": instance, "backend": backend, "tried": [*tried], "error": error}
-        own = {"pinned": True} if pinned else {}
-        facts = dumps({**told, "size": size, **own})
-        self._lines.append(f'{{"e":"{kind}","id":{request_id},"t":{t:.6f},{facts[1:]}\n')
+    def conclude(self, request_id: int, t: float, ending: Ending) -> None:
+        """Record how a request ended."""
+        members: dict[str, Any] = {
+            "status": ending.status,
+            "instance": ending.instance,
+            "backend": ending.backend,
+            "tried": ending.tried,
+            "error": ending.error,
+            "size": ending.size,
+        }
+        if ending.pinned:
+            members["pinned"] = True
+        self._lines.append(f'{{"e":"{ending.outcome}","id":{request_id},"t":{t:.6f},{dumps(members)[1:]}\n')
 
     def flush(self) -> None:
-        """Hand everything to the kernel, where it survives this process. Raises OSError (disk full)."""
+        """Pass everything to the kernel, so that it is kept if this process dies. Raise OSError (disk full)."""
         if not self._lines:
             return
         data = memoryview("".join(self._lines).encode())
@@ -200,14 +196,14 @@ class HistoryWriter:
             os.close(self._descriptor)
 
 
-def invocation_shape(method: str, path: str, key: str | None, session: int | None = None) -> str:
-    """The part of an invocation line that does not depend on time, as JSON members; `session` only where it is one."""
+def invocation_fields(method: str, path: str, key: str | None, session: int | None = None) -> str:
+    """Return the members of an invocation line that do not depend on time, as JSON. Callers may cache the result."""
     own = {} if session is None else {"session": session}
     return dumps({"method": method, "path": path, "key": key, **own})[1:-1]
 
 
 class _Invocation(msgspec.Struct, tag_field="e", tag="invoke", gc=False):
-    """A line as it is read; msgspec checks the types of its members."""
+    """An invocation line; msgspec checks the types of its members."""
 
     id: int
     due: float
@@ -256,7 +252,8 @@ _decode = msgspec.json.Decoder(_Invocation | _Ok | _Fail | _Unknown).decode
 
 @dataclass(slots=True)
 class _Assembly:
-    """Joins invocations and outcomes while lines come in. Only what is open is indexed, and what is equal is shared."""
+    """Joins outcomes to invocations line by line. To save memory, equal values are shared, and only requests without an
+    outcome are indexed."""
 
     requests: list[Request] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
@@ -289,18 +286,18 @@ class _Assembly:
         request.ended, request.ending = line.t, self._shared.setdefault(ending, ending)
 
     def _known(self, request_id: int) -> bool:
-        """Ids only grow, so the list is sorted by them."""
+        """Return whether a request has this id; ids only grow, so the list is sorted by them."""
         index = bisect_left(self.requests, request_id, key=lambda request: request.id)
         return index < len(self.requests) and self.requests[index].id == request_id
 
 
 def read_history(path: Path) -> History:
-    """Read `history.jsonl`, however it ended. Raises OSError when there is none to read."""
+    """Read `history.jsonl`, which may be cut off anywhere. Raise OSError if the file cannot be read."""
     assembly = _Assembly()
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             if not raw.endswith(b"\n"):
-                assembly.defects.append(f"history.jsonl line {number} is torn")
+                assembly.defects.append(f"history.jsonl line {number} is incomplete")
                 continue
             try:
                 line = _decode(raw)

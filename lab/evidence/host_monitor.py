@@ -1,9 +1,9 @@
-"""Notices when the host stands still, has no CPU to spare, or has its clock set: then it is the machine that was seen.
+"""Detect when the host stalls, has no CPU to spare, or has its clock set: measurements of that time are not reliable.
 
-Two witnesses of a busy host. One is jHiccup's idea: something that only sleeps and wakes up, at ordinary priority, is
-late when everything is. The other is the kernel's own word, pressure stall information: the share of time in which
-something was ready to run and had no CPU. A lab at 200 requests/s on an otherwise idle machine with two cores shows
-about 10 %; one that shares it with two busy processes 90 to 100 %.
+A busy host is detected in two ways. The first is that of jHiccup: a task that only sleeps, at ordinary priority, wakes
+up late when every process is delayed. The second is the kernel's pressure stall information: the share of time in which
+some task was ready to run and had no CPU. A lab at 200 requests/s on an otherwise idle machine with two cores causes
+about 10 %; beside two processes that use a core each, it is 90 to 100 %.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from .recorder import Recorder
 
 PERIOD_S = 0.02
 NOTICEABLE_S = 0.05
-"""A fifth of the default threshold for slow answers; ordinary scheduling on a loaded host stays below it."""
+"""Latest wake-up that is no stall: a fifth of the default threshold for slow answers. Ordinary scheduling delays on a
+loaded host are shorter."""
 WALL_STEP_S = 0.05
-"""NTP slews by 0.5 ms/s, a hundredth of a millisecond between two questions; what steps, steps by more than 100 ms."""
+"""NTP slews by at most 0.5 ms/s, that is 0.01 ms between two readings; it steps only by more than 100 ms."""
 PRESSURE_WINDOW_S = 0.1
 PRESSURE_SHARE = 0.5
-"""Every second moment somebody waited for a CPU: far above what the lab alone causes, far below a full machine."""
+"""Share of the window in which some task waited for a CPU: far above what the lab causes, far below a busy machine."""
 CPU_PRESSURE = Path("/proc/pressure/cpu")
-"""Linux 4.20 and later; elsewhere the first witness is alone."""
+"""Exists on Linux 4.20 and later; without it, only late wake-ups are detected."""
 
 
 async def watch_host(recorder: Recorder) -> None:
-    """Note a `stall` (`since`, and `late_s` or `cpu_pressure`) whenever a witness sees one, and `wall_step` (`by_s`)
-    when somebody sets the clock. Runs for ever."""
+    """Record a `stall` event (`since`, and `late_s` or `cpu_pressure`) for each time the host was busy, and a
+    `wall_step` event (`by_s`) when the clock was set. Run until cancelled."""
     wall = WallClock(time.monotonic, time.time)
     pressure = Pressure(recorder.clock.now(), read_pressure_us())
     while True:
@@ -49,10 +50,10 @@ async def watch_host(recorder: Recorder) -> None:
 
 
 class WallClock:
-    """Whether the wall clock jumps against the monotonic one.
+    """Detects steps of the wall clock relative to the monotonic clock.
 
-    The lab computes nothing from it. But the balancer tells its backends in wall time when to give up (`X-Deadline`),
-    and the chaos service's reaper goes by it: a jump makes both of them do what nobody ordered.
+    The lab does not use wall time. But the balancer sends its deadlines to backends as wall time (`X-Deadline`), and
+    the reaper of the chaos service ends faults by wall time, so a step changes what both of them do.
     """
 
     def __init__(self, mono: Callable[[], float], unix: Callable[[], float]) -> None:
@@ -60,26 +61,26 @@ class WallClock:
         self._offset_s, self._error_s = self._read()
 
     def stepped(self) -> float:
-        """By how many seconds it was set since the last question; 0.0 for less than `WALL_STEP_S`."""
+        """Return by how many seconds the clock was set since the last call; 0.0 if by less than `WALL_STEP_S`."""
         (before, uncertain), (now, error_s) = (self._offset_s, self._error_s), self._read()
         self._offset_s, self._error_s = now, error_s
         return now - before if abs(now - before) > WALL_STEP_S + uncertain + error_s else 0.0
 
     def _read(self) -> tuple[float, float]:
-        """Wall − monotonic, and how far off that may be: the process may be put to sleep between two readings."""
+        """Return wall − monotonic time and its uncertainty: the process may be suspended between two readings."""
         before, wall, after = self._mono(), self._unix(), self._mono()
         return wall - (before + after) / 2, (after - before) / 2
 
 
 class Pressure:
-    """The share of time under CPU pressure between two readings of the kernel's counter."""
+    """Computes the share of time under CPU pressure between two readings of the kernel's counter."""
 
     def __init__(self, now: float, total_us: int | None) -> None:
         self.since = now
         self._total_us = total_us
 
     def advance(self, now: float, total_us: int | None) -> float:
-        """The share since the last reading, 0 where the kernel does not tell; this reading is the last one now."""
+        """Return the share since the previous reading (0 if the kernel has no counter), and store this reading."""
         before, took = self._total_us, now - self.since
         self.since, self._total_us = now, total_us
         if before is None or total_us is None or took <= 0.0:
@@ -88,7 +89,7 @@ class Pressure:
 
 
 def read_pressure_us() -> int | None:
-    """Microseconds since boot in which something waited for a CPU; None where the kernel does not count them."""
+    """Return the microseconds since boot in which some task waited for a CPU; None if the kernel has no counter."""
     try:
         some = CPU_PRESSURE.read_text(encoding="ascii").splitlines()[0]
         return int(some.rpartition("total=")[2])

@@ -1,4 +1,4 @@
-"""Who is who: the chaos service names targets, the balancer names backends, replicas name themselves instances."""
+"""Match the three names of a backend: target (chaos service), backend id (balancer), instance (the backend itself)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One target, as the two others know it."""
+    """The other two names of one target."""
 
     instance: str
     backends: tuple[str, ...]
-    """Ids in the balancer; empty when it does not know the target (now)."""
+    """Ids in the balancer; empty while the balancer does not know the target."""
 
 
 def identify(targets: Iterable[Mapping[str, Any]], backends: Iterable[Mapping[str, Any]]) -> dict[str, Identity]:
-    """Match `GET /targets` with `GET /backends`: by what the replica calls itself, by address, or by equal names.
+    """Return the identity of each target in `GET /targets`, by target name, from the answer to `GET /backends`.
 
-    A restarted container may return with another address, and the balancer then gives it another id; its instance
-    name stays. Hence identities are taken again whenever something was healed.
+    They are matched by instance name, by address, or by equal names. A restarted container may get another address,
+    and the balancer then gives it another id, while its instance name stays. So match again after each healed fault.
     """
     known = [*backends]
     return {
@@ -30,7 +30,7 @@ def identify(targets: Iterable[Mapping[str, Any]], backends: Iterable[Mapping[st
 
 
 def _is_same(target: Mapping[str, Any], backend: Mapping[str, Any]) -> bool:
-    # Until a backend has reported its name, the balancer uses the id for it.
+    # Until a backend has reported its name, the balancer shows the id as its name.
     if backend["name"] != backend["id"]:
         return bool(backend["name"] == target["instance"])
     return backend["address"] in target["addresses"] or backend["id"] in {target["name"], target["instance"]}

@@ -1,13 +1,13 @@
-"""What an experiment tells whoever watches it; the live view implements `Progress`.
+"""The interface through which an experiment reports its progress; `lab.report.live` implements it.
 
-All calls come from the experiment's event loop, must not block, and must not raise. Times are seconds since the
-run's start. The order is: `started`, then any number of the others, then `finished` unless the run is interrupted.
+All calls come from the experiment's event loop and must neither block nor raise. Times are seconds since the run's
+start. The first call is `started`; the last one is `finished`, unless the run is interrupted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..scenario.plan import Plan
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrafficCounts:
-    """What the generator has done so far, the warm-up included."""
+    """Requests of the generator so far, the warm-up included."""
 
     sent: int = 0
     ok: int = 0
@@ -27,42 +27,23 @@ class TrafficCounts:
     slow: int = 0
     in_flight: int = 0
     lag_max_s: float = 0.0
-    """Worst lag since the previous report."""
+    """Largest delay of a send after its due time since the previous report, seconds."""
 
 
-class Progress(Protocol):
-    """A watcher. `run_id` names the run; several runs may follow one another."""
-
-    def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """The lab is ready, t = 0 is about to come."""
-
-    def phase(self, t: float, name: str, ends_at: float | None) -> None:
-        """A phase begins: `warm-up`, `steady`, `faults`, `settle`, `collect`, `judge`; `ends_at` is an estimate."""
-
-    def event(self, event: Event) -> None:
-        """An event was recorded: see `lab.evidence.events` for the types."""
-
-    def traffic(self, t: float, counts: TrafficCounts) -> None:
-        """About four times a second while traffic flows."""
-
-    def finished(self, verdict: RunVerdict) -> None:
-        """Judged; `verdict.json` is written."""
-
-
-class Silent:
-    """Watches nothing."""
+class Progress:
+    """Receiver of the progress of one run after another. This base class ignores all calls."""
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """Ignored."""
+        """The lab is ready, and t = 0 follows at once."""
 
     def phase(self, t: float, name: str, ends_at: float | None) -> None:
-        """Ignored."""
+        """A phase begins: `warm-up`, `steady`, `faults`, `settle`, `collect` or `judge`; `ends_at` is an estimate."""
 
     def event(self, event: Event) -> None:
-        """Ignored."""
+        """An event was recorded; `lab.evidence.events` lists the types."""
 
     def traffic(self, t: float, counts: TrafficCounts) -> None:
-        """Ignored."""
+        """Counts of the generator, about four times a second while traffic flows."""
 
     def finished(self, verdict: RunVerdict) -> None:
-        """Ignored."""
+        """The run has been judged, and `verdict.json` is written."""

@@ -1,4 +1,4 @@
-"""Everything that is known of one run, joined from its files: what checkers look at."""
+"""The record of one run, joined from the files of its folder: the input of all checkers."""
 
 from __future__ import annotations
 
@@ -9,69 +9,78 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadArgumentsError
+from ..scenario.expectations import Expect
 from ..scenario.plan import Plan
 from .balancer_config import seconds
-from .events import Event, Events, read_events
-from .history import History, Request, read_history
+from .events import Event, Events
+from .history import History, Request
+from .run_folder import read_run_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The balancer's promise for one kind of fault, seconds; None where its configuration promises nothing."""
+    """The balancer's bounds for one kind of fault, seconds; None where its configuration implies no bound."""
 
     reroute_s: float | None
     reroute_traffic_s: float | None
-    """The promise while requests flow: a hint that a probe is due, or, for a lying backend, all there is to see."""
+    """Bound that holds while requests flow: failed requests make the balancer probe at once. For a backend that passes
+    its health checks but fails requests, it is the only bound."""
     readmit_s: float | None
     formula: str
 
     @property
     def allowed_s(self) -> float | None:
-        """What a run is held to: the promise that needs no traffic, else the one that does, since a run has traffic."""
+        """The bound that a run must keep: the one without traffic if there is one, else the one with traffic."""
         return self.reroute_traffic_s if self.reroute_s is None else self.reroute_s
 
 
 BALANCER = "lb"
-"""The target of what happens to the balancer itself: every request goes there."""
+"""Target of steps that concern the balancer itself (every request goes there) or all backends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of the run as it happened. Times are seconds since the run's start; None: it did not get that far."""
+    """One fault of the run as it happened. Times are seconds since the run's start, None if that did not happen."""
 
     kind: str
     target: str
     instance: str
     backends: tuple[str, ...]
-    """The balancer's ids of the target at injection."""
+    """Ids of the target in the balancer at injection."""
     backends_after: tuple[str, ...]
-    """Its ids after it was healed."""
+    """Ids of the target in the balancer after it was healed."""
     mechanism: str
     requested_at: float | None
     injected_at: float | None
     heal_started_at: float | None
     healed_at: float | None
     bit: bool | None
+    """Whether the chaos service measured that the fault took effect; None if it could not tell."""
     evidence: str
     error: str
     step: int = -1
-    """Number of the plan's step; several faults can belong to one."""
+    """Index of the plan's step; several faults can belong to one step."""
+
+    @property
+    def begun_at(self) -> float:
+        """When its injection was requested, or took effect if that is all that is known; infinite without either."""
+        return self.window[0] if self.requested_at is None else self.requested_at
 
     @property
     def window(self) -> tuple[float, float]:
-        """From effect to the beginning of its undoing; after that the target may work before anybody has seen it."""
+        """From taking effect until healing begins. After that the target may work before this has been verified."""
         ends = [at for at in (self.heal_started_at, self.healed_at) if at is not None]
         begin = float("inf") if self.injected_at is None else self.injected_at
         return begin, min(ends, default=float("inf"))
 
-    def being_injected(self, request: Request) -> bool:
-        """Whether the request was under way while the fault was on its way but not in effect."""
+    def was_being_injected(self, request: Request) -> bool:
+        """Return whether the request was in flight between the call that injects the fault and the call's return."""
         if self.requested_at is None or self.injected_at is None or request.ended is None:
             return False
         return request.due < self.injected_at and request.ended > self.requested_at
 
     def touches(self, request: Request) -> bool | None:
-        """Whether the request went to the target (by its ids at injection); None where nobody can tell."""
+        """Return whether the request was sent to the target (by its ids at injection); None if that is not known."""
         if self.target == BALANCER:
             return True
         if request.tried:
@@ -81,8 +90,10 @@ class Fault:
         return None
 
     def touches_moved(self, request: Request) -> bool:
-        """Whether the request went to the target where it came back, before it was seen to work there: a container that
-        is started again may get an address that was another's, and is asked before its server listens."""
+        """Return whether the request was sent to the target at its new address before the target worked there.
+
+        A restarted container may get the address of another one, and is then used before its server listens.
+        """
         if self.heal_started_at is None or request.ended is None or request.ended <= self.heal_started_at:
             return False
         until = float("inf") if self.healed_at is None else self.healed_at
@@ -90,64 +101,68 @@ class Fault:
 
 
 NEVER_FORWARDED = frozenset({"refused", "connect_timeout", "closed before anything was sent"})
-"""What the generator says when it did not even get to the balancer."""
+"""Errors of requests that did not reach the balancer."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run: what was planned, what clients saw, what everybody else reported."""
+    """A run: the plan, the requests as clients saw them, and the events of all services."""
 
     plan: Plan
     history: History
     events: Events
 
     @cached_property
+    def expect(self) -> Expect:
+        """What the scenario asserts."""
+        return Expect.model_validate(self.plan.expect)
+
+    @cached_property
     def measured(self) -> list[Request]:
-        """Requests that count: those due after the warm-up."""
+        """Requests due after the warm-up: only these are judged."""
         return [request for request in self.history.requests if request.due >= self.plan.warm_up_s]
 
     @cached_property
     def bad(self) -> list[Request]:
-        """Those of them that failed, are unknown or were slow."""
+        """Measured requests that failed, are unknown or were slow."""
         slow_s = self.plan.load.slow_s
         return [request for request in self.measured if request.is_bad(slow_s)]
 
     @cached_property
     def faults(self) -> tuple[Fault, ...]:
-        """In order of the plan's steps."""
+        """All faults, in order of the plan's steps."""
         found = sorted(self.events.of("lab", "fault"), key=lambda event: event.data["step"])
         return tuple(_fault(event.data) for event in found)
 
     @cached_property
     def bounds(self) -> dict[str, Bound]:
-        """By fault kind; empty when the balancer gave none."""
+        """Bounds by fault kind; empty if the balancer names none."""
         event = self.events.last("lab", "bounds")
         return {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """The balancer's live configuration before the first request; empty where it tells none."""
+        """The balancer's live configuration before the first request; empty if it has no API for it."""
         event = self.events.last("lab", "config")
-        told = event.data.get("config") if event else None
-        return told if isinstance(told, Mapping) else {}
+        config = event.data.get("config") if event else None
+        return config if isinstance(config, Mapping) else {}
 
     @cached_property
     def probe_timeout_s(self) -> float:
-        """How long a probe may take by that configuration; 0 where the balancer does not say."""
+        """Longest duration of a health check according to the configuration, seconds; 0 if that is not known."""
         health = self.config.get("health")
-        told = health.get("timeout") if isinstance(health, Mapping) else None
-        return 0.0 if told is None else seconds(told, "health.timeout")
+        timeout = health.get("timeout") if isinstance(health, Mapping) else None
+        return 0.0 if timeout is None else seconds(timeout, "health.timeout")
 
     @cached_property
     def instances(self) -> dict[str, str]:
-        """Targets at the run's start → what they call themselves."""
+        """Instance names by target name, at the run's start."""
         events = self.events.of("lab", "targets")
         return {name: each["instance"] for name, each in events[0].data["targets"].items()} if events else {}
 
     @cached_property
     def executions(self) -> Mapping[str, tuple[float, ...]] | None:
-        """The backends' ledgers: when each job was executed, by its id, ids that nobody sent included; None when they
-        could not be read."""
+        """Times at which each job was executed, by job id, from the backends' ledgers; None if these were not read."""
         if self.events.last("lab", "ledger") is None:
             return None
         found: dict[str, tuple[float, ...]] = {}
@@ -157,63 +172,59 @@ class RunRecord:
 
     @cached_property
     def clock_error_s(self) -> float:
-        """The largest uncertainty of any foreign time on the axis."""
+        """The largest uncertainty of a time that another process reported, seconds."""
         return max((float(event.data["error_s"]) for event in self.events.of("lab", "clock")), default=0.0)
 
     @property
     def meta(self) -> Mapping[str, Any]:
-        """The `run_started` event: run_id, started, runtime, balancer, versions, machine."""
+        """Fields of the `run_started` event: run_id, started, runtime, balancer, versions, machine."""
         event = self.events.last("lab", "run_started")
         return event.data if event else {}
 
     @property
     def completed(self) -> bool:
-        """Whether the experiment came to its planned end."""
+        """Whether the experiment reached its planned end."""
         return self.events.last("lab", "run_ended") is not None
 
     @cached_property
     def stalls(self) -> list[tuple[float, float]]:
-        """When the host stood still: from and until."""
+        """Start and end of each time in which the host was busy (`lab.evidence.host_monitor`)."""
         return [(event.data["since"], event.t) for event in self.events.of("lab", "stall")]
 
-    def host_was_busy(self, request: Request) -> bool:
-        """Whether a witness saw the host without CPU to spare while the request was under way."""
-        return request.ended is not None and any(
-            since < request.ended and until > request.due for since, until in self.stalls
-        )
+    def host_was_busy(self, since: float, until: float) -> bool:
+        """Return whether the host was busy at any moment between the two times."""
+        return any(began < until and ended > since for began, ended in self.stalls)
+
+    def host_was_busy_during(self, request: Request) -> bool:
+        """Return whether the host was busy while the request was in flight; False if it has no outcome."""
+        return request.ended is not None and self.host_was_busy(request.due, request.ended)
 
     def transitions(self, backends: Iterable[str]) -> list[Event]:
-        """The balancer's state changes of these backends, in order of time."""
+        """Return the balancer's state changes of these backends, in order of time."""
         wanted = set(backends)
         return [event for event in self.events.of("lb", "transition") if event.data.get("backend") in wanted]
 
     @cached_property
     def jobs(self) -> dict[str, Request]:
-        """Every POST by the id of its job, the warm-up included: work is work."""
+        """Every POST by its job id, those of the warm-up included."""
         return {request.key: request for request in self.history.requests if request.key is not None}
 
 
 def load_run(run_dir: Path) -> RunRecord:
-    """Read a run's folder. Raises BadArgumentsError when its plan is not there; anything else may be missing."""
+    """Read the record from a run's folder. Raise BadArgumentsError without a valid plan.
+
+    A history or events file that cannot be read becomes a defect of the record.
+    """
+    folder = read_run_folder(run_dir)
+    if folder.plan is None:
+        raise BadArgumentsError(f"{run_dir} is not the folder of a run: {folder.problems['plan.json']}")
     try:
-        plan = Plan.from_json((run_dir / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadArgumentsError(f"{run_dir} is not the folder of a run: {error}") from error
-    return RunRecord(plan, _history(run_dir / "history.jsonl"), _events(run_dir / "events.jsonl"))
-
-
-def _history(path: Path) -> History:
-    try:
-        return read_history(path)
-    except OSError as error:
-        return History([], (f"history.jsonl cannot be read: {error.strerror}",))
-
-
-def _events(path: Path) -> Events:
-    try:
-        return read_events(path)
-    except OSError as error:
-        return Events((), (f"events.jsonl cannot be read: {error.strerror}",))
+        Expect.model_validate(folder.plan.expect)
+    except ValueError as error:
+        raise BadArgumentsError(f"{run_dir}/plan.json: expect is not valid: {error}") from error
+    history = folder.history or History([], (folder.problems["history.jsonl"],))
+    events = folder.events or Events((), (folder.problems["events.jsonl"],))
+    return RunRecord(folder.plan, history, events)
 
 
 def _bound(raw: Mapping[str, Any]) -> Bound:

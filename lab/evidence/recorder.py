@@ -1,4 +1,4 @@
-"""Puts everything that happens in a run on its axis, into `events.jsonl`, and before whoever watches."""
+"""Record every event of a run: convert its time, write it to `events.jsonl`, and report it as progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .progress import Progress
 
 
 class Recorder:
-    """One run's events. Raises OSError from every method when they cannot be kept (disk full)."""
+    """Recorder of one run's events. Every method raises OSError if events cannot be written (disk full)."""
 
     def __init__(self, run_dir: Path, clock: RunClock, progress: Progress) -> None:
         self.clock = clock
@@ -20,21 +20,21 @@ class Recorder:
         self._progress = progress
 
     def note(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
-        """Something the lab did or found, now. What was found before the start is put at the start."""
+        """Record an event of the lab itself at the present time, or at 0 if the run has not started yet."""
         self.record(Event(max(0.0, self.clock.now()), "lab", kind, data or {}))
 
     def phase(self, name: str, ends_at: float | None = None) -> None:
-        """A phase begins now."""
+        """Record that a phase begins now; `ends_at` is an estimate in seconds since the run's start."""
         self.note("phase", {"name": name, "ends_at": ends_at})
         self._progress.phase(max(0.0, self.clock.now()), name, ends_at)
 
     def record(self, event: Event) -> None:
-        """Keep and show one event."""
+        """Write one event and report it as progress."""
         self._log.write(event)
         self._progress.event(event)
 
     async def collect(self, source: str, stream: AsyncIterator[Mapping[str, Any]], offset: ClockOffset) -> None:
-        """Record a service's events for as long as its stream lasts; those from before the run are left out."""
+        """Record the events of a service until its stream ends, except those from before the run's start."""
         async for message in stream:
             t = self.clock.of(float(message["mono"]), offset)
             if t >= 0.0:
@@ -42,5 +42,5 @@ class Recorder:
                 self.record(Event(t, source, str(message["type"]), own))
 
     def close(self) -> None:
-        """The run is over."""
+        """Close `events.jsonl`."""
         self._log.close()

@@ -1,4 +1,4 @@
-"""Where runs are kept: `results/<run-id>/`, and `results/latest`, which links to the newest."""
+"""Folders of runs: `results/<run-id>/`, and the link `results/latest` to the newest."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import EnvironmentProblemError
 
 
 def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
-    """Make the folder of a new run; its name is the run's id. Raises EnvironmentProblemError when it cannot."""
+    """Create the folder of a new run; its name is the run's id. Raise EnvironmentProblemError if that fails."""
     name = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-")
     run_dir = results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
     try:
         run_dir.mkdir(parents=True)
     except OSError as error:
         raise EnvironmentProblemError(
-            f"{run_dir} cannot be made: {error.strerror}", "choose another folder with --results"
+            f"{run_dir} cannot be created: {error.strerror}", "choose another folder with --results"
         ) from error
     if latest:
         _link_latest(results, run_dir.name)
@@ -28,7 +28,7 @@ def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
 
 
 def expect_writable(results: Path) -> None:
-    """Raise EnvironmentProblemError where no run can be kept, before a lab is brought up for it."""
+    """Raise EnvironmentProblemError if no run can be stored there. To be called before a lab is started."""
     try:
         results.mkdir(parents=True, exist_ok=True)
         why = "" if os.access(results, os.W_OK | os.X_OK) else "it cannot be written to"
@@ -39,8 +39,8 @@ def expect_writable(results: Path) -> None:
 
 
 def _link_latest(results: Path, name: str) -> None:
-    # A file system without links, or two runs at the same moment: the runs themselves are what matters.
+    # The link may fail on a file system without links, or if two runs start at once; the runs do not need it.
     with contextlib.suppress(OSError):
-        draft = results / f".latest-{name}"
-        draft.symlink_to(name, target_is_directory=True)
-        draft.replace(results / "latest")
+        temporary = results / f".latest-{name}"
+        temporary.symlink_to(name, target_is_directory=True)
+        temporary.replace(results / "latest")

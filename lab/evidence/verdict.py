@@ -1,4 +1,4 @@
-"""What a run is found to be, and the file that says so (`verdict.json`). Times are seconds since the run started."""
+"""The verdict on a run and its file, `verdict.json`. Times are seconds since the run's start."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..output.atomic_write import write_whole
+from ..output.atomic_write import write_atomically
 from ..output.json_text import dumps, loads
 
 SCHEMA = 1
-"""Version of `verdict.json`; raised when a reader of the old one would misread the new one."""
+"""Version of `verdict.json`; to be increased whenever a reader of the old version would misread the new one."""
 
 
 class Verdict(StrEnum):
-    """The three answers. The exit code follows Jepsen's convention."""
+    """The three possible verdicts. The exit codes follow Jepsen's convention."""
 
     PASS = "pass"
     UNKNOWN = "unknown"
@@ -24,12 +24,12 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """0 pass, 1 fail, 2 unknown."""
+        """0 for pass, 1 for fail, 2 for unknown."""
         return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNKNOWN: 2}[self]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Compose: fail > unknown > pass. Nothing checked is `unknown`: silence is no evidence."""
+    """Return the worst verdict (fail, then unknown, then pass); `unknown` if there is none, as nothing was checked."""
     found = set(verdicts)
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         if verdict in found:
@@ -39,23 +39,23 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One checker's answer; `detail` says in one or a few sentences what was found, with numbers."""
+    """The result of one checker; `detail` says in one or a few sentences what was found, with numbers."""
 
     name: str
     verdict: Verdict
     detail: str
     asserted: bool = True
-    """False: nothing was asked of this run here, so it passes without having held, and is shown as neither."""
+    """False if the checker had nothing to check in this run. It then counts as `pass`, but is not shown as passed."""
 
     @classmethod
     def not_asserted(cls, name: str, why: str = "not asserted by the scenario") -> Check:
-        """The scenario does not ask for it, or load or balancer have nothing to be asked about."""
+        """Return the result of a checker that the scenario does not use, or that has no object in this run."""
         return cls(name, Verdict.PASS, why, asserted=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Requests after the warm-up. `total = ok + failed + unknown`; a slow one is ok, too, and counted twice."""
+    """Counts of requests after the warm-up. `total = ok + failed + unknown`; slow requests are counted in `ok` too."""
 
     total: int = 0
     ok: int = 0
@@ -66,7 +66,7 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class FaultResult:
-    """One fault of the run as it happened and what the balancer made of it."""
+    """One fault of the run as it happened, and how fast the balancer reacted."""
 
     kind: str
     target: str
@@ -74,76 +74,78 @@ class FaultResult:
     injected_at: float | None
     healed_at: float | None
     bit: bool | None
-    """Whether the chaos service measured that it took effect; None when it could not tell."""
+    """Whether the chaos service measured that the fault took effect; None if it could not tell."""
     reroute_s: float | None
-    """From `injected_at` to the last moment traffic still went to the target; 0.0 when none did."""
+    """Seconds from `injected_at` to the last request that still went to the target; 0.0 if none did."""
     bound_s: float | None
-    """The hard bound on `reroute_s` from the balancer's live configuration, without help from traffic."""
+    """Bound on `reroute_s` from the balancer's live configuration; it holds without any traffic."""
     readmit_s: float | None
-    """From `healed_at` to the balancer using the target again; None when it did not."""
+    """Seconds from `healed_at` until the balancer used the target again; None if it did not."""
     readmit_bound_s: float | None
     reroute_traffic_bound_s: float | None = None
     """The tighter bound that holds while traffic flows; reported, not asserted."""
     heal_started_at: float | None = None
-    """End of the fault's window: from here on the target may work again although nobody has seen it yet."""
+    """End of the fault's window: from here on the target may work again, although nothing has verified it yet."""
     instance: str = ""
     backends: tuple[str, ...] = ()
-    """Ids under which the balancer knew the target when the fault was injected."""
+    """Ids of the target in the balancer when the fault was injected."""
     evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Jobs (POSTs) against the backends' ledgers. `sent` and `executed` count ids, the rest are violations.
+    """Jobs (POST requests) compared with the backends' ledgers. Counts are numbers of job ids.
 
-    None: jobs were sent, and the ledgers could not be read.
+    Everything but `sent` is None if jobs were sent and the ledgers could not be read.
     """
 
     sent: int = 0
     executed: int | None = 0
     lost: int | None = 0
-    """Answered ok, yet in no ledger."""
+    """Answered ok, but in no ledger."""
     duplicated: int | None = 0
     """Executed more than once."""
     zombie: int | None = 0
-    """Executed after the client had been told that it failed, or had stopped waiting."""
+    """Executed after the client had received an error or stopped waiting."""
 
 
 class Phase(StrEnum):
-    """Where in the life of a fault a bad request falls."""
+    """The stage of a fault in which a bad request was sent."""
 
     BEFORE_DETECTION = "before_detection"
-    """The balancer had not taken the backend out yet: the price of detection."""
+    """Before the balancer took the backend out."""
     DRAINING = "draining"
-    """Sent before the fault or its detection, ended after: it was on its way."""
+    """Sent before the fault or before its detection, and ended after it."""
     AFTER_BOUND = "after_bound"
     """Sent to the faulted backend later than the bound allows."""
     INJECTING = "injecting"
-    """Under way while the fault was being injected: its target did not answer (the fault was there before anybody could
-    say so), or the answer was slow and the host was seen busy with the injection: the lab's own doing."""
+    """In flight while the fault was being injected. Either its target did not answer, because the fault took effect
+    before its injection was reported; or the answer was slow while the injection itself kept the host busy."""
     UNEXPLAINED = "unexplained"
-    """No fault explains it."""
+    """No fault explains the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Why one bad request was bad. `fault` is an index into the verdict's faults; None when unexplained."""
+    """The cause of one bad request."""
 
     request: int
+    """Id of the request."""
     outcome: str
     """`failed`, `unknown` or `slow`."""
     fault: int | None
+    """Index into the verdict's faults; None if no fault explains the request."""
     backend: str
     phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
 class RunVerdict:
-    """Everything `verdict.json` holds."""
+    """The contents of `verdict.json`."""
 
     run_id: str
     started: str
-    """Wall-clock start, ISO 8601 UTC: for people; nothing is computed from it."""
+    """Wall-clock time of the start, ISO 8601 in UTC. For display only; nothing is computed from it."""
     verdict: Verdict
     scenario: str
     runtime: str
@@ -154,19 +156,19 @@ class RunVerdict:
     work: Work
     checks: tuple[Check, ...]
     lag_p99_s: float | None
-    """99th percentile of how late the generator sent its requests."""
+    """99th percentile of how late the generator sent its requests, seconds; None without requests."""
     attributions: tuple[Attribution, ...] = ()
-    """Every bad request, in order of invocation."""
+    """One for each bad request, in order of invocation."""
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> str:
-        """The text of `verdict.json`."""
+        """Return the text of `verdict.json`."""
         fields = asdict(self)
         return dumps({"schema": fields.pop("schema"), **fields}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> RunVerdict:
-        """Read `verdict.json` back. Raises ValueError when it is not one of this schema."""
+        """Return the verdict that the text of a `verdict.json` holds. Raise ValueError if it is not of this schema."""
         raw: dict[str, Any] = loads(text)
         if raw.get("schema") != SCHEMA:
             raise ValueError(f"verdict.json has schema {raw.get('schema')!r}, this lab reads {SCHEMA}")
@@ -186,8 +188,8 @@ class RunVerdict:
             raise ValueError(f"verdict.json is malformed: {error}") from error
 
     def write(self, run_dir: Path) -> None:
-        """Write `verdict.json` into the run's folder, whole or not at all. Raises OSError (disk full)."""
-        write_whole(run_dir / "verdict.json", self.to_json())
+        """Write `verdict.json` into the run's folder atomically. Raise OSError (disk full)."""
+        write_atomically(run_dir / "verdict.json", self.to_json())
 
 
 def _fault(raw: dict[str, Any]) -> FaultResult:

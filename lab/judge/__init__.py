@@ -1,1 +1,1 @@
-"""From the record of a run to its verdict. Pure: an old run can be judged again."""
+"""Judge the record of a run. Pure: an old run can be judged again, with the same result."""

@@ -1,81 +1,27 @@
-"""From a run's record to its verdict. Pure; an old run can be judged again."""
+"""Turn the record of a run into its verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..evidence.failover_times import readmit_s, reroute_s
 from ..evidence.history import Outcome
 from ..evidence.record import Fault, RunRecord, load_run
 from ..evidence.verdict import Check, FaultResult, RequestCounts, RunVerdict, Verdict, worst
-from .checkers import (
-    answered,
-    attribution,
-    budgets,
-    clocks,
-    completeness,
-    distribution,
-    ejections,
-    fault_bit,
-    generator_lag,
-    idempotent_ok,
-    latency,
-    no_dead_traffic,
-    not_vacuous,
-    punctuality,
-    readmit_within_bound,
-    reroute_within_bound,
-    retry_budget,
-    stickiness,
-    truncation,
-    work,
-)
-
-Checker = Callable[[RunRecord], Check]
-
-CHECKERS: dict[str, Checker] = {
-    module.NAME: module.check
-    for module in (
-        completeness,
-        clocks,
-        fault_bit,
-        reroute_within_bound,
-        readmit_within_bound,
-        idempotent_ok,
-        budgets,
-        latency,
-        work,
-        truncation,
-        no_dead_traffic,
-        retry_budget,
-        distribution,
-        stickiness,
-        ejections,
-        answered,
-        attribution,
-        not_vacuous,
-        punctuality,
-        generator_lag,
-    )
-}
-"""In the order in which they are told: first what every other one stands on."""
-
-_GROUNDS = frozenset({completeness.NAME, clocks.NAME})
-"""What every other checker stands on: without a whole record and clocks in step nothing is shown, not even a fail."""
-_SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
-"""Checkers that are unknown only where a witness saw the host busy."""
+from .checkers import attribution, generator_lag, work
+from .checkers.registry import CHECKERS, PRECONDITIONS, SENSITIVE_TO_HOST, Checker
 
 
-def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict:
-    """Run every checker; the worst of their answers is the verdict, unless the record itself is no ground: unknown.
+def judge(run: RunRecord, checkers: Iterable[Checker] = CHECKERS) -> RunVerdict:
+    """Run every checker and return the worst result, or `unknown` if a precondition does not hold.
 
-    What is missing, or told by a clock that stepped, may be what explains the rest: a failed check of such a run is
-    told, but not believed.
+    If the record is incomplete or clocks stepped, that may be the reason for a failed check. The check is shown as
+    failed, but does not fail the run.
     """
-    checks = tuple(_run_checker(name, checker, run) for name, checker in checkers.items())
-    grounded = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name in _GROUNDS)
-    verdict = worst(check.verdict for check in checks) if grounded else Verdict.UNKNOWN
+    checks = tuple(_run_checker(checker, run) for checker in checkers)
+    reliable = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name in PRECONDITIONS)
+    verdict = worst(check.verdict for check in checks) if reliable else Verdict.UNKNOWN
     return RunVerdict(
         run_id=str(run.meta.get("run_id", "")),
         started=str(run.meta.get("started", "")),
@@ -94,14 +40,14 @@ def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict
 
 
 def judge_folder(run_dir: Path) -> RunVerdict:
-    """Judge the run in a folder and write its `verdict.json`. Raises BadArgumentsError when it holds no run."""
+    """Judge the run in a folder and write its `verdict.json`. Raise BadArgumentsError if the folder has no run."""
     verdict = judge(load_run(run_dir))
     verdict.write(run_dir)
     return verdict
 
 
 def count_requests(run: RunRecord) -> RequestCounts:
-    """Outcomes after the warm-up; a request without one is unknown."""
+    """Count the outcomes of requests after the warm-up; a request without an outcome is unknown."""
     failed = sum(request.outcome is Outcome.FAIL for request in run.bad)
     slow = sum(request.outcome is Outcome.OK for request in run.bad)
     unknown = len(run.bad) - failed - slow
@@ -109,19 +55,19 @@ def count_requests(run: RunRecord) -> RequestCounts:
     return RequestCounts(total=total, ok=total - failed - unknown, failed=failed, unknown=unknown, slow=slow)
 
 
-def spoiled_by_host(verdict: RunVerdict) -> bool:
-    """Whether the run is unknown for no other reason than a host that was too busy: to be repeated, not believed."""
-    open_checks = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
-    return bool(open_checks) and all(
-        check.verdict is Verdict.UNKNOWN and check.name in _SPOILED_BY_HOST for check in open_checks
+def is_unknown_because_of_host(verdict: RunVerdict) -> bool:
+    """Return whether a busy host is the only reason why the run did not pass, so that it should be repeated."""
+    not_passed = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
+    return bool(not_passed) and all(
+        check.verdict is Verdict.UNKNOWN and check.name in SENSITIVE_TO_HOST for check in not_passed
     )
 
 
-def _run_checker(name: str, checker: Checker, run: RunRecord) -> Check:
+def _run_checker(checker: Checker, run: RunRecord) -> Check:
     try:
-        return checker(run)
-    except Exception as error:  # noqa: BLE001 - whatever broke in a checker, the run is not passed on its account
-        return Check(name, Verdict.UNKNOWN, f"the checker crashed: {type(error).__name__}: {error}")
+        return checker.check(run)
+    except Exception as error:  # noqa: BLE001 - a checker that crashes must not make the run pass
+        return Check(checker.NAME, Verdict.UNKNOWN, f"the checker crashed: {type(error).__name__}: {error}")
 
 
 def _fault_result(fault: Fault, run: RunRecord) -> FaultResult:

@@ -1,1 +1,1 @@
-"""How the lab writes: to a terminal, to files that are complete or absent, and text from elsewhere made inert."""
+"""Output of the lab: terminal, atomically written files, JSON, and neutralised control characters in foreign text."""

@@ -1,19 +1,19 @@
-"""Files that are there whole or not at all, whoever reads them and whatever the disk has left."""
+"""Write a file atomically: a reader sees the old or the new content, never a part, even if the disk is full."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 
-def write_whole(path: Path, content: str) -> None:
-    """Replace `path`. Raise OSError (disk full), and leave no draft behind then.
+def write_atomically(path: Path, content: str) -> None:
+    """Replace the file `path`. Raise OSError (disk full); no temporary file remains then.
 
-    The file is valid UTF-8: half a surrogate pair, which UTF-8 cannot write, becomes text such as `\\ud800`.
+    The file is valid UTF-8: a lone surrogate, which UTF-8 cannot encode, becomes text such as `\\ud800`.
     """
-    draft = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f"{path.name}.tmp")
     try:
-        draft.write_text(content, encoding="utf-8", errors="backslashreplace")
-        draft.replace(path)
+        temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
+        temporary.replace(path)
     except OSError:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

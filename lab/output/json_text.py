@@ -1,4 +1,4 @@
-"""JSON that every reader takes, whatever was recorded; and reading it without an error that nobody expects."""
+"""Write JSON that every parser accepts, whatever the values are, and read JSON with ValueError as the only error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from typing import Any
 
 _ODD = re.compile("\\\\ud[89a-f]|\x7f")
-"""Half a surrogate pair, or a whole one; and the one control character that JSON leaves as it is."""
+"""An escaped surrogate, alone or in a pair; and DEL, the one control character that JSON does not escape."""
 
 
 def dumps(document: Any, *, indent: int | None = None) -> str:
     """Return the document as JSON in ASCII (RFC 8259).
 
-    What JSON cannot say is said otherwise: NaN and infinity are `null`, half a surrogate pair is text (`\\ud800`).
+    Values that JSON cannot represent are replaced: NaN and infinity by `null`, a lone surrogate by the text `\\ud800`.
     """
     separators = (",", ":") if indent is None else None
     try:
@@ -22,23 +22,23 @@ def dumps(document: Any, *, indent: int | None = None) -> str:
     except ValueError:
         text = ""
     if not text or _ODD.search(text):
-        text = json.dumps(_sayable(document), indent=indent, separators=separators).replace("\x7f", "\\u007f")
+        text = json.dumps(_representable(document), indent=indent, separators=separators).replace("\x7f", "\\u007f")
     return text
 
 
 def loads(text: str | bytes) -> Any:
-    """Return what the JSON says. Raise ValueError where it is none, or nested deeper than Python follows."""
+    """Return the value of a JSON text. Raise ValueError if it is not JSON or exceeds Python's recursion limit."""
     try:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def _sayable(value: Any) -> Any:
+def _representable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_sayable(name): _sayable(each) for name, each in value.items()}
+        return {_representable(name): _representable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_sayable(each) for each in value]
+        return [_representable(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if type(value) is str:

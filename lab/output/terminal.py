@@ -1,4 +1,4 @@
-"""Standard output and standard error as they are: any encoding, a pipe whose reader has gone, a disk that is full."""
+"""Standard output and standard error, also if they have another encoding, a closed pipe, or a full disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.segment import Segment
 from .inert import inert
 
 OUTPUT_CLOSED: Final = 141
-"""128 + SIGPIPE, as a shell reports a program whose reader has gone (`lab run kill | head -1`): no verdict's code."""
+"""Exit code after the reader of a pipe has closed it (`lab run kill | head -1`): 128 + SIGPIPE, as in shells."""
 _PLAINER: Final = {
     "–": "-",
     "—": "-",
@@ -46,22 +46,22 @@ _PLAINER: Final = {
     "╰": "+",
     "╺": "-",
 }
-"""What the lab prints beyond ASCII, for a terminal that cannot show it."""
+"""ASCII replacements of all other characters that the lab prints, for terminals that cannot show them."""
 _PLAINER_ERRORS: Final = "lab-plainer"
 
 
 class OutputClosedError(SystemExit):
-    """Nobody reads the output any more. As with Ctrl-C, everything that was started is stopped on the way out."""
+    """The reader has closed the output. As with Ctrl-C, everything that was started is stopped before exit."""
 
     def __init__(self) -> None:
         super().__init__(OUTPUT_CLOSED)
 
 
 class Terminal(Console):
-    """A console that text cannot control, and that ends the program when its reader has gone."""
+    """A console whose output is inert (`lab.output.inert`), and that ends the program if the output is closed."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """As rich's; what the text says is made inert, what rich itself adds is not."""
+        """Render as rich does, but make all text inert; control codes of rich itself are kept."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -69,19 +69,19 @@ class Terminal(Console):
                 yield Segment(inert(segment.text, keep="\n"), segment.style)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Called by rich."""
+        """Raise OutputClosedError; rich calls this method."""
         _output_closed()
 
 
 def prepare() -> None:
-    """Make standard output and error fit for all that the lab prints."""
+    """Make sure that standard output and error accept every character that the lab prints."""
     codecs.register_error(_PLAINER_ERRORS, _plainer)
     sys.stdout = _usable(sys.stdout)
     sys.stderr = _usable(sys.stderr)
 
 
 def write(text: str) -> None:
-    """Print a document for a program, unchanged and at once. Raise OSError when it cannot be (disk full)."""
+    """Print a document for another program, unchanged, and flush. Raise OSError (disk full), OutputClosedError."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -90,14 +90,14 @@ def write(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print lines for people to standard error; where that is not possible, nobody can be told."""
+    """Print lines for people to standard error; ignore errors, since they could not be reported."""
     with contextlib.suppress(OSError):
         sys.stderr.write(inert(text, keep="\n"))
         sys.stderr.flush()
 
 
 def finish() -> None:
-    """Hand on what is still buffered. Raise OSError (disk full), OutputClosedError."""
+    """Flush standard output. Raise OSError (disk full), OutputClosedError."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -114,7 +114,7 @@ def _output_closed() -> NoReturn:
 
 
 def _discard(stream: TextIO) -> None:
-    """Whatever is written from now on, and what the interpreter flushes when it ends, goes nowhere."""
+    """Redirect the stream to /dev/null, including what the interpreter flushes at exit."""
     with contextlib.suppress(OSError, ValueError):
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, stream.fileno())
@@ -122,16 +122,16 @@ def _discard(stream: TextIO) -> None:
 
 
 def _usable(stream: TextIO | None) -> TextIO:
-    """None is what Python makes of a descriptor that was closed before it started."""
+    """Return a stream that can be written to; it is None if its descriptor was closed before Python started."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")
-    if (reconfigure := getattr(stream, "reconfigure", None)) is not None:  # a test's own stream has none
+    if (reconfigure := getattr(stream, "reconfigure", None)) is not None:  # streams of tests do not have it
         reconfigure(errors=_PLAINER_ERRORS)
     return stream
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of `codecs`: what the encoding lacks is written in ASCII."""
+    """Error handler for `codecs` that replaces characters that the encoding does not have by ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -139,5 +139,5 @@ def _plainer(error: UnicodeError) -> tuple[str, int]:
 
 
 def _escaped(each: str) -> str:
-    """A letter loses less as `?`, half a surrogate pair (a byte of a file name) as its number."""
+    """Return `?` for a printable character, and the escaped number for others, such as a byte of a file name."""
     return "?" if each.isprintable() else each.encode("unicode_escape").decode("ascii")

@@ -1,7 +1,8 @@
-"""Phase sweep: the same faults at k places between two health checks. Time to reroute depends on nothing more.
+"""Phase sweep: run the same plan with its faults at k phases of the interval between two health checks.
 
-A fault right after a check is found a whole interval later than one right before it. A single run shows one point of
-that line; the sweep shows all of it, beside the bound, which must hold for the worst.
+The phase has the largest influence on the time to reroute: a fault right after a check is detected a whole interval
+later than one right before it. A single run measures one phase; the sweep shows all of them beside the bound, which
+must hold for every phase.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ class Point:
 
     run_id: str
     wanted: float
-    """Phase that was asked for, in [0, 1)."""
+    """Planned phase, in [0, 1)."""
     phase: float | None
-    """Phase at which the fault took effect, by the balancer's own checks; None: it did not tell, or there was none."""
+    """Phase at which the fault took effect, from the balancer's events; None if there are no events of checks."""
     kind: str
     reroute_s: float | None
     bound_s: float | None
     verdict: Verdict
     traffic_bound_s: float | None = None
-    """The tighter bound that holds while traffic flows, as it does in a sweep: shown, not asserted."""
+    """The tighter bound that holds while traffic flows, as in a sweep; shown, not asserted."""
 
     @property
     def within(self) -> bool | None:
-        """Whether the bound held; None where there is nothing to compare."""
+        """Whether the bound was kept; None without a measurement or a bound."""
         if self.reroute_s is None or self.bound_s is None:
             return None
         return self.reroute_s <= self.bound_s
@@ -52,16 +53,16 @@ class Sweep:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the runs."""
+        """The worst verdict of the runs."""
         return worst(point.verdict for point in self.points)
 
     def to_json(self) -> str:
-        """The text of `sweep.json`. Seconds."""
+        """Return the text of `sweep.json`. Times are in seconds."""
         return dumps({"schema": 1, "verdict": self.verdict, **asdict(self)}, indent=2) + "\n"
 
 
 def plans(plan: Plan, count: int) -> list[Plan]:
-    """The plan once for each phase. Raises BadArgumentsError where it has no fault to move."""
+    """Return the plan once for each of `count` phases. Raise BadArgumentsError if the plan has no fault."""
     if not any(step.fault for step in plan.steps):
         raise BadArgumentsError(f"{plan.scenario} has no fault whose phase could be swept")
     return [
@@ -71,7 +72,7 @@ def plans(plan: Plan, count: int) -> list[Plan]:
 
 
 def points(plan: Plan, run: RunRecord, verdict: RunVerdict, interval_s: float) -> list[Point]:
-    """One for each fault of a judged run of one of those plans."""
+    """Return a point for each fault of a judged run of one of these plans."""
     wanted = next(step.phase or 0.0 for step in plan.steps if step.fault)
     return [
         Point(
@@ -89,8 +90,10 @@ def points(plan: Plan, run: RunRecord, verdict: RunVerdict, interval_s: float) -
 
 
 def _phase(run: RunRecord, backends: tuple[str, ...], at: float | None, interval_s: float) -> float | None:
-    """How much of the interval had passed since the target's last check ended. Jitter and the check itself can make it
-    exceed 1: the next one was under way."""
+    """Return the time since the target's last check ended, as a fraction of the interval.
+
+    It can exceed 1 because of jitter and the duration of a check: the next check has then begun.
+    """
     ends = [event.t for event in run.events.of("lb", "probed") if event.data.get("backend") in backends]
     before = [t for t in ends if at is not None and t <= at]
     if at is None or not before:
@@ -99,8 +102,8 @@ def _phase(run: RunRecord, backends: tuple[str, ...], at: float | None, interval
 
 
 def write(sweep: Sweep, folder: Path, page: str) -> tuple[Path, Path]:
-    """`sweep.json` and `sweep.html`. Raises OSError."""
-    data, shown = folder / "sweep.json", folder / "sweep.html"
-    data.write_text(sweep.to_json(), encoding="utf-8")
-    shown.write_text(page, encoding="utf-8")
-    return data, shown
+    """Write `sweep.json` and `sweep.html`, and return their paths. Raise OSError."""
+    json_file, html_file = folder / "sweep.json", folder / "sweep.html"
+    json_file.write_text(sweep.to_json(), encoding="utf-8")
+    html_file.write_text(page, encoding="utf-8")
+    return json_file, html_file

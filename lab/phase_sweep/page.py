@@ -1,4 +1,4 @@
-"""The sweep as a page: one file that opens offline, with the look of the lab's reports and no script at all."""
+"""The page of a phase sweep: one file that opens offline, in the style of the reports, without a script."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def page(sweep: Sweep) -> str:
-    """All of it as HTML."""
+    """Return the whole page as HTML."""
     return render(TEMPLATES / "sweep.html.j2", TEMPLATES / "sweep.css", {"sweep": sweep, "plot": Markup(plot(sweep))})

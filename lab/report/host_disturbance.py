@@ -1,4 +1,4 @@
-"""What the host did to a run (`lab.evidence.host_monitor`): when it stalled or had no CPU to spare, and what to do."""
+"""How the host disturbed a run: when it stalled or had no CPU to spare (`lab.evidence.host_monitor`)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ WHAT_TO_DO: Final = "stop other work on this machine or lower the scenario's rat
 
 @dataclass(frozen=True, slots=True)
 class HostStalls:
-    """The stalls of one run. Times are seconds since its start."""
+    """The stalls of one run. Times are seconds since the run's start."""
 
     spans: tuple[tuple[float, float], ...]
-    """From and until, in order, none touching another."""
+    """Start and end of each, in order and without overlaps."""
     late_s: float
-    """The longest that something which only sleeps woke up late; 0 where that was not what was seen."""
+    """Largest delay of a wake-up, seconds; 0 if none was late."""
     pressure: float
-    """The largest share of a tenth of a second in which something waited for a CPU."""
+    """Largest share of a tenth of a second in which some task waited for a CPU."""
 
     @property
     def total_s(self) -> float:
@@ -28,7 +28,7 @@ class HostStalls:
 
 
 def host_stalls(events: Events) -> HostStalls:
-    """Return what the events tell; overlapping stalls count once."""
+    """Return the stalls that the events record; overlapping ones are merged."""
     stalls = events.of("lab", "stall")
     spans: list[tuple[float, float]] = []
     for since, until in sorted((_number(each.data.get("since"), each.t), each.t) for each in stalls):
@@ -40,18 +40,16 @@ def host_stalls(events: Events) -> HostStalls:
 
 
 def busy_host(events: Events) -> str:
-    """Return a sentence on a host that was busy during the run and what to do; empty where it was not."""
+    """Return a sentence that says when the host was busy and what to do about it; empty if it was not busy."""
     stalls = host_stalls(events)
     if not stalls.spans:
         return ""
-    seen = [f"it stood still for up to {stalls.late_s:.2f} s"] if stalls.late_s else []
-    seen += (
-        [f"for up to {stalls.pressure:.0%} of a tenth of a second programs waited for a CPU"] if stalls.pressure else []
-    )
-    why = f" ({'; '.join(seen)})" if seen else ""
+    signs = [f"it stalled for up to {stalls.late_s:.2f} s"] if stalls.late_s else []
+    signs += [f"tasks waited for a CPU in up to {stalls.pressure:.0%} of 0.1 s"] if stalls.pressure else []
+    why = f" ({'; '.join(signs)})" if signs else ""
     return (
-        f"The host was busy for {stalls.total_s:.2f} s of the run{why}. Times measured then may be the host's, and "
-        f"failed requests count all the same: {WHAT_TO_DO}."
+        f"The host was busy for {stalls.total_s:.2f} s of the run{why}. It may have caused delays in that time, but "
+        f"failed requests still count: {WHAT_TO_DO}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a CI job's summary page gets: GitHub names the file for it in `GITHUB_STEP_SUMMARY`."""
+"""The summary page of a CI job: GitHub names the file to append to in `GITHUB_STEP_SUMMARY`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import EnvironmentProblemError
-from .summary import Judged, markdown
+from .summary import JudgedRun, markdown
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
-def append(runs: Sequence[Judged]) -> bool:
-    """Append the runs' table where the environment names a file for it; answers whether it does.
+def append(runs: Sequence[JudgedRun]) -> bool:
+    """Append the table of the runs to the file that the environment names; return whether it names one.
 
-    Raises EnvironmentProblemError when it cannot be written.
+    Raise EnvironmentProblemError if the file cannot be written.
     """
-    named = os.environ.get(VARIABLE)
-    if not named or not runs:
+    file = os.environ.get(VARIABLE)
+    if not file or not runs:
         return False
     try:
-        with Path(named).open("a", encoding="utf-8", errors="backslashreplace") as page:
+        with Path(file).open("a", encoding="utf-8", errors="backslashreplace") as page:
             page.write(f"{markdown(runs)}\n")
     except OSError as error:
         raise EnvironmentProblemError(

@@ -1,4 +1,4 @@
-"""`junit.xml`: one test case a check, in the dialect that CI systems agree on (testsuites, testsuite, testcase)."""
+"""`junit.xml`: one test case for each check, with the elements that all CI systems read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .run_files import Run
 
 
 def junit(run: Run) -> str:
-    """The document. `time` is in seconds; a check takes none of its own, so the run's is the suite's."""
+    """Return the document. The `time` of the suite is the duration of the run in seconds; checks take no time."""
     checks = run.checks or [Check("judged", Verdict.UNKNOWN, "the run has no verdict: " + " ".join(run.problems))]
     counts = {
         "tests": str(len(checks)),
@@ -50,14 +50,14 @@ def _case(suite: ElementTree.Element, run: Run, check: Check) -> None:
 def _properties(run: Run) -> dict[str, str]:
     if run.verdict is None:
         return {"run_id": run.folder}
-    told = run.verdict
-    lag = "" if told.lag_p99_s is None else f"{told.lag_p99_s:.6f}"
+    verdict = run.verdict
+    lag = "" if verdict.lag_p99_s is None else f"{verdict.lag_p99_s:.6f}"
     return {
-        "run_id": told.run_id,
-        "runtime": told.runtime,
-        "balancer": told.balancer,
-        "seed": str(told.seed),
+        "run_id": verdict.run_id,
+        "runtime": verdict.runtime,
+        "balancer": verdict.balancer,
+        "seed": str(verdict.seed),
         "generator_lag_p99_s": lag,
-        "requests": str(told.requests.total),
+        "requests": str(verdict.requests.total),
         "host": busy_host(run.events),
     }

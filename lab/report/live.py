@@ -1,4 +1,4 @@
-"""The view of a run while it goes on: a panel that redraws in place, or plain lines where there is no terminal."""
+"""Live view of a run: a panel that is redrawn in place, or plain lines if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from .live_state import RECENT, LiveState
 from .sentences import milliseconds
 
 PLAIN_EVERY_S = 5.0
-"""Between two lines of counts where lines stay, as in a CI log."""
+"""Seconds between two lines of counts in the plain view, as in a CI log."""
 _PHASES = {
-    "warm-up": "warm-up: requests are sent and not judged",
-    "steady": "steady state: nothing is wrong yet",
-    "faults": "faults are injected and heal again",
-    "settle": "faults are over: until every backend is back, and a while longer",
+    "warm-up": "warm-up: requests are sent but not judged",
+    "steady": "steady state: traffic before the first fault",
+    "faults": "faults are injected and healed",
+    "settle": "faults are healed; waiting until all backends are readmitted",
     "collect": "the last answers and the backends' ledgers are collected",
     "judge": "the run is judged",
 }
-"""What is going on in each, for somebody who sees it for the first time."""
+"""Description of each phase, for people who see it for the first time."""
 _LABEL = 10
-"""Columns of the words at the left of the panel."""
+"""Width of the labels at the left of the panel, in columns."""
 _STATE_STYLES = {"up": "green", "suspected": "yellow", "down": "red", "ejected": "magenta", "drain": "cyan"}
 
 
 class View(Progress):
-    """What both views are: a watcher of runs that must be closed. Ctrl-C closes it like any other end."""
+    """Base class of both views. As a context manager, it restores the terminal at the end, also after Ctrl-C."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,16 +47,16 @@ class View(Progress):
         self.close()
 
     def close(self) -> None:
-        """Leave the terminal as it was found."""
+        """Restore the terminal."""
 
 
 def view(console: Console) -> View:
-    """The view that suits `console`: a redrawn panel on a terminal, lines anywhere else."""
+    """Return the view that suits `console`: a panel on a terminal, plain lines otherwise."""
     return PanelView(console) if console.is_terminal and not console.is_dumb_terminal else LineView(console)
 
 
 class PanelView(View):
-    """Redraws in place, only when the experiment reports something: nothing to flicker, no thread of its own."""
+    """A panel, redrawn only when the experiment reports something. So it does not flicker and needs no thread."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -64,35 +64,35 @@ class PanelView(View):
         self._live: Live | None = None
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """A new panel below whatever the terminal already shows."""
+        """Show a new panel below earlier output."""
         self.close()
         self._state = LiveState.of(run_id, plan)
         self._live = Live(panel(self._state), console=self._console, auto_refresh=False, transient=True)
         self._live.start(refresh=True)
 
     def phase(self, t: float, name: str, ends_at: float | None) -> None:
-        """Shown at once."""
+        """Show the phase at once."""
         if self._state is not None:
             self._state.enter(t, name, ends_at)
             self._draw()
 
     def event(self, event: Event) -> None:
-        """Shown at once when it matters to people; probes do not."""
+        """Show the event at once if it has a line in the view; probes have none."""
         if self._state is not None and self._state.note(event):
             self._draw()
 
     def traffic(self, t: float, counts: TrafficCounts) -> None:
-        """Four times a second: the view's pulse."""
+        """Show the counts, four times a second."""
         if self._state is not None:
             self._state.count(t, counts)
             self._draw()
 
     def finished(self, verdict: RunVerdict) -> None:
-        """The panel goes; the summary takes its place."""
+        """Remove the panel; a summary follows."""
         self.close()
 
     def close(self) -> None:
-        """Safe to call again."""
+        """Remove the panel. May be called more than once."""
         live, self._live = self._live, None
         if live is not None:
             live.stop()
@@ -103,7 +103,7 @@ class PanelView(View):
 
 
 class LineView(View):
-    """One line for what happens, and the counts every few seconds."""
+    """One line for each event, and the counts every `PLAIN_EVERY_S` seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -111,41 +111,41 @@ class LineView(View):
         self._counted_at = 0.0
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """Says which run the following lines belong to."""
+        """Print which run the following lines belong to."""
         self._state, self._counted_at = LiveState.of(run_id, plan), 0.0
-        self._say(0.0, f"{plan.scenario}: {plan.title} – {run_id}, about {self._state.ends_at:.0f} s")
+        self._print(0.0, f"{plan.scenario}: {plan.title} – {run_id}, about {self._state.ends_at:.0f} s")
 
     def phase(self, t: float, name: str, ends_at: float | None) -> None:
-        """A line a phase."""
+        """Print the phase."""
         if self._state is not None:
             self._state.enter(t, name, ends_at)
-            self._say(t, _PHASES.get(name, name))
+            self._print(t, _PHASES.get(name, name))
 
     def event(self, event: Event) -> None:
-        """A line for what matters to people."""
+        """Print the event if it has a line in the view."""
         if self._state is not None and (line := self._state.note(event)):
-            self._say(event.t, line)
+            self._print(event.t, line)
 
     def traffic(self, t: float, counts: TrafficCounts) -> None:
-        """A line every `PLAIN_EVERY_S`."""
+        """Print the counts every `PLAIN_EVERY_S` seconds."""
         if self._state is None:
             return
         self._state.count(t, counts)
         if t - self._counted_at >= PLAIN_EVERY_S:
             self._counted_at = t
-            self._say(t, _one_line(_counted(self._state)).plain)
+            self._print(t, _one_line(_counted(self._state)).plain)
 
     def finished(self, verdict: RunVerdict) -> None:
-        """The last line."""
+        """Print the verdict."""
         if self._state is not None:
-            self._say(self._state.t, f"{verdict.scenario}: {verdict.verdict.value}")
+            self._print(self._state.t, f"{verdict.scenario}: {verdict.verdict.value}")
 
-    def _say(self, t: float, line: str) -> None:
+    def _print(self, t: float, line: str) -> None:
         self._console.print(Text(f"{t:7.2f} s  {line}"), soft_wrap=True)
 
 
 def panel(state: LiveState) -> RenderableType:
-    """The whole view. Its height does not change during a run, or the terminal would jump."""
+    """Return the whole panel. Its height is constant during a run, as the terminal would scroll otherwise."""
     recent = [
         Text.assemble((f"{t:7.2f} s  ", "dim"), line, no_wrap=True, overflow="ellipsis") for t, line in state.recent
     ]
@@ -168,35 +168,39 @@ def _elapsed(state: LiveState) -> RenderableType:
 
 
 def _counted(state: LiveState) -> list[Text]:
-    """Requests so far. A number that should be zero and is not carries a colour as well. That the generator is late is
-    told where it makes the run unknown."""
+    """Return the counts of requests so far. Counts that should be zero and are not have a colour.
+
+    The generator's lag is shown only if it is large enough to make the run unknown.
+    """
     counts = state.counts
-    told = [(f"{state.rate:.0f}/s", ""), (f"{counts.ok:,} ok", "green")]
-    told += [(f"{counts.failed:,} failed", "bold red" if counts.failed else "dim")]
-    told += [(f"{counts.unknown:,} unknown", "bold magenta" if counts.unknown else "dim")]
-    told += [(f"{counts.slow:,} slow", "bold yellow" if counts.slow else "dim")]
-    told += [(f"{counts.in_flight} in flight", "dim")]
+    parts = [(f"{state.rate:.0f}/s", ""), (f"{counts.ok:,} ok", "green")]
+    parts += [(f"{counts.failed:,} failed", "bold red" if counts.failed else "dim")]
+    parts += [(f"{counts.unknown:,} unknown", "bold magenta" if counts.unknown else "dim")]
+    parts += [(f"{counts.slow:,} slow", "bold yellow" if counts.slow else "dim")]
+    parts += [(f"{counts.in_flight} in flight", "dim")]
     if counts.lag_max_s > generator_lag.LIMIT_S:
-        told += [(f"sent {milliseconds(counts.lag_max_s)} late", "bold yellow")]
-    return [Text(*each) for each in told]
+        parts += [(f"sent {milliseconds(counts.lag_max_s)} late", "bold yellow")]
+    return [Text(*each) for each in parts]
 
 
 def _backends(state: LiveState) -> list[Text]:
     known = sorted(state.backends.values(), key=lambda backend: backend.name)
-    words = [Text.assemble(b.name, " ", (b.word, f"bold {_STATE_STYLES.get(b.word, 'dim')}")) for b in known]
-    return words or [Text("no backend has been reported yet", "dim")]
+    parts = [
+        Text.assemble(b.name, " ", (b.shown_state, f"bold {_STATE_STYLES.get(b.shown_state, 'dim')}")) for b in known
+    ]
+    return parts or [Text("no backend has been reported yet", "dim")]
 
 
 def _faults(state: LiveState) -> list[Text]:
-    told = []
+    parts = []
     for fault in state.faults.values():
         left = "" if fault.ends_at is None else f", {max(0.0, fault.ends_at - state.t):.1f} s left"
-        told.append(Text(f"▲ {fault.kind} on {fault.target}{left}", "bold yellow"))
-    return told or [Text("no fault is active", "dim")]
+        parts.append(Text(f"▲ {fault.kind} on {fault.target}{left}", "bold yellow"))
+    return parts or [Text("no fault is active", "dim")]
 
 
 def _one_line(parts: list[Text], label: str = "") -> Text:
-    """A narrow terminal cuts it: a second line would make the panel jump."""
+    """Return the parts on one line. A narrow terminal cuts it off, as wrapping would change the panel's height."""
     line = Text.assemble((label.ljust(_LABEL) if label else "", "dim"), Text("  ").join(parts))
     line.no_wrap, line.overflow = True, "ellipsis"
     return line

@@ -1,4 +1,4 @@
-"""What is known of a run while it goes on. No clock and no terminal: time comes with what the experiment reports."""
+"""State of a run in progress, as the live view shows it. Uses neither clock nor terminal: reports carry their time."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from ..scenario.plan import Plan
 from .run_files import fault_record
 
 RECENT = 6
-"""Events kept for the last lines of the view."""
+"""Number of recent events shown."""
 RATE_WINDOW_S = 1.0
-"""The rate is averaged over this long: shorter flickers, longer hides a dip."""
+"""The rate is averaged over this time: a shorter one makes the number flicker, a longer one hides dips."""
 
 
 @dataclass(slots=True)
 class BackendView:
-    """One backend as the balancer last spoke of it."""
+    """One backend in the state that the balancer last reported."""
 
     name: str
     state: str = "unknown"
     suspected: bool = False
 
     @property
-    def word(self) -> str:
-        """What is shown."""
+    def shown_state(self) -> str:
+        """The state as shown: `suspected` instead of `up` while the backend is suspected."""
         return "suspected" if self.suspected and self.state == "up" else self.state
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveFault:
-    """A fault that has not been healed; `ends_at` is seconds since the run's start, None when it was not said."""
+    """A fault that has not been healed; `ends_at` is seconds since the run's start, None if that is not known."""
 
     kind: str
     target: str
@@ -43,13 +43,13 @@ class ActiveFault:
 
 @dataclass(slots=True)
 class LiveState:
-    """Fed by the calls of `Progress`, read by whoever draws. All times are seconds since the run's start."""
+    """Updated by the calls of `Progress`, drawn by `lab.report.live`. All times are seconds since the run's start."""
 
     run_id: str
     title: str
     scenario: str
     ends_at: float
-    """Estimate; the run ends once every target is readmitted."""
+    """Estimated end; the run really ends once every target is readmitted."""
     t: float = 0.0
     phase: str = "starting"
     counts: TrafficCounts = field(default_factory=TrafficCounts)
@@ -60,7 +60,7 @@ class LiveState:
 
     @classmethod
     def of(cls, run_id: str, plan: Plan) -> LiveState:
-        """Before the first request."""
+        """Return the state before the first request."""
         return cls(run_id, plan.title, plan.scenario, plan.faults_end_s + plan.settle_s)
 
     @property
@@ -70,43 +70,43 @@ class LiveState:
 
     @property
     def rate(self) -> float:
-        """Requests per second sent over the last `RATE_WINDOW_S`; 0 before two reports."""
+        """Requests per second sent in the last `RATE_WINDOW_S`; 0 before the second report."""
         if len(self._sent) < 2:
             return 0.0
         (began, before), (now, sent) = self._sent[0], self._sent[-1]
         return (sent - before) / (now - began) if now > began else 0.0
 
     def enter(self, t: float, phase: str, ends_at: float | None) -> None:
-        """A phase begins."""
+        """Take in that a phase begins."""
         self.t, self.phase = max(self.t, t), phase
         self.ends_at = max(self.ends_at, ends_at or 0.0)
 
     def count(self, t: float, counts: TrafficCounts) -> None:
-        """The generator reports."""
+        """Take in a report of the generator."""
         self.t, self.counts = max(self.t, t), counts
         self._sent.append((t, counts.sent))
         while t - self._sent[0][0] > RATE_WINDOW_S:
             self._sent.popleft()
 
     def note(self, event: Event) -> str:
-        """Take an event in. Answers one line for people, empty for what they need not see."""
+        """Take in an event. Return a line that describes it, empty for events that are not shown."""
         self.t = max(self.t, event.t)
         line = self._balancer(event) if event.source == "lb" else self._chaos(event) if event.source == "chaos" else ""
         if event.source == "lab" and event.type == "backends":
-            self._standing(event.data)
+            self._set_backends(event.data)
         if event.source == "lab" and event.type == "targets":
             self._rename(event.data)
         if line:
             self.recent.append((event.t, line))
         return line
 
-    def _standing(self, data: Mapping[str, Any]) -> None:
+    def _set_backends(self, data: Mapping[str, Any]) -> None:
         for each in data.get("backends", ()):
             name = str(each.get("name") or each["id"])
             self.backends[str(each["id"])] = BackendView(name, str(each.get("state")), bool(each.get("suspected")))
 
     def _rename(self, data: Mapping[str, Any]) -> None:
-        """Where ids are addresses and names are container ids, people know a backend by its target's name."""
+        """Name backends after their targets, as ids may be addresses, and instance names container ids."""
         for name, known in data.get("targets", {}).items():
             for backend_id in known.get("backends", ()):
                 self.backends.setdefault(backend_id, BackendView(backend_id)).name = name

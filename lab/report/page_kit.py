@@ -1,4 +1,4 @@
-"""What all HTML pages of the lab share: template environment, style, and a Content-Security-Policy."""
+"""The common parts of all HTML pages of the lab: template environment, style, and a Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..output.inert import shown
+from ..output.inert import finalize
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -25,16 +25,16 @@ def render(
 ) -> str:
     """Render one page as a single file that opens offline.
 
-    `style` is a CSS file that follows the style of the reports, whose colours and type all pages share. The page gets
-    `values`, and beside them `style`, `script` and `policy`: the Content-Security-Policy that allows this style and
-    this script by their SHA-256 (CSP Level 3, section 2.3.1), and nothing else. All other text is escaped.
+    `style` is a CSS file that is appended to the style of the reports, whose colours and fonts all pages share. The
+    template gets `values` and three more: `style`, `script` and `policy`, a Content-Security-Policy that permits only
+    this style and this script, by their SHA-256 (CSP Level 3, section 2.3.1). All other text is escaped.
     """
     css = (TEMPLATES / "report.css").read_text("utf-8") + (style.read_text("utf-8") if style else "")
     code = script.read_text("utf-8") if script else ""
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=True,
-        finalize=shown,
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

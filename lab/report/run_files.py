@@ -1,29 +1,27 @@
-"""A run as its files tell it. Anything may be missing or cut short: what could not be read is said, never guessed."""
+"""A run as reports show it, from its files. If files are missing or cut short, the reports name what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ..evidence.events import Event, Events, read_events
-from ..evidence.history import History, Outcome, Request, read_history
+from ..evidence.events import Event, Events
+from ..evidence.history import History, Outcome, Request
+from ..evidence.run_folder import is_run_folder, read_run_folder
 from ..evidence.verdict import Check, FaultResult, RunVerdict, Verdict, worst
 from ..scenario.plan import Plan
 
-T = TypeVar("T")
 NO_BACKEND = ""
-"""The lane of requests that no backend is known to have seen."""
+"""The lane of requests that reached no known backend."""
 DEFAULT_SLOW_S = 0.25
-"""Where the plan names no threshold; the one the comparison of balancers uses."""
-FILES = ("verdict.json", "plan.json", "history.jsonl", "events.jsonl")
-"""What makes a folder the folder of a run: at least one of these."""
+"""Threshold of slow answers if the plan cannot be read: the default of scenarios."""
 
 
-class Look(StrEnum):
-    """How a request is drawn, from best to worst."""
+class OutcomeClass(StrEnum):
+    """Class of a request in reports, from best to worst."""
 
     OK = "ok"
     SLOW = "slow"
@@ -33,25 +31,25 @@ class Look(StrEnum):
 
 @dataclass(slots=True)
 class Run:
-    """Everything a report shows, read from one results folder."""
+    """Everything that a report shows of one run."""
 
     folder: str = ""
     plan: Plan | None = None
     verdict: RunVerdict | None = None
     requests: list[Request] = field(default_factory=list)
-    """In order of the time they were due."""
+    """In order of due time."""
     events: Events = field(default_factory=lambda: Events(()))
     faults: tuple[FaultResult, ...] = ()
     problems: list[str] = field(default_factory=list)
-    """What is missing, damaged or remarkable about the record, one sentence each."""
+    """What is missing or damaged in the record, or was noted about it during the run, one sentence each."""
     damage: list[str] = field(default_factory=list)
-    """Those of the problems that are in the files themselves: with any of them there is no pass."""
+    """The problems of the files themselves. With any of them, the run cannot be `pass`."""
     names: dict[str, str] = field(default_factory=dict)
-    """The balancer's backend ids → the name of the replica behind each."""
+    """Target names by backend id."""
 
     @property
-    def word(self) -> Verdict:
-        """A run that was never judged is unknown, and so is a pass whose evidence is no longer whole."""
+    def final_verdict(self) -> Verdict:
+        """The verdict, or `unknown` if the run was never judged, or has passed but its files are damaged now."""
         if self.verdict is None:
             return Verdict.UNKNOWN
         return worst([self.verdict.verdict, Verdict.UNKNOWN]) if self.damage else self.verdict.verdict
@@ -64,10 +62,13 @@ class Run:
 
     @property
     def checks(self) -> list[Check]:
-        """The checks, worst first (of an unknown run what makes it so: a fail counts for nothing there), those that
-        were asked nothing last; one more where the files were damaged after they had been judged."""
+        """The checks, worst first, and those that were not asserted last.
+
+        In an unknown run, the unknown checks come first, since failed ones do not count there. If the files were
+        damaged after the run was judged, there is a further check `record`.
+        """
         first = [Verdict.FAIL, Verdict.UNKNOWN]
-        order = [*(reversed(first) if self.word is Verdict.UNKNOWN else first), Verdict.PASS]
+        order = [*(reversed(first) if self.final_verdict is Verdict.UNKNOWN else first), Verdict.PASS]
         return sorted(
             [*self._judged(), *self._damaged()], key=lambda check: (not check.asserted, order.index(check.verdict))
         )
@@ -83,74 +84,58 @@ class Run:
 
     @property
     def slow_s(self) -> float:
-        """From how many seconds on an answer is slow."""
+        """Answers with a higher latency than this are slow, seconds."""
         return self.plan.load.slow_s if self.plan else DEFAULT_SLOW_S
 
     @property
     def warm_up_s(self) -> float:
-        """Requests due earlier than this (seconds) are drawn but not judged."""
+        """Requests due earlier than this are drawn but not judged, seconds."""
         return self.plan.warm_up_s if self.plan else 0.0
 
     @property
     def end(self) -> float:
-        """The last moment anything is known of, seconds; at least 1."""
+        """Time of the last recorded event or request, seconds; at least 1."""
         return max([1.0, *(r.ended or r.due for r in self.requests), *(e.t for e in self.events.all)])
 
-    def look(self, request: Request) -> Look:
-        """A missing outcome is unknown: the request may have happened."""
+    def classify(self, request: Request) -> OutcomeClass:
+        """Return the class of a request; without an outcome it is unknown, because it may have been executed."""
         if request.outcome is Outcome.OK:
-            return Look.SLOW if request.is_slow(self.slow_s) else Look.OK
-        return Look.FAILED if request.outcome is Outcome.FAIL else Look.UNKNOWN
+            return OutcomeClass.SLOW if request.is_slow(self.slow_s) else OutcomeClass.OK
+        return OutcomeClass.FAILED if request.outcome is Outcome.FAIL else OutcomeClass.UNKNOWN
 
     def lane(self, request: Request) -> str:
-        """The replica that answered, else the last one tried, else `NO_BACKEND`."""
+        """Return the name of the backend that answered, else of the last one tried, else `NO_BACKEND`."""
         backend = request.backend or (request.tried[-1] if request.tried else NO_BACKEND)
         return self.names.get(backend, backend)
 
-    def left_behind(self, request: Request) -> list[str]:
-        """Replicas that the request was sent to and that did not answer it."""
+    def also_tried(self, request: Request) -> list[str]:
+        """Return the names of the backends that the request was sent to besides its lane."""
         tried = [self.names.get(backend, backend) for backend in request.tried]
         return [name for name in dict.fromkeys(tried) if name != self.lane(request)]
 
 
-def is_run(folder: Path) -> bool:
-    """Whether `folder` holds anything of a run."""
-    return any((folder / name).is_file() for name in FILES)
-
-
 def load(run_dir: Path) -> Run:
-    """Read what there is in `run_dir`. Raises FileNotFoundError only when there is nothing of a run in it."""
-    if not is_run(run_dir):
+    """Read as much of a run as there is in `run_dir`. Raise FileNotFoundError if there is no file of a run in it."""
+    if not is_run_folder(run_dir):
         raise FileNotFoundError(f"{run_dir} is not the folder of a run")
-    run = Run(folder=run_dir.resolve().name)
-    run.plan = _read(run_dir / "plan.json", lambda path: Plan.from_json(path.read_text("utf-8")), run.damage)
-    run.verdict = _read(
-        run_dir / "verdict.json", lambda path: RunVerdict.from_json(path.read_text("utf-8")), run.damage
-    )
-    history = _read(run_dir / "history.jsonl", read_history, run.damage)
-    events = _read(run_dir / "events.jsonl", read_events, run.damage)
-    run.damage += _cut_short(run, history, events)
-    history, run.events = history or History([]), events or Events(())
+    files = read_run_folder(run_dir)
+    run = Run(run_dir.resolve().name, files.plan, files.verdict)
+    run.damage = [_problem(each) for each in files.problems.values()] + _cut_short(run, files.history, files.events)
+    history, run.events = files.history or History([]), files.events or Events(())
     run.requests = sorted(history.requests, key=lambda request: request.due)
-    run.damage += _summed_up(history.defects) + _summed_up(run.events.defects)
+    run.damage += _first_of(history.defects) + _first_of(run.events.defects)
     run.problems = run.damage + _remarks(run.events)
     run.names = _names(run)
     run.faults = run.verdict.faults if run.verdict else _faults_seen(run.events)
     return run
 
 
-def _read(path: Path, reader: Callable[[Path], T], problems: list[str]) -> T | None:
-    try:
-        return reader(path)
-    except FileNotFoundError:
-        problems.append(f"{path.name} is missing: the run ended before it was written.")
-    except (OSError, ValueError, AttributeError) as error:  # the last one: JSON, but of another shape
-        problems.append(f"{path.name} cannot be read: {error}.")
-    return None
+def _problem(clause: str) -> str:
+    return f"{clause}: the run ended before it was written." if clause.endswith("is missing") else f"{clause}."
 
 
 def _cut_short(run: Run, history: History | None, events: Events | None) -> list[str]:
-    """A file that ends between two lines has no damaged one; but the verdict knows what it was based on."""
+    """Return a sentence for each file that has become shorter since the run was judged, without a damaged line."""
     found = []
     if run.verdict and run.plan and history and not history.defects:
         had, has = run.verdict.requests.total, sum(request.due >= run.warm_up_s for request in history.requests)
@@ -164,8 +149,8 @@ def _cut_short(run: Run, history: History | None, events: Events | None) -> list
     return found
 
 
-def _summed_up(defects: tuple[str, ...]) -> list[str]:
-    """The first defect in full; a file that is damaged everywhere must not fill the page."""
+def _first_of(defects: tuple[str, ...]) -> list[str]:
+    """Return a sentence with the first defect and the number of the others, which could fill the page."""
     if not defects:
         return []
     more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
@@ -173,19 +158,19 @@ def _summed_up(defects: tuple[str, ...]) -> list[str]:
 
 
 def _remarks(events: Events) -> list[str]:
-    """What the lab itself noted about the record while it was made."""
-    noted = {"interrupted": "The run was interrupted", "ledger_missing": "The backends' ledgers could not be read"}
-    return [f"{noted[e.type]}: {e.data.get('reason')}." for e in events.of("lab", *noted)]
+    """Return a sentence for each problem that the lab recorded during the run."""
+    texts = {"interrupted": "The run was interrupted", "ledger_missing": "The backends' ledgers could not be read"}
+    return [f"{texts[e.type]}: {e.data.get('reason')}." for e in events.of("lab", *texts)]
 
 
 def fault_record(event: Event) -> Mapping[str, Any]:
-    """The record of the fault that an event of the chaos service is about."""
+    """Return the record of the fault that an event of the chaos service concerns."""
     record = event.data.get("fault")
     return record if isinstance(record, Mapping) else event.data
 
 
 def _names(run: Run) -> dict[str, str]:
-    """Ids are addresses on some runtimes and instances container ids: people know a replica by its target's name."""
+    """Return target names by backend id: ids may be addresses, and instance names container ids."""
     instances = {r.backend: r.instance for r in run.requests if r.backend and r.instance}
     targets: dict[str, str] = {}
     for event in run.events.of("lab", "targets"):
@@ -197,7 +182,7 @@ def _names(run: Run) -> dict[str, str]:
 
 
 def _faults_seen(events: Events) -> tuple[FaultResult, ...]:
-    """Without a verdict: the faults as far as the chaos service reported them."""
+    """Return the faults that the chaos service reported, for a run without a verdict."""
     healed = {fault_record(event).get("id"): event.t for event in events.of("chaos", "fault_healed")}
     return tuple(_fault_seen(event, healed) for event in events.of("chaos", "fault_injected"))
 

@@ -1,11 +1,11 @@
-"""A run in plain sentences: what happened to whom, and what the balancer made of it."""
+"""Describe a run in sentences: what happened to which backend, and how the balancer reacted."""
 
 from __future__ import annotations
 
 from ..evidence.verdict import FaultResult, Phase, Verdict
 from .run_files import Run
 
-_DONE_TO = {
+_EFFECTS = {
     "kill": "was killed",
     "stop": "was stopped",
     "restart": "was restarted",
@@ -21,50 +21,50 @@ PHASES = {
     Phase.INJECTING: "while injecting",
     Phase.UNEXPLAINED: "unexplained",
 }
-"""How the phases of an attribution are called on paper."""
+"""Names of the phases of an attribution in reports."""
 
 
 def seconds(value: float | None, missing: str = "–") -> str:
-    """`0.08 s`; tens of seconds with one decimal, no more digits than anybody compares."""
+    """Return seconds as text: `0.08 s`, or `12.3 s` from 10 s on."""
     if value is None:
         return missing
     return f"{value:.2f} s" if abs(value) < 10 else f"{value:.1f} s"
 
 
 def milliseconds(value: float | None, missing: str = "–") -> str:
-    """`3.1 ms` from seconds; whole milliseconds from 100 ms on."""
+    """Return seconds as text in milliseconds: `3.1 ms`, or `250 ms` from 100 ms on."""
     if value is None:
         return missing
     return f"{value * 1e3:.1f} ms" if value < 0.1 else f"{value * 1e3:,.0f} ms"
 
 
 def meaning(run: Run) -> str:
-    """What the verdict says, for somebody who has never seen one."""
-    if run.word is Verdict.PASS:
-        unasked = sum(not check.asserted for check in run.checks)
-        aside = f"; {unasked} {'was' if unasked == 1 else 'were'} not asserted" if unasked else ""
-        return f"Every check held{aside}."
-    names = ", ".join(check.name for check in run.checks if check.verdict is run.word)
-    if run.word is Verdict.FAIL:
-        return f"Not every check held. Failed: {names}."
-    doubt = "The evidence does not suffice to say pass or fail; that never counts as a pass."
+    """Explain the verdict, for people who see one for the first time."""
+    if run.final_verdict is Verdict.PASS:
+        count = sum(not check.asserted for check in run.checks)
+        aside = f"; {count} {'was' if count == 1 else 'were'} not asserted" if count else ""
+        return f"Every check passed{aside}."
+    names = ", ".join(check.name for check in run.checks if check.verdict is run.final_verdict)
+    if run.final_verdict is Verdict.FAIL:
+        return f"Not every check passed. Failed: {names}."
+    doubt = "The evidence is not sufficient for pass or fail; such a run never counts as passed."
     return f"{doubt} Undecided: {names}." if names else doubt
 
 
 def headline(run: Run) -> str:
-    """The whole run in a sentence or two."""
+    """Describe the whole run in one sentence for each fault."""
     if not run.faults:
         return "No fault was injected." if run.verdict else "The run ended before a fault was injected."
-    return " ".join(_told(fault) for fault in run.faults)
+    return " ".join(_describe(fault) for fault in run.faults)
 
 
-def _told(fault: FaultResult) -> str:
+def _describe(fault: FaultResult) -> str:
     if fault.injected_at is None:
         return f"{fault.kind} on {fault.target} was never injected."
     lasted = "" if fault.healed_at is None else f" for {fault.healed_at - fault.injected_at:.1f} s"
-    done = _DONE_TO.get(fault.kind, f"was under the fault “{fault.kind}”")
-    doubt = "" if fault.bit is not False else " (but the fault did not bite)"
-    return f"{fault.target} {done}{lasted}{doubt}; {_rerouted(fault)}{_readmitted(fault)}."
+    effect = _EFFECTS.get(fault.kind, f"was under the fault “{fault.kind}”")
+    doubt = "" if fault.bit is not False else " (but the fault had no measurable effect)"
+    return f"{fault.target} {effect}{lasted}{doubt}; {_rerouted(fault)}{_readmitted(fault)}."
 
 
 def _rerouted(fault: FaultResult) -> str:
@@ -78,8 +78,8 @@ def _readmitted(fault: FaultResult) -> str:
     if fault.healed_at is None:
         return ""
     if fault.readmit_s is None:
-        return f" and was not seen to take it back{_bound(fault.readmit_bound_s)}"
-    return f" and took it back {seconds(fault.readmit_s)} after it healed{_bound(fault.readmit_bound_s)}"
+        return f" and was not seen to readmit it{_bound(fault.readmit_bound_s)}"
+    return f" and readmitted it {seconds(fault.readmit_s)} after it healed{_bound(fault.readmit_bound_s)}"
 
 
 def _bound(bound_s: float | None) -> str:

@@ -1,8 +1,7 @@
-"""The verdicts of one or several runs in a table: for the terminal, for a log, for the summary page of a CI job."""
+"""Table of the verdicts of one or several runs, for a terminal, a log, or the summary page of a CI job."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..output.inert import markdown as cell
 
 _WORDS = {Verdict.PASS: "✓ pass", Verdict.FAIL: "✗ fail", Verdict.UNKNOWN: "? unknown"}
 NOT_ASSERTED = "not asserted"
-"""What the verdict is called of a check that was asked nothing: no pass, and no blemish either."""
+"""Shown instead of a verdict for a check that had nothing to check."""
 _STYLES = {"✓ pass": "bold green", "✗ fail": "bold red", "? unknown": "bold yellow"}
 _COLUMNS = (
     "Scenario",
@@ -28,7 +27,7 @@ _COLUMNS = (
     "Slow",
     "Fault",
     "Reroute (s)",
-    "Taken back (s)",
+    "Readmit (s)",
     "Lost/dup/zombie",
 )
 _NUMBERS = {"Requests", "Failed", "Unknown", "Slow"}
@@ -36,38 +35,38 @@ _HEADINGS = {
     "Requests": "Reqs",
     "Failed": "Fail",
     "Unknown": "Unk",
-    "Taken back (s)": "Taken\nback (s)",
     "Lost/dup/zombie": "Lost/\ndup/\nzombie",
 }
-"""On a terminal of 80 columns every cell must be whole, so the headings give way."""
-_WRAPPED = {"Fault", "Reroute (s)", "Taken back (s)"}
-"""Where the headings do not suffice, these go on in a second line at their first space: `unhealthy`, `api-3`."""
+"""Shorter headings for terminals, so that no cell is cut off in 80 columns."""
+_WRAPPED = {"Fault", "Reroute (s)", "Readmit (s)"}
+"""If the table is still too wide, cells of these columns are wrapped at their first space."""
 _ANY_WIDTH = 10_000
-PLAIN_WIDTH = 140
-"""Columns of a plain-text summary: a log wraps nothing by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A verdict, and the folder that holds its evidence."""
+class JudgedRun:
+    """A verdict and the folder of its run."""
 
     verdict: RunVerdict
     folder: Path
     host: str = ""
-    """What a busy host may have done to it (`lab.report.host_disturbance`)."""
+    """Sentence about a busy host (`lab.report.host_disturbance`); empty if it was not busy."""
 
 
-def summary(runs: Sequence[Judged]) -> RenderableType:
-    """Return, for a rich console: the table, what did not pass and why, what was not asserted, whether the host was
-    busy, and where the reports are."""
+def summary(runs: Sequence[JudgedRun]) -> RenderableType:
+    """Return a summary for a rich console.
+
+    It has the table, the checks that did not pass, those that were not asserted, notes on a busy host, and the paths of
+    the reports.
+    """
     return Group(_Rows(runs), *_failing(runs), *_not_asserted(runs), *_hosts(runs), *_where(runs))
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The table in the first form that fits without cutting anything: plain, wrapped, or as lines below each other."""
+    """The table in the first form that fits without cutting anything off: plain, with wrapped cells, or as lines."""
 
-    runs: Sequence[Judged]
+    runs: Sequence[JudgedRun]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         wide = options.update(width=_ANY_WIDTH)
@@ -79,7 +78,7 @@ class _Rows:
             yield from _stacked(judged.verdict)
 
 
-def _table(runs: Sequence[Judged], *, wrapped: bool) -> Table:
+def _table(runs: Sequence[JudgedRun], *, wrapped: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for column in _COLUMNS:
         justify: Literal["right", "left"] = "right" if column in _NUMBERS else "left"
@@ -98,7 +97,7 @@ def _broken(cell: str) -> str:
 
 
 def _stacked(verdict: RunVerdict) -> list[Text]:
-    """For a terminal that is too narrow for any table; words may wrap, nothing is cut."""
+    """Return the lines of a run for a terminal that is too narrow for any table."""
     rows = [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(verdict)]
     first, word = rows[0], _WORDS[verdict.verdict]
     lines = [Text.assemble((word, _STYLES[word]), f"  {verdict.scenario}")]
@@ -106,7 +105,7 @@ def _stacked(verdict: RunVerdict) -> list[Text]:
     lines.append(_line(counts, 4))
     for row in rows:
         lines += [Text(f"    {row['Fault']}")] if verdict.faults else []
-        lines += [_line([f"{name.lower()} {row[name]}"], 6) for name in ("Reroute (s)", "Taken back (s)")]
+        lines += [_line([f"{name.lower()} {row[name]}"], 6) for name in ("Reroute (s)", "Readmit (s)")]
     return [*lines, _line([f"lost/dup/zombie {first['Lost/dup/zombie']}"], 4)]
 
 
@@ -114,31 +113,23 @@ def _line(parts: Sequence[str], indent: int) -> Text:
     return Text(" " * indent + " · ".join(parts), overflow="fold")
 
 
-def plain(runs: Sequence[Judged]) -> str:
-    """The same without colour or control codes."""
-    console = Console(file=io.StringIO(), width=PLAIN_WIDTH, color_system=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(summary(runs))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-
-
-def markdown(runs: Sequence[Judged]) -> str:
-    """The same as GitHub-flavoured Markdown, for a CI job's summary page."""
+def markdown(runs: Sequence[JudgedRun]) -> str:
+    """Return the summary as GitHub-flavoured Markdown, for the summary page of a CI job."""
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|" + "|".join(_rule(column) for column in _COLUMNS) + "|"]
     for judged in runs:
         lines += ["| " + " | ".join(cell(each) for each in row) + " |" for row in _rows(judged.verdict)]
     open_points = [
-        f"- {_said(run, c)}: **{cell(run.verdict.scenario)}, {cell(c.name)}** – {cell(c.detail)}"
-        for run, c in _open(runs)
+        f"- {_verdict_word(run, c)}: **{cell(run.verdict.scenario)}, {cell(c.name)}** – {cell(c.detail)}"
+        for run, c in _not_passed(runs)
     ]
-    unasked = [f"{cell(line)}  " for line in _unasked(runs)]  # two spaces: a line of its own
+    not_asserted = [f"{cell(line)}  " for line in _not_asserted_lines(runs)]  # two spaces are a line break
     hosts = [f"- {cell(run.verdict.scenario)}: {cell(run.host)}" for run in runs if run.host]
-    blocks = [block for block in (lines, open_points, unasked, hosts) if block]
+    blocks = [block for block in (lines, open_points, not_asserted, hosts) if block]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
 def _rows(verdict: RunVerdict) -> list[tuple[str, ...]]:
-    """One row a fault; what belongs to the whole run stands in the first."""
+    """Return one row for each fault; the first one has the cells that concern the whole run."""
     requests, work = verdict.requests, verdict.work
     counts = tuple(f"{n:,}" for n in (requests.total, requests.failed, requests.unknown, requests.slow))
     first = (verdict.scenario, _WORDS[verdict.verdict], *counts)
@@ -154,7 +145,7 @@ def _fault(fault: FaultResult) -> tuple[str, str, str]:
 
 
 def _measured(value: float | None, bound: float | None) -> str:
-    """`0.08 ≤ 1.52`: the relation is the finding."""
+    """Return a time and its bound as `0.08 ≤ 1.52`."""
     if bound is None:
         return "–" if value is None else f"{value:.2f}"
     if value is None:
@@ -162,54 +153,53 @@ def _measured(value: float | None, bound: float | None) -> str:
     return f"{value:.2f} {'≤' if value <= bound else '>'} {bound:.2f}"
 
 
-def _open(runs: Sequence[Judged]) -> list[tuple[Judged, Check]]:
+def _not_passed(runs: Sequence[JudgedRun]) -> list[tuple[JudgedRun, Check]]:
     return [(run, check) for run in runs for check in run.verdict.checks if check.verdict is not Verdict.PASS]
 
 
-def _said(judged: Judged, check: Check) -> str:
-    """A fail of a run without ground under it (`lab.judge.judge`) is told, but counts for nothing."""
-    uncounted = check.verdict is Verdict.FAIL and judged.verdict.verdict is Verdict.UNKNOWN
+def _verdict_word(run: JudgedRun, check: Check) -> str:
+    """Return the check's verdict; a failed check of an unknown run is marked, since it does not count (`lab.judge`)."""
+    uncounted = check.verdict is Verdict.FAIL and run.verdict.verdict is Verdict.UNKNOWN
     return _WORDS[check.verdict] + (", not counted" if uncounted else "")
 
 
-def _failing(runs: Sequence[Judged]) -> list[Text]:
-    found = _open(runs)
+def _failing(runs: Sequence[JudgedRun]) -> list[Text]:
     lines = [
         Text.assemble(
             "  ",
-            (_said(run, check), _STYLES[_WORDS[check.verdict]]),
+            (_verdict_word(run, check), _STYLES[_WORDS[check.verdict]]),
             f"  {run.verdict.scenario}: {check.name}\n",
             (f"      {check.detail}", "dim"),
         )
-        for run, check in found
+        for run, check in _not_passed(runs)
     ]
     return [Text(), *lines] if lines else []
 
 
-def _unasked(runs: Sequence[Judged]) -> list[str]:
-    """The checks that the runs were not held to, a line for all scenarios that leave out the same ones."""
+def _not_asserted_lines(runs: Sequence[JudgedRun]) -> list[str]:
+    """Return the checks that were not asserted, with one line for all scenarios that have the same ones."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
-        left_out = tuple(check.name for check in run.verdict.checks if not check.asserted)
-        if left_out:
-            groups.setdefault(left_out, []).append(run.verdict.scenario)
+        names = tuple(check.name for check in run.verdict.checks if not check.asserted)
+        if names:
+            groups.setdefault(names, []).append(run.verdict.scenario)
     return [
         f"{NOT_ASSERTED} ({', '.join(dict.fromkeys(scenarios))}): {', '.join(names)}"
         for names, scenarios in groups.items()
     ]
 
 
-def _not_asserted(runs: Sequence[Judged]) -> list[Text]:
-    lines = [Text(line, "dim") for line in _unasked(runs)]
+def _not_asserted(runs: Sequence[JudgedRun]) -> list[Text]:
+    lines = [Text(line, "dim") for line in _not_asserted_lines(runs)]
     return [Text(), *lines] if lines else []
 
 
-def _hosts(runs: Sequence[Judged]) -> list[Text]:
+def _hosts(runs: Sequence[JudgedRun]) -> list[Text]:
     lines = [Text(f"! {run.verdict.scenario}: {run.host}", "yellow") for run in runs if run.host]
     return [Text(), *lines] if lines else []
 
 
-def _where(runs: Sequence[Judged]) -> list[Text]:
+def _where(runs: Sequence[JudgedRun]) -> list[Text]:
     return [Text(), *(Text.assemble(("report  ", "dim"), str(judged.folder / "report.html")) for judged in runs)]
 
 

@@ -1,1 +1,1 @@
-"""Runs one plan against one lab: preflight, traffic, faults and operator actions on schedule, everything recorded."""
+"""Run one plan against one lab: preflight checks, traffic, faults and operator actions on schedule, and recording."""

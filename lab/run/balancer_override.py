@@ -1,50 +1,51 @@
-"""The balancer as a scenario wants it, for as long as the scenario runs."""
+"""Give the balancer the settings that a scenario asks for, for the duration of the run."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 
 from ..errors import EnvironmentProblemError
 from ..scenario.plan import Plan
 from ..services.balancer_view import BalancerView
 from ..services.endpoints import Endpoints
+from ..services.polling import until
 
 READY_WITHIN_S = 15.0
-POLL_S = 0.1
 
 
 @contextlib.asynccontextmanager
-async def configured(plan: Plan, endpoints: Endpoints, balancer: BalancerView) -> AsyncIterator[None]:
-    """Restart the balancer with the plan's settings, and afterwards without them; nothing where the plan has none.
+async def override_balancer_settings(plan: Plan, endpoints: Endpoints, balancer: BalancerView) -> AsyncIterator[None]:
+    """Restart the balancer with the plan's settings, and without them afterwards. Do nothing if the plan has none.
 
-    Raises EnvironmentProblemError when this lab cannot, or the balancer does not start with them.
+    Raise EnvironmentProblemError if this lab cannot restart its balancer, or if the balancer does not start.
     """
     if not plan.balancer:
         yield
         return
-    if endpoints.levers is None:
-        raise EnvironmentProblemError(
-            f"{plan.scenario} wants other settings of the balancer, which cannot be given here"
-        )
+    control = endpoints.runtime_control
+    if control is None:
+        raise EnvironmentProblemError(f"{plan.scenario} changes settings of the balancer, which this lab cannot do")
     try:
-        await endpoints.levers.configure_balancer(plan.balancer)
-        await _answers(balancer, f"the balancer did not start with {', '.join(plan.balancer)}")
+        await control.configure_balancer(plan.balancer)
+        await _wait_until_it_answers(balancer, f"the balancer did not start with {', '.join(plan.balancer)}")
         yield
     finally:
-        await endpoints.levers.configure_balancer({})
-        await _answers(balancer, "the balancer did not start again with its usual settings")
+        await control.configure_balancer({})
+        await _wait_until_it_answers(balancer, "the balancer did not start again with its usual settings")
 
 
-async def _answers(balancer: BalancerView, complaint: str) -> None:
-    until = time.monotonic() + READY_WITHIN_S
-    while True:
+async def _wait_until_it_answers(balancer: BalancerView, failure: str) -> None:
+    last_error: EnvironmentProblemError | None = None
+
+    async def answers() -> bool:
+        nonlocal last_error
         try:
             await balancer.clock()
-            return
         except EnvironmentProblemError as error:
-            if time.monotonic() > until:
-                raise EnvironmentProblemError(f"{complaint}: {error}", "`lab up`, and read its log") from error
-        await asyncio.sleep(POLL_S)
+            last_error = error
+            return False
+        return True
+
+    if not await until(answers, READY_WITHIN_S):
+        raise EnvironmentProblemError(f"{failure}: {last_error}", "run `lab up` and read its log") from last_error

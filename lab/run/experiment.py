@@ -1,7 +1,7 @@
-"""Runs one plan against one lab: traffic, faults on schedule, everything recorded; then judges it.
+"""Run one plan against one lab: send traffic, inject faults on schedule, record everything, and judge the record.
 
-Whatever happens (Ctrl-C, a crash, a service that goes away), faults are healed, the traffic process is gone, and the
-verdict of a run that did not come to its end is `unknown`.
+However the run ends (completed, Ctrl-C, a crash, a service that stops answering), its faults are healed and the traffic
+process is stopped. A run that did not reach its planned end gets the verdict `unknown`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import EnvironmentProblemError, LabError
 from ..evidence.clock import RunClock, measure_offset
 from ..evidence.host_monitor import watch_host
 from ..evidence.identity import Identity, identify
-from ..evidence.progress import Progress, Silent
+from ..evidence.progress import Progress
 from ..evidence.recorder import Recorder
 from ..evidence.verdict import RunVerdict
 from ..judge.judge import judge_folder
@@ -28,48 +28,51 @@ from ..scenario.plan import Plan
 from ..services.balancer_view import BalancerView, balancer_view
 from ..services.clients import ChaosClient, FaultRefusedError, TrafficPort
 from ..services.endpoints import Endpoints
+from ..services.polling import until
 from ..traffic.process import TrafficProcess
 from . import run_metadata
-from .balancer_override import configured
+from .balancer_override import override_balancer_settings
 from .feasibility import obstacles
-from .operator_actions import Acts
-from .preflight import POLL_S, Readiness, all_up, prepare
+from .operator_actions import OperatorActions
+from .preflight import Readiness, prepare, wait_until_all_up
 from .run_metadata import Injection
 
 LEAD_S = 0.1
-"""Between deciding on t = 0 and t = 0: enough for the generator to hear of it."""
+"""Time from choosing t = 0 until t = 0: enough for the generator to receive it."""
 HEAL_MARGIN_S = 30.0
-"""Longest wait for a fault to be healed beyond its duration; the chaos service itself gives up sooner."""
+"""Longest wait for a fault to be healed after its duration; the chaos service itself gives up sooner."""
 CLEAN_UP_WITHIN_S = 15.0
 PHASE_POLL_S = 0.01
 PHASE_MISSED_S = 0.02
-"""Two polls: a check whose end was seen later than this is not the one to count from."""
+"""Two polls. If the wanted phase passed longer ago than this, wait for the same phase after the next check."""
 PHASE_WITHIN = 4
-"""Intervals until a phase that never comes (nobody is checked) is given up, and the step carried out all the same."""
+"""Health-check intervals after which a phase is no longer waited for (no checks are seen); the step then runs."""
 LEDGER_WITHIN_S = 5.0
 
 
 async def run_experiment(
     plan: Plan, endpoints: Endpoints, run_dir: Path, progress: Progress | None = None
 ) -> RunVerdict:
-    """Run `plan`; `run_dir` (an existing, empty folder, whose name is the run's id) gets all files but the reports.
+    """Run `plan` and write all files of the run except the reports into `run_dir`.
 
-    Raises LabError when the lab is not fit for the run, or fails under it; and whatever interrupted it. Once traffic
-    has started, there is a verdict in the folder in these cases, too.
+    `run_dir` is an existing, empty folder; its name is the id of the run.
+
+    Raise LabError if the lab is not ready for the run or fails during it, and re-raise whatever interrupted it. Once
+    traffic has started, a verdict is written in these cases too.
     """
-    watcher = progress or Silent()
-    with _files_of_the_run():
+    watcher = progress or Progress()
+    with _translate_write_errors():
         plan.write(run_dir)
     async with aiohttp.ClientSession() as session:
         chaos = ChaosClient(session, endpoints)
         services = Services(balancer_view(session, endpoints, chaos), chaos, TrafficPort(session, endpoints))
-        if complaints := obstacles(plan, endpoints, await services.chaos.capabilities()):
-            raise EnvironmentProblemError(f"{plan.scenario} cannot run here: {'; '.join(complaints)}")
-        async with configured(plan, endpoints, services.balancer):
+        if reasons := obstacles(plan, endpoints, await services.chaos.capabilities()):
+            raise EnvironmentProblemError(f"{plan.scenario} cannot run here: {'; '.join(reasons)}")
+        async with override_balancer_settings(plan, endpoints, services.balancer):
             ready = await prepare(plan, services.balancer, services.chaos)
             traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name, endpoints.host)
             try:
-                with _files_of_the_run():
+                with _translate_write_errors():
                     experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)
                     return await _run(plan, endpoints, run_dir, experiment)
             finally:
@@ -77,7 +80,7 @@ async def run_experiment(
 
 
 @contextlib.contextmanager
-def _files_of_the_run() -> Iterator[None]:
+def _translate_write_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -100,15 +103,15 @@ async def _run(plan: Plan, endpoints: Endpoints, run_dir: Path, experiment: Expe
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The three doors of a lab."""
+    """Clients of the three services of a lab."""
 
     balancer: BalancerView
     chaos: ChaosClient
-    port: TrafficPort
+    traffic_port: TrafficPort
 
 
 class Experiment:
-    """One run, from its first request to its last event."""
+    """One run from its first request to its last event."""
 
     def __init__(
         self,
@@ -129,23 +132,23 @@ class Experiment:
         self._recorder = Recorder(run_dir, RunClock(time.monotonic() + LEAD_S), progress)
         self._injections: list[Injection] = []
         """Everything that is recorded as a fault."""
-        self._acts = Acts(
+        self._actions = OperatorActions(
             services.balancer, services.chaos, endpoints, ready, self._recorder, self._inject, self._injections
         )
 
     def start(self, endpoints: Endpoints) -> None:
-        """Let the traffic begin; t = 0 is `LEAD_S` away."""
+        """Start the traffic; t = 0 is `LEAD_S` seconds ahead."""
         self._traffic.go(self._recorder.clock.zero)
         self.progress.started(self._run_id, self._plan, endpoints)
-        self._recorder.note("run_started", run_metadata.description(self._plan, endpoints, self._run_id))
+        self._recorder.note("run_started", run_metadata.run_description(self._plan, endpoints, self._run_id))
         run_metadata.note_readiness(self._recorder, self._ready)
 
     def close(self) -> None:
-        """No event follows; the folder can be judged."""
+        """Close the event log, so that the folder can be judged."""
         self._recorder.close()
 
     async def run(self) -> None:
-        """All phases. Raises LabError when the lab fails under the run."""
+        """Go through all phases. Raise LabError if the lab fails during the run."""
         balancer, chaos = self._services.balancer, self._services.chaos
         async with _background(
             self._recorder.collect("lb", balancer.events(), self._ready.lb_clock),
@@ -153,7 +156,7 @@ class Experiment:
             watch_host(self._recorder),
             self._traffic.watch(lambda counts: self.progress.traffic(self._recorder.clock.now(), counts)),
         ):
-            await self._undisturbed()
+            await self._steady_state()
             await self._faults()
             await self._settle()
             await self._collect()
@@ -161,24 +164,24 @@ class Experiment:
         self._recorder.phase("judge")
 
     async def abandon(self, reason: BaseException) -> None:
-        """Undo everything, say why. Raises nothing: there is already something more important to raise."""
-        word = "it was cancelled" if isinstance(reason, asyncio.CancelledError | KeyboardInterrupt) else str(reason)
+        """Record why the run ended early and undo everything. Raise nothing: the caller re-raises `reason`."""
+        text = "it was cancelled" if isinstance(reason, asyncio.CancelledError | KeyboardInterrupt) else str(reason)
         with contextlib.suppress(OSError):
-            self._recorder.note("interrupted", {"reason": word or type(reason).__name__})
+            self._recorder.note("interrupted", {"reason": text or type(reason).__name__})
         try:
             async with asyncio.timeout(CLEAN_UP_WITHIN_S):
                 await asyncio.gather(self._heal_all(), self._traffic.stop(0.0), return_exceptions=True)
         except TimeoutError:
-            pass  # the chaos service heals by itself when a fault's duration is over
+            pass  # the chaos service itself heals each fault at the end of its duration
         with contextlib.suppress(OSError):
             self._note_faults({})
 
     # --- phases ---
-    async def _undisturbed(self) -> None:
+    async def _steady_state(self) -> None:
         self._recorder.phase("warm-up", self._plan.warm_up_s)
-        await self._until(self._plan.warm_up_s)
+        await self._sleep_until(self._plan.warm_up_s)
         self._recorder.phase("steady", self._plan.faults_start_s)
-        await self._until(self._plan.faults_start_s)
+        await self._sleep_until(self._plan.faults_start_s)
 
     async def _faults(self) -> None:
         self._recorder.phase("faults", self._plan.faults_end_s)
@@ -197,11 +200,11 @@ class Experiment:
     async def _settle(self) -> None:
         self._recorder.phase("settle", self._recorder.clock.now() + self._plan.settle_s)
         try:
-            backends, identities = await all_up(
+            backends, identities = await wait_until_all_up(
                 self._services.balancer, self._services.chaos, self._plan.settle_limit_s
             )
         except EnvironmentProblemError as error:
-            # Not back in time is a finding about the balancer, for the checkers to judge.
+            # A target that is not readmitted in time is a finding about the balancer; checkers judge it.
             self._recorder.note("not_readmitted", {"reason": str(error)})
             backends = await self._services.balancer.backends()
             identities = identify(await self._services.chaos.targets(), backends)
@@ -221,7 +224,7 @@ class Experiment:
     async def _read_ledgers(self) -> None:
         try:
             async with asyncio.timeout(LEDGER_WITHIN_S):
-                entries = await self._services.port.ledger(f"{self._run_id}-")
+                entries = await self._services.traffic_port.ledger(f"{self._run_id}-")
         except (LabError, TimeoutError) as error:
             self._recorder.note("ledger_missing", {"reason": str(error)})
         else:
@@ -234,66 +237,67 @@ class Experiment:
 
     # --- one step ---
     async def _carry_out(self, injection: Injection) -> None:
-        """At the planned time, inject a fault or perform an act."""
+        """At the planned time, inject the fault or perform the operator action."""
         step = injection.step
-        await self._until(step.at_s)
-        due = step.at_s if step.phase is None else await self._on_phase(injection, step.phase)
+        await self._sleep_until(step.at_s)
+        due = step.at_s if step.phase is None else await self._sleep_until_phase(injection, step.phase)
         self._recorder.note(
             "step", {"step": injection.index, "fault": step.name, "target": injection.target, "at": round(due, 6)}
         )
         if step.act:
-            await self._acts.perform(injection)
+            await self._actions.perform(injection)
         else:
             await self._inject(injection)
 
-    async def _on_phase(self, injection: Injection, phase: float) -> float:
-        """Wait for the phase of the target's health checks; answers when it was due."""
+    async def _sleep_until_phase(self, injection: Injection, phase: float) -> float:
+        """Wait for the phase of the target's health checks; return when it was due, seconds since the run's start."""
         interval_s = self._ready.health_interval_s
         wanted = {*injection.before.backends}
+        latest = 0.0
 
-        async def next_check() -> float:
+        async def phase_is_ahead() -> bool:
+            nonlocal latest
             rows = [row for row in await self._services.balancer.backends() if row["id"] in wanted]
             ago_s = min((float(row["last_probe"]["ago_s"]) for row in rows if row.get("last_probe")), default=0.0)
-            return self._recorder.clock.now() - ago_s
+            latest = self._recorder.clock.now() - ago_s
+            return self._recorder.clock.now() <= latest + phase * interval_s + PHASE_MISSED_S
 
-        give_up = time.monotonic() + PHASE_WITHIN * interval_s
-        latest = await next_check()
-        while self._recorder.clock.now() > latest + phase * interval_s + PHASE_MISSED_S and time.monotonic() < give_up:
-            await asyncio.sleep(PHASE_POLL_S)
-            latest = await next_check()
-        # The phase is as exact as our view of the checks; what was reached is measured from the balancer's events.
+        await until(phase_is_ahead, PHASE_WITHIN * interval_s, PHASE_POLL_S)
+        # Polling makes this phase inexact. The report shows the phase measured from the balancer's own events.
         due = max(latest + phase * interval_s, self._recorder.clock.now())
-        await self._until(due)
+        await self._sleep_until(due)
         return due
 
     async def _inject(self, injection: Injection) -> None:
-        """Inject a fault and follow it until it is healed."""
+        """Inject a fault and poll it until it is healed."""
         step = injection.step
         try:
             injection.record = await self._services.chaos.inject(step, injection.target)
         except FaultRefusedError as error:
             injection.record = {"error": str(error)}
             return
-        deadline = time.monotonic() + step.duration_s + HEAL_MARGIN_S
-        while injection.record["state"] != "healed" and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_S)
-            # The chaos service may be killed and come back; its journal remembers the fault.
+
+        async def is_healed() -> bool:
+            # The chaos service may be killed and restarted; its journal then still has the fault.
             with contextlib.suppress(EnvironmentProblemError):
                 injection.record = await self._services.chaos.fault(injection.record["id"])
+            return bool(injection.record["state"] == "healed")
+
+        await until(is_healed, step.duration_s + HEAL_MARGIN_S)
 
     async def _heal_all(self) -> None:
-        """Heal whatever is active on the plan's targets, also faults whose injection nobody waited for."""
+        """Heal every active fault on this lab's targets, including faults whose injection was not awaited."""
         for record in await self._services.chaos.active_faults():
             if record["target"] in self._ready.identities:
                 await self._services.chaos.heal(record["id"])
 
-    async def _until(self, t: float) -> None:
+    async def _sleep_until(self, t: float) -> None:
         await asyncio.sleep(max(0.0, t - self._recorder.clock.now()))
 
 
 @contextlib.asynccontextmanager
 async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run jobs beside the body; end them with it."""
+    """Run jobs concurrently with the body and cancel them when it ends. Re-raise the error of a job that failed."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -302,5 +306,5 @@ async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.cancel()
         endings = await asyncio.gather(*tasks, return_exceptions=True)
     for ending in endings:
-        if isinstance(ending, Exception):  # a collector that broke has lost events: the run must not go on to pass
+        if isinstance(ending, Exception):  # a collector that failed has lost events, so the run must not pass
             raise ending

@@ -1,4 +1,4 @@
-"""Can this lab do what a plan asks? Asked before any traffic, so that nobody waits for a run that cannot be one."""
+"""Check, before any traffic is sent, whether this lab can carry out a plan."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ from ..scenario.plan import Plan, PlannedStep
 from ..services.clients import Json
 from ..services.endpoints import Endpoints
 
-NEEDS_LEVERS = frozenset({"scale", "kill_balancer", "restart_balancer"})
+NEEDS_RUNTIME_CONTROL = frozenset({"scale", "kill_balancer", "restart_balancer"})
+"""Operator actions that only the runtime (compose project or supervisor) can perform."""
 
 
 def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]:
-    """Why the lab cannot carry the plan out, one clause each; empty when it can."""
-    found = [_impossible(step.fault, capabilities) for step in plan.steps if step.fault]
-    if endpoints.levers is None:
-        found += [f"{step.act} is beyond this lab" for step in plan.steps if step.act in NEEDS_LEVERS]
+    """Return why the lab cannot carry out the plan, one clause for each reason; empty if it can.
+
+    `capabilities` is what the chaos service answers to `GET /capabilities`, by fault kind.
+    """
+    found = [_missing_capability(step.fault, capabilities) for step in plan.steps if step.fault]
+    if endpoints.runtime_control is None:
+        found += [f"this lab cannot {step.act}" for step in plan.steps if step.act in NEEDS_RUNTIME_CONTROL]
         if plan.balancer:
-            found.append("the balancer of this lab cannot be given other settings")
+            found.append("the settings of this lab's balancer cannot be changed")
     if not endpoints.admin:
-        found += [f"{step.act or 'a phase'} needs the balancer's admin API" for step in plan.steps if _asks_admin(step)]
+        found += [
+            f"{step.act or 'a phase'} needs the balancer's admin API" for step in plan.steps if _needs_admin(step)
+        ]
     return [*dict.fromkeys(each for each in found if each)]
 
 
-def _asks_admin(step: PlannedStep) -> bool:
+def _needs_admin(step: PlannedStep) -> bool:
     return step.phase is not None or step.act in {"drain", "maint", "weight", "rolling_restart"}
 
 
-def _impossible(kind: str, capabilities: Json) -> str:
+def _missing_capability(kind: str, capabilities: Json) -> str:
     known = capabilities.get(kind)
     if known is None:
         return f"this lab's chaos service knows no fault {kind}"

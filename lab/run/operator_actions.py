@@ -1,7 +1,7 @@
-"""The steps that are no faults: what operators do to a lab, done on schedule, recorded, and undone.
+"""Perform the steps of a plan that are not faults: what an operator does to a lab, on schedule, recorded and undone.
 
-What may explain a bad request (the balancer gone, a backend restarted or leaving) is recorded like a fault; a drain, a
-weight or a new backend is not: no request may suffer from those.
+An action that may explain a bad request (the balancer stopped, a backend restarted or removed) is recorded like a
+fault. A drain, a change of weight or a new backend is not: no request may fail because of those.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from dataclasses import dataclass, replace
 
 from ..errors import EnvironmentProblemError, LabError
 from ..evidence.identity import Identity, identify
+from ..evidence.record import BALANCER
 from ..evidence.recorder import Recorder
 from ..services.balancer_view import BalancerView
 from ..services.clients import BalancerClient, ChaosClient, Json
-from ..services.endpoints import Endpoints
-from .preflight import Readiness, all_up
+from ..services.endpoints import Endpoints, RuntimeControl
+from ..services.polling import until
+from .preflight import Readiness, wait_until_all_up
 from .run_metadata import Injection
 
 POLL_S = 0.02
 UP_WITHIN_S = 20.0
 IDLE_WITHIN_S = 5.0
-"""How long a drained backend may still be busy; then it is restarted all the same, as a deployment would."""
-BALANCER = "lb"
-"""What the balancer is called as a target."""
+"""Longest wait for a drained backend to finish its requests. It is then restarted anyway, as a deployment would do."""
 
 
 @dataclass(slots=True)
-class Acts:
-    """Performs them in one run."""
+class OperatorActions:
+    """Perform the operator actions of one run."""
 
     balancer: BalancerView
     chaos: ChaosClient
@@ -39,33 +39,36 @@ class Acts:
     ready: Readiness
     recorder: Recorder
     inject: Callable[[Injection], Awaitable[None]]
-    """Injects a fault and follows it until it is healed."""
+    """Injects a fault and waits until it is healed."""
     injections: list[Injection]
-    """Gets everything that is recorded like a fault."""
+    """Everything that is recorded like a fault; this class appends to it."""
 
     async def perform(self, injection: Injection) -> None:
-        """Do it, wait, undo it. A refusal is recorded; the run is then unknown, not aborted."""
+        """Perform one action, wait for its duration, and undo it.
+
+        If the action is refused, the refusal is recorded and the run becomes `unknown`; it is not aborted.
+        """
         step = injection.step
         began = self.recorder.clock.now()
         data: Json = {"step": injection.index, "act": step.act, "target": injection.target, "began_at": round(began, 6)}
         try:
             match step.act:
                 case "drain" | "maint":
-                    await self._adjusted(injection, {"state": step.act}, {"state": "up"})
+                    await self._change_and_undo(injection, {"state": step.act}, {"state": "up"})
                 case "weight":
-                    await self._adjusted(injection, {"weight": step.value}, {"weight": self._weight(injection)})
+                    await self._change_and_undo(injection, {"weight": step.value}, {"weight": self._weight(injection)})
                 case "rolling_restart":
                     await self._rolling_restart(injection)
                 case "scale":
                     await self._scale(injection)
                 case _:
-                    await self._balancer_gone(injection)
+                    await self._stop_and_start_balancer(injection)
         except LabError as error:
             data["error"] = str(error)
         self.recorder.note("act", {**data, "ended_at": round(self.recorder.clock.now(), 6)})
 
-    # --- the admin API ---
-    async def _adjusted(self, injection: Injection, change: Json, back: Json) -> None:
+    # --- through the balancer's admin API ---
+    async def _change_and_undo(self, injection: Injection, change: Json, undo: Json) -> None:
         ids = injection.before.backends
         force = {"force": True} if injection.step.allow_last else {}
         try:
@@ -74,121 +77,128 @@ class Acts:
             await asyncio.sleep(injection.step.duration_s)
         finally:
             for backend_id in ids:
-                await self._adjust(backend_id, back)
+                await self._adjust(backend_id, undo)
 
     async def _adjust(self, backend_id: str, change: Json) -> None:
-        assert isinstance(self.balancer, BalancerClient), "checked before the run"
+        assert isinstance(self.balancer, BalancerClient), "lab.run.feasibility has checked this"
         await self.balancer.adjust(backend_id, change)
 
     def _weight(self, injection: Injection) -> float:
-        known = {each["id"]: float(each.get("weight", 1.0)) for each in self.ready.backends}
-        return known[injection.before.backends[0]]
+        weights = {each["id"]: float(each.get("weight", 1.0)) for each in self.ready.backends}
+        return weights[injection.before.backends[0]]
 
-    # --- one after another ---
+    # --- one backend after another ---
     async def _rolling_restart(self, injection: Injection) -> None:
         for target in sorted(self.ready.identities):
-            identity = identify(await self.chaos.targets(), await self.balancer.backends())[target]
+            identity = (await self._identities())[target]
             if injection.step.value:
-                await self._drained(identity)
+                await self._drain(identity)
             step = replace(injection.step, act="", fault="restart", target=target)
-            one = Injection(injection.index, step, target, identity, {})
-            self.injections.append(one)
-            await self.inject(one)
+            restart = Injection(injection.index, step, target, identity, {})
+            self.injections.append(restart)
+            await self.inject(restart)
             if injection.step.value:
-                await self._back(identity)
-            await all_up(self.balancer, self.chaos, UP_WITHIN_S)
+                await self._end_drain(identity)
+            await wait_until_all_up(self.balancer, self.chaos, UP_WITHIN_S)
 
-    async def _drained(self, identity: Identity) -> None:
+    async def _drain(self, identity: Identity) -> None:
         for backend_id in identity.backends:
             await self._adjust(backend_id, {"state": "drain"})
-        await self._wait(lambda rows: all(not row["in_flight"] for row in rows if row["id"] in identity.backends))
 
-    async def _back(self, identity: Identity) -> None:
-        # A restarted container may have another address, and then it is another backend, which is not drained.
-        known = {row["id"] for row in await self.balancer.backends()}
+        async def is_idle() -> bool:
+            backends = await self.balancer.backends()
+            return not any(each["in_flight"] for each in backends if each["id"] in identity.backends)
+
+        await until(is_idle, IDLE_WITHIN_S, POLL_S)
+
+    async def _end_drain(self, identity: Identity) -> None:
+        # A restarted container may have a new address. It is then a new backend, which has never been drained.
+        known = {each["id"] for each in await self.balancer.backends()}
         for backend_id in known & {*identity.backends}:
             await self._adjust(backend_id, {"state": "up"})
 
-    async def _wait(self, holds: Callable[[list[Json]], bool]) -> None:
-        until = time.monotonic() + IDLE_WITHIN_S
-        while not holds(await self.balancer.backends()) and time.monotonic() < until:  # noqa: ASYNC110 - remote state
-            await asyncio.sleep(POLL_S)
+    # --- through the runtime ---
+    @property
+    def _control(self) -> RuntimeControl:
+        assert self.endpoints.runtime_control is not None, "lab.run.feasibility has checked this"
+        return self.endpoints.runtime_control
 
-    # --- the runtime's levers ---
     async def _scale(self, injection: Injection) -> None:
         before, wanted = len(self.ready.identities), int(injection.step.value)
         began = time.monotonic()
         try:
-            await self._resized(injection, wanted)
+            await self._resize(injection, wanted)
             await asyncio.sleep(max(0.0, injection.step.duration_s - (time.monotonic() - began)))
         finally:
-            await self._resized(injection, before)
+            await self._resize(injection, before)
 
-    async def _resized(self, injection: Injection, count: int) -> None:
-        """Those that leave are recorded: their checks may fail before the balancer hears that they are gone."""
-        assert self.endpoints.levers is not None, "checked before the run"
-        known = identify(await self.chaos.targets(), await self.balancer.backends())
-        began = self._foreign_now()
-        await self.endpoints.levers.scale(count)
-        await self._counted(count)
-        left = set(known) - {target["name"] for target in await self.chaos.targets()}
-        for name in sorted(left):
+    async def _resize(self, injection: Injection, count: int) -> None:
+        """Run `count` backends.
+
+        Backends that are removed are recorded like a fault: requests and health checks may still reach them before
+        the balancer learns that they are gone.
+        """
+        known = await self._identities()
+        began = self._chaos_now()
+        await self._control.scale(count)
+        await self._wait_for_backends(count)
+        removed = set(known) - {target["name"] for target in await self.chaos.targets()}
+        for name in sorted(removed):
             step = replace(injection.step, act="leave", target=name)
-            record = self._record(began, self._foreign_now(), "scaled down", bit=True, evidence="it is gone")
+            record = self._record(began, self._chaos_now(), "scaled down", bit=True, evidence="it is gone")
             self.injections.append(Injection(injection.index, step, name, known[name], record))
 
-    async def _counted(self, count: int) -> None:
-        until = time.monotonic() + UP_WITHIN_S
-        while True:
-            rows = await self.balancer.backends()
-            if len(rows) == count and all(str(row["state"]).lower() == "up" for row in rows):
-                return
-            if time.monotonic() > until:
-                states = ", ".join(f"{row['id']} {row['state']}" for row in rows)
-                raise EnvironmentProblemError(f"the balancer did not get to use {count} backends: {states}")
-            await asyncio.sleep(POLL_S)
+    async def _wait_for_backends(self, count: int) -> None:
+        backends: list[Json] = []
 
-    async def _balancer_gone(self, injection: Injection) -> None:
-        levers = self.endpoints.levers
-        assert levers is not None, "checked before the run"
+        async def all_used() -> bool:
+            backends[:] = await self.balancer.backends()
+            return len(backends) == count and all(str(each["state"]).lower() == "up" for each in backends)
+
+        if not await until(all_used, UP_WITHIN_S, POLL_S):
+            states = ", ".join(f"{each['id']} {each['state']}" for each in backends)
+            raise EnvironmentProblemError(
+                f"the balancer did not use {count} backends within {UP_WITHIN_S:g} s: {states}"
+            )
+
+    async def _stop_and_start_balancer(self, injection: Injection) -> None:
         kill = injection.step.act == "kill_balancer"
         injection.before = Identity(BALANCER, ())
-        injection.record = self._record(self._foreign_now(), None, "SIGKILL" if kill else "SIGTERM, start")
+        injection.record = self._record(self._chaos_now(), None, "SIGKILL" if kill else "SIGTERM, start")
         self.injections.append(injection)
         try:
-            await levers.stop_balancer(kill=kill)
-            gone = await self._is_gone()
+            await self._control.stop_balancer(kill=kill)
+            gone = not await self._balancer_answers()
             injection.record |= {"bit": gone, "evidence": "its admin port does not answer" if gone else "it answers"}
             await asyncio.sleep(injection.step.duration_s)
         finally:
-            injection.record["heal_started_mono"] = self._foreign_now()
-            await levers.start_balancer()
-        await self._answers()
-        injection.record["healed_mono"] = self._foreign_now()
+            injection.record["heal_started_mono"] = self._chaos_now()
+            await self._control.start_balancer()
+        if not await until(self._balancer_uses_a_backend, UP_WITHIN_S, POLL_S):
+            raise EnvironmentProblemError(f"the balancer did not come back within {UP_WITHIN_S:g} s")
+        injection.record["healed_mono"] = self._chaos_now()
 
-    async def _is_gone(self) -> bool:
+    async def _balancer_answers(self) -> bool:
         with contextlib.suppress(EnvironmentProblemError):
             await self.balancer.clock()
-            return False
-        return True
+            return True
+        return False
 
-    async def _answers(self) -> None:
-        until = time.monotonic() + UP_WITHIN_S
-        while True:
-            with contextlib.suppress(EnvironmentProblemError):
-                if any(str(row["state"]).lower() == "up" for row in await self.balancer.backends()):
-                    return
-            if time.monotonic() > until:
-                raise EnvironmentProblemError(f"the balancer did not come back within {UP_WITHIN_S:g} s")
-            await asyncio.sleep(POLL_S)
+    async def _balancer_uses_a_backend(self) -> bool:
+        with contextlib.suppress(EnvironmentProblemError):
+            return any(str(each["state"]).lower() == "up" for each in await self.balancer.backends())
+        return False
+
+    async def _identities(self) -> dict[str, Identity]:
+        return identify(await self.chaos.targets(), await self.balancer.backends())
 
     def _record(
         self, injected: float, healed: float | None, mechanism: str, *, bit: bool | None = None, evidence: str = ""
     ) -> Json:
-        """In the form of the chaos service's own records."""
+        """Return a record in the format of the chaos service."""
         times = {"requested_mono": injected, "injected_mono": injected, "heal_started_mono": healed}
         return {**times, "healed_mono": healed, "mechanism": mechanism, "bit": bit, "evidence": evidence}
 
-    def _foreign_now(self) -> float:
-        """Now, on the clock that such records are in."""
+    def _chaos_now(self) -> float:
+        """Return the present time on the chaos service's monotonic clock, which fault records use."""
         return time.monotonic() + self.ready.chaos_clock.offset_s

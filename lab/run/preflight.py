@@ -1,56 +1,55 @@
-"""What must be true before traffic starts, and what is noted then: everybody up, nothing faulted, all clocks known."""
+"""Check and measure the lab before traffic starts: all backends up, no fault active, all clock offsets known."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..evidence.clock import ClockOffset, measure_offset
 from ..evidence.identity import Identity, identify
+from ..evidence.record import BALANCER
 from ..scenario.plan import Plan
 from ..scenario.units import parse_duration
 from ..services.balancer_view import BalancerView
 from ..services.clients import ChaosClient, Json
+from ..services.polling import until
 
 READY_WITHIN_S = 20.0
-POLL_S = 0.1
-APART_S = 2.0
-"""A backend whose fault has just ended is not back yet."""
-NO_TARGET = "lb"
-"""Of steps that happen to the balancer or to all backends."""
+SEPARATION_S = 2.0
+"""A target is not chosen again for this long after its fault should have ended: it may not be readmitted yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The lab as it was before the run."""
+    """The state of the lab just before the run."""
 
     backends: list[Json]
+    """Answer of `GET /backends`."""
     identities: dict[str, Identity]
+    """By target name."""
     config: Json
     bounds: list[Json]
     lb_clock: ClockOffset
     chaos_clock: ClockOffset
     targets: tuple[str, ...]
-    """The target of each step of the plan; `lb` where it is no backend."""
+    """Target of each step of the plan; `lb` for a step that concerns the balancer or all backends."""
 
     @property
     def health_interval_s(self) -> float:
-        """Between two checks of a backend while all is quiet."""
+        """Seconds between two health checks of a healthy backend."""
         return float(parse_duration(self.config["health"]["interval"]))
 
 
 async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Readiness:
-    """Wait for the lab and take stock of it.
+    """Wait until the lab is ready, and return its state.
 
-    Raises EnvironmentProblemError when it is not ready in time or still faulted, BadArgumentsError when the plan
-    names a target that it does not have.
+    Raise EnvironmentProblemError if it is not ready in time or a fault is still active, and BadArgumentsError if the
+    plan names a target that the lab does not have.
     """
-    await _refuse_leftovers(chaos)
-    backends, identities = await all_up(balancer, chaos, READY_WITHIN_S, at_start=True)
-    await balancer.pardon(backends)
+    await _refuse_active_faults(chaos)
+    backends, identities = await wait_until_all_up(balancer, chaos, READY_WITHIN_S, at_start=True)
+    await balancer.reset_history(backends)
     return Readiness(
         backends=backends,
         identities=identities,
@@ -58,60 +57,65 @@ async def prepare(plan: Plan, balancer: BalancerView, chaos: ChaosClient) -> Rea
         bounds=await balancer.bounds(),
         lb_clock=await measure_offset(balancer.clock),
         chaos_clock=await measure_offset(chaos.clock),
-        targets=_choose(plan, identities),
+        targets=_choose_targets(plan, identities),
     )
 
 
-async def all_up(
+async def wait_until_all_up(
     balancer: BalancerView, chaos: ChaosClient, within_s: float, *, at_start: bool = False
 ) -> tuple[list[Json], dict[str, Identity]]:
-    """Wait until the balancer uses every target. Raises EnvironmentProblemError when it does not in time.
+    """Wait until the balancer uses every target; return its backends and the identities of the targets.
 
-    `at_start`: no fault has been injected yet, so a balancer that refuses every request will go on with it.
+    A service that does not answer may be restarting, so it is asked again. `at_start` says that no fault has been
+    injected yet: a balancer that then refuses every request is misconfigured, and waiting longer would not help.
 
-    A service that does not answer may just be restarting: that is one more thing to wait for.
+    Raise EnvironmentProblemError if a target is still not in use after `within_s` seconds.
     """
-    deadline = time.monotonic() + within_s
-    while True:
+    backends: list[Json] = []
+    identities: dict[str, Identity] = {}
+    missing: list[str] = []
+
+    async def all_up() -> bool:
+        nonlocal backends, identities, missing
         try:
             backends = await balancer.backends()
             identities = identify(await chaos.targets(), backends)
             missing = _missing(identities, backends)
         except EnvironmentProblemError as error:
             missing = [str(error)]
-        if not missing:
-            return backends, identities
-        if at_start and (refusal := balancer.refusal()):
+        if missing and at_start and (refusal := balancer.refusal()):
             raise EnvironmentProblemError(
                 f"the balancer forwards no request: {refusal}", "`lab status` shows what runs"
             )
-        if time.monotonic() >= deadline:
-            raise EnvironmentProblemError(
-                f"the lab was not ready within {within_s:.0f} s: {'; '.join(missing)}", "`lab status` shows what runs"
-            )
-        await asyncio.sleep(POLL_S)
+        return not missing
+
+    if not await until(all_up, within_s):
+        raise EnvironmentProblemError(
+            f"the lab was not ready within {within_s:.0f} s: {'; '.join(missing)}", "`lab status` shows what runs"
+        )
+    return backends, identities
 
 
-async def _refuse_leftovers(chaos: ChaosClient) -> None:
+async def _refuse_active_faults(chaos: ChaosClient) -> None:
     active = await chaos.active_faults()
     if active:
         names = ", ".join(f"{fault['kind']} on {fault['target']}" for fault in active)
         raise EnvironmentProblemError(f"the lab is still under a fault: {names}", "heal it: `lab faults heal --all`")
 
 
-def _choose(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str, ...]:
-    """A target for each step; `any` and `random` keep out of the way of steps that overlap them."""
+def _choose_targets(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str, ...]:
+    """Return a target for each step. `any` and `random` avoid the targets of steps that overlap in time."""
     chosen: list[str] = []
     try:
         for step in plan.steps:
             taken = {
                 name
                 for other, name in zip(plan.steps, chosen, strict=False)
-                if other.at_s + other.duration_s + APART_S > step.at_s
+                if other.at_s + other.duration_s + SEPARATION_S > step.at_s
             }
             free = [name for name in identities if name not in taken]
             names = [*identities] if step.target is not None else free or [*identities]
-            chosen.append(step.choose(names) if step.needs_target else NO_TARGET)
+            chosen.append(step.choose(names) if step.needs_target else BALANCER)
     except ValueError as error:
         raise BadArgumentsError(str(error), "name a target of this lab, or write `target: any`") from error
     return tuple(chosen)
@@ -119,9 +123,9 @@ def _choose(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str, ...]:
 
 def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[str]:
     states = {each["id"]: str(each["state"]) for each in backends}
-    complaints = [] if identities else ["the chaos service knows no backend"]
+    problems = [] if identities else ["the chaos service knows no backend"]
     for name, identity in identities.items():
         if not identity.backends:
-            complaints.append(f"{name} is not known to the balancer")
-        complaints += [f"{name} is {states[each]}" for each in identity.backends if states[each].lower() != "up"]
-    return [*complaints, *dict.fromkeys(str(each["why"]) for each in backends if each.get("why"))]
+            problems.append(f"{name} is not known to the balancer")
+        problems += [f"{name} is {states[each]}" for each in identity.backends if states[each].lower() != "up"]
+    return [*problems, *dict.fromkeys(str(each["why"]) for each in backends if each.get("why"))]

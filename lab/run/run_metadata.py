@@ -1,4 +1,4 @@
-"""What an experiment writes down beside what happens: all that a later judgement needs, as events of the lab."""
+"""Events that describe the run itself: everything, besides the traffic, that checkers need later."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from .preflight import Readiness
 
 @dataclass(slots=True)
 class Injection:
-    """One step on its way."""
+    """One step of the plan while it is carried out."""
 
     index: int
     step: PlannedStep
     target: str
     before: Identity
+    """Identity of the target before the step."""
     record: Json
-    """The chaos service's latest word on the fault; holds only `error` when it was refused."""
+    """Latest record of the fault from the chaos service; only `error` if the fault was refused."""
 
 
-def description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
-    """The fields of `run_started`: for people and for the head of the verdict."""
+def run_description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
+    """Return the fields of the `run_started` event, some of which `verdict.json` repeats."""
     return {
         "run_id": run_id,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -44,7 +45,7 @@ def description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
 
 
 def note_readiness(recorder: Recorder, ready: Readiness) -> None:
-    """The lab as it was before the run."""
+    """Record the state of the lab before the run."""
     recorder.note("config", {"config": ready.config})
     recorder.note("bounds", {"bounds": ready.bounds})
     note_clock(recorder, "lb", ready.lb_clock)
@@ -53,18 +54,18 @@ def note_readiness(recorder: Recorder, ready: Readiness) -> None:
 
 
 def note_identities(recorder: Recorder, backends: list[Json], identities: Mapping[str, Identity]) -> None:
-    """Who is who, now."""
+    """Record which target is which backend of the balancer at this moment."""
     recorder.note("backends", {"backends": backends})
     recorder.note("targets", {"targets": {name: asdict(each) for name, each in identities.items()}})
 
 
 def note_clock(recorder: Recorder, of: str, offset: ClockOffset) -> None:
-    """How another process' clock relates to the lab's, now."""
+    """Record the present offset of another process' clock from the lab's clock; `of` is `lb` or `chaos`."""
     recorder.note("clock", {"of": of, **asdict(offset)})
 
 
 def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_clock: ClockOffset) -> None:
-    """One fault with its times on the run's axis; `after` is who the target was once it was healed."""
+    """Record one fault, its times in seconds since the run's start; `after` is the target's identity once healed."""
     record = injection.record
 
     def when(name: str) -> float | None:
@@ -83,15 +84,14 @@ def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_
         "heal_started_at": when("heal_started_mono"),
         "healed_at": when("healed_mono"),
     }
-    told = ("id", "mechanism", "bit", "evidence", "error")
-    recorder.note("fault", {**fields, **{name: record.get(name) for name in told}})
+    copied = ("id", "mechanism", "bit", "evidence", "error")
+    recorder.note("fault", {**fields, **{name: record.get(name) for name in copied}})
 
 
 def note_ledger(recorder: Recorder, entries: Iterable[Json], lb_clock: ClockOffset) -> None:
-    """The backends' ledgers, put on the axis.
+    """Record the entries of the backends' ledgers, their times in seconds since the run's start.
 
-    Backends share their kernel with the balancer, and with it CLOCK_MONOTONIC, in containers and without: its offset
-    serves for theirs.
+    Backends and balancer run on one kernel, in containers or not, so they share CLOCK_MONOTONIC and its offset.
     """
     count = 0
     for entry in entries:

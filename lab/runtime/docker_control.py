@@ -29,8 +29,8 @@ class Compose(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DockerLevers:
-    """Levers of one compose project."""
+class DockerRuntimeControl:
+    """Runtime control of one compose project."""
 
     compose: Compose
 

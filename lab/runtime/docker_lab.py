@@ -19,7 +19,7 @@ from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..services.endpoints import Endpoints
 from . import Member, Say, ports
 from .docker_cli import compose_version, docker, engine_version
-from .docker_control import DockerLevers
+from .docker_control import DockerRuntimeControl
 
 DEFAULT_PROJECT: Final = "reroute"
 ADMIN_TOKEN: Final = "REROUTE_ADMIN_TOKEN"
@@ -67,7 +67,7 @@ class DockerRuntime:
             chaos_token=self.token(),
             runtime="docker",
             admin_token=self._admin_token(containers),
-            levers=DockerLevers(self.compose),
+            runtime_control=DockerRuntimeControl(self.compose),
         )
 
     def up(self, say: Say) -> Endpoints:

@@ -21,8 +21,8 @@ _POLL_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class LocalLevers:
-    """Levers of the lab that `ready` describes."""
+class LocalRuntimeControl:
+    """Runtime control of the local lab that `ready` describes."""
 
     ready: Ready
 

@@ -27,7 +27,7 @@ from ..processes.direct_http import direct_opener
 from ..processes.launch import words
 from ..services.endpoints import Endpoints
 from . import Member, Say
-from .local_control import LocalLevers
+from .local_control import LocalRuntimeControl
 from .state_folder import make_private
 from .supervisor_handshake import DETACH, Failed, Notice, Ready, decode
 from .topology import OUR_BALANCER
@@ -237,7 +237,7 @@ def _endpoints(ready: Ready) -> Endpoints:
         balancer_pid=ready.balancer_pid,
         balancer_log=ready.balancer_log,
         host=ready.host,
-        levers=LocalLevers(ready) if ready.admin else None,
+        runtime_control=LocalRuntimeControl(ready) if ready.admin else None,
     )
 
 

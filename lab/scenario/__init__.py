@@ -1,1 +1,1 @@
-"""Scenarios: what an experiment does, as a file that people write and as the plan that a seed makes of it."""
+"""Scenarios: the file that describes an experiment, and the plan that results from the file and a seed."""

@@ -1,4 +1,4 @@
-"""A plan in words: what would happen, and when."""
+"""Describe a plan in words: what would happen, and when."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from .plan import Plan, PlannedStep
 
 
-def told(plan: Plan) -> Iterator[str]:
-    """One line each for the load, every step, and the end."""
+def describe(plan: Plan) -> Iterator[str]:
+    """Yield lines for the load, each step, and the end."""
     load = plan.load
     kinds = ", ".join(f"{kind.share:.0%} {kind.method} {kind.path}" for kind in load.mix)
     connections = "kept alive" if load.keep_alive else "fresh for each request"
@@ -16,24 +16,24 @@ def told(plan: Plan) -> Iterator[str]:
     yield f"   0.000 s  {load.rate:g} requests/s, {load.pacing}, connections {connections}: {kinds}"
     for name, value in plan.balancer.items():
         yield f"            the balancer runs with {name}={value}"
-    yield f"{plan.warm_up_s:8.3f} s  what is due from here on counts"
+    yield f"{plan.warm_up_s:8.3f} s  requests due from here on are judged"
     for step in plan.steps:
         yield f"{step.at_s:8.3f} s  {_step(step)}"
-    yield f"{plan.faults_end_s:8.3f} s  all is undone; up to {plan.settle_limit_s:g} s until all are readmitted"
+    yield f"{plan.faults_end_s:8.3f} s  all steps are undone; up to {plan.settle_limit_s:g} s until all are readmitted"
     yield f"            then {plan.settle_s:g} s more; traffic ends at {plan.traffic_limit_s:g} s at the latest"
 
 
 def _step(step: PlannedStep) -> str:
     where = f" on {_target(step)}" if step.needs_target else ""
     value = f" {step.value:g}" if step.act in {"scale", "weight"} else ""
-    told = f"{step.name.replace('_', ' ')}{value}{where}"
+    text = f"{step.name.replace('_', ' ')}{value}{where}"
     if step.duration_s:
-        told += f" for {step.duration_s:g} s"
+        text += f" for {step.duration_s:g} s"
     if step.params:
-        told += f" ({', '.join(f'{name} {value}' for name, value in step.params.items())})"
+        text += f" ({', '.join(f'{name} {value}' for name, value in step.params.items())})"
     if step.phase is not None:
-        told += f", from there on phase {step.phase:.3f} of the health-check interval"
-    return told
+        text += f", at the next phase {step.phase:.3f} of the health-check interval"
+    return text
 
 
 def _target(step: PlannedStep) -> str:

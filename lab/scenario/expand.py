@@ -1,7 +1,7 @@
-"""The steps of a scenario, written out: repetitions, groups and random choices become steps at fixed times.
+"""Expand the steps of a scenario: repetitions, groups and random choices become single steps at fixed times.
 
-Every step draws from a generator of its own, seeded by its place in the file: naming one target, or adding a step at
-the end, does not change what the others get.
+Every step has its own random generator, seeded by its position in the file. So naming a target, or adding a step at the
+end, does not change the random choices of other steps.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from random import Random
 
 from .plan import PlannedStep
 from .steps import Step
-from .units import Span
+from .units import DurationRange
 
 
-def concrete(steps: Sequence[Step], start_s: float, seed: str) -> Iterator[PlannedStep]:
-    """All steps with their times; `start_s` is where offsets count from."""
+def expand(steps: Sequence[Step], start_s: float, seed: str) -> Iterator[PlannedStep]:
+    """Yield all steps with their times, seconds since the run's start; their offsets count from `start_s`."""
     for number, step in enumerate(steps):
         yield from _repeated(step, start_s, f"{seed}.{number}")
 
@@ -34,9 +34,9 @@ def _once(step: Step, start_s: float, seed: str, phase: float | None) -> Iterato
     rng = Random(seed)
     at_s = start_s + _drawn(step.at, rng)
     if step.parallel is not None:
-        yield from concrete(step.parallel, at_s, f"{seed}.parallel")
+        yield from expand(step.parallel, at_s, f"{seed}.parallel")
     elif step.one_of is not None:
-        yield from concrete((rng.choice(step.one_of),), at_s, f"{seed}.one_of")
+        yield from expand((rng.choice(step.one_of),), at_s, f"{seed}.one_of")
     else:
         yield _planned(step, at_s, rng, phase)
 
@@ -69,7 +69,8 @@ def _value(step: Step) -> float:
             return 0.0
 
 
-def _drawn(span: Span, rng: Random) -> float:
-    draw = rng.random()  # drawn also where there is no choice, so that a choice does not change what follows
-    # Whole milliseconds: what is drawn can be written into a scenario and be the same.
-    return span.low if span.low == span.high else round(span.low + draw * (span.high - span.low), 3)
+def _drawn(duration: DurationRange, rng: Random) -> float:
+    share = rng.random()  # drawn even for a fixed duration, so that a range does not change later choices
+    # Whole milliseconds, so that the result can be copied into a scenario exactly.
+    low, high = duration.low, duration.high
+    return low if low == high else round(low + share * (high - low), 3)

@@ -1,4 +1,4 @@
-"""Reads a scenario file and says all that is wrong with it at once: `file:line: field: what was expected`."""
+"""Read a scenario file, reporting all problems at once as `file:line: field: what was expected`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ..errors import BadArgumentsError
 from ..output.inert import one_line, quoted
 from .schema import Scenario
-from .yaml_limits import excess
+from .yaml_limits import find_excess
 
 _MAX_BYTES = 256 * 1024
 _NAME_LONG = 80
-"""Characters of what may be a misspelt name; comparing grows with the square."""
-_SHAPES = {
+"""Longest text that is compared with known names, in characters: the cost grows with the square of the length."""
+_TYPE_NAMES = {
     "model_type": "a mapping",
     "dict_type": "a mapping",
     "tuple_type": "a list",
@@ -31,12 +31,12 @@ _SHAPES = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
 }
-"""pydantic's words for what a value should have been → ours."""
+"""What was expected instead, by pydantic's type of error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a scenario file. `line` counts from 1."""
+    """One problem in a scenario file. `line` counts from 1."""
 
     file: str
     line: int
@@ -49,7 +49,7 @@ class Problem:
 
 
 class ScenarioError(BadArgumentsError):
-    """The scenario is not valid; `problems` has everything, `str()` one line each."""
+    """The scenario is not valid. `problems` lists all problems; `str()` has a line for each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -57,10 +57,10 @@ class ScenarioError(BadArgumentsError):
 
 
 def load_scenario(path: Path) -> Scenario:
-    """The scenario in `path`. Raises ScenarioError, or BadArgumentsError when the file cannot be read."""
+    """Return the scenario in `path`. Raise ScenarioError, or BadArgumentsError if the file cannot be read."""
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)  # it may be a device that never ends
+            data = file.read(_MAX_BYTES + 1)  # the path may be a device that never ends
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadArgumentsError(f"{path}: cannot be read as a scenario: {error}") from error
@@ -70,15 +70,15 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
-    """The scenario in `text`. Raises ScenarioError naming `file`."""
+    """Return the scenario in `text`. Raise ScenarioError, whose problems name `file`."""
     try:
-        if too_much := excess(text):
-            raise ScenarioError([Problem(file, too_much.line, "", too_much.message)])
+        if excess := find_excess(text):
+            raise ScenarioError([Problem(file, excess.line, "", excess.message)])
         root: Node | None = YAML().compose(text)
         raw = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ScenarioError([_syntax_problem(error, file)]) from error
-    except (ValueError, TypeError, OverflowError) as error:  # a date that is none, a number of 5,000 digits
+    except (ValueError, TypeError, OverflowError) as error:  # an impossible date, a number of 5,000 digits
         raise ScenarioError(
             [Problem(file, 1, "", f"holds a value that cannot be read: {one_line(str(error))}")]
         ) from error
@@ -90,13 +90,13 @@ def parse_scenario(text: str, file: str) -> Scenario:
         problems = [
             Problem(file, _line(root, each["loc"]), _dotted(each["loc"]), _message(each))
             for each in error.errors()
-            if not _is_echo(each)
+            if not _is_consequence(each)
         ]
         raise ScenarioError(sorted(problems, key=lambda problem: problem.line)) from error
 
 
-def _is_echo(error: ErrorDetails) -> bool:
-    """A list counts as too short once an element of it is wrong; the element has been reported already."""
+def _is_consequence(error: ErrorDetails) -> bool:
+    """Return whether a list is reported as too short only because one of its elements is invalid."""
     return error["type"] == "too_short" and bool(error["input"])
 
 
@@ -107,7 +107,7 @@ def _syntax_problem(error: YAMLError, file: str) -> Problem:
 
 
 def _line(root: Node, loc: tuple[int | str, ...]) -> int:
-    """The line of the deepest node on the way to `loc`: of the key where there is one, of its parent where not."""
+    """Return the line of the key at `loc`, or of its closest parent in the file if the key is missing."""
     node, line = root, root.start_mark.line
     for part in loc:
         step = _descend(node, part)
@@ -144,8 +144,8 @@ def _message(error: ErrorDetails) -> str:
             options = str(context.get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
             got = error["input"]
             return f"expected one of {', '.join(options)}; got {quoted(got)}{_suggestion(got, options)}"
-        case kind if kind in _SHAPES:
-            return f"expected {_SHAPES[kind]}; got {quoted(error['input'])}"
+        case kind if kind in _TYPE_NAMES:
+            return f"expected {_TYPE_NAMES[kind]}; got {quoted(error['input'])}"
         case "quantity" | "scenario":
             return error["msg"]
         case _:
@@ -163,5 +163,5 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         if isinstance(part, str):
             model = model.model_fields[part].annotation
         while get_origin(model) is not None:
-            model = get_args(model)[0]  # of `X | None` and of `tuple[X, ...]`: X
+            model = get_args(model)[0]  # X of `X | None` and of `tuple[X, ...]`
     return [*model.model_fields] if isinstance(model, type) and issubclass(model, BaseModel) else []

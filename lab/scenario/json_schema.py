@@ -1,4 +1,4 @@
-"""The scenario language as JSON Schema, for editors that check while one types."""
+"""The scenario language as JSON Schema, for editors that check a file while it is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from .schema import Scenario
 
-ADDRESS = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema, draft 2020-12. What depends on several fields at once only `lab validate` knows."""
-    return {"$schema": ADDRESS, **Scenario.model_json_schema()}
+    """Return JSON Schema, draft 2020-12. Rules that involve several fields are checked only by `lab validate`."""
+    return {"$schema": DIALECT, **Scenario.model_json_schema()}

@@ -1,25 +1,25 @@
-"""A plan: a scenario made concrete by a seed. The same scenario and seed give the same bytes in `plan.json`.
+"""A plan: a scenario with all random choices made by a seed. The same scenario and seed give the same `plan.json`.
 
-A plan knows nothing of the lab it will run on: targets that are not named stay a number that picks among the names
-found there, and the times of all requests follow from the seed (`lab.traffic.schedule`).
+A plan does not depend on the lab it will run on. A target that is not named is a number that later selects one of the
+lab's targets. The times of all requests follow from the seed (`lab.traffic.schedule`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..output.atomic_write import write_whole
+from ..output.atomic_write import write_atomically
 from ..output.json_text import dumps, loads
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of `plan.json`."""
-READABLE = frozenset({1, SCHEMA})
-"""What 2 added has defaults that mean what 1 meant."""
+READABLE = frozenset({1, 2, SCHEMA})
+"""Versions that can be read. The fields that version 2 added have defaults with the meaning of version 1. Version 3
+stores the `expect` section as the scenario has it."""
 ROLLING_EACH_S = 3.0
-"""What the restart of one backend takes beyond its duration: drain, checks, readmission."""
+"""Estimated time to restart one backend beyond the step's duration: drain, health checks, readmission."""
 BALANCER_ACTS = frozenset({"kill_balancer", "restart_balancer"})
 
 
@@ -31,7 +31,7 @@ class PlannedRequest:
     path: str
     share: float
     body_bytes: int = 0
-    """Of a PUT or of a WebSocket message."""
+    """Bytes of the body of a PUT or of a WebSocket message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,59 +43,60 @@ class PlannedLoad:
     """`constant` or `poisson`."""
     keep_alive: bool
     patience_s: float
-    """A request without an answer for this long after it was due is `unknown`."""
+    """A request that has no answer this long after its due time is `unknown`."""
     slow_s: float
-    """A good answer later than this counts as slow."""
+    """A good answer with a higher latency than this is slow."""
     mix: tuple[PlannedRequest, ...]
     sessions: int = 0
-    """Clients with a cookie jar each; 0: nobody keeps cookies."""
+    """Number of clients that each keep their cookies; 0 if no client does."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One fault or act. `at_s` counts from the run's start, warm-up and steady state included."""
+    """One fault or operator action."""
 
     at_s: float
+    """Seconds since the run's start, warm-up and steady state included."""
     fault: str
-    """Empty with an act."""
+    """Kind of fault; empty for an operator action."""
     target: str | None
-    """A target's name; None: the one that `pick` chooses."""
+    """Name of the target; if None, `pick` selects it."""
     pick: float
-    """In [0, 1): the target is element ⌊pick × n⌋ of the n names in sorted order. Unused with a name."""
+    """In [0, 1): selects element ⌊pick × n⌋ of the n target names in sorted order. Unused if the target is named."""
     duration_s: float
     params: dict[str, str]
     allow_last: bool
     act: str = ""
-    """Something that is no fault: `drain`, `scale`, …; empty with a fault."""
+    """Kind of operator action: `drain`, `scale`, …; empty for a fault."""
     value: float = 0.0
-    """The weight, or the number of backends, or 1 for a rolling restart that drains."""
+    """The weight, the number of backends, or 1 for a rolling restart with drains."""
     phase: float | None = None
-    """In [0, 1): wait, from `at_s`, until so much of the health-check interval has passed since the target's check."""
+    """In [0, 1): wait, from `at_s`, until this part of the interval since the target's last health check has passed."""
 
     @property
     def name(self) -> str:
-        """The kind of fault or act."""
+        """Kind of the fault or operator action."""
         return self.fault or self.act
 
     @property
     def needs_target(self) -> bool:
-        """Whether it happens to one backend."""
+        """Whether the step concerns a single backend."""
         return bool(self.fault) or self.act in {"drain", "maint", "weight"}
 
     @property
     def disrupts(self) -> bool:
-        """Whether it is recorded as a fault: something that may explain a bad request."""
+        """Whether the step is recorded as a fault, which may explain bad requests."""
         return bool(self.fault) or self.act in BALANCER_ACTS or self.act == "rolling_restart"
 
     @property
     def ends_s(self) -> float:
-        """When it should be over. A rolling restart goes on for as long as there are backends; three are assumed."""
+        """Estimated end, seconds since the run's start. A rolling restart is estimated for three backends."""
         if self.act == "rolling_restart":
             return self.at_s + 3 * (self.duration_s + ROLLING_EACH_S)
         return self.at_s + self.duration_s
 
     def choose(self, names: list[str]) -> str:
-        """The target's name among those that the lab has. Raises ValueError when it has none, or not this one."""
+        """Return the step's target out of the names of the lab's targets. Raise ValueError if there is none."""
         if self.target is None:
             if not names:
                 raise ValueError("the lab has no targets")
@@ -106,56 +107,8 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyBudget:
-    """Longest latencies of good answers, seconds; None: not limited."""
-
-    p50_s: float | None = None
-    p95_s: float | None = None
-    p99_s: float | None = None
-    max_s: float | None = None
-
-    def limits(self) -> Iterator[tuple[str, float, float]]:
-        """The limits that are set: name, share of requests, seconds."""
-        each = (
-            ("p50", 0.5, self.p50_s),
-            ("p95", 0.95, self.p95_s),
-            ("p99", 0.99, self.p99_s),
-            ("max", 1.0, self.max_s),
-        )
-        return ((name, share, limit) for name, share, limit in each if limit is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Expectations:
-    """What must hold. None: not asserted."""
-
-    reroute_within_bound: bool
-    readmit_within_bound: bool
-    idempotent_failures: int | None
-    lost: int | None
-    duplicated: int | None
-    zombie: int | None
-    error_budget: float | None
-    """Largest fraction of requests that may fail or stay unknown."""
-    slow_budget: float | None
-    """Largest fraction of requests that may be slow."""
-    distribution: bool = False
-    """Undisturbed traffic is spread as the live policy promises."""
-    sticky: bool = False
-    """Sessions stay on their backend while it is up."""
-    nobody_ejected: bool = False
-    """The balancer takes no backend out, not even the faulted one."""
-    answer_within_s: float | None = None
-    """Longest wait for any answer, good or bad."""
-    latency_outside: LatencyBudget | None = None
-    """Of requests that no fault touches in time."""
-    latency_inside: LatencyBudget | None = None
-    """Of requests between a fault and the readmission of its target."""
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a run will do. Durations in seconds."""
+    """Everything that a run will do. Durations are in seconds."""
 
     scenario: str
     title: str
@@ -165,44 +118,45 @@ class Plan:
     warm_up_s: float
     """Traffic that is sent but not judged."""
     steady_s: float
-    """Undisturbed traffic before the first step."""
+    """Traffic before the first step."""
     steps: tuple[PlannedStep, ...]
     settle_s: float
-    """Traffic that follows when every target is readmitted."""
+    """Traffic after all targets have been readmitted."""
     settle_limit_s: float
-    """The longest wait for readmission after the last fault is healed."""
-    expect: Expectations
+    """Longest wait for readmission after the last fault is healed."""
+    expect: dict[str, Any]
+    """The `expect` section of the scenario, with units (`lab.scenario.expectations.Expect`)."""
     schema: int = SCHEMA
     balancer: dict[str, str] = field(default_factory=dict)
-    """Settings of the balancer for this run, as its environment variables."""
+    """Environment variables of the balancer that change its settings for this run."""
 
     @property
     def faults_start_s(self) -> float:
-        """When the steady state ends and offsets of steps begin to count."""
+        """When the steady state ends; offsets of steps count from here."""
         return self.warm_up_s + self.steady_s
 
     @property
     def faults_end_s(self) -> float:
-        """When the last fault should have expired."""
+        """When the last step should have ended."""
         return max((step.ends_s for step in self.steps), default=self.faults_start_s)
 
     @property
     def traffic_limit_s(self) -> float:
-        """Traffic ends by itself here, whatever becomes of the experiment."""
+        """When the generator stops by itself, even if the experiment hangs."""
         return self.faults_end_s + self.settle_limit_s + self.settle_s
 
     @property
     def traffic_limit_count(self) -> int:
-        """No more requests than this, whatever the pacing draws: twice the expected number."""
+        """Largest number of requests: twice the expected one, because random pacing may exceed that."""
         return int(2 * self.load.rate * self.traffic_limit_s) + 1
 
     def to_json(self) -> str:
-        """The text of `plan.json`: keys in declared order, no time, no host."""
+        """Return the text of `plan.json`, which depends on neither time nor host."""
         return dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Read `plan.json` back. Raises ValueError when it is not one of this schema."""
+        """Return the plan that the text of a `plan.json` holds. Raise ValueError if it is not of a readable schema."""
         raw: dict[str, Any] = loads(text)
         if not isinstance(raw, dict) or raw.get("schema") not in READABLE:
             raise ValueError(f"plan.json is not of schema {SCHEMA}")
@@ -210,17 +164,36 @@ class Plan:
             load = raw["load"]
             mix = tuple(PlannedRequest(**each) for each in load["mix"])
             steps = tuple(PlannedStep(**each) for each in raw["steps"])
-            fields = {"load": PlannedLoad(**{**load, "mix": mix}), "steps": steps}
-            return cls(**{**raw, **fields, "expect": _expectations(raw["expect"])})
+            expect = raw["expect"] if raw["schema"] == SCHEMA else _expect_of_schema_2(raw["expect"])
+            fields = {"load": PlannedLoad(**{**load, "mix": mix}), "steps": steps, "expect": expect}
+            return cls(**{**raw, **fields, "schema": SCHEMA})
         except (KeyError, TypeError) as error:
             raise ValueError(f"plan.json is malformed: {error}") from error
 
     def write(self, run_dir: Path) -> None:
-        """Write `plan.json` into the run's folder."""
-        write_whole(run_dir / "plan.json", self.to_json())
+        """Write `plan.json` into the run's folder. Raise OSError (disk full)."""
+        write_atomically(run_dir / "plan.json", self.to_json())
 
 
-def _expectations(raw: dict[str, Any]) -> Expectations:
-    """Plans of before the latency budgets have none."""
-    budgets = {name: LatencyBudget(**raw[name]) for name in ("latency_outside", "latency_inside") if raw.get(name)}
-    return Expectations(**{**raw, **budgets})
+def _expect_of_schema_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """Convert the expectations of an older plan, which are numbers without units, to the `expect` section."""
+
+    def with_unit(value: float | None, unit: str) -> str | None:
+        return None if value is None else f"{value:.9f}{unit}"
+
+    def limits(budget: dict[str, float | None] | None) -> dict[str, str | None]:
+        return {name.removesuffix("_s"): with_unit(limit, "s") for name, limit in (budget or {}).items()}
+
+    outside, inside = raw.get("latency_outside"), raw.get("latency_inside")
+    shares = {name: raw[name] for name in ("error_budget", "slow_budget")}
+    return {
+        "reroute": "within_bound" if raw["reroute_within_bound"] else None,
+        "readmit": "within_bound" if raw["readmit_within_bound"] else None,
+        **{name: raw[name] for name in ("idempotent_failures", "lost", "duplicated", "zombie")},
+        **{name: with_unit(share and share * 100, "%") for name, share in shares.items()},
+        "distribution": "policy" if raw.get("distribution") else None,
+        "sticky": "kept" if raw.get("sticky") else None,
+        "ejected": "none" if raw.get("nobody_ejected") else None,
+        "answer_within": with_unit(raw.get("answer_within_s"), "s"),
+        "latency": {"outside": limits(outside), "inside": limits(inside)} if outside or inside else None,
+    }

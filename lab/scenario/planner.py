@@ -1,20 +1,20 @@
-"""Scenario and seed → plan. Nothing else goes in, so the same two give the same plan."""
+"""Make a plan from a scenario and a seed. Nothing else has an influence, so equal inputs give equal plans."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from .expand import concrete
-from .plan import Expectations, LatencyBudget, Plan, PlannedLoad, PlannedRequest
-from .schema import Expect, LatencyLimits, Scenario
+from .expand import expand
+from .plan import Plan, PlannedLoad, PlannedRequest
+from .schema import Scenario
 from .workload import Load
 
 
 def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
-    """The plan of the scenario called `name`. Offsets of steps become times since the run's start."""
+    """Return the plan of the scenario called `name`. Offsets of steps become times since the run's start."""
     start = scenario.warm_up + scenario.steady_state
-    steps = concrete(scenario.steps, start, f"{seed}:steps")
+    steps = expand(scenario.steps, start, f"{seed}:steps")
     return Plan(
         scenario=name,
         title=scenario.title,
@@ -26,7 +26,7 @@ def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
         steps=tuple(sorted(steps, key=lambda step: step.at_s)),
         settle_s=scenario.settle.after_readmission,
         settle_limit_s=scenario.settle.at_most,
-        expect=_expectations(scenario.expect),
+        expect=scenario.expect.model_dump(mode="json"),
         balancer=environment(scenario.balancer),
     )
 
@@ -43,36 +43,12 @@ def _load(load: Load) -> PlannedLoad:
     )
 
 
-def _expectations(expect: Expect) -> Expectations:
-    return Expectations(
-        reroute_within_bound=expect.reroute is not None,
-        readmit_within_bound=expect.readmit is not None,
-        idempotent_failures=expect.idempotent_failures,
-        lost=expect.lost,
-        duplicated=expect.duplicated,
-        zombie=expect.zombie,
-        error_budget=expect.error_budget,
-        slow_budget=expect.slow_budget,
-        distribution=expect.distribution is not None,
-        sticky=expect.sticky is not None,
-        nobody_ejected=expect.ejected is not None,
-        answer_within_s=expect.answer_within,
-        latency_outside=_latency(expect.latency.outside) if expect.latency else None,
-        latency_inside=_latency(expect.latency.inside) if expect.latency else None,
-    )
-
-
-def _latency(limits: LatencyLimits) -> LatencyBudget | None:
-    budget = LatencyBudget(limits.p50, limits.p95, limits.p99, limits.max)
-    return budget if any(budget.limits()) else None
-
-
 def environment(settings: Mapping[str, Any], prefix: str = "LB") -> dict[str, str]:
-    """The balancer's settings as its environment variables: `{sticky: {cookie: lb}}` → `LB_STICKY__COOKIE=lb`."""
+    """Return settings of the balancer as environment variables: `{sticky: {cookie: lb}}` → `LB_STICKY__COOKIE=lb`."""
     found: dict[str, str] = {}
-    joint = "_" if prefix == "LB" else "__"
+    separator = "_" if prefix == "LB" else "__"
     for key, value in sorted(settings.items()):
-        name = f"{prefix}{joint}{key.upper()}"
+        name = f"{prefix}{separator}{key.upper()}"
         if isinstance(value, Mapping):
             found |= environment(value, name)
         else:

@@ -1,94 +1,96 @@
-"""The steps of a scenario: faults, and what operators do (drain, scale, restart); alone, at once, again and again."""
+"""The steps of a scenario: faults and operator actions (drain, scale, restart), single, in parallel or repeated."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from .fault_kinds import FaultKind, complaints
-from .strict import Strict, wrong
-from .units import Duration, PhaseOfInterval, Span, SpanText
+from .strict import StrictModel, field_error
+from .units import Duration, DurationRange, DurationRangeField, PhaseOfInterval
 
 Act = Literal["drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"]
-ACTS: tuple[str, ...] = get_args(Act)
-_TIMELESS = frozenset({"restart_balancer"})
-"""Acts that take as long as they take."""
+_WITHOUT_DURATION = frozenset({"restart_balancer"})
+"""Operator actions that end by themselves."""
 _LONGEST_S = 300.0
 
 
 def _parameter(value: Any) -> Any:
     if isinstance(value, bool | int | float):
-        raise wrong("expected a quantity with a unit, such as 1500ms or 10% (or a quoted code, such as '503')", value)
+        raise field_error(
+            "expected a quantity with a unit, such as 1500ms or 10% (or a quoted code, such as '503')", value
+        )
     return value
 
 
 Parameter = Annotated[str, BeforeValidator(_parameter)]
 
 
-class Repeat(Strict):
-    """A step again and again: `{times: 3, every: 2s}`."""
+class Repeat(StrictModel):
+    """Repetition of a step: `{times: 3, every: 2s}`."""
 
     times: Annotated[int, Field(ge=2, le=100, strict=True)]
     every: Annotated[Duration, Field(gt=0, le=3600)]
     phases: Annotated[int, Field(ge=2, le=100, strict=True)] | None = None
-    """The k-th repetition falls on phase k / phases of the health-check interval."""
+    """The k-th repetition begins at phase k / phases of the health-check interval."""
 
 
-class Step(Strict):
-    """One fault, one act, or a group of steps. `at` counts from the end of the steady state, or from the group's."""
+class Step(StrictModel):
+    """One fault, one operator action, or a group of steps."""
 
-    at: SpanText = Span(0.0, 0.0)
+    at: DurationRangeField = DurationRange(0.0, 0.0)
+    """Offset from the end of the steady state, or from the `at` of the group."""
     phase: PhaseOfInterval | None = None
-    """Wait, from `at`, for this phase of the health-check interval of the target: its last check counts as 0."""
+    """Wait, from `at`, for this phase of the target's health-check interval, which begins with its last check."""
     repeat: Repeat | None = None
     fault: FaultKind | None = None
     act: Act | None = None
     parallel: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] | None = None
-    """Steps whose `at` counts from this one's."""
+    """Steps whose `at` counts from the `at` of this step."""
     one_of: Annotated[tuple[Step, ...], Field(min_length=2, max_length=20)] | None = None
-    """The seed draws one of these, afresh for each repetition."""
+    """The seed selects one of these steps, again for each repetition."""
     target: Annotated[str, Field(min_length=1)] = "any"
-    """A target's name; `any`: the first free one in sorted order; `random`: drawn from the seed."""
-    duration: SpanText | None = None
+    """Name of a target; `any` for the first free one in sorted order; `random` for one that the seed selects."""
+    duration: DurationRangeField | None = None
     params: dict[str, Parameter] = Field(default_factory=dict, validate_default=True)
     allow_last: bool = False
     """Permit it on the last healthy backend."""
     to: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
-    """With `act: scale`: how many backends; afterwards as many as before."""
+    """With `act: scale`: number of backends for the duration; then the former number is restored."""
     weight: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """With `act: weight`; afterwards what it was before."""
+    """With `act: weight`: weight for the duration; then the former weight is restored."""
     drain: bool = True
-    """With `act: rolling_restart`: take each backend out through the admin API before its restart."""
+    """With `act: rolling_restart`: drain each backend through the admin API before its restart."""
 
     @field_validator("params")
     @classmethod
-    def _of_this_fault(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        kind = info.data.get("fault")  # absent where it was wrong itself, which has been said then
+    def _check_params(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        kind = info.data.get("fault")  # absent if the kind itself is invalid, which is a problem of its own
         if kind is not None and (found := complaints(kind, params)):
             raise PydanticCustomError("scenario", "{wrong}", {"wrong": "; ".join(found)})
         return params
 
     @field_validator("duration")
     @classmethod
-    def _bounded(cls, duration: Span | None) -> Span | None:
+    def _check_duration(cls, duration: DurationRange | None) -> DurationRange | None:
         if duration is not None and not 0 < duration.low <= duration.high <= _LONGEST_S:
-            raise wrong(f"expected a duration above 0 and of at most {_LONGEST_S:g}s", f"{duration.high:g}s")
+            raise field_error(f"expected a duration above 0 and of at most {_LONGEST_S:g}s", f"{duration.high:g}s")
         return duration
 
     @model_validator(mode="after")
-    def _one_thing(self) -> Self:
+    def _check_combination(self) -> Self:
         named = [name for name in ("fault", "act", "parallel", "one_of") if getattr(self, name) is not None]
         if len(named) != 1:
-            raise wrong("expected exactly one of fault, act, parallel, one_of", named or "none of them")
+            raise field_error("expected exactly one of fault, act, parallel, one_of", named or "none of them")
         if named[0] in {"parallel", "one_of"}:
             return self
-        if self.duration is None and self.act not in _TIMELESS:
-            raise wrong(f"expected a duration with {self.fault or self.act}", "none")
+        if self.duration is None and self.act not in _WITHOUT_DURATION:
+            raise field_error(f"expected a duration with {self.fault or self.act}", "none")
         for name, act in (("to", "scale"), ("weight", "weight")):
             if (getattr(self, name) is not None) != (self.act == act):
-                raise wrong(f"expected {name} with act: {act}, and only there", self.act or self.fault)
+                raise field_error(f"expected {name} with act: {act}, and only there", self.act or self.fault)
         if self.phase is not None and self.repeat is not None and self.repeat.phases is not None:
-            raise wrong("expected either phase or repeat.phases", "both")
+            raise field_error("expected either phase or repeat.phases", "both")
         return self

@@ -1,4 +1,4 @@
-"""What every part of a scenario file has in common."""
+"""Base class and error of all parts of a scenario file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic_core import PydanticCustomError
 from ..output.inert import quoted
 
 
-class Strict(BaseModel):
-    """Frozen, and closed to keys nobody has heard of."""
+class StrictModel(BaseModel):
+    """Immutable model that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def wrong(expected: str, got: Any) -> PydanticCustomError:
-    """What was expected, and what was found instead."""
+def field_error(expected: str, got: Any) -> PydanticCustomError:
+    """Return the error of a field that is not what was expected; `got` is quoted in the message."""
     return PydanticCustomError("scenario", "{expected}; got {got}", {"expected": expected, "got": quoted(got)})

@@ -1,7 +1,8 @@
-"""Refuses YAML that is small as text and large as a document, before any of it is built.
+"""Refuse YAML whose document would be much larger than its text, before the document is built.
 
-Aliases double at each line (the "billion laughs"), and readers of YAML take time that grows with the square of the
-depth, or end in Python's recursion limit. The parser's events are counted instead: they cost what the text costs.
+Nested aliases can double the document with each line ("billion laughs"), and the time to read deeply nested YAML grows
+with the square of the depth, or exceeds Python's recursion limit. Counting the parser's events instead takes time
+proportional to the text.
 """
 
 from __future__ import annotations
@@ -22,43 +23,40 @@ from ruamel.yaml.events import (
 )
 
 MAX_DEPTH: Final = 16
-"""Levels; the deepest field of a scenario is at level 5, and a document for tools may wrap it in a few more."""
+"""Levels of nesting. The deepest field of a scenario is at level 5; tools may wrap a scenario in a few more."""
 MAX_VALUES: Final = 20_000
-"""Keys and values once all aliases are written out; the largest scenario of the library has about 100."""
+"""Keys and values after all aliases are resolved. The largest scenario of the library has about 100."""
 MAX_SCALAR: Final = 16 * 1024
-"""Characters of one key or value; a description is a paragraph."""
+"""Characters of one key or value. The longest are descriptions of a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """What is too much, and in which line, counted from 1."""
+    """A limit that is exceeded, and the line where that happens, counted from 1."""
 
     line: int
     message: str
 
 
-def excess(text: str) -> Excess | None:
-    """Return the first thing that no scenario needs; None where the document is of an ordinary size.
-
-    Raise YAMLError where the text is no YAML.
-    """
+def find_excess(text: str) -> Excess | None:
+    """Return the first limit that the document exceeds, or None. Raise YAMLError if the text is not YAML."""
     try:
-        return _Count().of(YAML().parse(text))
+        return _Counter().count_all(YAML().parse(text))
     except RecursionError:
         return Excess(1, _too_deep())
 
 
-class _Count:
-    """Values so far: of the document, and of each collection that is not closed yet."""
+class _Counter:
+    """Counts the values of a document with all its aliases resolved."""
 
     def __init__(self) -> None:
         self._open: list[tuple[str | None, int]] = []
-        """Anchor of each open collection, and how many values came before it."""
+        """Anchor of each open collection, and the number of values before it."""
         self._size: dict[str, int] = {}
-        """Anchor → the values below it, itself included."""
+        """Number of values below each anchor, itself included."""
         self._values = 0
 
-    def of(self, events: Iterable[Event]) -> Excess | None:
+    def count_all(self, events: Iterable[Event]) -> Excess | None:
         for event in events:
             if problem := self._count(event):
                 return Excess(event.start_mark.line + 1, problem)
@@ -68,7 +66,7 @@ class _Count:
         match event:
             case AliasEvent():
                 if any(anchor == event.anchor for anchor, _ in self._open):
-                    return f"alias *{event.anchor[:40]} stands inside of what it names"
+                    return f"alias *{event.anchor[:40]} is inside the value that it refers to"
                 self._values += self._size.get(event.anchor, 1)
             case MappingStartEvent() | SequenceStartEvent():
                 self._open.append((event.anchor, self._values))

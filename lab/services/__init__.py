@@ -1,1 +1,1 @@
-"""Clients of the other services: balancer, chaos service and replicas, over HTTP."""
+"""HTTP clients of the balancer, the chaos service and the backends, and where they listen."""

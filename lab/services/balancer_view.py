@@ -1,7 +1,7 @@
-"""What an experiment asks of a balancer, and the two that answer: one with our admin API, and any other.
+"""What an experiment needs from a balancer, and its two implementations: with Reroute's admin API and without.
 
-Of a balancer without that API, only its traffic port is known. Which backends it uses is seen as a client sees it: by
-the names of the replicas that answer. It promises nothing, and tells no events.
+Of a balancer without that API, only the traffic port is known. Which backends it uses is inferred from the names of
+the backends that answer requests. It has no bounds and no events.
 """
 
 from __future__ import annotations
@@ -18,38 +18,39 @@ from .clients import BalancerClient, ChaosClient, Json
 from .endpoints import Endpoints
 
 SEEN_FOR_S: Final = 1.0
-"""An instance that answered within this time is in use. Round robin over three at the polls' pace takes 0.1 s."""
-_ASKED_PER_TARGET: Final = 2
-_PATIENCE: Final = aiohttp.ClientTimeout(total=1.0)
+"""A backend that answered within this time counts as in use. At the polling rate, round robin over three backends
+reaches each of them within 0.1 s."""
+_REQUESTS_PER_TARGET: Final = 2
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=1.0)
 
 
 class BalancerView(Protocol):
-    """The narrow seam: all that `lab.run.experiment` and `lab.run.preflight` need to know of a balancer."""
+    """Everything that `lab.run.experiment` and `lab.run.preflight` need from a balancer."""
 
     async def backends(self) -> list[Json]:
-        """All known backends, each with `id`, `name`, `address` and `state` (`up` when it is in use)."""
+        """Return all known backends, each with `id`, `name`, `address` and `state` (`up` if it is in use)."""
 
     def refusal(self) -> str:
-        """Why waiting for backends is of no use: what every request is answered with. Empty where it may be."""
+        """Return the answer that every request gets if waiting for backends is pointless, else an empty string."""
 
-    async def pardon(self, backends: Iterable[Json]) -> None:
-        """Have it forget what it holds against these, which are all in use."""
+    async def reset_history(self, backends: Iterable[Json]) -> None:
+        """Make the balancer forget earlier failures of these backends, which are all up."""
 
     async def config(self) -> Json:
-        """The live configuration; empty where it cannot tell."""
+        """Return the live configuration; empty if the balancer has no API for it."""
 
     async def bounds(self) -> list[Json]:
-        """One bound for each fault kind; empty where it promises nothing."""
+        """Return one bound for each fault kind; empty if the balancer names none."""
 
     async def clock(self) -> float:
-        """Monotonic time of the kernel that it runs on, seconds."""
+        """Return the monotonic time of the kernel that the balancer runs on, seconds."""
 
     def events(self) -> AsyncIterator[Json]:
-        """Its event stream, for ever; one that never yields where it tells none."""
+        """Yield the balancer's events without end; a balancer without events never yields."""
 
 
 class OpaqueBalancer:
-    """A balancer seen from its traffic port alone."""
+    """A balancer of which only the traffic port is known."""
 
     def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> None:
         self._session = session
@@ -58,16 +59,16 @@ class OpaqueBalancer:
         self._host = endpoints.host
         self._log = endpoints.balancer_log
         self._seen: dict[str, float] = {}
-        self._refusal = Answer()
+        self._last_refusal = Answer()
         self._patience = Patience()
 
     async def backends(self) -> list[Json]:
-        """The lab's targets, each `up` if it has answered through the balancer within `SEEN_FOR_S`, else `unseen`.
+        """Return the lab's targets, each `up` if it answered through the balancer within `SEEN_FOR_S`, else `unseen`.
 
-        Raises EnvironmentProblemError where the chaos service, which knows the targets, does not answer.
+        Raise EnvironmentProblemError if the chaos service, which knows the targets, does not answer.
         """
         instances = [str(target["instance"]) for target in await self._chaos.targets()]
-        answered = await asyncio.gather(*(self._who() for _ in range(_ASKED_PER_TARGET * len(instances))))
+        answered = await asyncio.gather(*(self._who_answers() for _ in range(_REQUESTS_PER_TARGET * len(instances))))
         now = time.monotonic()
         self._seen.update(dict.fromkeys(filter(None, answered), now))
         return [
@@ -76,29 +77,29 @@ class OpaqueBalancer:
         ]
 
     def refusal(self) -> str:
-        """What all requests are answered with and will be, as far as that is certain; empty where it is not."""
+        """Return the answer to all requests once it is certain that it will not change; empty until then."""
         now = time.monotonic()
         last = max(self._seen.values(), default=float("-inf"))
-        ended = self._patience.ended(self._refusal, now) or gave_up(self._refusal, self._log)
-        return f"GET {self._url} is answered with {self._refusal}" if ended and now - last > SEEN_FOR_S else ""
+        ended = self._patience.ended(self._last_refusal, now) or gave_up(self._last_refusal, self._log)
+        return f"GET {self._url} is answered with {self._last_refusal}" if ended and now - last > SEEN_FOR_S else ""
 
-    async def pardon(self, backends: Iterable[Json]) -> None:
-        """It cannot be asked."""
+    async def reset_history(self, backends: Iterable[Json]) -> None:
+        """Do nothing: there is no API for it."""
 
     async def config(self) -> Json:
-        """It cannot be asked."""
+        """Return an empty document: there is no API for it."""
         return {}
 
     async def bounds(self) -> list[Json]:
-        """It makes no promise."""
+        """Return an empty list: this balancer names no bounds."""
         return []
 
     async def clock(self) -> float:
-        """That of the chaos service, which shares the kernel with it."""
+        """Return the clock of the chaos service, which runs on the same kernel."""
         return await self._chaos.clock()
 
     async def events(self) -> AsyncIterator[Json]:
-        """None, for ever."""
+        """Never yield."""
         await asyncio.Event().wait()
         yield {}
 
@@ -106,32 +107,32 @@ class OpaqueBalancer:
         return "up" if now - self._seen.get(name, float("-inf")) <= SEEN_FOR_S else "unseen"
 
     def _why(self, name: str, now: float) -> str:
-        """What was answered last instead of a backend; empty for one that is up."""
-        return "" if self._state(name, now) == "up" or self._refusal.works else f"GET {self._url}: {self._refusal}"
+        """Return the last answer that came from no backend; empty for a backend that is up."""
+        if self._state(name, now) == "up" or self._last_refusal.works:
+            return ""
+        return f"GET {self._url}: {self._last_refusal}"
 
     @property
     def _url(self) -> str:
         return f"{self._traffic}/whoami"
 
-    async def _who(self) -> str | None:
-        """Who answers one request on a connection of its own; None when nobody does."""
-        headers = {"Connection": "close"}  # a balancer of connections would give a kept one to the same backend
+    async def _who_answers(self) -> str | None:
+        """Return the name of the backend that answers one request on a new connection; None if none does."""
+        headers = {"Connection": "close"}  # a layer-4 balancer sends all requests of one connection to one backend
         if self._host:
             headers["Host"] = self._host
         try:
-            async with self._session.get(
-                self._url, headers=headers, timeout=_PATIENCE, allow_redirects=False
-            ) as answer:
+            async with self._session.get(self._url, headers=headers, timeout=_TIMEOUT, allow_redirects=False) as answer:
                 if answer.status == 200:
                     return answer.headers.get("X-Instance")
-                self._refusal = Answer(answer.status, answer.headers.get("Location", ""))
+                self._last_refusal = Answer(answer.status, answer.headers.get("Location", ""))
         except (aiohttp.ClientError, TimeoutError):
-            self._refusal = Answer(problem="no answer")
+            self._last_refusal = Answer(problem="no answer")
         return None
 
 
 def balancer_view(session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> BalancerView:
-    """The view that fits the lab: with an admin API where `endpoints` names one."""
+    """Return a client of the admin API if `endpoints` names one, else a view through the traffic port."""
     if endpoints.admin:
         return BalancerClient(session, endpoints)
     return OpaqueBalancer(session, endpoints, chaos)

@@ -1,4 +1,7 @@
-"""The lab's view of the other services: their HTTP APIs as methods. Foreign exceptions end here."""
+"""Clients of the balancer's admin API, the chaos service and the traffic port.
+
+Errors of aiohttp and malformed answers become EnvironmentProblemError here.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ Json = dict[str, Any]
 
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _INJECT_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
-"""A fault is answered when it is verified; starting a helper container takes seconds."""
+"""The chaos service answers once the fault is verified, and starting a helper container takes seconds."""
 
 
 class FaultRefusedError(LabError):
-    """The chaos service will not or cannot inject this fault; `status` is its HTTP status."""
+    """The chaos service refused to inject this fault; `status` is the HTTP status of its answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message, "`lab faults list` shows what is possible on this host")
@@ -28,7 +31,7 @@ class FaultRefusedError(LabError):
 
 
 class _Service:
-    """One HTTP service: JSON calls with a deadline, and its clock."""
+    """Client of one HTTP service: JSON calls with a timeout, its clock and its events."""
 
     name = "service"
 
@@ -40,7 +43,7 @@ class _Service:
     async def call(
         self, method: str, path: str, body: Json | None = None, limit: aiohttp.ClientTimeout = _CALL_TIMEOUT
     ) -> tuple[int, Json]:
-        """Status and body. Raises EnvironmentProblemError when there is no answer, or none in JSON."""
+        """Return status and body. Raise EnvironmentProblemError if there is no answer or if it is not JSON."""
         url = self._base + path
         try:
             async with self._session.request(
@@ -54,23 +57,23 @@ class _Service:
             ) from error
 
     async def get(self, path: str) -> Json:
-        """The body of a 200. Raises EnvironmentProblemError for anything else."""
+        """Return the body of an answer with status 200. Raise EnvironmentProblemError for any other answer."""
         status, body = await self.call("GET", path)
         if status != 200:
             raise EnvironmentProblemError(f"{self.name} answered {path} with {status}: {_reason(body)}")
         return body
 
     async def clock(self) -> float:
-        """The service's monotonic time, seconds."""
+        """Return the service's monotonic time, seconds."""
         return float((await self.get("/clock"))["mono"])
 
     def events(self) -> AsyncIterator[Json]:
-        """Its event stream, for ever."""
+        """Yield the service's events without end."""
         return follow(self._session, f"{self._base}/events", self._headers)
 
 
 class BalancerClient(_Service):
-    """The balancer's admin port."""
+    """Client of the balancer's admin API."""
 
     name = "the balancer"
 
@@ -79,15 +82,15 @@ class BalancerClient(_Service):
         super().__init__(session, endpoints.admin, headers)
 
     async def backends(self) -> list[Json]:
-        """All known backends with their state."""
+        """Return all known backends with their state."""
         return list((await self.get("/backends"))["backends"])
 
     async def config(self) -> Json:
-        """The live configuration."""
+        """Return the live configuration."""
         return await self.get("/config")
 
     async def adjust(self, backend_id: str, change: Json) -> Json:
-        """Change a backend's state or weight. Raises EnvironmentProblemError when it is refused."""
+        """Change a backend's state or weight. Raise EnvironmentProblemError if the balancer refuses."""
         status, body = await self.call("PUT", f"/backends/{backend_id}", change)
         if status != 200:
             hint = "the balancer needs an admin token: set REROUTE_ADMIN_TOKEN" if status == 401 else ""
@@ -95,26 +98,28 @@ class BalancerClient(_Service):
         return body
 
     def refusal(self) -> str:
-        """None: its states say why a backend is not in use."""
+        """Return an empty string: the states of the backends say why one is not in use."""
         return ""
 
-    async def pardon(self, backends: Iterable[Json]) -> None:
-        """Have it forget how often the backends fell: earlier runs on this lab must not hold them down in the next.
+    async def reset_history(self, backends: Iterable[Json]) -> None:
+        """Reset the ejection backoff of these backends, so that earlier runs do not delay readmission in this one.
 
-        Where changes need a token that the lab was not given, they are held against them.
+        Do nothing if changes need a token that the lab was not given. Raise EnvironmentProblemError on other refusals.
         """
         for backend in backends:
             status, body = await self.call("PUT", f"/backends/{backend['id']}", {"state": "up"})
             if status not in (200, 401):
-                raise EnvironmentProblemError(f"the balancer does not pardon {backend['id']}: {_reason(body)}")
+                raise EnvironmentProblemError(
+                    f"the balancer does not reset the history of {backend['id']}: {_reason(body)}"
+                )
 
     async def bounds(self) -> list[Json]:
-        """One bound for each fault kind."""
+        """Return one bound for each fault kind."""
         return list((await self.get("/bounds"))["bounds"])
 
 
 class ChaosClient(_Service):
-    """The chaos service."""
+    """Client of the chaos service."""
 
     name = "the chaos service"
 
@@ -122,15 +127,15 @@ class ChaosClient(_Service):
         super().__init__(session, endpoints.chaos, {"Authorization": f"Bearer {endpoints.chaos_token}"})
 
     async def targets(self) -> list[Json]:
-        """Everything that can be faulted."""
+        """Return all targets that faults can be injected on."""
         return list((await self.get("/targets"))["targets"])
 
     async def capabilities(self) -> Json:
-        """Fault kind → whether and how it is possible on this host."""
+        """Return, by fault kind, whether and how it is possible on this host."""
         return dict((await self.get("/capabilities"))["faults"])
 
     async def inject(self, step: PlannedStep, target: str) -> Json:
-        """The record of a fault that is injected and verified. Raises FaultRefusedError."""
+        """Inject a fault and return its record once it is verified. Raise FaultRefusedError if it is refused."""
         body = {
             "kind": step.fault,
             "target": target,
@@ -144,16 +149,16 @@ class ChaosClient(_Service):
         return record
 
     async def fault(self, fault_id: str) -> Json:
-        """The record as it is now."""
+        """Return the present record of a fault."""
         return await self.get(f"/faults/{fault_id}")
 
     async def active_faults(self) -> list[Json]:
-        """Records of all faults that are not healed; `failed` ones are still owed their undo."""
+        """Return the records of all faults that are not healed, `failed` ones (not yet undone) included."""
         faults: list[Json] = (await self.get("/faults"))["faults"]
         return [fault for fault in faults if fault["state"] != "healed"]
 
     async def heal(self, fault_id: str) -> Json:
-        """Heal now. Raises EnvironmentProblemError."""
+        """Heal a fault now and return its record. Raise EnvironmentProblemError if that fails."""
         status, record = await self.call("DELETE", f"/faults/{fault_id}", limit=_INJECT_TIMEOUT)
         if status != 200:
             raise EnvironmentProblemError(f"fault {fault_id} could not be healed: {_reason(record)}")
@@ -161,7 +166,7 @@ class ChaosClient(_Service):
 
 
 class TrafficPort(_Service):
-    """The balancer's traffic port, asked like any client would."""
+    """Client of the balancer's traffic port."""
 
     name = "the traffic port"
 
@@ -169,7 +174,7 @@ class TrafficPort(_Service):
         super().__init__(session, endpoints.traffic, {"Host": endpoints.host} if endpoints.host else None)
 
     async def ledger(self, prefix: str) -> list[Json]:
-        """What all backends have executed of the jobs whose id starts with `prefix`."""
+        """Return the ledger entries of all backends for executed jobs whose id starts with `prefix`."""
         return list((await self.get(f"/ledger?prefix={prefix}"))["entries"])
 
 

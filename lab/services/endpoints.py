@@ -1,4 +1,4 @@
-"""Where a running lab can be reached; what a runtime answers and an experiment needs."""
+"""How to reach the parts of a running lab: what a runtime returns when it has started one."""
 
 from __future__ import annotations
 
@@ -7,43 +7,45 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-class Levers(Protocol):
-    """What a runtime can do to the parts of a lab that the chaos service leaves alone.
+class RuntimeControl(Protocol):
+    """Operations of a runtime on the balancer and on the number of backends, which the chaos service does not offer.
 
-    All raise EnvironmentProblemError. A lab whose runtime has none has no levers at all.
+    Each method raises EnvironmentProblemError if it fails.
     """
 
     async def scale(self, count: int) -> None:
-        """Run so many backends, and let the balancer know. The newest leave first, after the balancer let them go."""
+        """Run `count` backends and update the balancer. The newest are removed first, once the balancer is drained."""
 
     async def stop_balancer(self, *, kill: bool) -> None:
-        """SIGKILL, or SIGTERM and what follows it. Returns when it is gone."""
+        """Stop the balancer with SIGKILL, or with SIGTERM and a grace period. Return when its process has ended."""
 
     async def start_balancer(self) -> None:
-        """Start it again; one that runs already is fine."""
+        """Start the balancer again; do nothing if it runs."""
 
     async def configure_balancer(self, environment: Mapping[str, str]) -> None:
-        """Restart it with these environment variables on top of its usual ones, and without those of last time."""
+        """Restart the balancer with its usual environment variables and these; those of the last call are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Base URLs (`http://127.0.0.1:8080`, no trailing slash) of one lab, and the names its verdicts carry."""
+    """Base URLs (such as `http://127.0.0.1:8080`, without a trailing slash) and properties of one lab."""
 
     traffic: str
     admin: str
-    """Empty where the balancer has no admin API of ours."""
+    """Empty if the balancer does not have Reroute's admin API."""
     chaos: str
     chaos_token: str = field(repr=False)
     runtime: str
     """`docker` or `local`."""
     balancer: str = "reroute"
+    """Name of the balancer in verdicts."""
     balancer_pid: int = 0
-    """Of the balancer's first process, where it is a process of this host; else 0."""
+    """Process id of the balancer's first process if it runs on this host, else 0."""
     balancer_log: str = ""
-    """The file with what that process writes."""
+    """Path of the log file of that process."""
     host: str = ""
-    """The Host header of all requests through the balancer; empty: its address."""
+    """Host header of all requests through the balancer; if empty, the balancer's address is used."""
     admin_token: str = field(default="", repr=False)
-    """For changes through the admin API; empty where it is not needed, or not known."""
-    levers: Levers | None = field(default=None, repr=False, compare=False)
+    """Bearer token for changes through the admin API; empty if none is needed or known."""
+    runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
+    """None if the runtime of this lab offers no such operations."""

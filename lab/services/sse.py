@@ -1,4 +1,4 @@
-"""Server-sent events: the parser (WHATWG HTML §9.2), and a reader that reconnects where it left off."""
+"""Server-sent events: a parser (WHATWG HTML §9.2) and a reader that reconnects without losing or repeating events."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import aiohttp
 
 _RECONNECT_AFTER_S = 0.2
 _SILENCE_S = 15.0
-"""Both services send a comment at least every 5 s; three missed ones mean a dead connection."""
+"""Both services send a comment at least every 5 s; a connection that is silent for three of them is dead."""
 
 
 class SseParser:
-    """Bytes in, data fields out. Comments, ids and event names are skipped: the data repeats what matters."""
+    """Incremental parser that returns the data fields and skips all others, which the data repeats."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[str] = []
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The data of every message that this chunk completes."""
+        """Return the data of every message that this chunk completes."""
         *lines, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
         messages = []
         for line in lines:
@@ -36,14 +36,14 @@ class SseParser:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """The newest event received. A restarted service counts from 1 again, but its monotonic clock goes on."""
+class _LastSeen:
+    """The newest event received. A restarted service numbers from 1 again, but its monotonic clock continues."""
 
     mono: float = float("-inf")
     seq: int = 0
 
-    def is_news(self, message: dict[str, Any]) -> bool:
-        """Whether the event has not come before: a higher number, or a lower one from a later life."""
+    def is_new(self, message: dict[str, Any]) -> bool:
+        """Return whether this event was not received before: its number is higher, or lower after a restart."""
         mono, seq = float(message["mono"]), int(message["seq"])
         if seq <= self.seq and mono <= self.mono:
             return False
@@ -54,13 +54,13 @@ class _Seen:
 async def follow(
     session: aiohttp.ClientSession, url: str, headers: dict[str, str] | None = None
 ) -> AsyncIterator[dict[str, Any]]:
-    """Every event of `url` that can still be had, each once, then each new one, for ever.
+    """Yield every event that `url` still has, each once, then each new event, without end.
 
-    Reconnects by itself. It then asks for everything again and leaves out what it knows: a service that was restarted
-    in between would answer a number from its former life with silence.
+    After a lost connection, request all events again and skip those already received. Requesting only later numbers
+    would lose events of a service that was restarted in between, since it numbers from 1 again.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=_SILENCE_S)
-    seen = _Seen()
+    last_seen = _LastSeen()
     while True:
         try:
             async with session.get(
@@ -71,8 +71,8 @@ async def follow(
                 async for chunk in response.content.iter_any():
                     for text in parser.feed(chunk):
                         message = json.loads(text)
-                        if seen.is_news(message):
+                        if last_seen.is_new(message):
                             yield message
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
-            pass  # gone, silent or garbled: what was missed comes with the next connection
+            pass  # closed, silent or malformed: the next connection delivers what was missed
         await asyncio.sleep(_RECONNECT_AFTER_S)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..evidence.events import read_events
 from ..evidence.results import new_run_dir
 from ..evidence.verdict import RunVerdict, Verdict
-from ..judge.judge import spoiled_by_host
+from ..judge.judge import is_unknown_because_of_host
 from ..output.inert import inert
 from ..report import write_reports
 from ..report.host_disturbance import busy_host
@@ -47,7 +47,7 @@ class Lab:
             folder = new_run_dir(self.results, plan.scenario)
             verdict = synchronous.run(run_experiment(plan, self.endpoints, folder))
             write_reports(folder)
-            if repeats <= 0 or not spoiled_by_host(verdict):
+            if repeats <= 0 or not is_unknown_because_of_host(verdict):
                 return verdict
             repeats -= 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import EnvironmentProblemError
 from ..evidence.history import Outcome, Request, read_history
 from ..evidence.results import new_run_dir
-from ..scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest
+from ..scenario.plan import Plan, PlannedLoad, PlannedRequest
 from ..services.endpoints import Endpoints
 from ..traffic.process import TrafficProcess
 from .synchronous import Runner
@@ -90,7 +90,6 @@ async def _end(process: TrafficProcess, patience_s: float) -> str:
 
 
 def _plan(load: PlannedLoad) -> Plan:
-    nothing = Expectations(False, False, None, None, None, None, None, None)
     return Plan(
         scenario="traffic",
         title="Traffic of a test",
@@ -102,5 +101,5 @@ def _plan(load: PlannedLoad) -> Plan:
         steps=(),
         settle_s=0.0,
         settle_limit_s=0.0,
-        expect=nothing,
+        expect={},
     )

@@ -1,1 +1,1 @@
-"""Open-loop traffic: requests leave on schedule whatever becomes of earlier ones. Runs as a process of its own."""
+"""Open-loop traffic generator: sends requests on schedule, whether or not earlier ones were answered. A process."""

@@ -1,8 +1,9 @@
-"""`python -m lab.traffic`: the generator as a process, steered by its parent over stdin and stdout.
+"""`python -m lab.traffic`: the generator as a process, controlled by its parent over stdin and stdout.
 
 stdin: `go SECONDS` (the run's start on the monotonic clock, which all processes of a machine share), `stop`.
 stdout, one JSON object a line: `{"type":"ready"}`, `{"type":"counts",…}` four times a second, `{"type":"done",…}`.
-SIGTERM means `stop`; a second one leaves at once. When stdin ends, the parent is gone, which means `stop`, too.
+SIGTERM means `stop`; a second SIGTERM ends the process at once. The end of stdin, when the parent has died, also means
+`stop`.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ _STDIN, _STDOUT = 0, 1
 
 
 def main() -> int:
-    """Exit code 0 when all that was sent has an outcome, 254 for bad arguments, 255 when the history cannot be kept."""
+    """Return 0 if every request has an outcome, 254 for bad arguments, 255 if the history cannot be written."""
     arguments = _arguments()
     try:
         plan = Plan.from_json(arguments.plan.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        print(f"lab.traffic: {arguments.plan}: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+        print(f"lab.traffic: {arguments.plan}: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
         return 254
     _raise_descriptor_limit()
     _raise_priority()
     try:
         _runner()(_drive(plan, arguments))
     except OSError as error:
-        print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+        print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
         return 255
     return 0
 
@@ -60,37 +61,37 @@ async def _drive(plan: Plan, arguments: argparse.Namespace) -> None:
     history = HistoryWriter(arguments.history)
     generator = Generator(plan, arguments.target, arguments.run_id, history, arguments.host)
     try:
-        zero = await _steer(generator.stop)
+        zero = await _wait_for_go(generator.stop)
         if zero is not None:
             await _generate(generator, zero)
-        _say("done", generator.take_counts())
+        _report("done", generator.take_counts())
     finally:
         history.close()
 
 
 async def _generate(generator: Generator, zero: float) -> None:
-    # What exists now stays; a full collection in the middle of a run would show up as lag.
+    # A full garbage collection during the run would delay requests, so objects that exist now are exempt from it.
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    reports = asyncio.create_task(_report(generator))
+    reports = asyncio.create_task(_report_counts(generator))
     try:
         await generator.run(zero)
     finally:
         reports.cancel()
 
 
-async def _report(generator: Generator) -> None:
+async def _report_counts(generator: Generator) -> None:
     while True:
         await asyncio.sleep(_REPORT_EVERY_S)
-        _say("counts", generator.take_counts())
+        _report("counts", generator.take_counts())
 
 
-async def _steer(stop: Callable[[], None]) -> float | None:
-    """Wait for `go` and answer its time, or None when `stop` came first; keep listening for `stop` afterwards."""
+async def _wait_for_go(stop: Callable[[], None]) -> float | None:
+    """Wait for `go` and return its time, or None if `stop` came first. Afterwards, `stop` is still obeyed."""
     loop = asyncio.get_running_loop()
     go: asyncio.Future[float | None] = loop.create_future()
-    heard = bytearray()
+    received = bytearray()
 
     def halt() -> None:
         stop()
@@ -101,11 +102,11 @@ async def _steer(stop: Callable[[], None]) -> float | None:
         loop.add_signal_handler(signal.SIGTERM, os._exit, 1)
         halt()
 
-    def listen() -> None:
+    def read_commands() -> None:
         data = os.read(_STDIN, 4096)
-        heard.extend(data)
-        *lines, rest = heard.split(b"\n")
-        heard[:] = rest
+        received.extend(data)
+        *lines, rest = received.split(b"\n")
+        received[:] = rest
         for line in lines:
             if line.startswith(b"go ") and not go.done():
                 go.set_result(float(line[3:]))
@@ -116,22 +117,22 @@ async def _steer(stop: Callable[[], None]) -> float | None:
             halt()
 
     loop.add_signal_handler(signal.SIGTERM, terminate)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal's Ctrl-C: the parent decides
-    loop.add_reader(_STDIN, listen)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # after Ctrl-C in the terminal, the parent decides
+    loop.add_reader(_STDIN, read_commands)
     os.set_blocking(_STDOUT, False)
-    _say("ready")
+    _report("ready")
     return await go
 
 
-def _say(kind: str, counts: TrafficCounts | None = None) -> None:
+def _report(kind: str, counts: TrafficCounts | None = None) -> None:
     line = json.dumps({"type": kind, **(asdict(counts) if counts else {})}) + "\n"
-    # A parent that does not read must not hold up the traffic; one that is gone is noticed on stdin.
+    # A parent that does not read must not delay the traffic. A parent that has died is noticed on stdin.
     with contextlib.suppress(BlockingIOError, BrokenPipeError):
         os.write(_STDOUT, line.encode())
 
 
 def _raise_descriptor_limit() -> None:
-    """One connection per request in flight: 2,000/s with 3 s of patience can need 6,000."""
+    """Allow for one connection per request in flight: 2,000/s with 3 s of patience can need 6,000."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -141,12 +142,12 @@ def _raise_descriptor_limit() -> None:
 
 
 def _raise_priority() -> None:
-    """Being late is the generator's own failing, and it needs little: it goes first where it may (root, containers).
+    """Make this a real-time process if that is permitted (as root, in containers), so that requests are sent on time.
 
     With two busy processes on each core, 99 % of its wake-ups come within 1.0 ms as a real-time process, and within
-    4.5 ms as an ordinary one, niced or not. The kernel's real-time throttling keeps the rest of the machine alive.
+    4.5 ms as an ordinary one, niced or not. It needs little CPU, and the kernel throttles real-time processes.
     """
-    with contextlib.suppress(AttributeError, OSError):  # not on macOS; not without the right to
+    with contextlib.suppress(AttributeError, OSError):  # not on macOS, or not permitted
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
 
 

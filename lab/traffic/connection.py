@@ -1,70 +1,58 @@
-"""One client connection: sends a request, reads its answer, and says how it ended. Never retries."""
+"""HTTP/1.1 client connection: sends a request, reads the answer, and reports how the request ended. Never retries."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import httptools
 
-from ..evidence.history import Outcome
+from ..evidence.history import Ending, Outcome
 from ..scenario.plan import PlannedRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a request ended for its client; the members are those of a history line."""
-
-    outcome: Outcome
-    status: int | None = None
-    instance: str | None = None
-    backend: str | None = None
-    tried: tuple[str, ...] = ()
-    error: str | None = None
-    size: int | None = None
-    pinned: bool = False
-    """Went to a backend that had been chosen earlier, for the first message of its WebSocket."""
-    cookies: tuple[str, ...] = ()
-    """`name=value` of each cookie that the answer set."""
-
-
-class Carrier(Protocol):
-    """What a request travels on."""
+class ClientConnection(Protocol):
+    """An HTTP connection or a WebSocket, as the generator uses it."""
 
     @property
     def usable(self) -> bool:
-        """Open, with no request on it."""
+        """Whether it is open and has no request in flight."""
 
     def send(self, exchange: Exchange) -> None:
         """Write the request."""
 
     def abandon(self) -> None:
-        """Close at once without reporting: nobody waits for the answer any more."""
+        """Close at once, without reporting how a request in flight ended."""
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request on its way."""
+    """One request in flight."""
 
     id: int
     due: float
+    """Seconds since the run's start."""
     give_up_at: float
     """Monotonic seconds."""
     payload: bytes
     kind: PlannedRequest
     session: int | None = None
-    connection: Carrier | None = None
+    connection: ClientConnection | None = None
     """Set once the request has been written."""
     connecting: asyncio.Task[None] | None = None
     ended: bool = False
 
 
-class Connection(asyncio.Protocol):
-    """A keep-alive HTTP/1.1 client connection with at most one request on it (no pipelining)."""
+OnEnd = Callable[[Exchange, Ending, Sequence[str]], None]
+"""Called when a request has ended; the last argument has `name=value` of each cookie that the answer set."""
 
-    def __init__(self, on_end: Callable[[Exchange, Ending], None], on_idle: Callable[[Connection], None]) -> None:
+
+class Connection(asyncio.Protocol):
+    """A keep-alive HTTP/1.1 connection with at most one request in flight (no pipelining)."""
+
+    def __init__(self, on_end: OnEnd, on_idle: Callable[[Connection], None]) -> None:
         self._on_end = on_end
         self._on_idle = on_idle
         self._transport: asyncio.Transport | None = None
@@ -78,11 +66,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Open, with no request on it."""
+        """Whether it is open and has no request in flight."""
         return self._transport is not None and not self._transport.is_closing() and self._exchange is None
 
     def send(self, exchange: Exchange) -> None:
-        """Write the request; the connection is busy until its answer is complete."""
+        """Write the request; the connection is in use until the answer is complete."""
         assert self._transport is not None
         self._exchange = exchange
         self._fields = {}
@@ -94,18 +82,18 @@ class Connection(asyncio.Protocol):
         self._transport.write(exchange.payload)
 
     def abandon(self) -> None:
-        """Close at once without reporting: nobody waits for the answer any more."""
+        """Close at once, without reporting how a request in flight ended."""
         self._exchange = None
         if self._transport is not None:
             self._transport.abort()
 
     # --- asyncio.Protocol ---
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its ancestry
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class has the methods, but is no subclass
 
     def data_received(self, data: bytes) -> None:
         if self._exchange is None:
-            self.abandon()  # bytes that nobody asked for: whatever follows cannot be trusted
+            self.abandon()  # an answer without a request: later answers could be assigned to the wrong request
             return
         try:
             self._parser.feed_data(data)
@@ -118,10 +106,10 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             return
         if self._head_complete and not self._fields.keys() & {b"content-length", b"transfer-encoding"}:
-            self._end(self._judged())  # RFC 9112 §6.3 rule 8: such a body ends with the connection
+            self._end(self._completed())  # RFC 9112 §6.3 rule 8: without a length, the body ends with the connection
         else:
-            word = "truncated" if self._head_complete else "reset" if exc else "closed"
-            self._end(self._ending(Outcome.UNKNOWN, word))
+            error = "truncated" if self._head_complete else "reset" if exc else "closed"
+            self._end(self._ending(Outcome.UNKNOWN, error))
 
     # --- httptools callbacks ---
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -138,28 +126,28 @@ class Connection(asyncio.Protocol):
             self._echo += data
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim answer, the real one follows
+        if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim response, the final one follows
             self._fields = {}
             self._head_complete = False
             return
         reusable = self._parser.should_keep_alive()
-        self._end(self._judged())
+        self._end(self._completed())
         if not reusable:
             self.abandon()
         elif self.usable:
             self._on_idle(self)
 
-    def _judged(self) -> Ending:
+    def _completed(self) -> Ending:
         status = self._parser.get_status_code()
-        # The load holds no request that deserves a 4xx, so one of those is a bad answer, too.
-        if status < 400 and self._is_another_body():
+        # No request of the load is invalid, so a 4xx status is a failure too.
+        if status < 400 and self._has_wrong_body():
             return self._ending(Outcome.FAIL, "wrong_body")
         if status < 400:
             return self._ending(Outcome.OK, None)
         return self._ending(Outcome.FAIL, self._text(b"x-lb-error") or f"status {status}")
 
-    def _is_another_body(self) -> bool:
-        """A PUT is answered with its own body, which its payload ends with."""
+    def _has_wrong_body(self) -> bool:
+        """Return whether a PUT was not answered with its own body, the last bytes of its payload."""
         exchange = self._exchange
         if exchange is None or exchange.kind.method != "PUT":
             return False
@@ -173,10 +161,9 @@ class Connection(asyncio.Protocol):
             status=self._parser.get_status_code(),
             instance=self._text(b"x-instance"),
             backend=self._text(b"x-backend"),
-            tried=tuple(each.strip() for each in (self._text(b"x-tried") or "").split(",") if each.strip()),
+            tried=split_tried(self._text(b"x-tried")),
             error=error,
             size=self._size,
-            cookies=tuple(self._cookies),
         )
 
     def _text(self, name: bytes) -> str | None:
@@ -186,4 +173,9 @@ class Connection(asyncio.Protocol):
     def _end(self, ending: Ending) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self._on_end(exchange, ending)
+            self._on_end(exchange, ending, self._cookies)
+
+
+def split_tried(header: str | None) -> tuple[str, ...]:
+    """Return the backend ids of an `X-Tried` header."""
+    return tuple(each.strip() for each in (header or "").split(",") if each.strip())

@@ -1,4 +1,4 @@
-"""What each session of the load has been told to remember."""
+"""Cookies of the load's sessions."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 
-class Jars:
-    """One jar a session. Attributes (path, expiry) are ignored: a run is short, and has one origin."""
+class CookieJars:
+    """One cookie jar for each session. Attributes (path, expiry) are ignored: a run is short and has one origin."""
 
     def __init__(self) -> None:
         self._jars: dict[int, dict[str, str]] = defaultdict(dict)
 
     def of(self, session: int | None) -> str:
-        """The value of the session's `Cookie` field; empty where there is nothing to say."""
+        """Return the value of the session's `Cookie` header; empty without a session or without cookies."""
         if session is None:
             return ""
         return "; ".join(f"{name}={value}" for name, value in self._jars[session].items())
 
-    def keep(self, session: int | None, cookies: Iterable[str]) -> None:
-        """Remember `name=value` pairs; an empty value forgets."""
+    def store(self, session: int | None, cookies: Iterable[str]) -> None:
+        """Store `name=value` pairs; an empty value deletes the cookie."""
         if session is None:
             return
         for cookie in cookies:

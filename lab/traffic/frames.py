@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455 §5), as far as a client of an echo needs them: unfragmented, without extensions."""
+"""WebSocket frames (RFC 6455 §5) as a client of an echo server needs them: unfragmented, without extensions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _LARGEST = 64 * 1024 * 1024
 
 
 class FrameError(ValueError):
-    """Bytes that are no frame that was asked for."""
+    """The server sent bytes that are not a frame this client supports."""
 
 
-def masked(kind: int, payload: bytes) -> bytes:
-    """A whole client frame; clients must mask (§5.3)."""
+def client_frame(kind: int, payload: bytes) -> bytes:
+    """Return a complete frame, masked as clients must (§5.3)."""
     size, key = len(payload), os.urandom(4)
     if size < 126:
         head = bytes((_FINAL | kind, _MASKED | size))
@@ -28,14 +28,14 @@ def masked(kind: int, payload: bytes) -> bytes:
     return head + key + body.to_bytes(size, "big")
 
 
-class Frames:
-    """Server frames out of a stream of bytes."""
+class FrameDecoder:
+    """Decodes the frames of a server from a stream of bytes."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Kind and payload of every frame that these bytes complete. Raises FrameError."""
+        """Yield kind and payload of every frame that these bytes complete. Raise FrameError."""
         self._rest += data
         while (frame := self._next()) is not None:
             yield frame

@@ -1,27 +1,27 @@
-"""The open loop: sends what is due, records what ends, gives up on what takes too long."""
+"""The open loop: send requests when they are due, record how they end, and give up on those that take too long."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from ..evidence.history import HistoryWriter, Outcome
+from ..evidence.history import Ending, HistoryWriter, Outcome
 from ..evidence.progress import TrafficCounts
 from ..scenario.plan import Plan
-from .connection import Carrier, Connection, Ending, Exchange
-from .cookies import Jars
+from .connection import ClientConnection, Connection, Exchange
+from .cookies import CookieJars
 from .schedule import Arrival, Renderer, arrivals
 from .websocket import WebSocket
 
 _FINEST_WAIT_S = 0.001
-"""Event loops keep timers in whole milliseconds; asking for less would spin."""
+"""Event loops have timers of whole milliseconds; a shorter wait would return at once, again and again."""
 
 
 class Generator:
-    """Sends a plan's requests to one address. All methods belong to one event loop."""
+    """Sends a plan's requests to one address. All methods must be called in one event loop."""
 
     def __init__(self, plan: Plan, target: str, run_id: str, history: HistoryWriter, host: str = "") -> None:
         url = urlsplit(target)
@@ -33,44 +33,44 @@ class Generator:
         self._history = history
         self._zero = 0.0
         self._waiting: deque[Exchange] = deque()
-        """In order of `give_up_at`, because patience is the same for all; ended ones leave when they come first."""
+        """Requests in order of `give_up_at` (patience is the same for all). Ended ones are removed at the front."""
         self._idle: list[Connection] = []
-        """Last in, first out: under light load the same few connections stay warm."""
+        """Used last in, first out, so that light load uses the same few connections."""
         self._idle_sockets: list[WebSocket] = []
         self._upgrade_fields = f"Host: {host or url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
-        self._jars = Jars()
+        self._cookies = CookieJars()
         self._counts = dict.fromkeys(("sent", "ok", "failed", "unknown", "slow", "in_flight"), 0)
         self._lag_max = 0.0
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, zero: float) -> None:
-        """Send everything that is due after `zero` (monotonic seconds) and wait for the last answer.
+        """Send all requests, due times counting from `zero` (monotonic seconds), and wait for the last answer.
 
-        Raises OSError when the history cannot be written any more: nothing is sent that would not be recorded.
+        Raise OSError if the history cannot be written: no request is sent that would not be recorded.
         """
         self._zero = zero
         self._next = next(self._arrivals, None)
         self._advance()
         await self._finished
-        carriers: list[Carrier] = [*self._idle, *self._idle_sockets]
-        for carrier in carriers:
-            carrier.abandon()
+        connections: list[ClientConnection] = [*self._idle, *self._idle_sockets]
+        for connection in connections:
+            connection.abandon()
         self._history.flush()
 
     def stop(self) -> None:
-        """Send nothing more; `run` returns when what is in flight has ended, at the latest after the patience."""
+        """Send no more requests; `run` returns when those in flight have ended, at the latest after the patience."""
         self._next = None
         self._arrivals = iter(())
         self._settle()
 
     def take_counts(self) -> TrafficCounts:
-        """What has happened so far; the worst lag starts afresh."""
+        """Return the counts so far; `lag_max_s` is of the time since the previous call."""
         self._history.flush()
         worst, self._lag_max = self._lag_max, 0.0
         return TrafficCounts(**self._counts, lag_max_s=worst)
 
     def _advance(self) -> None:
-        """Send what is due, end what is overdue, and come back when the next of either is."""
+        """Send due requests, give up on overdue ones, and schedule the next call for when there is more to do."""
         now = time.monotonic()
         self._give_up(now)
         try:
@@ -101,9 +101,9 @@ class Generator:
             self._dispatch(exchange)
 
     def _invoke(self, arrival: Arrival, now: float) -> Exchange:
-        message = self._renderer.render(arrival, self._jars.of(arrival.session))
+        message = self._renderer.render(arrival, self._cookies.of(arrival.session))
         t = now - self._zero
-        self._history.invoke(arrival.id, arrival.due, t, message.shape)
+        self._history.invoke(arrival.id, arrival.due, t, message.invocation)
         exchange = Exchange(
             arrival.id,
             arrival.due,
@@ -129,9 +129,9 @@ class Generator:
 
     async def _connect_and_send(self, exchange: Exchange) -> None:
         loop = asyncio.get_running_loop()
-        connection: Carrier
+        connection: ClientConnection
         try:
-            _, connection = await loop.create_connection(lambda: self._carrier(exchange), *self._address)
+            _, connection = await loop.create_connection(lambda: self._new_connection(exchange), *self._address)
         except OSError as error:
             self._end(exchange, Ending(Outcome.FAIL, error=_connect_failure(error)))
             return
@@ -141,7 +141,7 @@ class Generator:
         else:
             self._end(exchange, Ending(Outcome.FAIL, error="closed before anything was sent"))
 
-    def _carrier(self, exchange: Exchange) -> Connection | WebSocket:
+    def _new_connection(self, exchange: Exchange) -> Connection | WebSocket:
         if exchange.kind.method == "WS":
             return WebSocket(exchange.kind.path, self._upgrade_fields, self._end, self._release_socket)
         return Connection(self._end, self._release)
@@ -171,36 +171,26 @@ class Generator:
                 exchange.connecting.cancel()
             self._end(exchange, Ending(Outcome.FAIL, error="connect_timeout"))
 
-    def _end(self, exchange: Exchange, ending: Ending) -> None:
+    def _end(self, exchange: Exchange, ending: Ending, cookies: Iterable[str] = ()) -> None:
         if exchange.ended:
             return
         exchange.ended = True
         exchange.connection = exchange.connecting = None
         t = time.monotonic() - self._zero
-        self._history.outcome(
-            ending.outcome,
-            exchange.id,
-            t,
-            status=ending.status,
-            instance=ending.instance,
-            backend=ending.backend,
-            tried=ending.tried,
-            error=ending.error,
-            size=ending.size,
-            pinned=ending.pinned,
-        )
-        self._jars.keep(exchange.session, ending.cookies)
+        self._history.conclude(exchange.id, t, ending)
+        self._cookies.store(exchange.session, cookies)
         self._count(ending.outcome, t - exchange.due)
         self._settle()
 
-    def _count(self, outcome: Outcome, latency_s: float) -> None:
+    def _count(self, outcome: Outcome | None, latency_s: float) -> None:
         counts = self._counts
         counts["in_flight"] -= 1
-        counts["failed" if outcome is Outcome.FAIL else outcome.value] += 1
+        counts["failed" if outcome is Outcome.FAIL else str(outcome)] += 1
         if outcome is Outcome.OK and latency_s > self._load.slow_s:
             counts["slow"] += 1
 
     def _settle(self) -> None:
+        """Let `run` return if nothing is left to be sent and nothing is in flight."""
         if self._next is None and not self._counts["in_flight"] and not self._finished.done():
             self._finished.set_result(None)
 

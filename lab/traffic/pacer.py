@@ -1,4 +1,4 @@
-"""When requests are due: pure functions of rate and randomness, after vegeta's `lib/pacer.go`."""
+"""Due times of requests: pure functions of rate and randomness, after vegeta's `lib/pacer.go`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from random import Random
 
 
 def constant(rate: float) -> Iterator[float]:
-    """Evenly spaced due times in seconds, the first one at 0. Divided afresh each time, so no error adds up."""
+    """Yield evenly spaced due times in seconds, from 0. Each is computed by division, so errors do not accumulate."""
     return (hit / rate for hit in count())
 
 
 def poisson(rate: float, rng: Random) -> Iterator[float]:
-    """Due times in seconds of a Poisson process: independent users, who do not wait for one another."""
+    """Yield the due times of a Poisson process in seconds, as of many independent users."""
     due = 0.0
     while True:
         due += rng.expovariate(rate)
@@ -21,7 +21,7 @@ def poisson(rate: float, rng: Random) -> Iterator[float]:
 
 
 def due_times(pacing: str, rate: float, rng: Random) -> Iterator[float]:
-    """Due times for a plan's `pacing`. Raises ValueError for one that does not exist."""
+    """Return the due times for a plan's `pacing`. Raise ValueError if there is no such pacing."""
     match pacing:
         case "constant":
             return constant(rate)

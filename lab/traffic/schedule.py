@@ -1,4 +1,4 @@
-"""What is sent when: follows from the plan alone, so that a run can be repeated request by request."""
+"""Which request is sent when. This follows from the plan alone, so a run can be repeated request by request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
 from random import Random
 
-from ..evidence.history import invocation_shape
+from ..evidence.history import invocation_fields
 from ..scenario.plan import Plan, PlannedRequest
 from .pacer import due_times
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request to come. `due` is seconds since the run's start."""
+    """One request to be sent; `due` is in seconds since the run's start."""
 
     id: int
     due: float
@@ -25,66 +25,67 @@ class Arrival:
 
 
 def arrivals(plan: Plan) -> Iterator[Arrival]:
-    """Every request of the plan in order of due time, bounded in time and in number."""
+    """Yield every request of the plan in order of due time, limited in time and in number."""
     load = plan.load
     times = due_times(load.pacing, load.rate, Random(f"{plan.seed}:arrivals"))
     pick = Random(f"{plan.seed}:mix")
-    who = Random(f"{plan.seed}:sessions")
+    sessions = Random(f"{plan.seed}:sessions")
     edges = [*accumulate(kind.share for kind in load.mix)]
     bounded = islice(takewhile(lambda due: due < plan.traffic_limit_s, times), plan.traffic_limit_count)
     for number, due in enumerate(bounded):
-        # The last edge may be 0.9999…: a draw above it belongs to the last kind.
+        # The last edge may be 0.9999…; a random number above it selects the last kind.
         chosen = min(bisect_right(edges, pick.random()), len(edges) - 1)
-        yield Arrival(number, due, load.mix[chosen], who.randrange(load.sessions) if load.sessions else None)
+        yield Arrival(number, due, load.mix[chosen], sessions.randrange(load.sessions) if load.sessions else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request ready to be sent, and how the history names it."""
+    """A request as bytes, and its part of the history line (`lab.evidence.history.invocation_fields`)."""
 
     payload: bytes
-    shape: str
+    invocation: str
 
 
 class Renderer:
-    """Arrivals → bytes. Job ids and request ids start with the run's id, so that ledgers can be asked for one run."""
+    """Renders requests. Job ids and request ids start with the run's id, so ledgers can be queried for one run."""
 
     def __init__(self, host: str, run_id: str, *, keep_alive: bool) -> None:
         self._run_id = run_id
         self._fields = f"Host: {host}\r\nX-Request-Id: {run_id}-"
         self._close = "" if keep_alive else "Connection: close\r\n"
-        self._shapes: dict[tuple[PlannedRequest, int | None], str] = {}
+        self._invocations: dict[tuple[PlannedRequest, int | None], str] = {}
 
     def render(self, arrival: Arrival, cookies: str = "") -> Message:
-        """The message of one arrival; a POST carries the id of its job. `cookies` are those of its session."""
+        """Return the message of one request; `cookies` is its `Cookie` header. A POST carries the id of its job."""
         kind = arrival.kind
         if kind.method == "WS":
-            return Message(_text(arrival.id, kind.body_bytes), self._shape(arrival))
-        who = "" if arrival.session is None else f"X-Client-Id: {arrival.session}\r\n"
-        jar = f"Cookie: {cookies}\r\n" if cookies else ""
-        head = f"{kind.method} {kind.path} HTTP/1.1\r\n{self._fields}{arrival.id}\r\n{self._close}{who}{jar}"
+            return Message(_body(arrival.id, kind.body_bytes), self._invocation(arrival))
+        client = "" if arrival.session is None else f"X-Client-Id: {arrival.session}\r\n"
+        cookie = f"Cookie: {cookies}\r\n" if cookies else ""
+        head = f"{kind.method} {kind.path} HTTP/1.1\r\n{self._fields}{arrival.id}\r\n{self._close}{client}{cookie}"
         if kind.method == "POST":
             key = f"{self._run_id}-{arrival.id}"
-            shape = invocation_shape(kind.method, kind.path, key, arrival.session)
-            return Message(_with_body(head, json.dumps({"id": key}).encode(), "application/json"), shape)
+            invocation = invocation_fields(kind.method, kind.path, key, arrival.session)
+            return Message(_with_body(head, json.dumps({"id": key}).encode(), "application/json"), invocation)
         if kind.method == "PUT":
-            body = _text(arrival.id, kind.body_bytes)
-            return Message(_with_body(head, body, "application/octet-stream"), self._shape(arrival))
-        return Message(f"{head}\r\n".encode(), self._shape(arrival))
+            body = _body(arrival.id, kind.body_bytes)
+            return Message(_with_body(head, body, "application/octet-stream"), self._invocation(arrival))
+        return Message(f"{head}\r\n".encode(), self._invocation(arrival))
 
-    def _shape(self, arrival: Arrival) -> str:
+    def _invocation(self, arrival: Arrival) -> str:
+        """Return the cached invocation fields of requests without a job id."""
         key = (arrival.kind, arrival.session)
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = invocation_shape(arrival.kind.method, arrival.kind.path, None, arrival.session)
-            self._shapes[key] = shape
-        return shape
+        fields = self._invocations.get(key)
+        if fields is None:
+            fields = invocation_fields(arrival.kind.method, arrival.kind.path, None, arrival.session)
+            self._invocations[key] = fields
+        return fields
 
 
 def _with_body(head: str, body: bytes, content_type: str) -> bytes:
     return f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _text(number: int, size: int) -> bytes:
-    """`size` bytes that differ from request to request: an answer to somebody else's request shows."""
+def _body(number: int, size: int) -> bytes:
+    """Return `size` bytes that differ between requests, so that the echo of another request is detected."""
     return f"{number:020d}".encode().ljust(size, b".")[:size]

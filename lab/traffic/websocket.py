@@ -1,4 +1,4 @@
-"""One client WebSocket (RFC 6455): each message is a request, its echo the answer; at most one on its way."""
+"""WebSocket client (RFC 6455): each message is a request, its echo is the answer; at most one message in flight."""
 
 from __future__ import annotations
 
@@ -8,24 +8,18 @@ import os
 from collections.abc import Callable
 from typing import cast
 
-from ..evidence.history import Outcome
-from .connection import Ending, Exchange
-from .frames import BINARY, CLOSE, PING, PONG, TEXT, FrameError, Frames, masked
+from ..evidence.history import Ending, Outcome
+from .connection import Exchange, OnEnd, split_tried
+from .frames import BINARY, CLOSE, PING, PONG, TEXT, FrameDecoder, FrameError, client_frame
 
-_MOST_OF_A_HEAD = 32 * 1024
+_LONGEST_HEAD = 32 * 1024
 
 
 class WebSocket(asyncio.Protocol):
-    """The handshake leaves with the first message on the connection; who answers it serves all messages."""
+    """One WebSocket. The first message begins with the handshake, which chooses the backend of all later messages."""
 
-    def __init__(
-        self,
-        path: str,
-        fields: str,
-        on_end: Callable[[Exchange, Ending], None],
-        on_idle: Callable[[WebSocket], None],
-    ) -> None:
-        """`fields`: header lines, each with its CRLF."""
+    def __init__(self, path: str, fields: str, on_end: OnEnd, on_idle: Callable[[WebSocket], None]) -> None:
+        """`fields` are header lines, each with its CRLF."""
         key = base64.b64encode(os.urandom(16)).decode()
         upgrade = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}"
         self._handshake = f"GET {path} HTTP/1.1\r\n{fields}{upgrade}\r\n\r\n".encode()
@@ -36,26 +30,26 @@ class WebSocket(asyncio.Protocol):
         self._head = bytearray()
         self._fields: dict[str, str] = {}
         self._status: int | None = None
-        self._frames = Frames()
+        self._decoder = FrameDecoder()
         self._first = True
 
     @property
     def usable(self) -> bool:
-        """Open, with no message on its way."""
+        """Whether it is open and has no message in flight."""
         return self._transport is not None and not self._transport.is_closing() and self._exchange is None
 
     def send(self, exchange: Exchange) -> None:
-        """Send one message; before the first one, the handshake."""
+        """Send one message; the first one follows once the handshake is complete."""
         assert self._transport is not None
         self._exchange = exchange
         exchange.connection = self
         if self._status is None:
             self._transport.write(self._handshake)
         else:
-            self._transport.write(masked(BINARY, exchange.payload))
+            self._transport.write(client_frame(BINARY, exchange.payload))
 
     def abandon(self) -> None:
-        """Close at once without reporting."""
+        """Close at once, without reporting how a message in flight ended."""
         self._exchange = None
         if self._transport is not None:
             self._transport.abort()
@@ -68,11 +62,11 @@ class WebSocket(asyncio.Protocol):
         if self._status is None:
             self._head += data
             if b"\r\n\r\n" not in self._head:
-                if len(self._head) > _MOST_OF_A_HEAD:
+                if len(self._head) > _LONGEST_HEAD:
                     self._end(Outcome.UNKNOWN, "bad_response", close=True)
                 return
             head, _, data = bytes(self._head).partition(b"\r\n\r\n")
-            if not self._upgraded(head):
+            if not self._complete_handshake(head):
                 return
         self._receive(data)
 
@@ -81,8 +75,8 @@ class WebSocket(asyncio.Protocol):
         if self._exchange is not None:
             self._end(Outcome.UNKNOWN, "reset" if exc else "closed")
 
-    def _upgraded(self, head: bytes) -> bool:
-        """Read the answer to the handshake; where it is a yes, the first message follows."""
+    def _complete_handshake(self, head: bytes) -> bool:
+        """Read the answer to the handshake; if it is accepted, send the first message and return True."""
         first, *lines = head.decode("latin-1").split("\r\n")
         self._fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         words = first.split(" ", 2)
@@ -94,19 +88,19 @@ class WebSocket(asyncio.Protocol):
             self._end(Outcome.FAIL, self._fields.get("x-lb-error") or f"status {self._status}", close=True)
             return False
         if self._exchange is not None and self._transport is not None:
-            self._transport.write(masked(BINARY, self._exchange.payload))
+            self._transport.write(client_frame(BINARY, self._exchange.payload))
         return True
 
     def _receive(self, data: bytes) -> None:
         try:
-            for kind, payload in self._frames.feed(data):
+            for kind, payload in self._decoder.feed(data):
                 self._frame(kind, payload)
         except FrameError:
             self._end(Outcome.UNKNOWN, "bad_response", close=True)
 
     def _frame(self, kind: int, payload: bytes) -> None:
         if kind == PING and self._transport is not None:
-            self._transport.write(masked(PONG, payload))
+            self._transport.write(client_frame(PONG, payload))
         elif kind == CLOSE:
             self._end(Outcome.UNKNOWN, "closed", close=True)
         elif kind in {TEXT, BINARY} and self._exchange is not None:
@@ -118,18 +112,17 @@ class WebSocket(asyncio.Protocol):
     def _end(self, outcome: Outcome, error: str | None, *, size: int | None = None, close: bool = False) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            tried = tuple(each.strip() for each in self._fields.get("x-tried", "").split(",") if each.strip())
             ending = Ending(
                 outcome,
                 status=self._status,
                 instance=self._fields.get("x-instance"),
                 backend=self._fields.get("x-backend"),
-                tried=tried,
+                tried=split_tried(self._fields.get("x-tried")),
                 error=error,
                 size=size,
                 pinned=not self._first,
             )
             self._first = False
-            self._on_end(exchange, ending)
+            self._on_end(exchange, ending, ())
         if close:
             self.abandon()

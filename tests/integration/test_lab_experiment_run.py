@@ -14,7 +14,7 @@ import pytest
 from lab.errors import EnvironmentProblemError
 from lab.evidence.events import read_events
 from lab.evidence.history import read_history
-from lab.evidence.progress import Silent, TrafficCounts
+from lab.evidence.progress import Progress, TrafficCounts
 from lab.evidence.verdict import RunVerdict, Verdict
 from lab.judge.judge import judge_folder
 from lab.run.experiment import run_experiment
@@ -37,7 +37,7 @@ def short_plan(**changes: object) -> Plan:
     return plan(**{**defaults, **changes})
 
 
-class Watcher(Silent):
+class Watcher(Progress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ async def test_a_balancer_that_reroutes_in_time_passes_and_everything_is_on_file
     async with fake_lab() as (lab, endpoints):
         verdict = await run_experiment(short_plan(), endpoints, tmp_path, watcher)
     assert without_lag(verdict) == set(), verdict.to_json()
-    assert lab.pardoned == [*lab.replicas], "what an earlier run did to a backend must not count in this one"
+    assert lab.history_reset == [*lab.replicas], "what an earlier run did to a backend must not count in this one"
     fault = verdict.faults[0]
     assert (fault.kind, fault.target, fault.bit, fault.backends) == ("pause", "api-1", True, ("api-1",))
     assert fault.injected_at == pytest.approx(0.5, abs=0.05)

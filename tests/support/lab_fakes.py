@@ -79,7 +79,7 @@ class FakeLab:
         self.lb = Stream()
         self.chaos = Stream()
         self.ledger: list[dict[str, Any]] = []
-        self.pardoned: list[str] = []
+        self.history_reset: list[str] = []
         self.faults: dict[str, dict[str, Any]] = {}
         self._turn = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,8 +132,8 @@ class FakeLab:
         ]
         return web.json_response({"backends": rows})
 
-    async def pardon(self, request: web.Request) -> web.Response:
-        self.pardoned.append(request.match_info["name"])
+    async def reset_history(self, request: web.Request) -> web.Response:
+        self.history_reset.append(request.match_info["name"])
         return web.json_response({})
 
     async def bounds(self, _: web.Request) -> web.Response:
@@ -256,7 +256,7 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
             web.get("/clock", _clock),
             web.get("/config", _config),
             web.get("/backends", lab.backends),
-            web.put("/backends/{name}", lab.pardon),
+            web.put("/backends/{name}", lab.reset_history),
             web.get("/bounds", lab.bounds),
             web.get("/events", lab.lb.serve),
         ]

@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest, PlannedStep
+from lab.scenario.plan import Plan, PlannedLoad, PlannedRequest, PlannedStep
 
 GET = PlannedRequest("GET", "/work?sleep_ms=2", 0.9)
 POST = PlannedRequest("POST", "/jobs", 0.1)
-EXPECT = Expectations(
-    reroute_within_bound=True,
-    readmit_within_bound=True,
-    idempotent_failures=0,
-    lost=0,
-    duplicated=0,
-    zombie=0,
-    error_budget=None,
-    slow_budget=None,
-)
+EXPECT = {
+    "reroute": "within_bound",
+    "readmit": "within_bound",
+    "idempotent_failures": 0,
+    "lost": 0,
+    "duplicated": 0,
+    "zombie": 0,
+}
 
 
 def load(**changes: Any) -> PlannedLoad:

@@ -17,7 +17,7 @@ from lab.evidence.verdict import (
     Verdict,
     Work,
 )
-from lab.scenario.plan import Expectations, Plan, PlannedLoad, PlannedRequest, PlannedStep
+from lab.scenario.plan import Plan, PlannedLoad, PlannedRequest, PlannedStep
 
 BACKENDS = ("api-1", "api-2", "api-3")
 TARGET = "api-2"
@@ -187,7 +187,7 @@ def plan(rate: float) -> Plan:
         steps=(PlannedStep(INJECTED, "pause", None, 0.4, HEALED - INJECTED, {}, False),),
         settle_s=1.0,
         settle_limit_s=5.0,
-        expect=Expectations(True, True, 0, 0, None, None, None, None),
+        expect={"reroute": "within_bound", "readmit": "within_bound", "idempotent_failures": 0},
     )
 
 

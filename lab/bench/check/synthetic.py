@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ...evidence.events import Event, EventLog
-from ...evidence.history import HistoryWriter, Outcome, invocation_shape
+from ...evidence.history import Ending, HistoryWriter, Outcome, invocation_fields
 from ...scenario.file_reader import load_scenario
 from ...scenario.library import find
-from ...scenario.plan import Expectations, LatencyBudget, Plan
+from ...scenario.plan import Plan
 from ...scenario.planner import make_plan
 
 RATE_PER_S = 2000.0
@@ -39,6 +39,18 @@ def write_run(folder: Path, requests: int) -> Plan:
     return plan
 
 
+_BUDGET = {"p50": "20ms", "p99": "100ms", "max": "200ms"}
+_ASSERTED = {
+    "sticky": "kept",
+    "distribution": "policy",
+    "error_budget": "1%",
+    "slow_budget": "1%",
+    "answer_within": "1s",
+    "latency": {"outside": _BUDGET, "inside": _BUDGET},
+}
+"""Expectations that make every checker work."""
+
+
 def long_plan(requests: int) -> Plan:
     """Return the plan of `pause` with a steady state as long as `requests` requests need."""
     plan = make_plan(load_scenario(find("pause")), "pause", seed=1)
@@ -46,32 +58,16 @@ def long_plan(requests: int) -> Plan:
     at_s = round(max(plan.warm_up_s, lasts_s * 0.5), 6)
     step = replace(plan.steps[0], at_s=at_s, duration_s=round(min(4.0, lasts_s / 4), 6))
     load = replace(plan.load, rate=RATE_PER_S)
-    return replace(
-        plan, load=load, steady_s=at_s - plan.warm_up_s, steps=(step,), expect=_everything_asserted(plan.expect)
-    )
-
-
-def _everything_asserted(expect: Expectations) -> Expectations:
-    budget = LatencyBudget(p50_s=0.02, p99_s=0.1, max_s=0.2)
-    return replace(
-        expect,
-        sticky=True,
-        distribution=True,
-        error_budget=0.01,
-        slow_budget=0.01,
-        answer_within_s=1.0,
-        latency_outside=budget,
-        latency_inside=budget,
-    )
+    return replace(plan, load=load, steady_s=at_s - plan.warm_up_s, steps=(step,), expect={**plan.expect, **_ASSERTED})
 
 
 def _write_history(path: Path, plan: Plan, requests: int) -> None:
     writer = HistoryWriter(path)
     paused_at, healed_at = plan.steps[0].at_s, plan.faults_end_s
-    gets = [invocation_shape("GET", "/work?sleep_ms=2", None, _session(number)) for number in range(_SESSIONS)]
+    gets = [invocation_fields("GET", "/work?sleep_ms=2", None, _session(number)) for number in range(_SESSIONS)]
     for number in range(requests):
         due = number / RATE_PER_S
-        job = invocation_shape("POST", "/jobs", _job(number), _session(number)) if number % _JOB_EVERY == 0 else None
+        job = invocation_fields("POST", "/jobs", _job(number), _session(number)) if number % _JOB_EVERY == 0 else None
         writer.invoke(number, due, due + 0.0002, job or gets[number % _SESSIONS])
         first = number % 3
         out = first == 0 and paused_at <= due < healed_at + BACK_AFTER_S
@@ -80,9 +76,7 @@ def _write_history(path: Path, plan: Plan, requests: int) -> None:
         took = 0.08 if retried else 0.003 + number % 7 * 0.001
         tried = (BACKENDS[0], backend) if retried else (backend,)
         status = 201 if job else 200
-        writer.outcome(
-            Outcome.OK, number, due + took, status=status, instance=backend, backend=backend, tried=tried, size=64
-        )
+        writer.conclude(number, due + took, Ending(Outcome.OK, status, backend, backend, tried, size=64))
         if number % _FLUSH_EVERY == 0:
             writer.flush()
     writer.close()

@@ -1,1 +1,1 @@
-"""One checker a file: a pure function from a run's record to a `Check`. `lab.judge.judge` takes the worst of them."""
+"""One file for each checker: a pure function from the record of a run to a `Check`. `registry` lists them all."""

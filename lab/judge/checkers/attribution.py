@@ -1,4 +1,4 @@
-"""Why was each bad request bad? Every one is put down to a fault, a backend and a phase, or the run fails."""
+"""Does a fault explain every bad request? Each is attributed to a fault, a backend and a phase, or the run fails."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from ...evidence.verdict import Attribution, Check, Phase, Verdict
 from . import generator_lag
 
 NAME = "attribution"
+FAILS_WHEN = "no fault explains a bad request"
+UNKNOWN_WHEN = "all unexplained requests are merely slow, and the host stalled or the generator lagged"
 EARLY_S = 0.3
-"""A kill, stop or pause is in effect within this of being asked for (the limit of `lab bench faults`); an injection
-that takes longer spends its beginning on starting a helper, and nothing bites meanwhile."""
+"""A fault may take effect this long before its injection is reported. A kill, stop or pause takes no longer in all (the
+limit of `lab bench faults`); a longer injection begins by starting a helper, and has no effect meanwhile."""
 _SHOWN = 5
 
 
 def attribute(run: RunRecord) -> Iterator[Attribution]:
-    """All bad requests after the warm-up, in order of invocation."""
+    """Yield the cause of each bad request after the warm-up, in order of invocation."""
     detected = [detected_at(fault, run) for fault in run.faults]
     for request in run.bad:
         yield _explain(request, run, detected)
 
 
 def check(run: RunRecord) -> Check:
-    """Fails when any bad request is unexplained; unknown when a busy host is the better explanation for all of them."""
+    """Count bad requests by phase. Unexplained ones fail the run, unless a busy host may have caused all of them."""
     found = [*attribute(run)]
     phases = Counter(each.phase for each in found)
     summary = ", ".join(f"{phases[phase]} {phase.replace('_', ' ')}" for phase in Phase if phases[phase])
@@ -36,26 +38,23 @@ def check(run: RunRecord) -> Check:
     if not unexplained:
         return Check(NAME, Verdict.PASS, text)
     examples = "; ".join(_describe(request) for request in unexplained[:_SHOWN])
-    late = generator_lag.check(run).verdict is not Verdict.PASS
-    if all(_is_the_hosts_doing(request, run, late) for request in unexplained):
-        return Check(NAME, Verdict.UNKNOWN, f"{text}. The host stood still or was too busy: {examples}")
+    generator_was_late = generator_lag.check(run).verdict is not Verdict.PASS
+    if all(_host_slowed(request, run) or (_is_ok(request) and generator_was_late) for request in unexplained):
+        return Check(NAME, Verdict.UNKNOWN, f"{text}. The host stalled or was too busy: {examples}")
     return Check(NAME, Verdict.FAIL, f"{text}. Unexplained: {examples}")
 
 
-def _is_the_hosts_doing(request: Request, run: RunRecord, generator_was_late: bool) -> bool:
-    """Answered well but late, while the lab itself could not keep time."""
-    return _host_was_busy(request, run) or (request.outcome is Outcome.OK and generator_was_late)
+def _is_ok(request: Request) -> bool:
+    return request.outcome is Outcome.OK
 
 
-def _host_was_busy(request: Request, run: RunRecord) -> bool:
-    """A witness saw the host without CPU to spare during a request that was answered well but late."""
-    if request.outcome is not Outcome.OK or request.ended is None:
-        return False
-    return run.host_was_busy(request)
+def _host_slowed(request: Request, run: RunRecord) -> bool:
+    """Return whether the answer was good but late while the host was busy."""
+    return _is_ok(request) and run.host_was_busy_during(request)
 
 
 def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> Attribution:
-    outcome = _word(request)
+    outcome = _outcome_word(request)
     for index, fault in enumerate(run.faults):
         if (fault.touches(request) is not False and _overlaps(request, fault)) or fault.touches_moved(request):
             own = {*fault.backends, *fault.backends_after}
@@ -63,22 +62,25 @@ def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> 
             return Attribution(request.id, outcome, index, backend, _phase(request, fault, detected[index], run))
     backend = request.backend or (request.tried[-1] if request.tried else "")
     for index, fault in enumerate(run.faults):
-        if fault.being_injected(request) and (_met_it_early(request, fault) or _host_was_busy(request, run)):
+        if fault.was_being_injected(request) and (_hit_early(request, fault) or _host_slowed(request, run)):
             return Attribution(request.id, outcome, index, backend, Phase.INJECTING)
     return Attribution(request.id, outcome, None, backend, Phase.UNEXPLAINED)
 
 
 def _overlaps(request: Request, fault: Fault) -> bool:
-    """The request was under way while the target was faulted or not yet seen to work again."""
+    """Return whether the request was in flight while the target was faulted or not yet verified to work again."""
     begin, healing = fault.window
     until = healing if fault.healed_at is None else fault.healed_at
     return request.due < until and (request.ended is None or request.ended > begin)
 
 
-def _met_it_early(request: Request, fault: Fault) -> bool:
-    """A killed process is gone some milliseconds before its runtime says so (`injected_at`): what its target did not
-    answer meanwhile met the fault. An answer that was merely late needs another explanation."""
-    if request.outcome is Outcome.OK or request.ended is None or fault.injected_at is None:
+def _hit_early(request: Request, fault: Fault) -> bool:
+    """Return whether the target did not answer the request shortly before the fault was reported as injected.
+
+    A killed process ends some milliseconds before its runtime reports it (`injected_at`). Such a request failed because
+    of the fault; an answer that was merely late needs another explanation.
+    """
+    if _is_ok(request) or request.ended is None or fault.injected_at is None:
         return False
     return fault.touches(request) is True and request.ended > fault.injected_at - EARLY_S
 
@@ -94,14 +96,14 @@ def _phase(request: Request, fault: Fault, detected: float | None, run: RunRecor
     return Phase.BEFORE_DETECTION if detected is None or request.due <= detected else Phase.DRAINING
 
 
-def _word(request: Request) -> str:
-    if request.outcome is Outcome.OK:
+def _outcome_word(request: Request) -> str:
+    if _is_ok(request):
         return "slow"
     return "failed" if request.outcome is Outcome.FAIL else "unknown"
 
 
 def _describe(request: Request) -> str:
     took = "no outcome" if request.latency is None else f"{request.latency * 1000:.0f} ms"
-    tried = ",".join(request.tried) or "nobody known"
-    what = request.error or _word(request)
+    tried = ",".join(request.tried) or "no known backend"
+    what = request.error or _outcome_word(request)
     return f"#{request.id} {request.method} at {request.due:.3f} s: {what}, {took}, tried {tried}"

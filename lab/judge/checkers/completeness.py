@@ -1,4 +1,4 @@
-"""Is the record whole? A verdict may only rest on a run that went to its end and lost nothing."""
+"""Is the record complete? A run that was cut short or lost data can be neither passed nor failed."""
 
 from __future__ import annotations
 
@@ -6,51 +6,53 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "completeness"
+FAILS_WHEN = "never"
+UNKNOWN_WHEN = "the run was interrupted, a record is damaged, a request has no outcome, or a numbered event is missing"
 _SHOWN = 3
-_SHUFFLED = 20
-"""More than the events that one turn of an event loop tells."""
+_REORDERED = 20
+"""By how much event numbers may fall in order of time. It exceeds the events of one iteration of an event loop."""
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown when the run was cut short, a line is damaged, or an invocation has no outcome."""
-    complaints = [*run.history.defects[:_SHOWN], *run.events.defects[:_SHOWN]]
+    """Look for damaged lines, requests without outcome, missing events and an early end of the run."""
+    problems = [*run.history.defects[:_SHOWN], *run.events.defects[:_SHOWN]]
     open_ended = sum(request.outcome is None for request in run.history.requests)
     if open_ended:
-        complaints.append(f"{open_ended} requests have no outcome")
-    complaints += _gaps(run)
+        problems.append(f"{open_ended} requests have no outcome")
+    problems += _gaps(run)
     if not run.completed:
-        complaints.append(_interruption(run))
-    if complaints:
-        return Check(NAME, Verdict.UNKNOWN, "; ".join(complaints))
-    told = f"{len(run.history.requests)} requests (warm-up included), every one with its outcome"
-    return Check(NAME, Verdict.PASS, told)
+        problems.append(_interruption(run))
+    if problems:
+        return Check(NAME, Verdict.UNKNOWN, "; ".join(problems))
+    return Check(NAME, Verdict.PASS, f"{len(run.history.requests)} requests (warm-up included), each with an outcome")
 
 
 def _gaps(run: RunRecord) -> list[str]:
-    """Numbered events that never arrived."""
-    complaints = []
+    """Return, for each service, how many of its numbered events are missing."""
+    problems = []
     for source in ("lb", "chaos"):
         numbers = [event.data["seq"] for event in run.events.of(source) if isinstance(event.data.get("seq"), int)]
-        missing = sum(max(life) - min(life) + 1 - len(life) for life in _lives(numbers))
+        missing = sum(max(each) - min(each) + 1 - len(each) for each in _by_process(numbers))
         if missing:
-            complaints.append(f"{missing} events of {source} are missing")
-    return complaints
+            problems.append(f"{missing} events of {source} are missing")
+    return problems
 
 
-def _lives(numbers: list[int]) -> list[set[int]]:
-    """One set a life of the service: a number that falls far is one that began again.
+def _by_process(numbers: list[int]) -> list[set[int]]:
+    """Group event numbers by process: a restarted service numbers from 1 again.
 
-    A little they may fall: numbers are given when events are told, times when things happened.
+    In order of time, the numbers of one process may fall a little, because an event is numbered when it is published
+    and timed when it happens. A larger fall means a restart.
     """
-    lives: list[set[int]] = []
+    processes: list[set[int]] = []
     latest = None
     for number in numbers:
-        if latest is None or number < latest - _SHUFFLED:
-            lives.append(set())
+        if latest is None or number < latest - _REORDERED:
+            processes.append(set())
             latest = number
-        lives[-1].add(number)
+        processes[-1].add(number)
         latest = max(latest, number)
-    return lives
+    return processes
 
 
 def _interruption(run: RunRecord) -> str:

@@ -1,12 +1,12 @@
-"""Was undisturbed traffic spread as the balancer's policy promises?
+"""Was traffic before the first fault distributed as the balancer's policy promises?
 
-Shares are tested at a significance of one in a million. The library has some thirty scenarios, and a night of
-runs repeats it a hundred times: 3,000 tests, of which a correct balancer fails one in 300 nights. It is still sharp: of
-the 400 requests of two steady seconds, a spread of 50/25/25 % instead of thirds has χ² = 50, and the limit is 27.6.
+Shares are tested at a significance of one in a million. The library has about thirty scenarios, and a night of runs
+repeats it a hundred times: of these 3,000 tests, a correct balancer fails one in 300 nights. The test still has power:
+for the 400 requests of two steady seconds, shares of 50/25/25 % instead of thirds give χ² = 50, and the limit is 27.6.
 
-Round robin does not draw at all, so its χ² is far smaller than that of random picks; the test only errs in its favour.
-Policies that follow the load (`least_requests`, `p2c`, `peak_ewma`) promise no shares. Of them it is asked that no
-backend starves: none gets significantly less than half of its share.
+Round robin does not pick at random, so its χ² is far smaller than the test assumes, and it is never failed by chance.
+Policies that follow the load (`least_requests`, `p2c`, `peak_ewma`) promise no shares. For them, no backend may get
+significantly less than half of an equal share.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "distribution"
+FAILS_WHEN = "undisturbed answers are not spread as the live policy promises (χ², one in a million)"
+UNKNOWN_WHEN = "the policy picks by key, or there were too few requests"
 SIGNIFICANCE = 1e-6
 LEAST_EXPECTED = 5.0
-"""Below five expected requests a cell, χ² is not what the statistic follows (Cochran)."""
+"""With fewer expected requests in a cell, the statistic does not follow the χ² distribution (Cochran)."""
 PROPORTIONAL = frozenset({"round_robin", "weighted", "random"})
 FOLLOWS_LOAD = frozenset({"least_requests", "p2c", "peak_ewma"})
 
 
 def check(run: RunRecord) -> Check:
-    """Answers between warm-up and the first fault, by backend."""
-    if not run.plan.expect.distribution:
+    """Compare the answers of each backend between warm-up and the first fault with its share."""
+    if not run.expect.distribution:
         return Check.not_asserted(NAME)
     policy, weights = _policy(run)
     if not weights:
-        return Check(NAME, Verdict.UNKNOWN, "this balancer does not tell its backends and their weights")
+        return Check(NAME, Verdict.UNKNOWN, "this balancer does not report its backends and their weights")
     if policy not in PROPORTIONAL | FOLLOWS_LOAD:
         return Check(NAME, Verdict.UNKNOWN, f"policy {policy} picks by key: it promises no distribution")
     counts = _counts(run, weights)
@@ -41,14 +43,14 @@ def check(run: RunRecord) -> Check:
     shares = _shares(weights)
     if total * min(shares.values()) < LEAST_EXPECTED:
         return Check(NAME, Verdict.UNKNOWN, f"only {total} undisturbed requests: too few to tell")
-    told = ", ".join(f"{name} {counts[name]} of {total * share:.0f}" for name, share in shares.items())
+    found = ", ".join(f"{name} {counts[name]} of {total * share:.0f}" for name, share in shares.items())
     if policy in PROPORTIONAL:
         chi2 = sum((counts[name] - total * share) ** 2 / (total * share) for name, share in shares.items())
         p = chi2_survival(chi2, len(shares) - 1)
-        text = f"{policy}: {told}; χ² = {chi2:.1f}, p = {p:.2g}, fails below {SIGNIFICANCE:g}"
+        text = f"{policy}: {found}; χ² = {chi2:.1f}, p = {p:.2g}, fails below {SIGNIFICANCE:g}"
         return Check(NAME, Verdict.PASS if p >= SIGNIFICANCE else Verdict.FAIL, text)
     starved = [name for name, share in shares.items() if _is_starved(counts[name], total, share / 2)]
-    text = f"{policy}: {told}; starved: {', '.join(starved) or 'none'}"
+    text = f"{policy}: {found}; starved: {', '.join(starved) or 'none'}"
     return Check(NAME, Verdict.FAIL if starved else Verdict.PASS, text)
 
 
@@ -68,7 +70,7 @@ def _shares(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def _counts(run: RunRecord, known: Iterable[str]) -> Counter[str]:
-    first = min((fault.requested_at or fault.window[0] for fault in run.faults), default=float("inf"))
+    first = min((fault.begun_at for fault in run.faults), default=float("inf"))
     backends = (
         request.backend
         for request in run.measured
@@ -79,15 +81,15 @@ def _counts(run: RunRecord, known: Iterable[str]) -> Counter[str]:
 
 
 def _is_starved(count: int, total: int, share: float) -> bool:
-    """Whether so few would be a coincidence of less than the significance even at this share (normal tail of the
-    binomial, with continuity correction)."""
+    """Return whether a backend with this share of all requests would get so few with a probability below SIGNIFICANCE
+    (normal approximation of the binomial distribution, with continuity correction)."""
     deviation = math.sqrt(total * share * (1 - share))
     z = (count + 0.5 - total * share) / deviation if deviation else 0.0
     return 0.5 * math.erfc(-z / math.sqrt(2)) < SIGNIFICANCE
 
 
 def chi2_survival(x: float, freedom: int) -> float:
-    """P(χ² > x) for whole degrees of freedom ≥ 1: the recurrence of Abramowitz & Stegun 26.4.8."""
+    """Return P(χ² > x) for whole degrees of freedom ≥ 1, by the recurrence of Abramowitz & Stegun 26.4.8."""
     if freedom < 1:
         return 1.0
     if freedom % 2 == 0:

@@ -1,8 +1,8 @@
-"""Did the balancer take a backend out that nothing was wrong with?
+"""Did the balancer take out a healthy backend?
 
-A backend may go out while a fault is on it, or just after, until it is back. Any other time is an ejection without a
-reason: flapping, or a check that counts something as sick that is not. `expect.ejected: none` forbids even those that a
-fault explains: for faults that a good balancer sits out.
+A backend may be taken out from the beginning of a fault on it until it is readmitted. At any other time an ejection
+has no reason: the balancer flaps, or misjudges health. `expect.ejected: none` also forbids ejections that a fault
+explains, for faults so short or mild that a good balancer keeps the backend.
 """
 
 from __future__ import annotations
@@ -13,30 +13,37 @@ from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "ejections"
+FAILS_WHEN = (
+    "a backend was taken out (*down* or *ejected*) with no fault on it, or,"
+    " if the scenario says `ejected: none`, at all"
+)
+UNKNOWN_WHEN = "the host was busy each time"
 OUT = frozenset({"down", "ejected"})
-"""What the balancer decides by itself; drain and maint are somebody's order, unknown is how everything begins."""
+"""States that the balancer decides by itself; operators order `drain` and `maint`."""
 _SHOWN = 3
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown where a witness saw the host without CPU at each unfounded one: then probes are late, too."""
+    """Look for ejections that no fault explains. Those while the host was busy are excused: probes are late then."""
     if not run.events.of("lb"):
-        return Check.not_asserted(NAME, "this balancer does not tell its backends' states")
+        return Check.not_asserted(NAME, "this balancer does not report its backends' states")
     moves = [event for event in run.events.of("lb", "transition") if _was_taken_out(event)]
-    allowed = not run.plan.expect.nobody_ejected
+    allowed = run.expect.ejected is None
     unfounded = [
         event for event in moves if not (allowed and any(_explains(fault, event, run) for fault in run.faults))
     ]
     if not unfounded:
-        return Check(NAME, Verdict.PASS, f"{len(moves)} times a backend was taken out, each for a fault")
+        count = {0: "no backend was taken out", 1: "1 backend was taken out, because of a fault"}
+        text = count.get(len(moves), f"{len(moves)} times a backend was taken out, each because of a fault")
+        return Check(NAME, Verdict.PASS, text)
     examples = "; ".join(map(_describe, unfounded[:_SHOWN]))
-    text = f"{len(unfounded)} times a backend was taken out without need: {examples}"
+    text = f"{len(unfounded)} ejections without a reason: {examples}"
     excused = all(_host_was_busy(event, run) for event in unfounded)
     return Check(NAME, Verdict.UNKNOWN if excused else Verdict.FAIL, text)
 
 
 def _was_taken_out(event: Event) -> bool:
-    """A new backend that is still starting fails its first checks: it was never in."""
+    """Return whether the event takes out a backend that was in use; a new one may fail its first health checks."""
     new, old = (str(event.data.get(name, "")).lower() for name in ("new", "old"))
     return new in OUT and old != "unknown"
 
@@ -44,15 +51,13 @@ def _was_taken_out(event: Event) -> bool:
 def _explains(fault: Fault, event: Event, run: RunRecord) -> bool:
     if event.data.get("backend") not in {*fault.backends, *fault.backends_after}:
         return False
-    begin = fault.window[0] if fault.requested_at is None else fault.requested_at
     margin_s = run.clock_error_s
-    return begin - margin_s <= event.t <= troubled_until(fault, run) + margin_s
+    return fault.begun_at - margin_s <= event.t <= troubled_until(fault, run) + margin_s
 
 
 def _host_was_busy(event: Event, run: RunRecord) -> bool:
-    """During the probe that decided: it ended with the event and had begun at most its time-out before."""
-    begun = event.t - run.probe_timeout_s
-    return any(since < event.t and begun < until for since, until in run.stalls)
+    """Return whether the host was busy during the deciding probe, which began at most its timeout before the event."""
+    return run.host_was_busy(event.t - run.probe_timeout_s, event.t)
 
 
 def _describe(event: Event) -> str:

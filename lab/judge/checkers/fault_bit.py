@@ -1,4 +1,4 @@
-"""Did every planned fault take effect? An experiment whose fault did nothing has shown nothing."""
+"""Did every planned fault take effect? Without an effect, the run says nothing about the balancer."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "fault_bit"
+FAILS_WHEN = "never"
+UNKNOWN_WHEN = "a planned fault was not injected, was not measured to take effect, or was not seen to heal"
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown, never fail: a fault that did not bite says nothing about the balancer."""
+    """Compare the plan's steps with the faults and operator actions that were carried out."""
     planned = {index for index, step in enumerate(run.plan.steps) if step.disrupts}
     missing = len(planned - {fault.step for fault in run.faults})
-    complaints = [complaint for fault in run.faults if (complaint := _complaint(fault))]
+    problems = [problem for fault in run.faults if (problem := _problem(fault))]
     if missing:
-        complaints.append(f"{missing} of {len(planned)} planned faults were not injected")
+        problems.append(f"{missing} of {len(planned)} planned faults were not injected")
     failed = (event for event in run.events.of("lab", "act") if event.data.get("error"))
-    complaints += [f"{event.data['act']} was not carried out: {event.data['error']}" for event in failed]
-    if complaints:
-        return Check(NAME, Verdict.UNKNOWN, "; ".join(complaints))
+    problems += [f"{event.data['act']} was not carried out: {event.data['error']}" for event in failed]
+    if problems:
+        return Check(NAME, Verdict.UNKNOWN, "; ".join(problems))
     if not planned:
         return Check.not_asserted(NAME, "the plan holds no fault")
     return Check(
@@ -26,7 +28,7 @@ def check(run: RunRecord) -> Check:
     )
 
 
-def _complaint(fault: Fault) -> str:
+def _problem(fault: Fault) -> str:
     name = f"{fault.kind} on {fault.target}"
     if fault.injected_at is None:
         return f"{name} was not injected: {fault.error or 'no reason given'}"

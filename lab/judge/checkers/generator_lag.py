@@ -1,4 +1,4 @@
-"""Was the generator itself on time? One that was not has measured the lab, not the balancer."""
+"""Did the generator send its requests on time? If not, the latencies measure the lab and not the balancer."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "generator_lag"
+FAILS_WHEN = "never"
+UNKNOWN_WHEN = "more than 1 % of the requests left over 5 ms late"
 LIMIT_S = 0.005
-"""At 200 requests/s this is the gap between two requests: beyond it the load is not the one that was planned."""
+"""At 200 requests/s, the time between two requests. With a larger lag, the load is not the planned one."""
 
 
 def p99(run: RunRecord) -> float | None:
-    """99th percentile of sent − due in seconds, the warm-up excluded; None without requests."""
+    """Return the 99th percentile of sent − due in seconds, without the warm-up; None without requests."""
     count = len(run.measured)
     latest = nlargest(count - int(count * 0.99), (request.lag for request in run.measured))
     return round(latest[-1], 6) if latest else None
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown beyond the limit: the run is no evidence either way."""
+    """Compare the 99th percentile with the limit."""
     lag = p99(run)
     if lag is None:
         return Check(NAME, Verdict.UNKNOWN, "no request after the warm-up")

@@ -1,4 +1,4 @@
-"""Requests that may safely be repeated must not fail because one backend does."""
+"""Do idempotent requests succeed? A balancer can retry them, so they need not fail because one backend does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "idempotent_ok"
+FAILS_WHEN = "more idempotent requests failed than allowed"
+UNKNOWN_WHEN = ""
 
 
 def check(run: RunRecord) -> Check:
-    """Failed and unknown outcomes of idempotent methods (RFC 9110 §9.2.2), against the scenario's allowance."""
-    allowed = run.plan.expect.idempotent_failures
-    asked = sum(request.idempotent for request in run.measured)
+    """Count failed and unknown outcomes of idempotent methods (RFC 9110 §9.2.2)."""
+    allowed = run.expect.idempotent_failures
+    total = sum(request.idempotent for request in run.measured)
     failures = [request for request in run.bad if request.idempotent and request.outcome is not Outcome.OK]
-    text = f"{len(failures)} of {asked} idempotent requests failed"
+    text = f"{len(failures)} of {total} idempotent requests failed"
     if failures:
         reasons = Counter(request.error or "no outcome" for request in failures)
         text += " (" + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3)) + ")"

@@ -1,4 +1,4 @@
-"""Do latencies keep to the scenario's budgets, outside and inside faults?"""
+"""Are latencies within the scenario's budgets, outside and inside faults?"""
 
 from __future__ import annotations
 
@@ -9,41 +9,40 @@ from ...evidence.failover_times import troubled_until
 from ...evidence.history import Outcome, Request
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict, worst
-from ...scenario.plan import LatencyBudget
+from ...scenario.expectations import LatencyLimits
 
 NAME = "latency"
+FAILS_WHEN = "a percentile of good answers is over its budget, outside or inside faults"
+UNKNOWN_WHEN = "it is over budget only because of requests on a busy host, or there was no good answer"
 
 
 def check(run: RunRecord) -> Check:
-    """Good answers only: what failed has no latency, and other checkers count it.
+    """Compare percentiles of the latencies of good answers with the budgets; other checkers count failed requests.
 
-    Over budget is unknown where the requests that a witness saw sharing the host with too much work make the
-    difference: without them, the budget was kept.
+    The result is unknown if the budget is kept without the requests that were in flight while the host was busy.
     """
-    expect = run.plan.expect
-    budgets = [
-        (word, budget)
-        for word, budget in (("outside", expect.latency_outside), ("inside", expect.latency_inside))
-        if budget
-    ]
-    if not budgets:
+    expected = run.expect.latency
+    if expected is None:
         return Check.not_asserted(NAME)
-    sides = dict(zip(("outside", "inside"), _split(run), strict=True))
-    findings = [_judge(word, sides[word], budget, run) for word, budget in budgets]
+    outside, inside = _split(run)
+    findings = [
+        _judge(word, requests, budget, run)
+        for word, requests, budget in (("outside", outside, expected.outside), ("inside", inside, expected.inside))
+        if any(budget.limits())
+    ]
+    if not findings:
+        return Check.not_asserted(NAME)
     return Check(NAME, worst(verdict for verdict, _ in findings), "; ".join(text for _, text in findings))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Nearest rank: the smallest value that at least this share of the values does not exceed."""
+    """Return the quantile by nearest rank: the smallest value such that at least `share` of all are not larger."""
     return ordered[max(0, -int(-len(ordered) * share // 1) - 1)]
 
 
 def _split(run: RunRecord) -> tuple[list[Request], list[Request]]:
-    """Good answers outside and inside faults: from the request for a fault until its target is back in use."""
-    spans = []
-    for fault in run.faults:
-        begin = fault.window[0] if fault.requested_at is None else fault.requested_at
-        spans.append((begin, troubled_until(fault, run)))
+    """Return the good answers outside and inside faults. A fault counts until its target is in use again."""
+    spans = [(fault.begun_at, troubled_until(fault, run)) for fault in run.faults]
     outside: list[Request] = []
     inside: list[Request] = []
     for request in run.measured:
@@ -54,27 +53,25 @@ def _split(run: RunRecord) -> tuple[list[Request], list[Request]]:
     return outside, inside
 
 
-def _judge(word: str, requests: list[Request], budget: LatencyBudget, run: RunRecord) -> tuple[Verdict, str]:
+def _judge(word: str, requests: list[Request], budget: LatencyLimits, run: RunRecord) -> tuple[Verdict, str]:
     if not requests:
         return Verdict.UNKNOWN, f"{word} faults: no good answer to measure"
-    complaints, told = _held_against(budget, requests)
-    text = f"{word} faults: {told}"
-    if not complaints:
+    kept, found = _compare(budget, requests)
+    text = f"{word} faults: {found}"
+    if kept:
         return Verdict.PASS, text
-    calm = [each for each in requests if not run.host_was_busy(each)]
-    if calm and not _held_against(budget, calm)[0]:
-        return Verdict.UNKNOWN, f"{text}: only what shared the host with too much work was late"
+    undisturbed = [each for each in requests if not run.host_was_busy_during(each)]
+    if undisturbed and _compare(budget, undisturbed)[0]:
+        return Verdict.UNKNOWN, f"{text}: over budget only because of requests on a busy host"
     return Verdict.FAIL, text
 
 
-def _held_against(budget: LatencyBudget, requests: Iterable[Request]) -> tuple[list[str], str]:
-    # Whole microseconds, as the history has them: a million answers share a few thousand values, and so their memory.
+def _compare(budget: LatencyLimits, requests: Iterable[Request]) -> tuple[bool, str]:
+    """Return whether the budget is kept, and the percentiles in words."""
+    # Whole microseconds, as in the history: a million answers have a few thousand different values, which need little
+    # memory.
     counts = Counter(round((request.latency or 0.0) * 1e6) for request in requests)
     ordered = sorted(counts.elements())
-    complaints, told = [], []
-    for name, share, limit in budget.limits():
-        found = quantile(ordered, share) / 1e6
-        told.append(f"{name} {found * 1000:.1f} ms of {limit * 1000:g}")
-        if found > limit:
-            complaints.append(name)
-    return complaints, ", ".join(told)
+    found = [(name, quantile(ordered, share) / 1e6, limit) for name, share, limit in budget.limits()]
+    text = ", ".join(f"{name} {value * 1000:.1f} ms of {limit * 1000:g}" for name, value, limit in found)
+    return all(value <= limit for _, value, limit in found), text

@@ -1,33 +1,39 @@
-"""Did the balancer send anything to a backend that it had itself taken out: drained, down, ejected, in maintenance?"""
+"""Did the balancer send requests to a backend that it had taken out itself (drain, maintenance, down, ejected)?"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from ...evidence.availability import DRAIN, Availability, Span, availability
+from ...evidence.availability import DRAIN, Availability, StateSpan, availability
 from ...evidence.history import Request
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "no_dead_traffic"
+FAILS_WHEN = (
+    "a request was sent to a backend that the balancer itself had taken out since before it was due"
+    " (panic and draining sessions excepted)"
+)
+UNKNOWN_WHEN = ""
 MARGIN_S = 0.02
-"""Between the core's decision, which stamps the event, and the start of an attempt: turns of a busy event loop."""
+"""Delay from the balancer's decision, the time of its event, to the start of an attempt, if its event loop is busy."""
 _SHOWN = 3
 
 
 def check(run: RunRecord) -> Check:
-    """A request counts when its backend was out from before it was due until after it ended: no attempt can have been
-    in time. Exempt are times without any usable backend (panic), and sessions on a draining one, and
-    messages on a WebSocket that it has: they may finish.
+    """Look for requests whose backend was out from before they were due until after they ended.
+
+    Three kinds are allowed: any request while no backend is usable (panic), requests of a session whose backend is
+    draining, and messages on a WebSocket that was opened before.
     """
     known = availability(run)
-    if not known.told:
-        return Check.not_asserted(NAME, "this balancer does not tell its backends' states")
-    found = [*_sent_to_the_dead(run, known)]
+    if not known.reports_states:
+        return Check.not_asserted(NAME, "this balancer does not report its backends' states")
+    found = [*_sent_while_out(run, known)]
     if not found:
         outages = sum(map(len, known.out.values()))
-        return Check(NAME, Verdict.PASS, f"nothing was sent to a backend that was out ({outages} times one was)")
+        return Check(NAME, Verdict.PASS, f"no request was sent to a backend that was out ({outages} outages)")
     counts = Counter(f"{backend} while {span.state}" for _, backend, span in found)
     examples = "; ".join(f"#{request.id} at {request.due:.3f} s, {span.state} since {span.since:.3f} s"
                          for request, _, span in found[:_SHOWN])  # fmt: skip
@@ -37,7 +43,7 @@ def check(run: RunRecord) -> Check:
     )
 
 
-def _sent_to_the_dead(run: RunRecord, known: Availability) -> Iterator[tuple[Request, str, Span]]:
+def _sent_while_out(run: RunRecord, known: Availability) -> Iterator[tuple[Request, str, StateSpan]]:
     margin_s = MARGIN_S + run.clock_error_s
     for request in run.history.requests:
         for backend in request.tried:

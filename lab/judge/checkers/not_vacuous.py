@@ -1,4 +1,5 @@
-"""Could this run have failed at all? Traffic must have used every backend before, and flowed during, each fault."""
+"""Could this run have failed at all? Every backend must have served before the first fault, and traffic must have
+flowed during each one."""
 
 from __future__ import annotations
 
@@ -7,23 +8,25 @@ from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "not_vacuous"
+FAILS_WHEN = "never"
+UNKNOWN_WHEN = "a backend served nothing before the fault, or fewer than 10 requests were due during one"
 ENOUGH = 10
-"""Requests due in a fault's window; fewer cannot tell a balancer that reroutes from one that was lucky."""
+"""Least requests due during a fault. With fewer, a balancer may pass by chance."""
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown when the run proves nothing because nothing was at stake."""
-    complaints = _unserved(run)
-    for fault in run.faults:
-        hit = _requests_in(fault, run)
-        if hit < ENOUGH:
-            complaints.append(f"only {hit} requests were due during {fault.kind} on {fault.target}")
-    if complaints:
-        return Check(NAME, Verdict.UNKNOWN, "; ".join(complaints))
-    counts = ", ".join(str(_requests_in(fault, run)) for fault in run.faults)
-    return Check(
-        NAME, Verdict.PASS, f"every backend served before the first fault; {counts} requests due during faults"
-    )
+    """Look for backends without traffic before the first fault, and for faults without traffic."""
+    problems = _unserved(run)
+    counts = [_requests_in(fault, run) for fault in run.faults]
+    problems += [
+        f"only {count} requests were due during {fault.kind} on {fault.target}"
+        for fault, count in zip(run.faults, counts, strict=True)
+        if count < ENOUGH
+    ]
+    if problems:
+        return Check(NAME, Verdict.UNKNOWN, "; ".join(problems))
+    text = f"every backend served before the first fault; {', '.join(map(str, counts))} requests due during faults"
+    return Check(NAME, Verdict.PASS, text)
 
 
 def _unserved(run: RunRecord) -> list[str]:

@@ -1,4 +1,4 @@
-"""Was every step carried out when the plan said? Two runs of one plan can only be compared if it was."""
+"""Did every step begin at its planned time? Otherwise two runs of one plan cannot be compared."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "punctuality"
+FAILS_WHEN = "never"
+UNKNOWN_WHEN = "a step began more than 50 ms after its time"
 TOLERANCE_S = 0.05
-"""A tenth of the default interval between two probes: the phase of a fault within it stays what was planned."""
+"""A tenth of the default interval between two probes, so a fault begins at about its planned phase of the interval."""
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown when the lab asked for a fault too late. How long the injection itself takes is not its concern."""
+    """Compare the times at which steps began with the planned ones; the duration of an injection does not matter."""
     if not run.plan.steps:
         return Check.not_asserted(NAME, "the plan holds no step")
     late = [event.t - float(event.data["at"]) for event in run.events.of("lab", "step")]

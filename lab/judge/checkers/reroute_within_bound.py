@@ -7,11 +7,13 @@ from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict, worst
 
 NAME = "reroute_within_bound"
+FAILS_WHEN = "traffic left later than the bound allows"
+UNKNOWN_WHEN = "there is no bound, or the fault did not take effect"
 
 
 def check(run: RunRecord) -> Check:
-    """Measured ≤ bound + the uncertainty of the clocks, for every fault that was injected."""
-    if not run.plan.expect.reroute_within_bound:
+    """Compare each time to reroute with its bound, plus the uncertainty of the clocks."""
+    if not run.expect.reroute:
         return Check.not_asserted(NAME)
     findings = [_judge(fault, run) for fault in run.faults if fault.injected_at is not None]
     if not findings:
@@ -28,7 +30,7 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
     if not fault.backends:
         return Verdict.UNKNOWN, f"{name}: the balancer did not know this target"
     if measured is None or fault.bit is not True:
-        return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to leave"
+        return Verdict.UNKNOWN, f"{name}: was not seen to take effect, so there was nothing to reroute"
     within = measured <= bound.allowed_s + run.clock_error_s
     text = f"{name}: traffic left after {measured:.3f} s, bound {bound.allowed_s:.3f} s ({bound.formula})"
     if bound.reroute_s is not None and bound.reroute_traffic_s is not None:

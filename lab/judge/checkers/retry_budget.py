@@ -1,7 +1,7 @@
 """Did the balancer keep to its own budget of retries and hedges?
 
-Its promise: in every window, retries ≤ budget × requests + minimum per second × window. What clients saw is held
-against it, not the balancer's own count: each backend tried beyond the first is one retry, made before the outcome.
+The budget: in every window, retries ≤ budget × requests + minimum per second × window. It is compared with what clients
+saw, not with the balancer's own counters: each backend tried after the first one is a retry.
 """
 
 from __future__ import annotations
@@ -16,42 +16,50 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "retry_budget"
+FAILS_WHEN = "in some window more backends were tried a second time than the live budget allows"
+UNKNOWN_WHEN = ""
 SLACK_S = 0.1
-"""Requests due this long before a window may still arrive in it: twenty times what a punctual generator is late."""
+"""Requests due this long before a window may still arrive in it. Twenty times the largest allowed generator lag."""
 
 
 class Budget(NamedTuple):
-    """The live configuration: a share of requests, a minimum per second, and the window in seconds."""
+    """The budget in the balancer's live configuration."""
 
     share: float
+    """Retries per request."""
     per_s: float
+    """Retries per second that are always allowed."""
     window_s: float
 
 
 def check(run: RunRecord) -> Check:
-    """The worst window that ends with a retry's outcome."""
+    """Compare retries with the budget in the worst window that ends with the outcome of a retried request."""
     budget = _budget(run)
     if budget is None:
-        return Check.not_asserted(NAME, "this balancer names no retry budget")
+        return Check.not_asserted(NAME, "this balancer reports no retry budget")
     retried = sorted(
         (request.ended, request.due, len(request.tried) - 1)
         for request in run.history.requests
         if len(request.tried) > 1 and request.ended is not None
     )
     if not retried:
-        return Check(NAME, Verdict.PASS, "nothing was tried twice")
+        return Check(NAME, Verdict.PASS, "no request was retried")
     spent, allowed, at = _worst_window(retried, sorted(request.due for request in run.history.requests), budget)
-    told = (
+    text = (
         f"{spent} retries in the {budget.window_s:g} s before {at:.3f} s, allowed {allowed:.0f} "
         f"({budget.share:.0%} of requests + {budget.per_s:g}/s)"
     )
-    return Check(NAME, Verdict.PASS if spent <= allowed else Verdict.FAIL, told)
+    return Check(NAME, Verdict.PASS if spent <= allowed else Verdict.FAIL, text)
 
 
 def _worst_window(
     retried: list[tuple[float, float, int]], dues: list[float], budget: Budget
 ) -> tuple[int, float, float]:
-    """Retries that certainly fell into the window, what was allowed in it, and when it ended; by the highest ratio."""
+    """Return the window with the highest ratio of retries to allowed retries: both numbers, and when it ended.
+
+    `retried` has (end, due time, retries) of each retried request, sorted by end; `dues` has all due times, sorted.
+    Only retries that certainly fell into the window count.
+    """
     ends = [ended for ended, _, _ in retried]
     total = [0, *accumulate(extra for _, _, extra in retried)]
     begun_before = _begun_before(retried)
@@ -59,7 +67,7 @@ def _worst_window(
     for index, end in enumerate(ends):
         begin = end - budget.window_s
         first = bisect_left(ends, begin)
-        # Those that ended inside but were due before the window may have been retried before it: not counted.
+        # A request that was due before the window and ended inside it may have been retried before it: not counted.
         spent = total[index + 1] - total[first] - begun_before(first, index + 1, begin)
         requests = bisect_right(dues, end) - bisect_left(dues, begin - SLACK_S)
         allowed = budget.share * requests + budget.per_s * budget.window_s
@@ -71,9 +79,9 @@ def _worst_window(
 
 
 def _begun_before(retried: list[tuple[float, float, int]]) -> Any:
-    """Counts retries among those with indices [first, last) that were due before a time.
+    """Return a function that counts the retries with indices [first, last) of requests due before a time.
 
-    Only requests that end within the longest duration after that time can be such, so few are looked at.
+    Only requests that ended within the longest duration after that time can be among them, so it visits few.
     """
     longest_s = max(ended - due for ended, due, _ in retried)
 

@@ -1,9 +1,10 @@
-"""Did every session stay on its backend for as long as that backend was there?
+"""Did every session stay on its backend while that backend was available?
 
-A session is the history's `session`: requests that carry one client's cookies. Its home is the backend of its first
-good answer. Another backend may answer only if home was in doubt by then: out or suspected by the balancer's own word,
-under a fault, or tried for that very request. A balancer pins anew only when home is really gone, so after that either
-may be home, until an answer decides at a time when there is no doubt.
+A session is the sequence of requests with one client's cookies (`session` in the history). Its home is the backend of
+its first good answer. Another backend may answer only if home was in doubt at the time: out or suspected according to
+the balancer's events, under a fault, or tried for that same request. The balancer sets a new cookie only if home is
+really unavailable. So after a doubtful move both backends count as home, until an answer at a time without doubt
+decides.
 """
 
 from __future__ import annotations
@@ -17,24 +18,28 @@ from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "stickiness"
+FAILS_WHEN = "a session left its backend while that was up"
+UNKNOWN_WHEN = "no session has two answers"
 MARGIN_S = 0.02
 _SHOWN = 3
 
 
 def check(run: RunRecord) -> Check:
-    """Every unjustified move of every session."""
-    if not run.plan.expect.sticky:
+    """Look for sessions that moved although their backend was available."""
+    if not run.expect.sticky:
         return Check.not_asserted(NAME)
     sessions = _sessions(run)
     compared = sum(len(requests) - 1 for requests in sessions.values())
     if compared <= 0:
-        return Check(NAME, Verdict.UNKNOWN, "no session has two answers: the load keeps no cookies, or all failed")
+        return Check(
+            NAME, Verdict.UNKNOWN, "no session has two good answers: the load has no sessions, or requests failed"
+        )
     known = availability(run)
     moves = [move for requests in sessions.values() if _saw_several(requests) for move in _moves(requests, run, known)]
     text = f"{len(sessions)} sessions, {compared} answers after the first"
     if not moves:
         homes = {requests[0].backend for requests in sessions.values()}
-        return Check(NAME, Verdict.PASS, f"{text}, none left its backend without need; {len(homes)} backends are home")
+        return Check(NAME, Verdict.PASS, f"{text}, none left an available backend; {len(homes)} backends have sessions")
     examples = "; ".join(
         f"session {request.session} at {request.due:.3f} s from {home} to {request.backend}"
         for home, request in moves[:_SHOWN]
@@ -43,7 +48,7 @@ def check(run: RunRecord) -> Check:
 
 
 def _sessions(run: RunRecord) -> dict[int, list[Request]]:
-    """Good answers by session, in order of their due times."""
+    """Return the good answers of each session, in order of their due times."""
     found: dict[int, list[Request]] = defaultdict(list)
     for request in run.history.requests:
         if request.session is not None and request.outcome is Outcome.OK and request.backend:
@@ -52,12 +57,15 @@ def _sessions(run: RunRecord) -> dict[int, list[Request]]:
 
 
 def _saw_several(requests: list[Request]) -> bool:
-    """A session that only ever met one backend has not left it: there is nothing to go through."""
+    """Return whether more than one backend answered; otherwise the session cannot have moved."""
     return any(request.backend != requests[0].backend for request in requests)
 
 
 def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iterator[tuple[str, Request]]:
-    """Goes through departures and answers in order of time: a request can only be held to what its client knew then."""
+    """Yield each unjustified move: the backend that was left, and the request.
+
+    Sends and answers are visited in order of time: a request carries the cookie that its client had when it was sent.
+    """
     homes: frozenset[str] = frozenset()
     known_when_sent: dict[int, frozenset[str]] = {}
     for request, answered in _in_order(requests):
@@ -67,7 +75,7 @@ def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iter
         backend, pins = request.backend or "", known_when_sent[request.id]
         doubtful = {home for home in pins if _in_doubt(home, request, run, known)}
         if backend in pins and homes == pins:
-            homes = frozenset({backend} | doubtful)  # one that is in doubt may still be what the cookie says
+            homes = frozenset({backend} | doubtful)  # the cookie may still name a backend that is in doubt
         elif not pins or backend in pins or doubtful:
             homes |= {backend}
         else:
@@ -76,7 +84,10 @@ def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iter
 
 
 def _in_order(requests: list[Request]) -> list[tuple[Request, bool]]:
-    """Each request twice: when it left, and when it was answered. At the same moment, answers come last."""
+    """Return each request twice, when it was sent and when it was answered (True), in order of time.
+
+    Of two with the same time, the one that was sent comes first.
+    """
     moments = [(request.sent, False, request) for request in requests]
     moments += [(request.ended or 0.0, True, request) for request in requests]
     moments.sort(key=lambda moment: moment[:2])
@@ -87,15 +98,8 @@ def _in_doubt(home: str, request: Request, run: RunRecord, known: Availability) 
     since, until = request.due, request.due if request.ended is None else request.ended
     if home in request.tried or known.was_doubtful(home, since, until, MARGIN_S + run.clock_error_s):
         return True
-    return any(
-        home in fault.backends and _overlaps(_begin(fault), fault.healed_at, since, until) for fault in run.faults
-    )
+    return any(home in fault.backends and _overlaps(fault, since, until) for fault in run.faults)
 
 
-def _begin(fault: Fault) -> float:
-    """A fault bites before the call that injects it has returned."""
-    return fault.window[0] if fault.requested_at is None else min(fault.requested_at, fault.window[0])
-
-
-def _overlaps(begin: float, healed_at: float | None, since: float, until: float) -> bool:
-    return begin < until and (healed_at is None or since < healed_at)
+def _overlaps(fault: Fault, since: float, until: float) -> bool:
+    return fault.begun_at < until and (fault.healed_at is None or since < fault.healed_at)

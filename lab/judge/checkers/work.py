@@ -1,4 +1,4 @@
-"""Jobs against the backends' ledgers: was anything lost, executed twice, or executed after its client gave up?"""
+"""Compare jobs with the backends' ledgers: was a job lost, executed twice, or executed after its client gave up?"""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict, Work
 
 NAME = "work"
+FAILS_WHEN = "jobs were lost, duplicated or executed as zombies beyond what is allowed"
+UNKNOWN_WHEN = "the ledgers could not be read"
 
 
 def count(run: RunRecord) -> Work:
-    """The tally. Ids are the run's own, so a ledger shared with other runs does not matter."""
+    """Count jobs and violations. Job ids contain the run's id, so entries of other runs in a ledger do not matter."""
     done, jobs = run.executions, run.jobs
     if done is None:
         return Work(len(jobs), *[None] * 4) if jobs else Work()
@@ -24,21 +26,21 @@ def count(run: RunRecord) -> Work:
 
 
 def check(run: RunRecord) -> Check:
-    """Unknown when the scenario sends jobs and no ledger could be read."""
+    """Compare the numbers of violations with those that the scenario allows."""
     if not run.jobs:
-        return Check.not_asserted(NAME, "the load holds no jobs")
+        return Check.not_asserted(NAME, "the load has no jobs")
     if run.executions is None:
         return Check(NAME, Verdict.UNKNOWN, "the backends' ledgers could not be read")
     work = count(run)
-    expect = run.plan.expect
+    expect = run.expect
     pairs = ((work.lost, expect.lost), (work.duplicated, expect.duplicated), (work.zombie, expect.zombie))
-    asked = any(allowed is not None for _, allowed in pairs)
+    asserted = any(allowed is not None for _, allowed in pairs)
     within = all(allowed is None or (found or 0) <= allowed for found, allowed in pairs)
     text = (
         f"{work.sent} jobs sent, {work.executed} executed; "
-        f"{work.lost} lost, {work.duplicated} duplicated, {work.zombie} executed after their client was told no"
+        f"{work.lost} lost, {work.duplicated} duplicated, {work.zombie} executed after their client had given up"
     )
-    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text, asserted=asked)
+    return Check(NAME, Verdict.PASS if within else Verdict.FAIL, text, asserted=asserted)
 
 
 def _is_zombie(job: Request, executed_at: tuple[float, ...], clock_error_s: float) -> bool:

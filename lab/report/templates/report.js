@@ -1,6 +1,6 @@
 "use strict";
-// Adds zoom, pan and details to a chart that is complete without it. Positions are the SVG's own units; `scale` is the
-// zoom and `origin` the unit that stands at the plot's left edge.
+// Adds zoom, pan and details to a chart that is complete without it. Positions are in units of the SVG; `scale` is the
+// zoom factor, and `origin` is the position that is shown at the plot's left edge.
 (() => {
   const chart = document.getElementById("chart");
   const svg = chart.querySelector("svg");
@@ -115,7 +115,7 @@
     return best;
   }
 
-  function tell(mark) {
+  function showTip(mark) {
     svg.querySelector(".chosen")?.classList.remove("chosen");
     tip.hidden = !mark;
     if (!mark) return;
@@ -135,13 +135,13 @@
     cursor.setAttribute("x2", screen);
     const time = toTime(screen);
     const bin = bins.rows[Math.floor((time - bins.start) / bins.width)];
-    const said = [`${time.toFixed(3)} s`];
+    const parts = [`${time.toFixed(3)} s`];
     if (bin) {
-      said.push(`${Math.round(bin.total / bins.width)} requests/s`);
-      if (bin.p50_ms !== null) said.push(`median ${bin.p50_ms} ms`, `99th percentile ${bin.p99_ms} ms`);
-      for (const look of ["slow", "unknown", "failed"]) if (bin[look]) said.push(`${bin[look]} ${look}`);
+      parts.push(`${Math.round(bin.total / bins.width)} requests/s`);
+      if (bin.p50_ms !== null) parts.push(`median ${bin.p50_ms} ms`, `99th percentile ${bin.p99_ms} ms`);
+      for (const kind of ["slow", "unknown", "failed"]) if (bin[kind]) parts.push(`${bin[kind]} ${kind}`);
     }
-    readout.textContent = said.join(" · ");
+    readout.textContent = parts.join(" · ");
   }
 
   function walk(step) {
@@ -150,12 +150,12 @@
     const mark = walkable[chosen];
     if (!inside(toScreen(mark.x))) show(scale, mark.x - WIDTH / scale / 2);
     draw();
-    tell(mark);
+    showTip(mark);
   }
 
   const keys = {
     "+": actions.in, "=": actions.in, "-": actions.out, "0": actions.reset, Home: actions.reset,
-    ArrowLeft: actions.left, ArrowRight: actions.right, n: () => walk(1), p: () => walk(-1), Escape: () => tell(null),
+    ArrowLeft: actions.left, ArrowRight: actions.right, n: () => walk(1), p: () => walk(-1), Escape: () => showTip(null),
   };
   chart.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
@@ -163,7 +163,7 @@
     keys[event.key]();
   });
 
-  // A page must scroll past the chart: the wheel zooms only once the chart was clicked, or with Ctrl held.
+  // The wheel zooms only after a click on the chart or with Ctrl, so that the page can be scrolled past the chart.
   chart.addEventListener("wheel", (event) => {
     if (document.activeElement !== chart && !event.ctrlKey) return;
     event.preventDefault();
@@ -183,9 +183,9 @@
     const at = point(event);
     if (drag) show(scale, drag.origin - (at.x - drag.x) / scale);
     read(at.x);
-    tell(drag ? null : nearest(at));
+    showTip(drag ? null : nearest(at));
   });
-  svg.addEventListener("pointerleave", () => { tell(null); cursor.classList.add("outside"); });
+  svg.addEventListener("pointerleave", () => { showTip(null); cursor.classList.add("outside"); });
   svg.addEventListener("dblclick", (event) => zoom(2.5, point(event).x));
 
   for (const button of document.querySelectorAll("[data-do]")) {

@@ -1,14 +1,14 @@
-"""The timeline: a run on one time axis, as an SVG that needs no script; a script only adds zoom and details."""
+"""The timeline: a run on one time axis, as an SVG that is complete without a script, which adds zoom and details."""
 
 from __future__ import annotations
 
 from ...evidence.verdict import FaultResult
 from ..host_disturbance import host_stalls
-from ..run_files import NO_BACKEND, Look, Run
+from ..run_files import NO_BACKEND, OutcomeClass, Run
 from ..sentences import seconds
 from .bins import Bin, binned
 from .frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
-from .moments import Moment, moments, stacked
+from .moments import Moment, moments, place_labels
 from .panels import lane_panel, latency_panel, rate_panel
 from .svg import element, group, number, text, title
 
@@ -19,13 +19,13 @@ _SHAPES = {
     "unknown": "M0-4.4L4.4 0L0 4.4L-4.4 0z",
     "left": "M-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
 }
-"""One shape a kind, so that colour is never the only difference."""
+"""A shape for each class of request, so that they differ not only by colour."""
 
 
 def timeline(run: Run) -> str:
-    """The whole chart as one `<svg>`."""
+    """Return the whole chart as one `<svg>`."""
     frame = _frame(run)
-    marks = stacked(moments(run), lambda moment: frame.x(moment.t), width_of)
+    marks = place_labels(moments(run), lambda moment: frame.x(moment.t), width_of)
     top = LABEL_ROW * (1 + max((m.row for m in marks), default=-1)) + 8
     panels, bottom = _panels(frame, run, top + BAND_LABEL)
     axis = bottom + 4
@@ -60,7 +60,7 @@ def timeline(run: Run) -> str:
 
 
 def readout(run: Run) -> dict[str, object]:
-    """What the script shows under the pointer: the bins of the same chart, latencies in milliseconds."""
+    """Return the data that the script shows under the pointer: the bins of the chart, latencies in milliseconds."""
     frame = _frame(run)
     bins = binned(run, frame.start, frame.end, frame.bin_s)
     return {"start": frame.start, "width": frame.bin_s, "rows": [_readout(each) for each in bins]}
@@ -68,19 +68,20 @@ def readout(run: Run) -> dict[str, object]:
 
 def _readout(each: Bin) -> dict[str, object]:
     p50, p99 = (round(each.percentile(p) * 1e3, 1) if each.latencies else None for p in (0.5, 0.99))
-    return {"total": each.total, **{look.value: each.counts[look] for look in Look}, "p50_ms": p50, "p99_ms": p99}
+    counts = {outcome.value: each.counts[outcome] for outcome in OutcomeClass}
+    return {"total": each.total, **counts, "p50_ms": p50, "p99_ms": p99}
 
 
 def backends(run: Run) -> list[str]:
-    """The lanes: every backend that a request, a fault or an event names, and one for requests without any."""
-    named = {run.lane(r) for r in run.requests} | {name for r in run.requests for name in run.left_behind(r)}
+    """Return the lanes: every backend that a request or a fault names, and `NO_BACKEND` if a request has none."""
+    named = {run.lane(r) for r in run.requests} | {name for r in run.requests for name in run.also_tried(r)}
     named |= {fault.target for fault in run.faults}
     known = sorted(name for name in named if name != NO_BACKEND)
     return [*known, NO_BACKEND] if NO_BACKEND in named else known
 
 
 def _frame(run: Run) -> Frame:
-    """Until the end of the run, and on until the label of the last mark has room."""
+    """Return the time axis: until the end of the run, or longer if the label of the last mark needs space."""
     room = (m.t / (1 - width_of(m.label) / (RIGHT - LEFT)) for m in moments(run))
     return Frame(0.0, max([run.end, *room]))
 
@@ -113,9 +114,9 @@ def _warm_up(frame: Frame, run: Run, top: float, axis: float) -> str:
 
 def _stall(frame: Frame, span: tuple[float, float], top: float, axis: float) -> str:
     since, until = span
-    told = title(f"the host was busy, {seconds(since)} to {seconds(until)}")
+    tip = title(f"the host was busy, {seconds(since)} to {seconds(until)}")
     width = max(frame.x(until) - frame.x(since), 1.0)
-    return element("rect", told, x=frame.x(since), y=top, width=width, height=axis - top, class_="stall")
+    return element("rect", tip, x=frame.x(since), y=top, width=width, height=axis - top, class_="stall")
 
 
 def _warm_up_label(frame: Frame, run: Run, top: float) -> str:
@@ -129,8 +130,8 @@ def _bands(frame: Frame, run: Run, top: float, axis: float) -> str:
 
 def _band(frame: Frame, fault: FaultResult, top: float, axis: float) -> str:
     left, right = _span(frame, fault)
-    told = f"{fault.kind} on {fault.target}, {fault.mechanism}"
-    return element("rect", title(told), x=left, y=top, width=right - left, height=axis - top, class_="fault")
+    tip = f"{fault.kind} on {fault.target}, {fault.mechanism}"
+    return element("rect", title(tip), x=left, y=top, width=right - left, height=axis - top, class_="fault")
 
 
 def _band_label(frame: Frame, fault: FaultResult, top: float) -> str:
@@ -154,7 +155,7 @@ def _moment(frame: Frame, moment: Moment, top: float, axis: float) -> str:
 
 
 def _ticks(frame: Frame, axis: float) -> str:
-    """The time axis; the script draws it anew on zoom."""
+    """Return the ticks of the time axis, which the script redraws on zoom."""
     labels = (
         element("line", x1=frame.x(t), x2=frame.x(t), y1=axis, y2=axis + 5, class_="axis")
         + element("text", text(f"{t:g}"), x=frame.x(t), y=axis + 18, class_="tick middle")

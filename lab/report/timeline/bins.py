@@ -1,4 +1,4 @@
-"""Many requests made few enough to draw: rates, percentiles and thinning."""
+"""Reduce many requests to what can be drawn: rates and percentiles of time bins, and thinned-out points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ...evidence.history import Request
-from ..run_files import Look, Run
+from ..run_files import OutcomeClass, Run
 
 T = TypeVar("T")
 Point = tuple[float, float]
@@ -20,21 +20,22 @@ class Bin:
 
     start: float
     width: float
-    counts: Counter[Look]
+    counts: Counter[OutcomeClass]
     latencies: tuple[float, ...]
-    """Of those that ended, sorted, seconds."""
+    """Latencies of the requests that ended, sorted, seconds."""
 
     @property
     def total(self) -> int:
+        """Number of requests."""
         return self.counts.total()
 
     def percentile(self, share: float) -> float:
-        """The latency (seconds) that `share` of the ended requests did not exceed, by nearest rank. Needs one."""
+        """Return a percentile of the latencies in seconds, by nearest rank. There must be at least one latency."""
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
 def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
-    """All bins from `start` to `end`, the empty ones too: a gap in the traffic must show as a gap."""
+    """Return all bins from `start` to `end`, empty ones included, so that a gap in the traffic is visible."""
     count = max(1, round((end - start) / width + 0.499))
     members: list[list[Request]] = [[] for _ in range(count)]
     for request in run.requests:
@@ -45,7 +46,7 @@ def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
 
 
 def thinned(items: Iterable[T], place: Callable[[T], Point], cell: float) -> list[T]:
-    """The first item in each `cell` × `cell` square (pixels): what is left out would have been drawn over anyway."""
+    """Return the first item in each square of `cell` × `cell` pixels; the others would be hidden behind it."""
     kept: dict[tuple[int, int], T] = {}
     for item in items:
         x, y = place(item)
@@ -55,4 +56,4 @@ def thinned(items: Iterable[T], place: Callable[[T], Point], cell: float) -> lis
 
 def _bin(run: Run, start: float, width: float, requests: list[Request]) -> Bin:
     latencies = sorted(r.latency for r in requests if r.latency is not None)
-    return Bin(start, width, Counter(run.look(r) for r in requests), tuple(latencies))
+    return Bin(start, width, Counter(run.classify(r) for r in requests), tuple(latencies))

@@ -1,4 +1,4 @@
-"""Each backend's standing over time, read from what the balancer said of it."""
+"""The state of each backend over time, from the balancer's events."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ...evidence.events import Event
 from ..run_files import Run
 
 REMOVED = "removed"
-Word = tuple[str, str | None, str]
-"""(the balancer's id, state or None once it has left, reason)."""
+StateChange = tuple[str, str | None, str]
+"""Backend id, new state (None if the backend was removed), reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`state` held from `start` to `end` (seconds); `reason` is why it began, in the balancer's words."""
+class HealthSpan:
+    """A state of a backend from `start` to `end` in seconds; `reason` is the balancer's reason for entering it."""
 
     state: str
     start: float
@@ -24,27 +24,30 @@ class Standing:
     reason: str = ""
 
 
-def standings(run: Run, backend: str, end: float) -> list[Standing]:
-    """How `backend` stood from the first thing known of it until `end`, without gaps. Suspicion shows as a state."""
+def health_spans(run: Run, backend: str, end: float) -> list[HealthSpan]:
+    """Return the states of the backend named `backend`, without gaps, from the first known one until `end` seconds.
+
+    `suspected` is treated as a state.
+    """
     changes = list(_changes(run, backend))
     ends = [at for at, _, _ in changes[1:]] + [end]
     return [
-        Standing(state, at, until, reason)
-        for (at, state, reason), until in zip(changes, ends, strict=False)  # no change, and `ends` is one too long
+        HealthSpan(state, at, until, reason)
+        for (at, state, reason), until in zip(changes, ends, strict=False)  # without changes, `ends` is one longer
         if until > at
     ]
 
 
 def _changes(run: Run, backend: str) -> Iterator[tuple[float, str, str]]:
-    """(time, state, reason) of each change.
+    """Yield time, state and reason of each change.
 
-    A replica that comes back at another address is a new backend to the balancer while the old one drains out: the
-    one that was spoken of last, and is still known, counts.
+    A backend that returns at another address is a new one for the balancer, which may know the old one for a while. Of
+    the ids that it still knows, the one that an event named last counts.
     """
     known: dict[str, str] = {}
     shown = ""
     for event in run.events.all:
-        for backend_id, state, reason in _said(event):
+        for backend_id, state, reason in _state_changes(event):
             if run.names.get(backend_id, backend_id) != backend:
                 continue
             if not shown and event.type == "transition":
@@ -59,24 +62,24 @@ def _changes(run: Run, backend: str) -> Iterator[tuple[float, str, str]]:
                 yield event.t, now, reason
 
 
-def _said(event: Event) -> Iterable[Word]:
+def _state_changes(event: Event) -> Iterable[StateChange]:
     data = event.data
     if (event.source, event.type) == ("lab", "backends"):
-        return [(str(each["id"]), _word(each), "") for each in data.get("backends", ())]
+        return [(str(each["id"]), _listed_state(each), "") for each in data.get("backends", ())]
     if event.source != "lb":
         return []
-    words = {
+    states = {
         "added": "unknown",
         "transition": str(data.get("new")),
         "suspected": "suspected",
         "cleared": "up",  # only a backend that is up can be suspected
         "removed": None,
     }
-    told = (str(data.get("backend") or ""), words.get(event.type), str(data.get("reason") or ""))
-    return [told] if event.type in words else []
+    change = (str(data.get("backend") or ""), states.get(event.type), str(data.get("reason") or ""))
+    return [change] if event.type in states else []
 
 
-def _word(backend: Mapping[str, Any]) -> str:
-    """The state in a record of `GET /backends`."""
+def _listed_state(backend: Mapping[str, Any]) -> str:
+    """Return the state in an entry of `GET /backends`."""
     state = str(backend.get("state"))
     return "suspected" if state == "up" and backend.get("suspected") else state

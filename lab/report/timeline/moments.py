@@ -1,4 +1,4 @@
-"""The instants that the verdict is about, and how their labels share the space above the chart."""
+"""The moments that the verdict measures (injection, reroute, heal, readmission), and the placing of their labels."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from ..sentences import seconds
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One vertical mark at `t` seconds. `row` is where its label stands, 0 next to the chart."""
+    """One vertical mark at `t` seconds."""
 
     t: float
     kind: str
-    """`injected` `rerouted` `bound` `healed` `readmitted` `readmit-bound`: decides the stroke."""
+    """`injected` `rerouted` `bound` `healed` `readmitted` `readmit-bound`: determines the style of the line."""
     label: str
     row: int = 0
+    """Row of its label above the chart; 0 is next to the chart."""
 
 
 def moments(run: Run) -> list[Moment]:
-    """All marks of all faults, in order of time."""
+    """Return the marks of all faults, in order of time."""
     found = [moment for fault in run.faults for moment in _of_fault(fault)]
     return sorted(found, key=lambda moment: moment.t)
 
@@ -38,16 +39,18 @@ def _of_fault(fault: FaultResult) -> Iterable[Moment]:
     if fault.healed_at is not None:
         yield Moment(fault.healed_at, "healed", f"healed {seconds(fault.healed_at)}")
         if fault.readmit_s is not None:
-            yield Moment(fault.healed_at + fault.readmit_s, "readmitted", f"taken back +{seconds(fault.readmit_s)}")
+            yield Moment(fault.healed_at + fault.readmit_s, "readmitted", f"readmitted +{seconds(fault.readmit_s)}")
         if fault.readmit_bound_s is not None:
             at = fault.healed_at + fault.readmit_bound_s
             yield Moment(at, "readmit-bound", f"readmission bound +{seconds(fault.readmit_bound_s)}")
 
 
-def stacked(found: list[Moment], left_of: Callable[[Moment], float], width_of: Callable[[str], float]) -> list[Moment]:
+def place_labels(
+    found: list[Moment], left_of: Callable[[Moment], float], width_of: Callable[[str], float]
+) -> list[Moment]:
     """Give each label the lowest row in which it overlaps no other. Positions and widths are in pixels.
 
-    Leader lines hang down through the rows below: what stands there must end left of them.
+    The line of a mark crosses the rows below its label, so labels in those rows must end left of it.
     """
     free_until: list[float] = []
     placed = []

@@ -1,4 +1,4 @@
-"""From seconds and milliseconds to pixels, and where the ticks of an axis go."""
+"""Scales from values to pixels, and the ticks of an axis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STEPS = (1.0, 2.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Maps `low`…`high` to pixels `start`…`end`."""
+    """Linear scale from `low`…`high` to the pixels `start`…`end`."""
 
     low: float
     high: float
@@ -21,7 +21,7 @@ class Linear:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self, at_most: int) -> list[float]:
-        """Round values (1, 2 or 5 × 10ⁿ apart) inside the range, no more than `at_most` + 1."""
+        """Return round values (1, 2 or 5 × 10ⁿ apart) within the range, at most `at_most` + 1."""
         step = round_step((self.high - self.low) / at_most)
         first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
         return [round(i * step, 9) for i in range(first, last + 1)]
@@ -29,7 +29,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Maps `low`…`high` (both > 0) to pixels by their logarithm; values outside are drawn at the edge."""
+    """Logarithmic scale from `low`…`high` (both > 0) to pixels; values outside are drawn at the edge."""
 
     low: float
     high: float
@@ -42,19 +42,19 @@ class Log:
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """The powers of ten inside the range."""
+        """Return the powers of ten within the range."""
         first, last = ceil(log10(self.low) - 1e-9), floor(log10(self.high) + 1e-9)
         return [10.0**n for n in range(first, last + 1)]
 
 
 def round_step(least: float) -> float:
-    """The smallest of 1, 2, 5 × 10ⁿ that is no less than `least` (> 0)."""
+    """Return the smallest of 1, 2, 5 × 10ⁿ that is not less than `least` (> 0)."""
     decade: float = 10.0 ** floor(log10(least))
     return next(step * decade for step in (*_STEPS, 10.0) if step * decade >= least * (1 - 1e-9))
 
 
 def decades(values: list[float], least: float, most: float) -> tuple[float, float]:
-    """The range of a log axis: whole decades around `values`, at least one, inside `least`…`most`."""
+    """Return the range of a log axis: at least one whole decade around `values`, within `least`…`most`."""
     inside = [min(max(value, least), most) for value in values if value > 0] or [least]
     low, high = 10.0 ** floor(log10(min(inside))), 10.0 ** ceil(log10(max(inside)))
     return low, max(high, low * 10)

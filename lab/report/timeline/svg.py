@@ -1,4 +1,4 @@
-"""SVG as text: one function for an element, one for a path, numbers as short as a screen can tell apart."""
+"""Write SVG as text. All content and attributes are escaped here, and numbers are short."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ Value = str | float | int | None
 
 
 def number(value: float) -> str:
-    """At most two decimals: a hundredth of a CSS pixel, below what any screen shows."""
+    """Return a number with at most two decimals: 0.01 CSS pixels are not visible on any screen."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
 
 
 def element(tag: str, *children: str, **attributes: Value) -> str:
-    """One element. `children` are markup already (see `text`); attributes are escaped here.
+    """Return one element. `children` must be markup (see `text`); attributes are escaped.
 
-    `_` in an attribute's name stands for `-`, a trailing one is dropped (`class_`), and a None attribute is left out.
+    In names of attributes, `_` becomes `-`, and a trailing `_` is dropped (`class_`). Attributes of None are omitted.
     """
     rendered = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
     return f"<{tag}{rendered}>{''.join(children)}</{tag}>" if children else f"<{tag}{rendered}/>"
 
 
 def text(content: str) -> str:
-    """Text made safe to stand inside an element."""
+    """Return text escaped for use inside an element."""
     return escape(inert(content), quote=False)
 
 
 def title(content: str) -> str:
-    """What a browser shows on hover, and a screen reader reads, without any script."""
+    """Return a `<title>`, which browsers show on hover and screen readers read, without a script."""
     return element("title", text(content))
 
 
 def group(children: Iterable[str], **attributes: Value) -> str:
-    """A `<g>` around `children`; nothing at all when there are none."""
+    """Return a `<g>` around `children`, or an empty string without children."""
     rendered = "".join(children)
     return element("g", rendered, **attributes) if rendered else ""
 
 
 def ticks(points: Iterable[tuple[float, float]], height: float) -> str:
-    """Path data: one vertical stroke of `height` from each point. One path, however many points."""
+    """Return path data with one vertical stroke of `height` from each point."""
     return "".join(f"M{number(x)} {number(y)}v{number(height)}" for x, y in points)
 
 
 def dots(points: Iterable[tuple[float, float]]) -> str:
-    """Path data: zero-length strokes, which a round line cap draws as dots that do not stretch when zoomed."""
+    """Return path data of zero-length strokes; a round line cap draws them as dots that zooming does not stretch."""
     return "".join(f"M{number(x)} {number(y)}h0" for x, y in points)
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:
-    """Path data: straight lines from point to point."""
+    """Return path data with straight lines from point to point."""
     return "".join(f"{'L' if i else 'M'}{number(x)} {number(y)}" for i, (x, y) in enumerate(points))
 
 

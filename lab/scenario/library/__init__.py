@@ -1,4 +1,4 @@
-"""The scenarios that come with the lab, by name; anything else is a path."""
+"""The scenarios that are part of the lab, by name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def names() -> list[str]:
-    """Names of all scenarios of the library, sorted."""
+    """Return the names of all scenarios of the library, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def find(name_or_path: str) -> Path:
-    """The file meant by a library name or a path. Raises BadArgumentsError with a suggestion."""
+    """Return the file of a library scenario, or the file at a path. Raise BadArgumentsError with a suggestion."""
     if name_or_path in names():
         return FOLDER / f"{name_or_path}.yaml"
     path = Path(name_or_path)

@@ -13,10 +13,10 @@ import pytest
 from lab.bench.check.synthetic import write_run
 from lab.errors import BadArgumentsError
 from lab.evidence.events import Event, EventLog
-from lab.evidence.history import HistoryWriter, invocation_shape
+from lab.evidence.history import HistoryWriter, invocation_fields
 from lab.evidence.verdict import RunVerdict, Verdict
 from lab.judge.judge import judge_folder
-from lab.output.atomic_write import write_whole
+from lab.output.atomic_write import write_atomically
 
 REQUESTS = 8000
 Change = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -48,7 +48,7 @@ def test_a_history_cut_in_mid_line(folder: Path) -> None:
     path = folder / "history.jsonl"
     os.truncate(path, path.stat().st_size - 30)
     said = complaint(judge_folder(folder), "completeness")
-    assert f"history.jsonl line {2 * REQUESTS} is torn" in said
+    assert f"history.jsonl line {2 * REQUESTS} is incomplete" in said
     assert "1 requests have no outcome" in said
 
 
@@ -62,13 +62,13 @@ def test_a_history_damaged_in_its_middle(folder: Path) -> None:
 
 def test_a_history_that_is_gone(folder: Path) -> None:
     (folder / "history.jsonl").unlink()
-    assert "history.jsonl cannot be read: No such file" in complaint(judge_folder(folder), "completeness")
+    assert "history.jsonl is missing" in complaint(judge_folder(folder), "completeness")
 
 
 def test_events_that_are_gone(folder: Path) -> None:
     (folder / "events.jsonl").unlink()
     said = complaint(judge_folder(folder), "completeness")
-    assert "events.jsonl cannot be read" in said
+    assert "events.jsonl is missing" in said
     assert "did not come to its end" in said
 
 
@@ -113,7 +113,7 @@ def test_a_full_disk_stops_the_writers_with_its_name() -> None:
     """/dev/full is a disk without space. What the experiment makes of it: test_lab_experiment_run."""
     full = Path("/dev/full")
     writer = HistoryWriter(full)
-    writer.invoke(0, 0.0, 0.0, invocation_shape("GET", "/", None))
+    writer.invoke(0, 0.0, 0.0, invocation_fields("GET", "/", None))
     with pytest.raises(OSError, match="No space left"):
         writer.flush()
     with pytest.raises(OSError, match="No space left"):
@@ -132,5 +132,5 @@ def test_an_event_that_the_kernel_takes_in_parts_is_whole(tmp_path: Path, monkey
 def test_a_file_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
     (tmp_path / "verdict.json").mkdir()
     with pytest.raises(OSError, match="directory"):
-        write_whole(tmp_path / "verdict.json", "{}")
+        write_atomically(tmp_path / "verdict.json", "{}")
     assert [each.name for each in tmp_path.iterdir()] == ["verdict.json"]

@@ -1,4 +1,4 @@
-"""What a lab cannot do is said before it is tried."""
+"""A plan that the lab cannot carry out is refused with the reasons."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_a_fault_that_the_host_lacks_is_named_once_with_what_is_missing() -> Non
     assert obstacles(plan(steps=(step(fault="melt"),)), BARE, CAN) == ["this lab's chaos service knows no fault melt"]
 
 
-def test_without_levers_nothing_is_scaled_and_no_balancer_restarted_or_configured() -> None:
+def test_without_runtime_control_nothing_is_scaled_and_no_balancer_restarted_or_configured() -> None:
     acts = (step(fault="", act="scale", value=5.0), step(fault="", act="kill_balancer"))
     found = obstacles(plan(steps=acts, balancer={"LB_POLICY": "random"}), BARE, CAN)
     assert found == [
-        "scale is beyond this lab",
-        "kill_balancer is beyond this lab",
-        "the balancer of this lab cannot be given other settings",
+        "this lab cannot scale",
+        "this lab cannot kill_balancer",
+        "the settings of this lab's balancer cannot be changed",
     ]
 
 

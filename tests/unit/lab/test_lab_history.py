@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.evidence.history import History, HistoryWriter, Outcome, invocation_shape, read_history
+from lab.evidence.history import Ending, History, HistoryWriter, Outcome, invocation_fields, read_history
 
-GET = invocation_shape("GET", "/work", None)
+GET = invocation_fields("GET", "/work", None)
 
 
 def write(path: Path, requests: int = 3) -> Path:
@@ -19,7 +19,7 @@ def write(path: Path, requests: int = 3) -> Path:
         writer.invoke(number, number / 10, number / 10 + 0.001, GET)
     writer.flush()
     for number in range(requests):
-        writer.outcome(Outcome.OK, number, number / 10 + 0.02, status=200, backend="api-1", tried=("api-1",))
+        writer.conclude(number, number / 10 + 0.02, Ending(Outcome.OK, 200, backend="api-1", tried=("api-1",)))
     writer.close()
     return path
 
@@ -40,7 +40,7 @@ def test_an_invocation_is_in_the_file_after_flush_and_its_outcome_later(tmp_path
     writer = HistoryWriter(path)
     writer.invoke(0, 0.0, 0.0, GET)
     writer.flush()
-    writer.outcome(Outcome.OK, 0, 0.01)
+    writer.conclude(0, 0.01, Ending(Outcome.OK))
     assert read_history(path).requests[0].outcome is None
     writer.close()
     assert read_history(path).requests[0].outcome is Outcome.OK

@@ -16,14 +16,14 @@ from rich.text import Text
 
 from lab.evidence.events import Event
 from lab.evidence.verdict import Check, RunVerdict, Verdict
-from lab.output.atomic_write import write_whole
+from lab.output.atomic_write import write_atomically
 from lab.output.inert import inert, markdown, one_line, quoted
 from lab.output.json_text import dumps, loads
 from lab.output.terminal import Terminal
 from lab.report.html import html
 from lab.report.junit import junit
 from lab.report.run_files import Run
-from lab.report.summary import Judged, summary
+from lab.report.summary import JudgedRun, summary
 from lab.report.summary import markdown as summary_markdown
 from tests.support import report_samples as samples
 
@@ -104,7 +104,7 @@ def test_reports_of_a_hostile_run_are_well_formed(text: str) -> None:
     page.encode("utf-8")
     assert "<script>&" not in page
     assert not [each for each in page if not each.isprintable() and each not in "\n\t"]
-    table = summary_markdown([Judged(run.verdict, Path("results"))]) if run.verdict else ""
+    table = summary_markdown([JudgedRun(run.verdict, Path("results"))]) if run.verdict else ""
     assert not [each for each in table if not each.isprintable() and each != "\n"]
 
 
@@ -120,7 +120,7 @@ def test_nothing_recorded_controls_the_terminal() -> None:
     table = Table(HOSTILE)
     table.add_row(HOSTILE, Text(HOSTILE, "bold"))
     verdict = judged([Check(HOSTILE, Verdict.FAIL, HOSTILE)], HOSTILE)
-    for what in (HOSTILE, Text(HOSTILE), table, summary([Judged(verdict, Path(HOSTILE.replace("\x00", "")))])):
+    for what in (HOSTILE, Text(HOSTILE), table, summary([JudgedRun(verdict, Path(HOSTILE.replace("\x00", "")))])):
         shown = printed(what)
         assert not [each for each in shown if not each.isprintable() and each != "\n"]
         assert "\\x1b]0;owned" in shown
@@ -131,5 +131,5 @@ def test_the_labs_own_colours_still_reach_the_terminal() -> None:
 
 
 def test_a_file_is_utf_8_whatever_it_holds(tmp_path: Path) -> None:
-    write_whole(tmp_path / "page.html", "name \udcff")
+    write_atomically(tmp_path / "page.html", "name \udcff")
     assert (tmp_path / "page.html").read_text("utf-8") == "name \\udcff"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +24,8 @@ from lab.judge.checkers import (
     reroute_within_bound,
     work,
 )
-from lab.judge.judge import CHECKERS, judge, spoiled_by_host
+from lab.judge.checkers.registry import CHECKERS
+from lab.judge.judge import is_unknown_because_of_host, judge
 from tests.support.lab_plans import EXPECT, plan
 from tests.support.lab_records import (
     BOUND,
@@ -141,12 +143,12 @@ class TestIdempotent:
 class TestBudgets:
     @pytest.mark.parametrize(("failures", "verdict"), [(1, PASS), (2, FAIL)])
     def test_the_error_budget_is_a_share_of_all_requests(self, failures: int, verdict: Verdict) -> None:
-        wanted = plan(expect=replace(EXPECT, error_budget=0.01))
+        wanted = plan(expect={**EXPECT, "error_budget": "1%"})
         requests = [request(2 + n / 100, "fail" if n < failures else "ok") for n in range(100)]
         assert budgets.check(run(*requests, wanted=wanted)).verdict is verdict
 
     def test_slow_answers_have_their_own_budget(self) -> None:
-        wanted = plan(expect=replace(EXPECT, slow_budget=0.0))
+        wanted = plan(expect={**EXPECT, "slow_budget": "0%"})
         assert budgets.check(run(request(3, took=0.3), wanted=wanted)).verdict is FAIL
         assert budgets.check(run(request(3, took=0.2), wanted=wanted)).verdict is PASS
 
@@ -273,7 +275,7 @@ class TestTheRecordItself:
         assert completeness.check(run(request(3, ""))).verdict is UNKNOWN
 
     def test_a_damaged_history(self) -> None:
-        assert completeness.check(run(request(3), defects=("history.jsonl line 9 is torn",))).verdict is UNKNOWN
+        assert completeness.check(run(request(3), defects=("history.jsonl line 9 is incomplete",))).verdict is UNKNOWN
 
     def test_an_interrupted_run_is_unknown_even_when_a_check_fails(self) -> None:
         record = run(fault_event(), request(3, "fail"))
@@ -331,7 +333,7 @@ def test_a_checker_that_crashes_is_unknown_with_its_exception() -> None:
     def broken(_: RunRecord) -> Check:
         raise ZeroDivisionError("no requests, no rate")
 
-    verdict = judge(run(request(3)), {"broken": broken})
+    verdict = judge(run(request(3)), [SimpleNamespace(NAME="broken", check=broken)])
     assert verdict.verdict is UNKNOWN
     assert verdict.checks[0].detail == "the checker crashed: ZeroDivisionError: no requests, no rate"
 
@@ -339,22 +341,22 @@ def test_a_checker_that_crashes_is_unknown_with_its_exception() -> None:
 def test_an_empty_run_passes_nothing_that_needs_evidence() -> None:
     record = RunRecord(plan(), run().history, Events((Event(0.0, "lab", "run_ended"),)))
     assert judge(record).verdict is UNKNOWN
-    assert set(CHECKERS) == {check.name for check in judge(record).checks}
+    assert {checker.NAME for checker in CHECKERS} == {check.name for check in judge(record).checks}
 
 
-class TestSpoiledByTheHost:
+class TestUnknownBecauseOfTheHost:
     def test_only_what_a_busy_host_left_open_is_worth_a_repeat(self) -> None:
         verdict = judge_of(Check("work", PASS, ""), Check("generator_lag", UNKNOWN, ""))
-        assert spoiled_by_host(verdict)
+        assert is_unknown_because_of_host(verdict)
 
     @pytest.mark.parametrize(
         "open_check", [Check("generator_lag", FAIL, ""), Check("fault_bit", UNKNOWN, ""), Check("work", FAIL, "")]
     )
     def test_anything_else_is_an_answer(self, open_check: Check) -> None:
-        assert not spoiled_by_host(judge_of(Check("attribution", UNKNOWN, ""), open_check))
+        assert not is_unknown_because_of_host(judge_of(Check("attribution", UNKNOWN, ""), open_check))
 
     def test_a_passed_run_is_not_repeated(self) -> None:
-        assert not spoiled_by_host(judge_of(Check("work", PASS, "")))
+        assert not is_unknown_because_of_host(judge_of(Check("work", PASS, "")))
 
 
 def judge_of(*checks: Check) -> RunVerdict:

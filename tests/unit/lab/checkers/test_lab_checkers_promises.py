@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from lab.judge.checkers import (
     stickiness,
     truncation,
 )
-from lab.scenario.plan import LatencyBudget, Plan
+from lab.scenario.plan import Plan
 from tests.support.lab_plans import EXPECT, plan
 from tests.support.lab_records import fault_event, request, run, transition, via
 
@@ -30,7 +29,7 @@ PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 
 
 def expecting(**changes: Any) -> Plan:
-    return plan(expect=replace(EXPECT, **changes))
+    return plan(expect={**EXPECT, **changes})
 
 
 def config(**settings: Any) -> Event:
@@ -149,7 +148,7 @@ class TestDistribution:
         load = [request(1.0 + n * 1.9 / len(names), **via(name)) for n, name in enumerate(names)]
         listed = backends(**(weights or {"api-1": 1.0, "api-2": 1.0, "api-3": 1.0}))
         return distribution.check(
-            run(config(policy=policy), listed, *load, wanted=expecting(distribution=True))
+            run(config(policy=policy), listed, *load, wanted=expecting(distribution="policy"))
         ).verdict
 
     def test_even(self) -> None:
@@ -181,7 +180,7 @@ class TestDistribution:
         calm = [request(1.0 + n / 200, **via(f"api-{n % 3 + 1}")) for n in range(300)]
         faulted = [request(3.1 + n / 200, **via("api-2")) for n in range(500)]
         facts = (config(), backends(**{"api-1": 1, "api-2": 1, "api-3": 1}), fault_event(), *calm, *faulted)
-        assert distribution.check(run(*facts, wanted=expecting(distribution=True))).verdict is PASS
+        assert distribution.check(run(*facts, wanted=expecting(distribution="policy"))).verdict is PASS
 
     def test_only_when_asked(self) -> None:
         assert distribution.check(run()).verdict is PASS
@@ -193,7 +192,7 @@ class TestDistribution:
 
 class TestStickiness:
     def verdict(self, *facts: Request | Event) -> Verdict:
-        return stickiness.check(run(*facts, wanted=expecting(sticky=True))).verdict
+        return stickiness.check(run(*facts, wanted=expecting(sticky="kept"))).verdict
 
     def at(self, due: float, *tried: str, session: int = 1, **changes: Any) -> Request:
         return request(due, id=int(due * 1000) + session, **via(*tried), session=session, **changes)
@@ -233,32 +232,32 @@ class TestStickiness:
 
 
 class TestLatency:
-    def check(self, *facts: Request | Event, **budgets: LatencyBudget) -> Verdict:
-        return latency.check(run(*facts, wanted=expecting(**budgets))).verdict
+    def check(self, *facts: Request | Event, **budgets: dict[str, str]) -> Verdict:
+        return latency.check(run(*facts, wanted=expecting(latency=budgets))).verdict
 
     def load(self, since: float, count: int, took: float) -> list[Request]:
         return [request(since + n / 1000, took=took) for n in range(count)]
 
     def test_each_side_has_its_own_budget(self) -> None:
         facts = (fault_event(), *self.load(1.0, 100, 0.005), *self.load(4.0, 100, 0.3))
-        tight, wide = LatencyBudget(p99_s=0.05), LatencyBudget(p99_s=0.4)
-        assert self.check(*facts, latency_outside=tight, latency_inside=wide) is PASS
-        assert self.check(*facts, latency_outside=tight, latency_inside=tight) is FAIL
-        assert self.check(*facts, latency_outside=LatencyBudget(max_s=0.004)) is FAIL
+        tight, wide = {"p99": "0.05s"}, {"p99": "0.4s"}
+        assert self.check(*facts, outside=tight, inside=wide) is PASS
+        assert self.check(*facts, outside=tight, inside=tight) is FAIL
+        assert self.check(*facts, outside={"max": "0.004s"}) is FAIL
 
     def test_a_percentile_looks_away_from_the_rest(self) -> None:
         facts = (*self.load(1.0, 99, 0.005), *self.load(2.0, 1, 0.9))
-        assert self.check(*facts, latency_outside=LatencyBudget(p99_s=0.01)) is PASS
-        assert self.check(*facts, latency_outside=LatencyBudget(max_s=0.01)) is FAIL
+        assert self.check(*facts, outside={"p99": "0.01s"}) is PASS
+        assert self.check(*facts, outside={"max": "0.01s"}) is FAIL
 
     def test_a_busy_host_makes_it_unknown_only_where_it_makes_the_difference(self) -> None:
         stall = Event(2.2, "lab", "stall", {"since": 1.95})
         facts = (*self.load(1.0, 90, 0.005), *self.load(2.0, 10, 0.3), stall)
-        assert self.check(*facts, latency_outside=LatencyBudget(p95_s=0.01)) is UNKNOWN
-        assert self.check(*facts, latency_outside=LatencyBudget(p95_s=0.001)) is FAIL
+        assert self.check(*facts, outside={"p95": "0.01s"}) is UNKNOWN
+        assert self.check(*facts, outside={"p95": "0.001s"}) is FAIL
 
     def test_no_answer_is_no_evidence(self) -> None:
-        assert self.check(*self.load(1.0, 5, 0.001), latency_inside=LatencyBudget(p50_s=1.0)) is UNKNOWN
+        assert self.check(*self.load(1.0, 5, 0.001), inside={"p50": "1.0s"}) is UNKNOWN
 
     @pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0)])
     def test_nearest_rank(self, share: float, value: float) -> None:
@@ -294,7 +293,7 @@ class TestEjections:
         assert self.verdict(fault_event(), transition(3.2, "ejected"), transition(7.2, "down")) is PASS
 
     def test_a_scenario_may_forbid_all_of_them(self) -> None:
-        assert self.verdict(fault_event(), transition(3.2, "down"), nobody_ejected=True) is FAIL
+        assert self.verdict(fault_event(), transition(3.2, "down"), ejected="none") is FAIL
 
     def test_orders_are_no_ejections(self) -> None:
         assert self.verdict(transition(2.0, "drain"), transition(2.5, "maint"), transition(3.0, "unknown")) is PASS
@@ -312,7 +311,7 @@ class TestEjections:
 
 class TestAnswered:
     def verdict(self, *facts: Request | Event) -> Verdict:
-        return answered.check(run(*facts, wanted=expecting(answer_within_s=2.0))).verdict
+        return answered.check(run(*facts, wanted=expecting(answer_within="2s"))).verdict
 
     def test_any_answer_will_do(self) -> None:
         assert self.verdict(request(4.0), request(5.0, "fail", took=1.9)) is PASS

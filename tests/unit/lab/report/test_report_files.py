@@ -113,14 +113,14 @@ def test_a_check_becomes_a_test_case(tmp_path: Path) -> None:
     assert {p.attrib["name"]: p.attrib["value"] for p in suite.iter("property")}["seed"] == "7"
 
 
-def unasked(run_dir: Path) -> Path:
+def not_asserted(run_dir: Path) -> Path:
     history, events = samples.pausing_run()
     checks = [Check.not_asserted("latency"), *samples.PASSING_CHECKS]
     return samples.write_run(run_dir, history, events, samples.verdict(history, "pass", checks, 0.08, 0.61))
 
 
 def test_what_is_not_asserted_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    write_reports(unasked(tmp_path))
+    write_reports(not_asserted(tmp_path))
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert {suite.attrib["skipped"] for suite in root.iter() if "skipped" in suite.attrib} == {"1"}
     [skipped] = root.iter("skipped")
@@ -128,18 +128,18 @@ def test_what_is_not_asserted_is_skipped_with_its_reason(tmp_path: Path) -> None
 
 
 def test_what_is_not_asserted_is_neither_green_nor_first(tmp_path: Path) -> None:
-    page = html(load(unasked(tmp_path)))
-    badges = re.findall(r'<span class="badge (\w+)">([^<]+)</span></td><th scope="row">(\w+)', page)
-    assert badges[-1] == ("unasked", "not asserted", "latency")
+    page = html(load(not_asserted(tmp_path)))
+    badges = re.findall(r'<span class="badge ([\w-]+)">([^<]+)</span></td><th scope="row">(\w+)', page)
+    assert badges[-1] == ("not-asserted", "not asserted", "latency")
     assert [kind for kind, *_ in badges].count("pass") == len(samples.PASSING_CHECKS)
-    assert "Every check held; 1 was not asserted." in page
+    assert "Every check passed; 1 was not asserted." in page
 
 
 def test_of_an_unknown_run_what_makes_it_so_comes_first_and_a_fail_counts_for_nothing(tmp_path: Path) -> None:
     history, events = samples.pausing_run()
     checks = [*samples.FAILING_CHECKS, *samples.UNKNOWN_CHECKS]
     page = html(load(samples.write_run(tmp_path, history, events, samples.verdict(history, "unknown", checks, 0, 0))))
-    badges = re.findall(r'<span class="badge (\w+)">([^<]+)</span>', page)
+    badges = re.findall(r'<span class="badge ([\w-]+)">([^<]+)</span>', page)
     assert badges[:3] == [("unknown", "unknown"), ("fail", "fail, not counted"), ("fail", "fail, not counted")]
 
 
@@ -210,7 +210,7 @@ def test_a_pass_with_damaged_evidence_is_unknown_in_both_files(tmp_path: Path) -
     assert '<span class="verdict">unknown</span>' in page
     assert "<title>unknown:" in page
     assert "events.jsonl is missing" in page
-    assert "Every check held." not in page
+    assert "Every check passed." not in page
     (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert suite.attrib["errors"] == "1"
     (error,) = suite.iter("error")

@@ -11,7 +11,7 @@ from lab.report.host_disturbance import busy_host, host_stalls
 from lab.report.html import html
 from lab.report.junit import junit
 from lab.report.run_files import Run
-from lab.report.summary import Judged, markdown, summary
+from lab.report.summary import JudgedRun, markdown, summary
 from tests.support import report_samples as samples
 
 
@@ -29,9 +29,9 @@ def test_stalls_that_overlap_or_touch_count_once() -> None:
 
 def test_the_sentence_says_how_long_how_much_and_what_to_do() -> None:
     told = busy_host(STALLS)
-    assert told.startswith("The host was busy for 0.45 s of the run (it stood still for up to 0.23 s; ")
+    assert told.startswith("The host was busy for 0.45 s of the run (it stalled for up to 0.23 s; ")
     assert "96%" in told
-    assert "failed requests count all the same: stop other work" in told
+    assert "failed requests still count: stop other work" in told
 
 
 def test_of_a_quiet_host_nothing_is_said() -> None:
@@ -48,7 +48,7 @@ def test_terminal_markdown_junit_headline_and_timeline_tell_of_a_busy_host() -> 
     history, _ = samples.pausing_run(rate=5.0)
     verdict = samples.verdict(history, "pass", samples.PASSING_CHECKS, 0.08, 0.61)
     run = Run(folder="run-1", verdict=verdict, events=STALLS)
-    judged = Judged(verdict, Path("results/run-1"), busy_host(STALLS))
+    judged = JudgedRun(verdict, Path("results/run-1"), busy_host(STALLS))
     out = io.StringIO()
     Console(file=out, width=200, color_system=None).print(summary([judged]))
     *_, said, _, report = out.getvalue().splitlines()[-3:]

@@ -11,7 +11,7 @@ from lab.evidence.events import Event, Events
 from lab.evidence.history import Outcome, Request
 from lab.evidence.verdict import FaultResult, Verdict
 from lab.report import sentences
-from lab.report.run_files import Look, Run, load
+from lab.report.run_files import OutcomeClass, Run, load
 from tests.support import report_samples as samples
 from tests.support.lab_records import whole_request
 
@@ -19,20 +19,20 @@ from tests.support.lab_records import whole_request
 def test_a_complete_run_has_no_problems(tmp_path: Path) -> None:
     run = load(samples.passing(tmp_path))
     assert run.problems == []
-    assert run.word is Verdict.PASS
+    assert run.final_verdict is Verdict.PASS
     assert len(run.requests) == 2000
 
 
 def test_a_torn_history_is_read_up_to_the_tear_and_said(tmp_path: Path) -> None:
     run = load(samples.torn(tmp_path))
-    assert run.problems == ["history.jsonl line 3158 is torn."]
+    assert run.problems == ["history.jsonl line 3158 is incomplete."]
     assert 1000 < len(run.requests) < 2000
-    assert run.look(run.requests[-1]) is Look.UNKNOWN
+    assert run.classify(run.requests[-1]) is OutcomeClass.UNKNOWN
 
 
 def test_an_interrupted_run_is_unknown_and_its_faults_come_from_the_chaos_service(tmp_path: Path) -> None:
     run = load(samples.interrupted(tmp_path))
-    assert run.word is Verdict.UNKNOWN
+    assert run.final_verdict is Verdict.UNKNOWN
     assert "verdict.json is missing: the run ended before it was written." in run.problems
     (fault,) = run.faults
     assert (fault.kind, fault.target, fault.injected_at, fault.healed_at) == ("pause", "api-2", 3.0, None)
@@ -61,9 +61,9 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 def test_slow_is_what_the_plan_calls_slow(tmp_path: Path) -> None:
     run = load(samples.passing(tmp_path))
     late = whole_request(1, 1.0, 1.0, "GET", "/", outcome=Outcome.OK, ended=1.0 + samples.SLOW_S + 0.01)
-    assert run.look(late) is Look.SLOW
+    assert run.classify(late) is OutcomeClass.SLOW
     late.ended = 1.0 + samples.SLOW_S - 0.01
-    assert run.look(late) is Look.OK
+    assert run.classify(late) is OutcomeClass.OK
 
 
 def test_replicas_go_by_their_targets_name_not_by_address_or_container_id(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_replicas_go_by_their_targets_name_not_by_address_or_container_id(tmp_pa
 def test_a_request_belongs_to_who_answered_else_to_who_was_tried_last() -> None:
     run = Run()
     assert run.lane(whole_request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == "b"
-    assert run.left_behind(whole_request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == ["a"]
+    assert run.also_tried(whole_request(1, 0, 0, "GET", "/", backend="b", tried=("a", "b"))) == ["a"]
     assert run.lane(whole_request(1, 0, 0, "GET", "/", tried=("a", "b"))) == "b"
     assert run.lane(Request(1, 0, 0, "GET", "/")) == ""
 
@@ -90,16 +90,16 @@ def test_a_request_belongs_to_who_answered_else_to_who_was_tried_last() -> None:
 def test_the_headline_tells_the_run_in_one_sentence(tmp_path: Path) -> None:
     assert sentences.headline(load(samples.passing(tmp_path))) == (
         "api-2 was paused for 4.0 s; the balancer stopped sending it traffic after 0.08 s (bound 1.52 s) "
-        "and took it back 0.61 s after it healed (bound 0.95 s)."
+        "and readmitted it 0.61 s after it healed (bound 0.95 s)."
     )
 
 
 def test_the_verdict_names_the_checks_that_made_it(tmp_path: Path) -> None:
-    assert sentences.meaning(load(samples.passing(tmp_path / "a"))) == "Every check held."
+    assert sentences.meaning(load(samples.passing(tmp_path / "a"))) == "Every check passed."
     failed = sentences.meaning(load(samples.failing(tmp_path / "b")))
-    assert failed == "Not every check held. Failed: reroute_within_bound, idempotent_ok."
+    assert failed == "Not every check passed. Failed: reroute_within_bound, idempotent_ok."
     assert "Undecided: completeness." in sentences.meaning(load(samples.torn(tmp_path / "c")))
-    assert sentences.meaning(Run()).endswith("never counts as a pass.")
+    assert sentences.meaning(Run()).endswith("never counts as passed.")
 
 
 FAULT = FaultResult("kill", "api-1", "SIGKILL", 3.0, 7.0, True, 0.0, 1.5, None, 2.0)
@@ -108,8 +108,8 @@ FAULT = FaultResult("kill", "api-1", "SIGKILL", 3.0, 7.0, True, 0.0, 1.5, None, 
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (FAULT, "stopped sending it traffic at once (bound 1.50 s) and was not seen to take it back (bound 2.00 s)."),
-        (replace(FAULT, bit=False), "api-1 was killed for 4.0 s (but the fault did not bite);"),
+        (FAULT, "stopped sending it traffic at once (bound 1.50 s) and was not seen to readmit it (bound 2.00 s)."),
+        (replace(FAULT, bit=False), "api-1 was killed for 4.0 s (but the fault had no measurable effect);"),
         (replace(FAULT, injected_at=None), "kill on api-1 was never injected."),
         (replace(FAULT, reroute_s=None), "when the balancer stopped sending it traffic is not known"),
         (replace(FAULT, kind="bandwidth"), "api-1 was under the fault “bandwidth” for 4.0 s"),
@@ -135,7 +135,7 @@ def test_a_pass_whose_evidence_is_gone_is_unknown(tmp_path: Path, name: str, con
     samples.passing(tmp_path)
     (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
     run = load(tmp_path)
-    assert run.word is Verdict.UNKNOWN
+    assert run.final_verdict is Verdict.UNKNOWN
     assert run.checks[0].name == "record"
     assert name in run.checks[0].detail
     assert sentences.meaning(run).endswith("Undecided: record.")
@@ -145,21 +145,21 @@ def test_a_history_cut_between_two_lines_is_noticed(tmp_path: Path) -> None:
     lines = (samples.passing(tmp_path) / "history.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "history.jsonl").write_text("".join(lines[:-40]))
     run = load(tmp_path)
-    assert run.word is Verdict.UNKNOWN
+    assert run.final_verdict is Verdict.UNKNOWN
     assert "history.jsonl is cut short" in run.problems[0]
 
 
 def test_a_fail_stays_a_fail_but_its_missing_evidence_is_said(tmp_path: Path) -> None:
     (samples.failing(tmp_path) / "events.jsonl").unlink()
     run = load(tmp_path)
-    assert run.word is Verdict.FAIL
+    assert run.final_verdict is Verdict.FAIL
     assert [check.name for check in run.checks if check.verdict is Verdict.UNKNOWN] == ["record"]
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "{}"])
 def test_a_verdict_of_another_shape_is_none(tmp_path: Path, text: str) -> None:
     (samples.passing(tmp_path) / "verdict.json").write_text(text)
-    assert load(tmp_path).word is Verdict.UNKNOWN
+    assert load(tmp_path).final_verdict is Verdict.UNKNOWN
 
 
 def test_a_folder_without_anything_of_a_run_is_an_error(tmp_path: Path) -> None:

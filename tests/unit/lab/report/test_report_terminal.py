@@ -15,7 +15,7 @@ from lab.evidence.progress import TrafficCounts
 from lab.evidence.verdict import Check, RequestCounts, RunVerdict, Verdict, Work
 from lab.report.live import LineView, PanelView, View, panel, view
 from lab.report.live_state import RECENT, LiveState
-from lab.report.summary import Judged, markdown, plain, summary
+from lab.report.summary import JudgedRun, markdown, summary
 from lab.services.endpoints import Endpoints
 from tests.support import report_samples as samples
 
@@ -32,13 +32,18 @@ def state() -> LiveState:
     return LiveState.of("run-1", samples.plan(200.0))
 
 
-def judged(word: str = "pass", checks: list[Check] = samples.PASSING_CHECKS) -> Judged:
+def plain(runs: list[JudgedRun]) -> str:
+    """The summary as text without colour or control codes, wide enough that nothing wraps."""
+    return drawn(runs, 140)
+
+
+def judged(word: str = "pass", checks: list[Check] = samples.PASSING_CHECKS) -> JudgedRun:
     history, _ = samples.pausing_run(rate=20.0)
-    return Judged(samples.verdict(history, word, checks, 0.08, 0.61), Path("results/run-1"))
+    return JudgedRun(samples.verdict(history, word, checks, 0.08, 0.61), Path("results/run-1"))
 
 
 def shown(live: LiveState, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
         console.print(panel(live))
     return captured.get()
@@ -105,7 +110,7 @@ def test_eighty_columns_show_every_count_and_what_is_going_on() -> None:
     live.count(7.5, TrafficCounts(12_345, 12_000, 123, 45, 177, 12))
     said = shown(live, 80)
     assert "…" not in said
-    assert "faults are over: until every backend is back, and a while longer" in said
+    assert "faults are healed; waiting until all backends are readmitted" in said
     assert "12 in flight" in said
 
 
@@ -186,8 +191,11 @@ def test_what_did_not_pass_is_explained_below() -> None:
 
 
 def test_what_is_not_asserted_is_named_once_for_all_scenarios_that_leave_it_out() -> None:
-    unasked = [*samples.PASSING_CHECKS, Check.not_asserted("latency"), Check.not_asserted("stickiness")]
-    runs = [judged(checks=unasked), Judged(replace(judged(checks=unasked).verdict, scenario="kill"), Path("r"))]
+    unasserted = [*samples.PASSING_CHECKS, Check.not_asserted("latency"), Check.not_asserted("stickiness")]
+    runs = [
+        judged(checks=unasserted),
+        JudgedRun(replace(judged(checks=unasserted).verdict, scenario="kill"), Path("r")),
+    ]
     for text in (plain(runs), markdown(runs)):
         assert text.count("latency") == 1
         assert "not asserted (pause, kill): latency, stickiness" in text
@@ -203,7 +211,7 @@ def test_a_fail_of_a_run_without_ground_is_not_counted() -> None:
 
 def test_work_without_ledgers_is_no_number() -> None:
     unread = replace(judged().verdict, work=Work(193, None, None, None, None))
-    assert "–/–/–" in plain([Judged(unread, Path("r"))])
+    assert "–/–/–" in plain([JudgedRun(unread, Path("r"))])
 
 
 def with_bound(bound_s: float | None, reroute_s: float | None) -> RunVerdict:
@@ -216,13 +224,13 @@ def with_bound(bound_s: float | None, reroute_s: float | None) -> RunVerdict:
     [(1.5, 2.0, "2.00 > 1.50"), (None, 2.0, "2.00"), (1.5, None, "– (≤ 1.50)"), (1.5, 1.5, "1.50 ≤ 1.50")],
 )
 def test_the_relation_to_the_bound_is_the_finding(bound_s: float, reroute_s: float, cell: str) -> None:
-    assert cell in plain([Judged(with_bound(bound_s, reroute_s), Path("r"))])
+    assert cell in plain([JudgedRun(with_bound(bound_s, reroute_s), Path("r"))])
 
 
 def test_a_run_with_two_faults_has_two_rows_and_its_counts_once() -> None:
     verdict = judged().verdict
     two = replace(verdict, faults=(verdict.faults[0], replace(verdict.faults[0], kind="kill", target="api-1")))
-    table = markdown([Judged(two, Path("r"))]).splitlines()
+    table = markdown([JudgedRun(two, Path("r"))]).splitlines()
     assert "pause api-2" in table[2]
     assert "kill api-1" in table[3]
     assert table[3].startswith("|  |  |")
@@ -236,18 +244,18 @@ def test_markdown_cells_cannot_break_the_table() -> None:
     assert "? unknown" in text
 
 
-def drawn(runs: list[Judged], width: int) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+def drawn(runs: list[JudgedRun], width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
         console.print(summary(runs))
     return captured.get()
 
 
-def unhealthy(scenario: str = "unhealthy") -> Judged:
+def unhealthy(scenario: str = "unhealthy") -> JudgedRun:
     verdict = judged("unknown", [Check("completeness", Verdict.UNKNOWN, "why")]).verdict
     first = replace(verdict.faults[0], kind="unhealthy", target="api-3", reroute_s=12.34, readmit_s=None)
     counts = RequestCounts(total=123_456, failed=1_505, unknown=12, slow=3_210)
-    return Judged(replace(verdict, scenario=scenario, faults=(first,), requests=counts), Path("r"))
+    return JudgedRun(replace(verdict, scenario=scenario, faults=(first,), requests=counts), Path("r"))
 
 
 @pytest.mark.parametrize("scenario", ["unhealthy", "everything-at-once-and-then-some"])
@@ -263,7 +271,7 @@ def test_no_width_cuts_a_number_or_a_verdict(width: int, scenario: str) -> None:
 
 def test_at_80_columns_the_target_goes_below_the_kind() -> None:
     few = replace(unhealthy().verdict, requests=RequestCounts(total=1_505))
-    lines = [line.split() for line in drawn([Judged(few, Path("r"))], 80).splitlines()]
+    lines = [line.split() for line in drawn([JudgedRun(few, Path("r"))], 80).splitlines()]
     row = next(number for number, words in enumerate(lines) if "1,505" in words)
     assert {"unhealthy", "12.34"} <= {*lines[row]}
     assert lines[row + 1][:3] == ["api-3", ">", "1.52"]

@@ -16,8 +16,8 @@ from lab.evidence.history import Outcome, Request
 from lab.report.run_files import Run, load
 from lab.report.timeline import backends, timeline
 from lab.report.timeline.bins import binned, thinned
-from lab.report.timeline.health import standings
-from lab.report.timeline.moments import Moment, moments, stacked
+from lab.report.timeline.health import health_spans
+from lab.report.timeline.moments import Moment, moments, place_labels
 from lab.report.timeline.scale import Linear, Log, decades, round_step
 from lab.report.timeline.svg import element
 from tests.support import report_samples as samples
@@ -84,7 +84,7 @@ def test_thinning_keeps_one_point_of_each_cell() -> None:
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=12))
 def test_no_label_overlaps_another_nor_a_line_that_passes_through_its_row(times: list[float]) -> None:
-    placed = stacked([Moment(t, "healed", "healed 7.00 s") for t in sorted(times)], lambda m: m.t, lambda _: 90.0)
+    placed = place_labels([Moment(t, "healed", "healed 7.00 s") for t in sorted(times)], lambda m: m.t, lambda _: 90.0)
     for earlier, later in ((a, b) for i, a in enumerate(placed) for b in placed[i + 1 :]):
         if earlier.row <= later.row:
             assert earlier.t + 90.0 <= later.t
@@ -103,7 +103,7 @@ def test_the_marks_are_the_ones_that_the_verdict_is_about(tmp_path: Path) -> Non
 
 
 def test_standing_has_no_gap_and_shows_suspicion(tmp_path: Path) -> None:
-    held = standings(load(samples.passing(tmp_path)), "api-2", 10.0)
+    held = health_spans(load(samples.passing(tmp_path)), "api-2", 10.0)
     assert [s.state for s in held] == ["unknown", "up", "suspected", "down", "up"][-len(held) :]
     assert all(before.end == after.start for before, after in pairwise(held))
     assert held[-1].end == 10.0
@@ -111,18 +111,20 @@ def test_standing_has_no_gap_and_shows_suspicion(tmp_path: Path) -> None:
 
 def test_a_backend_that_was_already_up_when_recording_began_is_drawn_from_the_start() -> None:
     event = Event(4.0, "lb", "transition", {"backend": "a", "old": "up", "new": "down", "reason": "2 probes failed"})
-    up, down = standings(Run(events=Events((event,))), "a", 9.0)
+    up, down = health_spans(Run(events=Events((event,))), "a", 9.0)
     assert (up.state, up.start, up.end) == ("up", 0.0, 4.0)
     assert (down.state, down.reason) == ("down", "2 probes failed")
 
 
 def test_a_backend_that_no_event_names_shows_no_standing_at_all() -> None:
-    assert standings(Run(), "a", 9.0) == []
+    assert health_spans(Run(), "a", 9.0) == []
 
 
 def test_the_snapshot_at_the_start_counts_although_nothing_changes_later() -> None:
     snapshot = Event(0.0, "lab", "backends", {"backends": [{"id": "a", "name": "a", "state": "up"}]})
-    assert [(s.state, s.start, s.end) for s in standings(Run(events=Events((snapshot,))), "a", 9.0)] == [("up", 0, 9)]
+    assert [(s.state, s.start, s.end) for s in health_spans(Run(events=Events((snapshot,))), "a", 9.0)] == [
+        ("up", 0, 9)
+    ]
 
 
 def test_a_replica_that_returns_under_another_id_is_not_removed_when_the_old_one_has_drained_out() -> None:
@@ -135,13 +137,13 @@ def test_a_replica_that_returns_under_another_id_is_not_removed_when_the_old_one
         Event(8.0, "lb", "removed", {"backend": "10.0.0.9"}),
     ]
     run = Run(events=Events(tuple(told)), names={"10.0.0.2": "api-1", "10.0.0.9": "api-1"})
-    held = [(s.state, s.start) for s in standings(run, "api-1", 9.0)]
+    held = [(s.state, s.start) for s in health_spans(run, "api-1", 9.0)]
     assert held == [("up", 0.0), ("drain", 3.0), ("unknown", 5.0), ("up", 5.1), ("removed", 8.0)]
 
 
 def test_every_bad_request_is_drawn_in_its_lane_and_by_its_latency(tmp_path: Path) -> None:
     run = load(samples.failing(tmp_path))
-    counts = Counter(run.look(r).value for r in run.requests)
+    counts = Counter(run.classify(r).value for r in run.requests)
     root = drawn(tmp_path)
     for look in ("slow", "unknown", "failed"):
         assert counts[look] > 20
@@ -151,7 +153,7 @@ def test_every_bad_request_is_drawn_in_its_lane_and_by_its_latency(tmp_path: Pat
 def test_a_request_that_left_a_backend_is_marked_there(tmp_path: Path) -> None:
     """Four requests met the paused backend and were answered by a neighbour: that is what the lab is about."""
     run = load(samples.passing(tmp_path))
-    assert len(uses(drawn(tmp_path), "left")) == sum(bool(run.left_behind(r)) for r in run.requests) > 0
+    assert len(uses(drawn(tmp_path), "left")) == sum(bool(run.also_tried(r)) for r in run.requests) > 0
 
 
 def test_lanes_are_the_backends_and_one_for_requests_that_none_is_known_to_have_seen(tmp_path: Path) -> None:

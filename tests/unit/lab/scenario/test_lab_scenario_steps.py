@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from lab.scenario.describe import told
+from lab.scenario.describe import describe
+from lab.scenario.expectations import Expect
 from lab.scenario.fault_kinds import PARAMETERS
 from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
 from lab.scenario.library import find, names
@@ -115,12 +118,40 @@ def test_the_same_seed_gives_the_same_bytes_and_they_can_be_read_back(name: str)
     first, second = make_plan(scenario, name, 7).to_json(), make_plan(scenario, name, 7).to_json()
     assert first == second
     assert Plan.from_json(first).to_json() == first
-    assert all(line.strip() for line in told(Plan.from_json(first)))
+    assert all(line.strip() for line in describe(Plan.from_json(first)))
 
 
-def test_a_plan_of_the_first_version_is_still_read() -> None:
-    text = make_plan(load_scenario(find("kill")), "kill", 1).to_json().replace('"schema": 2', '"schema": 1')
-    assert Plan.from_json(text).steps[0].fault == "kill"
+OLD_EXPECT = {
+    "reroute_within_bound": True, "readmit_within_bound": False, "idempotent_failures": 0, "lost": 0, "duplicated": 0,
+    "zombie": None, "error_budget": 0.015, "slow_budget": None,
+}  # fmt: skip
+NEWER_EXPECT = {
+    "distribution": True, "sticky": True, "nobody_ejected": True, "answer_within_s": 2.5, "latency_inside": None,
+    "latency_outside": {"p50_s": None, "p95_s": None, "p99_s": 0.05, "max_s": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "expect"), [(1, OLD_EXPECT), (2, {**OLD_EXPECT, **NEWER_EXPECT})])
+def test_a_plan_of_an_earlier_version_is_still_read(schema: int, expect: dict[str, object]) -> None:
+    written = json.loads(make_plan(load_scenario(find("kill")), "kill", 1).to_json())
+    plan = Plan.from_json(json.dumps({**written, "schema": schema, "expect": expect}))
+    assert plan.steps[0].fault == "kill"
+    read = Expect.model_validate(plan.expect)
+    assert (read.reroute, read.readmit, read.lost, read.zombie, read.error_budget) == (
+        "within_bound", None, 0, None, 0.015,
+    )  # fmt: skip
+    if schema == 2:
+        assert (read.distribution, read.sticky, read.ejected, read.answer_within) == ("policy", "kept", "none", 2.5)
+        assert read.latency is not None
+        assert [*read.latency.outside.limits()] == [("p99", 0.99, 0.05)]
+        assert [*read.latency.inside.limits()] == []
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_plan_stores_what_the_scenario_expects(name: str) -> None:
+    scenario = load_scenario(find(name))
+    assert Expect.model_validate(make_plan(scenario, name, 7).expect) == scenario.expect
 
 
 def test_the_library_has_every_kind_that_was_promised() -> None:

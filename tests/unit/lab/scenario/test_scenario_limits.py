@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.output.inert import LINE_LONG
+from lab.output.inert import MAX_LINE
 from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
-from lab.scenario.yaml_limits import MAX_DEPTH, excess
+from lab.scenario.yaml_limits import MAX_DEPTH, find_excess
 
 HEAD = "version: 1\nload: {rate: 1/s}\n"
 TENFOLD = "".join(f"w{n}: &w{n} [{', '.join([f'*w{n - 1}' if n else 'x'] * 10)}]\n" for n in range(9))
@@ -29,7 +29,7 @@ def refusal(text: str) -> str:
         (f"{HEAD}steps: {'[' * 4000}", 3, f"deeper than {MAX_DEPTH} levels"),
         (f"{HEAD}steps: {'{a: ' * 4000}", 3, f"deeper than {MAX_DEPTH} levels"),
         ("- " * 60_000, 1, f"deeper than {MAX_DEPTH} levels"),
-        (f"{HEAD}steps: &all [kill, *all]\n", 3, "stands inside of what it names"),
+        (f"{HEAD}steps: &all [kill, *all]\n", 3, "is inside the value that it refers to"),
         (f"{HEAD}title: {'x' * 20_000}\n", 3, "16,384 characters"),
         (f"{HEAD}steps: [{'1,' * 30_000}]\n", 3, "20,000 values"),
     ],
@@ -58,7 +58,7 @@ def test_a_value_that_python_cannot_read_is_no_internal_error(value: str) -> Non
 )
 def test_an_error_quotes_one_bounded_inert_line(text: str) -> None:
     for line in refusal(text).splitlines():
-        assert len(line) <= LINE_LONG
+        assert len(line) <= MAX_LINE
         assert line.isprintable()
 
 
@@ -68,4 +68,4 @@ def test_a_file_that_never_ends_is_read_no_further_than_the_limit() -> None:
 
 
 def test_anchors_as_people_use_them_are_within_the_limits() -> None:
-    assert excess("a: &a {b: [1, 2], c: &c text}\nd: [*a, *a, *c]\ne: {<<: *a}\n") is None
+    assert find_excess("a: &a {b: [1, 2], c: &c text}\nd: [*a, *a, *c]\ne: {<<: *a}\n") is None

@@ -55,7 +55,7 @@ def test_a_get_as_bytes() -> None:
     arrival = next(arrivals(traffic_only(1.0, mix=(replace(GET, share=1.0),))))
     message = Renderer("127.0.0.1:8080", "r1", keep_alive=True).render(arrival)
     assert message.payload == b"GET /work?sleep_ms=2 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Request-Id: r1-0\r\n\r\n"
-    assert message.shape == '"method":"GET","path":"/work?sleep_ms=2","key":null'
+    assert message.invocation == '"method":"GET","path":"/work?sleep_ms=2","key":null'
 
 
 def test_a_job_as_bytes() -> None:

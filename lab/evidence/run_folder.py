@@ -1,0 +1,61 @@
+"""Read the folder of a run, of which any file may be missing, damaged or cut short.
+
+Both readers of runs start here: `lab.evidence.record` for checkers, `lab.report.run_files` for reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from ..scenario.plan import Plan
+from .events import Events, read_events
+from .history import History, read_history
+from .verdict import RunVerdict
+
+T = TypeVar("T")
+FILES = ("verdict.json", "plan.json", "history.jsonl", "events.jsonl")
+"""A folder with at least one of these is the folder of a run."""
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """Contents of a run's folder; None for a file that is missing or cannot be read."""
+
+    verdict: RunVerdict | None = None
+    plan: Plan | None = None
+    history: History | None = None
+    events: Events | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+    """By file name, why the file could not be read, as a clause: `plan.json is missing`."""
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Return whether `folder` has any file of a run."""
+    return any((folder / name).is_file() for name in FILES)
+
+
+def read_run_folder(run_dir: Path) -> RunFolder:
+    """Read as much of `run_dir` as can be read. Raise nothing; see `RunFolder.problems`."""
+    problems: dict[str, str] = {}
+
+    def read(name: str, reader: Callable[[Path], T]) -> T | None:
+        try:
+            return reader(run_dir / name)
+        except FileNotFoundError:
+            problems[name] = f"{name} is missing"
+        except OSError as error:
+            problems[name] = f"{name} cannot be read: {error.strerror}"
+        except (ValueError, AttributeError) as error:  # AttributeError: valid JSON, but not an object
+            problems[name] = f"{name} cannot be read: {error}"
+        return None
+
+    return RunFolder(
+        verdict=read("verdict.json", lambda path: RunVerdict.from_json(path.read_text("utf-8"))),
+        plan=read("plan.json", lambda path: Plan.from_json(path.read_text("utf-8"))),
+        history=read("history.jsonl", read_history),
+        events=read("events.jsonl", read_events),
+        problems=problems,
+    )

@@ -1,0 +1,73 @@
+"""All checkers, in the order in which reports show them. The judge and docs/scenarios.md follow this list."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...evidence.record import RunRecord
+from ...evidence.verdict import Check
+from . import (
+    answered,
+    attribution,
+    budgets,
+    clocks,
+    completeness,
+    distribution,
+    ejections,
+    fault_bit,
+    generator_lag,
+    idempotent_ok,
+    latency,
+    no_dead_traffic,
+    not_vacuous,
+    punctuality,
+    readmit_within_bound,
+    reroute_within_bound,
+    retry_budget,
+    stickiness,
+    truncation,
+    work,
+)
+
+
+class Checker(Protocol):
+    """What the module of a checker offers."""
+
+    NAME: str
+    """Name of the check in `verdict.json`."""
+    FAILS_WHEN: str
+    """When the run fails, for the table in docs/scenarios.md (Markdown); `never` if it cannot."""
+    UNKNOWN_WHEN: str
+    """When the verdict is unknown, for the same table; may be empty."""
+
+    def check(self, run: RunRecord, /) -> Check:
+        """Return the result for one run."""
+
+
+CHECKERS: tuple[Checker, ...] = (
+    completeness,
+    clocks,
+    fault_bit,
+    reroute_within_bound,
+    readmit_within_bound,
+    idempotent_ok,
+    budgets,
+    latency,
+    work,
+    truncation,
+    no_dead_traffic,
+    retry_budget,
+    distribution,
+    stickiness,
+    ejections,
+    answered,
+    attribution,
+    not_vacuous,
+    punctuality,
+    generator_lag,
+)
+
+PRECONDITIONS = frozenset({completeness.NAME, clocks.NAME})
+"""Unless these pass, the run is unknown, whatever the other checkers say: its record or its times are not reliable."""
+SENSITIVE_TO_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
+"""Checkers that are unknown only if the host was busy."""

@@ -1,0 +1,21 @@
+"""Wait for a condition that only polling can see, such as the state of another process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(condition: Callable[[], Awaitable[T]], within_s: float, every_s: float = 0.1) -> T:
+    """Call `condition` every `every_s` seconds until it returns something true or `within_s` seconds have passed.
+
+    Return its last result, which is false if the time ran out. The condition is called at least once.
+    """
+    deadline = time.monotonic() + within_s
+    while not (result := await condition()) and time.monotonic() < deadline:  # noqa: ASYNC110 - it cannot notify us
+        await asyncio.sleep(every_s)
+    return result
