@@ -76,6 +76,10 @@ install: $(VENV)/.local ## only the environment, so that `. .venv/bin/activate` 
 peers: $(VENV)/.local ## Envoy, Traefik and Caddy beside it, for `lab bench proxy` and the tests of their adapters
 	@$(PIP) install --require-hashes -r requirements/peers.txt
 
+.PHONY: fault-kinds
+fault-kinds: $(VENV)/.dev ## write again what the lab, the balancer and the documents derive from chaos/faults
+	@$(BIN)/python scripts/fault_kinds.py
+
 .PHONY: compiled
 compiled: $(VENV)/.dev ## the balancer's hot modules compiled by mypyc, in build/compiled (a C compiler, Python's headers)
 	@$(BIN)/python scripts/compile_lb.py

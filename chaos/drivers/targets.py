@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from ..links.impairment import Impairment
+from ..links.impairment import Effect, Impairment
 from .probe import Address
 
 
@@ -247,8 +247,8 @@ class Runtime(Protocol):
         are not healed."""
         ...
 
-    async def link_capability(self, kind: str) -> Capability:
-        """Whether and how a fault whose mechanism depends on the host is possible here, and why not."""
+    async def link_capability(self, effect: Effect) -> Capability:
+        """Return whether link faults with this effect are possible on this host, by what, and what is missing."""
         ...
 
     async def crashed(self) -> Sequence[Member]:

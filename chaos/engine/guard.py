@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..faults import FAULTS, AnyFault
 from ..faults.base import Layer, Params
+from ..faults.link_fault import LinkFault
 from ..inputs.units import parse_duration
 from ..inputs.validation_errors import problems
 from .records import FaultRecord
@@ -64,7 +65,8 @@ def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], p
         if record.target != target:
             continue
         other = FAULTS[record.kind]
-        if record.kind == fault.kind or other.layer.conflicts(fault.layer):
+        same_effect = isinstance(fault, LinkFault) and isinstance(other, LinkFault) and fault.effect == other.effect
+        if record.kind == fault.kind or same_effect or other.layer.conflicts(fault.layer):
             raise ConflictError(f"{target} already has {record.kind} ({record.id}, {record.state})")
         if fault.layer is other.layer is Layer.SHAPE and params is not None:
             theirs = other.params.model_validate(record.params)

@@ -23,11 +23,12 @@ from ..engine.orders import Order, Placed, Preview
 from ..engine.records import FaultRecord
 from ..errors import BadRequestError, ChaosError
 from ..faults import FAULTS
+from ..faults.published import document
 from ..inputs.validation_errors import expected
 from ..monkey.monkey_runner import Troop
 from . import metrics
 from .monkeys import add_monkeys
-from .responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
+from .responses import Capabilities, Clock, FaultKinds, Faults, Healed, Status, Targets, problems
 from .token_middleware import Gate, error_response
 
 KEEP_ALIVE_S = 15.0
@@ -106,6 +107,11 @@ def _add_faults(app: APIRouter, engine: Engine, troop: Troop) -> None:
     @app.get("/faults", tags=["faults"])
     async def faults() -> Faults:
         return Faults(faults=engine.records())
+
+    @app.get("/faults/kinds", tags=["faults"])
+    async def kinds() -> FaultKinds:
+        """All kinds with the JSON Schema of their parameters, possible on this host or not."""
+        return FaultKinds.model_validate(document(FAULTS.values()))
 
     @app.get("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
     async def fault(fault_id: str) -> FaultRecord:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-Kind = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
+Effect = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
+"""What can be done to packets. A fault kind has one of these, and its own name."""
 Direction = Literal["out", "in", "both"]
 Distribution = Literal["uniform", "normal", "pareto"]
 LossModel = Literal["bernoulli", "gilbert-elliott"]
@@ -14,7 +15,7 @@ Mechanism = Literal["auto", "netem", "htb", "nfqueue"]
 INITIAL_RTO_S = 0.2
 """Linux' minimum retransmission time-out (TCP_RTO_MIN); RFC 6298 §2.4 would round up to 1 s."""
 CHOICES: dict[str, tuple[str, ...]] = {
-    "kind": get_args(Kind),
+    "effect": get_args(Effect),
     "direction": get_args(Direction),
     "distribution": get_args(Distribution),
     "model": get_args(LossModel),
@@ -26,7 +27,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 class Impairment:
     """One link fault; it ends by itself `duration_s` seconds after it was put in place."""
 
-    kind: Kind
+    kind: str
+    """Name of the fault; at most one of a kind on a link."""
     duration_s: float
     delay_s: float = 0.0
     jitter_s: float = 0.0
@@ -39,7 +41,7 @@ class Impairment:
     share: float = 0.0
     """Share of packets corrupted, duplicated or sent ahead of the others, 0–1."""
     correlation: float = 0.0
-    """How much of a packet's luck is the luck of the one before, 0–1 (tc-netem(8))."""
+    """How much each packet's random number depends on the one before, 0–1 (tc-netem(8))."""
     rate_bit_s: float = 0.0
     direction: Direction = "out"
     """As the target sees it: `out` is what leaves it, answers of the service port."""
@@ -48,8 +50,11 @@ class Impairment:
     peers: tuple[str, ...] = ()
     """Addresses whose traffic is impaired; empty: everybody's."""
     mechanism: Mechanism = "auto"
+    effect: Effect = ""  # type: ignore[assignment]  # `__post_init__` sets it
+    """What happens to packets; left out, the effect that is called like the kind."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "effect", self.effect or self.kind)
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
@@ -93,8 +98,8 @@ def _check_type(name: str, value: object) -> None:
     elif name == "port":
         if isinstance(value, bool) or not isinstance(value, int | None):
             raise ValueError("port must be a port number or null")
-    elif name in CHOICES:
+    elif name == "kind" or name in CHOICES:
         if not isinstance(value, str):
-            raise ValueError(f"{name} must be a word")
+            raise ValueError(f"{name} must be a string")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("all other fields are numbers, times in seconds")

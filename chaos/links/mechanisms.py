@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .impairment import Impairment
+from .impairment import Effect, Impairment
 
 FILTERS = {
     "blackhole": ("drop", "iptables DROP"),
     "partition": ("drop", "iptables DROP"),
     "refuse": ("reset", "iptables REJECT"),
 }
-"""Kind → what the kernel must offer, and the mechanism's name."""
+"""Effect → what the kernel must offer, and the mechanism's name."""
 QUEUE = "nfqueue"
 LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "iptables DROP", "reset": "iptables REJECT"}
 """What is offered or not → what the kernel calls it."""
+
+RELAY = "relay"
+"""The mechanism of every link fault on local processes."""
+_PACKETS = "a view of packets: TCP mends them below the bytes that a relay sees"
+RELAY_LACKS: dict[str, str] = {
+    "corrupt": _PACKETS,
+    "duplicate": _PACKETS,
+    "reorder": _PACKETS,
+    "partition": "an address for each process: all are on 127.0.0.1",
+}
+"""Effects that the relay cannot have, and what it lacks for them."""
 
 Offers = Callable[[str], bool]
 """Whether this kernel has one of `LACKS`."""
@@ -33,9 +44,14 @@ class ImpossibleError(Exception):
         self.possible = list(possible)
 
 
-def kernels(kind: str) -> str:
-    """The queueing discipline that shapes a link in this way."""
-    return "htb" if kind == "bandwidth" else "netem"
+def kernels(effect: Effect) -> str:
+    """Return the queueing discipline that has the effect."""
+    return "htb" if effect == "bandwidth" else "netem"
+
+
+def kernel_mechanisms(effect: Effect) -> str:
+    """Return the mechanisms that a container's network namespace may have for the effect."""
+    return FILTERS[effect][1] if effect in FILTERS else f"{kernels(effect)} or {QUEUE}"
 
 
 def needs(mechanism: str) -> tuple[str, ...]:
@@ -45,15 +61,15 @@ def needs(mechanism: str) -> tuple[str, ...]:
 
 def choose(impairment: Impairment, offers: Offers) -> str:
     """The mechanism: the kernel's own before ours, unless one is forced. Raises ImpossibleError."""
-    kind = impairment.kind
-    if kind in FILTERS:
-        rule, mechanism = FILTERS[kind]
+    kind, effect = impairment.kind, impairment.effect
+    if effect in FILTERS:
+        rule, mechanism = FILTERS[effect]
         if not offers(rule):
             raise ImpossibleError(f"{kind} is not possible: this kernel lacks {LACKS[rule]}")
         return mechanism
-    if kind == "duplicate" and impairment.direction != "out":
-        raise ImpossibleError("duplicate acts on what leaves the target", ["direction: out"])
-    known = (kernels(kind), QUEUE)
+    if effect == "duplicate" and impairment.direction != "out":
+        raise ImpossibleError(f"{kind} acts on what leaves the target", ["direction: out"])
+    known = (kernels(effect), QUEUE)
     if impairment.mechanism not in ("auto", *known):
         raise ImpossibleError(f"{kind} has no mechanism {impairment.mechanism}", _able(known, impairment, offers))
     wanted = known if impairment.mechanism == "auto" else (impairment.mechanism,)

@@ -31,7 +31,7 @@ class Fates:
     """All impairments of one link, at most one of a kind, in the order in which netem applies them."""
 
     def __init__(self, impairments: Iterable[Impairment], rng: Random) -> None:
-        kinds = {each.kind: each for each in impairments}
+        kinds = {each.effect: each for each in impairments}
         loss, delay, rate = kinds.get("loss"), kinds.get("delay"), kinds.get("bandwidth")
         self._double = _coin(kinds.get("duplicate"), rng)
         self._lose = loser(loss, rng) if loss else None

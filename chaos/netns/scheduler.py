@@ -39,8 +39,8 @@ class Scheduler:
         """From now on, these; what is held stays held until its time."""
         self._in = Fates([each for each in impairments if each.direction in ("in", "both")], self._rng)
         self._out = Fates([each for each in impairments if each.direction in ("out", "both")], self._rng)
-        self._queue.set_whole(any(each.kind in WHOLE_KINDS for each in impairments))
-        if any(each.kind == "duplicate" for each in impairments) and not self._copies:
+        self._queue.set_whole(any(each.effect in WHOLE_KINDS for each in impairments))
+        if any(each.effect == "duplicate" for each in impairments) and not self._copies:
             self._copies = {4: _raw(socket.AF_INET)}
             with contextlib.suppress(OSError):  # a kernel without IPv6 has none to copy
                 self._copies[6] = _raw(socket.AF_INET6)

@@ -85,7 +85,7 @@ class Session:
         else:
             firewall.clear()
             for each in self._by(mechanism):
-                RULES[FILTERS[each.kind][0]](each)
+                RULES[FILTERS[each.effect][0]](each)
 
     def _schedule(self, wanted: list[Impairment]) -> None:
         if not wanted:

@@ -21,7 +21,6 @@ QUEUE_PACKETS = "100000"
 """netem's own limit of 1000 would turn a long delay under load into loss."""
 BANDWIDTH_PACKETS = "1000"
 """What waits for a narrow link; more is dropped, as in a router."""
-NETEM_KINDS = frozenset({"delay", "loss", "corrupt", "duplicate", "reorder"})
 
 
 def install(impairments: Sequence[Impairment]) -> None:
@@ -63,7 +62,7 @@ def _ours(interface: str) -> bool:
 
 def _install_on(interface: str, impairments: Sequence[Impairment]) -> None:
     on = ("dev", interface)
-    kinds: dict[str, Impairment] = {each.kind: each for each in impairments}
+    kinds: dict[str, Impairment] = {each.effect: each for each in impairments}
     rate = kinds.get("bandwidth")
     fresh = not _ours(interface)
     if fresh:

@@ -36,7 +36,7 @@ class Effects:
     """All faults on one direction of the relay; at most one of a kind."""
 
     def __init__(self, impairments: Collection[Impairment], direction: str, rng: Random) -> None:
-        acting = {each.kind: each for each in impairments if each.direction in (direction, "both")}
+        acting = {each.effect: each for each in impairments if each.direction in (direction, "both")}
         self.silent = "blackhole" in acting
         self._wait = Wait(acting["delay"], rng) if "delay" in acting else None
         self._lose = loser(acting["loss"], rng) if "loss" in acting else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from .fault_kinds import FaultKind, complaints
+from ..output.inert import quoted
+from .fault_kinds import built_in, complaints, known
 from .strict import Strict, wrong
 from .units import Duration, PhaseOfInterval, Span, SpanText
 
@@ -16,6 +18,8 @@ ACTS: tuple[str, ...] = get_args(Act)
 _TIMELESS = frozenset({"restart_balancer"})
 """Acts that take as long as they take."""
 _LONGEST_S = 300.0
+_NAME_LONG = 80
+"""Characters of what may be a misspelt name; comparing grows with the square."""
 
 
 def _parameter(value: Any) -> Any:
@@ -24,6 +28,20 @@ def _parameter(value: Any) -> Any:
     return value
 
 
+def _kind(value: Any) -> Any:
+    kinds = known().kinds
+    if isinstance(value, str) and value not in kinds:
+        close = difflib.get_close_matches(value, kinds, n=1) if len(value) <= _NAME_LONG else []
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise PydanticCustomError(
+            "scenario",
+            "expected one of {kinds}; got {got}{hint}",
+            {"kinds": ", ".join(kinds), "got": quoted(value), "hint": hint},
+        )
+    return value
+
+
+Kind = Annotated[str, BeforeValidator(_kind), WithJsonSchema({"type": "string", "enum": [*built_in().kinds]})]
 Parameter = Annotated[str, BeforeValidator(_parameter)]
 
 
@@ -43,7 +61,7 @@ class Step(Strict):
     phase: PhaseOfInterval | None = None
     """Wait, from `at`, for this phase of the health-check interval of the target: its last check counts as 0."""
     repeat: Repeat | None = None
-    fault: FaultKind | None = None
+    fault: Kind | None = None
     act: Act | None = None
     parallel: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] | None = None
     """Steps whose `at` counts from this one's."""

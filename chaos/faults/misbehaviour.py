@@ -1,0 +1,60 @@
+"""What the faults of the application share: the backend is told to misbehave, through its `PUT /misbehave`.
+
+They tell apart what a balancer believes (the probe) from what clients get (the work). The backend returns to `ok` by
+itself after the duration, and after a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..drivers.probe import HEALTH_PATH, Answer, ask
+from ..drivers.targets import Injection, Target
+from ..errors import InjectionFailedError
+from .base import SILENCE_S, Layer, NoParams, Params, Support
+
+PATH = "/misbehave"
+WORK_PATH = "/work"
+ASK_S = 2.0
+OWN_END_S = 1.0
+"""The backend ends the fault by itself this much after its duration, so that normally our heal ends it."""
+MECHANISM = "misbehave"
+
+
+class Misbehaviour:
+    """One PUT starts the fault, another ends it."""
+
+    kind: str
+    layer = Layer.APP
+    needs = Target
+    params: type[Params] = NoParams
+    support = Support(MECHANISM, MECHANISM)
+
+    def wish(self, params: Any) -> dict[str, Any]:
+        """Return the body of the PUT, without mode and duration."""
+        return {}
+
+    async def inject(self, target: Target, params: Any, duration_s: float) -> Injection:
+        await _put(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
+        return Injection(time.monotonic(), MECHANISM)
+
+    async def heal(self, target: Target) -> None:
+        await _put(target, {"mode": "ok"})
+
+
+async def probe(target: Target, path: str = HEALTH_PATH, timeout_s: float = SILENCE_S) -> Answer:
+    """Send one request to the backend itself; return the answer."""
+    return await ask(await target.address(), path, timeout_s=timeout_s)
+
+
+async def health_and_work(target: Target) -> tuple[Answer, Answer, str]:
+    """Probe the health check and the work; return both answers, and both in words."""
+    health, work = await probe(target), await probe(target, WORK_PATH)
+    return health, work, f"{HEALTH_PATH}: {health}; {WORK_PATH}: {work}"
+
+
+async def _put(target: Target, wish: dict[str, Any]) -> None:
+    answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish)
+    if not answer.ok:
+        raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}")
