@@ -17,6 +17,8 @@ from .engine.events import EventLog
 from .engine.journal import Journal
 from .engine.keeper import Keeper
 from .engine.lease import Lease
+from .faults import FAULTS
+from .faults.extensions import add_extensions
 from .http.auth import load_token
 from .http.service import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
@@ -51,6 +53,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    add_extensions(FAULTS)
     listener = _listen(settings)  # first: where another one runs already, its faults and its token are not ours
     make_state_dir(settings.state_dir)
     token, notice = _token(settings)

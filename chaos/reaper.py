@@ -23,6 +23,8 @@ from .engine.lease import DEAD_AFTER_S, Lease
 from .engine.log_once import Outage
 from .engine.records import Entry, State
 from .errors import ChaosError
+from .faults import FAULTS
+from .faults.extensions import add_extensions
 from .inputs.command_line import RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
 
@@ -87,6 +89,7 @@ def expired(entries: list[Entry], now_unix: float) -> list[Entry]:
 
 async def watch(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    add_extensions(FAULTS)
     make_state_dir(settings.state_dir)
     runtime = open_runtime(settings)
     running = asyncio.ensure_future(Reaper(runtime, Journal(settings.state_dir), Lease(settings.state_dir)).run())

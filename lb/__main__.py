@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .config.file_reader import DEFAULT, load
+from .config.policy_extensions import add_policies
 from .config.schema import Config
 from .errors import ConfigError, StartError
 from .process import open_files
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, check, run. Answers the exit code: 0, 254 (arguments, configuration) or 255 (this machine)."""
     try:
         options = _parser().parse_args(arguments)
+        add_policies()
         reread = partial(load, options.config, dict(os.environ))
         config = reread()
         if options.check:

@@ -18,7 +18,7 @@ from ..errors import (
     RuntimeUnavailableError,
 )
 from ..faults import FAULTS, AnyFault
-from ..faults.base import Layer, Params
+from ..faults.base import Params
 from ..faults.link_fault import LinkFault
 from ..inputs.units import parse_duration
 from ..inputs.validation_errors import problems
@@ -68,9 +68,9 @@ def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], p
         same_effect = isinstance(fault, LinkFault) and isinstance(other, LinkFault) and fault.effect == other.effect
         if record.kind == fault.kind or same_effect or other.layer.conflicts(fault.layer):
             raise ConflictError(f"{target} already has {record.kind} ({record.id}, {record.state})")
-        if fault.layer is other.layer is Layer.SHAPE and params is not None:
+        if params is not None and isinstance(fault, LinkFault) and isinstance(other, LinkFault):
             theirs = other.params.model_validate(record.params)
-            if any(getattr(params, name) != getattr(theirs, name) for name in SCOPE):
+            if fault.impairment(params, 1.0).scope != other.impairment(theirs, 1.0).scope:
                 raise ConflictError(
                     f"{target} already has {record.kind} ({record.id}); faults that shape one link together need the "
                     f"same {', '.join(SCOPE)}"

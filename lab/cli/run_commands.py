@@ -13,6 +13,7 @@ from rich.console import Console
 from ..errors import BadArgumentsError
 from ..evidence.results import expect_writable
 from ..evidence.verdict import worst
+from ..judge.judge import checkers
 from ..phase_sweep import Sweep
 from ..report import job_summary
 from ..report.live import view
@@ -63,6 +64,7 @@ def run(
     wanted = [*(names() if everything else ()), *(scenarios or ())]
     if not wanted:
         raise BadArgumentsError("no scenario was named", f"name some, or --all; there are {', '.join(names())}")
+    checkers()  # two of one name are refused before anything starts
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = people(as_json)
@@ -104,6 +106,7 @@ def replay(
         raise BadArgumentsError(
             f"{plan_file} is no plan: {error}", "give plan.json from the folder of a run"
         ) from error
+    checkers()
     console = people(as_json)
     expect_writable(results)
     place = runtime(runtime_name, project, balancer_cmd)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from ..evidence.failover_times import readmit_s, reroute_s
 from ..evidence.history import Outcome
 from ..evidence.record import Fault, RunRecord, load_run
 from ..evidence.verdict import Check, FaultResult, RequestCounts, RunVerdict, Verdict, worst
+from ..extensions import CHECKERS as GROUP
+from ..extensions import load, points
 from .checkers import (
     answered,
     attribution,
@@ -67,13 +70,25 @@ _SPOILED_BY_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME
 """Checkers that are unknown only where a witness saw the host busy."""
 
 
-def judge(run: RunRecord, checkers: dict[str, Checker] = CHECKERS) -> RunVerdict:
+@cache
+def checkers() -> dict[str, Checker]:
+    """Return all checkers: ours, then those of other packages. Raise EnvironmentProblemError where a name is taken."""
+    return CHECKERS | load("checker", CHECKERS, lambda _, checker: callable(checker), points(GROUP))
+
+
+def judge(run: RunRecord, wanted: dict[str, Checker] | None = None) -> RunVerdict:
     """Run every checker; the worst of their answers is the verdict, unless the record itself is no ground: unknown.
 
     What is missing, or told by a clock that stepped, may be what explains the rest: a failed check of such a run is
     told, but not believed.
     """
-    checks = tuple(_run_checker(name, checker, run) for name, checker in checkers.items())
+    known = checkers() if wanted is None else wanted
+    checks = tuple(_run_checker(name, checker, run) for name, checker in known.items())
+    checks += tuple(
+        Check(name, Verdict.UNKNOWN, "no installed package has this checker")
+        for name in run.plan.expect.checkers
+        if name not in known
+    )
     grounded = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name in _GROUNDS)
     verdict = worst(check.verdict for check in checks) if grounded else Verdict.UNKNOWN
     return RunVerdict(

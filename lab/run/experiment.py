@@ -138,7 +138,7 @@ class Experiment:
         self._traffic.go(self._recorder.clock.zero)
         self.progress.started(self._run_id, self._plan, endpoints)
         self._recorder.note("run_started", run_metadata.description(self._plan, endpoints, self._run_id))
-        run_metadata.note_readiness(self._recorder, self._ready)
+        run_metadata.note_readiness(self._recorder, self._ready, self._plan)
 
     def close(self) -> None:
         """No event follows; the folder can be judged."""

@@ -10,13 +10,20 @@ import difflib
 import json
 import operator
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from ..errors import EnvironmentProblemError
+from ..extensions import FAULTS, points
+from ..processes.child_environment import child_environment
+from ..processes.launch import words
 
 _FILE = Path(__file__).with_name("fault_kinds.json")
+_ASK_TIMEOUT_S: Final = 30.0
 _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("exclusiveMinimum", "above", operator.gt),
     ("minimum", "at least", operator.ge),
@@ -98,14 +105,39 @@ def built_in() -> FaultKinds:
     return read(json.loads(_FILE.read_text(encoding="utf-8")))
 
 
+@cache
 def known() -> FaultKinds:
-    """Return all kinds of this installation."""
-    return built_in()
+    """Return all kinds of this installation: built in, and added by other packages.
+
+    For the latter the chaos package is asked in a process of its own, because the lab shares no code with it. What
+    that process says of packages that are left out goes to stderr.
+    """
+    if not points(FAULTS):
+        return built_in()
+    told = subprocess.run(
+        words("chaos.faults"), env=child_environment(), stdout=subprocess.PIPE, timeout=_ASK_TIMEOUT_S, check=False
+    )
+    if told.returncode != 0:
+        raise EnvironmentProblemError("the fault kinds of other packages cannot be read", "see the message above")
+    return read(json.loads(told.stdout))
+
+
+def find(kind: str) -> FaultKind | None:
+    """Return the kind of that name. Other packages are looked at only for one that is not built in."""
+    return built_in().kinds.get(kind) or known().kinds.get(kind)
+
+
+def like(kind: str) -> str:
+    """Return the built-in kind that falls under the same time bound as `kind`; empty where there is none."""
+    family = fault.family if (fault := find(kind)) else ""
+    return next((name for name, each in built_in().kinds.items() if each.family == family), "")
 
 
 def complaints(kind: str, params: Mapping[str, str]) -> list[str]:
     """Return everything that is wrong with the parameters of a fault, one clause each."""
-    fault, quantities = known().kinds[kind], known().quantities
+    fault, quantities = find(kind), built_in().quantities
+    if fault is None:
+        return [f"{kind} is not a known fault"]
     found = [_unknown(kind, fault, name) for name in params if name not in fault.parameters]
     found += [f"{kind} requires {name}" for name in fault.parameters if name in fault.required and name not in params]
     for name, rule in fault.parameters.items():

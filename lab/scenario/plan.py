@@ -151,6 +151,8 @@ class Expectations:
     """Of requests that no fault touches in time."""
     latency_inside: LatencyBudget | None = None
     """Of requests between a fault and the readmission of its target."""
+    checkers: dict[str, Any] = field(default_factory=dict)
+    """What checkers of other packages are to expect, by the checker's name, as the scenario has it."""
 
 
 @dataclass(frozen=True, slots=True)

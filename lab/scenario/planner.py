@@ -59,6 +59,7 @@ def _expectations(expect: Expect) -> Expectations:
         answer_within_s=expect.answer_within,
         latency_outside=_latency(expect.latency.outside) if expect.latency else None,
         latency_inside=_latency(expect.latency.inside) if expect.latency else None,
+        checkers=expect.checkers,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from ..extensions import CHECKERS, points
 from .steps import Step
-from .strict import Strict
+from .strict import Strict, wrong
 from .units import Duration, Share
 from .workload import Load
 
@@ -56,6 +57,17 @@ class Expect(Strict):
     answer_within: Annotated[Duration, Field(gt=0)] | None = None
     """Longest wait for any answer, good or bad."""
     latency: LatencyExpectation | None = None
+    checkers: dict[str, Any] = Field(default_factory=dict)
+    """What checkers of other packages are to expect, by the checker's name; each defines what may stand here."""
+
+    @field_validator("checkers")
+    @classmethod
+    def _installed(cls, checkers: dict[str, Any]) -> dict[str, Any]:
+        names = [point.name for point in points(CHECKERS)] if checkers else []
+        for name in checkers:
+            if name not in names:
+                raise wrong(f"expected a checker of an installed package ({', '.join(names) or 'there is none'})", name)
+        return checkers
 
 
 class Scenario(Strict):

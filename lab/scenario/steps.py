@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from pydantic_core import PydanticCustomError
 
 from ..output.inert import quoted
-from .fault_kinds import built_in, complaints, known
+from .fault_kinds import built_in, complaints, find, known
 from .strict import Strict, wrong
 from .units import Duration, PhaseOfInterval, Span, SpanText
 
@@ -29,8 +29,8 @@ def _parameter(value: Any) -> Any:
 
 
 def _kind(value: Any) -> Any:
-    kinds = known().kinds
-    if isinstance(value, str) and value not in kinds:
+    if isinstance(value, str) and find(value) is None:
+        kinds = known().kinds
         close = difflib.get_close_matches(value, kinds, n=1) if len(value) <= _NAME_LONG else []
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise PydanticCustomError(

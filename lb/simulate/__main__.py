@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from ..config.policy_extensions import add_policies
 from ..core.policies import POLICIES
 from . import documents
 from .disruption import disruptions
@@ -18,6 +19,7 @@ from .scenario import SCENARIOS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for bad arguments."""
+    add_policies()
     options = _parser().parse_args(arguments)
     for document in _documents(options):
         sys.stdout.write(json.dumps(document) + "\n")

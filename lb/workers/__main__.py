@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 
+from ..config.policy_extensions import add_policies
 from ..errors import StartError
 from ..process.event_loop import loop_factory
 from ..telemetry.log_writer import Lines
@@ -18,6 +19,7 @@ def main() -> int:
     lines = Lines(whole=True)
     lines.start()
     try:
+        add_policies()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(int(sys.argv[1]), lines))
     except StartError as error:
