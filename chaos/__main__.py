@@ -23,7 +23,7 @@ from .http.auth import load_token
 from .http.service import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
-from .monkey.monkey_runner import Troop
+from .monkey.monkey_runner import MonkeyRunner
 
 log = logging.getLogger("chaos")
 
@@ -60,9 +60,9 @@ async def serve(settings: Settings) -> None:
     runtime = open_runtime(settings)
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
-    troop = Troop(engine, runtime, events)
+    runner = MonkeyRunner(engine, runtime, events)
     config = uvicorn.Config(
-        create_app(engine, runtime, events, troop, token),
+        create_app(engine, runtime, events, runner, token),
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=GRACE_S,
@@ -77,7 +77,7 @@ async def serve(settings: Settings) -> None:
         keeper.cancel()
         (failure,) = await asyncio.gather(keeper, return_exceptions=True)
         if not isinstance(failure, RuntimeLostError):  # then the journal is all that we can leave behind
-            await troop.stop_all("shutdown")
+            await runner.stop_all("shutdown")
             await engine.stop()
         await runtime.close()
     if isinstance(failure, Exception):

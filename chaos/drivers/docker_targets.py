@@ -165,7 +165,7 @@ class DockerTarget:
         inspected = await self._client.inspect(self.id)
         self._kept = container_limits.kept(inspected)
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         """Raises BadRequestError for a peer that is no member or only itself, and NotPossibleError."""
         if set(impairment.peers) == {self.name}:
             raise BadRequestError(

@@ -101,7 +101,7 @@ class ProcessTarget:
     async def remember(self) -> None:
         """Nothing: signals and the relay overwrite nothing."""
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         """Raises NotPossibleError for what a relay of bytes cannot do."""
         if impairment.effect in RELAY_LACKS:
             raise NotPossibleError(RELAY_LACKS[impairment.effect])

@@ -138,7 +138,7 @@ class Pausable(Target, Protocol):
 class LinkTarget(Target, Protocol):
     """Has a network path that can be impaired."""
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         """The mechanism that it would be impaired by. Raises what `impair` would because of what is asked for."""
         ...
 

@@ -1,4 +1,4 @@
-"""What may be faulted, and what may not: every rule that says no before anything is touched."""
+"""The rules that refuse a fault before anything is touched."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from ..inputs.validation_errors import problems
 from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
-"""A backend that takes longer than this to answer /health does not count as one that remains."""
+"""A backend that takes longer than this to answer /health does not count as healthy."""
 MIN_DURATION_S = 0.1
 SCOPE = ("peer", "direction", "port")
 
 
 def check_kind(kind: str) -> AnyFault:
-    """Raises BadRequestError for a fault that does not exist."""
+    """Return the kind of that name. Raise BadRequestError where there is none."""
     if kind not in FAULTS:
         raise BadRequestError(f"there is no fault {kind!r}", possible=sorted(FAULTS))
     return FAULTS[kind]
 
 
 def check_duration(text: object, max_s: float) -> float:
-    """Seconds. Raises BadRequestError without a unit, or out of bounds."""
+    """Return seconds. Raise BadRequestError without a unit, or out of bounds."""
     try:
         duration_s = parse_duration(text)
     except ValueError as error:
@@ -50,7 +50,7 @@ def check_duration(text: object, max_s: float) -> float:
 
 
 def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
-    """Raises BadRequestError that names each bad parameter and what was expected."""
+    """Return the parameters. Raise BadRequestError, which names each bad parameter and what was expected."""
     try:
         return fault.params.model_validate(params)
     except ValidationError as error:
@@ -58,10 +58,14 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
         raise BadRequestError(problems(error, fault.params, "params"), possible) from error
 
 
-def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], params: Params | None = None) -> None:
-    """Raises ConflictError where a fault that is not healed yet occupies what this one needs, or where two would shape
-    the same link with different scopes."""
-    for record in owed:
+def check_conflicts(
+    fault: AnyFault, target: str, unhealed: Iterable[FaultRecord], params: Params | None = None
+) -> None:
+    """Raise ConflictError where an unhealed fault occupies what this one needs.
+
+    Two faults that shape the same link conflict, too, where they act on different packets.
+    """
+    for record in unhealed:
         if record.target != target:
             continue
         other = FAULTS[record.kind]
@@ -78,16 +82,17 @@ def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], p
 
 
 async def check_running(targets: Collection[Target]) -> None:
-    """Raises NotRunningError: what is down or frozen already would show that, and not the fault. It also means that
-    every target ran before, which is the state that a heal restores."""
+    """Raise NotRunningError where a target is down or frozen: the fault would not show.
+
+    So every target ran before its fault, which is the state that a heal restores.
+    """
     for target, state in zip(targets, await asyncio.gather(*(each.running() for each in targets)), strict=True):
         if state is not Running.RUNNING:
             raise NotRunningError(f"{target.name} is {state}: only a running target can be faulted")
 
 
 async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:
-    """Raises LastHealthyBackendError unless a backend that is not among the `targets`, and has no fault, answers its
-    health check now."""
+    """Raise LastHealthyBackendError unless a backend without a fault, other than the `targets`, is healthy now."""
     others = [other for other in backends if other.name not in targets and other.name not in faulted]
     if not any(await asyncio.gather(*map(_healthy, others))):
         names = " and ".join(sorted(targets))

@@ -135,10 +135,10 @@ AnyFault = Fault[Any, Any]
 
 
 @runtime_checkable
-class Foresighted(Protocol):
+class Previewing(Protocol):
     """A fault whose parameters may ask for what this host or target cannot do."""
 
-    async def foresee(self, target: Any, params: Any, duration_s: float) -> str | None:
+    async def preview_mechanism(self, target: Any, params: Any, duration_s: float) -> str | None:
         """Return the mechanism where it depends on the parameters, else None. Touch nothing.
 
         Raise what `inject` would raise because of the parameters.

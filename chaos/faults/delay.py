@@ -36,7 +36,7 @@ class DelayParams(CorrelatedParams):
 
 
 class Delay(LinkFault):
-    """Hold packets back."""
+    """Delay packets."""
 
     kind = effect = "delay"
     summary = "answers come late"

@@ -98,8 +98,8 @@ class LinkFault:
         scope = params.scope() if isinstance(params, ScopedParams) else {}
         return Impairment(self.kind, duration_s, effect=self.effect, **{**scope, **self.effects(params)})
 
-    async def foresee(self, target: LinkTarget, params: Any, duration_s: float) -> str | None:
-        return await target.foresee(self.impairment(params, duration_s))
+    async def preview_mechanism(self, target: LinkTarget, params: Any, duration_s: float) -> str | None:
+        return await target.preview_mechanism(self.impairment(params, duration_s))
 
     async def inject(self, target: LinkTarget, params: Any, duration_s: float) -> Injection:
         return await target.impair(self.impairment(params, duration_s))

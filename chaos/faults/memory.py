@@ -31,7 +31,7 @@ class Memory:
     params = MemoryParams
     support = Support("docker update (memory)", lacking=NEEDS_CGROUP)
 
-    async def foresee(self, target: MemoryLimitable, params: MemoryParams, duration_s: float) -> str | None:
+    async def preview_mechanism(self, target: MemoryLimitable, params: MemoryParams, duration_s: float) -> str | None:
         target.check_memory(params.limit)
         return None
 

@@ -1,4 +1,4 @@
-"""One link fault as the drivers, the relay and the namespace helper hand it to each other (JSON on the wire)."""
+"""One link fault as drivers, relay and network helper pass it to each other (as JSON)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """One link fault; it ends by itself `duration_s` seconds after it was put in place."""
+    """One link fault; it ends by itself `duration_s` seconds after it was injected."""
 
     kind: str
     """Name of the fault; at most one of a kind on a link."""
@@ -48,7 +48,7 @@ class Impairment:
     port: int | None = None
     """None: the target's service port. 0: every port, and not only TCP."""
     peers: tuple[str, ...] = ()
-    """Addresses whose traffic is impaired; empty: everybody's."""
+    """Addresses whose traffic is impaired; empty: all traffic."""
     mechanism: Mechanism = "auto"
     effect: Effect = ""  # type: ignore[assignment]  # `__post_init__` sets it
     """What happens to packets; left out, the effect that is called like the kind."""
@@ -65,7 +65,7 @@ class Impairment:
 
     @classmethod
     def from_json(cls, body: object) -> Impairment:
-        """Read the control API's body. Raises ValueError on anything unexpected."""
+        """Read the JSON object of a request. Raise ValueError on anything unexpected."""
         if not isinstance(body, dict):
             raise ValueError("expected a JSON object")
         for name, value in body.items():
@@ -77,12 +77,12 @@ class Impairment:
             raise ValueError(str(error)) from error
 
     def to_json(self) -> dict[str, Any]:
-        """The form that `from_json` reads."""
+        """Return what `from_json` reads."""
         return asdict(self)
 
     @property
     def scope(self) -> tuple[object, ...]:
-        """Which packets it acts on."""
+        """The packets that it acts on."""
         return self.direction, self.port, self.peers
 
 

@@ -1,7 +1,7 @@
-"""By what a link fault is done, from what is asked for and what the kernel offers. Pure.
+"""Chooses the mechanism of a link fault from what is asked for and what the kernel offers. Pure.
 
-Asked twice: by the service, before anything is touched, with what a probe of the kernel found; and by the helper in the
-target's network namespace, which does it.
+The service uses it before anything is touched, with what a probe of the kernel found; the helper in the target's
+network namespace uses it again when it injects.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FILTERS = {
 """Effect → what the kernel must offer, and the mechanism's name."""
 QUEUE = "nfqueue"
 LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "iptables DROP", "reset": "iptables REJECT"}
-"""What is offered or not → what the kernel calls it."""
+"""Mechanism → the kernel's name for what it needs."""
 
 RELAY = "relay"
 """The mechanism of every link fault on local processes."""
@@ -36,7 +36,7 @@ Offers = Callable[[str], bool]
 
 
 class ImpossibleError(Exception):
-    """This kernel, or the mechanism that was asked for, cannot do it; the message says why, `possible` what can."""
+    """This kernel, or the forced mechanism, cannot do it. The message says why, `possible` what would work."""
 
     def __init__(self, reason: str, possible: Sequence[str] = ()) -> None:
         super().__init__(f"{reason}; {' or '.join(possible)} is possible" if possible else reason)
@@ -55,12 +55,12 @@ def kernel_mechanisms(effect: Effect) -> str:
 
 
 def needs(mechanism: str) -> tuple[str, ...]:
-    """What the kernel must offer for it: netem is a leaf of an htb class."""
+    """Return what the kernel must offer for a mechanism: netem is a leaf of an htb class."""
     return ("htb", "netem") if mechanism == "netem" else (mechanism,)
 
 
 def choose(impairment: Impairment, offers: Offers) -> str:
-    """The mechanism: the kernel's own before ours, unless one is forced. Raises ImpossibleError."""
+    """Return the mechanism: the kernel's own before nfqueue, unless one is forced. Raise ImpossibleError."""
     kind, effect = impairment.kind, impairment.effect
     if effect in FILTERS:
         rule, mechanism = FILTERS[effect]
@@ -88,7 +88,7 @@ def _able(mechanisms: Sequence[str], impairment: Impairment, offers: Offers) -> 
 
 
 def _obstacle(mechanism: str, impairment: Impairment, offers: Offers) -> str:
-    """Why it cannot be this one; empty where it can."""
+    """Return why a mechanism is impossible; empty where it is possible."""
     if mechanism != QUEUE and impairment.direction != "out":
         return "it acts on what leaves the target"
     lacking = [LACKS[each] for each in needs(mechanism) if not offers(each)]
