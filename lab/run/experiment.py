@@ -32,7 +32,7 @@ from ..traffic.process import TrafficProcess
 from . import run_metadata
 from .balancer_override import configured
 from .feasibility import obstacles
-from .operator_actions import Acts
+from .operator_actions import OperatorActions
 from .preflight import POLL_S, Readiness, all_up, prepare
 from .run_metadata import Injection
 
@@ -129,7 +129,7 @@ class Experiment:
         self._recorder = Recorder(run_dir, RunClock(time.monotonic() + LEAD_S), progress)
         self._injections: list[Injection] = []
         """Everything that is recorded as a fault."""
-        self._acts = Acts(
+        self._actions = OperatorActions(
             services.balancer, services.chaos, endpoints, ready, self._recorder, self._inject, self._injections
         )
 
@@ -234,7 +234,7 @@ class Experiment:
 
     # --- one step ---
     async def _carry_out(self, injection: Injection) -> None:
-        """At the planned time, inject a fault or perform an act."""
+        """At the planned time, inject a fault or perform an action."""
         step = injection.step
         await self._until(step.at_s)
         due = step.at_s if step.phase is None else await self._on_phase(injection, step.phase)
@@ -242,7 +242,7 @@ class Experiment:
             "step", {"step": injection.index, "fault": step.name, "target": injection.target, "at": round(due, 6)}
         )
         if step.act:
-            await self._acts.perform(injection)
+            await self._actions.perform(injection)
         else:
             await self._inject(injection)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from ..actions import ACTIONS
+from ..actions.base import Needs
 from ..scenario.plan import Plan, PlannedStep
 from ..services.clients import Json
 from ..services.endpoints import Endpoints
 
-NEEDS_LEVERS = frozenset({"scale", "kill_balancer", "restart_balancer"})
+
+def _needs(step: PlannedStep) -> Needs | None:
+    return ACTIONS[step.act].needs if step.act else None
 
 
 def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]:
     """Why the lab cannot carry the plan out, one clause each; empty when it can."""
     found = [_impossible(step.fault, capabilities) for step in plan.steps if step.fault]
     if endpoints.levers is None:
-        found += [f"{step.act} is beyond this lab" for step in plan.steps if step.act in NEEDS_LEVERS]
+        found += [f"{step.act} is beyond this lab" for step in plan.steps if _needs(step) is Needs.RUNTIME]
         if plan.balancer:
             found.append("the balancer of this lab cannot be given other settings")
     if not endpoints.admin:
@@ -22,7 +26,7 @@ def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]
 
 
 def _asks_admin(step: PlannedStep) -> bool:
-    return step.phase is not None or step.act in {"drain", "maint", "weight", "rolling_restart"}
+    return step.phase is not None or _needs(step) is Needs.ADMIN
 
 
 def _impossible(kind: str, capabilities: Json) -> str:

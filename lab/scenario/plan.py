@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..actions import ACTIONS
 from ..output.atomic_write import write_whole
 from ..output.json_text import dumps, loads
 
@@ -18,9 +19,6 @@ SCHEMA = 2
 """Version of `plan.json`."""
 READABLE = frozenset({1, SCHEMA})
 """What 2 added has defaults that mean what 1 meant."""
-ROLLING_EACH_S = 3.0
-"""What the restart of one backend takes beyond its duration: drain, checks, readmission."""
-BALANCER_ACTS = frozenset({"kill_balancer", "restart_balancer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +78,17 @@ class PlannedStep:
     @property
     def needs_target(self) -> bool:
         """Whether it happens to one backend."""
-        return bool(self.fault) or self.act in {"drain", "maint", "weight"}
+        return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].on_backend)
 
     @property
     def disrupts(self) -> bool:
         """Whether it is recorded as a fault: something that may explain a bad request."""
-        return bool(self.fault) or self.act in BALANCER_ACTS or self.act == "rolling_restart"
+        return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].disrupts)
 
     @property
     def ends_s(self) -> float:
-        """When it should be over. A rolling restart goes on for as long as there are backends; three are assumed."""
-        if self.act == "rolling_restart":
-            return self.at_s + 3 * (self.duration_s + ROLLING_EACH_S)
-        return self.at_s + self.duration_s
+        """When it should be over."""
+        return self.at_s + (ACTIONS[self.act].takes_s(self.duration_s) if self.act in ACTIONS else self.duration_s)
 
     def choose(self, names: list[str]) -> str:
         """The target's name among those that the lab has. Raises ValueError when it has none, or not this one."""

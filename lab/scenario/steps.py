@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Collection
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from ..actions import ACTIONS
 from ..output.inert import quoted
 from .fault_kinds import built_in, complaints, find, known
 from .strict import Strict, wrong
 from .units import Duration, PhaseOfInterval, Span, SpanText
 
-Act = Literal["drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"]
-ACTS: tuple[str, ...] = get_args(Act)
-_TIMELESS = frozenset({"restart_balancer"})
-"""Acts that take as long as they take."""
 _LONGEST_S = 300.0
 _NAME_LONG = 80
 """Characters of what may be a misspelt name; comparing grows with the square."""
@@ -29,18 +27,24 @@ def _parameter(value: Any) -> Any:
 
 
 def _kind(value: Any) -> Any:
-    if isinstance(value, str) and find(value) is None:
-        kinds = known().kinds
-        close = difflib.get_close_matches(value, kinds, n=1) if len(value) <= _NAME_LONG else []
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise PydanticCustomError(
-            "scenario",
-            "expected one of {kinds}; got {got}{hint}",
-            {"kinds": ", ".join(kinds), "got": quoted(value), "hint": hint},
-        )
-    return value
+    return _one_of(value, known().kinds) if isinstance(value, str) and find(value) is None else value
 
 
+def _one_of(value: str, names: Collection[str]) -> str:
+    """Return the value where it is one of the names. Raise PydanticCustomError with a suggestion where it is not."""
+    if value in names:
+        return value
+    close = difflib.get_close_matches(value, names, n=1) if len(value) <= _NAME_LONG else []
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    found = {"names": ", ".join(names), "got": quoted(value), "hint": hint}
+    raise PydanticCustomError("scenario", "expected one of {names}; got {got}{hint}", found)
+
+
+def _action(value: Any) -> Any:
+    return _one_of(value, ACTIONS) if isinstance(value, str) else value
+
+
+Act = Annotated[str, BeforeValidator(_action), WithJsonSchema({"type": "string", "enum": [*ACTIONS]})]
 Kind = Annotated[str, BeforeValidator(_kind), WithJsonSchema({"type": "string", "enum": [*built_in().kinds]})]
 Parameter = Annotated[str, BeforeValidator(_parameter)]
 
@@ -102,11 +106,13 @@ class Step(Strict):
             raise wrong("expected exactly one of fault, act, parallel, one_of", named or "none of them")
         if named[0] in {"parallel", "one_of"}:
             return self
-        if self.duration is None and self.act not in _TIMELESS:
+        action = ACTIONS[self.act] if self.act else None
+        if self.duration is None and (action is None or action.timed):
             raise wrong(f"expected a duration with {self.fault or self.act}", "none")
-        for name, act in (("to", "scale"), ("weight", "weight")):
-            if (getattr(self, name) is not None) != (self.act == act):
-                raise wrong(f"expected {name} with act: {act}, and only there", self.act or self.fault)
+        for name in ("to", "weight"):
+            if (getattr(self, name) is not None) != (action is not None and action.value_field == name):
+                those = " or ".join(each.name for each in ACTIONS.values() if each.value_field == name)
+                raise wrong(f"expected {name} with act: {those}, and only there", self.act or self.fault)
         if self.phase is not None and self.repeat is not None and self.repeat.phases is not None:
             raise wrong("expected either phase or repeat.phases", "both")
         return self
