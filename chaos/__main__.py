@@ -21,10 +21,12 @@ from .engine.events import EventLog
 from .engine.journal import Journal
 from .engine.keeper import Keeper
 from .engine.lease import Lease
+from .faults import FAULTS
+from .faults.extensions import add_extensions
 from .http.service import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
-from .monkey.monkey_runner import Troop
+from .monkey.monkey_runner import MonkeyRunner
 
 log = logging.getLogger("chaos")
 
@@ -63,6 +65,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    add_extensions(FAULTS)
     listener = _listen(settings)  # first: where another one runs already, its faults and its token are not ours
     make_state_dir(settings.state_dir)
     token, notice = _token(settings)
@@ -70,9 +73,9 @@ async def serve(settings: Settings) -> None:
     runtime = open_runtime(settings)
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
-    troop = Troop(engine, runtime, events)
+    runner = MonkeyRunner(engine, runtime, events)
     config = uvicorn.Config(
-        create_app(engine, runtime, events, troop, token),
+        create_app(engine, runtime, events, runner, token),
         log_level="warning",
         lifespan="off",
         ws="none",  # there are no WebSockets; a request to switch is answered as if it had none
@@ -89,7 +92,7 @@ async def serve(settings: Settings) -> None:
         keeper.cancel()
         (failure,) = await asyncio.gather(keeper, return_exceptions=True)
         if not isinstance(failure, RuntimeLostError):  # then the journal is all that we can leave behind
-            await troop.stop_all("shutdown")
+            await runner.stop_all("shutdown")
             await engine.stop()
         await runtime.close()
     if isinstance(failure, Exception):

@@ -1,8 +1,8 @@
 """`python -m chaos.reaper`: the second pair of eyes, so that no single death leaves a fault in place.
 
-`docker compose kill chaos` disables the restart policy, so nobody else would start the chaos service again. The reaper
-does, at once, and a fresh service heals what it finds owed. Should it stay dead (or frozen) the reaper heals expired
-faults itself, from the same journal. The keeper in the chaos service revives the reaper in turn.
+`docker compose kill chaos` disables the restart policy, so nothing else would start the chaos service again. The reaper
+does so at once, and the new service heals what it finds unhealed. If the service stays dead (or frozen), the reaper
+heals expired faults itself, from the same journal. The keeper in the chaos service revives the reaper in turn.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from .drivers.targets import Runtime
 from .engine import healing
 from .engine.journal import Journal
 from .engine.lease import DEAD_AFTER_S, Lease
-from .engine.log_once import Outage
+from .engine.log_once import LogOnce
 from .engine.records import Entry, State
 from .errors import ChaosError
+from .faults import FAULTS
+from .faults.extensions import add_extensions
 from .inputs.command_line import RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
 
@@ -39,7 +41,7 @@ class Reaper:
         self._runtime = runtime
         self._journal = journal
         self._lease = lease
-        self._outage = Outage(log, "reaper")
+        self._log_once = LogOnce(log, "reaper")
 
     async def run(self) -> None:
         """Until cancelled. Raises RuntimeLostError."""
@@ -47,11 +49,11 @@ class Reaper:
             try:
                 await self.look()
             except ChaosError as error:
-                self._outage.failed(error)
+                self._log_once.failed(error)
                 if reason := self._runtime.lost():
                     raise RuntimeLostError(reason) from error
             else:
-                self._outage.succeeded()
+                self._log_once.succeeded()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
@@ -74,7 +76,7 @@ class Reaper:
             record.error = await healing.undo(self._runtime, entry)
         except ChaosError as error:
             log.warning("reaper: %s", error.detail)
-            return  # still owed: the next look tries again
+            return  # still unhealed: the next look tries again
         entry.move(State.HEALED)
         record.healed_mono = time.monotonic()
         self._journal.append(entry)
@@ -82,11 +84,12 @@ class Reaper:
 
 def expired(entries: list[Entry], now_unix: float) -> list[Entry]:
     """Faults that should be over and are not."""
-    return [entry for entry in entries if entry.owed and entry.expires_unix <= now_unix]
+    return [entry for entry in entries if entry.unhealed and entry.expires_unix <= now_unix]
 
 
 async def watch(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    add_extensions(FAULTS)
     make_state_dir(settings.state_dir)
     runtime = open_runtime(settings)
     running = asyncio.ensure_future(Reaper(runtime, Journal(settings.state_dir), Lease(settings.state_dir)).run())

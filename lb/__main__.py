@@ -14,6 +14,7 @@ from typing import NoReturn
 from .config.file_reader import DEFAULT, load
 from .config.schema import Config
 from .errors import ConfigError, StartError
+from .extensions import add_policies
 from .process.runtime import loop_factory, raise_open_files_limit
 from .process.wiring import certificates_of
 from .service import Service
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, check the configuration, run. Return 0, 254 (arguments, configuration) or 255 (host)."""
     try:
         options = _parser().parse_args(arguments)
+        add_policies()
         reread = partial(load, options.config, dict(os.environ))
         config = reread()
         if options.check:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import docker
 import docker.errors
@@ -24,7 +24,7 @@ from ..errors import (
     TargetGoneError,
 )
 from ..inputs.settings import Settings
-from ..links.impairment import Impairment, Kind
+from ..links.impairment import Effect, Impairment
 from . import container_limits, peers
 from .docker_socket import socket_is_dead
 from .members import ALIVE, Members
@@ -166,7 +166,7 @@ class DockerTarget:
         inspected = await self._client.inspect(self.id)
         self._kept = container_limits.kept(inspected)
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         """Raises BadRequestError for a peer that is no member or only itself, and NotPossibleError."""
         if set(impairment.peers) == {self.name}:
             raise BadRequestError(
@@ -271,10 +271,8 @@ class DockerRuntime:
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
         await self._helpers.sweep({str(undo.get("container")) for undo in owed})
 
-    async def link_capability(self, kind: str) -> Capability:
-        if kind in container_limits.MECHANISMS:
-            return Capability(possible=True, mechanism=container_limits.MECHANISMS[kind])
-        return await self._helpers.capability(cast(Kind, kind))
+    async def link_capability(self, effect: Effect) -> Capability:
+        return await self._helpers.capability(effect)
 
     async def crashed(self) -> Sequence[DockerTarget]:
         """Members of any role, ourselves excluded."""

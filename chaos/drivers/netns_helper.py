@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
-from ..links.impairment import Impairment, Kind
+from ..links.impairment import Effect, Impairment
 from ..links.mechanisms import FILTERS, LACKS, QUEUE, ImpossibleError, choose, kernels, needs
 from ..netns.helper import READY, SOCKET
 from .targets import Capability, Injection, ReadBack
@@ -146,9 +146,9 @@ class NetnsHelpers:
         lost = [each["Id"] for each in found if each["Labels"][HELPER_LABEL] not in faulted]
         await asyncio.gather(*map(self._remove, lost))
 
-    async def capability(self, kind: Kind) -> Capability:
-        """Whether this kernel can, by what, and what it lacks."""
-        return capability(kind, await self._offered())
+    async def capability(self, effect: Effect) -> Capability:
+        """Return whether this kernel can, by what, and what it lacks."""
+        return capability(effect, await self._offered())
 
     async def mechanism(self, impairment: Impairment) -> str:
         """What `impair` would do it by. Raises NotPossibleError with what else would be possible."""
@@ -243,13 +243,13 @@ class NetnsHelpers:
         return self._image
 
 
-def capability(kind: Kind, offers: Mapping[str, bool]) -> Capability:
-    """Of everybody's traffic, by whichever mechanism there is; `missing` is also what would have been better."""
-    wanted = FILTERS[kind][:1] if kind in FILTERS else needs(kernels(kind))
+def capability(effect: Effect, offers: Mapping[str, bool]) -> Capability:
+    """Return the capability for everybody's traffic. `missing` also names what a better mechanism would need."""
+    wanted = FILTERS[effect][:1] if effect in FILTERS else needs(kernels(effect))
     lacking = [LACKS[each] for each in wanted if not offers[each]]
     try:
-        mechanism = choose(Impairment(kind, 1.0), offers.__getitem__)
+        mechanism = choose(Impairment(effect, 1.0), offers.__getitem__)
     except ImpossibleError:
-        missing = lacking if kind in FILTERS else [*lacking, LACKS[QUEUE]]
+        missing = lacking if effect in FILTERS else [*lacking, LACKS[QUEUE]]
         return Capability(possible=False, missing=" and ".join(missing))
     return Capability(possible=True, mechanism=mechanism, missing=" and ".join(lacking) or None)

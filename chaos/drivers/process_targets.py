@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
-from ..links.impairment import Impairment
+from ..links.impairment import Effect, Impairment
+from ..links.mechanisms import RELAY, RELAY_LACKS
 from .probe import Address
 from .supervisor_client import Process, Supervisor
 from .targets import Capability, Injection, ReadBack, Running, Target, TargetInfo
@@ -23,20 +24,6 @@ from .targets import Capability, Injection, ReadBack, Running, Target, TargetInf
 BACKEND_ROLE = "api"
 GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
 """Exit codes of a stop that somebody asked for, and of a process that was never started."""
-_PACKETS = "a view of packets: TCP mends them below the bytes that a relay sees"
-_CGROUP = "a cgroup for each process"
-IMPOSSIBLE = {
-    "corrupt": _PACKETS,
-    "duplicate": _PACKETS,
-    "reorder": _PACKETS,
-    "partition": "an address for each process: all are on 127.0.0.1",
-    "disconnect": "a network for each process (blackhole looks the same to the balancer)",
-    "cpu": _CGROUP,
-    "memory": _CGROUP,
-}
-"""Fault kinds that plain processes cannot have, and what they lack for it."""
-RELAY = "relay"
-"""The mechanism of all link faults here."""
 SETTLE_S = 2.0
 """A signal's effect shows in the process table well before this."""
 
@@ -115,10 +102,10 @@ class ProcessTarget:
     async def remember(self) -> None:
         """Nothing: signals and the relay overwrite nothing."""
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         """Raises NotPossibleError for what a relay of bytes cannot do."""
-        if impairment.kind in IMPOSSIBLE:
-            raise NotPossibleError(IMPOSSIBLE[impairment.kind])
+        if impairment.effect in RELAY_LACKS:
+            raise NotPossibleError(RELAY_LACKS[impairment.effect])
         if impairment.peers or impairment.port:
             raise NotPossibleError("everybody comes from 127.0.0.1 here, to one port", ["peer: all, and no port"])
         if impairment.mechanism != "auto":
@@ -187,9 +174,9 @@ class LocalRuntime:
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
         """Relays end their faults by themselves."""
 
-    async def link_capability(self, kind: str) -> Capability:
-        if kind in IMPOSSIBLE:
-            return Capability(possible=False, missing=IMPOSSIBLE[kind])
+    async def link_capability(self, effect: Effect) -> Capability:
+        if effect in RELAY_LACKS:
+            return Capability(possible=False, missing=RELAY_LACKS[effect])
         return Capability(possible=True, mechanism=RELAY)
 
     async def crashed(self) -> Sequence[ProcessTarget]:

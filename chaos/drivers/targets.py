@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from ..links.impairment import Impairment
+from ..links.impairment import Effect, Impairment
 from .probe import Address
 
 
@@ -138,7 +138,7 @@ class Pausable(Target, Protocol):
 class LinkTarget(Target, Protocol):
     """Has a network path that can be impaired."""
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         """The mechanism that it would be impaired by. Raises what `impair` would because of what is asked for."""
         ...
 
@@ -259,8 +259,8 @@ class Runtime(Protocol):
         are not healed."""
         ...
 
-    async def link_capability(self, kind: str) -> Capability:
-        """Whether and how a fault whose mechanism depends on the host is possible here, and why not."""
+    async def link_capability(self, effect: Effect) -> Capability:
+        """Return whether link faults with this effect are possible on this host, by what, and what is missing."""
         ...
 
     async def crashed(self) -> Sequence[Member]:

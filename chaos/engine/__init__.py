@@ -1,1 +1,1 @@
-"""The life of a fault: admission, journal, injection, healing. The runtimes are in `chaos.drivers`."""
+"""Faults from order to heal: admission, journal, injection, verification, healing. Drivers are in `chaos.drivers`."""

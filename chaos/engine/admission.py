@@ -1,4 +1,4 @@
-"""From an order to what will be done: every check, in the order in which its answer helps most. Nothing is touched."""
+"""Checks an order before anything is touched; the check whose error helps the client most comes first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..drivers.targets import Runtime
 from ..errors import NotPossibleError
-from ..faults.base import Foresighted
+from ..faults.base import Previewing
 from . import guard
 from .capabilities import check_possible
 from .orders import Checked, Order, seed_of
@@ -15,9 +15,12 @@ from .records import FaultRecord
 from .selection import select
 
 
-async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max_duration_s: float) -> Checked:
-    """Raises the guard's errors. `owed` are all faults that are not healed, those of other orders under way included:
-    whoever calls this announces what was admitted before the next order is looked at."""
+async def admit(order: Order, runtime: Runtime, unhealed: Sequence[FaultRecord], max_duration_s: float) -> Checked:
+    """Return the checked order. Raise the guard's errors.
+
+    `unhealed` are all faults that are not healed, those of other orders under way included. The caller writes the
+    admitted faults to the journal before it admits the next order.
+    """
     fault = guard.check_kind(order.kind)
     duration_s = guard.check_duration(order.duration, max_duration_s)
     params = guard.check_params(fault, order.params)
@@ -28,15 +31,15 @@ async def admit(order: Order, runtime: Runtime, owed: Sequence[FaultRecord], max
     if not all(isinstance(target, fault.needs) for target in targets):
         raise NotPossibleError(f"{order.kind} is not possible on the {runtime.name} runtime")
     for target in targets:
-        guard.check_conflicts(fault, target.name, owed, params)
+        guard.check_conflicts(fault, target.name, unhealed, params)
     await guard.check_running(targets)
     await guard.check_reachable(targets)
     if not order.allow_last:
-        faulted = frozenset(record.target for record in owed)
+        faulted = frozenset(record.target for record in unhealed)
         await guard.check_not_last([target.name for target in targets], backends, faulted)
     await asyncio.gather(*(target.remember() for target in targets))
     mechanism = offered.mechanism
-    if isinstance(fault, Foresighted):
-        foreseen = await asyncio.gather(*(fault.foresee(target, params, duration_s) for target in targets))
+    if isinstance(fault, Previewing):
+        foreseen = await asyncio.gather(*(fault.preview_mechanism(target, params, duration_s) for target in targets))
         mechanism = foreseen[0] or mechanism
     return Checked(order, fault, params, duration_s, seed, targets, mechanism)

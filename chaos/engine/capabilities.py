@@ -1,21 +1,23 @@
-"""Which faults are possible on this host, and by what."""
+"""Which faults are possible on this host, and by which mechanism."""
 
 from __future__ import annotations
 
 from ..drivers.targets import Capability, Runtime
 from ..errors import NotPossibleError
 from ..faults import FAULTS, AnyFault
+from ..faults.link_fault import LinkFault
 
 
 async def capability(fault: AnyFault, runtime: Runtime) -> Capability:
-    """Whether and how. The kernel is probed once, by the runtime."""
-    if fault.mechanism is None:
-        return await runtime.link_capability(fault.kind)
-    return Capability(possible=True, mechanism=fault.mechanism)
+    """Return whether the fault is possible and by what. The runtime probes the kernel once."""
+    if isinstance(fault, LinkFault):
+        return await runtime.link_capability(fault.effect)
+    mechanism = fault.support.on(runtime.name)
+    return Capability(possible=bool(mechanism), mechanism=mechanism or None, missing=fault.support.lacking or None)
 
 
 async def check_possible(fault: AnyFault, runtime: Runtime) -> Capability:
-    """Raises NotPossibleError with what is possible instead."""
+    """Raise NotPossibleError, which names what is possible instead, where the fault is not possible on this host."""
     offered = await capability(fault, runtime)
     if not offered.possible:
         possible = [kind for kind, each in FAULTS.items() if (await capability(each, runtime)).possible]

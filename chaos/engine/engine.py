@@ -1,7 +1,7 @@
-"""The life of every fault, from the request to the heal (states and transitions: `chaos.engine.records`).
+"""Injects, times and heals faults (states and transitions: `chaos.engine.records`).
 
-Order is what makes the undo impossible to lose: the entry is on the disk before the fault is injected, and `healed` is
-written only after the target was seen to work. What is owed at start was left behind by a crash and is healed first.
+No undo can be lost: a fault's journal entry is on the disk before the fault is injected, and `healed` is written only
+after the target was seen to work. Faults that are unhealed at start were left behind by a crash and are healed first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict
 from . import healing
 from .admission import admit
 from .events import EventLog
-from .fault_handle import Life
+from .fault_handle import FaultHandle
 from .journal import Journal
 from .orders import Checked, Order, Placed, Preview
 from .records import FaultRecord, HealedBy, State
@@ -29,133 +29,137 @@ from .stop_condition_reader import Watched, prepare
 log = logging.getLogger(__name__)
 
 INJECT_TIMEOUT_S = 20.0
-"""Longer than the drivers' own time-outs (10 s a call): theirs names the call that hung."""
+"""Longer than the drivers' own time-outs (10 s a call), whose errors name the call that hung."""
 BASELINE_TIMEOUT_S = 1.0
 SWEEP_WITHIN_S = 5.0
 T = TypeVar("T")
 
 
 class Engine:
-    """Injects, times, heals and remembers faults."""
+    """Injects, verifies, times and heals faults, and keeps their records."""
 
     def __init__(self, runtime: Runtime, journal: Journal, events: EventLog, max_duration_s: float) -> None:
         self._runtime = runtime
         self._journal = journal
         self._events = events
         self.max_duration_s = max_duration_s
-        self._lives: dict[str, Life] = {}
+        self._handles: dict[str, FaultHandle] = {}
         self._admission = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         """Held here, because the event loop holds tasks only weakly."""
 
     # --- reading ---
     def records(self) -> list[FaultRecord]:
-        """All faults that are remembered, oldest first."""
-        return [life.record for life in self._lives.values()]
+        """Return the records of all faults that are kept, oldest first."""
+        return [handle.record for handle in self._handles.values()]
 
     def record(self, fault_id: str) -> FaultRecord:
-        """Raises UnknownFaultError."""
-        return self._life(fault_id).record
+        """Return the record of a fault. Raise UnknownFaultError."""
+        return self._handle(fault_id).record
 
-    def owed(self) -> list[FaultRecord]:
-        """Faults that are not healed."""
-        return [life.record for life in self._lives.values() if life.entry.owed]
+    def unhealed(self) -> list[FaultRecord]:
+        """Return the records of faults that are not healed."""
+        return [handle.record for handle in self._handles.values() if handle.entry.unhealed]
 
     def faulted(self) -> frozenset[str]:
-        """Names of the targets with a fault that is not healed."""
-        return frozenset(record.target for record in self.owed())
+        """Return the names of the targets with a fault that is not healed."""
+        return frozenset(record.target for record in self.unhealed())
 
-    # --- the service's own life ---
+    # --- start and stop of the service ---
     async def start(self) -> None:
-        """Read the journal and begin to heal what a crash left behind, without waiting for it; sweep up the rest."""
-        self._lives = {key: Life(entry) for key, entry in self._journal.compact().items()}
-        for record in self.owed():
-            self._begin_heal(self._life(record.id), "restart")
+        """Read the journal, begin to heal what a crash left behind (without waiting), and remove other leftovers."""
+        self._handles = {key: FaultHandle(entry) for key, entry in self._journal.compact().items()}
+        for record in self.unhealed():
+            self._begin_heal(self._handle(record.id), "restart")
 
-        # Before anything new is injected: what is started from now on is no leftover.
-        owed = [life.entry.undo for life in self._lives.values() if life.entry.owed]
+        # Before anything new is injected, because whatever a new fault starts is no leftover.
+        unhealed = [handle.entry.undo for handle in self._handles.values() if handle.entry.unhealed]
         try:
             async with asyncio.timeout(SWEEP_WITHIN_S):
-                await self._runtime.sweep(owed)
+                await self._runtime.sweep(unhealed)
         except (ChaosError, TimeoutError) as error:
-            log.warning("leftovers of a former life are not swept: %s", error or "no answer in time")
+            log.warning("leftovers of an earlier process are not removed: %s", error or "no answer in time")
 
     async def stop(self) -> None:
-        """Heal everything: a service that is stopped on purpose leaves nothing behind."""
+        """Heal everything, because a service that is stopped on purpose leaves nothing behind."""
         await self.reset()
 
     async def retry_failed(self) -> None:
-        """Try again to heal what could not be healed."""
-        for record in self.owed():
+        """Begin to heal again what could not be healed."""
+        for record in self.unhealed():
             if record.state is State.FAILED:
-                self._begin_heal(self._life(record.id), record.healed_by or "restart")
+                self._begin_heal(self._handle(record.id), record.healed_by or "restart")
 
     # --- inject ---
     async def inject(self, order: Order) -> Placed:
-        """Answers when every fault of the order is injected and verified; all or none: where one cannot be injected,
-        the others are healed. Raises the guard's errors, NotPossibleError and InjectionFailedError; a client that goes
-        away meanwhile does not interrupt it."""
+        """Inject all faults of an order, or none; return when each is injected and verified.
+
+        Where one cannot be injected, the others are healed. Raise the guard's errors, NotPossibleError and
+        InjectionFailedError. A client that disconnects meanwhile does not interrupt it.
+        """
         watched = None if order.stop_when is None else await prepare(order.stop_when, self._runtime)
         async with self._admission:
-            checked = await admit(order, self._runtime, self.owed(), self.max_duration_s)
-            lives = self._announce(checked)
-            # At once, without a pause in between: a heal that comes now has to find an injection to wait for.
-            for life, target in zip(lives, checked.targets, strict=True):
-                life.injecting = self._start(self._inject(life, checked.fault, target, checked.params))
-                life.injecting.add_done_callback(life.settle)
-        return await asyncio.shield(self._start(self._place(checked, lives, watched)))
+            checked = await admit(order, self._runtime, self.unhealed(), self.max_duration_s)
+            handles = self._announce(checked)
+            # No await in between: a heal that is requested now must find the injection to wait for.
+            for handle, target in zip(handles, checked.targets, strict=True):
+                handle.injecting = self._start(self._inject(handle, checked.fault, target, checked.params))
+                handle.injecting.add_done_callback(handle.settle)
+        return await asyncio.shield(self._start(self._place(checked, handles, watched)))
 
     async def preview(self, order: Order) -> Preview:
-        """All checks, and what would be done; nothing is. Raises what `inject` would."""
+        """Check an order and return what would be done. Raise what `inject` would raise."""
         if order.stop_when is not None:
             await prepare(order.stop_when, self._runtime)
-        checked = await admit(order, self._runtime, self.owed(), self.max_duration_s)
+        checked = await admit(order, self._runtime, self.unhealed(), self.max_duration_s)
         return checked.preview()
 
-    def _announce(self, checked: Checked) -> list[Life]:
-        """Write ahead: from here on the undo is owed, whatever happens. Raises RuntimeUnavailableError where the
-        journal cannot be written; then nothing is injected."""
-        lives = [Life(entry) for entry in checked.entries()]
+    def _announce(self, checked: Checked) -> list[FaultHandle]:
+        """Write the faults to the journal; from here on they will be undone, whatever happens.
+
+        Raise RuntimeUnavailableError where the journal cannot be written; then nothing is injected.
+        """
+        handles = [FaultHandle(entry) for entry in checked.entries()]
         try:
-            for life in lives:
-                self._journal.append(life.entry)
+            for handle in handles:
+                self._journal.append(handle.entry)
         except OSError as error:
             raise RuntimeUnavailableError(f"the journal cannot be written: {error}") from error
-        for life in lives:
-            self._lives[life.record.id] = life
-            self._events.emit("fault_injecting", life.record)
-            # Should the injection end in a way nobody thought of, this still undoes it.
-            self._arm_expiry(life, life.record.requested_mono + life.record.duration_s + INJECT_TIMEOUT_S)
-        return lives
+        for handle in handles:
+            self._handles[handle.record.id] = handle
+            self._events.emit("fault_injecting", handle.record)
+            # Undoes the fault even where the injection ends in a way that is not handled.
+            self._arm_expiry(handle, handle.record.requested_mono + handle.record.duration_s + INJECT_TIMEOUT_S)
+        return handles
 
-    async def _place(self, checked: Checked, lives: Sequence[Life], watched: Watched | None) -> Placed:
-        """Wait until all are in; undo all where one is not."""
+    async def _place(self, checked: Checked, handles: Sequence[FaultHandle], watched: Watched | None) -> Placed:
+        """Wait until all faults are injected; undo all of them where one injection fails."""
         if watched is not None:
-            self._start(self._stop_when_met(lives, watched))
-        injections = [life.injecting for life in lives if life.injecting is not None]
+            self._start(self._stop_when_met(handles, watched))
+        injections = [handle.injecting for handle in handles if handle.injecting is not None]
         results = await asyncio.gather(*injections, return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
-            await asyncio.gather(*(self.heal(life.record.id, "rollback") for life in lives))
+            await asyncio.gather(*(self.heal(handle.record.id, "rollback") for handle in handles))
             raise failures[0]
-        return Placed(order=checked.id, seed=checked.told_seed, faults=[life.record for life in lives])
+        return Placed(order=checked.id, seed=checked.reported_seed, faults=[handle.record for handle in handles])
 
-    async def _stop_when_met(self, lives: Sequence[Life], watched: Watched) -> None:
-        """Heal the order's faults when its stop condition says so; ends with the last of them."""
+    async def _stop_when_met(self, handles: Sequence[FaultHandle], watched: Watched) -> None:
+        """Heal the order's faults when its stop condition is met; return when all of them have ended."""
         watching = asyncio.ensure_future(watched.until_met())
-        over = self._start(_all_ended(lives))
+        over = self._start(_all_ended(handles))
         await asyncio.wait([watching, over], return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         if not watching.done():
             watching.cancel()
             return
-        for life in lives:
-            if life.entry.owed:
-                life.record.error = watching.result()
-        await asyncio.gather(*(self.heal(life.record.id, "stop_condition") for life in lives))
+        for handle in handles:
+            if handle.entry.unhealed:
+                handle.record.error = watching.result()
+        await asyncio.gather(*(self.heal(handle.record.id, "stop_condition") for handle in handles))
 
-    async def _inject(self, life: Life, fault: AnyFault, target: Target, params: Params) -> FaultRecord:
-        record = life.record
+    async def _inject(self, handle: FaultHandle, fault: AnyFault, target: Target, params: Params) -> FaultRecord:
+        record = handle.record
         try:
             async with asyncio.timeout(INJECT_TIMEOUT_S):
                 address = await target.address()
@@ -163,40 +167,42 @@ class Engine:
                 before = Before(address, answer, await target.incarnation())
                 injection = await fault.inject(target, params, record.duration_s)
         except (ChaosError, TimeoutError) as error:
-            raise await self._give_up(life, error) from error
+            raise await self._give_up(handle, error) from error
         record.injected_mono, record.mechanism = injection.mono, injection.mechanism
-        life.entry.expires_unix = time.time() + record.duration_s
-        self._move(life, State.ACTIVE, "fault_injected")
-        self._arm_expiry(life, injection.mono + record.duration_s)
-        life.settled.set()
-        await self._verify(life, fault, target, params, before)
+        handle.entry.expires_unix = time.time() + record.duration_s
+        self._move(handle, State.ACTIVE, "fault_injected")
+        self._arm_expiry(handle, injection.mono + record.duration_s)
+        handle.settled.set()
+        await self._verify(handle, fault, target, params, before)
         return record
 
-    async def _give_up(self, life: Life, error: Exception) -> ChaosError:
-        """The injection failed, nobody knows how far it came: undo it all the same."""
-        life.record.bit = False
-        life.record.error = f"injection failed: {error or type(error).__name__}"
-        self._begin_heal(life, "rollback")
-        life.settled.set()
-        if life.healing is not None:
-            await life.healing
-        return error if isinstance(error, ChaosError) else InjectionFailedError(life.record.error)
+    async def _give_up(self, handle: FaultHandle, error: Exception) -> ChaosError:
+        """Undo a failed injection, whose effect is not known; return the error to raise."""
+        handle.record.bit = False
+        handle.record.error = f"injection failed: {error or type(error).__name__}"
+        self._begin_heal(handle, "rollback")
+        handle.settled.set()
+        if handle.healing is not None:
+            await handle.healing
+        return error if isinstance(error, ChaosError) else InjectionFailedError(handle.record.error)
 
-    async def _verify(self, life: Life, fault: AnyFault, target: Target, params: Params, before: Before) -> None:
-        """Fill in `bit` and `evidence`; a heal that begins meanwhile ends the verification without a verdict."""
+    async def _verify(
+        self, handle: FaultHandle, fault: AnyFault, target: Target, params: Params, before: Before
+    ) -> None:
+        """Fill in `bit` and `evidence`. A heal that begins meanwhile ends the verification without a verdict."""
         verifying = asyncio.ensure_future(self._verdict(fault, target, params, before))
-        ended = asyncio.ensure_future(life.ended.wait())
+        ended = asyncio.ensure_future(handle.ended.wait())
         await asyncio.wait({verifying, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         if not verifying.done():
             verifying.cancel()
-            life.record.evidence = "healed before it was verified"
+            handle.record.evidence = "healed before it was verified"
             return
         verdict = verifying.result()
-        life.record.bit, life.record.evidence = verdict.bit, verdict.evidence
-        life.record.verified_mono = time.monotonic()
-        self._write(life)
-        self._events.emit("fault_verified", life.record)
+        handle.record.bit, handle.record.evidence = verdict.bit, verdict.evidence
+        handle.record.verified_mono = time.monotonic()
+        self._write(handle)
+        self._events.emit("fault_verified", handle.record)
 
     @staticmethod
     async def _verdict(fault: AnyFault, target: Target, params: Params, before: Before) -> Verdict:
@@ -210,76 +216,78 @@ class Engine:
 
     # --- heal ---
     async def heal(self, fault_id: str, by: HealedBy = "request") -> FaultRecord:
-        """Heal now, or wait for the heal under way; on a healed fault nothing happens. Raises UnknownFaultError."""
-        life = self._life(fault_id)
-        if life.injecting is not None:
-            # Not before it is in: an undo that overtakes its fault would leave the fault behind.
-            await life.settled.wait()
-        self._begin_heal(life, by)
-        if life.healing is not None:
-            await asyncio.shield(life.healing)
-        return life.record
+        """Heal now, or wait for the heal under way; a healed fault stays as it is. Raise UnknownFaultError."""
+        handle = self._handle(fault_id)
+        if handle.injecting is not None:
+            # An undo that overtook the injection would leave the fault in place.
+            await handle.settled.wait()
+        self._begin_heal(handle, by)
+        if handle.healing is not None:
+            await asyncio.shield(handle.healing)
+        return handle.record
 
     async def until_over(self, fault_id: str) -> None:
-        """Returns when its heal, whoever begins it, has ended. Raises UnknownFaultError."""
-        life = self._life(fault_id)
-        await life.ended.wait()
-        if life.healing is not None:
-            await asyncio.shield(life.healing)
+        """Wait until the fault's heal has ended, however it began. Raise UnknownFaultError."""
+        handle = self._handle(fault_id)
+        await handle.ended.wait()
+        if handle.healing is not None:
+            await asyncio.shield(handle.healing)
 
     async def reset(self, by: HealedBy = "reset") -> list[str]:
-        """Heal everything; the ids that were healed."""
-        owed = [record.id for record in self.owed()]
-        healed = await asyncio.gather(*(self.heal(fault_id, by) for fault_id in owed))
+        """Heal everything; return the ids of the faults that were healed."""
+        unhealed = [record.id for record in self.unhealed()]
+        healed = await asyncio.gather(*(self.heal(fault_id, by) for fault_id in unhealed))
         return [record.id for record in healed if record.state is State.HEALED]
 
-    def _begin_heal(self, life: Life, by: HealedBy) -> None:
-        if not life.entry.owed or (life.healing is not None and not life.healing.done()):
+    def _begin_heal(self, handle: FaultHandle, by: HealedBy) -> None:
+        if not handle.entry.unhealed or (handle.healing is not None and not handle.healing.done()):
             return
-        if life.expiry is not None:
-            life.expiry.cancel()
-        life.healing = asyncio.ensure_future(self._heal(life, by))
+        if handle.expiry is not None:
+            handle.expiry.cancel()
+        handle.healing = asyncio.ensure_future(self._heal(handle, by))
 
-    async def _heal(self, life: Life, by: HealedBy) -> None:
-        record = life.record
-        life.ended.set()
+    async def _heal(self, handle: FaultHandle, by: HealedBy) -> None:
+        record = handle.record
+        handle.ended.set()
         record.healed_by = by
         record.heal_started_mono = record.heal_started_mono or time.monotonic()
         if record.state is State.FAILED:
             record.error = None
-        if record.state is not State.HEALING:  # a crash in the middle of a heal leaves it there
-            self._move(life, State.HEALING, "fault_healing")
+        if record.state is not State.HEALING:  # it is, after a crash in the middle of a heal
+            self._move(handle, State.HEALING, "fault_healing")
         try:
-            note = await healing.undo(self._runtime, life.entry, measure=not self._shared(record))
+            note = await healing.undo(self._runtime, handle.entry, measure=not self._shared(record))
         except ChaosError as error:
             record.error = f"heal failed: {error.detail}"
-            self._move(life, State.FAILED, "fault_failed")
+            self._move(handle, State.FAILED, "fault_failed")
             return
         record.error = note or record.error
         record.healed_mono = time.monotonic()
-        self._move(life, State.HEALED, "fault_healed")
+        self._move(handle, State.HEALED, "fault_healed")
 
     def _shared(self, record: FaultRecord) -> bool:
-        """Another fault is on the same target: its health says nothing about the end of this one."""
-        return any(other.target == record.target and other.id != record.id for other in self.owed())
+        """Return whether another fault is on the same target; its health then does not show whether this one ended."""
+        return any(other.target == record.target and other.id != record.id for other in self.unhealed())
 
-    def _arm_expiry(self, life: Life, due_mono: float) -> None:
-        if life.expiry is not None:
-            life.expiry.cancel()
+    def _arm_expiry(self, handle: FaultHandle, due_mono: float) -> None:
+        if handle.expiry is not None:
+            handle.expiry.cancel()
         left_s = due_mono - time.monotonic()
-        life.expiry = asyncio.get_running_loop().call_later(left_s, self._begin_heal, life, "expiry")
+        handle.expiry = asyncio.get_running_loop().call_later(left_s, self._begin_heal, handle, "expiry")
 
     # --- bookkeeping ---
-    def _move(self, life: Life, state: State, event: str) -> None:
-        life.entry.move(state)
-        self._write(life)
-        self._events.emit(event, life.record)
+    def _move(self, handle: FaultHandle, state: State, event: str) -> None:
+        handle.entry.move(state)
+        self._write(handle)
+        self._events.emit(event, handle.record)
 
-    def _write(self, life: Life) -> None:
-        """A journal that cannot be written (a full disk) must not stop an undo: what it says then is older than the
-        truth, and owes more."""
+    def _write(self, handle: FaultHandle) -> None:
+        """Write the entry to the journal. A journal that cannot be written (full disk) must not stop an undo.
+
+        The journal is then out of date and lists faults as unhealed that are healed, which is the safe side.
+        """
         try:
-            self._journal.append(life.entry)
+            self._journal.append(handle.entry)
         except OSError as error:
             log.error("the journal cannot be written: %s", error)
 
@@ -289,12 +297,12 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _life(self, fault_id: str) -> Life:
-        if fault_id not in self._lives:
+    def _handle(self, fault_id: str) -> FaultHandle:
+        if fault_id not in self._handles:
             raise UnknownFaultError(f"there is no fault {fault_id!r}")
-        return self._lives[fault_id]
+        return self._handles[fault_id]
 
 
-async def _all_ended(lives: Sequence[Life]) -> None:
-    for life in lives:
-        await life.ended.wait()
+async def _all_ended(handles: Sequence[FaultHandle]) -> None:
+    for handle in handles:
+        await handle.ended.wait()

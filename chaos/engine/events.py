@@ -1,4 +1,4 @@
-"""What happened, numbered: a bounded log that any number of listeners follow from any point."""
+"""A bounded log of numbered events that any number of clients can follow from any point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Event = dict[str, Any]
 
 
 class EventLog:
-    """Appends are synchronous; followers are woken. `seq` starts at 1 with every start of the process."""
+    """Events of one process. `seq` starts at 1 with every start of the process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -29,7 +29,7 @@ class EventLog:
         """Event streams that are open."""
 
     def emit(self, type_: str, record: FaultRecord | None = None, **fields: Any) -> None:
-        """Record one event; with a `record`, as it is now."""
+        """Append one event, with a copy of `record` where one is given, and wake all followers."""
         self._seq += 1
         event: Event = {"seq": self._seq, "mono": self._clock(), "type": type_, **fields}
         if record is not None:
@@ -38,11 +38,11 @@ class EventLog:
         self._wake()
 
     def since(self, seq: int) -> list[Event]:
-        """Events after `seq`, as far back as they are kept."""
+        """Return the events after `seq`, as far back as they are kept."""
         return [event for event in self._events if event["seq"] > seq]
 
     async def follow(self, seq: int, idle_s: float | None = None) -> AsyncIterator[Event | None]:
-        """Events after `seq`, then each new one, until the log is closed; None after each `idle_s` without any."""
+        """Yield the events after `seq`, then each new one until the log is closed; None after `idle_s` without any."""
         while True:
             news = self._news
             for event in self.since(seq):
@@ -57,7 +57,7 @@ class EventLog:
                 yield None
 
     def close(self) -> None:
-        """No more events: every follower ends."""
+        """End all followers; no more events come."""
         self._closed = True
         self._wake()
 

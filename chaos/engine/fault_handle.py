@@ -1,4 +1,4 @@
-"""One fault while this process lives: its entry, and the tasks and the timer that work on it."""
+"""The engine's handle on one fault: its journal entry, and the tasks and the timer that work on it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from .records import Entry, FaultRecord
 
 
 @dataclass(eq=False)
-class Life:
-    """Owned by the engine."""
+class FaultHandle:
+    """Exists from the order, or from the start of this process, until the process ends."""
 
     entry: Entry
     injecting: asyncio.Task[FaultRecord] | None = None
     healing: asyncio.Task[None] | None = None
     expiry: asyncio.TimerHandle | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the injection is over, one way or the other."""
+    """Set when the injection has succeeded or failed."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a heal begins: whoever still verifies may stop."""
+    """Set when a heal begins, which ends the verification."""
 
     def settle(self, _: object = None) -> None:
-        """The injection is over: a heal may begin."""
+        """Note that the injection is over, so that a heal may begin."""
         self.settled.set()
 
     @property

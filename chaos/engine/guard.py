@@ -1,4 +1,4 @@
-"""What may be faulted, and what may not: every rule that says no before anything is touched."""
+"""The rules that refuse a fault before anything is touched."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from ..errors import (
     UnreachableTargetError,
 )
 from ..faults import FAULTS, AnyFault
-from ..faults.base import Layer, Params
+from ..faults.base import Params
+from ..faults.link_fault import LinkFault
 from ..inputs.units import parse_duration
 from ..inputs.validation_errors import problems
 from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
-"""A backend that takes longer than this to answer /health does not count as one that remains."""
+"""A backend that takes longer than this to answer /health does not count as healthy."""
 MIN_DURATION_S = 0.1
 SCOPE = ("peer", "direction", "port")
 
 
 def check_kind(kind: str) -> AnyFault:
-    """Raises BadRequestError for a fault that does not exist."""
+    """Return the kind of that name. Raise BadRequestError where there is none."""
     if kind not in FAULTS:
         raise BadRequestError(f"there is no fault {kind!r}", possible=sorted(FAULTS))
     return FAULTS[kind]
 
 
 def check_duration(text: object, max_s: float) -> float:
-    """Seconds. Raises BadRequestError without a unit, or out of bounds."""
+    """Return seconds. Raise BadRequestError without a unit, or out of bounds."""
     try:
         duration_s = parse_duration(text)
     except ValueError as error:
@@ -51,7 +52,7 @@ def check_duration(text: object, max_s: float) -> float:
 
 
 def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
-    """Raises BadRequestError that names each bad parameter and what was expected."""
+    """Return the parameters. Raise BadRequestError, which names each bad parameter and what was expected."""
     try:
         return fault.params.model_validate(params)
     except ValidationError as error:
@@ -59,18 +60,23 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
         raise BadRequestError(problems(error, fault.params, "params"), possible) from error
 
 
-def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], params: Params | None = None) -> None:
-    """Raises ConflictError where a fault that is not healed yet occupies what this one needs, or where two would shape
-    the same link with different scopes."""
-    for record in owed:
+def check_conflicts(
+    fault: AnyFault, target: str, unhealed: Iterable[FaultRecord], params: Params | None = None
+) -> None:
+    """Raise ConflictError where an unhealed fault occupies what this one needs.
+
+    Two faults that shape the same link conflict, too, where they act on different packets.
+    """
+    for record in unhealed:
         if record.target != target:
             continue
         other = FAULTS[record.kind]
-        if record.kind == fault.kind or other.layer.conflicts(fault.layer):
+        same_effect = isinstance(fault, LinkFault) and isinstance(other, LinkFault) and fault.effect == other.effect
+        if record.kind == fault.kind or same_effect or other.layer.conflicts(fault.layer):
             raise ConflictError(f"{target} already has {record.kind} ({record.id}, {record.state})")
-        if fault.layer is other.layer is Layer.SHAPE and params is not None:
+        if params is not None and isinstance(fault, LinkFault) and isinstance(other, LinkFault):
             theirs = other.params.model_validate(record.params)
-            if any(getattr(params, name) != getattr(theirs, name) for name in SCOPE):
+            if fault.impairment(params, 1.0).scope != other.impairment(theirs, 1.0).scope:
                 raise ConflictError(
                     f"{target} already has {record.kind} ({record.id}); faults that shape one link together need the "
                     f"same {', '.join(SCOPE)}"
@@ -78,8 +84,10 @@ def check_conflicts(fault: AnyFault, target: str, owed: Iterable[FaultRecord], p
 
 
 async def check_running(targets: Collection[Target]) -> None:
-    """Raises NotRunningError: what is down or frozen already would show that, and not the fault. It also means that
-    every target ran before, which is the state that a heal restores."""
+    """Raise NotRunningError where a target is down or frozen: the fault would not show.
+
+    So every target ran before its fault, which is the state that a heal restores.
+    """
     for target, state in zip(targets, await asyncio.gather(*(each.running() for each in targets)), strict=True):
         if state is not Running.RUNNING:
             raise NotRunningError(f"{target.name} is {state}: only a running target can be faulted")
@@ -98,8 +106,7 @@ async def check_reachable(targets: Collection[Target]) -> None:
 
 
 async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:
-    """Raises LastHealthyBackendError unless a backend that is not among the `targets`, and has no fault, answers its
-    health check now."""
+    """Raise LastHealthyBackendError unless a backend without a fault, other than the `targets`, is healthy now."""
     others = [other for other in backends if other.name not in targets and other.name not in faulted]
     if not any(await asyncio.gather(*map(_healthy, others))):
         names = " and ".join(sorted(targets))

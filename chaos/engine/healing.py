@@ -1,4 +1,4 @@
-"""Undoing a fault, with nothing but its journal entry: used by the engine and, when that is dead, by the reaper."""
+"""Undoes a fault from its journal entry alone; used by the engine and, when the service is dead, by the reaper."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ..faults import FAULTS
 from .records import Entry
 
 DEADLINE_S = 15.0
-"""A backend that does not answer this long after its undo is a failed heal."""
+"""The heal has failed if the backend does not answer this long after the undo, seconds."""
 LOOK_S = 3.0
-"""After the undo, this long before it is tried again."""
+"""How long to wait for an answer after the undo before the undo is tried again, seconds."""
 ASK_EVERY_S = 0.05
 ANSWER_WITHIN_S = 1.0
 
 
 class NotHealthyError(ChaosError):
-    """Undone, but the target does not answer."""
+    """The fault is undone, but the target does not answer."""
 
     code = "not_healthy"
 
 
 async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str | None:
-    """Undo the fault and, with `measure`, see the target answer its health check; again from the start where it does
-    not, because it may have been killed or re-addressed in between.
+    """Undo the fault and, with `measure`, wait until the target answers its health check.
 
-    Answers a note where there was nothing left to heal. Raises ChaosError when the deadline passes first.
+    Where it does not answer, begin again: it may have been killed, or got another address, in between. Return a note
+    where there was nothing left to heal, else None. Raise ChaosError when the deadline passes first.
     """
     patiently = AsyncRetrying(
         retry=retry_if_exception_type(ChaosError) & retry_if_not_exception_type(TargetGoneError),
@@ -49,7 +49,7 @@ async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str |
         async for attempt in patiently:
             with attempt:
                 target = await runtime.recall(entry.record.target, entry.undo)
-                # It ran when the fault was admitted. Whatever killed or froze it since is part of what the fault did.
+                # It ran when the fault was admitted; whatever killed or froze it since is an effect of the fault.
                 await target.ensure_running()
                 await FAULTS[entry.record.kind].heal(target)
                 if measure:

@@ -1,7 +1,7 @@
-"""The write-ahead journal: what must be undone is on the disk before it is done.
+"""The write-ahead journal: a fault is on the disk before it is injected.
 
-JSON lines, one a change, the newest of each fault id counts. Every append is fsynced. The chaos service and the reaper
-both write, under a lock on a file of its own, so that compaction (which replaces the journal) shuts nobody out.
+JSON lines, one a change; the newest line of a fault id counts. Every append is fsynced. The chaos service and the
+reaper both write, under a lock on a separate file, because compaction replaces the journal file itself.
 """
 
 from __future__ import annotations
@@ -17,26 +17,28 @@ from pydantic import ValidationError
 from .records import Entry
 
 KEPT = 200
-"""How many finished faults survive a compaction, for `GET /faults`."""
+"""How many healed faults a compaction keeps, for `GET /faults`."""
 
 
 class Journal:
-    """The journal in `directory`; created with the first append."""
+    """The journal in `directory`; the file is created by the first append."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "journal.jsonl"
         self._lock_path = directory / "journal.lock"
 
     def append(self, entry: Entry) -> None:
-        """Returns when the entry is on the disk."""
+        """Append the entry; return when it is on the disk."""
         with self._locked():
             self._end_torn_line()
             _write_synced(self.path, entry.model_dump_json() + "\n", os.O_APPEND)
             _sync_directory(self.path.parent)
 
     def read(self) -> dict[str, Entry]:
-        """The newest entry of every fault, oldest fault first. A line that a crash tore is skipped: what it would have
-        announced was not done yet."""
+        """Return the newest entry of every fault, oldest fault first.
+
+        An incomplete line, left by a crash, is skipped: what it would have announced was not done yet.
+        """
         entries: dict[str, Entry] = {}
         try:
             lines = self.path.read_bytes().splitlines()
@@ -51,10 +53,10 @@ class Journal:
         return entries
 
     def compact(self) -> dict[str, Entry]:
-        """Keep one line a fault: all that are owed and the last `KEPT` others. Atomic: a crash leaves old or new."""
+        """Keep one line for each unhealed fault and the last `KEPT` others. A crash leaves the old or the new file."""
         with self._locked():
             entries = self.read()
-            done = [key for key, entry in entries.items() if not entry.owed]
+            done = [key for key, entry in entries.items() if not entry.unhealed]
             for key in done[: max(0, len(done) - KEPT)]:
                 del entries[key]
             fresh = self.path.with_suffix(".new")
@@ -93,7 +95,7 @@ def _write_synced(path: Path, text: str, flags: int) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """A new or renamed file's name is only durable when its folder is synced (fsync(2))."""
+    """Sync a folder, without which the name of a new or renamed file is not durable (fsync(2))."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""Starts members of the lab again that crashed without a fault of ours.
+"""Restarts members of the lab that crashed without a fault of ours.
 
-Whoever stops a member on purpose (exit 0, or 143 from SIGTERM) is respected. A member that is killed from outside
-(`docker compose kill`, the OOM killer) is not restarted by Docker, because the API's kill disables restart policies,
-and a local backend is not restarted by the supervisor: that is the chaos service's part.
+A member that was stopped on purpose (exit 0, or 143 from SIGTERM) stays stopped. Docker does not restart a member that
+is killed from outside (`docker compose kill`, the OOM killer), because the API's kill disables restart policies. The
+supervisor does not restart local backends. So the chaos service does both.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from ..inputs.command_line import RuntimeLostError
 from .engine import Engine
 from .events import EventLog
 from .lease import RENEW_EVERY_S, Lease
-from .log_once import Outage
+from .log_once import LogOnce
 
 log = logging.getLogger(__name__)
 
 RETRY_FAILED_EVERY = 10
-"""Looks between two tries at heals that failed: every 5 s."""
+"""Failed heals are tried again in every tenth round: every 5 s."""
 
 
 class Patience:
-    """Remembers since when each member is down. Pure: the time is an argument."""
+    """Decides when a crashed member is restarted. Pure: the time is an argument."""
 
     def __init__(self, revive_after_s: float) -> None:
         self._revive_after_s = revive_after_s
         self._down_since: dict[str, float] = {}
 
     def due(self, crashed: Iterable[str], faulted: Collection[str], now: float) -> list[str]:
-        """Members down without a fault for long enough. The clock of a faulted one starts when its fault has ended."""
+        """Return the members that have been down for long enough. The time with a fault does not count."""
         down = [name for name in crashed if name not in faulted]
         self._down_since = {name: self._down_since.get(name, now) for name in down}
         return [name for name in down if now - self._down_since[name] >= self._revive_after_s]
 
 
 class Keeper:
-    """The chaos service's heartbeat: renews the lease, revives members, retries failed heals."""
+    """The chaos service's periodic work: renews the lease, restarts members, retries failed heals."""
 
     def __init__(self, runtime: Runtime, engine: Engine, events: EventLog, lease: Lease, revive_after_s: float) -> None:
         self._runtime = runtime
@@ -49,21 +49,21 @@ class Keeper:
         self._events = events
         self._lease = lease
         self._patience = Patience(revive_after_s)
-        self._outage = Outage(log, "keeper")
+        self._log_once = LogOnce(log, "keeper")
 
     async def run(self) -> None:
-        """Until cancelled. Raises RuntimeLostError."""
+        """Run until cancelled. Raise RuntimeLostError where this process can no longer reach the runtime."""
         look = 0
         while True:
             self._lease.renew()
             try:
                 await self._revive()
             except ChaosError as error:
-                self._outage.failed(error)
+                self._log_once.failed(error)
                 if reason := self._runtime.lost():
                     raise RuntimeLostError(reason) from error
             else:
-                self._outage.succeeded()
+                self._log_once.succeeded()
             look += 1
             if look % RETRY_FAILED_EVERY == 0:
                 await self._engine.retry_failed()

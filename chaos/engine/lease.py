@@ -1,4 +1,4 @@
-"""The lease: a file that the chaos service touches while it can act, and that the reaper reads."""
+"""The lease: a file that the chaos service touches while it works. The reaper acts once it is too old."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 RENEW_EVERY_S = 0.5
 DEAD_AFTER_S = 3.0
-"""Six renewals missed: nobody is there to heal. With a look every 0.5 s and the undo itself, that leaves a fault healed
-within 5 s of its end even when the service froze just before it."""
+"""Six renewals missed: the service is dead. The reaper looks every 0.5 s; with the undo itself, a fault is healed
+within 5 s of its end even when the service froze just before."""
 
 
 class Lease:
@@ -18,11 +18,11 @@ class Lease:
         self._path = directory / "lease"
 
     def renew(self) -> None:
-        """I can act."""
+        """Note that the service works."""
         self._path.touch(mode=0o600)
 
     def age_s(self) -> float:
-        """Seconds since the last renewal; infinite before the first."""
+        """Return the seconds since the last renewal; infinite before the first."""
         try:
             return max(0.0, time.time() - self._path.stat().st_mtime)
         except FileNotFoundError:

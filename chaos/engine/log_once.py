@@ -1,4 +1,4 @@
-"""Says once that something is lost, and once that it is back, however often it is looked at in between."""
+"""Logs a repeated failure once when it begins, and once when it ends."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import logging
 from ..errors import ChaosError
 
 
-class Outage:
-    """One observer's view of its runtime."""
+class LogOnce:
+    """The failures of one observer of the runtime."""
 
     def __init__(self, log: logging.Logger, observer: str) -> None:
         self._log = log
@@ -16,13 +16,13 @@ class Outage:
         self._code: str | None = None
 
     def failed(self, error: ChaosError) -> None:
-        """A look failed. Said when it is the first, or fails for another reason than the one before."""
+        """Log the failure, unless the last attempt failed for the same reason."""
         if error.code != self._code:
-            self._log.warning("%s: %s (silent from here until that changes)", self._observer, error.detail)
+            self._log.warning("%s: %s (not logged again until this changes)", self._observer, error.detail)
         self._code = error.code
 
     def succeeded(self) -> None:
-        """A look went well."""
+        """Log the recovery, if the last attempt failed."""
         if self._code is not None:
-            self._log.warning("%s: all is well again after %s", self._observer, self._code)
+            self._log.warning("%s: recovered from %s", self._observer, self._code)
         self._code = None

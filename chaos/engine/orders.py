@@ -1,4 +1,4 @@
-"""What is asked for in one request, and what is answered: one fault on one target or on several."""
+"""Request and response of `POST /faults`: one kind of fault on one target or on several."""
 
 from __future__ import annotations
 
@@ -19,11 +19,20 @@ from .records import Entry, FaultRecord
 from .selection import Selector
 from .stop_condition import StopWhen
 
-Kind = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FAULTS)})]
+
+class _KindSchema:
+    """Lists the kinds when the schema is made: other packages may have added some by then."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(_: Any, __: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": sorted(FAULTS)}
+
+
+Kind = Annotated[str, _KindSchema]
 Duration = Annotated[
     Any, WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["5s", "500ms", "2min"]})
 ]
-"""With its unit; checked by the guard, which says what was expected."""
+"""A duration with its unit. The guard checks it and says what was expected."""
 Wanted = Annotated[
     Annotated[str, Tag("one")] | Annotated[Selector, Tag("several")],
     Discriminator(lambda given: "one" if isinstance(given, str) else "several"),
@@ -37,25 +46,25 @@ class Order(BaseModel):
 
     kind: Kind
     target: Wanted
-    """A backend's name, or a selection of several."""
+    """A backend's name, or a selection of several backends."""
     duration: Duration
     params: dict[str, Any] = {}
     allow_last: bool = False
-    """Even where no healthy backend would be left."""
+    """Permit the fault where no healthy backend would be left."""
     stop_when: StopWhen | None = None
 
 
 class Placed(BaseModel):
-    """The answer to an order for several targets."""
+    """The response to an order for several targets."""
 
     order: str
     seed: int | None
-    """What the choice was made with; the same one chooses the same again."""
+    """Seed of the random choice, if there was one; the same seed chooses the same targets."""
     faults: list[FaultRecord]
 
 
 class Preview(BaseModel):
-    """The answer to a dry run: nothing was done."""
+    """The response to a dry run."""
 
     dry_run: bool = True
     kind: str
@@ -69,7 +78,7 @@ class Preview(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An order that the guard let through."""
+    """An order that passed all checks."""
 
     order: Order
     fault: AnyFault
@@ -78,17 +87,17 @@ class Checked:
     seed: int
     targets: Sequence[Target]
     mechanism: str | None
-    """What it would be done by, as far as that is known before."""
+    """The mechanism, as far as it is known before the injection."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     @property
-    def told_seed(self) -> int | None:
-        """The seed, where it had a say."""
+    def reported_seed(self) -> int | None:
+        """The seed, if the choice of targets depends on it."""
         selector = self.order.target
         return self.seed if isinstance(selector, Selector) and selector.chooses else None
 
     def entries(self) -> list[Entry]:
-        """What the journal gets before anything is done, one a target."""
+        """Return the journal entries that are written before the injection, one a target."""
         now = time.monotonic()
         return [
             Entry(
@@ -108,11 +117,11 @@ class Checked:
         ]
 
     def preview(self) -> Preview:
-        """For a dry run."""
+        """Return the response to a dry run."""
         return Preview(
             kind=self.order.kind,
             targets=[target.name for target in self.targets],
-            seed=self.told_seed,
+            seed=self.reported_seed,
             duration_s=self.duration_s,
             params=self.order.params,
             mechanism=self.mechanism,
@@ -121,11 +130,11 @@ class Checked:
 
 
 def seed_of(order: Order) -> int:
-    """The order's seed; one is drawn where it has none."""
+    """Return the order's seed, or a new one where it has none."""
     given = order.target.seed if isinstance(order.target, Selector) else None
     return draw_seed() if given is None else given
 
 
 def draw_seed() -> int:
-    """One that nobody asked for; small enough to be typed again."""
+    """Return a new seed, small enough to be typed."""
     return secrets.randbelow(2**31)

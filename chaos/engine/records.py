@@ -1,11 +1,11 @@
-"""The life of a fault: its states, which may follow which, and the record that tells it.
+"""The states of a fault, the transitions between them, and the record that is published.
 
     injecting ──▶ active ──▶ healing ──▶ healed
         │                      ▲ │
         └──────────────────────┘ └─────▶ failed ──▶ healing …
 
-`injecting → healing` is an injection that failed or was overtaken by a crash: undone all the same, because nobody knows
-how far it came. `failed` means that the undo is still owed; it is tried again, so only `healed` is final.
+`injecting → healing` is an injection that failed or was interrupted by a crash. It is undone, because it may have taken
+effect. `failed` means that the undo failed; it is tried again, so only `healed` is final.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 
 class State(StrEnum):
-    """Where a fault stands."""
+    """State of a fault."""
 
     INJECTING = "injecting"
     ACTIVE = "active"
@@ -42,11 +42,11 @@ class FaultRecord(BaseModel):
 
     id: str
     order: str = ""
-    """What was asked for in one request shares this."""
+    """Id of the order; the same for all faults of one request."""
     kind: str
     target: str
     params: dict[str, Any]
-    """As asked for, units included."""
+    """As given in the order, with units."""
     mechanism: str | None = None
     duration_s: float
     state: State = State.INJECTING
@@ -71,15 +71,15 @@ class Entry(BaseModel):
     expires_unix: float
     """Wall clock, because a restarted host has another monotonic one."""
     undo: dict[str, Any] = {}
-    """How the runtime finds the same target again (a container id, a pid)."""
+    """What the runtime needs to find the same target again, such as a container id."""
 
     @property
-    def owed(self) -> bool:
-        """Whether the heal is still to be done."""
+    def unhealed(self) -> bool:
+        """Whether the fault still has to be healed."""
         return self.record.state is not State.HEALED
 
     def move(self, state: State) -> None:
-        """Go to `state`. Raises ValueError where `NEXT` does not allow it."""
+        """Change to `state`. Raise ValueError where `NEXT` does not allow it."""
         if state not in NEXT[self.record.state]:
             raise ValueError(f"a fault does not go from {self.record.state} to {state}")
         self.record.state = state

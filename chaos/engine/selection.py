@@ -1,8 +1,8 @@
-"""Which targets an order means: one by name, or some out of those that match. Pure.
+"""Selects the targets of an order: one by name, or some of those that match. Pure.
 
-A choice is made by rank, not by drawing from a generator: each name's place is a hash of it and the seed. So the same
-seed and the same names give the same choice on every machine and Python version, in whatever order a runtime lists
-its targets, and a backend that comes or goes disturbs the others' places as little as possible.
+A random choice takes the names with the lowest rank; a name's rank is a hash of the seed and the name. So the same seed
+and names give the same choice on every machine and Python version, in whatever order the runtime lists its targets, and
+a backend that joins or leaves does not change the order of the others.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ def _positive_percent(text: str) -> str:
 
 
 class Selector(BaseModel):
-    """Filters (all must match) and at most one way to choose among the matches; none takes all of them."""
+    """Filters, which must all match, and at most one way to choose among the matches; without one, all are taken."""
 
     model_config = ConfigDict(extra="forbid")
 
     names: list[str] | None = Field(default=None, min_length=1)
-    """These; one that does not exist is an error."""
+    """Names of backends; one that does not exist is an error."""
     role: str | None = None
     """The compose service, or the local process' role."""
     label: str | None = Field(default=None, min_length=1)
     """`key=value`, or `key` for any value."""
     random: int | None = Field(default=None, ge=1)
-    """That many of the matches."""
+    """How many of the matches are taken."""
     percent: Annotated[str, AfterValidator(_positive_percent)] | None = Field(default=None, examples=["50%"])
-    """That share of the matches, such as `50%`, rounded up."""
+    """The share of the matches that is taken, such as `50%`, rounded up."""
     all_but_one: bool = False
-    """All matches but one."""
+    """Take all matches but one."""
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
-    """What the choice depends on; without, one is drawn and told in the answer."""
+    """Seed of the choice; without one, a new seed is used and returned in the response."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Selector:
@@ -59,12 +59,12 @@ class Selector(BaseModel):
 
     @property
     def chooses(self) -> bool:
-        """Whether the seed matters."""
+        """Whether the selection depends on the seed."""
         return self.random is not None or self.percent is not None or self.all_but_one
 
 
 class Selectable(Protocol):
-    """What a selection looks at."""
+    """The properties of a target that a selection uses."""
 
     @property
     def name(self) -> str: ...
@@ -80,9 +80,11 @@ S = TypeVar("S", bound=Selectable)
 def select(
     wanted: str | Selector, backends: Sequence[S], seed: int, disputed: Mapping[str, str] = MappingProxyType({})
 ) -> list[S]:
-    """The targets that are meant, sorted by name, at least one. Raises UnknownTargetError for a name that does not
-    exist and for a selection that is empty, BadRequestError for more than there are, and AmbiguousTargetError for a
-    name in `disputed`, with the reason that it has there."""
+    """Return the selected targets, at least one, sorted by name.
+
+    Raise UnknownTargetError for a name that does not exist and for an empty selection, BadRequestError if more are
+    asked for than match, and AmbiguousTargetError for a name in `disputed`, with the reason that is given there.
+    """
     selector = Selector(names=[wanted]) if isinstance(wanted, str) else wanted
     for name in sorted(disputed.keys() & set(selector.names or ())):
         raise AmbiguousTargetError(disputed[name])
@@ -96,7 +98,7 @@ def select(
 
 
 def rank(names: Iterable[str], seed: int) -> list[str]:
-    """The names in the order in which this seed takes them."""
+    """Return the names by rank, the first to be taken first."""
     return sorted(set(names), key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
 
 

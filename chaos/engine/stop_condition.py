@@ -1,6 +1,6 @@
-"""The stop condition of an order: something that can be read and must not cross a line while the fault lasts. Pure.
+"""The stop condition of an order: a value read over HTTP that ends the fault when it crosses a limit. Pure.
 
-A condition that cannot be read for `BLIND_S` counts as met: an experiment that nobody can see is not continued.
+A condition that cannot be read for `BLIND_S` counts as met: an experiment that cannot be observed is not continued.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class UnreadableError(Exception):
-    """There was an answer, but not the value in it."""
+    """The value could not be read."""
 
 
 class StopWhen(BaseModel):
@@ -45,7 +45,7 @@ class StopWhen(BaseModel):
     """`status`, `json:` and an RFC 6901 pointer, or `metric:` and a Prometheus sample (all that match are added)."""
     op: Literal[">", ">=", "<", "<=", "==", "!="]
     value: float | str | bool
-    """A number for the orderings."""
+    """What is compared; a number with `<`, `<=`, `>`, `>=`."""
 
     @field_validator("url")
     @classmethod
@@ -72,7 +72,7 @@ class StopWhen(BaseModel):
 
 
 def read_value(read: str, status: int, body: bytes) -> Value:
-    """What `read` names in this answer. Raises UnreadableError."""
+    """Return the value that `read` names in this response. Raise UnreadableError."""
     if read == "status":
         return status
     if status != 200:
@@ -82,27 +82,27 @@ def read_value(read: str, status: int, body: bytes) -> Value:
 
 
 def is_met(condition: StopWhen, value: Value) -> bool:
-    """Raises UnreadableError where the two cannot be compared."""
+    """Return whether the condition is met. Raise UnreadableError where the two values cannot be compared."""
     try:
         return _OPERATORS[condition.op](value, condition.value)
     except TypeError as error:
         raise UnreadableError(f"{value!r} {condition.op} {condition.value!r} cannot be compared") from error
 
 
-class Judge:
-    """Listens to readings and says when to stop. The time is an argument."""
+class StopConditionWatch:
+    """Decides from successive readings when to stop. The time is an argument."""
 
     def __init__(self, condition: StopWhen) -> None:
         self._condition = condition
         self._blind_since: float | None = None
 
-    def hear(self, value: Value, now: float) -> str | None:
-        """A reading; why to stop, if so."""
+    def reading(self, value: Value, now: float) -> str | None:
+        """Take a value that was read; return the reason to stop, or None."""
         self._blind_since = None
         return f"stop condition: {self._condition} (it was {value})" if is_met(self._condition, value) else None
 
-    def hear_nothing(self, reason: str, asked: float, now: float) -> str | None:
-        """A failed reading that was asked for at `asked`; why to stop, once there was none for `BLIND_S`."""
+    def failed_reading(self, reason: str, asked: float, now: float) -> str | None:
+        """Take a failed reading, begun at `asked`; return the reason to stop once none succeeded for `BLIND_S`."""
         self._blind_since = asked if self._blind_since is None else self._blind_since
         blind = now - self._blind_since >= BLIND_S
         return f"stop condition: {self._condition} cannot be read: {reason}" if blind else None

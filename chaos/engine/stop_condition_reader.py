@@ -1,7 +1,7 @@
-"""Reads stop conditions over HTTP, from the places where that is allowed: loopback and this lab's own services.
+"""Reads stop conditions over HTTP, from loopback and this lab's own services only.
 
-The address is resolved once, checked, and asked by number from then on: a name cannot be pointed elsewhere later, and
-redirects are not followed. So the service cannot be made to send requests to others (SSRF).
+The name is resolved and checked once; after that the address is used, so that a changed DNS entry has no effect.
+Redirects are not followed. So nobody can make the service send requests to other hosts (SSRF).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import aiohttp
 
 from ..drivers.targets import Runtime
 from ..errors import BadRequestError, StopConditionMetError
-from .stop_condition import Judge, StopWhen, UnreadableError, Value, is_met, read_value
+from .stop_condition import StopConditionWatch, StopWhen, UnreadableError, Value, is_met, read_value
 
 POLL_EVERY_S = 0.25
 ANSWER_WITHIN_S = 0.5
@@ -27,15 +27,15 @@ MAX_BODY = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A condition whose address is settled."""
+    """A condition with its resolved address."""
 
     condition: StopWhen
     url: str
-    """With the address in place of the name."""
+    """The URL with the address in place of the name."""
     host: str
 
     async def read(self) -> Value:
-        """The value now. Raises UnreadableError."""
+        """Read the value once. Raise UnreadableError."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
         try:
             async with (
@@ -49,14 +49,14 @@ class Watched:
             raise UnreadableError(str(error) or type(error).__name__) from error
 
     async def until_met(self) -> str:
-        """Returns why to stop, when it is time to."""
-        judge = Judge(self.condition)
+        """Wait until the condition is met; return the reason to stop."""
+        watch = StopConditionWatch(self.condition)
         while True:
             asked = time.monotonic()
             try:
-                reason = judge.hear(await self.read(), time.monotonic())
+                reason = watch.reading(await self.read(), time.monotonic())
             except UnreadableError as error:
-                reason = judge.hear_nothing(str(error), asked, time.monotonic())
+                reason = watch.failed_reading(str(error), asked, time.monotonic())
             if reason is not None:
                 return reason
             await asyncio.sleep(POLL_EVERY_S)
@@ -72,8 +72,11 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
 
 
 async def prepare(condition: StopWhen, runtime: Runtime) -> Watched:
-    """Raises BadRequestError for a place that is not allowed or a value that cannot be read, StopConditionMetError
-    where it is time to stop already."""
+    """Resolve the condition's address and read it once.
+
+    Raise BadRequestError for an address that is not allowed or a value that cannot be read, StopConditionMetError where
+    the condition is met already.
+    """
     parts = urlsplit(condition.url)
     address = await _resolve(parts, runtime)
     shown = f"[{address}]" if ":" in address else address
@@ -90,7 +93,7 @@ async def prepare(condition: StopWhen, runtime: Runtime) -> Watched:
 
 
 async def _resolve(parts: SplitResult, runtime: Runtime) -> str:
-    """An address behind the URL's name that may be asked."""
+    """Return an address of the URL's host that is allowed. Raise BadRequestError where there is none."""
     name = parts.hostname or ""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, parts.port or 80, type=socket.SOCK_STREAM)

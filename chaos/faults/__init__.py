@@ -1,37 +1,32 @@
-"""The faults, one file each, registered by name.
+"""The kinds of fault: every module here with a `FAULT` is one kind, found without being listed anywhere.
 
-Every fault says what it needs of a target (`needs`), which part of it it occupies (`layer`: two faults on one layer
-conflict, and a process fault conflicts with everything), and how to inject, verify and heal. `heal` is idempotent and
-works from the target alone: after a crash nothing else is known.
+A kind declares what it needs of a target (`needs`), which part of it it occupies (`layer`), its parameters with units
+and limits, how it looks to a balancer (`bound`), and how to inject, verify and heal it. `python -m chaos.faults` prints
+the declarations as JSON; the lab, the table of bounds and docs/faults.md are made from that (`make fault-kinds`).
 """
 
 from __future__ import annotations
 
-from .bandwidth import Bandwidth
-from .base import AnyFault
-from .blackhole import Blackhole
-from .corrupt import Corrupt
-from .cpu import Cpu
-from .delay import Delay
-from .disconnect import Disconnect
-from .duplicate import Duplicate
-from .kill import Kill
-from .loss import Loss
-from .memory import Memory
-from .misbehave import MISBEHAVIOURS
-from .partition import Partition
-from .pause import Pause
-from .refuse import Refuse
-from .reorder import Reorder
-from .restart import Restart
-from .stop import Stop
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
-_ALL: tuple[AnyFault, ...] = (
-    Kill(), Stop(), Restart(), Pause(), Delay(), Loss(), Corrupt(), Duplicate(), Reorder(), Bandwidth(), Blackhole(),
-    Refuse(), Partition(), Disconnect(), Cpu(), Memory(), *MISBEHAVIOURS,
-)  # fmt: skip
+from .base import AnyFault, Layer
 
-FAULTS: dict[str, AnyFault] = {fault.kind: fault for fault in _ALL}
-"""Every fault kind that this service knows."""
+_LAYERS = tuple(Layer)
+
+
+def _built_in() -> Iterator[AnyFault]:
+    for each in pkgutil.iter_modules(__path__):
+        if each.name != "__main__":
+            fault = getattr(importlib.import_module(f"{__name__}.{each.name}"), "FAULT", None)
+            if fault is not None:
+                yield fault
+
+
+FAULTS: dict[str, AnyFault] = {
+    fault.kind: fault for fault in sorted(_built_in(), key=lambda each: (_LAYERS.index(each.layer), each.kind))
+}
+"""Every kind that this service knows, by layer and name. `chaos.faults.extensions` adds those of other packages."""
 
 __all__ = ["FAULTS", "AnyFault"]

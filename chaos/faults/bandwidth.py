@@ -1,4 +1,4 @@
-"""bandwidth: the link is narrow. Small answers pass as before, large ones take their time, many wait for each other."""
+"""bandwidth: the link is narrow. Small answers pass as before, large ones take long, and many wait for each other."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from pydantic import Field
 from ..drivers.probe import download
 from ..drivers.targets import LinkTarget
 from ..inputs.units import BitRate
-from ..links.impairment import Direction, Impairment
+from ..links.impairment import Direction
 from .base import Before, Layer, Verdict
+from .bound import LATE_LINK
 from .link_fault import LinkFault, ScopedParams
 
 PROBE_S = 0.6
-"""The probe's download would take this long at the rate that was asked for."""
+"""How long the probe's download takes at the limited rate, seconds."""
 PROBE_BYTES = (16 << 10, 4 << 20)
 BURST_BYTES = 64 << 10
-"""What may pass at once: the bucket, and one segment that the network card would split."""
+"""What may pass at once: the token bucket, and one segment that the network card would split."""
 PATIENCE_S = 1.9
 MEASURED_SHARE = 0.7
 
 
 class BandwidthParams(ScopedParams):
-    """`rate` in bits per second, such as `1mbit`."""
+    """How narrow the link is."""
 
     rate: BitRate = Field(ge=8_000, le=10e9)
+    """Bits per second; `k`, `m` and `g` are decimal."""
     direction: Direction = "out"
+    """As the target sees it."""
     mechanism: Literal["auto", "htb", "nfqueue"] = "auto"
+    """One by force; where it is impossible the answer says what is possible."""
 
 
 class Bandwidth(LinkFault):
     """Limit the rate."""
 
-    kind = "bandwidth"
+    kind = effect = "bandwidth"
+    summary = "large answers take long, many wait for each other"
     layer = Layer.SHAPE
+    bound = LATE_LINK
     params = BandwidthParams
 
-    def impairment(self, params: BandwidthParams, duration_s: float) -> Impairment:
-        asked: dict[str, Any] = {
-            "rate_bit_s": params.rate,
-            "direction": params.direction,
-            "mechanism": params.mechanism,
-        }
-        return Impairment("bandwidth", duration_s, **asked, **params.scope())
+    def effects(self, params: BandwidthParams) -> dict[str, Any]:
+        return {"rate_bit_s": params.rate, "direction": params.direction, "mechanism": params.mechanism}
 
     async def measure(self, target: LinkTarget, params: BandwidthParams, before: Before) -> Verdict:
         if params.direction == "in":
@@ -53,5 +54,8 @@ class Bandwidth(LinkFault):
         evidence = f"{got} of {asked} bytes in {took_s * 1000:.0f} ms"
         least_s = MEASURED_SHARE * (got - BURST_BYTES) * 8 / params.rate
         if got == asked and least_s < 0.05:
-            return Verdict(None, f"{evidence}: too fast a link to be told from none")
+            return Verdict(None, f"{evidence}: too fast a link to tell it from an unlimited one")
         return Verdict(took_s >= least_s, evidence)
+
+
+FAULT = Bandwidth()

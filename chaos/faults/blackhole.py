@@ -1,10 +1,13 @@
-"""blackhole: packets to and from the service port disappear without a word, as on a cut cable."""
+"""blackhole: packets to and from the service port disappear silently, as on a cut cable."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..drivers.targets import LinkTarget
-from ..links.impairment import Direction, Impairment
+from ..links.impairment import Direction
 from .base import Before, Layer, Verdict, measure_silence
+from .bound import Bound, Family, Look
 from .link_fault import LinkFault, ScopedParams
 
 
@@ -12,19 +15,25 @@ class BlackholeParams(ScopedParams):
     """Which packets disappear."""
 
     direction: Direction = "both"
+    """As the target sees it."""
 
 
 class Blackhole(LinkFault):
-    """Drop everything. The local relay can only fall silent after the handshake; connects succeed there."""
+    """Drop all packets. The local relay accepts connections and passes no byte on."""
 
-    kind = "blackhole"
+    kind = effect = "blackhole"
+    summary = "Docker: SYNs vanish; local: connects, then silence"
     layer = Layer.CUT
+    bound = Bound(Look(Family.SILENT))
     params = BlackholeParams
 
-    def impairment(self, params: BlackholeParams, duration_s: float) -> Impairment:
-        return Impairment("blackhole", duration_s, direction=params.direction, **params.scope())
+    def effects(self, params: BlackholeParams) -> dict[str, Any]:
+        return {"direction": params.direction}
 
     async def measure(self, target: LinkTarget, params: BlackholeParams, before: Before) -> Verdict:
         answer = await measure_silence(target)
         bit = before.answer.ok and answer.failure in ("timeout", "connect_timeout")
         return Verdict(bit, f"direct probe before: {before.answer}; now: {answer}")
+
+
+FAULT = Blackhole()

@@ -1,31 +1,39 @@
-"""corrupt: one bit of a share of the packets is flipped. TCP's checksum gives it away, so clients see it as loss."""
+"""corrupt: one bit of a share of the packets is flipped. TCP's checksum detects it, so clients see it as loss."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from pydantic import Field
 
 from ..drivers.targets import LinkTarget
 from ..inputs.units import Share
-from ..links.impairment import Impairment
 from .base import Before, Layer, Verdict
+from .bound import Bound, Family, Look
 from .link_fault import CorrelatedParams, LinkFault, find_stall
 
 
 class CorruptParams(CorrelatedParams):
-    """`corrupt` in percent."""
+    """How many packets are corrupted."""
 
     corrupt: Share = Field(gt=0)
+    """Share of packets corrupted."""
 
 
 class Corrupt(LinkFault):
     """Flip bits."""
 
-    kind = "corrupt"
+    kind = effect = "corrupt"
+    summary = "as loss: TCP's checksum detects it"
     layer = Layer.SHAPE
+    bound = Bound(Look(Family.HARMLESS, "TCP checksums turn it into loss, which TCP repairs"))
     params = CorruptParams
 
-    def impairment(self, params: CorruptParams, duration_s: float) -> Impairment:
-        return Impairment("corrupt", duration_s, share=params.corrupt, **params.scope())
+    def effects(self, params: CorruptParams) -> dict[str, Any]:
+        return {"share": params.corrupt}
 
     async def measure(self, target: LinkTarget, params: CorruptParams, before: Before) -> Verdict:
         return await find_stall(target, params.corrupt, before)
+
+
+FAULT = Corrupt()

@@ -1,4 +1,4 @@
-"""cpu: the target gets only a share of one CPU, so that it works, slowly. Idle, it hardly shows."""
+"""cpu: the target gets only a share of one CPU, so that it works slowly. An idle target hardly shows it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from pydantic import Field
 
 from ..drivers.targets import CpuLimitable, Injection
 from ..inputs.units import Share
-from .base import Before, Layer, Params, Verdict
+from .base import NEEDS_CGROUP, Before, Layer, Params, Support, Verdict
+from .bound import LATE_LINK
 
 
 class CpuParams(Params):
-    """`cpu`: the share of one CPU that is left."""
+    """How much CPU is left."""
 
     cpu: Share = Field(ge=0.01)
+    """Share of one CPU that the target may use."""
 
 
 class Cpu:
     """Throttle the process."""
 
     kind = "cpu"
+    summary = "answers come late under load"
     layer = Layer.CPU
+    bound = LATE_LINK
     needs = CpuLimitable
     params = CpuParams
-    mechanism = None
+    support = Support("docker update (CPU quota)", lacking=NEEDS_CGROUP)
 
     async def inject(self, target: CpuLimitable, params: CpuParams, duration_s: float) -> Injection:
         return await target.limit_cpu(params.cpu, duration_s)
 
     async def verify(self, target: CpuLimitable, params: CpuParams, before: Before) -> Verdict:
-        """Read back; its effect depends on how much the target would use."""
+        """Read the quota back; the effect depends on how much CPU the target would use."""
         share = await target.cpu_share()
         return Verdict(share is not None and abs(share - params.cpu) < 0.001, f"read back: share of a CPU {share}")
 
     async def heal(self, target: CpuLimitable) -> None:
         await target.free_cpu()
+
+
+FAULT = Cpu()

@@ -1,7 +1,7 @@
 """delay: answers leave later than they would, so that every round trip grows by the delay.
 
-On Docker the handshake's SYN-ACK is an answer too, so a request on a new connection takes the delay twice, on an open
-one once; the local relay delays bytes, not the handshake.
+On Docker the handshake's SYN-ACK is delayed too, so a request on a new connection takes the delay twice, on an open
+connection once; the local relay delays bytes and not the handshake.
 """
 
 from __future__ import annotations
@@ -13,45 +13,49 @@ from pydantic import Field
 from ..drivers.probe import ask
 from ..drivers.targets import LinkTarget
 from ..inputs.units import Seconds
-from ..links.impairment import Distribution, Impairment
+from ..links.impairment import Distribution
 from .base import VERIFY_DEADLINE_S, Before, Layer, Verdict
+from .bound import LATE_LINK
 from .link_fault import CorrelatedParams, LinkFault
 
 MEASURED_SHARE = 0.8
-"""The round trip must have grown by this share of what was asked: the rest is the noise of a busy host's baseline."""
+"""The round trip must have grown by this share of the delay; the rest allows for the noise of a busy host."""
 
 PATIENCE_S = VERIFY_DEADLINE_S - 0.1
 
 
 class DelayParams(CorrelatedParams):
-    """`delay` and `jitter` with units; jitter is ± around the delay (uniform) or its standard deviation."""
+    """How long packets are held back."""
 
     delay: Seconds = Field(gt=0, le=60)
+    """Added to every packet's way."""
     jitter: Seconds = Field(default=0.0, ge=0)
+    """Plus or minus around the delay (`uniform`), or the scale of the distribution."""
     distribution: Distribution = "uniform"
+    """Of the jitter, as in tc-netem(8)."""
 
 
 class Delay(LinkFault):
-    """Hold packets back."""
+    """Delay packets."""
 
-    kind = "delay"
+    kind = effect = "delay"
+    summary = "answers come late"
     layer = Layer.SHAPE
+    bound = LATE_LINK
     params = DelayParams
 
-    def impairment(self, params: DelayParams, duration_s: float) -> Impairment:
-        asked: dict[str, Any] = {
-            "delay_s": params.delay,
-            "jitter_s": params.jitter,
-            "distribution": params.distribution,
-        }
-        return Impairment("delay", duration_s, **asked, **params.scope())
+    def effects(self, params: DelayParams) -> dict[str, Any]:
+        return {"delay_s": params.delay, "jitter_s": params.jitter, "distribution": params.distribution}
 
     async def measure(self, target: LinkTarget, params: DelayParams, before: Before) -> Verdict:
         answer = await ask(await target.address(), timeout_s=PATIENCE_S)
-        # Still waiting when the verification must end: the wait so far is a lower bound of the round trip. Beyond a
-        # uniform jitter there is a tail: a single answer may then come at any time.
+        # No answer when the verification must end: the wait so far is a lower bound of the round trip. The other
+        # distributions have a tail, so a single answer may come well before the mean delay.
         surely = params.delay - params.jitter * (1 if params.distribution == "uniform" else 3)
         least = min(max(0.0, surely), PATIENCE_S - before.answer.took_s)
         waited = answer.ok or answer.failure in ("timeout", "connect_timeout")
         bit = waited and answer.took_s - before.answer.took_s >= MEASURED_SHARE * least
         return Verdict(bit, f"direct probe before: {before.answer}; now: {answer}")
+
+
+FAULT = Delay()

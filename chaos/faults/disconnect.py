@@ -1,21 +1,27 @@
-"""disconnect: the container leaves its networks, and joins them again with the same names (and addresses, where the
-network's subnet is configured: Docker assigns others only anew). Open connections fall silent."""
+"""disconnect: the container leaves its networks, and joins them again with the same names.
+
+It gets the same addresses where the network's subnet is configured; elsewhere Docker assigns new ones. Open connections
+fall silent.
+"""
 
 from __future__ import annotations
 
 from ..drivers.probe import ask
 from ..drivers.targets import Disconnectable, Injection
-from .base import SILENCE_S, Before, Layer, NoParams, Verdict
+from .base import SILENCE_S, Before, Layer, NoParams, Support, Verdict
+from .bound import Bound, Family, Look
 
 
 class Disconnect:
-    """Take the network away."""
+    """Take the container off its networks."""
 
     kind = "disconnect"
+    summary = "open connections fall silent, new ones meet a black hole, the name is gone"
     layer = Layer.CUT
+    bound = Bound(Look(Family.CUT_OFF))
     needs = Disconnectable
     params = NoParams
-    mechanism = None
+    support = Support("docker network", lacking="a network for each process (blackhole looks the same to the balancer)")
 
     async def inject(self, target: Disconnectable, params: NoParams, duration_s: float) -> Injection:
         return await target.disconnect()
@@ -29,3 +35,6 @@ class Disconnect:
 
     async def heal(self, target: Disconnectable) -> None:
         await target.reconnect()
+
+
+FAULT = Disconnect()

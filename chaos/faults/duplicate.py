@@ -1,34 +1,35 @@
-"""duplicate: a share of the packets arrives twice. TCP drops the second, so nobody but the kernel notices."""
+"""duplicate: a share of the packets arrives twice. TCP drops the second, so only the kernel sees it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
-from ..drivers.probe import ask
-from ..drivers.targets import LinkTarget
 from ..inputs.units import Share
-from ..links.impairment import Impairment
-from .base import Before, Layer, Verdict
-from .link_fault import CorrelatedParams, LinkFault
+from .base import Layer
+from .bound import Bound, Family, Look
+from .link_fault import CorrelatedParams, CountedFault
 
 
 class DuplicateParams(CorrelatedParams):
-    """`duplicate` in percent."""
+    """How many packets are sent twice."""
 
     duplicate: Share = Field(gt=0)
+    """Share of packets sent twice."""
 
 
-class Duplicate(LinkFault):
+class Duplicate(CountedFault):
     """Send packets twice."""
 
-    kind = "duplicate"
+    kind = effect = "duplicate"
+    summary = "nothing: TCP drops the second"
     layer = Layer.SHAPE
+    bound = Bound(Look(Family.HARMLESS, "TCP drops duplicates"))
     params = DuplicateParams
 
-    def impairment(self, params: DuplicateParams, duration_s: float) -> Impairment:
-        return Impairment("duplicate", duration_s, share=params.duplicate, **params.scope())
+    def effects(self, params: DuplicateParams) -> dict[str, Any]:
+        return {"share": params.duplicate}
 
-    async def measure(self, target: LinkTarget, params: DuplicateParams, before: Before) -> Verdict:
-        """No answer shows it: asked once for packets to meet it, then the mechanism's counters decide."""
-        await ask(await target.address(), timeout_s=0.5)
-        return await self.read_back(target)
+
+FAULT = Duplicate()

@@ -1,19 +1,24 @@
-"""kill: SIGKILL. On a Docker bridge the address turns into a black hole; a local process' port refuses."""
+"""kill: SIGKILL. On a Docker bridge, packets to the old address vanish; a local process' port refuses connections."""
 
 from __future__ import annotations
 
 from ..drivers.targets import Injection, Killable
-from .base import Before, Layer, NoParams, Verdict, verify_gone
+from .base import Before, Layer, NoParams, Support, Verdict, verify_gone
+from .bound import Bound, Family, Look
 
 
 class Kill:
     """End the process without a chance to clean up; heal starts it again."""
 
     kind = "kill"
+    summary = "Docker: pooled connections end, new ones meet a black hole; local: refused"
     layer = Layer.PROCESS
+    bound = Bound(
+        Look(Family.DEAD, "T is the worst case, a black hole (docker kill); where connections are refused it is ~0")
+    )
     needs = Killable
     params = NoParams
-    mechanism = "SIGKILL"
+    support = Support("SIGKILL", "SIGKILL")
 
     async def inject(self, target: Killable, params: NoParams, duration_s: float) -> Injection:
         return await target.kill()
@@ -23,3 +28,6 @@ class Kill:
 
     async def heal(self, target: Killable) -> None:
         await target.ensure_running()
+
+
+FAULT = Kill()

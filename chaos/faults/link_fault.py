@@ -1,4 +1,8 @@
-"""What the link faults share: whose packets they act on, how they come and go, and how that is read back."""
+"""What the link faults share: whose packets they act on, how they come and go, and how that is read back.
+
+A kind names one `effect` (`chaos.links.impairment.Effect`) and gives its numbers in `effects()`; several kinds may use
+one effect, so a new kind needs a file here and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,70 +15,91 @@ from pydantic import Field
 from ..drivers.probe import Answer, ask
 from ..drivers.targets import Injection, LinkTarget
 from ..inputs.units import Share
-from ..links.impairment import INITIAL_RTO_S, Direction, Impairment
-from .base import VERIFY_DEADLINE_S, Before, Params, Verdict
+from ..links.impairment import INITIAL_RTO_S, Direction, Effect, Impairment
+from ..links.mechanisms import RELAY, RELAY_LACKS, kernel_mechanisms
+from .base import VERIFY_DEADLINE_S, Before, Params, Support, Verdict
 
 STALL_S = 0.8 * INITIAL_RTO_S
-"""A question that took this much longer than before had a packet lost: the shortest retransmission time-out."""
+"""An answer that took this much longer than before had a packet lost: the shortest retransmission time-out."""
 SILENT_S = 0.5
 ENOUGH = 0.05
-"""Without any stall seen, the fault did not bite if that would have had less than this probability."""
+"""Without any stall seen, the fault did not take effect if that would have had less than this probability."""
 LOOK_EVERY_S = 0.2
 SPARE_S = 0.2
-"""Before the verdict is due."""
+"""Left before the verdict is due, seconds."""
 EVERYBODY = "all"
 
 
 class ScopedParams(Params):
-    """Whose packets: `peer` is `all`, `balancer`, a member's name, or several of these with commas between; `port` is
-    the service port unless given."""
+    """Whose packets are impaired."""
 
     peer: str = EVERYBODY
+    """`all`, `balancer`, a member's name or role, or several of these with commas between. Docker only."""
     port: int | None = Field(default=None, ge=1, le=65535)
+    """Another port than the service port. Docker only."""
 
     @property
     def is_everybodys(self) -> bool:
-        """Whether our own questions to the service port meet it, so that its effect can be measured."""
+        """Whether our own probes of the service port are impaired too, so that the effect can be measured."""
         return self.peer == EVERYBODY and self.port is None
 
     def scope(self) -> dict[str, Any]:
-        """The fields of an Impairment. Peers are names still: the driver knows their addresses."""
-        peers = () if self.peer == EVERYBODY else tuple(name.strip() for name in self.peer.split(","))
-        return {"peers": peers, "port": self.port}
+        """Return fields of an Impairment. Peers are still names: the driver knows their addresses."""
+        return {"peers": () if self.peer == EVERYBODY else peer_names(self.peer), "port": self.port}
 
 
 class ShapedParams(ScopedParams):
-    """`direction` as the target sees it; `mechanism` forces one of two."""
+    """Which packets are impaired, and by what."""
 
     direction: Direction = "out"
+    """As the target sees it: `out` is what leaves it."""
     mechanism: Literal["auto", "netem", "nfqueue"] = "auto"
+    """One by force; where it is impossible the answer says what is possible."""
 
     def scope(self) -> dict[str, Any]:
         return {**super().scope(), "direction": self.direction, "mechanism": self.mechanism}
 
 
 class CorrelatedParams(ShapedParams):
-    """`correlation` of each packet's luck with that of the one before."""
+    """For effects that are random for each packet."""
 
     correlation: Share = 0.0
+    """How much each packet's random number depends on the one before, as in tc-netem(8)."""
 
     def scope(self) -> dict[str, Any]:
         return {**super().scope(), "correlation": self.correlation}
+
+
+def peer_names(peer: str) -> tuple[str, ...]:
+    """Return the names in a `peer` parameter."""
+    return tuple(name.strip() for name in peer.split(","))
 
 
 class LinkFault:
     """One impairment of the target's link."""
 
     kind: str
+    effect: Effect
+    """What it does to packets; two faults with the same effect on one target conflict."""
     needs = LinkTarget
-    mechanism = None
 
-    def impairment(self, params: Any, duration_s: float) -> Impairment:
-        """What the driver is asked for."""
+    @property
+    def support(self) -> Support:
+        """The mechanisms follow from the effect."""
+        lacking = RELAY_LACKS.get(self.effect, "")
+        return Support(kernel_mechanisms(self.effect), "" if lacking else RELAY, lacking)
+
+    def effects(self, params: Any) -> dict[str, Any]:
+        """Return the fields of the Impairment that say what happens to packets."""
         raise NotImplementedError
 
-    async def foresee(self, target: LinkTarget, params: Any, duration_s: float) -> str | None:
-        return await target.foresee(self.impairment(params, duration_s))
+    def impairment(self, params: Any, duration_s: float) -> Impairment:
+        """Return what the driver is asked for."""
+        scope = params.scope() if isinstance(params, ScopedParams) else {}
+        return Impairment(self.kind, duration_s, effect=self.effect, **{**scope, **self.effects(params)})
+
+    async def preview_mechanism(self, target: LinkTarget, params: Any, duration_s: float) -> str | None:
+        return await target.preview_mechanism(self.impairment(params, duration_s))
 
     async def inject(self, target: LinkTarget, params: Any, duration_s: float) -> Injection:
         return await target.impair(self.impairment(params, duration_s))
@@ -83,14 +108,14 @@ class LinkFault:
         await target.clear(self.kind)
 
     async def verify(self, target: LinkTarget, params: Any, before: Before) -> Verdict:
-        """Measured where our questions meet it; else what the mechanism counts."""
+        """Measure where our own probes are impaired too; elsewhere read the mechanism's counters."""
         if not params.is_everybodys:
             return await self.read_back(target)
         until = time.monotonic() + VERIFY_DEADLINE_S - SPARE_S
         counting = asyncio.ensure_future(target.read_back())
         try:
             measured = await self.measure(target, params, before)
-            # What was measured is not lost where the mechanism's own word is late: a busy host starts an exec for it.
+            # The measurement counts even where the counters come late: a busy host starts a `docker exec` for them.
             done, _ = await asyncio.wait([counting], timeout=max(0.0, until - time.monotonic()))
             counted = counting.result() if done else "no answer in time"
             return Verdict(measured.bit, f"{measured.evidence}; read back: {counted}")
@@ -98,11 +123,11 @@ class LinkFault:
             counting.cancel()
 
     async def measure(self, target: LinkTarget, params: Any, before: Before) -> Verdict:
-        """By direct questions."""
+        """Measure the effect by direct probes."""
         raise NotImplementedError
 
     async def read_back(self, target: LinkTarget) -> Verdict:
-        """In place, and met by at least one packet; None where none came by in time."""
+        """Check that the rules are in place and that a packet has met them; None where no packet came in time."""
         deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
         while True:
             seen = await target.read_back()
@@ -113,8 +138,17 @@ class LinkFault:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
+class CountedFault(LinkFault):
+    """An impairment that no answer shows, because TCP repairs it."""
+
+    async def measure(self, target: LinkTarget, params: Any, before: Before) -> Verdict:
+        """Send one probe for packets to meet the impairment, then read the mechanism's counters."""
+        await ask(await target.address(), timeout_s=0.5)
+        return await self.read_back(target)
+
+
 async def find_stall(target: LinkTarget, share: float, before: Before) -> Verdict:
-    """Ask until an answer comes late by a retransmission; `share` is the chance of that for each question."""
+    """Probe until an answer comes late by a retransmission; `share` is the chance of that for each probe."""
     address = await target.address()
     deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
     asked = 0

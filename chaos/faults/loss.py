@@ -8,32 +8,40 @@ from pydantic import Field
 
 from ..drivers.targets import LinkTarget
 from ..inputs.units import Share
-from ..links.impairment import Impairment, LossModel
+from ..links.impairment import LossModel
 from .base import Before, Layer, Verdict
+from .bound import Bound, Family, Look
 from .link_fault import CorrelatedParams, LinkFault, find_stall
 
 
 class LossParams(CorrelatedParams):
-    """`loss` in percent, on average; `recovery` is the chance of a burst to end with each packet (gilbert-elliott)."""
+    """Which packets are lost."""
 
     loss: Share = Field(gt=0)
+    """Mean share of packets lost."""
     model: LossModel = "bernoulli"
+    """One packet at a time, or in bursts."""
     recovery: Share = Field(default=0.25, gt=0, validate_default=False)
+    """`gilbert-elliott`: the chance, per packet, that a burst ends."""
 
 
 class Loss(LinkFault):
     """Drop packets at random, one by one or in bursts."""
 
-    kind = "loss"
+    kind = effect = "loss"
+    summary = "stalls of a retransmission time-out and its doubles"
     layer = Layer.SHAPE
+    bound = Bound(Look(Family.SILENT, "100 % loss; less is repaired by TCP or shows as delay"))
     params = LossParams
 
-    def impairment(self, params: LossParams, duration_s: float) -> Impairment:
-        asked: dict[str, Any] = {"loss": params.loss, "model": params.model, "recovery": params.recovery}
-        return Impairment("loss", duration_s, **asked, **params.scope())
+    def effects(self, params: LossParams) -> dict[str, Any]:
+        return {"loss": params.loss, "model": params.model, "recovery": params.recovery}
 
     async def measure(self, target: LinkTarget, params: LossParams, before: Before) -> Verdict:
         verdict = await find_stall(target, params.loss, before)
-        # A burst that none of our packets met proves nothing.
+        # Where losses come in bursts, the probes may all fall between two of them.
         is_steady = params.model == "bernoulli" and not params.correlation
         return verdict if verdict.bit or is_steady else Verdict(None, verdict.evidence)
+
+
+FAULT = Loss()

@@ -1,42 +1,48 @@
-"""partition: the target and its `peer` side no longer hear each other, on any port; everybody else is heard by both."""
+"""partition: the target and its `peer` side no longer reach each other, on any port; both reach everybody else."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from ..drivers.targets import LinkTarget
-from ..links.impairment import Impairment
 from .base import Before, Layer, Params, Verdict
-from .link_fault import EVERYBODY, LinkFault
+from .bound import Bound, Family, Look
+from .link_fault import EVERYBODY, LinkFault, peer_names
 
 ANY_PORT = 0
+NO_SIDE = ("", EVERYBODY)
 
 
 def _other_side(peer: str) -> str:
-    if peer in ("", EVERYBODY):
+    if peer in NO_SIDE:
         raise ValueError("expected balancer or names of members; blackhole is for everybody")
     return peer
 
 
 class PartitionParams(Params):
-    """`peer`: the other side, `balancer` or members' names with commas between."""
+    """Who is on the other side."""
 
-    peer: Annotated[str, AfterValidator(_other_side)]
+    peer: Annotated[str, AfterValidator(_other_side)] = Field(json_schema_extra={"not": {"enum": list(NO_SIDE)}})
+    """`balancer`, or names of members with commas between."""
 
 
 class Partition(LinkFault):
-    """Drop what goes between two sets."""
+    """Drop all packets between two sets of members."""
 
-    kind = "partition"
+    kind = effect = "partition"
+    summary = "as `blackhole`, for one side only"
     layer = Layer.CUT
+    bound = Bound(Look(Family.CUT_OFF, "the backend is on the other side than the balancer"))
     params = PartitionParams
 
-    def impairment(self, params: PartitionParams, duration_s: float) -> Impairment:
-        peers = tuple(name.strip() for name in params.peer.split(","))
-        return Impairment("partition", duration_s, direction="both", port=ANY_PORT, peers=peers)
+    def effects(self, params: PartitionParams) -> dict[str, Any]:
+        return {"direction": "both", "port": ANY_PORT, "peers": peer_names(params.peer)}
 
     async def verify(self, target: LinkTarget, params: PartitionParams, before: Before) -> Verdict:
-        """We are on neither side: only counters can show it."""
+        """Read the counters: the chaos service is on neither side, so its own probes show nothing."""
         return await self.read_back(target)
+
+
+FAULT = Partition()

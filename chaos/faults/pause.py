@@ -6,17 +6,20 @@ The kernel goes on accepting connections for it, so a probe that only connects s
 from __future__ import annotations
 
 from ..drivers.targets import Injection, Pausable, Running
-from .base import Before, Layer, NoParams, Verdict, measure_silence
+from .base import Before, Layer, NoParams, Support, Verdict, measure_silence
+from .bound import KERNEL_ACCEPTS, Bound, Family, Look
 
 
 class Pause:
-    """Freeze; heal resumes, or starts a target that was killed while frozen."""
+    """Freeze the process. Heal resumes it, or starts it if it was killed while frozen."""
 
     kind = "pause"
+    summary = "connects at once, then silence"
     layer = Layer.PROCESS
+    bound = Bound(Look(Family.SILENT), tcp=KERNEL_ACCEPTS)
     needs = Pausable
     params = NoParams
-    mechanism = "freeze"
+    support = Support("freezer", "SIGSTOP")
 
     async def inject(self, target: Pausable, params: NoParams, duration_s: float) -> Injection:
         return await target.pause()
@@ -24,9 +27,12 @@ class Pause:
     async def verify(self, target: Pausable, params: NoParams, before: Before) -> Verdict:
         running = await target.running()
         answer = await measure_silence(target)
-        # Not `connected and silent`: a full listen backlog drops SYNs, which is a frozen process all the same.
+        # A full listen backlog drops SYNs, so a frozen process need not accept the connection.
         silent = answer.status is None and answer.failure in ("timeout", "connect_timeout")
         return Verdict(running is Running.PAUSED and silent, f"process {running}; direct probe: {answer}")
 
     async def heal(self, target: Pausable) -> None:
         await target.ensure_running()
+
+
+FAULT = Pause()

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
-from ..drivers.probe import ask
-from ..drivers.targets import LinkTarget
 from ..inputs.units import Seconds, Share
-from ..links.impairment import Impairment
-from .base import Before, Layer, Verdict
-from .link_fault import CorrelatedParams, LinkFault
+from .base import Layer
+from .bound import Bound, Family, Look
+from .link_fault import CorrelatedParams, CountedFault
 
 
 class ReorderParams(CorrelatedParams):
-    """`reorder` in percent are sent at once, all others after `delay`."""
+    """Which packets overtake the others."""
 
     reorder: Share = Field(gt=0)
+    """Share of packets sent at once."""
     delay: Seconds = Field(default=0.01, gt=0, le=60, validate_default=False)
+    """How long all other packets wait."""
 
 
-class Reorder(LinkFault):
+class Reorder(CountedFault):
     """Let packets overtake others."""
 
-    kind = "reorder"
+    kind = effect = "reorder"
+    summary = "the delay; TCP restores the order"
     layer = Layer.SHAPE
+    bound = Bound(Look(Family.HARMLESS, "TCP restores the order"))
     params = ReorderParams
 
-    def impairment(self, params: ReorderParams, duration_s: float) -> Impairment:
-        return Impairment("reorder", duration_s, share=params.reorder, delay_s=params.delay, **params.scope())
+    def effects(self, params: ReorderParams) -> dict[str, Any]:
+        return {"share": params.reorder, "delay_s": params.delay}
 
-    async def measure(self, target: LinkTarget, params: ReorderParams, before: Before) -> Verdict:
-        """No answer shows it: asked once for packets to meet it, then the mechanism's counters decide."""
-        await ask(await target.address(), timeout_s=0.5)
-        return await self.read_back(target)
+
+FAULT = Reorder()

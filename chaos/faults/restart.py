@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from ..drivers.targets import Injection, Stoppable
-from .base import Before, Layer, NoParams, Verdict
+from .base import Before, Layer, NoParams, Support, Verdict
+from .bound import Bound, Family, Look
+
+MECHANISM = "SIGTERM, start"
 
 
 class Restart:
-    """Stop, then start at once; the fault's duration only bounds how long it may take."""
+    """Stop the process and start it at once. The fault's duration only limits how long that may take."""
 
     kind = "restart"
+    summary = "a short `stop`"
     layer = Layer.PROCESS
+    bound = Bound(Look(Family.DEAD, "from the moment the process is gone; heal: it listens again"))
     needs = Stoppable
     params = NoParams
-    mechanism = "SIGTERM, start"
+    support = Support(MECHANISM, MECHANISM)
 
     async def inject(self, target: Stoppable, params: NoParams, duration_s: float) -> Injection:
         stopped = await target.stop()
         await target.ensure_running()
-        return Injection(stopped.mono, self.mechanism)
+        return Injection(stopped.mono, MECHANISM)
 
     async def verify(self, target: Stoppable, params: NoParams, before: Before) -> Verdict:
         now = await target.incarnation()
@@ -26,3 +31,6 @@ class Restart:
 
     async def heal(self, target: Stoppable) -> None:
         await target.ensure_running()
+
+
+FAULT = Restart()

@@ -1,19 +1,22 @@
-"""stop: a graceful end. The backend finishes what is in flight; heal starts it again."""
+"""stop: a graceful end. The backend finishes the requests in flight; heal starts it again."""
 
 from __future__ import annotations
 
 from ..drivers.targets import Injection, Stoppable
-from .base import Before, Layer, NoParams, Verdict, verify_gone
+from .base import Before, Layer, NoParams, Support, Verdict, verify_gone
+from .bound import Bound, Family, Look
 
 
 class Stop:
-    """SIGTERM, as a deployment does it."""
+    """Send SIGTERM, as a deployment does."""
 
     kind = "stop"
+    summary = "requests in flight finish, then as `kill`"
     layer = Layer.PROCESS
+    bound = Bound(Look(Family.DEAD, "from the moment the process is gone"))
     needs = Stoppable
     params = NoParams
-    mechanism = "SIGTERM"
+    support = Support("SIGTERM, SIGKILL after 10 s", "SIGTERM")
 
     async def inject(self, target: Stoppable, params: NoParams, duration_s: float) -> Injection:
         return await target.stop()
@@ -23,3 +26,6 @@ class Stop:
 
     async def heal(self, target: Stoppable) -> None:
         await target.ensure_running()
+
+
+FAULT = Stop()

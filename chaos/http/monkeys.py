@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from ..monkey.monkey_orders import MonkeyBody, Plan
-from ..monkey.monkey_runner import Monkey, Troop
+from ..monkey.monkey_runner import Monkey, MonkeyRunner
 from .responses import problems
 
 
@@ -18,7 +18,7 @@ class Monkeys(BaseModel):
     monkeys: list[Monkey]
 
 
-def add_monkeys(app: APIRouter, troop: Troop) -> None:
+def add_monkeys(app: APIRouter, runner: MonkeyRunner) -> None:
     """Add the routes."""
 
     @app.post(
@@ -35,18 +35,18 @@ def add_monkeys(app: APIRouter, troop: Troop) -> None:
         """Random faults from a seed; or a plan as a dry run answered it, to be done again. One at a time."""
         if dry_run:
             response.status_code = 200
-            return await troop.plan(body)
-        return await troop.start(body)
+            return await runner.plan(body)
+        return await runner.start(body)
 
     @app.get("/monkeys", tags=["monkeys"])
     async def monkeys() -> Monkeys:
-        return Monkeys(monkeys=troop.monkeys())
+        return Monkeys(monkeys=runner.monkeys())
 
     @app.get("/monkeys/{monkey_id}", tags=["monkeys"], responses=problems(404, 422))
     async def monkey(monkey_id: str) -> Monkey:
-        return troop.monkey(monkey_id)
+        return runner.monkey(monkey_id)
 
     @app.delete("/monkeys/{monkey_id}", tags=["monkeys"], responses=problems(404, 422))
     async def stop(monkey_id: str) -> Monkey:
         """Answers once it has stopped and its faults are healed; an ended one stays as it is."""
-        return await troop.stop(monkey_id)
+        return await runner.stop(monkey_id)

@@ -40,6 +40,30 @@ class Capabilities(BaseModel):
     faults: dict[str, Capability]
 
 
+class FaultKind(BaseModel):
+    """One kind in `GET /faults/kinds`."""
+
+    summary: str
+    """What a balancer sees."""
+    layer: str
+    """The part of the target that the fault occupies."""
+    bound: dict[str, dict[str, str]]
+    """Kind of health check → how the fault looks to it: family of time bounds, and when that applies."""
+    support: dict[str, str]
+    """Runtime → mechanism, empty where there is none; `lacking` says why."""
+    params: dict[str, Any]
+    """JSON Schema of `params` in an order."""
+
+
+class FaultKinds(BaseModel):
+    """`GET /faults/kinds`."""
+
+    version: int
+    quantities: dict[str, dict[str, Any]]
+    """The grammar of parameters with units."""
+    kinds: dict[str, FaultKind]
+
+
 class Faults(BaseModel):
     """`GET /faults`."""
 

@@ -21,13 +21,14 @@ from ..engine.orders import Order, Placed, Preview
 from ..engine.records import FaultRecord
 from ..errors import BadRequestError, ChaosError
 from ..faults import FAULTS
+from ..faults.published import document
 from ..inputs.validation_errors import expected
-from ..monkey.monkey_runner import Troop
+from ..monkey.monkey_runner import MonkeyRunner
 from . import metrics
 from .bodies import BoundedBodies
 from .event_stream import EventStream
 from .monkeys import add_monkeys
-from .responses import Capabilities, Clock, Faults, Healed, Status, Targets, problems
+from .responses import Capabilities, Clock, FaultKinds, Faults, Healed, Status, Targets, problems
 from .token_middleware import AsciiResponse, Gate, error_response
 
 DRY_RUN = Query(description="Check everything and tell what would happen; do nothing.")
@@ -35,14 +36,14 @@ BEARER = HTTPBearer(auto_error=False, description="The token in `<state>/token`,
 """For the document only: the gate checks it, before anything is routed or parsed."""
 
 
-def create_app(engine: Engine, runtime: Runtime, events: EventLog, troop: Troop, token: str) -> FastAPI:
+def create_app(engine: Engine, runtime: Runtime, events: EventLog, runner: MonkeyRunner, token: str) -> FastAPI:
     """The application, behind its gate."""
     app = FastAPI(title="Reroute chaos", version="1", summary="Injects faults, and heals every one of them.")
     app.add_api_route("/healthz", _healthz, tags=["probes"], responses=problems(403))
     guarded = APIRouter(dependencies=[Security(BEARER)], responses=problems(401, 403))
     _add_views(guarded, engine, runtime)
-    _add_faults(guarded, engine, troop)
-    add_monkeys(guarded, troop)
+    _add_faults(guarded, engine, runner)
+    add_monkeys(guarded, runner)
     _add_streams(guarded, engine, events)
     app.include_router(guarded)
     _add_errors(app)
@@ -72,7 +73,7 @@ def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
         found = await runtime.targets(all_roles=all_roles)
         infos = await asyncio.gather(*(target.info() for target in found))
         for info in infos:
-            info.faults = [record.id for record in engine.owed() if record.target == info.name]
+            info.faults = [record.id for record in engine.unhealed() if record.target == info.name]
         return Targets(targets=list(infos))
 
     @app.get("/capabilities", tags=["views"], responses=problems(503))
@@ -81,7 +82,7 @@ def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
         return Capabilities(runtime=runtime.name, faults=faults)
 
 
-def _add_faults(app: APIRouter, engine: Engine, troop: Troop) -> None:
+def _add_faults(app: APIRouter, engine: Engine, runner: MonkeyRunner) -> None:
     @app.post(
         "/faults",
         tags=["faults"],
@@ -106,6 +107,11 @@ def _add_faults(app: APIRouter, engine: Engine, troop: Troop) -> None:
     async def faults() -> Faults:
         return Faults(faults=engine.records())
 
+    @app.get("/faults/kinds", tags=["faults"])
+    async def kinds() -> FaultKinds:
+        """All kinds with the JSON Schema of their parameters, possible on this host or not."""
+        return FaultKinds.model_validate(document(FAULTS.values()))
+
     @app.get("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
     async def fault(fault_id: str) -> FaultRecord:
         return engine.record(fault_id)
@@ -118,7 +124,7 @@ def _add_faults(app: APIRouter, engine: Engine, troop: Troop) -> None:
     @app.post("/reset", tags=["faults"])
     async def reset() -> Healed:
         """Ends the monkey, then heals everything."""
-        await troop.stop_all("reset")
+        await runner.stop_all("reset")
         return Healed(healed=await engine.reset())
 
 

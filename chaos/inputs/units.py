@@ -1,72 +1,112 @@
 """Quantities as people write them: `1500ms`, `2s`, `5min`, `30%`, `1mbit`, `64MiB`.
 
-A bare number is refused: it has no unit.
+A bare number is refused: it has no unit. `QUANTITIES` is the whole grammar; it is published with the fault kinds.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
 
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-DURATION_PATTERN = r"^\d+(\.\d+)?\s*(us|ms|s|min|m|h)$"
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number followed by a unit."""
+
+    base: str
+    """What a value is converted to."""
+    units: Mapping[str, float]
+    """Unit → its size in `base`."""
+    written_in: str
+    """The unit that limits are shown in."""
+    expected: str
+    """What an error message asks for."""
+    maximum: float | None = None
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for the whole text, with the number and the unit as groups."""
+        return rf"^(\d+(?:\.\d+)?)\s*({'|'.join(self.units)})$"
+
+    def parse(self, value: object) -> float:
+        """Return the value in `base`. Raise ValueError that says what was expected."""
+        match = re.match(self.pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
+        amount = round(float(match[1]) * self.units[match[2]], 12) if match else 0.0  # 57 × 0.01 is not 0.57
+        if match is None or (self.maximum is not None and amount > self.maximum):
+            raise ValueError(f"expected {self.expected}, not {value!r}")
+        return amount
+
+    def written(self, value: float) -> str:
+        """Return the value as it is written."""
+        return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
+
+
+QUANTITIES: Final = {
+    "duration": Quantity(
+        "seconds",
+        {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0},
+        "s",
+        "a duration with its unit, such as 500ms, 2s or 5min",
+    ),
+    "share": Quantity("fraction", {"%": 0.01}, "%", "a percentage of at most 100%, such as 30%", maximum=1.0),
+    "bit_rate": Quantity(
+        "bits per second",
+        {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9},  # decimal, as tc has them
+        "kbit",
+        "a rate with its unit, such as 500kbit, 1mbit or 1gbit",
+    ),
+    "size": Quantity(
+        "bytes",
+        {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
+        "KiB",
+        "a size with its unit, such as 512KiB, 64MiB or 1GiB",
+    ),
+}
+DURATION_PATTERN = QUANTITIES["duration"].pattern
 """For documents; what is accepted may also have space around it."""
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)", re.ASCII)
-_BITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
-_BIT_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(kbit|mbit|gbit)", re.ASCII)
-_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 
 
 def parse_duration(value: object) -> float:
-    """Seconds. Raises ValueError that names what was expected."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"expected a duration with its unit, such as 500ms, 2s or 5min, not {value!r}")
-    return float(match[1]) * _SECONDS[match[2]]
+    """Return seconds. Raise ValueError that says what was expected."""
+    return QUANTITIES["duration"].parse(value)
 
 
 def parse_percent(value: object) -> float:
-    """A share, 0–1. Raises ValueError that names what was expected."""
-    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or float(match[1]) > 100:
-        raise ValueError(f"expected a percentage of at most 100%, such as 30%, not {value!r}")
-    return float(match[1]) / 100
+    """Return a share, 0–1. Raise ValueError that says what was expected."""
+    return QUANTITIES["share"].parse(value)
 
 
 def parse_bits_per_second(value: object) -> float:
-    """Bits per second (k, m, g are decimal, as tc has them). Raises ValueError that names what was expected."""
-    match = _BIT_RATE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"expected a rate with its unit, such as 500kbit, 1mbit or 1gbit, not {value!r}")
-    return float(match[1]) * _BITS[match[2]]
+    """Return bits per second. Raise ValueError that says what was expected."""
+    return QUANTITIES["bit_rate"].parse(value)
 
 
 def parse_bytes(value: object) -> int:
-    """Bytes. Raises ValueError that names what was expected."""
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"expected a size with its unit, such as 512KiB, 64MiB or 1GiB, not {value!r}")
-    return round(float(match[1]) * _BYTES[match[2]])
+    """Return bytes. Raise ValueError that says what was expected."""
+    return round(QUANTITIES["size"].parse(value))
 
 
-_UNITS: dict[object, tuple[float, str]] = {
-    parse_duration: (1.0, "s"),
-    parse_percent: (0.01, "%"),
-    parse_bits_per_second: (1e3, "kbit"),
-    parse_bytes: (1 << 10, "KiB"),
+_PARSERS: Final[dict[object, str]] = {
+    parse_duration: "duration",
+    parse_percent: "share",
+    parse_bits_per_second: "bit_rate",
+    parse_bytes: "size",
 }
 
 
+def quantity_of(parser: object) -> str | None:
+    """Return the name of the quantity that `parser` reads; None where it reads none."""
+    return _PARSERS.get(parser)
+
+
 def written(parser: object, value: Any) -> str:
-    """A value as it is written where `parser` reads it; a plain number elsewhere."""
-    if parser not in _UNITS or not isinstance(value, int | float):
-        return repr(value)
-    scale, unit = _UNITS[parser]
-    return f"{value / scale:.12g}{unit}"
+    """Return a value as it is written where `parser` reads it; a plain number elsewhere."""
+    name = quantity_of(parser)
+    return repr(value) if name is None or not isinstance(value, int | float) else QUANTITIES[name].written(value)
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str)]

@@ -1,1 +1,1 @@
-"""Network impairments without a driver: what a link fault is, and what it does to packets. Pure."""
+"""Network impairments, independent of the mechanism: what a link fault is and what it does to packets. Pure."""

@@ -1,7 +1,6 @@
-"""A queue that lets things out later than they came in, but never in another order.
+"""A first-in, first-out queue whose items leave when they are due.
 
-Both userspace delay mechanisms use it: the relay holds bytes, the nfqueue scheduler holds packet ids. Pure: the
-time is an argument.
+The relay delays bytes with it. Pure: the time is an argument.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Hold(Generic[T]):
-    """First in, first out, each item not before its time (seconds on the caller's clock)."""
+class DelayQueue(Generic[T]):
+    """No item leaves before it is due (seconds on the caller's clock), nor before the item ahead of it."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[float, T]] = deque()
@@ -24,19 +23,19 @@ class Hold(Generic[T]):
         return len(self._items)
 
     def push(self, item: T, due: float) -> None:
-        """Hold `item` until `due`, and until the item before it has left: jitter must not reorder a byte stream."""
+        """Add an item. Jitter must not reorder a byte stream, so it also waits for the item ahead of it."""
         self._items.append((due, item))
 
     def release(self, now: float) -> Iterator[T]:
-        """Everything that is due, oldest first."""
+        """Yield the items that are due, oldest first."""
         while self._items and self._items[0][0] <= now:
             yield self._items.popleft()[1]
 
     def flush(self) -> Iterator[T]:
-        """Everything, due or not: the fault is over."""
+        """Yield all items, due or not, because the fault has ended."""
         return self.release(math.inf)
 
     @property
     def next_due(self) -> float | None:
-        """When `release` has something to give; None while empty or held for ever."""
+        """When the next item is due; None where there is none, or it is held until the fault ends."""
         return self._items[0][0] if self._items and self._items[0][0] != math.inf else None

@@ -1,11 +1,12 @@
-"""One link fault as the drivers, the relay and the namespace helper hand it to each other (JSON on the wire)."""
+"""One link fault as drivers, relay and network helper pass it to each other (as JSON)."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-Kind = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
+Effect = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
+"""What can be done to packets. A fault kind has one of these, and its own name."""
 Direction = Literal["out", "in", "both"]
 Distribution = Literal["uniform", "normal", "pareto"]
 LossModel = Literal["bernoulli", "gilbert-elliott"]
@@ -16,7 +17,7 @@ INITIAL_RTO_S = 0.2
 MOST = 1e12
 """Of every number: 1 Tbit/s, or 30,000 years. Larger ones overflow a timer or a rate."""
 CHOICES: dict[str, tuple[str, ...]] = {
-    "kind": get_args(Kind),
+    "effect": get_args(Effect),
     "direction": get_args(Direction),
     "distribution": get_args(Distribution),
     "model": get_args(LossModel),
@@ -26,9 +27,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """One link fault; it ends by itself `duration_s` seconds after it was put in place."""
+    """One link fault; it ends by itself `duration_s` seconds after it was injected."""
 
-    kind: Kind
+    kind: str
+    """Name of the fault; at most one of a kind on a link."""
     duration_s: float
     delay_s: float = 0.0
     jitter_s: float = 0.0
@@ -41,17 +43,20 @@ class Impairment:
     share: float = 0.0
     """Share of packets corrupted, duplicated or sent ahead of the others, 0–1."""
     correlation: float = 0.0
-    """How much of a packet's luck is the luck of the one before, 0–1 (tc-netem(8))."""
+    """How much each packet's random number depends on the one before, 0–1 (tc-netem(8))."""
     rate_bit_s: float = 0.0
     direction: Direction = "out"
     """As the target sees it: `out` is what leaves it, answers of the service port."""
     port: int | None = None
     """None: the target's service port. 0: every port, and not only TCP."""
     peers: tuple[str, ...] = ()
-    """Addresses whose traffic is impaired; empty: everybody's."""
+    """Addresses whose traffic is impaired; empty: all traffic."""
     mechanism: Mechanism = "auto"
+    effect: Effect = ""  # type: ignore[assignment]  # `__post_init__` sets it
+    """What happens to packets; left out, the effect that is called like the kind."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "effect", self.effect or self.kind)
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
@@ -62,7 +67,7 @@ class Impairment:
 
     @classmethod
     def from_json(cls, body: object) -> Impairment:
-        """Read the control API's body. Raises ValueError on anything unexpected."""
+        """Read the JSON object of a request. Raise ValueError on anything unexpected."""
         if not isinstance(body, dict):
             raise ValueError("expected a JSON object")
         for name, value in body.items():
@@ -74,12 +79,12 @@ class Impairment:
             raise ValueError(str(error)) from error
 
     def to_json(self) -> dict[str, Any]:
-        """The form that `from_json` reads."""
+        """Return what `from_json` reads."""
         return asdict(self)
 
     @property
     def scope(self) -> tuple[object, ...]:
-        """Which packets it acts on."""
+        """The packets that it acts on."""
         return self.direction, self.port, self.peers
 
 
@@ -95,9 +100,9 @@ def _check_type(name: str, value: object) -> None:
     elif name == "port":
         if isinstance(value, bool) or not isinstance(value, int | None):
             raise ValueError("port must be a port number or null")
-    elif name in CHOICES:
+    elif name == "kind" or name in CHOICES:
         if not isinstance(value, str):
-            raise ValueError(f"{name} must be a word")
+            raise ValueError(f"{name} must be a string")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("all other fields are numbers, times in seconds")
     elif not abs(value) <= MOST:  # NaN is neither, and in a timer it breaks the order of all others

@@ -1,4 +1,4 @@
-"""What chance does to packets, the way netem does it, so that both mechanisms mean the same. Pure: the source is given.
+"""The random processes of netem, so that both mechanisms behave alike. Pure: the random source is an argument.
 
 Sources: tc-netem(8), and net/sched/sch_netem.c for the correlation (`get_crandom`), the loss model (`loss_gilb_ell`)
 and the scale of the distributions (iproute2's tables, reproduced here by their formulae).
@@ -20,8 +20,8 @@ PARETO_LONGEST = 4.0
 """The end of iproute2's table: no delay is more than four jitters above the mean."""
 
 
-class Correlated:
-    """Numbers within 0–1, each in part the one before it: xₙ = (1 − ρ)·uₙ + ρ·xₙ₋₁."""
+class CorrelatedNumbers:
+    """Random numbers within 0–1, each correlated with the one before: xₙ = (1 − ρ)·uₙ + ρ·xₙ₋₁."""
 
     def __init__(self, correlation: float, rng: Random) -> None:
         self._correlation = correlation
@@ -29,27 +29,27 @@ class Correlated:
         self._last = rng.random()
 
     def next(self) -> float:
-        """The next number."""
+        """Return the next number."""
         self._last = (1 - self._correlation) * self._rng.random() + self._correlation * self._last
         return self._last
 
 
-class Coin:
-    """Falls with probability `share`."""
+class Bernoulli:
+    """Hits each packet with probability `share`."""
 
     def __init__(self, share: float, correlation: float, rng: Random) -> None:
         self._share = share
-        self._luck = Correlated(correlation, rng)
+        self._random = CorrelatedNumbers(correlation, rng)
 
-    def falls(self) -> bool:
-        """Whether it does this time."""
-        return self._luck.next() < self._share
+    def hits(self) -> bool:
+        """Return whether this packet is hit."""
+        return self._random.next() < self._share
 
 
-class Burst:
-    """The Gilbert model: everything is lost in the bad state, nothing in the good one.
+class GilbertElliott:
+    """Losses in bursts: everything is lost in the bad state, nothing in the good one.
 
-    From the share π of time in the bad state and the chance r to leave it: p = π·r / (1 − π) is the chance to enter.
+    With the share π of time in the bad state and the chance r to leave it, the chance to enter is p = π·r / (1 − π).
     """
 
     def __init__(self, share: float, recovery: float, rng: Random) -> None:
@@ -58,8 +58,8 @@ class Burst:
         self._rng = rng
         self._bad = rng.random() < share
 
-    def falls(self) -> bool:
-        """Whether this packet is lost."""
+    def hits(self) -> bool:
+        """Return whether this packet is lost."""
         lost = self._bad
         if self._rng.random() < (self._leave if self._bad else self.enter):
             self._bad = not self._bad
@@ -67,26 +67,26 @@ class Burst:
 
 
 def entering(share: float, recovery: float) -> float:
-    """The chance to enter the bad state that gives a mean loss of `share`."""
+    """Return the chance to enter the bad state that gives a mean loss of `share`."""
     return 1.0 if share >= 1 else min(1.0, share * recovery / (1 - share))
 
 
-def loser(impairment: Impairment, rng: Random) -> Coin | Burst:
-    """Decides which packets a `loss` takes."""
+def loss_process(impairment: Impairment, rng: Random) -> Bernoulli | GilbertElliott:
+    """Return the process that decides which packets are lost."""
     if impairment.model == "gilbert-elliott":
-        return Burst(impairment.loss, impairment.recovery, rng)
-    return Coin(impairment.loss, impairment.correlation, rng)
+        return GilbertElliott(impairment.loss, impairment.recovery, rng)
+    return Bernoulli(impairment.loss, impairment.correlation, rng)
 
 
-class Wait:
+class DelayDraw:
     """Draws the delay of each packet, seconds."""
 
     def __init__(self, impairment: Impairment, rng: Random) -> None:
         self._impairment = impairment
-        self._luck = Correlated(impairment.correlation, rng)
+        self._random = CorrelatedNumbers(impairment.correlation, rng)
 
     def next(self) -> float:
-        """Never negative."""
+        """Return the delay of the next packet, never negative."""
         asked = self._impairment
         if not asked.jitter_s:
             return asked.delay_s
@@ -95,9 +95,9 @@ class Wait:
     def _deviation(self, distribution: Distribution) -> float:
         match distribution:
             case "uniform":
-                return 2 * self._luck.next() - 1
+                return 2 * self._random.next() - 1
             case "normal":
-                return NORMAL.inv_cdf(min(max(self._luck.next(), 1e-9), 1 - 1e-9))
+                return NORMAL.inv_cdf(min(max(self._random.next(), 1e-9), 1 - 1e-9))
             case "pareto":
-                luck = max(self._luck.next(), 1e-9)
-                return min(PARETO_LONGEST, PARETO_SCALE * (math.pow(luck, -1 / PARETO_SHAPE) - PARETO_MEAN))
+                drawn = max(self._random.next(), 1e-9)
+                return min(PARETO_LONGEST, PARETO_SCALE * (math.pow(drawn, -1 / PARETO_SHAPE) - PARETO_MEAN))

@@ -1,1 +1,1 @@
-"""The monkey: random faults from a seed, at a rate, within a budget. Planned first, then carried out as planned."""
+"""Monkeys: random faults from a seed, at a rate and within a budget. The whole plan is made first, then carried out."""

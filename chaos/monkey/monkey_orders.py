@@ -1,4 +1,4 @@
-"""What a monkey is asked to do, and the plan that becomes of it. A printed plan is an order too: it is replayed."""
+"""The order for a monkey and the plan that is made from it. A plan can be sent in place of an order, to be replayed."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from ..inputs.units import parse_duration
 
 LONGEST_S = 24 * 3600.0
 MOST_STEPS = 10_000
-"""Faults in one plan: an hour at three a second, more than any lab can hold."""
+"""Faults in one plan: an hour at three a second."""
 RATE_PATTERN = r"^\d+(\.\d+)?/(s|min|h)$"
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|min|h)", re.ASCII)
 _PER_S = {"s": 1.0, "min": 1 / 60, "h": 1 / 3600}
 
 
 class Choice(BaseModel):
-    """One kind of fault that may be chosen."""
+    """One kind of fault among which the monkey chooses."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Kind
     duration: Duration
-    """How long each lasts; at least that long, where `up_to` is given."""
+    """How long each fault lasts; with `up_to`, the shortest duration."""
     up_to: Duration | None = None
-    """Durations are then spread evenly between the two."""
+    """The longest duration; durations are then uniform between the two."""
     params: dict[str, Any] = {}
     weight: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False)
-    """How often, compared with the other choices."""
+    """How often it is chosen, relative to the other choices."""
 
 
 class Quiet(BaseModel):
-    """A time without faults, counted from the monkey's start: none begins in it, and none lasts into it."""
+    """A period without faults, counted from the monkey's start: no fault begins in it or lasts into it."""
 
     model_config = ConfigDict(extra="forbid", validate_by_name=True)
 
@@ -52,20 +52,20 @@ class MonkeyOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     duration: Duration
-    """Of the whole; every fault is over by then."""
+    """How long the monkey runs; every fault has ended by then."""
     rate: Annotated[str, WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["6/min"]})]
-    """Faults begin at this rate on average, at random times (a Poisson process), as far as budget and quiet allow."""
+    """Mean rate at which faults begin (a Poisson process), as far as `budget` and `quiet` allow."""
     faults: list[Choice] = Field(min_length=1, max_length=50)
     targets: Selector = Selector()
-    """Filters only; each fault takes one of the matches at random."""
+    """Filters only; each fault gets one of the matches at random."""
     budget: int = Field(default=1, ge=1, le=100)
-    """Faults at the same time."""
+    """Largest number of faults at the same time."""
     quiet: list[Quiet] = Field(default=[], max_length=100)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
-    """The same seed and the same backends make the same plan; without, one is drawn and told."""
+    """The same seed and backends give the same plan; without one, a new seed is used and returned."""
     allow_last: bool = False
     stop_when: StopWhen | None = None
-    """Ends the monkey, and heals what it did."""
+    """Ends the monkey and heals its faults when it is met."""
 
     @field_validator("rate")
     @classmethod
@@ -88,7 +88,7 @@ class Step(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     at_s: float = Field(ge=0, le=LONGEST_S, allow_inf_nan=False)
-    """From the monkey's start."""
+    """Seconds from the monkey's start."""
     kind: Kind
     target: str
     duration: Duration
@@ -96,13 +96,13 @@ class Step(BaseModel):
 
 
 class Plan(BaseModel):
-    """What will be done and when: made from a MonkeyOrder, or sent to be replayed."""
+    """Every fault with its time: made from a MonkeyOrder, or sent to be replayed."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: Literal[1] = 1
     seed: int | None = None
-    """What it was made from; replaying does not use it."""
+    """Seed that the plan was made from; a replay does not use it."""
     duration_s: float = Field(gt=0, le=LONGEST_S, allow_inf_nan=False)
     budget: int = Field(default=1, ge=1, le=100)
     allow_last: bool = False
@@ -119,7 +119,7 @@ MonkeyBody = Annotated[Annotated[MonkeyOrder, Tag("order")] | Annotated[Plan, Ta
 
 
 def parse_rate(text: str) -> float:
-    """Per second. Raises ValueError that names what was expected."""
+    """Return events per second. Raise ValueError, which says what was expected."""
     match = _RATE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"expected a rate such as 6/min, 1/s or 10/h, not {text!r}")
@@ -127,7 +127,7 @@ def parse_rate(text: str) -> float:
 
 
 def check_order(order: MonkeyOrder, max_fault_s: float) -> None:
-    """Raises BadRequestError for what the guard would refuse of each fault, or for more than a plan may hold."""
+    """Raise BadRequestError for a fault that the guard would refuse, or for more faults than a plan may have."""
     duration_s = _seconds("duration", order.duration)
     if not 0 < duration_s <= LONGEST_S:
         raise BadRequestError(f"duration {order.duration} is not within 0 and {LONGEST_S / 3600:g}h")
@@ -144,7 +144,7 @@ def check_order(order: MonkeyOrder, max_fault_s: float) -> None:
 
 
 def check_plan(plan: Plan, max_fault_s: float) -> None:
-    """Raises BadRequestError for a step that the guard would refuse whatever the lab's state."""
+    """Raise BadRequestError for a step that the guard would refuse in any state of the lab."""
     for number, step in enumerate(plan.steps):
         try:
             guard.check_params(guard.check_kind(step.kind), step.params)

@@ -1,7 +1,7 @@
-"""Carries plans out, one at a time.
+"""Carries out the plans of monkeys, one at a time.
 
-What a monkey injects are ordinary faults: journaled, guarded, healed whatever dies. After a crash of the service they
-are healed, and the monkey is not resumed.
+A monkey injects ordinary faults, which are checked, journaled and healed like all others. After a crash of the service
+its faults are healed and the monkey is not resumed.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from .monkey_orders import MonkeyOrder, Plan, Step, check_order, check_plan
 from .planner import make_plan
 
 KEPT = 50
-"""Monkeys that are remembered."""
+"""How many monkeys are kept for `GET /monkeys`."""
 
 EndedBy = Literal["end", "request", "stop_condition", "reset", "shutdown"]
 
 
 class Outcome(BaseModel):
-    """What became of one step."""
+    """The result of one step."""
 
     step: int
     fault: str | None = None
     """The fault's id."""
     refused: str | None = None
-    """Why there is none: a monkey takes no for an answer, and goes on."""
+    """Reason why the step was refused; the monkey continues."""
 
 
 class Monkey(BaseModel):
@@ -54,8 +54,8 @@ class Monkey(BaseModel):
     plan: Plan
 
 
-class Troop:
-    """All monkeys of this process; at most one runs, so that its budget is everybody's."""
+class MonkeyRunner:
+    """All monkeys of this process. At most one runs at a time, because a budget holds for the whole lab."""
 
     def __init__(self, engine: Engine, runtime: Runtime, events: EventLog) -> None:
         self._engine = engine
@@ -67,17 +67,17 @@ class Troop:
         self._stopping = asyncio.Lock()
 
     def monkeys(self) -> list[Monkey]:
-        """Oldest first."""
+        """Return all monkeys, oldest first."""
         return list(self._monkeys.values())
 
     def monkey(self, monkey_id: str) -> Monkey:
-        """Raises UnknownMonkeyError."""
+        """Return a monkey. Raise UnknownMonkeyError."""
         if monkey_id not in self._monkeys:
             raise UnknownMonkeyError(f"there is no monkey {monkey_id!r}")
         return self._monkeys[monkey_id]
 
     async def plan(self, order: MonkeyOrder | Plan) -> Plan:
-        """What would be done. Raises BadRequestError and UnknownTargetError."""
+        """Return what would be done. Raise BadRequestError and UnknownTargetError."""
         if isinstance(order, Plan):
             check_plan(order, self._engine.max_duration_s)
             return order
@@ -87,7 +87,7 @@ class Troop:
         return make_plan(order, names, draw_seed() if order.seed is None else order.seed)
 
     async def start(self, order: MonkeyOrder | Plan) -> Monkey:
-        """Begin; raises also MonkeyRunsError, and what a stop condition is refused for."""
+        """Start a monkey. Raise what `plan` raises, MonkeyRunsError, and the errors of a stop condition."""
         plan = await self.plan(order)
         watched = None if plan.stop_when is None else await prepare(plan.stop_when, self._runtime)
         if self._running is not None and not self._running.done():
@@ -102,7 +102,7 @@ class Troop:
         return monkey
 
     async def stop(self, monkey_id: str, by: EndedBy = "request") -> Monkey:
-        """No more steps, and heal what it did. Again: nothing happens. Raises UnknownMonkeyError."""
+        """Stop a monkey and heal its faults; one that has ended stays as it is. Raise UnknownMonkeyError."""
         monkey = self.monkey(monkey_id)
         async with self._stopping:
             if monkey.state == "running" and self._running is not None:
@@ -112,13 +112,13 @@ class Troop:
         return monkey
 
     async def stop_all(self, by: EndedBy) -> None:
-        """Before everything is healed: a monkey would go on."""
+        """Stop all monkeys, which would otherwise go on injecting after a reset."""
         for monkey in self.monkeys():
             await self.stop(monkey.id, by)
 
     # --- at work ---
     async def _run(self, monkey: Monkey, watched: Watched | None) -> None:
-        """To the last fault's end, or to the stop condition."""
+        """Run until the last fault has ended, or until the stop condition is met."""
         acting = asyncio.ensure_future(self._act(monkey))
         watching = asyncio.ensure_future(watched.until_met() if watched else _never())
         try:
@@ -166,7 +166,7 @@ class Troop:
             monkey.outcomes.append(Outcome(step=number, fault=placed.faults[0].id))
 
     async def _settle(self) -> None:
-        """Injections under way are waited for, never interrupted: their undo would overtake them."""
+        """Wait for injections under way. To interrupt them would let their undo overtake them."""
         if self._steps:
             await asyncio.wait(set(self._steps))
 
@@ -178,7 +178,7 @@ class Troop:
         return sum(self._engine.record(each).state is not State.HEALED for each in _faults(monkey))
 
     async def _finish(self, monkey: Monkey, by: EndedBy) -> None:
-        """Nothing of it is left when this returns."""
+        """Heal the monkey's faults and mark it as ended."""
         await self._settle()
         await asyncio.gather(*(self._engine.heal(each, "monkey") for each in _faults(monkey)))
         monkey.state, monkey.ended_by, monkey.ended_mono = "ended", by, time.monotonic()
@@ -191,4 +191,4 @@ def _faults(monkey: Monkey) -> list[str]:
 
 async def _never() -> str:
     await asyncio.Event().wait()
-    raise AssertionError("an event that nobody sets")
+    raise AssertionError("unreachable: the event is never set")

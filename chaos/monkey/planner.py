@@ -1,8 +1,8 @@
-"""From an order and a seed to a plan. Pure: no clock, no global random source; the same input makes the same plan.
+"""Makes a plan from an order and a seed. Pure: the same input gives the same plan.
 
-Faults begin as a Poisson process. What must not be (a quiet time, a full budget, no free target) is left out, which
-thins the process but does not shift it: every arrival draws the same four numbers, used or not, so that a change of
-budget, quiet times or durations leaves the other arrivals where they were.
+Faults begin as a Poisson process. An arrival in a quiet period, above the budget or without a free target is dropped,
+which thins the process and does not shift it: every arrival draws the same four numbers, used or not, so a change of
+budget, quiet periods or durations leaves the times of the other arrivals unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..inputs.units import parse_duration
 from .monkey_orders import Choice, MonkeyOrder, Plan, Step, parse_rate
 
 SETTLE_S = 1.0
-"""A target is left alone, and counts against the budget, for this long after its fault: healing takes time too."""
+"""For this long after its fault a target gets no other and counts against the budget, because healing takes time."""
 Window = tuple[float, float]
 
 
@@ -28,17 +28,17 @@ class _Arrival:
     kind: float
     target: float
     length: float
-    """Three numbers within 0–1."""
+    """`kind`, `target` and `length` are random numbers in [0, 1)."""
 
 
 def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
-    """The plan for these backends. The order must have passed `check_order`."""
+    """Return the plan for these backends. The order must have passed `check_order`."""
     duration_s = parse_duration(order.duration)
     quiet = sorted((parse_duration(each.begin), parse_duration(each.end)) for each in order.quiet)
     backends = sorted(set(names))
     steps: list[Step] = []
     busy: dict[str, float] = {}
-    """Target → until when."""
+    """Target → when it is free again, seconds."""
     for arrival in _arrivals(Random(seed), parse_rate(order.rate), duration_s):
         choice = _choose(order.faults, arrival.kind)
         length_s = _length(choice, arrival, duration_s, quiet)
@@ -60,7 +60,7 @@ def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
 
 
 def _arrivals(rng: Random, rate_per_s: float, duration_s: float) -> Iterable[_Arrival]:
-    """Exponential gaps by inversion: `random()` is the one method whose sequence Python promises to keep."""
+    """Yield arrivals with exponential gaps, by inversion: Python guarantees the sequence of `random()` only."""
     at_s = 0.0
     while True:
         at_s += -math.log(1.0 - rng.random()) / rate_per_s
@@ -70,13 +70,13 @@ def _arrivals(rng: Random, rate_per_s: float, duration_s: float) -> Iterable[_Ar
         yield arrival
 
 
-def _choose(choices: Sequence[Choice], dice: float) -> Choice:
+def _choose(choices: Sequence[Choice], draw: float) -> Choice:
     sums = list(accumulate(choice.weight for choice in choices))
-    return next((choice for choice, total in zip(choices, sums, strict=True) if dice * sums[-1] < total), choices[-1])
+    return next((choice for choice, total in zip(choices, sums, strict=True) if draw * sums[-1] < total), choices[-1])
 
 
 def _length(choice: Choice, arrival: _Arrival, duration_s: float, quiet: Sequence[Window]) -> float:
-    """Seconds, whole milliseconds; 0 in a quiet time. Cut short where a quiet time or the end comes first."""
+    """Return seconds, in whole milliseconds: 0 in a quiet period, shortened where one or the end comes first."""
     if any(begin <= arrival.at_s < end for begin, end in quiet):
         return 0.0
     least = parse_duration(choice.duration)

@@ -1,7 +1,7 @@
-"""What runs inside a target's network namespace: a short-lived helper that impairs the traffic in scope.
+"""The network helper: a short-lived process in a target's network namespace that impairs traffic.
 
-`python -m chaos.netns run …` in a container with `network_mode=container:<target>` and NET_ADMIN. It ends by itself
-and takes its rules along. `session` says what is in effect; packet filters are in `firewall`; what shapes traffic has
-two mechanisms: `shaping` (tc: netem where the kernel has sch_netem, htb) and else `scheduler` on an `nfqueue`, which
-does what `fate` decides.
+`python -m chaos.netns run …` runs in a container with `network_mode=container:<target>` and NET_ADMIN. It ends by
+itself and removes its rules. `session` keeps what is in effect; packet filters are in `firewall`. Traffic is shaped by
+`shaping` (tc with htb, and netem where the kernel has sch_netem), or else by `scheduler` on an `nfqueue`, which carries
+out what `packet_decision` decides.
 """

@@ -8,11 +8,11 @@ TIMEOUT_S = 5.0
 
 
 class CommandError(Exception):
-    """A command failed; the message is its own first line."""
+    """A command failed; the message has the first line of its output."""
 
 
 def run(*command: str) -> str:
-    """Its output. Raises CommandError, also where the command does not exist."""
+    """Run a command and return its output. Raise CommandError, also where the command does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -24,7 +24,7 @@ def run(*command: str) -> str:
 
 
 def works(*command: str) -> bool:
-    """Whether it succeeded."""
+    """Run a command; return whether it succeeded."""
     try:
         run(*command)
     except CommandError:

@@ -1,4 +1,4 @@
-"""iptables rules in two chains of our own, so that removing them touches nothing else. IPv4 and IPv6."""
+"""iptables rules in two separate chains, so that removing them touches no other rule. IPv4 and IPv6."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ MARK = "0x4e52"
 CHAINS = {"INPUT": "REROUTE-IN", "OUTPUT": "REROUTE-OUT"}
 HOOKS = {"in": ("INPUT",), "out": ("OUTPUT",), "both": ("INPUT", "OUTPUT")}
 V4_TOOLS = ("iptables", "iptables-legacy")
-"""The first that works: kernels lack nf_tables here, the legacy tables there."""
+"""The first that works is used: some kernels lack nf_tables, others the legacy tables."""
 V6_TOOLS = ("ip6tables", "ip6tables-legacy")
 
 Rule = tuple[str, ...]
 
 
 def queue(scope: Impairment) -> None:
-    """Hand every packet in scope to the NFQUEUE client; with nobody listening it passes."""
+    """Queue every packet in scope for the NFQUEUE client; without a client packets pass."""
     _install(scope, ("-m", "mark", "!", "--mark", MARK), "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass")
 
 
 def drop(scope: Impairment) -> None:
-    """What is in scope disappears."""
+    """Drop every packet in scope."""
     _install(scope, (), "DROP")
 
 
 def reset(scope: Impairment) -> None:
-    """Every segment in scope that comes in is answered with RST, on open connections too."""
+    """Answer every incoming segment in scope with RST, on open connections too."""
     match = () if scope.port else ("-p", "tcp")
     _install(scope, match, "REJECT", "--reject-with", "tcp-reset")
 
@@ -48,7 +48,7 @@ def clear() -> None:
 
 
 def packets() -> int:
-    """How many packets our rules have met, IPv4 and IPv6."""
+    """Return how many packets have matched our rules, IPv4 and IPv6."""
     found = 0
     for tool in (*V4_TOOLS, *V6_TOOLS):
         for chain in CHAINS.values():
@@ -59,7 +59,7 @@ def packets() -> int:
 
 
 def _rules(hook: str, scope: Impairment, version: int) -> Iterator[Rule]:
-    """One a peer of this IP version; none where no peer has it."""
+    """Yield the match of each rule: one for each peer of this IP version, or one for all traffic."""
     incoming = hook == "INPUT"
     interface: Rule = ("!", "-i", "lo") if incoming else ("!", "-o", "lo")
     port: Rule = ("-p", "tcp", "--dport" if incoming else "--sport", str(scope.port)) if scope.port else ()
@@ -71,7 +71,7 @@ def _rules(hook: str, scope: Impairment, version: int) -> Iterator[Rule]:
 
 
 def _install(scope: Impairment, match: Rule, *target: str) -> None:
-    """The chains first, the jumps to them last: nothing is in effect before it is complete. Raises CommandError."""
+    """Fill the chains, then add the jumps to them, so that all rules take effect at once. Raise CommandError."""
     _install_with(_working(V4_TOOLS), scope, 4, (*match, "-j", *target))
     try:
         _install_with(_working(V6_TOOLS), scope, 6, (*match, "-j", *target))

@@ -1,7 +1,7 @@
-"""The helper's life in a network namespace: takes impairments, each with its own end, until the last one is over.
+"""The helper process: keeps the impairments of one network namespace until the last one has ended.
 
-It is told more through a UNIX socket (`docker exec … chaos.netns.send_line`), one JSON object a line:
-`{"add": {impairment}}`, `{"remove": kind}`, `{"read": true}`; it answers each with one, `{"error": …}` where it cannot.
+It takes requests on a UNIX socket (`docker exec … chaos.netns.send_line`), one JSON object a line:
+`{"add": {impairment}}`, `{"remove": kind}`, `{"read": true}`. It answers each with one line, `{"error": …}` on failure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .commands import CommandError
 from .session import Session
 
 READY = "READY "
-"""The line that tells the chaos service that the rules are in, followed by JSON: mechanism, mono."""
+"""Begins the line that says that the rules are in place; JSON follows: mechanism, mono."""
 SOCKET = "/run/reroute.sock"
 """In the helper container's own tmpfs."""
 
@@ -37,7 +37,7 @@ class Helper:
         self._over = asyncio.Event()
 
     async def run(self, first: Impairment, socket_path: str = SOCKET) -> None:
-        """Until SIGTERM or the end of the last impairment. Raises ImpossibleError."""
+        """Run until SIGTERM or the end of the last impairment. Raise ImpossibleError."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._over.set)
@@ -54,7 +54,7 @@ class Helper:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            answer = self.told(json.loads(await reader.readline()))
+            answer = self.handle(json.loads(await reader.readline()))
         except (ImpossibleError, ValueError, CommandError, OSError) as error:
             answer = {"error": str(error)}
         writer.write(json.dumps(answer).encode() + b"\n")
@@ -63,9 +63,9 @@ class Helper:
         if not self._session.impairments:
             self._over.set()
 
-    def told(self, wish: dict[str, Any]) -> dict[str, Any]:
-        """Do it. Raises ImpossibleError and ValueError."""
-        match wish:
+    def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out a request and return the answer. Raise ImpossibleError and ValueError."""
+        match request:
             case {"add": body}:
                 return self._add(Impairment.from_json(body))
             case {"remove": str(kind)}:
@@ -74,7 +74,7 @@ class Helper:
             case {"read": True}:
                 return self._session.read()
             case _:
-                raise ValueError(f"expected add, remove or read, not {sorted(wish)}")
+                raise ValueError(f"expected add, remove or read, not {sorted(request)}")
 
     def _add(self, impairment: Impairment) -> dict[str, Any]:
         mechanism = self._session.add(impairment)
@@ -88,20 +88,20 @@ class Helper:
         self._session.remove(kind)
 
     def _end(self, kind: str) -> None:
-        """Its own end, where nobody asked for it."""
+        """End an impairment whose time is over."""
         self._remove(kind)
         if not self._session.impairments:
             self._over.set()
 
 
 def clear() -> None:
-    """Remove whatever a helper left behind that was killed."""
+    """Remove the rules of a helper that was killed."""
     firewall.clear()
     shaping.clear()
 
 
 def probe() -> None:
-    """Say what this kernel offers, in a namespace of our own."""
+    """Print what this kernel offers, tried in a namespace of this process alone."""
     scope = Impairment("blackhole", 1.0, port=1)
     say(
         netem=shaping.offers("netem"),
@@ -123,6 +123,6 @@ def _works(rule: Callable[[Impairment], None], scope: Impairment) -> bool:
 
 
 def say(**facts: Any) -> None:
-    """One line for the chaos service."""
+    """Print one line for the chaos service."""
     sys.stdout.write(READY + json.dumps(facts) + "\n")
     sys.stdout.flush()

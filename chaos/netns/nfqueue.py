@@ -1,4 +1,4 @@
-"""A small NFQUEUE client: the kernel tells of each packet by number, we answer its verdict when its time has come.
+"""A small NFQUEUE client: the kernel passes each packet with a number and waits for the verdict on that number.
 
 Our own, because it is 100 lines of netlink (linux/netfilter/nfnetlink_queue.h) against a C extension without wheels.
 Only headers cross over; whole packets only where one may have to be corrupted or sent twice (`whole`).
@@ -57,7 +57,7 @@ class Queue:
     def __init__(self, number: int, *, whole: bool = False) -> None:
         self._number = number
         self._early: list[bytes] = []
-        """Packets that came while an acknowledgement was awaited."""
+        """Packets that arrived while the client waited for an acknowledgement."""
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         try:
             self.socket.bind((0, 0))
@@ -71,7 +71,7 @@ class Queue:
         self.socket.setblocking(False)
 
     def set_whole(self, whole: bool) -> None:
-        """Whether packets cross over whole, from now on."""
+        """Set whether whole packets are copied, from now on."""
         self.socket.setblocking(True)
         try:
             self._configure(_attribute(CFG_PARAMS, struct.pack(">IB", WHOLE if whole else HEADERS, COPY_PACKET)))
@@ -81,7 +81,7 @@ class Queue:
             self.socket.setblocking(False)
 
     def packets(self) -> Iterator[Packet]:
-        """The packets that have arrived; returns when there are no more for now."""
+        """Yield the packets that have arrived; return when there are no more for now."""
         while self._early:
             yield from parse(self._early.pop())
         while True:
@@ -92,7 +92,7 @@ class Queue:
             yield from parse(data)
 
     def decide(self, number: int, verdict: int, data: bytes = b"") -> None:
-        """Let it pass (with other `data`, where given) or drop it. A packet that is gone is no error."""
+        """Accept a packet (with other `data`, where given) or drop it. A packet that is gone is no error."""
         attributes = _attribute(VERDICT_HDR, struct.pack(">II", verdict, number))
         self._send(MSG_VERDICT, NLM_F_REQUEST, attributes + (_attribute(PAYLOAD, data) if data else b""))
 

@@ -1,6 +1,6 @@
-"""What becomes of each packet under all impairments of a link: lost, held, corrupted, sent twice. Pure.
+"""Decides for each packet of an impaired link whether it is lost, delayed, corrupted or sent twice. Pure.
 
-Order is kept within a flow under jitter (reordering is another fault), and not across flows: they do not wait for each
+Jitter keeps the order within a flow (reordering is another fault) and not across flows, which do not wait for each
 other on a real path either.
 """
 
@@ -11,48 +11,48 @@ from dataclasses import dataclass
 from random import Random
 
 from ..links.impairment import Impairment
-from ..links.netem_random import Coin, Wait, loser
+from ..links.netem_random import Bernoulli, DelayDraw, loss_process
 
 FLOWS_MAX = 4096
-"""Above this many remembered flows, those with nothing in flight are forgotten."""
+"""Above this many known flows, those with no packet in flight are dropped from the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """Of one packet. `due` is on the caller's clock, seconds."""
+class PacketDecision:
+    """What happens to one packet; `due` is when it leaves, seconds on the caller's clock."""
 
     due: float
     lost: bool = False
     corrupted: bool = False
-    doubled: bool = False
+    duplicated: bool = False
 
 
-class Fates:
-    """All impairments of one link, at most one of a kind, in the order in which netem applies them."""
+class LinkEffects:
+    """All impairments of one direction of a link, at most one for each effect, applied in the order of netem."""
 
     def __init__(self, impairments: Iterable[Impairment], rng: Random) -> None:
-        kinds = {each.kind: each for each in impairments}
+        kinds = {each.effect: each for each in impairments}
         loss, delay, rate = kinds.get("loss"), kinds.get("delay"), kinds.get("bandwidth")
         self._double = _coin(kinds.get("duplicate"), rng)
-        self._lose = loser(loss, rng) if loss else None
+        self._lose = loss_process(loss, rng) if loss else None
         self._corrupt = _coin(kinds.get("corrupt"), rng)
         self._overtake = _coin(kinds.get("reorder"), rng)
         wait = delay or kinds.get("reorder")
-        self._wait = Wait(wait, rng) if wait else None
+        self._wait = DelayDraw(wait, rng) if wait else None
         self._rate_bit_s = rate.rate_bit_s if rate else 0.0
         self._line_free = 0.0
         self._last_due: dict[bytes, float] = {}
 
-    def decide(self, flow: bytes, size: int, now: float) -> Fate:
-        """`size` in bytes."""
-        doubled = self._double is not None and self._double.falls()
-        if self._lose is not None and self._lose.falls():
-            return Fate(now, lost=True)
-        corrupted = self._corrupt is not None and self._corrupt.falls()
-        return Fate(self._due(flow, size, now), corrupted=corrupted, doubled=doubled)
+    def decide(self, flow: bytes, size: int, now: float) -> PacketDecision:
+        """Return the decision for a packet of `size` bytes."""
+        duplicated = self._double is not None and self._double.hits()
+        if self._lose is not None and self._lose.hits():
+            return PacketDecision(now, lost=True)
+        corrupted = self._corrupt is not None and self._corrupt.hits()
+        return PacketDecision(self._due(flow, size, now), corrupted=corrupted, duplicated=duplicated)
 
     def _due(self, flow: bytes, size: int, now: float) -> float:
-        overtakes = self._overtake is not None and self._overtake.falls()
+        overtakes = self._overtake is not None and self._overtake.hits()
         due = now if overtakes or self._wait is None else now + self._wait.next()
         if not overtakes:
             due = max(due, self._last_due.get(flow, 0.0))
@@ -68,5 +68,5 @@ class Fates:
         self._last_due[flow] = due
 
 
-def _coin(impairment: Impairment | None, rng: Random) -> Coin | None:
-    return Coin(impairment.share, impairment.correlation, rng) if impairment else None
+def _coin(impairment: Impairment | None, rng: Random) -> Bernoulli | None:
+    return Bernoulli(impairment.share, impairment.correlation, rng) if impairment else None

@@ -1,4 +1,4 @@
-"""Does to queued packets what `fate` decides: holds them, drops them, alters them, sends them twice."""
+"""Carries out what `packet_decision` decides: delays, drops, alters or duplicates queued packets."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from random import Random
 from ..links.impairment import Impairment
 from .nfqueue import ACCEPT, DROP, Packet, Queue
 from .packet import corrupted, destination_of, flow_of
-from .packet_decision import Fates
+from .packet_decision import LinkEffects
 
 MARK = 0x4E52
-"""On our own copies of packets, so that the rules let them pass. Needs NET_ADMIN."""
+"""Mark of duplicated packets, so that our rules let them pass. Needs NET_ADMIN."""
 IPV6_HDRINCL = 36
 WHOLE_KINDS = frozenset({"corrupt", "duplicate"})
-"""What needs to see all of a packet."""
+"""Effects that need whole packets."""
 
 
 class Scheduler:
-    """The userspace end of the queue."""
+    """Reads the queue and answers each packet when it is due."""
 
     def __init__(self, queue: Queue, impairments: Sequence[Impairment], rng: Random) -> None:
         self._queue = queue
         self._rng = rng
         self._held: list[tuple[float, int, bytes]] = []
-        """Due, packet number (they grow, so ties keep the order), altered data."""
+        """Due time, packet number (increasing, so ties keep the order), altered data."""
         self._timer: asyncio.TimerHandle | None = None
         self._copies: dict[int, socket.socket] = {}
         self.packets = 0
@@ -36,17 +36,17 @@ class Scheduler:
         asyncio.get_running_loop().add_reader(queue.socket, self._arrived)
 
     def change(self, impairments: Sequence[Impairment]) -> None:
-        """From now on, these; what is held stays held until its time."""
-        self._in = Fates([each for each in impairments if each.direction in ("in", "both")], self._rng)
-        self._out = Fates([each for each in impairments if each.direction in ("out", "both")], self._rng)
-        self._queue.set_whole(any(each.kind in WHOLE_KINDS for each in impairments))
-        if any(each.kind == "duplicate" for each in impairments) and not self._copies:
+        """Replace the impairments; delayed packets still leave when they are due."""
+        self._in = LinkEffects([each for each in impairments if each.direction in ("in", "both")], self._rng)
+        self._out = LinkEffects([each for each in impairments if each.direction in ("out", "both")], self._rng)
+        self._queue.set_whole(any(each.effect in WHOLE_KINDS for each in impairments))
+        if any(each.effect == "duplicate" for each in impairments) and not self._copies:
             self._copies = {4: _raw(socket.AF_INET)}
             with contextlib.suppress(OSError):  # a kernel without IPv6 has none to copy
                 self._copies[6] = _raw(socket.AF_INET6)
 
     def close(self) -> None:
-        """Let everything held pass, in order, and unbind."""
+        """Release all delayed packets in order, and unbind."""
         asyncio.get_running_loop().remove_reader(self._queue.socket)
         if self._timer is not None:
             self._timer.cancel()
@@ -63,22 +63,22 @@ class Scheduler:
         now = asyncio.get_running_loop().time()
         for packet in self._queue.packets():
             self.packets += 1
-            self._judge(packet, now)
+            self._handle(packet, now)
         self._release()
 
-    def _judge(self, packet: Packet, now: float) -> None:
-        fates = self._in if packet.incoming else self._out
-        fate = fates.decide(flow_of(packet.data), packet.size, now)
-        if fate.doubled and not packet.incoming:
+    def _handle(self, packet: Packet, now: float) -> None:
+        effects = self._in if packet.incoming else self._out
+        decision = effects.decide(flow_of(packet.data), packet.size, now)
+        if decision.duplicated and not packet.incoming:
             self._send_copy(packet.data)
-        if fate.lost:
+        if decision.lost:
             self._queue.decide(packet.number, DROP)
             return
-        data = corrupted(packet.data, self._rng) if fate.corrupted else b""
-        if fate.due <= now:
+        data = corrupted(packet.data, self._rng) if decision.corrupted else b""
+        if decision.due <= now:
             self._queue.decide(packet.number, ACCEPT, data)
         else:
-            heapq.heappush(self._held, (fate.due, packet.number, data))
+            heapq.heappush(self._held, (decision.due, packet.number, data))
 
     def _send_copy(self, data: bytes) -> None:
         if copies := self._copies.get(data[0] >> 4):
@@ -97,7 +97,7 @@ class Scheduler:
 
 
 def _raw(family: socket.AddressFamily) -> socket.socket:
-    """Sends packets that bring their own IP header (raw(7))."""
+    """Return a socket for packets with their own IP header (raw(7))."""
     sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
     if family == socket.AF_INET6:

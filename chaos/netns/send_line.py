@@ -1,6 +1,6 @@
-"""`python -IS chaos/netns/send_line.py SOCKET JSON`: hand a line to the helper and print its answer.
+"""`python -IS chaos/netns/send_line.py SOCKET JSON`: send a line to the helper and print its answer.
 
-Imports next to nothing, because a fault waits for its start.
+It imports as little as possible, because a fault waits for its start.
 """
 
 import socket
@@ -9,8 +9,8 @@ import sys
 TIMEOUT_S = 5.0
 
 
-def tell(path: str, line: str) -> str:
-    """Its answer, one line of JSON. Raises OSError where no helper listens."""
+def send(path: str, line: str) -> str:
+    """Send a line and return the answer, one line of JSON. Raise OSError where no helper listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(TIMEOUT_S)
         sock.connect(path)
@@ -19,4 +19,4 @@ def tell(path: str, line: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(tell(*sys.argv[1:]))
+    sys.stdout.write(send(*sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""All impairments of one network namespace: added and removed one by one, and in effect together.
+"""All impairments of one network namespace, added and removed one by one.
 
-Packet filters (blackhole, refuse, partition) are alone in their chains: the service lets nothing else beside them.
+A packet filter (blackhole, refuse, partition) is alone in its chains: the service refuses other faults beside it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .nfqueue import Queue
 from .scheduler import Scheduler
 
 RULES: dict[str, Callable[[Impairment], None]] = {"drop": firewall.drop, "reset": firewall.reset}
-"""What puts them in, by what the kernel must offer."""
+"""What the kernel must offer → the function that adds the rules."""
 
 
 def offers(mechanism: str) -> bool:
-    """netem and htb are tried; whether there is an NFQUEUE, DROP or REJECT shows when the rule is put in."""
+    """Return whether the kernel has a mechanism. Only netem and htb are tried; other rules fail when they are added."""
     return mechanism not in ("netem", "htb") or shaping.offers(mechanism)
 
 
 @dataclass(slots=True)
 class Session:
-    """What is in effect now. Needs a running event loop where the scheduler is used."""
+    """The impairments in effect. The scheduler needs a running event loop."""
 
     offers: Callable[[str], bool] = offers
     impairments: dict[str, Impairment] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Session:
     _scheduler: Scheduler | None = None
 
     def add(self, impairment: Impairment) -> str:
-        """In effect when this returns; the mechanism. Raises ImpossibleError, and then nothing has changed."""
+        """Add an impairment and return its mechanism. Raise ImpossibleError; then nothing has changed."""
         kind = impairment.kind
         mechanism = choose(impairment, self.offers)
         self.impairments[kind], self.mechanisms[kind] = impairment, mechanism
@@ -48,12 +48,12 @@ class Session:
         return mechanism
 
     def remove(self, kind: str) -> None:
-        """Idempotent."""
+        """Remove an impairment. Idempotent."""
         if self.impairments.pop(kind, None) is not None:
             self._apply(self.mechanisms.pop(kind))
 
     def clear(self) -> None:
-        """Remove everything, and whatever a helper left behind that was killed."""
+        """Remove everything, the rules of a killed helper included."""
         self.impairments.clear()
         self.mechanisms.clear()
         firewall.clear()
@@ -63,7 +63,7 @@ class Session:
             self._scheduler = None
 
     def read(self) -> dict[str, Any]:
-        """What the kernel says of it: counted packets, and tc's statistics."""
+        """Return what is in effect, the number of packets that met it, and tc's statistics."""
         by_tc = bool(self._by("netem", "htb"))
         statistics = shaping.statistics() if by_tc else ""
         return {
@@ -76,7 +76,7 @@ class Session:
         return [each for kind, each in self.impairments.items() if self.mechanisms[kind] in mechanisms]
 
     def _apply(self, mechanism: str) -> None:
-        """Bring one mechanism in line with what is wanted of it."""
+        """Apply all impairments of one mechanism."""
         if mechanism in ("netem", "htb"):
             wanted = self._by("netem", "htb")
             shaping.install(wanted) if wanted else shaping.clear()
@@ -85,7 +85,7 @@ class Session:
         else:
             firewall.clear()
             for each in self._by(mechanism):
-                RULES[FILTERS[each.kind][0]](each)
+                RULES[FILTERS[each.effect][0]](each)
 
     def _schedule(self, wanted: list[Impairment]) -> None:
         if not wanted:

@@ -1,6 +1,6 @@
 """tc on every interface but `lo`: an htb class for the packets in scope, the bandwidth as its rate, netem in it.
 
-Everything that no filter picks passes the root unclassified, as fast as without us (tc-htb(8): `default 0`).
+Packets that no filter matches pass the root unclassified and undelayed (tc-htb(8): `default 0`).
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from ..links.netem_random import entering
 from .commands import CommandError, run, works
 
 HANDLE = "4e52:"
-"""Our root qdisc's, by which `clear` knows it from one that was there before."""
+"""Handle of our root qdisc, by which `clear` tells it from others."""
 CLASS = "4e52:1"
 LEAF = "4e53:"
 UNLIMITED = "100gbit"
 QUEUE_PACKETS = "100000"
-"""netem's own limit of 1000 would turn a long delay under load into loss."""
+"""netem's default limit of 1000 would turn a long delay under load into loss."""
 BANDWIDTH_PACKETS = "1000"
-"""What waits for a narrow link; more is dropped, as in a router."""
-NETEM_KINDS = frozenset({"delay", "loss", "corrupt", "duplicate", "reorder"})
+"""Queue length of a narrow link; more packets are dropped, as in a router."""
 
 
 def install(impairments: Sequence[Impairment]) -> None:
-    """Make the tree say exactly this, in place where it stands already, so that what is queued stays queued. Raises
-    CommandError where the kernel lacks sch_htb, cls_u32 or, where one needs it, sch_netem; nothing is left then."""
+    """Install exactly these impairments. An existing tree is changed in place, so that queued packets stay queued.
+
+    Raise CommandError where the kernel lacks sch_htb, cls_u32 or, where it is needed, sch_netem; nothing is left then.
+    """
     try:
         for interface in _interfaces():
             _install_on(interface, impairments)
@@ -43,7 +44,7 @@ def clear() -> None:
 
 
 def offers(qdisc: str) -> bool:
-    """Whether the kernel has it: try it on `lo`, with no effect, and take it away."""
+    """Return whether the kernel has a qdisc: try it on `lo`, without effect, and remove it."""
     options = {"netem": ("delay", "0ms"), "htb": ("default", "0")}[qdisc]
     possible = works("tc", "qdisc", "add", "dev", "lo", "root", qdisc, *options)
     if possible:
@@ -52,7 +53,7 @@ def offers(qdisc: str) -> bool:
 
 
 def statistics() -> str:
-    """tc's own words on our class, for the record."""
+    """Return tc's statistics of our class, for the fault's evidence."""
     lines = [run("tc", "-s", "class", "show", "dev", each, "classid", CLASS) for each in _interfaces() if _ours(each)]
     return " ".join(" ".join(lines).split())
 
@@ -63,7 +64,7 @@ def _ours(interface: str) -> bool:
 
 def _install_on(interface: str, impairments: Sequence[Impairment]) -> None:
     on = ("dev", interface)
-    kinds: dict[str, Impairment] = {each.kind: each for each in impairments}
+    kinds: dict[str, Impairment] = {each.effect: each for each in impairments}
     rate = kinds.get("bandwidth")
     fresh = not _ours(interface)
     if fresh:
@@ -80,7 +81,7 @@ def _install_on(interface: str, impairments: Sequence[Impairment]) -> None:
 
 
 def _matches(scope: Impairment) -> Iterator[tuple[str, ...]]:
-    """u32 selectors: one for each IP version and peer. IPv6 extension headers are not skipped."""
+    """Yield u32 selectors, one for each IP version and peer. IPv6 extension headers are not skipped."""
     for version, protocol, ip in ((4, "ip", "ip"), (6, "ipv6", "ip6")):
         port = ("match", ip, "protocol", "6", "0xff", "match", ip, "sport", str(scope.port), "0xffff")
         on_port = port if scope.port else ()
@@ -91,8 +92,10 @@ def _matches(scope: Impairment) -> Iterator[tuple[str, ...]]:
 
 
 def netem_options(kinds: Mapping[str, Impairment]) -> tuple[str, ...]:
-    """netem's arguments for all kinds together; empty where none needs it. A reordering delays what it does not send
-    ahead: by its own delay, or by that of a `delay` beside it."""
+    """Return netem's arguments for all effects together; empty where none needs it.
+
+    Reordering delays the packets that it does not send ahead: by its own delay, or by that of a `delay` beside it.
+    """
     options: tuple[str, ...] = ()
     if wait := kinds.get("delay") or kinds.get("reorder"):
         options += _delay(wait)

@@ -1,7 +1,7 @@
 """What the relay's faults do to chunks of bytes: how long each is held back. The random source and time are given.
 
 A byte relay shows what TCP makes of a bad link, not the link: loss is silence until the retransmission. Corrupted,
-doubled and overtaking packets it cannot show at all: TCP mends them below the bytes.
+duplicated and overtaking packets it cannot show at all: TCP mends them below the bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection
 from random import Random
 
 from ..links.impairment import INITIAL_RTO_S, Impairment
-from ..links.netem_random import Burst, Coin, Wait, loser
+from ..links.netem_random import Bernoulli, DelayDraw, GilbertElliott, loss_process
 
 KINDS = frozenset({"delay", "loss", "bandwidth", "blackhole", "refuse"})
 """What the relay can do."""
@@ -36,10 +36,10 @@ class Effects:
     """All faults on one direction of the relay; at most one of a kind."""
 
     def __init__(self, impairments: Collection[Impairment], direction: str, rng: Random) -> None:
-        acting = {each.kind: each for each in impairments if each.direction in (direction, "both")}
+        acting = {each.effect: each for each in impairments if each.direction in (direction, "both")}
         self.silent = "blackhole" in acting
-        self._wait = Wait(acting["delay"], rng) if "delay" in acting else None
-        self._lose = loser(acting["loss"], rng) if "loss" in acting else None
+        self._wait = DelayDraw(acting["delay"], rng) if "delay" in acting else None
+        self._lose = loss_process(acting["loss"], rng) if "loss" in acting else None
         self._line = Line(acting["bandwidth"].rate_bit_s) if "bandwidth" in acting else None
         self.chunks = 0
 
@@ -60,10 +60,10 @@ class Effects:
         return self._line.pass_time(size, due) if self._line is not None else due
 
 
-def stall(lose: Coin | Burst) -> float:
+def stall(lose: Bernoulli | GilbertElliott) -> float:
     """What a byte stream shows of packet loss: silence until the retransmission, which doubles each time it is lost
     again (RFC 6298 §5.5)."""
     lost = 0
-    while lost < MAX_BACKOFFS and lose.falls():
+    while lost < MAX_BACKOFFS and lose.hits():
         lost += 1
     return INITIAL_RTO_S * ((1 << lost) - 1)

@@ -38,13 +38,13 @@ class Relay:
     async def impair(self, impairment: Impairment) -> None:
         """Put a fault in place of one of its kind, beside others, on open and future connections; it ends by itself.
         Raises ValueError for what a relay cannot do."""
-        if impairment.kind not in KINDS or impairment.peers or impairment.port:
+        if impairment.effect not in KINDS or impairment.peers or impairment.port:
             raise ValueError(f"a relay knows {', '.join(sorted(KINDS))}, for everybody and on its own port")
         await self.heal(impairment.kind)
         loop = asyncio.get_running_loop()
         self._faults[impairment.kind] = impairment
         self._ends[impairment.kind] = loop.call_later(impairment.duration_s, self._spawn, self.heal, impairment.kind)
-        if impairment.kind == "refuse":
+        if impairment.effect == "refuse":
             await self.door.lock()
             for link in list(self._links):
                 link.reset()
@@ -53,13 +53,13 @@ class Relay:
 
     async def heal(self, kind: str | None = None) -> None:
         """End the fault of this kind, or all; without one, nothing happens. What only it held back leaves at once."""
-        ended = [each for each in list(self._faults) if kind in (None, each)]
+        ended = [fault for name, fault in list(self._faults.items()) if kind in (None, name)]
         for each in ended:
-            del self._faults[each]
-            self._ends.pop(each).cancel()
+            del self._faults[each.kind]
+            self._ends.pop(each.kind).cancel()
         if ended:
             self._renew()
-        if "refuse" in ended:
+        if any(each.effect == "refuse" for each in ended):
             await self.door.unlock()
 
     def _renew(self) -> None:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 
-from ..links.delay_queue import Hold
+from ..links.delay_queue import DelayQueue
 from .effects import Effects
 
 HELD_BYTES_MAX = 1 << 20
@@ -34,7 +34,7 @@ class Side(asyncio.Protocol):
         self.peer: Side | None = None
         self._on_lost = on_lost
         self._effects: Effects | None = None
-        self._hold: Hold[bytes | _End] = Hold()
+        self._hold: DelayQueue[bytes | _End] = DelayQueue()
         self._held_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._peer_is_full = False

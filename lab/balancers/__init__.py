@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ..errors import BadArgumentsError
+from ..extensions import ADAPTERS as GROUP
+from ..extensions import load, points
 from .adapter import Adapter
 from .caddy import Caddy
 from .envoy import Envoy
@@ -14,11 +18,20 @@ from .traefik import Traefik
 ADAPTERS: dict[str, Adapter] = {
     adapter.name: adapter for adapter in (Reroute(), Haproxy(), Nginx(), Envoy(), Traefik(), Caddy())
 }
-"""By name, ours first: the order of every table."""
+"""The built-in ones by name, ours first: the order of every table."""
+
+
+@cache
+def adapters() -> dict[str, Adapter]:
+    """Return all adapters: ours, then those of other packages.
+
+    Raise `EnvironmentProblemError` where a package adds one under a name that is taken.
+    """
+    return ADAPTERS | load("adapter", ADAPTERS, lambda name, one: one.name == name, points(GROUP))
 
 
 def adapter(name: str) -> Adapter:
-    """The adapter of that name. Raises `BadArgumentsError` where there is none."""
-    if name not in ADAPTERS:
-        raise BadArgumentsError(f"no balancer is called {name!r}", f"choose from {', '.join(ADAPTERS)}")
-    return ADAPTERS[name]
+    """Return the adapter of that name. Raise `BadArgumentsError` where there is none."""
+    if name not in adapters():
+        raise BadArgumentsError(f"no balancer is called {name!r}", f"choose from {', '.join(adapters())}")
+    return adapters()[name]

@@ -50,6 +50,20 @@ class Tuning:
     source: str
 
 
+class BaseAdapter:
+    """What most balancers have in common. Optional: an adapter needs the methods only."""
+
+    tuning: tuple[Tuning, ...] = ()
+
+    def check(self, program: Program, workdir: Path) -> Command | None:
+        """Return None: not every program can check its configuration."""
+        return None
+
+    def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
+        """Return nothing."""
+        return ()
+
+
 class Adapter(Protocol):
     """One balancer."""
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from ..errors import BadArgumentsError
 from ..evidence.results import expect_writable
 from ..evidence.verdict import worst
+from ..judge.checkers.registry import checkers
 from ..phase_sweep import Sweep
 from ..report import job_summary
 from ..report.live import view
@@ -68,6 +69,7 @@ def run(
         raise BadArgumentsError(
             "no scenario was named", f"name some, or use --all; the library has {', '.join(names())}"
         )
+    checkers()  # two of one name are refused before anything starts
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = message_console(as_json)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..balancers import ADAPTERS, adapter
+from ..balancers import adapter, adapters
 from ..balancers.adapter import Command, Missing, Program
 from ..balancers.own_files import unused
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
@@ -118,9 +118,9 @@ def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
 def _files(text: str) -> tuple[str, list[Path]]:
     name, _, files = text.rpartition("=")
     name = name or _guess(files)
-    if name not in ADAPTERS:
+    if name not in adapters():
         raise BadArgumentsError(
-            f"--config {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(ADAPTERS)}"
+            f"--config {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(adapters())}"
         )
     paths = [Path(each).resolve() for each in files.split(",")]
     for path in paths:
@@ -174,8 +174,8 @@ def images(words: Sequence[str]) -> Mapping[str, str]:
     found = {}
     for word in words:
         name, separator, image = word.partition("=")
-        if not (separator and image and name in ADAPTERS):
-            raise BadArgumentsError(f"--image {word}: expected NAME=IMAGE", f"NAME is one of {', '.join(ADAPTERS)}")
+        if not (separator and image and name in adapters()):
+            raise BadArgumentsError(f"--image {word}: expected NAME=IMAGE", f"NAME is one of {', '.join(adapters())}")
         found[name] = image
     return found
 
@@ -191,7 +191,7 @@ def _guess(files: str) -> str:
     name = Path(files.split(",")[0]).name.lower()
     if name.startswith("caddyfile"):
         return "caddy"
-    return next((each for each in ADAPTERS if each in name), "haproxy" if name.endswith(".cfg") else "")
+    return next((each for each in adapters() if each in name), "haproxy" if name.endswith(".cfg") else "")
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..evidence.failover_times import readmit_s, reroute_s
@@ -10,16 +10,22 @@ from ..evidence.history import Outcome
 from ..evidence.record import Fault, RunRecord, load_run
 from ..evidence.verdict import Check, FaultResult, RequestCounts, RunVerdict, Verdict, worst
 from .checkers import attribution, generator_lag, work
-from .checkers.registry import CHECKERS, PRECONDITIONS, SENSITIVE_TO_HOST, Checker
+from .checkers.registry import PRECONDITIONS, SENSITIVE_TO_HOST, checkers
 
 
-def judge(run: RunRecord, checkers: Iterable[Checker] = CHECKERS) -> RunVerdict:
+def judge(run: RunRecord, wanted: Mapping[str, Callable[[RunRecord], Check]] | None = None) -> RunVerdict:
     """Run every checker and return the worst result, or `unknown` if a precondition does not hold.
 
     If the record is incomplete or clocks stepped, that may be the reason for a failed check. The check is shown as
     failed, but does not fail the run.
     """
-    checks = tuple(_run_checker(checker, run) for checker in checkers)
+    known = checkers() if wanted is None else wanted
+    checks = tuple(_run_checker(name, checker, run) for name, checker in known.items())
+    checks += tuple(
+        Check(name, Verdict.UNKNOWN, "no installed package has this checker")
+        for name in run.expect.checkers
+        if name not in known
+    )
     reliable = run.completed and all(check.verdict is Verdict.PASS for check in checks if check.name in PRECONDITIONS)
     verdict = worst(check.verdict for check in checks) if reliable else Verdict.UNKNOWN
     return RunVerdict(
@@ -63,11 +69,11 @@ def is_unknown_because_of_host(verdict: RunVerdict) -> bool:
     )
 
 
-def _run_checker(checker: Checker, run: RunRecord) -> Check:
+def _run_checker(name: str, checker: Callable[[RunRecord], Check], run: RunRecord) -> Check:
     try:
-        return checker.check(run)
+        return checker(run)
     except Exception as error:  # noqa: BLE001 - a checker that crashes must not make the run pass
-        return Check(checker.NAME, Verdict.UNKNOWN, f"the checker crashed: {type(error).__name__}: {error}")
+        return Check(name, Verdict.UNKNOWN, f"the checker crashed: {type(error).__name__}: {error}")
 
 
 def _fault_result(fault: Fault, run: RunRecord) -> FaultResult:

@@ -19,10 +19,10 @@ import aiohttp
 from ..errors import EnvironmentProblemError, LabError
 from ..evidence.clock import RunClock, measure_offset
 from ..evidence.host_monitor import watch_host
-from ..evidence.identity import Identity, identify
 from ..evidence.progress import Progress
 from ..evidence.recorder import Recorder
 from ..evidence.verdict import RunVerdict
+from ..identity import Identity, identify
 from ..judge.judge import judge_folder
 from ..scenario.plan import Plan
 from ..services.balancer_view import BalancerView, balancer_view
@@ -141,7 +141,7 @@ class Experiment:
         self._traffic.go(self._recorder.clock.zero)
         self.progress.started(self._run_id, self._plan, endpoints)
         self._recorder.note("run_started", run_metadata.run_description(self._plan, endpoints, self._run_id))
-        run_metadata.note_readiness(self._recorder, self._ready)
+        run_metadata.note_readiness(self._recorder, self._ready, self._plan)
 
     def close(self) -> None:
         """Close the event log, so that the folder can be judged."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from ..actions import ACTIONS
+from ..actions.base import Needs
 from ..scenario.plan import Plan, PlannedStep
 from ..services.clients import Json
 from ..services.endpoints import Endpoints
 
-NEEDS_RUNTIME_CONTROL = frozenset({"scale", "kill_balancer", "restart_balancer"})
-"""Operator actions that only the runtime (compose project or supervisor) can perform."""
+
+def _needs(step: PlannedStep) -> Needs | None:
+    return ACTIONS[step.act].needs if step.act else None
 
 
 def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]:
@@ -17,7 +20,7 @@ def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]
     """
     found = [_missing_capability(step.fault, capabilities) for step in plan.steps if step.fault]
     if endpoints.runtime_control is None:
-        found += [f"this lab cannot {step.act}" for step in plan.steps if step.act in NEEDS_RUNTIME_CONTROL]
+        found += [f"this lab cannot {step.act}" for step in plan.steps if _needs(step) is Needs.RUNTIME]
         if plan.balancer:
             found.append("the settings of this lab's balancer cannot be changed")
     if not endpoints.admin:
@@ -28,7 +31,7 @@ def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]
 
 
 def _needs_admin(step: PlannedStep) -> bool:
-    return step.phase is not None or step.act in {"drain", "maint", "weight", "rolling_restart"}
+    return step.phase is not None or _needs(step) is Needs.ADMIN
 
 
 def _missing_capability(kind: str, capabilities: Json) -> str:

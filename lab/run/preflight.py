@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..evidence.clock import ClockOffset, measure_offset
-from ..evidence.identity import Identity, identify
 from ..evidence.record import BALANCER
+from ..identity import Identity, identify
 from ..scenario.plan import Plan
 from ..scenario.units import parse_duration
 from ..services.balancer_view import BalancerView

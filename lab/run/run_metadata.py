@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from ..evidence.clock import ClockOffset
 from ..evidence.events import Event
-from ..evidence.identity import Identity
 from ..evidence.recorder import Recorder
+from ..identity import Identity
 from ..release import release
+from ..scenario.fault_kinds import like
 from ..scenario.plan import Plan, PlannedStep
 from ..services.clients import Json
 from ..services.endpoints import Endpoints
@@ -44,13 +45,21 @@ def run_description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
     }
 
 
-def note_readiness(recorder: Recorder, ready: Readiness) -> None:
+def note_readiness(recorder: Recorder, ready: Readiness, plan: Plan) -> None:
     """Record the state of the lab before the run."""
     recorder.note("config", {"config": ready.config})
-    recorder.note("bounds", {"bounds": ready.bounds})
+    recorder.note("bounds", {"bounds": [*ready.bounds, *_other_bounds(ready.bounds, plan)]})
     note_clock(recorder, "lb", ready.lb_clock)
     note_clock(recorder, "chaos", ready.chaos_clock)
     note_identities(recorder, ready.backends, ready.identities)
+
+
+def _other_bounds(bounds: list[Json], plan: Plan) -> Iterator[Json]:
+    """Yield a bound for each planned fault that the balancer does not know: that of a kind which looks the same."""
+    known = {each["fault"]: each for each in bounds}
+    for kind in dict.fromkeys(step.fault for step in plan.steps if step.fault):
+        if kind not in known and (same := known.get(like(kind))):
+            yield {**same, "fault": kind}
 
 
 def note_identities(recorder: Recorder, backends: list[Json], identities: Mapping[str, Identity]) -> None:

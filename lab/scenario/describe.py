@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..actions import ACTIONS
 from .plan import Plan, PlannedStep
 
 
@@ -25,7 +26,7 @@ def describe(plan: Plan) -> Iterator[str]:
 
 def _step(step: PlannedStep) -> str:
     where = f" on {_target(step)}" if step.needs_target else ""
-    value = f" {step.value:g}" if step.act in {"scale", "weight"} else ""
+    value = f" {step.value:g}" if step.act and ACTIONS[step.act].value_field in {"to", "weight"} else ""
     text = f"{step.name.replace('_', ' ')}{value}{where}"
     if step.duration_s:
         text += f" for {step.duration_s:g} s"

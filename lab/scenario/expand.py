@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from ..actions import ACTIONS
 from .plan import PlannedStep
 from .steps import Step
 from .units import DurationRange
@@ -58,15 +59,8 @@ def _planned(step: Step, at_s: float, rng: Random, phase: float | None) -> Plann
 
 
 def _value(step: Step) -> float:
-    match step.act:
-        case "scale":
-            return float(step.to or 0)
-        case "weight":
-            return float(step.weight or 0.0)
-        case "rolling_restart":
-            return float(step.drain)
-        case _:
-            return 0.0
+    field = ACTIONS[step.act].value_field if step.act else ""
+    return float(getattr(step, field) or 0.0) if field else 0.0
 
 
 def _drawn(duration: DurationRange, rng: Random) -> float:

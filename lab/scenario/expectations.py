@@ -6,11 +6,12 @@ A plan stores the section as it is, so a new expectation needs a field here and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from .strict import StrictModel
+from ..extensions import CHECKERS, points
+from .strict import StrictModel, field_error
 from .units import Duration, Share
 
 
@@ -56,3 +57,15 @@ class Expect(StrictModel):
     answer_within: Annotated[Duration, Field(gt=0)] | None = None
     """Longest wait for any answer, good or bad."""
     latency: LatencyExpectation | None = None
+    checkers: dict[str, Any] = Field(default_factory=dict)
+    """What checkers of other packages expect, by the checker's name; each defines what may stand here."""
+
+    @field_validator("checkers")
+    @classmethod
+    def _installed(cls, checkers: dict[str, Any]) -> dict[str, Any]:
+        names = [point.name for point in points(CHECKERS)] if checkers else []
+        for name in checkers:
+            if name not in names:
+                text = f"expected a checker of an installed package ({', '.join(names) or 'there is none'})"
+                raise field_error(text, name)
+        return checkers

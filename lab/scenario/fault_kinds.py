@@ -1,177 +1,189 @@
-"""The kinds of faults that a scenario may name, and the parameters of each: what the chaos service will accept.
+"""The kinds of fault that a scenario may name and their parameters: what the chaos service publishes, read from a copy.
 
-The chaos service has the last word, but a mistake should be found where it was made: in the file, before a lab is up.
-`tests/meta/test_fault_kinds_agree.py` holds the two and docs/faults.md together.
+The chaos service checks every order itself, but a mistake should be reported where it was made: in the file, before a
+lab is up. `fault_kinds.json` is written by `make fault-kinds`; its format is described in `chaos/faults/published.py`.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
+import operator
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
-from .units import parse_duration, parse_share
+from ..errors import EnvironmentProblemError
+from ..extensions import FAULTS, points
+from ..processes.child_environment import child_environment
+from ..processes.launch import words
 
-FaultKind = Literal[
-    "kill", "stop", "restart", "pause",
-    "delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth",
-    "blackhole", "refuse", "partition", "disconnect", "cpu", "memory",
-    "error", "slow", "hang", "unhealthy", "lie",
-]  # fmt: skip
-
-_LONGEST_DELAY_S = 60.0
-_LEAST_CPU = 0.01
-_LAST_PORT = 65535
-_LEAST_MEMORY = 6 << 20
-_RATES = (8e3, 10e9)
-_PORT = re.compile(r"\d{1,5}", re.ASCII)
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(kbit|mbit|gbit)", re.ASCII)
-_BITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
-_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_STATUS = re.compile(r"5\d\d", re.ASCII)
+_FILE = Path(__file__).with_name("fault_kinds.json")
+_ASK_TIMEOUT_S: Final = 30.0
+_LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
+    ("exclusiveMinimum", "above", operator.gt),
+    ("minimum", "at least", operator.ge),
+    ("exclusiveMaximum", "below", operator.lt),
+    ("maximum", "at most", operator.le),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterRule:
-    """`check` raises ValueError for what the parameter cannot be."""
+class Quantity:
+    """The grammar of a number with a unit."""
 
-    check: Callable[[str], None]
-    required: bool = False
+    pattern: str
+    units: Mapping[str, float]
+    """Unit → its size in the base unit."""
+    written_in: str
+    expected: str
+    """What an error message asks for."""
+    maximum: float | None
 
+    def parse(self, text: str) -> float:
+        """Return the value in the base unit. Raise ValueError where the text is no such quantity."""
+        match = re.match(self.pattern, text.strip(), re.ASCII)
+        value = float(match[1]) * self.units[match[2]] if match else 0.0
+        if match is None or (self.maximum is not None and value > self.maximum):
+            raise ValueError(f"expected {self.expected}")
+        return value
 
-def _delay(value: str) -> None:
-    if not 0 < parse_duration(value) <= _LONGEST_DELAY_S:
-        raise ValueError(f"expected a duration above 0 and of at most {_LONGEST_DELAY_S:g}s; got {value!r}")
-
-
-def _jitter(value: str) -> None:
-    parse_duration(value)
-
-
-def _share(value: str) -> None:
-    if parse_share(value) == 0:
-        raise ValueError(f"expected a share above 0%; got {value!r}")
-
-
-def _status(value: str) -> None:
-    if not _STATUS.fullmatch(value):
-        raise ValueError(f"expected a quoted status code from '500' to '599'; got {value!r}")
+    def written(self, value: float) -> str:
+        """Return a value as people write it."""
+        return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 
-def _one_of(*words: str) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        if value not in words:
-            raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}; got {value!r}")
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """One kind, as the chaos service declares it."""
 
-    return check
-
-
-def _percent(value: str) -> None:
-    parse_share(value)
-
-
-def _cpu(value: str) -> None:
-    if parse_share(value) < _LEAST_CPU:
-        raise ValueError(f"expected a share of at least 1%; got {value!r}")
+    summary: str
+    """What a balancer sees."""
+    family: str
+    """The family of time bounds that it falls under, as seen by an HTTP check."""
+    runtimes: frozenset[str]
+    """Where it is possible: `docker`, `local`."""
+    parameters: Mapping[str, Mapping[str, Any]]
+    """Name → JSON Schema."""
+    required: frozenset[str]
 
 
-def _port(value: str) -> None:
-    if not _PORT.fullmatch(value) or not 1 <= int(value) <= _LAST_PORT:
-        raise ValueError(f"expected a quoted port number from '1' to '65535'; got {value!r}")
+@dataclass(frozen=True, slots=True)
+class FaultKinds:
+    """The kinds of one published document."""
+
+    quantities: Mapping[str, Quantity]
+    kinds: Mapping[str, FaultKind]
 
 
-def _peer(value: str) -> None:
-    """Any name: the members are known only to a running lab."""
+def read(document: Mapping[str, Any]) -> FaultKinds:
+    """Return the kinds in a document as `GET /faults/kinds` answers it. Raise KeyError where it is none."""
+    quantities = {
+        name: Quantity(**{field: each[field] for field in Quantity.__dataclass_fields__})
+        for name, each in document["quantities"].items()
+    }
+    return FaultKinds(quantities, {name: _kind(each) for name, each in document["kinds"].items()})
 
 
-def _other_side(value: str) -> None:
-    if value in ("", "all"):
-        raise ValueError(f"expected balancer or names of members; got {value!r}")
+def _kind(each: Mapping[str, Any]) -> FaultKind:
+    return FaultKind(
+        summary=each["summary"],
+        family=each["bound"]["http"]["family"],
+        runtimes=frozenset(runtime for runtime in ("docker", "local") if each["support"][runtime]),
+        parameters=each["params"]["properties"],
+        required=frozenset(each["params"]["required"]),
+    )
 
 
-def _rate(value: str) -> None:
-    match = _RATE.fullmatch(value.strip())
-    if match is None or not _RATES[0] <= float(match[1]) * _BITS[match[2]] <= _RATES[1]:
-        raise ValueError(f"expected a rate with a unit, 8kbit to 10gbit, such as 1mbit; got {value!r}")
+@cache
+def built_in() -> FaultKinds:
+    """Return the kinds that come with the chaos service."""
+    return read(json.loads(_FILE.read_text(encoding="utf-8")))
 
 
-def _size(value: str) -> None:
-    match = _SIZE.fullmatch(value.strip())
-    if match is None or float(match[1]) * _BYTES[match[2]] < _LEAST_MEMORY:
-        raise ValueError(f"expected a size with a unit of at least 6MiB, such as 64MiB; got {value!r}")
+@cache
+def known() -> FaultKinds:
+    """Return all kinds of this installation: built in, and added by other packages.
+
+    For the latter the chaos package is asked in a process of its own, because the lab shares no code with it. What
+    that process says of packages that are left out goes to stderr.
+    """
+    if not points(FAULTS):
+        return built_in()
+    told = subprocess.run(
+        words("chaos.faults"), env=child_environment(), stdout=subprocess.PIPE, timeout=_ASK_TIMEOUT_S, check=False
+    )
+    if told.returncode != 0:
+        raise EnvironmentProblemError("the fault kinds of other packages cannot be read", "see the message above")
+    return read(json.loads(told.stdout))
 
 
-_NONE: Mapping[str, ParameterRule] = {}
-_SCOPE = {"peer": ParameterRule(_peer), "port": ParameterRule(_port)}
-_DIRECTION = {"direction": ParameterRule(_one_of("out", "in", "both"))}
-_SHAPED = {
-    **_SCOPE,
-    **_DIRECTION,
-    "mechanism": ParameterRule(_one_of("auto", "netem", "nfqueue")),
-    "correlation": ParameterRule(_percent),
-}
-PARAMETERS: Mapping[str, Mapping[str, ParameterRule]] = {
-    "kill": _NONE,
-    "stop": _NONE,
-    "restart": _NONE,
-    "pause": _NONE,
-    "delay": {
-        "delay": ParameterRule(_delay, required=True),
-        "jitter": ParameterRule(_jitter),
-        "distribution": ParameterRule(_one_of("uniform", "normal", "pareto")),
-        **_SHAPED,
-    },
-    "loss": {
-        "loss": ParameterRule(_share, required=True),
-        "model": ParameterRule(_one_of("bernoulli", "gilbert-elliott")),
-        "recovery": ParameterRule(_share),
-        **_SHAPED,
-    },
-    "corrupt": {"corrupt": ParameterRule(_share, required=True), **_SHAPED},
-    "duplicate": {"duplicate": ParameterRule(_share, required=True), **_SHAPED},
-    "reorder": {"reorder": ParameterRule(_share, required=True), "delay": ParameterRule(_delay), **_SHAPED},
-    "bandwidth": {
-        "rate": ParameterRule(_rate, required=True),
-        **_SCOPE,
-        **_DIRECTION,
-        "mechanism": ParameterRule(_one_of("auto", "htb", "nfqueue")),
-    },
-    "blackhole": {**_SCOPE, **_DIRECTION},
-    "refuse": _SCOPE,
-    "partition": {"peer": ParameterRule(_other_side, required=True)},
-    "disconnect": _NONE,
-    "cpu": {"cpu": ParameterRule(_cpu, required=True)},
-    "memory": {"limit": ParameterRule(_size, required=True)},
-    "error": {"rate": ParameterRule(_share), "status": ParameterRule(_status)},
-    "slow": {"delay": ParameterRule(_delay, required=True)},
-    "hang": _NONE,
-    "unhealthy": _NONE,
-    "lie": {"status": ParameterRule(_status)},
-}
-"""Fault kind → its parameters by name."""
+def find(kind: str) -> FaultKind | None:
+    """Return the kind of that name. Other packages are looked at only for one that is not built in."""
+    return built_in().kinds.get(kind) or known().kinds.get(kind)
+
+
+def like(kind: str) -> str:
+    """Return the built-in kind that falls under the same time bound as `kind`; empty where there is none."""
+    family = fault.family if (fault := find(kind)) else ""
+    return next((name for name, each in built_in().kinds.items() if each.family == family), "")
 
 
 def complaints(kind: str, params: Mapping[str, str]) -> list[str]:
-    """Everything that is wrong with the parameters of a fault, one clause each."""
-    rules = PARAMETERS[kind]
-    found = [_unknown(kind, name) for name in params if name not in rules]
-    found += [f"{kind} requires {name}" for name, rule in rules.items() if rule.required and name not in params]
-    for name, rule in rules.items():
-        if name in params:
-            try:
-                rule.check(params[name])
-            except ValueError as error:
-                found.append(f"{name}: {error}")
+    """Return everything that is wrong with the parameters of a fault, one clause each."""
+    fault, quantities = find(kind), built_in().quantities
+    if fault is None:
+        return [f"{kind} is not a known fault"]
+    found = [_unknown(kind, fault, name) for name in params if name not in fault.parameters]
+    found += [f"{kind} requires {name}" for name in fault.parameters if name in fault.required and name not in params]
+    for name, rule in fault.parameters.items():
+        if name in params and (complaint := _complaint(rule, params[name], quantities)):
+            found.append(f"{name}: {complaint}; got {params[name]!r}")
     return found
 
 
-def _unknown(kind: str, name: str) -> str:
-    known = PARAMETERS[kind]
-    if not known:
+def _complaint(rule: Mapping[str, Any], text: str, quantities: Mapping[str, Quantity]) -> str:
+    """Return what was expected; empty where the text is right."""
+    if "enum" in rule:
+        return "" if text in rule["enum"] else f"expected {', '.join(rule['enum'][:-1])} or {rule['enum'][-1]}"
+    if text in rule.get("not", {}).get("enum", ()):
+        return f"expected {rule['description']}"
+    if quantity := quantities.get(rule.get("quantity", "")):
+        try:
+            value = quantity.parse(text)
+        except ValueError as error:
+            return f"{error}{_limits(rule, quantity, ', ')}"
+        return "" if _within(rule, value) else f"expected{_limits(rule, quantity)}"
+    if rule["type"] in ("integer", "number"):
+        form = r"-?\d+" if rule["type"] == "integer" else r"-?\d+(\.\d+)?"
+        right = re.fullmatch(form, text, re.ASCII) and _within(rule, float(text))
+        return "" if right else f"expected a quoted number,{_limits(rule, None)}"
+    if rule["type"] == "boolean":
+        return "" if text in ("true", "false") else "expected 'true' or 'false'"
+    return ""
+
+
+def _within(rule: Mapping[str, Any], value: float) -> bool:
+    return all(holds(value, rule[keyword]) for keyword, _, holds in _LIMITS if keyword in rule)
+
+
+def _limits(rule: Mapping[str, Any], quantity: Quantity | None, before: str = " ") -> str:
+    """Return the limits in words, empty where there are none."""
+    words = [
+        f"{word} {quantity.written(rule[keyword]) if quantity else rule[keyword]}"
+        for keyword, word, _ in _LIMITS
+        if keyword in rule
+    ]
+    return before + " and ".join(words) if words else ""
+
+
+def _unknown(kind: str, fault: FaultKind, name: str) -> str:
+    if not fault.parameters:
         return f"{name} is not a known parameter: {kind} takes none"
-    close = difflib.get_close_matches(name, [*known], n=1)
+    close = difflib.get_close_matches(name, [*fault.parameters], n=1)
     suggestion = f" (did you mean {close[0]}?)" if close else ""
-    return f"{name} is not a known parameter of {kind}{suggestion}; known are {', '.join(known)}"
+    return f"{name} is not a known parameter of {kind}{suggestion}; known are {', '.join(fault.parameters)}"

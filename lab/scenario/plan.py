@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..actions import ACTIONS
 from ..output.atomic_write import write_atomically
 from ..output.json_text import dumps, loads
 
@@ -80,20 +81,18 @@ class PlannedStep:
 
     @property
     def needs_target(self) -> bool:
-        """Whether the step concerns a single backend."""
-        return bool(self.fault) or self.act in {"drain", "maint", "weight"}
+        """Whether it happens to one backend."""
+        return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].on_backend)
 
     @property
     def disrupts(self) -> bool:
-        """Whether the step is recorded as a fault, which may explain bad requests."""
-        return bool(self.fault) or self.act in BALANCER_ACTS or self.act == "rolling_restart"
+        """Whether it is recorded as a fault: something that may explain a bad request."""
+        return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].disrupts)
 
     @property
     def ends_s(self) -> float:
-        """Estimated end, seconds since the run's start. A rolling restart is estimated for three backends."""
-        if self.act == "rolling_restart":
-            return self.at_s + 3 * (self.duration_s + ROLLING_EACH_S)
-        return self.at_s + self.duration_s
+        """When it should be over."""
+        return self.at_s + (ACTIONS[self.act].takes_s(self.duration_s) if self.act in ACTIONS else self.duration_s)
 
     def choose(self, names: list[str]) -> str:
         """Return the step's target out of the names of the lab's targets. Raise ValueError if there is none."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import difflib
+from collections.abc import Collection
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from .fault_kinds import FaultKind, complaints
+from ..actions import ACTIONS
+from ..output.inert import quoted
+from .fault_kinds import built_in, complaints, find, known
 from .strict import StrictModel, field_error
 from .units import Duration, DurationRange, DurationRangeField, PhaseOfInterval
 
-Act = Literal["drain", "maint", "weight", "rolling_restart", "scale", "kill_balancer", "restart_balancer"]
-_WITHOUT_DURATION = frozenset({"restart_balancer"})
-"""Operator actions that end by themselves."""
 _LONGEST_S = 300.0
+_NAME_LONG = 80
+"""Characters of what may be a misspelt name; comparing grows with the square."""
 
 
 def _parameter(value: Any) -> Any:
@@ -25,6 +28,26 @@ def _parameter(value: Any) -> Any:
     return value
 
 
+def _kind(value: Any) -> Any:
+    return _one_of(value, known().kinds) if isinstance(value, str) and find(value) is None else value
+
+
+def _one_of(value: str, names: Collection[str]) -> str:
+    """Return the value where it is one of the names. Raise PydanticCustomError with a suggestion where it is not."""
+    if value in names:
+        return value
+    close = difflib.get_close_matches(value, names, n=1) if len(value) <= _NAME_LONG else []
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    found = {"names": ", ".join(names), "got": quoted(value), "hint": hint}
+    raise PydanticCustomError("scenario", "expected one of {names}; got {got}{hint}", found)
+
+
+def _action(value: Any) -> Any:
+    return _one_of(value, ACTIONS) if isinstance(value, str) else value
+
+
+Act = Annotated[str, BeforeValidator(_action), WithJsonSchema({"type": "string", "enum": [*ACTIONS]})]
+Kind = Annotated[str, BeforeValidator(_kind), WithJsonSchema({"type": "string", "enum": [*built_in().kinds]})]
 Parameter = Annotated[str, BeforeValidator(_parameter)]
 
 
@@ -45,7 +68,7 @@ class Step(StrictModel):
     phase: PhaseOfInterval | None = None
     """Wait, from `at`, for this phase of the target's health-check interval, which begins with its last check."""
     repeat: Repeat | None = None
-    fault: FaultKind | None = None
+    fault: Kind | None = None
     act: Act | None = None
     parallel: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] | None = None
     """Steps whose `at` counts from the `at` of this step."""
@@ -86,11 +109,13 @@ class Step(StrictModel):
             raise field_error("expected exactly one of fault, act, parallel, one_of", named or "none of them")
         if named[0] in {"parallel", "one_of"}:
             return self
-        if self.duration is None and self.act not in _WITHOUT_DURATION:
+        action = ACTIONS[self.act] if self.act else None
+        if self.duration is None and (action is None or action.timed):
             raise field_error(f"expected a duration with {self.fault or self.act}", "none")
-        for name, act in (("to", "scale"), ("weight", "weight")):
-            if (getattr(self, name) is not None) != (self.act == act):
-                raise field_error(f"expected {name} with act: {act}, and only there", self.act or self.fault)
+        for name in ("to", "weight"):
+            if (getattr(self, name) is not None) != (action is not None and action.value_field == name):
+                those = " or ".join(each.name for each in ACTIONS.values() if each.value_field == name)
+                raise field_error(f"expected {name} with act: {those}, and only there", self.act or self.fault)
         if self.phase is not None and self.repeat is not None and self.repeat.phases is not None:
             raise field_error("expected either phase or repeat.phases", "both")
         return self

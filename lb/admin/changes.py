@@ -69,7 +69,7 @@ class ReloadQuery(_Body):
 class PolicyChange(_Body):
     """`PUT /policy`."""
 
-    policy: Annotated[str, Field(json_schema_extra={"enum": sorted(POLICIES)})]
+    policy: Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=sorted(POLICIES)))]
 
 
 class DecisionQuery(_Body):

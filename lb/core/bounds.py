@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from .fault_looks import LOOKS
 from .settings import Settings
 
 TRAFFIC_GAP: Final = 0.1
@@ -59,8 +60,8 @@ class _Family:
 def bounds(settings: Settings) -> list[Bound]:
     """Return one bound for each kind of fault that the lab can inject."""
     terms = _terms(settings)
-    known = {**_FAULTS, **_SEEN_BY.get(settings.health.kind, {})}
-    return [_bound(fault, family, condition, terms) for fault, (family, condition) in known.items()]
+    looks = {fault: by_check.get(settings.health.kind, by_check["http"]) for fault, by_check in LOOKS.items()}
+    return [_bound(fault, FAMILIES[family], condition, terms) for fault, (family, condition) in looks.items()]
 
 
 def _bound(fault: str, family: _Family, condition: str, terms: dict[str, float]) -> Bound:
@@ -224,53 +225,15 @@ _LYING: Final = _Family(
 )
 _HARMLESS: Final = _Family("not detected", _never, _never, _never)
 
-_ANSWERS_LATER: Final = "the response takes longer than T; a shorter delay ejects no backend"
-_OTHERS_WORK: Final = (
-    "every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection"
-)
-
-_FAULTS: Final[dict[str, tuple[_Family, str]]] = {
-    "kill": (_DEAD, "T is the worst case, dropped packets (docker kill); with refused connections it is ~0"),
-    "stop": (_DEAD, "from the moment the process is gone"),
-    "restart": (_DEAD, "from the moment the process is gone; the fault ends when it listens again"),
-    "memory": (_DEAD, "from the OOM kill; before that it is not detected"),
-    "pause": (_SILENT, ""),
-    "hang": (_SILENT, "on the health path too"),
-    "blackhole": (_SILENT, ""),
-    "loss": (_SILENT, "100 % loss; less is repaired by TCP or shows as delay"),
-    "disconnect": (_CUT_OFF, ""),
-    "partition": (_CUT_OFF, "the backend and the balancer are on different sides"),
-    "delay": (_LATE, _ANSWERS_LATER),
-    "slow": (_LATE, _ANSWERS_LATER),
-    "bandwidth": (_LATE, _ANSWERS_LATER),
-    "cpu": (_LATE, _ANSWERS_LATER),
-    "refuse": (_REFUSING, ""),
-    "unhealthy": (_UNHEALTHY, ""),
-    "error": (_FAILING, f"rate 1; {_OTHERS_WORK}"),
-    "lie": (_LYING, _OTHERS_WORK),
-    "corrupt": (_HARMLESS, "TCP checksums turn it into loss, which TCP repairs"),
-    "duplicate": (_HARMLESS, "TCP drops duplicates"),
-    "reorder": (_HARMLESS, "TCP restores the order"),
+FAMILIES: Final = {
+    "dead": _DEAD,
+    "silent": _SILENT,
+    "cut_off": _CUT_OFF,
+    "late": _LATE,
+    "refusing": _REFUSING,
+    "unhealthy": _UNHEALTHY,
+    "failing": _FAILING,
+    "lying": _LYING,
+    "harmless": _HARMLESS,
 }
-
-_KERNEL_ACCEPTS: Final = "the kernel accepts the connection, so a tcp check passes and clears any suspicion"
-
-_SEEN_BY_TCP: Final[dict[str, tuple[_Family, str]]] = {
-    **dict.fromkeys(("pause", "hang", "delay", "slow", "bandwidth", "cpu"), (_HARMLESS, _KERNEL_ACCEPTS)),
-    "unhealthy": (_HARMLESS, "a tcp check sends no request"),
-    "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
-}
-"""Differences with `kind: tcp`, where probes only connect."""
-
-_STACK_ANSWERS: Final = "the TLS handshake succeeds whatever the application behind it does"
-_HANDSHAKE_LATE: Final = "the handshake, several round trips, takes longer than T; a shorter delay ejects no backend"
-
-_SEEN_BY_TLS: Final[dict[str, tuple[_Family, str]]] = {
-    **dict.fromkeys(("hang", "slow"), (_HARMLESS, _STACK_ANSWERS)),
-    **dict.fromkeys(("delay", "bandwidth", "cpu"), (_LATE, _HANDSHAKE_LATE)),
-    "unhealthy": (_HARMLESS, "a tls check sends no request"),
-    "error": (_LYING, f"rate 1; {_OTHERS_WORK}"),
-}
-"""Differences with `kind: tls`, where probes only make a handshake, which a paused process does not complete."""
-
-_SEEN_BY: Final = {"tcp": _SEEN_BY_TCP, "tls": _SEEN_BY_TLS}
+"""By the names that fault kinds declare; `fault_looks.py` says which kind is in which."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from ..core.policies import POLICIES
+from ..extensions import add_policies
 from . import documents
 from .disruption import disruptions
 from .measure import run
@@ -18,6 +19,8 @@ from .scenario import SCENARIOS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return exit code 0, or 2 for bad arguments."""
+    """Exit code 0, or 2 for bad arguments."""
+    add_policies()
     options = _parser().parse_args(arguments)
     for document in _documents(options):
         sys.stdout.write(json.dumps(document) + "\n")

@@ -7,6 +7,7 @@ import socket
 import sys
 
 from ..errors import StartError
+from ..extensions import add_policies
 from ..process.runtime import loop_factory
 from ..telemetry.log_writer import LogWriter
 from .messages import MessageChannel
@@ -18,6 +19,7 @@ def main() -> int:
     lines = LogWriter(atomic=True)
     lines.start()
     try:
+        add_policies()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(int(sys.argv[1]), lines))
     except StartError as error:

@@ -23,7 +23,7 @@ from chaos.engine.events import EventLog
 from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
 from chaos.http.service import create_app
-from chaos.monkey.monkey_runner import Troop
+from chaos.monkey.monkey_runner import MonkeyRunner
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_matrix import SAMPLES, sample_params
 from tests.support.chaos_world import fast_probes
@@ -89,7 +89,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def make_app(runtime: FakeRuntime, events: EventLog, directory: Path) -> Any:
     engine = Engine(runtime, Journal(directory), events, 300.0)
-    return create_app(engine, runtime, events, Troop(engine, runtime, events), TOKEN)
+    return create_app(engine, runtime, events, MonkeyRunner(engine, runtime, events), TOKEN)
 
 
 def inputs(operation: Any) -> tuple[Any, ...]:

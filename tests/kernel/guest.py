@@ -129,9 +129,9 @@ class Helper:
         self.mechanism = json.loads(line.removeprefix("READY "))["mechanism"] if line else "none"
 
     def tell(self, wish):
-        from chaos.netns.send_line import tell
+        from chaos.netns.send_line import send
 
-        return json.loads(tell("/run/reroute.sock", json.dumps(wish)))
+        return json.loads(send("/run/reroute.sock", json.dumps(wish)))
 
     def end(self):
         self.process.terminate()

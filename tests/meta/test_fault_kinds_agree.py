@@ -1,42 +1,44 @@
-"""The chaos service, the scenario language and the documentation name the same faults with the same parameters."""
+"""What derives from the fault kinds that chaos declares is up to date, and the lab reads it as chaos means it."""
 
 from __future__ import annotations
 
-import re
+import subprocess
+import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from chaos.faults import FAULTS
-from lab.scenario.fault_kinds import PARAMETERS, FaultKind, complaints
+from chaos.faults.bound import Family
+from chaos.inputs.units import QUANTITIES
+from lab.scenario.fault_kinds import built_in, complaints
+from lb.core.bounds import FAMILIES
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
-
-
-def documented() -> dict[str, set[str]]:
-    """Fault kind → its parameters, from the table in docs/faults.md."""
-    table = DOCUMENT.read_text().split("## The list\n")[1].split("\n\n")[0]
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.MULTILINE)
-    return {kind: set(re.findall(r"`(\w+)`", parameters)) for kind, parameters in rows}
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = built_in().kinds
 
 
-def test_all_three_know_the_same_kinds() -> None:
-    assert set(FAULTS) == set(get_args(FaultKind)) == set(PARAMETERS) == set(documented())
+def test_the_copies_are_what_chaos_publishes() -> None:
+    """The lab's JSON, the balancer's table and the list in docs/faults.md, byte by byte."""
+    script = [sys.executable, "scripts/fault_kinds.py", "--check"]
+    compared = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
 
 
-@pytest.mark.parametrize("kind", sorted(FAULTS))
-def test_all_three_know_the_same_parameters(kind: str) -> None:
-    fields = FAULTS[kind].params.model_fields
-    assert {name: field.is_required() for name, field in fields.items()} == {
-        name: rule.required for name, rule in PARAMETERS[kind].items()
+def test_the_balancer_knows_every_family_of_bounds() -> None:
+    assert {family.value for family in Family} == set(FAMILIES)
+
+
+def test_the_lab_reads_all_kinds() -> None:
+    assert set(KINDS) == set(FAULTS)
+    assert {kind for kind, each in KINDS.items() if "local" not in each.runtimes} == {
+        kind for kind, fault in FAULTS.items() if not fault.support.processes
     }
-    assert documented()[kind] == set(fields)
 
 
 VALUES = (
-    "100ms 0s 60s 61s 0% 30% 101% 500 599 499 600 x normal gilbert-elliott both netem htb nfqueue "
+    "100ms 0s 60s 61s 5us 0% 30% 57% 101% 500 599 499 600 -1 x normal gilbert-elliott both netem htb nfqueue "
     "1mbit 7kbit 11gbit 64MiB 5MiB all 0 65536"
 )
 
@@ -45,8 +47,8 @@ VALUES = (
 @pytest.mark.parametrize("kind", sorted(FAULTS))
 def test_what_one_refuses_the_other_refuses(kind: str, value: str) -> None:
     samples = {"delay": "1s", "rate": "1mbit", "limit": "64MiB", "peer": "api-2"}
-    needed = {name: samples.get(name, "10%") for name, rule in PARAMETERS[kind].items() if rule.required}
-    for name in PARAMETERS[kind]:
+    needed = {name: samples.get(name, "10%") for name in KINDS[kind].required}
+    for name in KINDS[kind].parameters:
         params = needed | {name: value}
         try:
             FAULTS[kind].params.model_validate(params)
@@ -54,3 +56,18 @@ def test_what_one_refuses_the_other_refuses(kind: str, value: str) -> None:
         except ValidationError:
             accepted = False
         assert (complaints(kind, params) == []) is accepted, f"{kind} {params}"
+
+
+TEXTS = ("500us", "2min", "1 s", "1h", " 3s ", "57%", "1.5 mbit", "64KiB", "1", "1 ", "s", "1S")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("name", sorted(QUANTITIES))
+def test_quantities_mean_the_same(name: str, text: str) -> None:
+    def read(parse: object) -> float | None:
+        try:
+            return parse(text)  # type: ignore[operator, no-any-return]
+        except ValueError:
+            return None
+
+    assert read(built_in().quantities[name].parse) == pytest.approx(read(QUANTITIES[name].parse))

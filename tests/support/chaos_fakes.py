@@ -71,7 +71,7 @@ class FakeTarget:
     async def pause(self) -> Injection:
         return self._become(Running.PAUSED)
 
-    async def foresee(self, impairment: Impairment) -> str:
+    async def preview_mechanism(self, impairment: Impairment) -> str:
         if impairment.mechanism not in self.mechanisms:
             raise NotPossibleError(f"no {impairment.mechanism} here", ["mechanism: auto"])
         return "fake"

@@ -32,7 +32,7 @@ from chaos.engine.events import EventLog
 from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
 from chaos.http.service import create_app as chaos_app
-from chaos.monkey.monkey_runner import Troop
+from chaos.monkey.monkey_runner import MonkeyRunner
 from chaos.relay.control import control_app
 from chaos.relay.relay import Relay
 from lab.runtime.supervised_process import Process
@@ -292,7 +292,7 @@ async def chaos(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     runtime, events = FakeRuntime(*NAMES), EventLog()
     fast_probes(patch, runtime)
     engine = Engine(runtime, Journal(folder), events, 300.0)
-    troop = Troop(engine, runtime, events)
+    troop = MonkeyRunner(engine, runtime, events)
     app = chaos_app(engine, runtime, events, troop, TOKEN)
     operations, schemas = of_asgi(app)
     orders = [

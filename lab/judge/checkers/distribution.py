@@ -37,7 +37,7 @@ def check(run: RunRecord) -> Check:
     if not weights:
         return Check(NAME, Verdict.UNKNOWN, "this balancer does not report its backends and their weights")
     if policy not in PROPORTIONAL | FOLLOWS_LOAD:
-        return Check(NAME, Verdict.UNKNOWN, f"policy {policy} picks by key: it promises no distribution")
+        return Check(NAME, Verdict.UNKNOWN, f"policy {policy} promises no distribution")
     counts = _counts(run, weights)
     total = sum(counts.values())
     shares = _shares(weights)

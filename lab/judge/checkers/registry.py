@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check
+from ...extensions import CHECKERS as GROUP
+from ...extensions import load, points
 from . import (
     answered,
     attribution,
@@ -71,3 +75,13 @@ PRECONDITIONS = frozenset({completeness.NAME, clocks.NAME})
 """Unless these pass, the run is unknown, whatever the other checkers say: its record or its times are not reliable."""
 SENSITIVE_TO_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
 """Checkers that are unknown only if the host was busy."""
+
+
+@cache
+def checkers() -> dict[str, Callable[[RunRecord], Check]]:
+    """Return all checkers by name: ours, then those of other packages.
+
+    Raise EnvironmentProblemError if two have one name.
+    """
+    ours: dict[str, Callable[[RunRecord], Check]] = {module.NAME: module.check for module in CHECKERS}
+    return ours | load("checker", ours, lambda _, checker: callable(checker), points(GROUP))

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chaos.drivers.process_targets import IMPOSSIBLE
+from chaos.faults import FAULTS
 from lab.scenario.library import names
 from tests.e2e.conftest import Cli, spare_ports
 from tests.support.lab_library import LibraryPass, library_pass
 
 WITHIN_S = 540.0
 """Some 31 scenarios of 6 s each; what a busy host spoils is run again."""
+IMPOSSIBLE = {kind for kind, fault in FAULTS.items() if not fault.support.processes}
 POSSIBLE = [name for name in names() if name not in IMPOSSIBLE]
 LABS_AT_ONCE = 2
 """Three keep two cores so busy that runs stall."""
@@ -58,5 +59,5 @@ def test_the_library_passes_on_plain_processes(tmp_path_factory: pytest.TempPath
 def test_what_plain_processes_cannot_do_is_refused_before_any_traffic(cli: Cli) -> None:
     outcome = cli.run("run", "cpu", "--runtime", "local")
     assert outcome.code == 255, outcome
-    assert IMPOSSIBLE["cpu"] in outcome.err
+    assert FAULTS["cpu"].support.lacking in outcome.err
     assert not [*cli.folder.glob("results/*/history.jsonl")]

@@ -51,22 +51,22 @@ def test_a_lower_memory_limit_is_possible(target: DockerTarget) -> None:
 
 
 async def test_the_mechanism_is_known_before_anything_is_begun(target: DockerTarget) -> None:
-    assert await target.foresee(Impairment("delay", 1.0, delay_s=0.1)) == "nfqueue"
-    assert await target.foresee(Impairment("bandwidth", 1.0, rate_bit_s=1e6, peers=("balancer",))) == "htb"
+    assert await target.preview_mechanism(Impairment("delay", 1.0, delay_s=0.1)) == "nfqueue"
+    assert await target.preview_mechanism(Impairment("bandwidth", 1.0, rate_bit_s=1e6, peers=("balancer",))) == "htb"
 
 
 async def test_a_mechanism_that_the_kernel_lacks_is_refused_with_the_other_one(target: DockerTarget) -> None:
     with pytest.raises(NotPossibleError, match="lacks sch_netem") as refused:
-        await target.foresee(Impairment("delay", 1.0, delay_s=0.1, mechanism="netem"))
+        await target.preview_mechanism(Impairment("delay", 1.0, delay_s=0.1, mechanism="netem"))
     assert refused.value.possible == ["mechanism: nfqueue"]
 
 
 async def test_a_peer_that_is_no_member_is_refused_with_those_that_are(target: DockerTarget) -> None:
     with pytest.raises(BadRequestError, match="called 'nobody'") as refused:
-        await target.foresee(Impairment("delay", 1.0, delay_s=0.1, peers=("nobody",)))
+        await target.preview_mechanism(Impairment("delay", 1.0, delay_s=0.1, peers=("nobody",)))
     assert refused.value.possible == ["balancer", "lb", "lb-1"]
 
 
 async def test_the_target_is_no_peer_of_its_own(target: DockerTarget) -> None:
     with pytest.raises(BadRequestError, match="the target itself"):
-        await target.foresee(Impairment("partition", 1.0, peers=("api-1",)))
+        await target.preview_mechanism(Impairment("partition", 1.0, peers=("api-1",)))

@@ -117,7 +117,7 @@ async def test_reset_heals_faults_on_all_layers(world: World) -> None:
     await world.engine.inject(world.order("delay", params={"delay": "100ms"}))
     await world.engine.inject(Order(kind="pause", target="api-2", duration="60s", allow_last=True))
     assert len(await world.engine.reset()) == 2
-    assert world.engine.owed() == []
+    assert world.engine.unhealed() == []
     assert world.api.impairment is None
 
 
@@ -147,7 +147,7 @@ async def test_a_runtime_that_goes_away_in_the_middle_of_an_injection(
     with pytest.raises(RuntimeUnavailableError):
         await world.inject()
     (record,) = world.engine.records()
-    assert record.state is State.FAILED, "the undo is owed"
+    assert record.state is State.FAILED, "the undo is unhealed"
     world.runtime.reachable = True
     await world.engine.retry_failed()
     await world.healed()

@@ -7,11 +7,11 @@ from typing import Any
 
 from chaos.links.impairment import Impairment
 from chaos.netns.packet import corrupted, destination_of, flow_of
-from chaos.netns.packet_decision import Fate, Fates
+from chaos.netns.packet_decision import LinkEffects, PacketDecision
 
 
-def fates(*impairments: Impairment) -> Fates:
-    return Fates(impairments, Random(1))
+def link_effects(*impairments: Impairment) -> LinkEffects:
+    return LinkEffects(impairments, Random(1))
 
 
 def shape(kind: Any, **fields: Any) -> Impairment:
@@ -19,11 +19,11 @@ def shape(kind: Any, **fields: Any) -> Impairment:
 
 
 def test_without_impairments_a_packet_passes_at_once() -> None:
-    assert fates().decide(b"a", 100, 5.0) == Fate(5.0)
+    assert link_effects().decide(b"a", 100, 5.0) == PacketDecision(5.0)
 
 
 def test_jitter_keeps_the_order_within_a_flow_and_not_across_flows() -> None:
-    link = fates(shape("delay", delay_s=0.1, jitter_s=0.1))
+    link = link_effects(shape("delay", delay_s=0.1, jitter_s=0.1))
     dues = [(flow, link.decide(flow, 100, n / 1000).due) for n in range(200) for flow in (b"a", b"b")]
     for flow in (b"a", b"b"):
         own = [due for each, due in dues if each == flow]
@@ -33,26 +33,26 @@ def test_jitter_keeps_the_order_within_a_flow_and_not_across_flows() -> None:
 
 
 def test_a_reordered_packet_goes_at_once_past_those_that_wait() -> None:
-    link = fates(shape("reorder", share=0.5, delay_s=0.01))
+    link = link_effects(shape("reorder", share=0.5, delay_s=0.01))
     dues = [link.decide(b"a", 100, 1.0).due for _ in range(100)]
     assert set(dues) == {1.0, 1.01}
 
 
 def test_a_rate_lets_packets_pass_one_after_the_other() -> None:
-    link = fates(shape("bandwidth", rate_bit_s=8000))
+    link = link_effects(shape("bandwidth", rate_bit_s=8000))
     assert [link.decide(b"a", 100, 0.0).due for _ in range(3)] == [0.1, 0.2, 0.30000000000000004]
     assert link.decide(b"b", 100, 10.0).due == 10.1
 
 
 def test_impairments_combine() -> None:
-    link = fates(
+    link = link_effects(
         shape("delay", delay_s=0.5),
         shape("bandwidth", rate_bit_s=8000),
         shape("corrupt", share=1),
         shape("duplicate", share=1),
     )
-    assert link.decide(b"a", 100, 0.0) == Fate(0.6, corrupted=True, doubled=True)
-    assert fates(shape("loss", loss=1.0), shape("delay", delay_s=1)).decide(b"a", 1, 0.0).lost
+    assert link.decide(b"a", 100, 0.0) == PacketDecision(0.6, corrupted=True, duplicated=True)
+    assert link_effects(shape("loss", loss=1.0), shape("delay", delay_s=1)).decide(b"a", 1, 0.0).lost
 
 
 V4 = bytes.fromhex("45000028000040004005300001020304050607081f90d431") + b"\0" * 16

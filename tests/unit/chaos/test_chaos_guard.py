@@ -64,22 +64,22 @@ def test_parameters_are_named_when_they_are_wrong() -> None:
     ],
 )
 def test_faults_conflict_on_one_layer_and_process_faults_with_all(present: str, wanted: str, conflict: bool) -> None:
-    owed = [record(kind=present)]
-    guard.check_conflicts(FAULTS[wanted], "api-2", owed)
+    unhealed = [record(kind=present)]
+    guard.check_conflicts(FAULTS[wanted], "api-2", unhealed)
     if conflict:
         with pytest.raises(ConflictError, match=present):
-            guard.check_conflicts(FAULTS[wanted], "api-1", owed)
+            guard.check_conflicts(FAULTS[wanted], "api-1", unhealed)
     else:
-        guard.check_conflicts(FAULTS[wanted], "api-1", owed)
+        guard.check_conflicts(FAULTS[wanted], "api-1", unhealed)
 
 
 def test_faults_that_shape_one_link_need_one_scope() -> None:
-    owed = [record(kind="delay").model_copy(update={"params": {"delay": "100ms"}})]
+    unhealed = [record(kind="delay").model_copy(update={"params": {"delay": "100ms"}})]
     same = guard.check_params(FAULTS["loss"], {"loss": "10%"})
-    guard.check_conflicts(FAULTS["loss"], "api-1", owed, same)
+    guard.check_conflicts(FAULTS["loss"], "api-1", unhealed, same)
     other = guard.check_params(FAULTS["loss"], {"loss": "10%", "peer": "balancer"})
     with pytest.raises(ConflictError, match="the same peer, direction, port"):
-        guard.check_conflicts(FAULTS["loss"], "api-1", owed, other)
+        guard.check_conflicts(FAULTS["loss"], "api-1", unhealed, other)
 
 
 @pytest.mark.parametrize("state", [Running.EXITED, Running.PAUSED])

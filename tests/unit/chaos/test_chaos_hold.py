@@ -5,11 +5,11 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.links.delay_queue import Hold
+from chaos.links.delay_queue import DelayQueue
 
 
 def test_items_leave_when_they_are_due() -> None:
-    hold: Hold[str] = Hold()
+    hold: DelayQueue[str] = DelayQueue()
     hold.push("a", due=1.0)
     hold.push("b", due=2.0)
     assert list(hold.release(0.9)) == []
@@ -20,7 +20,7 @@ def test_items_leave_when_they_are_due() -> None:
 
 
 def test_what_is_held_for_ever_never_becomes_due_but_can_be_flushed() -> None:
-    hold: Hold[str] = Hold()
+    hold: DelayQueue[str] = DelayQueue()
     hold.push("a", due=math.inf)
     hold.push("b", due=1.0)
     assert hold.next_due is None
@@ -30,7 +30,7 @@ def test_what_is_held_for_ever_never_becomes_due_but_can_be_flushed() -> None:
 
 @given(st.lists(st.floats(0, 10)), st.floats(0, 10))
 def test_whatever_the_jitter_order_is_kept_and_nothing_leaves_early(dues: list[float], now: float) -> None:
-    hold: Hold[int] = Hold()
+    hold: DelayQueue[int] = DelayQueue()
     for number, due in enumerate(dues):
         hold.push(number, due)
     released = list(hold.release(now))

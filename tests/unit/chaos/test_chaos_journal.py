@@ -53,13 +53,13 @@ def test_an_append_is_on_the_disk_when_it_returns(journal: Journal, monkeypatch:
 
 
 def test_compaction_keeps_what_is_owed_and_the_latest_of_the_rest(journal: Journal) -> None:
-    journal.append(entry("owed", state=State.FAILED))
+    journal.append(entry("unhealed", state=State.FAILED))
     for number in range(KEPT + 10):
         journal.append(entry(f"done{number}", state=State.HEALED))
     journal.compact()
     read = Journal(journal.path.parent).read()
     assert len(read) == KEPT + 1
-    assert "owed" in read
+    assert "unhealed" in read
     assert "done9" not in read
     assert "done10" in read
     assert len(journal.path.read_bytes().splitlines()) == KEPT + 1

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from chaos.links.impairment import Impairment
-from chaos.links.netem_random import Burst, Coin, Correlated, Wait, entering
+from chaos.links.netem_random import Bernoulli, CorrelatedNumbers, DelayDraw, GilbertElliott, entering
 
 N = 20_000
 
 
 def drawn(**fields: Any) -> list[float]:
-    wait = Wait(Impairment("delay", 1, delay_s=0.1, jitter_s=0.02, **fields), Random(1))
+    wait = DelayDraw(Impairment("delay", 1, delay_s=0.1, jitter_s=0.02, **fields), Random(1))
     return [wait.next() for _ in range(N)]
 
 
@@ -32,14 +32,14 @@ def test_a_delay_has_the_asked_mean_and_spread(distribution: str, spread: float)
 
 
 def test_a_delay_is_never_negative_and_without_jitter_always_the_same() -> None:
-    wild = Wait(Impairment("delay", 1, delay_s=0.001, jitter_s=1), Random(1))
+    wild = DelayDraw(Impairment("delay", 1, delay_s=0.001, jitter_s=1), Random(1))
     assert min(wild.next() for _ in range(100)) == 0
-    assert Wait(Impairment("delay", 1, delay_s=0.3), Random(1)).next() == 0.3
+    assert DelayDraw(Impairment("delay", 1, delay_s=0.3), Random(1)).next() == 0.3
 
 
 def test_correlated_luck_resembles_the_luck_before() -> None:
     def steps(correlation: float) -> float:
-        luck = Correlated(correlation, Random(1))
+        luck = CorrelatedNumbers(correlation, Random(1))
         numbers = [luck.next() for _ in range(N)]
         return mean(abs(a - b) for a, b in pairwise(numbers))
 
@@ -49,20 +49,20 @@ def test_correlated_luck_resembles_the_luck_before() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.9, 1.0])
 def test_a_coin_falls_as_often_as_asked(share: float) -> None:
-    coin = Coin(share, 0.0, Random(1))
-    assert mean(coin.falls() for _ in range(N)) == pytest.approx(share, abs=0.01)  # standard error 0.0035 at most
+    coin = Bernoulli(share, 0.0, Random(1))
+    assert mean(coin.hits() for _ in range(N)) == pytest.approx(share, abs=0.01)  # standard error 0.0035 at most
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_bursts_lose_the_asked_share_in_runs_of_the_asked_length(share: float) -> None:
-    burst = Burst(share, 0.2, Random(1))
-    losses = [burst.falls() for _ in range(5 * N)]
+    burst = GilbertElliott(share, 0.2, Random(1))
+    losses = [burst.hits() for _ in range(5 * N)]
     runs = sum(b and not a for a, b in zip([False, *losses], losses, strict=False))
     assert mean(losses) == pytest.approx(share, rel=0.1)
     assert sum(losses) / runs == pytest.approx(1 / 0.2, rel=0.1)
 
 
 def test_a_certain_loss_never_recovers() -> None:
-    burst = Burst(1.0, 0.25, Random(1))
-    assert all(burst.falls() for _ in range(100))
+    burst = GilbertElliott(1.0, 0.25, Random(1))
+    assert all(burst.hits() for _ in range(100))
     assert entering(1.0, 0.25) == 1.0

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chaos.drivers.netns_helper import capability
-from chaos.links.impairment import Impairment, Kind
+from chaos.links.impairment import Effect, Impairment
 from chaos.links.mechanisms import LACKS, ImpossibleError, choose
 
 EVERYTHING = frozenset(LACKS)
@@ -69,6 +69,6 @@ def test_the_impossible_is_refused_with_what_is_possible(
         ("refuse", NOTHING, (False, None, "iptables REJECT")),
     ],
 )
-def test_capabilities_tell_what_a_probe_found(kind: Kind, here: frozenset[str], told: tuple[Any, ...]) -> None:
+def test_capabilities_tell_what_a_probe_found(kind: Effect, here: frozenset[str], told: tuple[Any, ...]) -> None:
     found = capability(kind, offers(here))
     assert (found.possible, found.mechanism, found.missing) == told

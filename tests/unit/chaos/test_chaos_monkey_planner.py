@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -52,6 +52,7 @@ def test_the_plan_is_the_same_on_every_machine() -> None:
     ]
 
 
+@settings(deadline=None)  # a unit test measures no time
 @given(SEEDS, st.integers(1, 3), st.sampled_from(["6/min", "1/s", "5/s"]))
 def test_no_plan_exceeds_its_limits(seed: int, budget: int, rate: str) -> None:
     quiet = [{"begin": "20s", "end": "40s"}, {"begin": "35s", "end": "50s"}, {"begin": "2min", "end": "3min"}]

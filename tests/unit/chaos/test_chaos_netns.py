@@ -218,13 +218,13 @@ def test_what_is_impossible_is_refused_with_what_is_possible(
 async def test_impairments_come_and_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch)
     helper = Helper(Session(offers={"htb", "nfqueue"}.__contains__))
-    assert helper.told({"add": DELAY.to_json()})["mechanism"] == "nfqueue"
-    assert helper.told({"add": shape("bandwidth", rate_bit_s=1e6).to_json()})["mechanism"] == "htb"
-    assert helper.told({"read": True})["packets"] == 3
-    assert helper.told({"remove": "delay"}) == {"left": ["bandwidth"]}
-    assert helper.told({"remove": "bandwidth"}) == {"left": []}
+    assert helper.handle({"add": DELAY.to_json()})["mechanism"] == "nfqueue"
+    assert helper.handle({"add": shape("bandwidth", rate_bit_s=1e6).to_json()})["mechanism"] == "htb"
+    assert helper.handle({"read": True})["packets"] == 3
+    assert helper.handle({"remove": "delay"}) == {"left": ["bandwidth"]}
+    assert helper.handle({"remove": "bandwidth"}) == {"left": []}
     with pytest.raises(ValueError, match="expected add, remove or read"):
-        helper.told({"dance": 1})
+        helper.handle({"dance": 1})
 
 
 def test_a_command_that_fails_or_does_not_exist_says_why() -> None:

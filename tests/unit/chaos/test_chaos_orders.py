@@ -34,7 +34,7 @@ def states(world: World) -> dict[str, Running]:
 
 
 def untouched(world: World) -> bool:
-    return set(states(world).values()) == {Running.RUNNING} and world.engine.owed() == []
+    return set(states(world).values()) == {Running.RUNNING} and world.engine.unhealed() == []
 
 
 async def test_one_order_on_several_targets_is_one_record_each_with_one_order_id(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_a_heal_that_comes_while_injecting_leaves_nothing(
     monkeypatch.setattr(world.api, "pause", slow)
     injecting = asyncio.ensure_future(world.engine.inject(order(target="api-1")))
     await begun.wait()
-    (record,) = world.engine.owed()
+    (record,) = world.engine.unhealed()
     healing = asyncio.ensure_future(world.engine.heal(record.id) if change == "heal" else world.engine.reset())
     await asyncio.sleep(0)
     go_on.set()
@@ -126,7 +126,7 @@ async def test_an_order_whose_client_goes_away_is_carried_out_and_remembered(wor
     await anext(world.events.follow(0))
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    (record,) = world.engine.owed()
+    (record,) = world.engine.unhealed()
     await world.engine.heal(record.id)
     assert untouched(world)
 

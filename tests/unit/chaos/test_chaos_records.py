@@ -20,7 +20,7 @@ def test_these_lives_are_lived(life: str) -> None:
     fault = entry()
     for state in life.split()[1:]:
         fault.move(State(state))
-    assert not fault.owed
+    assert not fault.unhealed
 
 
 def test_every_other_step_is_refused() -> None:

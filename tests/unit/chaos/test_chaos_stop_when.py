@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chaos.engine.stop_condition import BLIND_S, Judge, StopWhen, UnreadableError, is_met, read_value
+from chaos.engine.stop_condition import BLIND_S, StopConditionWatch, StopWhen, UnreadableError, is_met, read_value
 
 METRICS = b"""# TYPE lb_in_flight gauge
 lb_in_flight{backend="api-1"} 3
@@ -96,17 +96,17 @@ def test_what_cannot_be_ordered_is_unreadable() -> None:
 
 
 def test_a_reading_that_crosses_the_line_stops() -> None:
-    judge = Judge(condition(op="!=", value=200))
-    assert judge.hear(200, 0.0) is None
-    assert "it was 503" in (judge.hear(503, 0.25) or "")
+    judge = StopConditionWatch(condition(op="!=", value=200))
+    assert judge.reading(200, 0.0) is None
+    assert "it was 503" in (judge.reading(503, 0.25) or "")
 
 
 def test_a_condition_out_of_sight_for_long_enough_stops() -> None:
-    judge = Judge(condition())
-    assert judge.hear_nothing("timeout", 10.0, 10.5) is None
-    assert judge.hear(404, 10.75) is None, "seen again: the clock starts anew"
-    assert judge.hear_nothing("timeout", 11.0, 11.5) is None
-    assert "cannot be read: timeout" in (judge.hear_nothing("timeout", 11.75, 11.0 + BLIND_S) or "")
+    judge = StopConditionWatch(condition())
+    assert judge.failed_reading("timeout", 10.0, 10.5) is None
+    assert judge.reading(404, 10.75) is None, "seen again: the clock starts anew"
+    assert judge.failed_reading("timeout", 11.0, 11.5) is None
+    assert "cannot be read: timeout" in (judge.failed_reading("timeout", 11.75, 11.0 + BLIND_S) or "")
 
 
 @pytest.mark.parametrize(

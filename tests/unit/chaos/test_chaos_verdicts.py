@@ -11,7 +11,7 @@ import pytest
 from chaos.drivers.probe import Answer
 from chaos.drivers.targets import ReadBack, Running
 from chaos.errors import InjectionFailedError
-from chaos.faults import FAULTS, bandwidth, base, delay, duplicate, link_fault, misbehave, reorder
+from chaos.faults import FAULTS, bandwidth, base, delay, link_fault, misbehaviour
 from chaos.faults.base import Before
 from tests.support.chaos_fakes import FakeTarget
 
@@ -53,7 +53,7 @@ async def verdict(
     starts: int = 0,
     **params: Any,
 ) -> bool | None:
-    for module in (base, delay, link_fault, misbehave, duplicate, reorder):
+    for module in (base, delay, link_fault, misbehaviour):
         monkeypatch.setattr(module, "ask", Probe(*answers))
     target = FakeTarget("api-1")
     target.state, target.starts = state, starts
@@ -165,7 +165,7 @@ async def test_an_error_rate_is_seen_in_any_answer(monkeypatch: pytest.MonkeyPat
 
 async def test_misbehaviour_is_asked_of_the_backend_with_an_end_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(HEALTHY)
-    monkeypatch.setattr(misbehave, "ask", probe)
+    monkeypatch.setattr(misbehaviour, "ask", probe)
     fault = FAULTS["slow"]
     await fault.inject(FakeTarget("api-1"), fault.params.model_validate({"delay": "250ms"}), 5.0)
     await fault.heal(FakeTarget("api-1"))
@@ -175,21 +175,21 @@ async def test_misbehaviour_is_asked_of_the_backend_with_an_end_of_its_own(monke
 
 
 async def test_a_backend_that_does_not_take_the_wish_is_a_failed_injection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(misbehave, "ask", Probe(failed(404)))
+    monkeypatch.setattr(misbehaviour, "ask", Probe(failed(404)))
     with pytest.raises(InjectionFailedError, match="HTTP 404"):
         await FAULTS["hang"].inject(FakeTarget("api-1"), None, 5.0)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_token_that_the_backend_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    monkeypatch.setattr(misbehave, "ask", Probe(failed(status)))
+    monkeypatch.setattr(misbehaviour, "ask", Probe(failed(status)))
     with pytest.raises(InjectionFailedError, match="CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN"):
         await FAULTS["hang"].heal(FakeTarget("api-1"))
 
 
 async def test_a_token_file_that_is_gone_is_a_failed_injection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     target, probe = FakeTarget("api-1"), Probe(HEALTHY)
-    monkeypatch.setattr(misbehave, "ask", probe)
+    monkeypatch.setattr(misbehaviour, "ask", probe)
     monkeypatch.setattr(target, "order_token", (tmp_path / "token").read_text)
     with pytest.raises(InjectionFailedError, match="CHAOS_MISBEHAVE_TOKEN_FILE cannot be read: No such file"):
         await FAULTS["hang"].inject(target, None, 5.0)
@@ -213,8 +213,7 @@ async def test_what_no_question_of_ours_can_show_is_read_back(
     fault, target = FAULTS[kind], FakeTarget("api-1")
     asked = fault.params.model_validate(params)
     before = Before(("api-1", 80), HEALTHY, "start 0")
-    for module in (duplicate, reorder):
-        monkeypatch.setattr(module, "ask", Probe(HEALTHY))
+    monkeypatch.setattr(link_fault, "ask", Probe(HEALTHY))
     assert (await fault.verify(target, asked, before)).bit is False, "nothing is in place"
     await fault.inject(target, asked, 5.0)
     assert (await fault.verify(target, asked, before)).bit is True

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lab.evidence.identity import Identity, identify
+from lab.identity import Identity, identify
 
 TARGET = {"name": "api-1", "instance": "c0ffee", "addresses": ["10.0.0.3:8000"]}
 

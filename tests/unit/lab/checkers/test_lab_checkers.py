@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -333,7 +332,7 @@ def test_a_checker_that_crashes_is_unknown_with_its_exception() -> None:
     def broken(_: RunRecord) -> Check:
         raise ZeroDivisionError("no requests, no rate")
 
-    verdict = judge(run(request(3)), [SimpleNamespace(NAME="broken", check=broken)])
+    verdict = judge(run(request(3)), {"broken": broken})
     assert verdict.verdict is UNKNOWN
     assert verdict.checks[0].detail == "the checker crashed: ZeroDivisionError: no requests, no rate"
 

@@ -171,9 +171,15 @@ def test_the_network_and_resource_faults_are_known(step: str) -> None:
 @pytest.mark.parametrize(
     ("step", "complaint"),
     [
-        ("fault: bandwidth, params: {rate: 7kbit}", "rate: expected a rate with a unit"),
-        ("fault: memory, params: {limit: '64'}", "limit: expected a size with a unit"),
-        ("fault: partition, params: {peer: all}", "peer: expected balancer"),
+        (
+            "fault: bandwidth, params: {rate: 7kbit}",
+            "rate: expected at least 8kbit and at most 10000000kbit",
+        ),
+        (
+            "fault: memory, params: {limit: '64'}",
+            "limit: expected a size with its unit, such as",
+        ),
+        ("fault: partition, params: {peer: all}", "peer: expected `balancer`, or names of members"),
         ("fault: delay, params: {delay: 1s, distribution: cauchy}", "expected uniform, normal or pareto"),
         ("fault: delay, params: {delay: 1s, mechanism: htb}", "expected auto, netem or nfqueue"),
         ("fault: delay", "delay requires delay"),
@@ -182,11 +188,11 @@ def test_the_network_and_resource_faults_are_known(step: str) -> None:
             "fault: delay, params: {dealy: 1s, delay: 1s}",
             "dealy is not a known parameter of delay (did you mean delay?)",
         ),
-        ("fault: delay, params: {delay: 10%}", "delay: expected a duration with a unit"),
-        ("fault: slow, params: {delay: 2m}", "delay: expected a duration above 0 and of at most 60s; got '2m'"),
-        ("fault: loss, params: {loss: 0%}", "loss: expected a share above 0%"),
-        ("fault: error, params: {rate: 120%}", "rate: expected a share of at most 100%"),
-        ("fault: lie, params: {status: '200'}", "status: expected a quoted status code from '500' to '599'"),
+        ("fault: delay, params: {delay: 10%}", "delay: expected a duration with its unit"),
+        ("fault: slow, params: {delay: 2m}", "delay: expected above 0s and at most 60s; got '2m'"),
+        ("fault: loss, params: {loss: 0%}", "loss: expected above 0%"),
+        ("fault: error, params: {rate: 120%}", "rate: expected a percentage of at most 100%"),
+        ("fault: lie, params: {status: '200'}", "status: expected a quoted number, at least 500 and at most 599"),
         ("fault: kill, params: {signal: TERM}", "signal is not a known parameter: kill takes none"),
     ],
 )

@@ -1,0 +1,76 @@
+"""How each kind of fault looks from a balancer: the family that decides which time bound applies to it.
+
+The formulae belong to the balancer (`lb/core/bounds.py`), which knows the families by name and nothing of this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Family(StrEnum):
+    """What a balancer notices of the fault."""
+
+    DEAD = "dead"
+    """The process is gone: connections end or are refused, and discovery sees the backend leave and return."""
+    SILENT = "silent"
+    """Connections or requests are accepted, or packets vanish; no answer comes."""
+    CUT_OFF = "cut_off"
+    """As SILENT, and discovery sees the backend leave and return."""
+    LATE = "late"
+    """Answers come, later than before."""
+    REFUSING = "refusing"
+    """Connections are reset and refused; discovery sees nothing."""
+    UNHEALTHY = "unhealthy"
+    """The health check answers no; requests succeed."""
+    FAILING = "failing"
+    """The health check and requests are answered with errors."""
+    LYING = "lying"
+    """The health check passes; requests are answered with errors."""
+    HARMLESS = "harmless"
+    """A balancer need not notice it, so no bound applies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A family, and when its bound applies."""
+
+    family: Family
+    condition: str = ""
+    """One clause for the table of bounds; empty: always."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How a fault looks to a balancer, by the kind of its health check. None: as to an HTTP check."""
+
+    http: Look
+    tcp: Look | None = None
+    """To a check that only connects."""
+    tls: Look | None = None
+    """To a check that ends after the TLS handshake."""
+
+    def by_check(self) -> dict[str, Look]:
+        """Return the look to HTTP checks, and to each other kind of check to which the fault looks different."""
+        looks = {"http": self.http, "tcp": self.tcp, "tls": self.tls}
+        return {check: look for check, look in looks.items() if look is not None}
+
+
+KERNEL_ACCEPTS: Final = Look(
+    Family.HARMLESS, "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
+)
+STACK_ANSWERS: Final = Look(
+    Family.HARMLESS, "what ends TLS answers a tls check, whatever the application behind it does"
+)
+ANSWERS_LATER: Final = Look(Family.LATE, "the answer takes longer than T; a shorter delay ejects nobody")
+HANDSHAKE_LATER: Final = Look(
+    Family.LATE, "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"
+)
+OTHERS_WORK: Final = (
+    "every request fails on this backend and at most half elsewhere; an ejection may not exceed its share"
+)
+
+LATE_LINK: Final = Bound(ANSWERS_LATER, tcp=KERNEL_ACCEPTS, tls=HANDSHAKE_LATER)
+"""The whole process or its link is slow."""

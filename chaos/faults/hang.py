@@ -1,0 +1,23 @@
+"""hang: every request, health included, is accepted and never answered."""
+
+from __future__ import annotations
+
+from ..drivers.targets import Target
+from .base import Before, NoParams, Verdict
+from .bound import KERNEL_ACCEPTS, STACK_ANSWERS, Bound, Family, Look
+from .misbehaviour import Misbehaviour, probe
+
+
+class Hang(Misbehaviour):
+    """Accept requests and do not answer."""
+
+    kind = "hang"
+    summary = "requests are accepted and never answered"
+    bound = Bound(Look(Family.SILENT, "on the health path too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
+
+    async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:
+        answer = await probe(target)
+        return Verdict(answer.failure == "timeout", f"direct probe: {answer}")
+
+
+FAULT = Hang()

@@ -1,0 +1,65 @@
+"""What the faults of the application share: the backend is told to misbehave, through its `PUT /misbehave`.
+
+They tell apart what a balancer believes (the probe) from what clients get (the work). The backend returns to `ok` by
+itself after the duration, and after a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..drivers.probe import HEALTH_PATH, Answer, ask
+from ..drivers.targets import Injection, Orderable, Target
+from ..errors import InjectionFailedError
+from .base import SILENCE_S, Layer, NoParams, Params, Support
+
+PATH = "/misbehave"
+WORK_PATH = "/work"
+ASK_S = 2.0
+OWN_END_S = 1.0
+"""The backend ends the fault by itself this much after its duration, so that normally our heal ends it."""
+MECHANISM = "misbehave"
+
+
+class Misbehaviour:
+    """One PUT starts the fault, another ends it."""
+
+    kind: str
+    layer = Layer.APP
+    needs = Orderable
+    params: type[Params] = NoParams
+    support = Support(MECHANISM, MECHANISM)
+
+    def wish(self, params: Any) -> dict[str, Any]:
+        """Return the body of the PUT, without mode and duration."""
+        return {}
+
+    async def inject(self, target: Orderable, params: Any, duration_s: float) -> Injection:
+        await _put(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
+        return Injection(time.monotonic(), MECHANISM)
+
+    async def heal(self, target: Orderable) -> None:
+        await _put(target, {"mode": "ok"})
+
+
+async def probe(target: Target, path: str = HEALTH_PATH, timeout_s: float = SILENCE_S) -> Answer:
+    """Send one request to the backend itself; return the answer."""
+    return await ask(await target.address(), path, timeout_s=timeout_s)
+
+
+async def health_and_work(target: Target) -> tuple[Answer, Answer, str]:
+    """Probe the health check and the work; return both answers, and both in words."""
+    health, work = await probe(target), await probe(target, WORK_PATH)
+    return health, work, f"{HEALTH_PATH}: {health}; {WORK_PATH}: {work}"
+
+
+async def _put(target: Orderable, wish: dict[str, Any]) -> None:
+    try:
+        token = target.order_token()
+    except OSError as error:
+        raise InjectionFailedError(f"CHAOS_MISBEHAVE_TOKEN_FILE cannot be read: {error.strerror}") from error
+    answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish, token=token)
+    if not answer.ok:
+        hint = "; CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN" if answer.status in (401, 403) else ""
+        raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}{hint}")

@@ -1,0 +1,27 @@
+"""unhealthy: the health check fails, the work works."""
+
+from __future__ import annotations
+
+from ..drivers.targets import Target
+from .base import Before, NoParams, Verdict
+from .bound import Bound, Family, Look
+from .misbehaviour import Misbehaviour, health_and_work
+
+
+class Unhealthy(Misbehaviour):
+    """Fail the health check only."""
+
+    kind = "unhealthy"
+    summary = "health fails, work works"
+    bound = Bound(
+        Look(Family.UNHEALTHY),
+        tcp=Look(Family.HARMLESS, "a tcp check asks nothing"),
+        tls=Look(Family.HARMLESS, "a tls check asks nothing"),
+    )
+
+    async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:
+        health, work, evidence = await health_and_work(target)
+        return Verdict(not health.ok and work.ok, evidence)
+
+
+FAULT = Unhealthy()

@@ -1,0 +1,43 @@
+"""What the actions on the balancer share: it is stopped, stays away, and is started again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import EnvironmentProblemError
+from ..identity import Identity
+from .base import UP_WITHIN_S, BaseAction, Call, Needs, OperatedLab, until
+
+BALANCER = "lb"
+"""Name of the balancer as a target."""
+
+
+class BalancerStop(BaseAction):
+    """Stops the balancer for some time."""
+
+    needs = Needs.RUNTIME
+    disrupts = True
+    kill: bool
+    mechanism: str
+
+    async def perform(self, lab: OperatedLab, call: Call) -> None:
+        record = lab.disruption(BALANCER, Identity(BALANCER, ()), self.mechanism)
+        try:
+            await lab.stop_balancer(kill=self.kill)
+            gone = not await lab.balancer_answers()
+            record |= {"bit": gone, "evidence": "its admin port does not answer" if gone else "it answers"}
+            await asyncio.sleep(call.duration_s)
+        finally:
+            record["heal_started_mono"] = lab.now()
+            await lab.start_balancer()
+
+        async def missing() -> str:
+            try:
+                rows = await lab.backends()
+            except EnvironmentProblemError:
+                rows = []
+            up = any(str(row["state"]).lower() == "up" for row in rows)
+            return "" if up else f"the balancer did not come back within {UP_WITHIN_S:g} s"
+
+        await until(missing)
+        record["healed_mono"] = lab.now()

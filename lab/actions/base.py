@@ -1,0 +1,149 @@
+"""What every action declares, and what it may do to a lab."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal, Protocol
+
+from ..errors import EnvironmentProblemError
+from ..identity import Identity
+
+POLL_S = 0.02
+UP_WITHIN_S = 20.0
+Json = dict[str, Any]
+
+
+class Needs(Enum):
+    """What of a lab an action needs."""
+
+    ADMIN = "the balancer's admin API"
+    RUNTIME = "control of the runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One use of an action in a run."""
+
+    backends: tuple[str, ...]
+    """Ids that the balancer has for the target; empty where the action happens to no single backend."""
+    duration_s: float
+    value: float
+    """What the scenario gives in `Action.value_field`; 0 where it has none."""
+    force: bool
+    """Permit it on the last healthy backend."""
+
+
+class OperatedLab(Protocol):
+    """The lab as an action sees it; `lab.run.operator_actions` implements it. Methods raise LabError."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the backends at the run's start, sorted."""
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Id of each backend → its weight at the run's start."""
+
+    async def adjust(self, backend_id: str, change: Json) -> None:
+        """Change a backend through the admin API."""
+
+    async def backends(self) -> list[Json]:
+        """Return the balancer's backends."""
+
+    async def identities(self) -> dict[str, Identity]:
+        """Return who is who now, by target."""
+
+    async def all_up(self) -> None:
+        """Wait until the balancer uses every backend."""
+
+    async def restart(self, target: str, identity: Identity) -> None:
+        """Inject the fault `restart`, recorded like any other, and follow it until it is healed."""
+
+    async def scale(self, count: int) -> None:
+        """Run this many backends."""
+
+    async def stop_balancer(self, *, kill: bool) -> None:
+        """Send SIGKILL or SIGTERM; return when the balancer is gone."""
+
+    async def start_balancer(self) -> None:
+        """Start the balancer again."""
+
+    async def balancer_answers(self) -> bool:
+        """Return whether the balancer's admin port answers."""
+
+    def now(self) -> float:
+        """Return the time on the chaos service's clock, which records are in."""
+
+    def disruption(
+        self, target: str, identity: Identity, mechanism: str, *, name: str = "", began: float | None = None
+    ) -> Json:
+        """Record a disruption like a fault, because it may explain bad requests; return the record, to be completed.
+
+        `name` is what is shown in place of the action's name; `began` is when it began, if not now.
+        """
+
+
+class Action(Protocol):
+    """One thing that operators do."""
+
+    @property
+    def name(self) -> str:
+        """The name in scenarios, after `act:`."""
+
+    @property
+    def summary(self) -> str:
+        """What happens, in one line."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the lab must offer."""
+
+    @property
+    def on_backend(self) -> bool:
+        """Whether it happens to one backend."""
+
+    @property
+    def disrupts(self) -> bool:
+        """Whether it may explain a bad request, and is then recorded like a fault."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether a scenario must give a duration."""
+
+    @property
+    def value_field(self) -> Literal["", "to", "weight", "drain"]:
+        """The field of a step that has its value."""
+
+    def takes_s(self, duration_s: float) -> float:
+        """Return how long it should take, seconds."""
+
+    async def perform(self, lab: OperatedLab, call: Call) -> None:
+        """Do it, wait, undo it. Raise LabError where the lab refuses."""
+
+
+class BaseAction:
+    """The most common declarations."""
+
+    on_backend = False
+    disrupts = False
+    timed = True
+    value_field: Literal["", "to", "weight", "drain"] = ""
+
+    def takes_s(self, duration_s: float) -> float:
+        return duration_s
+
+
+async def until(holds: Callable[[], Awaitable[str]], within_s: float = UP_WITHIN_S) -> None:
+    """Poll until `holds` returns an empty text; what it returns says what is missing.
+
+    Raise EnvironmentProblemError with the last text where the time is over.
+    """
+    deadline = time.monotonic() + within_s
+    while missing := await holds():
+        if time.monotonic() > deadline:
+            raise EnvironmentProblemError(missing)
+        await asyncio.sleep(POLL_S)
