@@ -244,7 +244,7 @@ async def balancer(_: Path, __: pytest.MonkeyPatch) -> AsyncIterator[Api]:
         {"LB_DISCOVERY__KIND": "static", "LB_DISCOVERY__BACKENDS": backends, "LB_ADMIN__TOKEN": TOKEN},
     )
     service = Service(config, LogWriter(io.StringIO()), lambda: config)
-    await service._control.look()
+    await service._control.discover_once()
     app = service._admin.app()
     operations, schemas = of_document(document(app, "1"))
     async with _by_aiohttp(app) as connect:
