@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...balancers import ADAPTERS
-from ...balancers.adapter import Adapter, Command, Program, Quirk, Tuning
+from ...balancers.adapter import Adapter, BaseAdapter, Command, Program, Quirk
 from ...balancers.rendering import health_url
 from ...balancers.requirements import Address, Backend, ProxySpec
 from ...balancers.reroute import Reroute
@@ -20,11 +20,10 @@ from ...processes.launch import words
 from ...runtime.ports import LOOPBACK, free_ports
 
 
-class AiohttpProxy:
+class AiohttpProxy(BaseAdapter):
     """The plain proxy, driven like a balancer."""
 
     name = "aiohttp"
-    tuning: tuple[Tuning, ...] = ()
 
     def find(self) -> Program:
         """This Python: aiohttp is one of the lab's own dependencies."""
@@ -37,9 +36,6 @@ class AiohttpProxy:
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """It has no configuration file."""
         return ()
-
-    def check(self, program: Program, workdir: Path) -> None:
-        """Nothing to check."""
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
         """Everything is in its arguments."""
