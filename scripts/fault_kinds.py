@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LAB, BOUNDS, DOCS = ROOT / "lab/scenario/fault_kinds.json", ROOT / "lb/core/fault_looks.py", ROOT / "docs/faults.md"
 HEALTH = ROOT / "docs/health.md"
+SCHEMA = ROOT / "docs/scenario.schema.json"
 DRAW_BOUNDS = """
 from lb.core.bounds import bounds
 from lb.core.settings import Settings
@@ -46,8 +47,9 @@ def main() -> int:
     text = _run("-m", "chaos.faults")
     document = json.loads(text)
     stale = [_differs(path, content, check) for path, content in ((LAB, text), (BOUNDS, _bounds(document)))]
-    # Last: the table of bounds is drawn with what was just written.
+    # Last: the table of bounds and the language's schema are made with what was just written.
     stale += [_differs(DOCS, _docs(document), check), _differs(HEALTH, _health(_run("-c", DRAW_BOUNDS)), check)]
+    stale.append(_differs(SCHEMA, _run("-m", "lab", "schema"), check))
     return int(check and any(stale))
 
 

@@ -23,10 +23,10 @@ CFG_CMD, CFG_PARAMS, CFG_QUEUE_MAXLEN, CFG_MASK, CFG_FLAGS = 1, 2, 3, 4, 5
 CMD_BIND = 1
 COPY_PACKET = 2
 HEADERS, WHOLE = 96, 0xFFFF
-"""Bytes of each packet that cross over: enough for an IPv6 header and the ports, or all of it."""
+"""Bytes of each packet that the kernel copies: enough for an IPv6 header and the ports, or the whole packet."""
 FAIL_OPEN, GSO = 1, 4
-"""A full queue lets packets pass. Segments the network card would split are queued whole; not where packets are
-altered, for the kernel then has to fill in their checksums before."""
+"""Flags: a full queue lets packets pass; segments that the network card would split are queued unsplit. The second is
+not set where packets are altered, because the kernel must fill in their checksums first."""
 PACKET_HDR, PAYLOAD, CAP_LEN = 1, 10, 13
 VERDICT_HDR = 2
 HOOK_IN = 1
@@ -52,7 +52,7 @@ class Packet:
 
 
 class Queue:
-    """One NFQUEUE, bound. Raises OSError where the kernel has none, or the number is taken."""
+    """One bound NFQUEUE. Raises OSError where the kernel has none, or the number is in use."""
 
     def __init__(self, number: int, *, whole: bool = False) -> None:
         self._number = number
@@ -97,7 +97,7 @@ class Queue:
         self._send(MSG_VERDICT, NLM_F_REQUEST, attributes + (_attribute(PAYLOAD, data) if data else b""))
 
     def close(self) -> None:
-        """Unbind: what is still queued is dropped, what comes next passes (--queue-bypass)."""
+        """Unbind: packets still queued are dropped, later ones pass (--queue-bypass)."""
         self.socket.close()
 
     def _configure(self, attributes: bytes) -> None:
@@ -114,7 +114,7 @@ class Queue:
 
 
 def parse(data: bytes) -> Iterator[Packet]:
-    """The packets in what one `recv` brought: netlink messages, each with its attributes, 4-byte aligned."""
+    """Yield the packets in the bytes of one `recv`: netlink messages, each with its attributes, 4-byte aligned."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, type_ = _HEADER.unpack_from(data, at)[:2]

@@ -1,4 +1,4 @@
-"""IP packets as bytes: the flow that one belongs to, a flipped bit in it (RFC 791 §3.1, RFC 8200 §3, RFC 9293 §3.1)."""
+"""Reads and corrupts IP packets given as bytes (RFC 791 §3.1, RFC 8200 §3, RFC 9293 §3.1)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ PORTS = 4
 
 
 def transport_at(packet: bytes) -> int:
-    """Where the transport header begins; extension headers count as part of it."""
+    """Return the offset of the transport header; IPv6 extension headers count as part of it."""
     return (packet[0] & 0x0F) * 4 if packet[0] >> 4 == 4 else V6_HEADER
 
 
 def flow_of(packet: bytes) -> bytes:
-    """Addresses and ports."""
+    """Return addresses and ports, which identify the flow."""
     at = transport_at(packet)
     addresses = V4_ADDRESSES if packet[0] >> 4 == 4 else V6_ADDRESSES
     return packet[addresses] + packet[at : at + PORTS]
 
 
 def destination_of(packet: bytes) -> str:
-    """The destination's address, as text."""
+    """Return the destination's address as text."""
     if packet[0] >> 4 == 4:
         return socket.inet_ntop(socket.AF_INET, packet[16:20])
     return socket.inet_ntop(socket.AF_INET6, packet[24:40])
 
 
 def corrupted(packet: bytes, rng: Random) -> bytes:
-    """One bit behind the IP header is flipped, so that it arrives, and the transport checksum gives it away."""
+    """Return the packet with one bit flipped behind the IP header, so that it arrives and its checksum is wrong."""
     at = rng.randrange(transport_at(packet), len(packet))
     changed = bytearray(packet)
     changed[at] ^= 1 << rng.randrange(8)

@@ -21,13 +21,17 @@ ADAPTERS: dict[str, Adapter] = {
 """The built-in ones by name, ours first: the order of every table."""
 
 
+def _is_adapter(name: str, one: object) -> bool:
+    return isinstance(one, Adapter) and one.name == name
+
+
 @cache
 def adapters() -> dict[str, Adapter]:
     """Return all adapters: ours, then those of other packages.
 
     Raise `EnvironmentProblemError` where a package adds one under a name that is taken.
     """
-    return ADAPTERS | load("adapter", ADAPTERS, lambda name, one: one.name == name, points(GROUP))
+    return ADAPTERS | load("adapter", ADAPTERS, _is_adapter, points(GROUP))
 
 
 def adapter(name: str) -> Adapter:

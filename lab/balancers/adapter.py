@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .requirements import ProxySpec
 
@@ -50,10 +50,32 @@ class Tuning:
     source: str
 
 
+class OwnFiles:
+    """How a program reads somebody's own configuration, and what such a file may not do in a lab."""
+
+    forwards = r"(?!)"
+    """Regular expression (multi-line) of what the program forwards to or checks; the first group that matches is the
+    address: a host with or without a port, or a URL."""
+    named = r"(?!)"
+    """Regular expression of file names, in lower case, that are this program's without naming it."""
+
+    def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
+        """Return the text with everything turned off, or redirected, that leaves the run's folder or the foreground.
+
+        `values` are the placeholders' values, such as DIR and LISTEN_PORT; `main`: this is the main file.
+        """
+        return text
+
+    def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command | None, Command]:
+        """Return the command that checks the files (None where the program has none), and the one that runs on them."""
+        raise NotImplementedError
+
+
 class BaseAdapter:
-    """What most balancers have in common. Optional: an adapter needs the methods only."""
+    """What an adapter has that says nothing else."""
 
     tuning: tuple[Tuning, ...] = ()
+    own_files: OwnFiles | None = None
 
     def check(self, program: Program, workdir: Path) -> Command | None:
         """Return None: not every program can check its configuration."""
@@ -64,6 +86,7 @@ class BaseAdapter:
         return ()
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """One balancer."""
 
@@ -74,6 +97,10 @@ class Adapter(Protocol):
     @property
     def tuning(self) -> tuple[Tuning, ...]:
         """What the level `tuned` adds to `matched`."""
+
+    @property
+    def own_files(self) -> OwnFiles | None:
+        """How it runs on somebody's own files; None where it does not."""
 
     def find(self) -> Program | Missing:
         """The installed program."""

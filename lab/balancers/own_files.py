@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadArgumentsError
-from .own_confinement import keep_inside, refuse_strangers
+from .adapter import OwnFiles
+from .own_confinement import inside, refuse_strangers
 from .substitution import Substitution, line_of
 
+__all__ = ["adopt", "inside", "layout", "read", "unused", "write"]
 _ERRORS: Final = "surrogateescape"
 """Every byte survives the way to text and back, so a file in Latin-1 is as good as one in UTF-8."""
 _IN_DIR = re.compile(r"@DIR@/([\w.-]+)")
@@ -46,7 +48,7 @@ def unused(replace: Iterable[tuple[str, str]], files: Iterable[Path]) -> list[tu
 
 
 def adopt(
-    program: str, files: Sequence[str], replace: Sequence[tuple[str, str]], values: Mapping[str, str], folder: Path
+    own: OwnFiles, files: Sequence[str], replace: Sequence[tuple[str, str]], values: Mapping[str, str], folder: Path
 ) -> tuple[Path, ...]:
     """Copy the files into `folder`, filled in and kept from reaching out; return the copies, the main one first.
 
@@ -60,7 +62,7 @@ def adopt(
     for path, place in places.items():
         text = _point_to(read(path), places, path.name)
         filled[place] = substitution.apply(text, values, path.name)
-    refuse_strangers(program, {str(path): filled[place] for path, place in places.items()}, values)
+    refuse_strangers(own, {str(path): filled[place] for path, place in places.items()}, values)
     backends = [name for name in values if re.fullmatch(r"BACKEND_\d+", name)]
     missing = [name for name in backends if not any(values[f"{name}_PORT"] in text for text in filled.values())]
     if missing:
@@ -69,7 +71,7 @@ def adopt(
             f"write @{missing[0]}@ in it, or say --replace HOST:PORT={missing[0]} (docs/peers.md)",
         )
     for number, (place, text) in enumerate(filled.items()):
-        write(folder / place, keep_inside(program, text, values, main=not number))
+        write(folder / place, own.keep_inside(text, values, main=not number))
     return tuple(folder / place for place in filled)
 
 

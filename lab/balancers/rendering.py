@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,24 @@ def protobuf_seconds(seconds: float) -> str:
     return f"{max(0.001, seconds):.3f}s"
 
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=False,  # configuration languages, not HTML; `ProxySpec` admits nothing that needs quoting
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
-_TEMPLATES.filters.update(ms=milliseconds, pb=protobuf_seconds)
+@cache
+def _templates(folder: Path) -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=False,  # configuration languages, not HTML; `ProxySpec` admits nothing that needs quoting
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters.update(ms=milliseconds, pb=protobuf_seconds)
+    return templates
 
 
-def write(workdir: Path, name: str, spec: ProxySpec, **extra: Any) -> Path:
-    """Render the template `<name>.j2` to the file `<name>` in `workdir`."""
+def write(folder: Path, workdir: Path, name: str, spec: ProxySpec, **extra: Any) -> Path:
+    """Render the template `<name>.j2` of an adapter's folder to the file `<name>` in `workdir`; return its path."""
     path = workdir / name
-    path.write_text(_TEMPLATES.get_template(f"{name}.j2").render(spec=spec, **extra), encoding="utf-8")
+    path.write_text(_templates(folder).get_template(f"{name}.j2").render(spec=spec, **extra), encoding="utf-8")
     return path
 
 

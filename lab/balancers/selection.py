@@ -18,7 +18,6 @@ from ..processes.child_environment import child_environment
 from ..processes.isolation.launcher import launched
 from . import adapter as find_adapter
 from .adapter import Adapter, Command, Missing, Program
-from .own_commands import command_for
 from .own_files import adopt
 from .requirements import Address, Backend, Level, ProxySpec
 from .running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
@@ -151,8 +150,10 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         _check(adapter.name, adapter.check(program, folder), folder, place)
         command = adapter.command(program, spec, folder)
         return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
-    files = adopt(adapter.name, choice.files, choice.replace, wanted.placeholders(folder), folder)
-    check, command = command_for(adapter.name, program, files)
+    if adapter.own_files is None:
+        raise BadArgumentsError(f"{adapter.name} takes no file of one's own", "--balancers, or --balancer-cmd")
+    files = adopt(adapter.own_files, choice.files, choice.replace, wanted.placeholders(folder), folder)
+    check, command = adapter.own_files.commands(program, files)
     _check(adapter.name, check, folder, place)
     command = place.kept_in(command, folder)
     return Prepared(command.argv, command.environment, health_url)

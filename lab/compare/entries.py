@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -189,9 +190,11 @@ def _level(text: str) -> Level:
 
 def _guess(files: str) -> str:
     name = Path(files.split(",")[0]).name.lower()
-    if name.startswith("caddyfile"):
-        return "caddy"
-    return next((each for each in adapters() if each in name), "haproxy" if name.endswith(".cfg") else "")
+    named = [each for each in adapters() if each in name]
+    if named:
+        return min(named, key=name.index)
+    own = ((each, adapter.own_files) for each, adapter in adapters().items() if adapter.own_files is not None)
+    return next((each for each, files in own if re.fullmatch(files.named, name)), "")
 
 
 def _is_loopback(host: str) -> bool:

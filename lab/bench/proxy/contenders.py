@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...balancers import ADAPTERS
-from ...balancers.adapter import Adapter, Command, Program, Quirk, Tuning
+from ...balancers.adapter import Adapter, BaseAdapter, Command, Program, Quirk
 from ...balancers.rendering import health_url
 from ...balancers.requirements import Address, Backend, ProxySpec
 from ...balancers.reroute import Reroute
@@ -20,11 +20,10 @@ from ...processes.launch import words
 from ...runtime.ports import LOOPBACK, free_ports
 
 
-class AiohttpProxy:
+class AiohttpProxy(BaseAdapter):
     """Adapter of the plain proxy."""
 
     name = "aiohttp"
-    tuning: tuple[Tuning, ...] = ()
 
     def find(self) -> Program:
         """Return the command in this Python; aiohttp is a dependency of the lab."""
@@ -37,9 +36,6 @@ class AiohttpProxy:
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """Return no files: it has no configuration."""
         return ()
-
-    def check(self, program: Program, workdir: Path) -> None:
-        """Do nothing: it has no configuration."""
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
         """Return the command line, which has all settings."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.balancers.adapter import Program
-from lab.balancers.own_commands import command_for
-from lab.balancers.own_confinement import keep_inside, refuse_strangers
+from lab.balancers import adapter
+from lab.balancers.adapter import OwnFiles, Program
+from lab.balancers.own_confinement import refuse_strangers
 from lab.balancers.own_files import adopt, layout
 from lab.balancers.selection import Choice, Wanted, prepare
 from lab.balancers.substitution import Substitution, fill
@@ -18,6 +18,12 @@ from lab.compare.document import Comparison
 from lab.errors import BadArgumentsError
 
 WANTED = Wanted("127.0.0.1:8080", "127.0.0.1:8081", {"api-1": "127.0.0.1:9001", "api-2": "127.0.0.1:9002"})
+
+
+def own(program: str) -> OwnFiles:
+    files = adapter(program).own_files
+    assert files is not None
+    return files
 
 
 def values(folder: Path) -> dict[str, str]:
@@ -102,17 +108,17 @@ def test_dir_and_a_name_mean_the_one_file_of_that_name(tmp_path: Path) -> None:
     (source / "nginx.conf").write_text("include @DIR@/up.conf; listen 127.0.0.1:9001; # 9002")
     (source / "up" / "up.conf").write_text("")
     names = [str(source / "nginx.conf"), str(source / "up" / "up.conf")]
-    assert f"include {folder}/up/up.conf;" in adopt("nginx", names, [], values(folder), folder)[0].read_text()
+    assert f"include {folder}/up/up.conf;" in adopt(own("nginx"), names, [], values(folder), folder)[0].read_text()
     (source / "up.conf.d").mkdir()
     (source / "up.conf.d" / "up.conf").write_text("")
     with pytest.raises(BadArgumentsError, match=r"nginx.conf:1: @DIR@/up.conf could be @DIR@/up/up.conf or "):
-        adopt("nginx", [*names, str(source / "up.conf.d" / "up.conf")], [], values(folder), folder)
+        adopt(own("nginx"), [*names, str(source / "up.conf.d" / "up.conf")], [], values(folder), folder)
 
 
 def test_bytes_that_are_no_utf_8_stay_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
     file.write_bytes(b"# f\xfcr 9002\r\nserver a 10.0.0.5:80\r\n")
-    copied = adopt("haproxy", [str(file)], [("10.0.0.5:80", "BACKEND_1")], values(tmp_path), tmp_path / "copy")
+    copied = adopt(own("haproxy"), [str(file)], [("10.0.0.5:80", "BACKEND_1")], values(tmp_path), tmp_path / "copy")
     assert copied[0].read_bytes() == b"# f\xfcr 9002\r\nserver a 127.0.0.1:9001\r\n"
 
 
@@ -120,8 +126,8 @@ def test_haproxy_gets_each_of_its_files_in_order_and_no_error_page(tmp_path: Pat
     (tmp_path / "0.cfg").write_text("global\n")
     (tmp_path / "more").write_text("listen a\n")
     (tmp_path / "503.http").write_text("HTTP/1.0 503 No\n")
-    check, command = command_for(
-        "haproxy", Program(("haproxy",)), [tmp_path / n for n in ("0.cfg", "more", "503.http")]
+    check, command = own("haproxy").commands(
+        Program(("haproxy",)), [tmp_path / n for n in ("0.cfg", "more", "503.http")]
     )
     wanted = ("-f", f"{tmp_path}/0.cfg", "-f", f"{tmp_path}/more")
     assert check is not None
@@ -146,7 +152,7 @@ def test_a_file_that_forwards_to_somebody_else_is_refused_by_its_line(
     program: str, text: str, line: int, tmp_path: Path
 ) -> None:
     with pytest.raises(BadArgumentsError, match=rf":{line}: .* is not an address of the lab"):
-        refuse_strangers(program, {"f": text}, values(tmp_path))
+        refuse_strangers(own(program), {"f": text}, values(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -161,18 +167,18 @@ def test_a_file_that_forwards_to_somebody_else_is_refused_by_its_line(
     ],
 )  # fmt: skip
 def test_what_is_no_forwarding_is_not_refused(program: str, text: str, tmp_path: Path) -> None:
-    refuse_strangers(program, {"f": text}, values(tmp_path))
+    refuse_strangers(own(program), {"f": text}, values(tmp_path))
 
 
 def test_what_a_file_would_write_elsewhere_goes_to_the_folder(tmp_path: Path) -> None:
     text = "stats socket /run/haproxy/admin.sock mode 660\npidfile /run/h.pid\n"
     kept = f"stats socket {tmp_path}/run-haproxy-admin.sock mode 660\npidfile {tmp_path}/run-h.pid\n"
-    assert keep_inside("haproxy", text, values(tmp_path), main=True) == kept
+    assert own("haproxy").keep_inside(text, values(tmp_path), main=True) == kept
     text = "daemon on; pid /run/nginx.pid;\naccess_log /dev/stdout;\nerror_log /var/log/e.log warn;"
     kept = (
         f"daemon off; pid {tmp_path}/run-nginx.pid;\naccess_log /dev/stdout;\nerror_log {tmp_path}/var-log-e.log warn;"
     )
-    assert keep_inside("nginx", text, values(tmp_path), main=True) == kept
+    assert own("nginx").keep_inside(text, values(tmp_path), main=True) == kept
 
 
 @pytest.mark.parametrize(
@@ -180,7 +186,7 @@ def test_what_a_file_would_write_elsewhere_goes_to_the_folder(tmp_path: Path) ->
     [":80 {\n}\n", "# hi\n{\n\tauto_https disable_redirects\n\tadmin 0.0.0.0:2019 {\n\t}\n\tdebug\n}\n:80 {\n}\n"],
 )
 def test_caddy_makes_no_certificates_and_installs_none(text: str, tmp_path: Path) -> None:
-    kept = keep_inside("caddy", text, values(tmp_path), main=True)
+    kept = own("caddy").keep_inside(text, values(tmp_path), main=True)
     options = [line.split() for line in kept.partition("\n}")[0].splitlines()]
     for wanted in (["skip_install_trust"], ["http_port", "8080"], ["auto_https", "off"], ["admin", "off"]):
         assert options.count(wanted) == 1
@@ -192,7 +198,7 @@ def test_caddy_makes_no_certificates_and_installs_none(text: str, tmp_path: Path
 
 def test_caddys_json_is_kept_from_certificates_too(tmp_path: Path) -> None:
     text = '{"apps": {"http": {"servers": {"s": {"listen": [":80"]}}}}}'
-    kept = json.loads(keep_inside("caddy", text, values(tmp_path), main=True))
+    kept = json.loads(own("caddy").keep_inside(text, values(tmp_path), main=True))
     assert kept["apps"]["http"]["servers"]["s"] == {"listen": [":80"], "automatic_https": {"disable": True}}
     assert kept["apps"]["pki"]["certificate_authorities"]["local"]["install_trust"] is False
     assert kept["admin"] == {"disabled": True}
@@ -205,7 +211,7 @@ def test_several_files_are_copied_and_each_gets_its_addresses(tmp_path: Path) ->
     folder = tmp_path / "copy"
     folder.mkdir()
     pairs = [(":80", "LISTEN"), ("http://10.0.0.5:80", "BACKEND_1")]
-    adopted = adopt("traefik", [str(main), str(other)], pairs, values(folder), folder)
+    adopted = adopt(own("traefik"), [str(main), str(other)], pairs, values(folder), folder)
     assert adopted[0].read_text() == f"file: {folder}/dynamic.yaml\nlisten: 127.0.0.1:8080\n"
     assert (folder / "dynamic.yaml").read_text() == "url: 127.0.0.1:9001\nurl: 127.0.0.1:9002\n"
 
@@ -214,16 +220,16 @@ def test_a_file_without_any_backend_of_the_lab_is_refused(tmp_path: Path) -> Non
     file = tmp_path / "haproxy.cfg"
     file.write_text("frontend f")
     with pytest.raises(BadArgumentsError, match="does not name BACKEND_1, BACKEND_2 of the lab"):
-        adopt("haproxy", [str(file)], [], values(tmp_path), tmp_path)
+        adopt(own("haproxy"), [str(file)], [], values(tmp_path), tmp_path)
 
 
 def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path) -> None:
     file = tmp_path / "nginx.conf"
     file.write_text("events {}\n")
-    _, command = command_for("nginx", Program(("nginx",)), [file])
+    _, command = own("nginx").commands(Program(("nginx",)), [file])
     assert command.argv[-2:] == ("-g", "daemon off; pid nginx.pid;")
     file.write_text("daemon off; pid x.pid;\nevents {}\n")
-    _, command = command_for("nginx", Program(("nginx",)), [file])
+    _, command = own("nginx").commands(Program(("nginx",)), [file])
     assert "-g" not in command.argv
 
 

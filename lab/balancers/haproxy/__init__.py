@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import programs
-from .adapter import Command, Missing, Program, Quirk, Tuning
-from .rendering import health_url, policy_or_round_robin, policy_quirks, write
-from .requirements import ProxySpec
+from .. import programs
+from ..adapter import Command, Missing, Program, Quirk, Tuning
+from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
+from ..requirements import ProxySpec
+from .own import HaproxyFiles
 
 _FILE = "haproxy.cfg"
+HERE = Path(__file__).parent
 _POLICIES = {
     "round_robin": "roundrobin",
     "least_requests": "leastconn",
@@ -23,6 +25,7 @@ class Haproxy:
     """`haproxy`, from Debian."""
 
     name = "haproxy"
+    own_files = HaproxyFiles()
     tuning = (
         Tuning("mark a server down after three errors in a row of live traffic, not five", f"{_DOCS}#5.2-error-limit"),
         Tuning("close the sessions of a server that went down", f"{_DOCS}#5.2-on-marked-down"),
@@ -39,7 +42,7 @@ class Haproxy:
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """One file."""
-        return (write(workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+        return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
 
     def check(self, program: Program, workdir: Path) -> Command:
         """`-c` parses and resolves everything."""

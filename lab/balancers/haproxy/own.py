@@ -1,0 +1,36 @@
+"""Own configuration files of HAProxy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ..adapter import Command, OwnFiles, Program
+from ..own_files import inside, read
+
+_SECTION: Final = re.compile(
+    r"^(?:global|defaults|frontend|backend|listen|resolvers|peers|userlist|mailers|cache|program|ring|http-errors)\b",
+    re.MULTILINE,
+)
+_WRITES: Final = re.compile(r"^([ \t]*(?:stats[ \t]+socket|pidfile)[ \t]+)(?:unix@)?(/\S+)", re.MULTILINE)
+
+
+class HaproxyFiles(OwnFiles):
+    """`-f` for each file that has sections."""
+
+    forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
+    named = r".*\.cfg"
+
+    def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
+        return _WRITES.sub(lambda found: found[1] + inside(found[2], Path(values["DIR"])), text)
+
+    def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
+        words = [word for each in files if _has_sections(each, files[0]) for word in ("-f", str(each))]
+        return Command((*program.argv, "-c", *words)), Command((*program.argv, "-db", *words))
+
+
+def _has_sections(path: Path, main: Path) -> bool:
+    """Whether HAProxy is to read it with `-f`; an error page, a map or a certificate is only named in such a file."""
+    return path == main or path.suffix == ".cfg" or _SECTION.search(read(path)) is not None

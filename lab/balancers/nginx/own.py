@@ -1,0 +1,36 @@
+"""Own configuration files of nginx."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ..adapter import Command, OwnFiles, Program
+from ..own_files import inside, read
+
+_DAEMON: Final = re.compile(r"(?<![\w#.-])daemon(\s+)on(\s*;)")
+_WRITES: Final = re.compile(
+    r"(?<![\w#.-])(pid|lock_file|access_log|error_log|proxy_cache_path|[a-z]+_temp_path)(\s+)(/[^\s;]+)"
+)
+
+
+class NginxFiles(OwnFiles):
+    """One file, which includes the others."""
+
+    forwards = r"(?<![\w$.-])(?:server|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass)\s+(?P<address>[^\s;{]+)\s*[^{;]*;"
+
+    def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
+        text = _DAEMON.sub(r"daemon\1off\2", text)
+        return _WRITES.sub(lambda found: found[1] + found[2] + inside(found[3], Path(values["DIR"])), text)
+
+    def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
+        main, text = files[0], read(files[0])
+        # Each of these may stand only once, so they are added only where the file does not have them.
+        wanted = {"daemon": "daemon off;", "pid": "pid nginx.pid;"}
+        extra = " ".join(
+            line for word, line in wanted.items() if not re.search(rf"(?:^|[;{{}}])\s*{word}\s", text, re.MULTILINE)
+        )
+        options = ("-p", str(main.parent), "-c", str(main), "-e", "stderr", *(("-g", extra) if extra else ()))
+        return Command((*program.argv, *options, "-t")), Command((*program.argv, *options))

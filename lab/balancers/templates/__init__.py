@@ -1,1 +1,0 @@
-"""Configuration templates: one a file that a balancer reads, named as that file is."""

@@ -1,0 +1,17 @@
+"""Own configuration files of Traefik."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..adapter import Command, OwnFiles, Program
+
+
+class TraefikFiles(OwnFiles):
+    """The static file, which names the others."""
+
+    forwards = r"""["']?\b(?:url|address)["']?[ \t]*[:=][ \t]*["']?(?P<address>[^\s"',}]+)"""
+
+    def commands(self, program: Program, files: Sequence[Path]) -> tuple[None, Command]:
+        return None, Command((*program.argv, f"--configFile={files[0]}"))
