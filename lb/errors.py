@@ -61,6 +61,13 @@ class ForbiddenError(AdminError):
     code = "forbidden"
 
 
+class LateError(AdminError):
+    """The request was not complete in time. Its connection is closed."""
+
+    status = 408
+    code = "late"
+
+
 class TooLargeError(AdminError):
     """The body is longer than any valid one."""
 

@@ -11,10 +11,8 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from random import Random
 
-from aiohttp import web
-
 from .admin.app import Admin
-from .admin.site import IDLE_S, AdminSite
+from .admin.site import AdminSite, runner_of
 from .config.reload import Change, changes
 from .config.schema import Config
 from .config.units import Address
@@ -36,8 +34,6 @@ from .workers.worker_pool import WorkerPool
 
 CLOCK = time.monotonic
 """The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
-_ADMIN_SHUTDOWN_S = 0.5
-"""Event streams never end by themselves."""
 _LOGGED = (Added, Removed, Held, Released, Transition, PanicChanged, Suspected, Cleared)
 
 
@@ -110,9 +106,7 @@ class Service:
             admin_sockets = bind(self._config.admin.listen)
             addresses = {**self._traffic.open(), "admin.listen": address_of(admin_sockets)}
             self._warn_of_expiry()
-            runner = web.AppRunner(
-                self._admin.app(), access_log=None, shutdown_timeout=_ADMIN_SHUTDOWN_S, keepalive_timeout=IDLE_S
-            )
+            runner = runner_of(self._admin.app())
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             for sock in admin_sockets:

@@ -1,20 +1,25 @@
-"""The JSON body of a call, bounded in depth; in size it is by the server (`lb.admin.site`)."""
+"""The JSON body of a call, bounded in depth and time; in size it is by the server (`lb.admin.site`)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from aiohttp import web
 
-from ..errors import BadRequestError, InvalidError
+from ..errors import BadRequestError, InvalidError, LateError
 
 MAX_DEPTH = 16
 """Lists and objects within each other. No call needs more than 1. The parser refuses what is beyond its own 1,000."""
 
+BODY_S = 10.0
+"""Seconds from the head of a request to the end of its body, however steadily bytes come: as `limits.slow_body` of the
+data plane, whose bodies may be long and therefore have a minimum rate instead of a total."""
+
 
 async def body_of(request: web.Request) -> Any:
-    """Return the JSON body. Raise `InvalidError`, or `BadRequestError` for one that is nested too deep.
+    """Return the JSON body. Raise `InvalidError`, `LateError`, or `BadRequestError` for one that is nested too deep.
 
     Only under its own content type: a browser sends that across origins after a preflight, which nobody answers here.
     """
@@ -23,7 +28,13 @@ async def body_of(request: web.Request) -> Any:
     if "Content-Encoding" in request.headers:
         raise InvalidError("body: expected no Content-Encoding")
     try:
-        body = json.loads(await request.read())
+        async with asyncio.timeout(BODY_S):
+            raw = await request.read()
+        body = json.loads(raw)
+    except TimeoutError as error:
+        raise LateError(f"body: not complete after {BODY_S:g} s") from error
+    except ConnectionError as error:
+        raise BadRequestError("body: the connection ended before it was complete") from error
     except RecursionError:
         body = None
         deep = True

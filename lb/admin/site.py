@@ -19,7 +19,10 @@ MOST_CONNECTIONS: Final = 256
 """Connections at a time, those of event streams included: many times what a lab, a monitor and a few pages open, and a
 quarter of the smallest usual limit of descriptors (1,024)."""
 IDLE_S: Final = 75.0
-"""A kept-alive connection without a request; aiohttp's own default is an hour."""
+"""Seconds without a complete request head: from the connection or the last answer on, however many bytes of a head come
+meanwhile. aiohttp's own default is an hour."""
+SHUTDOWN_S: Final = 0.5
+"""Seconds that requests have at a stop: event streams never end by themselves."""
 _BODY: Final = json.dumps(
     {"error": "too_many", "detail": f"{MOST_CONNECTIONS} connections to the admin port are open; try again later"}
 ).encode()
@@ -27,6 +30,11 @@ _REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nRetry-After: 1\r\n"
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_BODY), _BODY)
 )
+
+
+def runner_of(app: web.Application) -> web.AppRunner:
+    """What serves the admin API, with its time-outs."""
+    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=IDLE_S)
 
 
 class AdminSite(web.BaseSite):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from .ceilings import MOST_BACKENDS
-from .value_types import Duration, HostName, Listen, Positive, Section, Share, Weight, expect, split
+from .value_types import Duration, HostName, Interval, Listen, Positive, Section, Share, Weight, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -76,7 +76,7 @@ class DnsDiscovery(_Discovery):
     kind: Literal["dns"]
     name: HostName
     port: Annotated[int, Field(ge=1, le=65535)]
-    interval: Positive = 1.0
+    interval: Interval = 1.0
     timeout: Positive = 2.0
     """An answer that takes longer counts as none, and the known backends stay."""
 
@@ -86,7 +86,7 @@ class FileDiscovery(_Discovery):
 
     kind: Literal["file"]
     path: Path
-    interval: Positive = 1.0
+    interval: Interval = 1.0
 
 
 Discovery = StaticDiscovery | DnsDiscovery | FileDiscovery

@@ -25,6 +25,7 @@ from .value_types import (
     Duration,
     Fields,
     HostName,
+    Interval,
     Listen,
     Networks,
     Number,
@@ -80,8 +81,8 @@ class Health(Section):
     headers: Fields = Field(default_factory=dict)
     expect_status: Statuses = _HEALTH.expect_status
     expect_body: Annotated[str, Field(max_length=ceilings.MOST_PROBE_TEXT)] = _HEALTH.expect_body
-    interval: Positive = _HEALTH.interval
-    fast_interval: Positive = _HEALTH.fast_interval
+    interval: Interval = _HEALTH.interval
+    fast_interval: Interval = _HEALTH.fast_interval
     timeout: Positive = _HEALTH.timeout
     fall: AtLeastOne = _HEALTH.fall
     rise: AtLeastOne = _HEALTH.rise
@@ -264,7 +265,7 @@ class Config(Section):
     decisions: Annotated[int, Field(ge=0, le=100_000)] = _CORE.decisions
     panic: Literal["open", "closed"] = "open"
     slow_start: Duration = _CORE.slow_start
-    tick: Positive = _CORE.tick
+    tick: Annotated[Positive, at_most(ceilings.LONGEST_TICK_S, format_duration)] = _CORE.tick
     shutdown_timeout: Duration = 10.0
     """How long SIGTERM waits for requests in flight."""
     trusted_proxies: Networks = ()

@@ -17,6 +17,8 @@ from .ceilings import (
     MOST_NETWORKS,
     MOST_PROBE_FIELDS,
     MOST_WEIGHT,
+    SHORTEST_INTERVAL_S,
+    SHORTEST_S,
 )
 from .units import (
     Address,
@@ -55,6 +57,16 @@ def at_most(most: Any, shown: Callable[[Any], str] = str) -> AfterValidator:
 
     def check(value: Any) -> Any:
         expect(value <= most, f"{shown(value)} is too much; at most {shown(most)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def at_least(least: Any, shown: Callable[[Any], str] = str) -> AfterValidator:
+    """Refuse values below `least`; `shown` writes a value with its unit."""
+
+    def check(value: Any) -> Any:
+        expect(value >= least, f"{shown(value)} is too little; at least {shown(least)}")
         return value
 
     return AfterValidator(check)
@@ -134,9 +146,12 @@ Duration = Annotated[
 Positive = Annotated[
     float,
     BeforeValidator(positive_duration),
+    at_least(SHORTEST_S, format_duration),
     at_most(LONGEST_S, format_duration),
     PlainSerializer(format_duration, return_type=str),
 ]
+Interval = Annotated[Positive, at_least(SHORTEST_INTERVAL_S, format_duration)]
+"""Of work that is repeated for ever."""
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
 Size = Annotated[
     int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -39,6 +40,42 @@ def children(balancer: BalancerProcess) -> list[int]:
     """The workers' pids, oldest first, by the kernel's word; children are listed by the thread that made them."""
     threads = Path(f"/proc/{balancer.process.pid}/task").iterdir()
     return sorted(int(child) for thread in threads for child in (thread / "children").read_text().split())
+
+
+def reachable(balancer: BalancerProcess) -> set[str]:
+    """What of the balancer and its workers others can connect or send to, by the kernel's tables.
+
+    TCP sockets that listen, bound UDP sockets, and unix sockets with a name.
+    """
+    links = []
+    for pid in (balancer.process.pid, *children(balancer)):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                links.append(str(descriptor.readlink()))
+    inodes = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
+    found = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            local, state, inode = (line.split()[column] for column in (1, 3, 9))
+            if inode in inodes and (state == LISTENS or table.startswith("udp")):
+                found.add(f"{table}:{int(local.rpartition(':')[2], 16)}")
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        columns = line.split(maxsplit=7)
+        if columns[6] in inodes and len(columns) > 7:
+            found.add(f"unix:{columns[7]}")
+    return found
+
+
+LISTENS = "0A"
+"""TCP_LISTEN (include/net/tcp_states.h)."""
+
+
+async def test_nothing_but_traffic_and_admin_can_be_reached(tmp_path: Path) -> None:
+    """Workers are spoken to over socket pairs, which only the two processes have."""
+    stubs = many(2)
+    async with started(*stubs), working(tmp_path, naming(*stubs), "tcp: {listen: '127.0.0.1:0'}") as balancer:
+        await asked(balancer, 10)
+        assert reachable(balancer) == {f"tcp:{balancer.port(of)}" for of in ("traffic", "tcp", "admin")}
 
 
 async def asked(balancer: BalancerProcess, times: int) -> list[bytes]:

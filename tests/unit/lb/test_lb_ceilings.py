@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,15 @@ def numbers(shown: dict[str, Any], under: str = "") -> Iterator[tuple[str, str]]
                     yield f"LB_{under}{name}".upper(), too_much
 
 
+def refused(variable: str, value: str) -> Sequence[str]:
+    """The problems of the shipped configuration with this value; none if it is taken."""
+    try:
+        load(DEFAULT, {variable: value})
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
 NUMBERS = [*numbers(load(DEFAULT, {}).printable())]
 
 
@@ -46,6 +55,32 @@ def test_a_configuration_that_asks_for_too_much_is_refused(variable: str, value:
     assert len(raised.value.problems) == 1
     assert raised.value.problems[0].startswith(variable)
     assert len(raised.value.problems[0]) < 200
+
+
+POSITIVE = [
+    variable
+    for variable, too_much in NUMBERS
+    if too_much.endswith("h") and any("must be above zero" in problem for problem in refused(variable, "0s"))
+]
+
+
+def test_durations_that_must_not_be_zero_are_told_apart() -> None:
+    assert {"LB_TICK", "LB_HEALTH__INTERVAL", "LB_RETRY__PER_TRY_TIMEOUT"} <= {*POSITIVE}
+    assert not {"LB_SLOW_START", "LB_LIMITS__GATHER", "LB_DISCOVERY__HOLD"} & {*POSITIVE}
+
+
+@pytest.mark.parametrize("variable", POSITIVE)
+def test_what_would_repeat_without_a_pause_is_refused(variable: str) -> None:
+    [problem] = refused(variable, "999us")
+    assert problem.startswith(f"{variable}: 999us is too little; at least 1")
+
+
+@pytest.mark.parametrize("kind", ["{kind: file, path: b.yaml, ", "{kind: dns, name: api, port: 80, "])
+def test_so_is_discovery_without_a_pause(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "lb.yaml"
+    path.write_text(f"discovery: {kind}interval: 9ms}}\n")
+    with pytest.raises(ConfigError, match="9ms is too little; at least 10ms"):
+        load(path, {})
 
 
 @pytest.mark.parametrize("extra", ["sticky: {cookie: c, secrets: ['0123456789abcdef'], ttl: 9601h}\n"])
