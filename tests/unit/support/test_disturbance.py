@@ -44,7 +44,9 @@ def run(folder: Path, pressure: float, *arguments: str, **files: str) -> tuple[i
     (folder / "conftest.py").write_text(CONFTEST.format(pressure=pressure))
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(folder), *arguments]
+    # A basetemp of its own: the common one is cleaned by every run of pytest, with a warning where two do so at once.
+    own = ("--rootdir", str(folder), "--basetemp", str(folder / "tmp"))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *own, *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     return done.returncode, done.stdout
