@@ -38,7 +38,7 @@ class Bandwidth(LinkFault):
     """Limit the rate."""
 
     kind = effect = "bandwidth"
-    summary = "large answers take long, many wait for each other"
+    summary = "large responses take long, concurrent ones delay each other"
     layer = Layer.SHAPE
     bound = LATE_LINK
     params = BandwidthParams

@@ -22,7 +22,7 @@ class Blackhole(LinkFault):
     """Drop all packets. The local relay accepts connections and passes no byte on."""
 
     kind = effect = "blackhole"
-    summary = "Docker: SYNs vanish; local: connects, then silence"
+    summary = "Docker: SYNs are dropped; local: connections are accepted, then nothing comes"
     layer = Layer.CUT
     bound = Bound(Look(Family.SILENT))
     params = BlackholeParams

@@ -59,17 +59,15 @@ class Bound:
 
 
 KERNEL_ACCEPTS: Final = Look(
-    Family.HARMLESS, "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect"
+    Family.HARMLESS, "the kernel accepts the connection, so a tcp check passes and clears any suspicion"
 )
-STACK_ANSWERS: Final = Look(
-    Family.HARMLESS, "what ends TLS answers a tls check, whatever the application behind it does"
-)
-ANSWERS_LATER: Final = Look(Family.LATE, "the answer takes longer than T; a shorter delay ejects nobody")
+STACK_ANSWERS: Final = Look(Family.HARMLESS, "the TLS handshake succeeds whatever the application behind it does")
+ANSWERS_LATER: Final = Look(Family.LATE, "the response takes longer than T; a shorter delay ejects no backend")
 HANDSHAKE_LATER: Final = Look(
-    Family.LATE, "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"
+    Family.LATE, "the handshake, several round trips, takes longer than T; a shorter delay ejects no backend"
 )
 OTHERS_WORK: Final = (
-    "every request fails on this backend and at most half elsewhere; an ejection may not exceed its share"
+    "every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection"
 )
 
 LATE_LINK: Final = Bound(ANSWERS_LATER, tcp=KERNEL_ACCEPTS, tls=HANDSHAKE_LATER)

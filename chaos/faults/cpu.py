@@ -21,7 +21,7 @@ class Cpu:
     """Throttle the process."""
 
     kind = "cpu"
-    summary = "answers come late under load"
+    summary = "late responses under load"
     layer = Layer.CPU
     bound = LATE_LINK
     needs = CpuLimitable

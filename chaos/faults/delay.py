@@ -39,7 +39,7 @@ class Delay(LinkFault):
     """Delay packets."""
 
     kind = effect = "delay"
-    summary = "answers come late"
+    summary = "late responses"
     layer = Layer.SHAPE
     bound = LATE_LINK
     params = DelayParams

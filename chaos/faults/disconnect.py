@@ -16,7 +16,7 @@ class Disconnect:
     """Take the container off its networks."""
 
     kind = "disconnect"
-    summary = "open connections fall silent, new ones meet a black hole, the name is gone"
+    summary = "open connections fall silent, packets of new ones are dropped, the name does not resolve"
     layer = Layer.CUT
     bound = Bound(Look(Family.CUT_OFF))
     needs = Disconnectable

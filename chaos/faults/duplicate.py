@@ -23,7 +23,7 @@ class Duplicate(CountedFault):
     """Send packets twice."""
 
     kind = effect = "duplicate"
-    summary = "nothing: TCP drops the second"
+    summary = "nothing: TCP drops the duplicate"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.HARMLESS, "TCP drops duplicates"))
     params = DuplicateParams

@@ -31,7 +31,7 @@ class Error(Misbehaviour):
     """Answer with errors."""
 
     kind = "error"
-    summary = "a share of all answers fails, health included"
+    summary = "a share of all responses fails, health checks included"
     bound = Bound(Look(Family.FAILING, CERTAIN), tcp=Look(Family.LYING, CERTAIN), tls=Look(Family.LYING, CERTAIN))
     params = ErrorParams
 

@@ -12,7 +12,7 @@ class Hang(Misbehaviour):
     """Accept requests and do not answer."""
 
     kind = "hang"
-    summary = "requests are accepted and never answered"
+    summary = "requests are accepted and never get a response"
     bound = Bound(Look(Family.SILENT, "on the health path too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
 
     async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:

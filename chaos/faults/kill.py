@@ -11,10 +11,10 @@ class Kill:
     """End the process without a chance to clean up; heal starts it again."""
 
     kind = "kill"
-    summary = "Docker: pooled connections end, new ones meet a black hole; local: refused"
+    summary = "Docker: pooled connections end, packets of new ones are dropped; local: refused"
     layer = Layer.PROCESS
     bound = Bound(
-        Look(Family.DEAD, "T is the worst case, a black hole (docker kill); where connections are refused it is ~0")
+        Look(Family.DEAD, "T is the worst case, dropped packets (docker kill); with refused connections it is ~0")
     )
     needs = Killable
     params = NoParams

@@ -23,7 +23,7 @@ class Lie(Misbehaviour):
     """Fail the work only."""
 
     kind = "lie"
-    summary = "health passes, work fails"
+    summary = "health checks pass, work fails"
     bound = Bound(Look(Family.LYING, OTHERS_WORK))
     params = LieParams
 

@@ -29,7 +29,7 @@ class Loss(LinkFault):
     """Drop packets at random, one by one or in bursts."""
 
     kind = effect = "loss"
-    summary = "stalls of a retransmission time-out and its doubles"
+    summary = "stalls of one or more retransmission time-outs"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.SILENT, "100 % loss; less is repaired by TCP or shows as delay"))
     params = LossParams

@@ -24,9 +24,9 @@ class Memory:
     """Lower the memory limit, and that of swap with it."""
 
     kind = "memory"
-    summary = "nothing, until the kernel kills the process"
+    summary = "nothing until the kernel kills the process"
     layer = Layer.MEMORY
-    bound = Bound(Look(Family.DEAD, "the fault ends in an OOM kill; before that it is not detected"))
+    bound = Bound(Look(Family.DEAD, "from the OOM kill; before that it is not detected"))
     needs = MemoryLimitable
     params = MemoryParams
     support = Support("docker update (memory)", lacking=NEEDS_CGROUP)

@@ -32,9 +32,9 @@ class Partition(LinkFault):
     """Drop all packets between two sets of members."""
 
     kind = effect = "partition"
-    summary = "as `blackhole`, for one side only"
+    summary = "as `blackhole`, for one peer only"
     layer = Layer.CUT
-    bound = Bound(Look(Family.CUT_OFF, "the backend is on the other side than the balancer"))
+    bound = Bound(Look(Family.CUT_OFF, "the backend and the balancer are on different sides"))
     params = PartitionParams
 
     def effects(self, params: PartitionParams) -> dict[str, Any]:

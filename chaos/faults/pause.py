@@ -14,7 +14,7 @@ class Pause:
     """Freeze the process. Heal resumes it, or starts it if it was killed while frozen."""
 
     kind = "pause"
-    summary = "connects at once, then silence"
+    summary = "connections are accepted, then nothing comes"
     layer = Layer.PROCESS
     bound = Bound(Look(Family.SILENT), tcp=KERNEL_ACCEPTS)
     needs = Pausable

@@ -15,7 +15,7 @@ class Restart:
     kind = "restart"
     summary = "a short `stop`"
     layer = Layer.PROCESS
-    bound = Bound(Look(Family.DEAD, "from the moment the process is gone; heal: it listens again"))
+    bound = Bound(Look(Family.DEAD, "from the moment the process is gone; the fault ends when it listens again"))
     needs = Stoppable
     params = NoParams
     support = Support(MECHANISM, MECHANISM)

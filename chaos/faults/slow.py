@@ -27,7 +27,7 @@ class Slow(Misbehaviour):
     """Answer late."""
 
     kind = "slow"
-    summary = "every answer comes late, health included"
+    summary = "every response is late, health checks included"
     bound = Bound(ANSWERS_LATER, tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
     params = SlowParams
 

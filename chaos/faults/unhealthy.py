@@ -12,11 +12,11 @@ class Unhealthy(Misbehaviour):
     """Fail the health check only."""
 
     kind = "unhealthy"
-    summary = "health fails, work works"
+    summary = "health checks fail, work succeeds"
     bound = Bound(
         Look(Family.UNHEALTHY),
-        tcp=Look(Family.HARMLESS, "a tcp check asks nothing"),
-        tls=Look(Family.HARMLESS, "a tls check asks nothing"),
+        tcp=Look(Family.HARMLESS, "a tcp check sends no request"),
+        tls=Look(Family.HARMLESS, "a tls check sends no request"),
     )
 
     async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:

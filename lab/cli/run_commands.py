@@ -113,6 +113,7 @@ def replay(
         raise BadArgumentsError(
             f"{plan_file} is not a plan: {error}", "give plan.json from the folder of a run"
         ) from error
+    checkers()
     console = message_console(as_json)
     expect_writable(results)
     lab_runtime = runtime(runtime_name, project, balancer_cmd)

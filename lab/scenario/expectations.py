@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from ..extensions import CHECKERS, points
-from .strict import StrictModel, field_error
+from .strict import StrictModel
 from .units import Duration, Share
 
 
@@ -59,13 +58,3 @@ class Expect(StrictModel):
     latency: LatencyExpectation | None = None
     checkers: dict[str, Any] = Field(default_factory=dict)
     """What checkers of other packages expect, by the checker's name; each defines what may stand here."""
-
-    @field_validator("checkers")
-    @classmethod
-    def _installed(cls, checkers: dict[str, Any]) -> dict[str, Any]:
-        names = [point.name for point in points(CHECKERS)] if checkers else []
-        for name in checkers:
-            if name not in names:
-                text = f"expected a checker of an installed package ({', '.join(names) or 'there is none'})"
-                raise field_error(text, name)
-        return checkers

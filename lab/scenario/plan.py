@@ -19,9 +19,6 @@ SCHEMA = 3
 READABLE = frozenset({1, 2, SCHEMA})
 """Versions that can be read. The fields that version 2 added have defaults with the meaning of version 1. Version 3
 stores the `expect` section as the scenario has it."""
-ROLLING_EACH_S = 3.0
-"""Estimated time to restart one backend beyond the step's duration: drain, health checks, readmission."""
-BALANCER_ACTS = frozenset({"kill_balancer", "restart_balancer"})
 
 
 @dataclass(frozen=True, slots=True)

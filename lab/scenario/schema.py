@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from ..extensions import CHECKERS, points
 from .expectations import Expect
 from .steps import Step
-from .strict import StrictModel
+from .strict import StrictModel, field_error
 from .units import Duration
 from .workload import Load
 
@@ -36,3 +37,14 @@ class Scenario(StrictModel):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
     settle: Settle = Settle()
     expect: Expect
+
+    @field_validator("expect")
+    @classmethod
+    def _checkers_are_installed(cls, expect: Expect) -> Expect:
+        """A scenario may only expect what can be checked here; an old run may be judged without the package."""
+        names = [point.name for point in points(CHECKERS)] if expect.checkers else []
+        for name in expect.checkers:
+            if name not in names:
+                known = ", ".join(names) or "there is none"
+                raise field_error(f"expected checkers of installed packages ({known})", name)
+        return expect

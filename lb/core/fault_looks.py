@@ -11,90 +11,70 @@ from __future__ import annotations
 from typing import Final
 
 LOOKS: Final[dict[str, dict[str, tuple[str, str]]]] = {
-    "kill": {
-        "http": ("dead", "T is the worst case, a black hole (docker kill); where connections are refused it is ~0")
-    },
+    "kill": {"http": ("dead", "T is the worst case, dropped packets (docker kill); with refused connections it is ~0")},
     "pause": {
         "http": ("silent", ""),
-        "tcp": (
-            "harmless",
-            "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect",
-        ),
+        "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
     },
-    "restart": {"http": ("dead", "from the moment the process is gone; heal: it listens again")},
+    "restart": {"http": ("dead", "from the moment the process is gone; the fault ends when it listens again")},
     "stop": {"http": ("dead", "from the moment the process is gone")},
     "bandwidth": {
-        "http": ("late", "the answer takes longer than T; a shorter delay ejects nobody"),
-        "tcp": (
-            "harmless",
-            "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect",
-        ),
-        "tls": ("late", "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"),
+        "http": ("late", "the response takes longer than T; a shorter delay ejects no backend"),
+        "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
+        "tls": ("late", "the handshake, several round trips, takes longer than T; a shorter delay ejects no backend"),
     },
     "corrupt": {"http": ("harmless", "TCP checksums turn it into loss, which TCP repairs")},
     "delay": {
-        "http": ("late", "the answer takes longer than T; a shorter delay ejects nobody"),
-        "tcp": (
-            "harmless",
-            "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect",
-        ),
-        "tls": ("late", "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"),
+        "http": ("late", "the response takes longer than T; a shorter delay ejects no backend"),
+        "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
+        "tls": ("late", "the handshake, several round trips, takes longer than T; a shorter delay ejects no backend"),
     },
     "duplicate": {"http": ("harmless", "TCP drops duplicates")},
     "loss": {"http": ("silent", "100 % loss; less is repaired by TCP or shows as delay")},
     "reorder": {"http": ("harmless", "TCP restores the order")},
     "blackhole": {"http": ("silent", "")},
     "disconnect": {"http": ("cut_off", "")},
-    "partition": {"http": ("cut_off", "the backend is on the other side than the balancer")},
+    "partition": {"http": ("cut_off", "the backend and the balancer are on different sides")},
     "refuse": {"http": ("refusing", "")},
     "cpu": {
-        "http": ("late", "the answer takes longer than T; a shorter delay ejects nobody"),
-        "tcp": (
-            "harmless",
-            "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect",
-        ),
-        "tls": ("late", "the handshake, several round trips, takes longer than T; a shorter delay ejects nobody"),
+        "http": ("late", "the response takes longer than T; a shorter delay ejects no backend"),
+        "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
+        "tls": ("late", "the handshake, several round trips, takes longer than T; a shorter delay ejects no backend"),
     },
-    "memory": {"http": ("dead", "the fault ends in an OOM kill; before that it is not detected")},
+    "memory": {"http": ("dead", "from the OOM kill; before that it is not detected")},
     "error": {
         "http": (
             "failing",
-            "rate 1; every request fails on this backend and at most half elsewhere; an ejection may not exceed its share",
+            "rate 1; every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection",
         ),
         "tcp": (
             "lying",
-            "rate 1; every request fails on this backend and at most half elsewhere; an ejection may not exceed its share",
+            "rate 1; every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection",
         ),
         "tls": (
             "lying",
-            "rate 1; every request fails on this backend and at most half elsewhere; an ejection may not exceed its share",
+            "rate 1; every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection",
         ),
     },
     "hang": {
         "http": ("silent", "on the health path too"),
-        "tcp": (
-            "harmless",
-            "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect",
-        ),
-        "tls": ("harmless", "what ends TLS answers a tls check, whatever the application behind it does"),
+        "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
+        "tls": ("harmless", "the TLS handshake succeeds whatever the application behind it does"),
     },
     "lie": {
         "http": (
             "lying",
-            "every request fails on this backend and at most half elsewhere; an ejection may not exceed its share",
+            "every request fails on this backend and at most half elsewhere; `max_ejected_share` allows the ejection",
         )
     },
     "slow": {
-        "http": ("late", "the answer takes longer than T; a shorter delay ejects nobody"),
-        "tcp": (
-            "harmless",
-            "the kernel accepts for the backend, so a tcp check passes and dispels what requests suspect",
-        ),
-        "tls": ("harmless", "what ends TLS answers a tls check, whatever the application behind it does"),
+        "http": ("late", "the response takes longer than T; a shorter delay ejects no backend"),
+        "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
+        "tls": ("harmless", "the TLS handshake succeeds whatever the application behind it does"),
     },
     "unhealthy": {
         "http": ("unhealthy", ""),
-        "tcp": ("harmless", "a tcp check asks nothing"),
-        "tls": ("harmless", "a tls check asks nothing"),
+        "tcp": ("harmless", "a tcp check sends no request"),
+        "tls": ("harmless", "a tls check sends no request"),
     },
 }
