@@ -22,7 +22,7 @@ async def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     monkeypatch.setattr("lab.runtime.supervisor.OURS_WITHIN_S", 0.2)
     spare = ports.free_ports()
     port = next(spare)
-    layout = Layout(tmp_path, port, port, port, "http://127.0.0.1:1", "", TOKEN, "", "")
+    layout = Layout(tmp_path, port, port, port, "http://127.0.0.1:1", "", TOKEN, "", "", "")
     ours = Supervisor([Process(spec, tmp_path) for spec in local_lab(layout, spare)], layout, asyncio.Event(), spare)
     state: dict[str, object] = {"relays": [], "token": ""}
 

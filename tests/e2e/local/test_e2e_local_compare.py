@@ -135,10 +135,10 @@ def test_what_the_program_rejects_is_shown_in_its_own_words(folder: Path) -> Non
 
 def test_a_program_that_is_not_here_is_a_row_with_the_command_that_installs_it(folder: Path) -> None:
     code = (
-        "from lab.balancers import programs\n"
-        "from lab.balancers.adapter import Missing\n"
+        "from reroute_lab.lab.balancers import programs\n"
+        "from reroute_lab.lab.balancers.adapter import Missing\n"
         "programs.find = lambda name, install: Missing(install)\n"
-        "import sys\nfrom lab.cli.app import run\nsys.exit(run(sys.argv[1:]))\n"
+        "import sys\nfrom reroute_lab.lab.cli.app import run\nsys.exit(run(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", code, "compare", "--balancers", "caddy", "--scenarios", "short.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)

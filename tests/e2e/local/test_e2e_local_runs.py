@@ -152,7 +152,7 @@ def test_the_chaos_service_killed_in_the_middle_of_a_fault(cli: Cli) -> None:
 def own_balancer(cli: Cli, text: str) -> str:
     """A command that starts our balancer after these lines of a shell's."""
     script = cli.folder / "own.sh"
-    script.write_text(f'{text}\nexec "{sys.executable}" -m lb "$@"\n')
+    script.write_text(f'{text}\nexec "{sys.executable}" -m reroute_lab.lb "$@"\n')
     return f"sh {script}"
 
 
