@@ -17,7 +17,7 @@ from tests.support.chaos_docker import DockerLab, build_image, docker_lab, engin
 from tests.support.chaos_pooled import SILENCE_S, Pooled
 from tests.support.chaos_waiting import eventually
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.alone]  # delays and losses are measured
 
 CALM = 0.97
 """Share of the round trips that no stall of the host (five jitters above the delay: never by chance) disturbed."""
