@@ -65,6 +65,6 @@ async def _explain(request: Request, error: Exception) -> Response:
 
 
 async def _deny(_: Request, error: Exception) -> Response:
-    """What the framework refuses: no such path or method, no JSON."""
+    """Answer errors of the framework itself, such as an unknown path, in the form of all other errors."""
     denied = cast(HTTPException, error)
     return JSONResponse({"error": "http", "detail": denied.detail}, denied.status_code, denied.headers)

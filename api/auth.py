@@ -1,4 +1,4 @@
-"""Who may order misbehaviour: whoever sends the token. Clients reach `PUT /misbehave` through the balancer too."""
+"""Authentication of orders to misbehave: without it, any client of the balancer could give one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .errors import MisbehaviourDisabledError, UnauthorizedError
 
 
 class OrderGate:
-    """Lets an order through, or raises the reason why not. Where no token is configured, every order is refused."""
+    """Checks the token of an order. If no token is configured, every order is refused."""
 
     def __init__(self, token: str = "", file: Path | None = None) -> None:
-        """The token, or the file that holds it. The chaos service may write that file later than the replica starts,
-        so it is read at each order."""
+        """`token` is the token, or `file` contains it. The file is read at each order, because the chaos service may
+        create it after the replica has started."""
         self._token = token
         self._file = file
 
     def check(self, given: str | None) -> None:
-        """Judge the bearer token that an order came with, in constant time.
+        """Compare the bearer token of an order in constant time.
 
-        Raises `MisbehaviourDisabledError` where there is no token, `UnauthorizedError` where it is not the one sent.
+        Raises `MisbehaviourDisabledError` if there is no token, `UnauthorizedError` where it is not the one sent.
         """
         token = self._token or self._from_file()
         if not token:

@@ -31,7 +31,7 @@ class Ledger:
     """Appends to this instance's file, reads everybody's."""
 
     def __init__(self, folder: Path, instance: str) -> None:
-        """Create the folder and open the file. Raises `OSError` where that is not possible."""
+        """Create the folder and open the file. Raises `OSError` if that is not possible."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._instance = instance

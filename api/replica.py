@@ -37,7 +37,7 @@ class Replica:
 
     @classmethod
     def create(cls, settings: Settings) -> Self:
-        """Open the ledger and start the clocks. Raises `OSError` where the ledger cannot be written."""
+        """Open the ledger and start the clocks. Raises `OSError` if the ledger cannot be written."""
         cpus, in_flight = available_cpus(), InFlight()
         return cls(
             instance=settings.instance,

@@ -42,7 +42,7 @@ class ChaosError(Exception):
         self.possible = list(possible)
 
     def to_json(self) -> dict[str, Any]:
-        """The body of every error that one of our ports answers (docs/interfaces.md)."""
+        """Return the JSON body of an error response (docs/interfaces.md)."""
         return {"error": self.code, "detail": self.detail, "possible": self.possible}
 
     @property
@@ -140,7 +140,7 @@ class NotRunningError(ConflictError):
 
 
 class UnreachableTargetError(ConflictError):
-    """The target runs, and cannot be asked directly: no fault on it could be verified."""
+    """The target runs but cannot be reached directly, so no fault on it could be verified."""
 
     code = "unreachable"
 

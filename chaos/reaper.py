@@ -1,4 +1,4 @@
-"""`python -m chaos.reaper`: the second pair of eyes, so that no single death leaves a fault in place.
+"""`python -m chaos.reaper`: watches the chaos service, so that no fault stays in place if that dies.
 
 `docker compose kill chaos` disables the restart policy, so nothing else would start the chaos service again. The reaper
 does so at once, and the new service heals what it finds unhealed. If the service stays dead (or frozen), the reaper

@@ -21,7 +21,7 @@ def add_policies(
 ) -> None:
     """Add the policies of other packages to `policies`.
 
-    One that cannot be loaded is left out, with a warning on stderr that names its package. Raise ConfigError where a
+    One that cannot be loaded is left out, with a warning on stderr that names its package. Raise ConfigError if a
     name is taken: which of the two is meant would depend on what is installed.
     """
     owners = dict.fromkeys(policies, "built in")

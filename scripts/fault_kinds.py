@@ -56,9 +56,12 @@ def main() -> int:
 def _differs(path: Path, wanted: str, check: bool) -> bool:
     differs = not path.exists() or path.read_text() != wanted
     if differs:
-        sys.stdout.write(f"{path.relative_to(ROOT)} is not what chaos/faults declares: make fault-kinds\n")
-        if not check:
+        name = path.relative_to(ROOT)
+        if check:
+            sys.stdout.write(f"{name} is not what chaos/faults declares: make fault-kinds\n")
+        else:
             path.write_text(wanted)
+            sys.stdout.write(f"written: {name}\n")
     return differs
 
 

@@ -1,1 +1,1 @@
-"""Who may call a port of the chaos service or of a relay, and how much a call may cost: token, Host, Origin, limits."""
+"""Access to the ports of the chaos service and of a relay: token, Host and Origin checks, limits on size and number."""

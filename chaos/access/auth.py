@@ -1,4 +1,4 @@
-"""Who may ask: the bearer token, and that no browser was sent here by another site."""
+"""Authentication: the bearer token, and checks that no web page of another site sent the request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPEN_PATHS = frozenset({"/healthz"})
 
 
 def load_token(path: Path, mode: int = OWNER_ONLY) -> tuple[str, bool]:
-    """The token in the file, and whether it was made just now. `mode` are the file's permissions."""
+    """Return the token in the file, and whether it was created by this call. `mode` are the permissions of the file."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""How much JSON a call may have: a pure check, before anything else looks at the body."""
+"""Limits on the size and nesting of a JSON body, checked before anything else reads it. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A port serves so many connections at a time, and tells the others so: idle ones must not use up the descriptors that
-healing needs."""
+"""Limits the connections that a port serves at a time, so that idle ones cannot use up the descriptors that healing
+needs. A connection above the limit gets 503."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _REFUSAL = (
 
 
 class Bounded(asyncio.Protocol):
-    """Hands a connection to the server's own protocol, or refuses it.
+    """Passes a connection to the server's own protocol, or refuses it if there are too many.
 
-    Decided once it is made: all of a burst are accepted, and given protocols, before the first of them counts.
+    The decision is made in `connection_made`, because the event loop accepts all connections of a burst, and makes a
+    protocol for each, before the first of them is counted.
     """
 
     def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
@@ -35,7 +36,7 @@ class Bounded(asyncio.Protocol):
         self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Before anything was read."""
+        """Count the connections, before anything is read."""
         made = cast(asyncio.Transport, transport)
         if self._connections() >= MOST_CONNECTIONS:
             made.write(_REFUSAL)
@@ -47,7 +48,7 @@ class Bounded(asyncio.Protocol):
 
 
 async def listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
-    """Accept connections for an application that is set up. Raises OSError where the port is taken."""
+    """Accept connections for an application that is set up. Raise OSError if the port is in use."""
     server = runner.server
     assert server is not None
 

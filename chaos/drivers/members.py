@@ -87,7 +87,7 @@ def _number(text: str, most: int) -> int | None:
 
 
 def _current(claims: list[Summary]) -> Summary | None:
-    """Return the one that runs; else the one that replaces the others; else the newest. None where that is not one."""
+    """Return the one that runs; else the one that replaces the others; else the newest. None if that is not one."""
     alive = [each for each in claims if each["State"] in ALIVE] or claims
     replaced = {(each["Labels"] or {}).get(REPLACE_LABEL) for each in alive}
     left = [each for each in alive if not replaced & {each["Id"], *(name.lstrip("/") for name in each["Names"] or ())}]

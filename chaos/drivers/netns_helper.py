@@ -62,7 +62,7 @@ class NetnsHelpers:
         """Helper → what it impairs, of those that this process started: after a crash everything is healed at once."""
 
     async def impair(self, container: str, impairment: Impairment) -> Injection:
-        """Returns when the rules are in. Raises NotPossibleError where this kernel offers no mechanism."""
+        """Returns when the rules are in. Raises NotPossibleError if this kernel offers no mechanism."""
         own_end = replace(impairment, duration_s=impairment.duration_s + OWN_END_S).to_json()
         started = time.monotonic()
         async with self._locks[container]:
@@ -119,7 +119,7 @@ class NetnsHelpers:
         return None
 
     async def _tell(self, helper: str, wish: dict[str, Any]) -> dict[str, Any]:
-        """Raises NotPossibleError where the helper cannot, TargetGoneError where it is gone."""
+        """Raises NotPossibleError if the helper cannot, TargetGoneError where it is gone."""
 
         def execute(sdk: Any) -> tuple[int, bytes]:
             command = ["python", "-IS", TELL, SOCKET, json.dumps(wish)]

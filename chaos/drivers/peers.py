@@ -1,4 +1,4 @@
-"""Whose traffic a scoped link fault acts on: names of the lab's members, as addresses."""
+"""Resolves the names of lab members to the addresses whose traffic a link fault acts on."""
 
 from __future__ import annotations
 

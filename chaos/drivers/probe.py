@@ -96,7 +96,7 @@ async def download(address: Address, size: int, *, timeout_s: float) -> tuple[in
 
 
 def why_no_route(address: Address) -> str:
-    """Why this host cannot send anything to the address, such as an IPv6 one; empty where it can. Sends nothing: to
+    """Why this host cannot send anything to the address, such as an IPv6 one; empty if it can. Sends nothing: to
     connect a datagram socket looks the route up (connect(2)). A name may resolve to anything, and is not judged."""
     host, port = address
     try:
@@ -127,7 +127,7 @@ def _request(address: Address, path: str, method: str, body: dict[str, Any] | No
 
 
 def _status(line: bytes) -> int:
-    """The status code of a status line (RFC 9112 §4). Raises ConnectionResetError where there is none at all."""
+    """The status code of a status line (RFC 9112 §4). Raises ConnectionResetError if there is none at all."""
     if not line:
         raise ConnectionResetError("closed without an answer")
     version, status = line.split(b" ", 2)[:2]

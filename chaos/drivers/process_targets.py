@@ -198,7 +198,7 @@ class LocalRuntime:
 
 
 def process_state(pid: int) -> str:
-    """The kernel's one-letter state (proc(5): R, S, D, T, Z, …), empty where there is no such process."""
+    """The kernel's one-letter state (proc(5): R, S, D, T, Z, …), empty if there is no such process."""
     if Path("/proc/self/stat").exists():
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()

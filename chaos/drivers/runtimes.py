@@ -1,4 +1,4 @@
-"""Which runtime the settings name. Docker's SDK is imported only where it is used: it costs a local start 0.2 s."""
+"""Creates the driver of the configured runtime. Docker's SDK is imported only for Docker, because it takes 0.2 s."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .targets import Runtime
 
 
 def open_runtime(settings: Settings) -> Runtime:
-    """The runtime's driver; it connects when it is first asked."""
+    """Return the driver of the runtime. It connects at its first use."""
     if settings.runtime == "local":
         from .process_targets import LocalRuntime
         from .supervisor_client import Supervisor

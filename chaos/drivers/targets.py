@@ -220,10 +220,10 @@ class MemoryLimitable(Target, Protocol):
 
 @runtime_checkable
 class Orderable(Target, Protocol):
-    """Can be told to misbehave."""
+    """A target that accepts orders to misbehave (`PUT /misbehave`)."""
 
     order_token: Callable[[], str]
-    """The token that it wants for that, as of now; empty: none is known. Raises OSError where it cannot be read."""
+    """The token that it wants for that, as of now; empty: none is known. Raises OSError if it cannot be read."""
 
 
 class Member(Protocol):
@@ -247,7 +247,7 @@ class Runtime(Protocol):
         ...
 
     def disputed(self) -> Mapping[str, str]:
-        """Names that several claimed when `targets` was asked last, none of which is a target: the reason by name."""
+        """Names that several containers claimed at the last call of `targets`, with the reason; none is a target."""
         ...
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
@@ -268,7 +268,7 @@ class Runtime(Protocol):
         ...
 
     def lost(self) -> str:
-        """Why this process will never reach it again; empty where it may."""
+        """Why this process will never reach it again; empty if it may."""
         ...
 
     async def close(self) -> None:

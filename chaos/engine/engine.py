@@ -117,7 +117,7 @@ class Engine:
     def _announce(self, checked: Checked) -> list[FaultHandle]:
         """Write the faults to the journal; from here on they will be undone, whatever happens.
 
-        Raise RuntimeUnavailableError where the journal cannot be written; then nothing is injected.
+        Raise RuntimeUnavailableError if the journal cannot be written; then nothing is injected.
         """
         handles = [FaultHandle(entry) for entry in checked.entries()]
         try:

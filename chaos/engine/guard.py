@@ -33,7 +33,7 @@ SCOPE = ("peer", "direction", "port")
 
 
 def check_kind(kind: str) -> AnyFault:
-    """Return the kind of that name. Raise BadRequestError where there is none."""
+    """Return the kind of that name. Raise BadRequestError if there is none."""
     if kind not in FAULTS:
         raise BadRequestError(f"there is no fault {kind!r}", possible=sorted(FAULTS))
     return FAULTS[kind]
@@ -63,7 +63,7 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
 def check_conflicts(
     fault: AnyFault, target: str, unhealed: Iterable[FaultRecord], params: Params | None = None
 ) -> None:
-    """Raise ConflictError where an unhealed fault occupies what this one needs.
+    """Raise ConflictError if an unhealed fault occupies what this one needs.
 
     Two faults that shape the same link conflict, too, where they act on different packets.
     """
@@ -84,7 +84,7 @@ def check_conflicts(
 
 
 async def check_running(targets: Collection[Target]) -> None:
-    """Raise NotRunningError where a target is down or frozen: the fault would not show.
+    """Raise NotRunningError if a target is down or frozen: the fault would not show.
 
     So every target ran before its fault, which is the state that a heal restores.
     """

@@ -52,7 +52,7 @@ class Keeper:
         self._log_once = LogOnce(log, "keeper")
 
     async def run(self) -> None:
-        """Run until cancelled. Raise RuntimeLostError where this process can no longer reach the runtime."""
+        """Run until cancelled. Raise RuntimeLostError if this process can no longer reach the runtime."""
         look = 0
         while True:
             self._lease.renew()

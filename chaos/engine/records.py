@@ -55,7 +55,7 @@ class FaultRecord(BaseModel):
     """When the fault took effect."""
     verified_mono: float | None = None
     bit: bool | None = None
-    """Whether the effect was measured at the target; None where the fault was healed before that."""
+    """Whether the effect was measured at the target; None if the fault was healed before that."""
     evidence: str | None = None
     heal_started_mono: float | None = None
     healed_mono: float | None = None
@@ -79,7 +79,7 @@ class Entry(BaseModel):
         return self.record.state is not State.HEALED
 
     def move(self, state: State) -> None:
-        """Change to `state`. Raise ValueError where `NEXT` does not allow it."""
+        """Change to `state`. Raise ValueError if `NEXT` does not allow it."""
         if state not in NEXT[self.record.state]:
             raise ValueError(f"a fault does not go from {self.record.state} to {state}")
         self.record.state = state

@@ -82,7 +82,7 @@ def read_value(read: str, status: int, body: bytes) -> Value:
 
 
 def is_met(condition: StopWhen, value: Value) -> bool:
-    """Return whether the condition is met. Raise UnreadableError where the two values cannot be compared."""
+    """Return whether the condition is met. Raise UnreadableError if the two values cannot be compared."""
     try:
         return _OPERATORS[condition.op](value, condition.value)
     except TypeError as error:

@@ -93,7 +93,7 @@ async def prepare(condition: StopWhen, runtime: Runtime) -> Watched:
 
 
 async def _resolve(parts: SplitResult, runtime: Runtime) -> str:
-    """Return an address of the URL's host that is allowed. Raise BadRequestError where there is none."""
+    """Return an address of the URL's host that is allowed. Raise BadRequestError if there is none."""
     name = parts.hostname or ""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, parts.port or 80, type=socket.SOCK_STREAM)

@@ -54,7 +54,7 @@ class NoParams(Params):
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How each runtime injects a fault; empty where it cannot."""
+    """How each runtime injects a fault; empty if it cannot."""
 
     containers: str = ""
     """The mechanism on a container of any Docker engine."""
@@ -64,7 +64,7 @@ class Support:
     """What the runtime that cannot inject the fault lacks for it."""
 
     def on(self, runtime: str) -> str:
-        """Return the mechanism on a runtime, empty where it has none."""
+        """Return the mechanism on a runtime, empty if it has none."""
         return self.processes if runtime == "local" else self.containers
 
 

@@ -11,7 +11,7 @@ from .bound import LATE_LINK
 
 
 class CpuParams(Params):
-    """How much CPU is left."""
+    """Parameters of the fault `cpu`."""
 
     cpu: Share = Field(ge=0.01)
     """Share of one CPU that the target may use."""

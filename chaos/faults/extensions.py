@@ -31,7 +31,7 @@ class NameTakenError(CommandError):
 def add_extensions(faults: MutableMapping[str, AnyFault], points: Iterable[EntryPoint] | None = None) -> None:
     """Add the kinds of other packages to `faults`.
 
-    One that cannot be loaded is left out, with a warning that names its package. Raise NameTakenError where a name is
+    One that cannot be loaded is left out, with a warning that names its package. Raise NameTakenError if a name is
     taken: which of the two is meant would depend on what is installed.
     """
     owners = dict.fromkeys(faults, "built in")
@@ -50,7 +50,7 @@ def add_extensions(faults: MutableMapping[str, AnyFault], points: Iterable[Entry
 
 
 def _check(fault: AnyFault, name: str) -> None:
-    """Raise TypeError where the object is no fault, or is not described as it must be."""
+    """Raise TypeError if the object is no fault, or is not described as it must be."""
     if fault.kind != name:
         raise TypeError(f"its kind is {fault.kind!r}; expected the name of the entry point")
     for attribute, kind in _TYPES.items():

@@ -13,10 +13,10 @@ from .misbehaviour import Misbehaviour, health_and_work
 
 
 class LieParams(Params):
-    """How the work fails."""
+    """Parameters of the fault `lie`."""
 
     status: int = Field(default=500, ge=500, le=599)
-    """Status of the failing answers."""
+    """HTTP status of the responses to work, 500 to 599."""
 
 
 class Lie(Misbehaviour):

@@ -31,7 +31,7 @@ EVERYBODY = "all"
 
 
 class ScopedParams(Params):
-    """Whose packets are impaired."""
+    """Parameters that select the impaired packets."""
 
     peer: str = EVERYBODY
     """`all`, `balancer`, a member's name or role, or several of these with commas between. Docker only."""
@@ -94,7 +94,7 @@ class LinkFault:
         raise NotImplementedError
 
     def impairment(self, params: Any, duration_s: float) -> Impairment:
-        """Return what the driver is asked for."""
+        """Return the impairment for the driver."""
         scope = params.scope() if isinstance(params, ScopedParams) else {}
         return Impairment(self.kind, duration_s, effect=self.effect, **{**scope, **self.effects(params)})
 
@@ -127,7 +127,7 @@ class LinkFault:
         raise NotImplementedError
 
     async def read_back(self, target: LinkTarget) -> Verdict:
-        """Check that the rules are in place and that a packet has met them; None where no packet came in time."""
+        """Check that the rules are in place and that a packet has met them; None if no packet came in time."""
         deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
         while True:
             seen = await target.read_back()

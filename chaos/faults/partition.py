@@ -1,4 +1,4 @@
-"""partition: the target and its `peer` side no longer reach each other, on any port; both reach everybody else."""
+"""partition: the target and its `peer` side no longer reach each other, on any port; both reach all other members."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _other_side(peer: str) -> str:
 
 
 class PartitionParams(Params):
-    """Who is on the other side."""
+    """Parameters of the fault `partition`."""
 
     peer: Annotated[str, AfterValidator(_other_side)] = Field(json_schema_extra={"not": {"enum": list(NO_SIDE)}})
     """`balancer`, or names of members with commas between."""

@@ -38,7 +38,7 @@ class BoundedBodies:
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:
-    """The body; None where the client left before its end."""
+    """Return the body, or None if the client disconnected before its end."""
     body: bytes = b""
     while True:
         message = await receive()

@@ -42,7 +42,7 @@ class EventStream(StreamingResponse):
             self._events.readers -= 1
 
     async def stream_response(self, send: Send) -> None:
-        """Send the stream; cut it where the reader takes nothing, so that what it has is not taken for all there is."""
+        """Send the stream. Abort the connection if the reader stops reading, so that it notices the gap."""
 
         async def in_time(message: Message) -> None:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -55,7 +55,7 @@ class EventStream(StreamingResponse):
 
 
 async def _sse(events: EventLog, since: int) -> AsyncIterator[str]:
-    """The event log as server-sent events (WHATWG HTML §9.2)."""
+    """Send the event log as server-sent events (WHATWG HTML §9.2)."""
     yield ": reroute\n\n"  # lets the client's request return before the first event
     async for event in events.follow(since, idle_s=KEEP_ALIVE_S):
         if event is None:

@@ -50,7 +50,7 @@ class FaultKind(BaseModel):
     bound: dict[str, dict[str, str]]
     """Kind of health check → how the fault looks to it: family of time bounds, and when that applies."""
     support: dict[str, str]
-    """Runtime → mechanism, empty where there is none; `lacking` says why."""
+    """Runtime → mechanism, empty if there is none; `lacking` says why."""
     params: dict[str, Any]
     """JSON Schema of `params` in an order."""
 

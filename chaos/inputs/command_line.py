@@ -60,7 +60,7 @@ def run(
 
 
 def make_state_dir(path: Path) -> None:
-    """Raises CommandError where nothing can be written there."""
+    """Raises CommandError if nothing can be written there."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=path):

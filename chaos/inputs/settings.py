@@ -77,7 +77,7 @@ class Settings(BaseModel):
         return self
 
     def order_token(self) -> str:
-        """The token for orders to misbehave, as of now; empty: none. Raises OSError where its file is unreadable."""
+        """Return the token for orders to misbehave, empty if there is none. Raise OSError if its file is unreadable."""
         if self.misbehave_token_file is None:
             return self.misbehave_token
         return self.misbehave_token_file.read_text(encoding="utf-8").strip()

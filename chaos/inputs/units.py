@@ -24,7 +24,7 @@ class Quantity:
     written_in: str
     """The unit that limits are shown in."""
     expected: str
-    """What an error message asks for."""
+    """What an error message says was expected, such as `a duration such as 500ms`."""
     maximum: float | None = None
 
     @property
@@ -99,7 +99,7 @@ _PARSERS: Final[dict[object, str]] = {
 
 
 def quantity_of(parser: object) -> str | None:
-    """Return the name of the quantity that `parser` reads; None where it reads none."""
+    """Return the name of the quantity that `parser` reads; None if it reads none."""
     return _PARSERS.get(parser)
 
 

@@ -23,7 +23,7 @@ class DelayQueue(Generic[T]):
         return len(self._items)
 
     def push(self, item: T, due: float) -> None:
-        """Add an item. Jitter must not reorder a byte stream, so it also waits for the item ahead of it."""
+        """Add an item. It never leaves before an earlier item, even if it is due first: bytes keep their order."""
         self._items.append((due, item))
 
     def release(self, now: float) -> Iterator[T]:
@@ -37,5 +37,5 @@ class DelayQueue(Generic[T]):
 
     @property
     def next_due(self) -> float | None:
-        """When the next item is due; None where there is none, or it is held until the fault ends."""
+        """When the next item is due; None if there is none, or it is held until the fault ends."""
         return self._items[0][0] if self._items and self._items[0][0] != math.inf else None

@@ -88,7 +88,7 @@ def _able(mechanisms: Sequence[str], impairment: Impairment, offers: Offers) -> 
 
 
 def _obstacle(mechanism: str, impairment: Impairment, offers: Offers) -> str:
-    """Return why a mechanism is impossible; empty where it is possible."""
+    """Return why a mechanism is impossible; empty if it is possible."""
     if mechanism != QUEUE and impairment.direction != "out":
         return "it acts on what leaves the target"
     lacking = [LACKS[each] for each in needs(mechanism) if not offers(each)]

@@ -52,7 +52,7 @@ class Packet:
 
 
 class Queue:
-    """One bound NFQUEUE. Raises OSError where the kernel has none, or the number is in use."""
+    """One bound NFQUEUE. Raises OSError if the kernel has none, or the number is in use."""
 
     def __init__(self, number: int, *, whole: bool = False) -> None:
         self._number = number

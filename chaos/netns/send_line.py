@@ -10,7 +10,7 @@ TIMEOUT_S = 5.0
 
 
 def send(path: str, line: str) -> str:
-    """Send a line and return the answer, one line of JSON. Raise OSError where no helper listens."""
+    """Send a line and return the answer, one line of JSON. Raise OSError if no helper listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(TIMEOUT_S)
         sock.connect(path)

@@ -26,7 +26,7 @@ BANDWIDTH_PACKETS = "1000"
 def install(impairments: Sequence[Impairment]) -> None:
     """Install exactly these impairments. An existing tree is changed in place, so that queued packets stay queued.
 
-    Raise CommandError where the kernel lacks sch_htb, cls_u32 or, where it is needed, sch_netem; nothing is left then.
+    Raise CommandError if the kernel lacks sch_htb, cls_u32 or, where it is needed, sch_netem; nothing is left then.
     """
     try:
         for interface in _interfaces():
@@ -92,7 +92,7 @@ def _matches(scope: Impairment) -> Iterator[tuple[str, ...]]:
 
 
 def netem_options(kinds: Mapping[str, Impairment]) -> tuple[str, ...]:
-    """Return netem's arguments for all effects together; empty where none needs it.
+    """Return netem's arguments for all effects together; empty if none needs it.
 
     Reordering delays the packets that it does not send ahead: by its own delay, or by that of a `delay` beside it.
     """

@@ -6,7 +6,7 @@ import asyncio
 
 from ..errors import EnvironmentProblemError
 from ..identity import Identity
-from .base import UP_WITHIN_S, BaseAction, Call, Needs, OperatedLab, until
+from .base import UP_WITHIN_S, BaseAction, Call, Needs, OperatedLab, wait_for
 
 BALANCER = "lb"
 """Name of the balancer as a target."""
@@ -39,5 +39,5 @@ class BalancerStop(BaseAction):
             up = any(str(row["state"]).lower() == "up" for row in rows)
             return "" if up else f"the balancer did not come back within {UP_WITHIN_S:g} s"
 
-        await until(missing)
+        await wait_for(missing)
         record["healed_mono"] = lab.now()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from ..errors import EnvironmentProblemError
 from ..identity import Identity
+from ..polling import until
 
 POLL_S = 0.02
 UP_WITHIN_S = 20.0
@@ -18,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Needs(Enum):
-    """What of a lab an action needs."""
+    """The part of a lab without which an action cannot be performed."""
 
     ADMIN = "the balancer's admin API"
     RUNTIME = "control of the runtime"
@@ -29,7 +28,7 @@ class Call:
     """One use of an action in a run."""
 
     backends: tuple[str, ...]
-    """Ids that the balancer has for the target; empty where the action happens to no single backend."""
+    """Ids that the balancer has for the target; empty if the action happens to no single backend."""
     duration_s: float
     value: float
     """What the scenario gives in `Action.value_field`; 0 where it has none."""
@@ -38,7 +37,7 @@ class Call:
 
 
 class OperatedLab(Protocol):
-    """The lab as an action sees it; `lab.run.operator_actions` implements it. Methods raise LabError."""
+    """What an action can do to a running lab (see `lab.run.operator_actions`). All methods may raise LabError."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -55,7 +54,7 @@ class OperatedLab(Protocol):
         """Return the balancer's backends."""
 
     async def identities(self) -> dict[str, Identity]:
-        """Return who is who now, by target."""
+        """Return the present backends and instance of each target, by the target's name."""
 
     async def all_up(self) -> None:
         """Wait until the balancer uses every backend."""
@@ -88,7 +87,7 @@ class OperatedLab(Protocol):
 
 
 class Action(Protocol):
-    """One thing that operators do."""
+    """One kind of operator action, such as `drain`."""
 
     @property
     def name(self) -> str:
@@ -104,7 +103,7 @@ class Action(Protocol):
 
     @property
     def on_backend(self) -> bool:
-        """Whether it happens to one backend."""
+        """Whether the action concerns a single backend."""
 
     @property
     def disrupts(self) -> bool:
@@ -122,11 +121,11 @@ class Action(Protocol):
         """Return how long it should take, seconds."""
 
     async def perform(self, lab: OperatedLab, call: Call) -> None:
-        """Do it, wait, undo it. Raise LabError where the lab refuses."""
+        """Perform the action, wait for its duration, and undo it. Raise LabError if the lab refuses."""
 
 
 class BaseAction:
-    """The most common declarations."""
+    """Default values of the declarations, for most actions to inherit."""
 
     on_backend = False
     disrupts = False
@@ -137,13 +136,17 @@ class BaseAction:
         return duration_s
 
 
-async def until(holds: Callable[[], Awaitable[str]], within_s: float = UP_WITHIN_S) -> None:
-    """Poll until `holds` returns an empty text; what it returns says what is missing.
+async def wait_for(missing: Callable[[], Awaitable[str]], within_s: float = UP_WITHIN_S) -> None:
+    """Wait until `missing` returns an empty text; until then it says what is missing.
 
-    Raise EnvironmentProblemError with the last text where the time is over.
+    Raise EnvironmentProblemError with the last text if the time runs out.
     """
-    deadline = time.monotonic() + within_s
-    while missing := await holds():
-        if time.monotonic() > deadline:
-            raise EnvironmentProblemError(missing)
-        await asyncio.sleep(POLL_S)
+    text = ""
+
+    async def complete() -> bool:
+        nonlocal text
+        text = await missing()
+        return not text
+
+    if not await until(complete, within_s, POLL_S):
+        raise EnvironmentProblemError(text)

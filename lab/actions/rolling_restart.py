@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..errors import EnvironmentProblemError
 from ..identity import Identity
-from .base import BaseAction, Call, Needs, OperatedLab, until
+from .base import BaseAction, Call, Needs, OperatedLab, wait_for
 
 IDLE_WITHIN_S = 5.0
 """How long a drained backend may still be busy; then it is restarted all the same, as a deployment would."""
@@ -48,7 +48,7 @@ class RollingRestart(BaseAction):
             return ", ".join(row["id"] for row in rows if row["id"] in identity.backends and row["in_flight"])
 
         with contextlib.suppress(EnvironmentProblemError):
-            await until(busy, IDLE_WITHIN_S)
+            await wait_for(busy, IDLE_WITHIN_S)
 
     async def _use_again(self, lab: OperatedLab, identity: Identity) -> None:
         # A restarted container may have another address; it is then another backend, which is not drained.

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Literal
 
-from .base import BaseAction, Call, Needs, OperatedLab, until
+from .base import BaseAction, Call, Needs, OperatedLab, wait_for
 
 
 class Scale(BaseAction):
@@ -37,7 +37,7 @@ class Scale(BaseAction):
             states = ", ".join(f"{row['id']} {row['state']}" for row in rows)
             return f"the balancer did not get to use {count} backends: {states}"
 
-        await until(missing)
+        await wait_for(missing)
         left = await lab.identities()
         for name in sorted(set(known) - set(left)):
             record = lab.disruption(name, known[name], "scaled down", name="leave", began=began)

@@ -29,13 +29,13 @@ def _is_adapter(name: str, one: object) -> bool:
 def adapters() -> dict[str, Adapter]:
     """Return all adapters: ours, then those of other packages.
 
-    Raise `EnvironmentProblemError` where a package adds one under a name that is taken.
+    Raise `EnvironmentProblemError` if a package adds one under a name that is taken.
     """
     return ADAPTERS | load("adapter", ADAPTERS, _is_adapter, points(GROUP))
 
 
 def adapter(name: str) -> Adapter:
-    """Return the adapter of that name. Raise `BadArgumentsError` where there is none."""
+    """Return the adapter of that name. Raise `BadArgumentsError` if there is none."""
     if name not in adapters():
         raise BadArgumentsError(f"no balancer is called {name!r}", f"choose from {', '.join(adapters())}")
     return adapters()[name]

@@ -51,7 +51,7 @@ class Tuning:
 
 
 class OwnFiles:
-    """How a program reads somebody's own configuration, and what such a file may not do in a lab."""
+    """How a program reads a user's own configuration, and what such a file must not do in a lab."""
 
     forwards = r"(?!)"
     """Regular expression (multi-line) of what the program forwards to or checks; the first group that matches is the
@@ -67,12 +67,12 @@ class OwnFiles:
         return text
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command | None, Command]:
-        """Return the command that checks the files (None where the program has none), and the one that runs on them."""
+        """Return the command that checks the files (None if the program has none), and the one that runs on them."""
         raise NotImplementedError
 
 
 class BaseAdapter:
-    """What an adapter has that says nothing else."""
+    """Default values of an adapter's attributes."""
 
     tuning: tuple[Tuning, ...] = ()
     own_files: OwnFiles | None = None
@@ -100,19 +100,19 @@ class Adapter(Protocol):
 
     @property
     def own_files(self) -> OwnFiles | None:
-        """How it runs on somebody's own files; None where it does not."""
+        """How the program runs on a user's own files; None if it cannot."""
 
     def find(self) -> Program | Missing:
         """The installed program."""
 
     def version(self, program: Program) -> str:
-        """Its own version number. Raises `EnvironmentProblemError` where it does not tell one."""
+        """Its own version number. Raises `EnvironmentProblemError` if it does not tell one."""
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """Write its configuration files into `workdir`; the main one comes first."""
 
     def check(self, program: Program, workdir: Path) -> Command | None:
-        """The command that says what is wrong with the rendered files; None where the program has none."""
+        """The command that says what is wrong with the rendered files; None if the program has none."""
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
         """The command that runs it in the foreground until SIGTERM."""

@@ -1,6 +1,6 @@
-"""What somebody's file may not do in a lab: rewritten where that changes nothing that is measured, else refused.
+"""Directives of a user's file that must not act in a lab: rewritten if that does not affect the results, else refused.
 
-The process is confined as well where the kernel allows it (`lab.processes.isolation`); this holds everywhere.
+The process is also confined if the kernel allows it (`lab.processes.isolation`); this holds everywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOST: Final = re.compile(r"(?:\w+://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*))(?
 
 
 def refuse_strangers(own: OwnFiles, texts: Mapping[str, str], values: Mapping[str, str]) -> None:
-    """Raise `BadArgumentsError` where one of the texts, each under its file's name, forwards to what is not the lab's.
+    """Raise `BadArgumentsError` if one of the texts, each under its file's name, forwards to what is not the lab's.
 
     The error names file and line.
     """

@@ -22,7 +22,7 @@ _IN_DIR = re.compile(r"@DIR@/([\w.-]+)")
 
 
 def read(path: Path) -> str:
-    """The file's text. Raises `BadArgumentsError` where it cannot be read."""
+    """The file's text. Raises `BadArgumentsError` if it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", _ERRORS)
     except OSError as error:
@@ -94,7 +94,7 @@ def layout(files: Sequence[Path]) -> dict[Path, Path]:
 def _point_to(text: str, places: Mapping[Path, Path], where: str) -> str:
     """Let `@DIR@/name` mean the one copied file of that name, wherever it was copied to.
 
-    Raises `BadArgumentsError` where there are several.
+    Raises `BadArgumentsError` if there are several.
     """
 
     def place(match: re.Match[str]) -> str:

@@ -27,7 +27,7 @@ def find(name: str, install: str) -> Program | Missing:
 def version(program: Program, *arguments: str) -> str:
     """The first version number that it prints, on stdout or stderr.
 
-    Raises `EnvironmentProblemError` where it does not run, or prints none.
+    Raises `EnvironmentProblemError` if it does not run, or prints none.
     """
     argv = [*program.argv, *arguments]
     try:

@@ -35,7 +35,7 @@ class Address:
     port: int
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` where it is no address."""
+        """Raises `BadArgumentsError` if it is no address."""
         _expect(_NAME.fullmatch(self.host) is not None, f"{self.host!r} is not a host name or IPv4 address")
         _expect(1 <= self.port <= 65535, f"{self.port} is not a port number")
 
@@ -51,7 +51,7 @@ class Backend:
     address: Address
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` where the id could not stand in a configuration file."""
+        """Raises `BadArgumentsError` if the id could not stand in a configuration file."""
         _expect(_NAME.fullmatch(self.id) is not None, f"{self.id!r} is not a backend id such as api-1")
 
 
@@ -68,7 +68,7 @@ class Health:
     rise: int = 2
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` where the path could not stand in a configuration file."""
+        """Raises `BadArgumentsError` if the path could not stand in a configuration file."""
         _expect(_PATH.fullmatch(self.path) is not None, f"{self.path!r} is not a path such as /health")
 
 
@@ -124,7 +124,7 @@ class ProxySpec:
     """Threads or worker processes that serve traffic."""
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` where there is nothing to balance, or two backends share an id."""
+        """Raises `BadArgumentsError` if there is nothing to balance, or two backends share an id."""
         ids = [backend.id for backend in self.backends]
         _expect(bool(ids), "a balancer needs at least one backend")
         _expect(len(set(ids)) == len(ids), f"backend ids must differ: {', '.join(ids)}")

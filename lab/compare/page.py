@@ -34,6 +34,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
         "comparison": comparison,
         "columns": COLUMNS,
         "rows": rows,
+        "contenders": len({(row.balancer, row.settings) for row in comparison.rows()}),
         "remarks": remarks(comparison),
         "configs": read_configs(folder),
         "scenarios": [(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],

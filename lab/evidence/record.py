@@ -19,7 +19,7 @@ from .run_folder import read_run_folder
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The balancer's bounds for one kind of fault, seconds; None where its configuration implies no bound."""
+    """The balancer's bounds for one kind of fault, seconds; None if its configuration implies no bound."""
 
     reroute_s: float | None
     reroute_traffic_s: float | None

@@ -83,7 +83,7 @@ def gave_up(answer: Answer, log: str) -> bool:
 
 
 def log_end(log: Path) -> str:
-    """The last 256 KiB of a log; empty where there is none."""
+    """The last 256 KiB of a log; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_READ))

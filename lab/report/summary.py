@@ -97,7 +97,7 @@ def _broken(cell: str) -> str:
 
 
 def _stacked(verdict: RunVerdict) -> list[Text]:
-    """Return the lines of a run for a terminal that is too narrow for any table."""
+    """Return the summary of a run as lines, for a terminal that is too narrow for a table."""
     rows = [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(verdict)]
     first, word = rows[0], _WORDS[verdict.verdict]
     lines = [Text.assemble((word, _STYLES[word]), f"  {verdict.scenario}")]

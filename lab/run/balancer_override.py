@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from ..errors import EnvironmentProblemError
+from ..polling import until
 from ..scenario.plan import Plan
 from ..services.balancer_view import BalancerView
 from ..services.endpoints import Endpoints
-from ..services.polling import until
 
 READY_WITHIN_S = 15.0
 

@@ -24,11 +24,11 @@ from ..evidence.recorder import Recorder
 from ..evidence.verdict import RunVerdict
 from ..identity import Identity, identify
 from ..judge.judge import judge_folder
+from ..polling import until
 from ..scenario.plan import Plan
 from ..services.balancer_view import BalancerView, balancer_view
 from ..services.clients import ChaosClient, FaultRefusedError, TrafficPort
 from ..services.endpoints import Endpoints
-from ..services.polling import until
 from ..traffic.process import TrafficProcess
 from . import run_metadata
 from .balancer_override import override_balancer_settings
@@ -111,7 +111,7 @@ class Services:
 
 
 class Experiment:
-    """One run from its first request to its last event."""
+    """Carries out one run: sends the traffic, performs the steps of the plan on schedule, and records what happens."""
 
     def __init__(
         self,

@@ -9,11 +9,11 @@ from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..evidence.clock import ClockOffset, measure_offset
 from ..evidence.record import BALANCER
 from ..identity import Identity, identify
+from ..polling import until
 from ..scenario.plan import Plan
 from ..scenario.units import parse_duration
 from ..services.balancer_view import BalancerView
 from ..services.clients import ChaosClient, Json
-from ..services.polling import until
 
 READY_WITHIN_S = 20.0
 SEPARATION_S = 2.0

@@ -42,7 +42,7 @@ class Runtime(Protocol):
         """Stop the background lab and everything of it. False: there was none."""
 
     def status(self) -> list[Member]:
-        """The members of the background lab; empty where there is none."""
+        """The members of the background lab; empty if there is none."""
 
     def logs(self, tail: int) -> str:
         """The last `tail` lines of every member, for a person to read."""

@@ -1,7 +1,7 @@
-"""A control port on loopback: who may ask, how much is read, how many connections are served, and how errors look.
+"""A control port on loopback: authentication, limits on bodies and connections, and the form of errors.
 
-Its clients are the lab's own processes. So every call needs the token, no name but loopback's is answered to (a page
-whose name was made to resolve to this address has another one), and whatever a browser sends for a page is refused.
+Its clients are the lab's own processes. So every call needs the token, and the `Host` must be a loopback name, which
+excludes a web page whose name was made to resolve to this address. Requests with an `Origin` are refused.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class CallError(Exception):
 
 
 def application(token: str) -> web.Application:
-    """An application without routes; every one that is added is guarded."""
+    """Return an application without routes. The checks apply to every route that is added."""
     return web.Application(middlewares=[_guarded(token)], client_max_size=MAX_BODY)
 
 
 @asynccontextmanager
 async def serving(app: web.Application, port: int) -> AsyncIterator[int]:
-    """Serve on loopback for the length of the context, which gets the port. Raise `OSError` where it is taken."""
+    """Serve on loopback for the length of the context, which gets the port. Raise `OSError` if it is in use."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, keepalive_timeout=IDLE_S)
     await runner.setup()
     server = runner.server
@@ -67,7 +67,7 @@ async def serving(app: web.Application, port: int) -> AsyncIterator[int]:
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    """The JSON object of a call; none is needed. Raise `CallError`."""
+    """Return the JSON object of a call, empty if it has no body. Raise `CallError` if the body is invalid."""
     if "Content-Encoding" in request.headers:
         raise CallError(400, "bad_json", "body: expected no Content-Encoding")
     try:
@@ -128,9 +128,10 @@ def _guarded(token: str) -> Middleware:
 
 
 class _Bounded(asyncio.Protocol):
-    """Hands a connection to the server's own protocol, or refuses it.
+    """Passes a connection to the server's own protocol, or refuses it if there are too many.
 
-    Decided once it is made: all of a burst are accepted, and given protocols, before the first of them counts.
+    The decision is made in `connection_made`, because the event loop accepts all connections of a burst, and makes a
+    protocol for each, before the first of them is counted.
     """
 
     def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
@@ -138,7 +139,7 @@ class _Bounded(asyncio.Protocol):
         self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Before anything was read."""
+        """Count the connections, before anything is read."""
         made = cast(asyncio.Transport, transport)
         if self._connections() >= MOST_CONNECTIONS:
             made.write(_REFUSAL)

@@ -32,7 +32,7 @@ def docker(
 ) -> subprocess.CompletedProcess[str]:
     """Run `docker …` and answer what it said. Out of Ctrl-C's reach: callers decide what an interruption undoes.
 
-    Raises `EnvironmentProblemError` where there is no such command or it does not come back.
+    Raises `EnvironmentProblemError` if there is no such command or it does not come back.
     """
     if shutil.which("docker") is None:
         raise EnvironmentProblemError("there is no docker command", "scripts/docker-setup, or use --runtime local")
@@ -84,7 +84,7 @@ def engine_version() -> str:
 
 
 def compose_version() -> str:
-    """Compose's version. Raises `EnvironmentProblemError` where it is missing or too old."""
+    """Compose's version. Raises `EnvironmentProblemError` if it is missing or too old."""
     result = docker(["compose", "version", "--short"])
     version = result.stdout.strip()
     if result.returncode != 0 or not version:

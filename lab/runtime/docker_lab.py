@@ -186,7 +186,7 @@ class DockerRuntime:
         return parse_ps(result.stdout)
 
     def token(self) -> str:
-        """The chaos service's. Raises `EnvironmentProblemError` where it cannot be read."""
+        """The chaos service's. Raises `EnvironmentProblemError` if it cannot be read."""
         result = self.compose("exec", "-T", "chaos", "cat", "/state/token")
         token = result.stdout.strip()
         if result.returncode != 0 or not token:

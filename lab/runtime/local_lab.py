@@ -211,7 +211,7 @@ def prune(root: Path, kept: int) -> None:
 
 @contextlib.contextmanager
 def _in_use(folder: Path) -> Iterator[None]:
-    """Hold the folder for oneself. Raises `BlockingIOError` where somebody else does; ends with the process."""
+    """Hold the folder for oneself. Raises `BlockingIOError` if somebody else does; ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

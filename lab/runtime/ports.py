@@ -44,7 +44,7 @@ PUBLISHED = (TRAFFIC, ADMIN, CHAOS)
 def wanted(published: Published, environment: Mapping[str, str] = os.environ) -> int:
     """The port that the environment asks for, else the default.
 
-    Raises `BadArgumentsError` where the variable is no port number.
+    Raises `BadArgumentsError` if the variable is no port number.
     """
     text = environment.get(published.variable, "").strip()
     if not text:
@@ -85,7 +85,7 @@ class Leases:
     def take(self, port: int) -> bool:
         """Lease the port. Return False where this or another process holds it already.
 
-        Raises `EnvironmentProblemError` where the lock file cannot be opened.
+        Raises `EnvironmentProblemError` if the lock file cannot be opened.
         """
         if port in self._held:
             return False
@@ -152,7 +152,7 @@ def choose(
 ) -> Choice:
     """Return the wanted port; where only the default is taken or leased, the next spare one.
 
-    Raises `EnvironmentProblemError` where the port was asked for by name and is taken: moving would be a surprise.
+    Raises `EnvironmentProblemError` if the port was asked for by name and is taken: moving would be a surprise.
     """
     port = wanted(published, environment)
     if environment.get(published.variable, "").strip():

@@ -44,7 +44,7 @@ def _here() -> Path | None:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, where it is missing, for its owner alone. Raise EnvironmentProblemError where it cannot be."""
+    """Make the folder, where it is missing, for its owner alone. Raise EnvironmentProblemError if it cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE if folder != HERE else 0o755)
     except OSError as error:

@@ -70,7 +70,7 @@ class Process:
         self.refusal: Answer | None = None
         """What `wait_ready` was answered last, where it gave up."""
         self.ended_for = ""
-        """Why the lab itself ended it; empty where it did not."""
+        """Why the lab itself ended it; empty if it did not."""
         self.environment: dict[str, str] = {}
         """On top of the spec's, from the next start on."""
         self._child: asyncio.subprocess.Process | None = None

@@ -211,7 +211,7 @@ def _prepare(
 
 
 async def _serve(supervisor: Supervisor) -> Failed | None:
-    """Run the lab until it is asked to stop. Return why it did not come up, or None where it did."""
+    """Run the lab until it is asked to stop. Return why it did not come up, or None if it did."""
     layout = supervisor.layout
     control_port = int(layout.supervisor_url.rpartition(":")[2])
     token = layout.supervisor_token

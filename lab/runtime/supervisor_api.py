@@ -100,7 +100,7 @@ async def _set_environment(process: Process, request: web.Request) -> None:
 
 
 def _variables(value: Any) -> dict[str, str]:
-    """What the kernel takes as an environment."""
+    """Return whether the kernel accepts this as an environment."""
     if not isinstance(value, dict):
         raise CallError(422, "bad_environment", "environment: expected an object of text values")
     for name, text in value.items():
@@ -111,5 +111,5 @@ def _variables(value: Any) -> dict[str, str]:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is text with bytes in UTF-8 (half a surrogate pair has none) and without NUL, which would end it."""
+    """Return whether the text can be encoded in UTF-8 and contains no NUL."""
     return isinstance(value, str) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)

@@ -33,7 +33,7 @@ class Ready:
     supervisor_token: str
     pid: int
     admin_token: str = ""
-    """Of changes through the balancer's admin API; empty where it has none."""
+    """Of changes through the balancer's admin API; empty if it has none."""
     balancer: str = "reroute"
     balancer_pid: int = 0
     balancer_log: str = ""

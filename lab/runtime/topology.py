@@ -73,14 +73,14 @@ class Layout:
 
     @property
     def watched(self) -> bool:
-        """Whether it is somebody else's program, whose sockets have to be watched unless they cannot leave."""
+        """Whether the process is not ours, so that its sockets have to be watched unless its network is confined."""
         return self.other.watched if self.other else self.balancer_command != OUR_BALANCER
 
 
 def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
     """Every process of the lab; also writes the balancer's configuration file.
 
-    Raises LabError where another balancer is asked for that is not here, or rejects its configuration.
+    Raises LabError if another balancer is asked for that is not here, or rejects its configuration.
     """
     specs: list[Spec] = []
     addresses: dict[str, str] = {}
@@ -155,7 +155,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
 
 
 def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
-    """A balancer that is not restarted when it dies: that is a result. None where it runs elsewhere."""
+    """A balancer that is not restarted when it dies: that is a result. None if it runs elsewhere."""
     assert layout.other is not None
     workdir = layout.state_dir / "balancer"
     workdir.mkdir()

@@ -41,11 +41,11 @@ class Quantity:
     """Unit → its size in the base unit."""
     written_in: str
     expected: str
-    """What an error message asks for."""
+    """What an error message says was expected, such as `a duration such as 500ms`."""
     maximum: float | None
 
     def parse(self, text: str) -> float:
-        """Return the value in the base unit. Raise ValueError where the text is no such quantity."""
+        """Return the value in the base unit. Raise ValueError if the text is no such quantity."""
         match = re.match(self.pattern, text.strip(), re.ASCII)
         value = float(match[1]) * self.units[match[2]] if match else 0.0
         if match is None or (self.maximum is not None and value > self.maximum):
@@ -81,7 +81,7 @@ class FaultKinds:
 
 
 def read(document: Mapping[str, Any]) -> FaultKinds:
-    """Return the kinds in a document as `GET /faults/kinds` answers it. Raise KeyError where it is none."""
+    """Return the kinds in a document as `GET /faults/kinds` answers it. Raise KeyError if it is none."""
     quantities = {
         name: Quantity(**{field: each[field] for field in Quantity.__dataclass_fields__})
         for name, each in document["quantities"].items()
@@ -114,11 +114,13 @@ def known() -> FaultKinds:
     """
     if not points(FAULTS):
         return built_in()
-    told = subprocess.run(
-        words("chaos.faults"), env=child_environment(), stdout=subprocess.PIPE, timeout=_ASK_TIMEOUT_S, check=False
-    )
-    if told.returncode != 0:
-        raise EnvironmentProblemError("the fault kinds of other packages cannot be read", "see the message above")
+    command = words("chaos.faults")
+    try:
+        told = subprocess.run(
+            command, env=child_environment(), stdout=subprocess.PIPE, timeout=_ASK_TIMEOUT_S, check=True
+        )
+    except subprocess.SubprocessError as error:  # it failed, with its reason on stderr, or took too long
+        raise EnvironmentProblemError("the fault kinds of other packages cannot be read", str(error)) from error
     return read(json.loads(told.stdout))
 
 
@@ -128,7 +130,7 @@ def find(kind: str) -> FaultKind | None:
 
 
 def like(kind: str) -> str:
-    """Return the built-in kind that falls under the same time bound as `kind`; empty where there is none."""
+    """Return the built-in kind that falls under the same time bound as `kind`; empty if there is none."""
     family = fault.family if (fault := find(kind)) else ""
     return next((name for name, each in built_in().kinds.items() if each.family == family), "")
 
@@ -147,7 +149,7 @@ def complaints(kind: str, params: Mapping[str, str]) -> list[str]:
 
 
 def _complaint(rule: Mapping[str, Any], text: str, quantities: Mapping[str, Quantity]) -> str:
-    """Return what was expected; empty where the text is right."""
+    """Return what was expected; empty if the text is right."""
     if "enum" in rule:
         return "" if text in rule["enum"] else f"expected {', '.join(rule['enum'][:-1])} or {rule['enum'][-1]}"
     if text in rule.get("not", {}).get("enum", ()):
@@ -172,7 +174,7 @@ def _within(rule: Mapping[str, Any], value: float) -> bool:
 
 
 def _limits(rule: Mapping[str, Any], quantity: Quantity | None, before: str = " ") -> str:
-    """Return the limits in words, empty where there are none."""
+    """Return the limits in words, empty if there are none."""
     words = [
         f"{word} {quantity.written(rule[keyword]) if quantity else rule[keyword]}"
         for keyword, word, _ in _LIMITS

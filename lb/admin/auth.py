@@ -29,7 +29,7 @@ class Gate:
     """Lets a change through, or raises `UnauthorizedError` with the reason."""
 
     def __init__(self, listen: Address, token: str) -> None:
-        """`token` is empty where none is configured; on a loopback address that leaves the gate open."""
+        """`token` is empty if none is configured; on a loopback address that leaves the gate open."""
         self._token = token.encode()
         self._open = not token and is_loopback(listen.host)
 
@@ -96,7 +96,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """The name or address in `name:port`, in lower case; empty where there is none."""
+    """The name or address in `name:port`, in lower case; empty if there is none."""
     if any(sign in host for sign in "/?#@\\ \t"):
         return ""
     try:

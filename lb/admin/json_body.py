@@ -21,7 +21,7 @@ data plane, whose bodies may be long and therefore have a minimum rate instead o
 async def body_of(request: web.Request) -> Any:
     """Return the JSON body. Raise `InvalidError`, `LateError`, or `BadRequestError` for one that is nested too deep.
 
-    Only under its own content type: a browser sends that across origins after a preflight, which nobody answers here.
+    The content type must be JSON: a browser sends that across origins only after a preflight, which is never answered.
     """
     if request.content_type != "application/json":
         raise InvalidError("body: expected Content-Type: application/json")

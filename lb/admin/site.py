@@ -1,7 +1,7 @@
-"""The admin port's socket: it serves so many connections at a time, and tells the others so.
+"""The listening socket of the admin API. It serves a limited number of connections at a time and answers 503 to others.
 
-The admin API and the traffic are one process and share its file descriptors. Neither readers of events, who stay, nor
-connections that never ask anything may use up what clients need.
+The admin API and the traffic are in one process and share its file descriptors. Long event streams and idle connections
+must not use up the descriptors that clients need.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REFUSAL: Final = (
 
 
 def runner_of(app: web.Application) -> web.AppRunner:
-    """What serves the admin API, with its time-outs."""
+    """Return an aiohttp runner for the admin API, with its time-outs."""
     return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=IDLE_S)
 
 
@@ -46,11 +46,11 @@ class AdminSite(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """Only aiohttp asks."""
+        """Return the address as text, which aiohttp requires."""
         return str(self._sock.getsockname())
 
     async def start(self) -> None:
-        """Accept from now on."""
+        """Start to accept connections."""
         await super().start()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, sock=self._sock, backlog=BACKLOG)
@@ -62,9 +62,10 @@ class AdminSite(web.BaseSite):
 
 
 class _Bounded(asyncio.Protocol):
-    """Hands a connection to the server's own protocol, or refuses it.
+    """Passes a connection to the server's own protocol, or refuses it if there are too many.
 
-    Decided once it is made: all of a burst are accepted, and given protocols, before the first of them counts.
+    The decision is made in `connection_made`, because the event loop accepts all connections of a burst, and makes a
+    protocol for each, before the first of them is counted.
     """
 
     def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
@@ -72,7 +73,7 @@ class _Bounded(asyncio.Protocol):
         self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Before anything was read."""
+        """Count the connections, before anything is read."""
         made = cast(asyncio.Transport, transport)
         if self._connections() >= MOST_CONNECTIONS:
             made.write(_REFUSAL)

@@ -1,4 +1,4 @@
-"""The most of everything that a configuration, a file of backends or the admin API can ask for, the least, and why.
+"""Upper and lower limits of all numbers in the configuration, in a file of backends and in the admin API, with reasons.
 
 They keep a slip of the keyboard or a hostile value from costing memory, time or an overflow. None of them is a
 recommendation: each one is beyond what is of use.
@@ -22,6 +22,8 @@ none, and what repeats after it takes a whole core. A `tick` of 1 ms takes 4 % o
 SHORTEST_INTERVAL_S: Final = 0.01
 """Between two checks of a backend, and two readings of discovery. A check costs some 0.6 ms of CPU (measured), so those
 of one backend take at most 6 % of a core."""
+LONGEST_HOLD_S: Final = 86_400.0
+"""Of `discovery.hold`: a backend that discovery has not named for a day is not missing by mistake."""
 LONGEST_TICK_S: Final = 1.0
 """Time-outs, hedges and ends of ejections come up to a tick late: at most by the length of a per-try time-out."""
 LONGEST_COOKIE_S: Final = 400 * 86_400.0

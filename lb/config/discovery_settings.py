@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from .ceilings import MOST_BACKENDS
+from .ceilings import LONGEST_HOLD_S, MOST_BACKENDS
 from .value_types import Duration, HostName, Interval, Listen, Positive, Section, Share, Weight, expect, split
 
 _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -51,9 +51,9 @@ def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
 class _Discovery(Section):
     """What every kind of discovery has: how far its answers are trusted (`lb.discovery.retention`)."""
 
-    hold: Annotated[Duration, Field(le=86_400)] = 60.0
+    hold: Annotated[Duration, Field(le=LONGEST_HOLD_S)] = 60.0
     """How long a backend that passes its checks stays, at most, when an answer takes away most of those; 0s: no time.
-    One minute: ten times what a new backend needs to start and pass. At most a day."""
+    One minute: ten times what a new backend needs to start and pass."""
     max_loss: Share = 0.5
     """Share of the passing backends that one answer may take away; taking all of them is never followed at once."""
 

@@ -47,7 +47,7 @@ class Balancer:
         self._stalls = HedgeWatch(self._registry.stall_threshold)
         self._tick_gap = TickGapDetector(settings.passive.max_tick_gap)
         self._keep_decisions = settings.decisions > 0
-        """Each exchange records its decisions, for `GET /decisions`."""
+        """Whether each exchange records its decisions for `GET /decisions`."""
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:

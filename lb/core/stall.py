@@ -1,4 +1,4 @@
-"""Detection of stalls: attempts that were sent and wait for their first byte without an explanation."""
+"""Detects stalls: attempts that have waited for the first byte of a response longer than the backend usually takes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Who the backends are. A source is read again and again; differences become `Insert` and `Remove`, nothing else.
+"""Discovery of backends: a source is read repeatedly, and differences become the changes `Insert` and `Remove`.
 
-Discovery is fail-static: an answer that failed, or that names nobody, says more about the source than about the
-backends, so the last known ones stay. An answer that takes away most of the backends that pass their checks is not
+Discovery is fail-static: if a source fails or returns no backend, the problem is more likely in the source than in the
+backends, so the last known ones are kept. An answer that takes away most of the backends that pass their checks is not
 followed at once either (`retention`).
 """
 
@@ -93,18 +93,18 @@ class Follower:
 
     @property
     def held(self) -> Mapping[str, float]:
-        """The backends that stay although the source does not name them, and when each leaves at the latest."""
+        """The backends that are kept although the source no longer names them; id → the latest time of removal."""
         return self._retention.until()
 
     async def follow(self, source: Source, rules: Rules) -> None:
-        """Read another source from now on, once at once; who it does not name leaves, unless it is held."""
+        """Replace the source and read it once. Backends that it does not name are removed, unless they are held."""
         self._source = source
         self._retention.rules = rules
         self._failing = False
         await self.step()
 
     async def run(self) -> None:
-        """Follow the source; return only where one reading is enough and nothing is held."""
+        """Read the source repeatedly. Return only if one reading is enough and no backend is held."""
         while True:
             await self.step()
             interval = left = self._source.interval
@@ -134,12 +134,12 @@ class Follower:
         self._settle()
 
     def force(self) -> None:
-        """Go by the last good answer, whoever it takes away."""
+        """Apply the last good answer completely, without holding any backend."""
         self._tell((), self._retention.forget())
         self._go_by(self._answer)
 
     def _settle(self) -> None:
-        """Apply the last good answer as far as it can be trusted. A source that fails removes nobody."""
+        """Apply the last good answer as far as the rules of `retention` allow. While it fails, remove none."""
         if self._failing:
             return
         settled = self._retention.settle(self._known, self._answer, self._passing(), self._clock())

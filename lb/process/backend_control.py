@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..config.schema import Config
 from ..core.backend import Backend, State
-from ..core.events import Added, Emit, Event, ProbeWanted, Removed
+from ..core.events import Added, Emit, Event, Probed, ProbeWanted, Removed
 from ..discovery import Change, Follower, Insert
 from ..probes.scheduler import HealthSink, Prober
 from .wiring import checks_of, rules_of, source_of
@@ -57,6 +57,8 @@ class BackendControl:
         self._probing: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
+        self._passed: set[str] = set()
+        """Ids of backends with a passed check since they were added; `health.assume_up` makes one UP without it."""
 
     async def discover_once(self) -> None:
         """Read the source once, so that there are backends before the first request."""
@@ -88,15 +90,19 @@ class BackendControl:
 
     @property
     def held(self) -> Mapping[str, float]:
-        """The backends that stay although discovery does not name them, and when each leaves at the latest."""
+        """The backends that are kept although discovery no longer names them; id → the latest time of removal."""
         return self._follower.held
 
     def force(self) -> None:
-        """Go by what discovery said last, whoever it takes away."""
+        """Apply the last answer of discovery completely, without holding any backend."""
         self._follower.force()
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the core (`Emit`)."""
+        if isinstance(event, Probed) and event.passed:
+            self._passed.add(event.backend)
+        elif isinstance(event, Added | Removed):
+            self._passed.discard(event.backend)
         if isinstance(event, ProbeWanted):
             self._prober.wake(event.backend)
         elif isinstance(event, Added | Removed) and not self._sync_due:
@@ -109,7 +115,7 @@ class BackendControl:
         self._prober.sync()
 
     def _passing(self) -> set[str]:
-        return {one.id for one in self._backends.backends if one.state is State.UP and one.weight > 0}
+        return {one.id for one in self._backends.backends if one.state is State.UP and one.weight > 0} & self._passed
 
     def _apply(self, change: Change) -> None:
         now = self._clock()

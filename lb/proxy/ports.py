@@ -1,4 +1,4 @@
-"""What the parts of the data plane may ask of one another, so that none of them imports a part that imports it.
+"""Interfaces between the parts of the data plane, so that no two of them import each other.
 
 The circle that these classes cut: a client's connection starts a relay, the relay sends to a backend's connection, and
 that one reports back to the relay, which answers the client.

@@ -36,7 +36,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Theoretical latency in seconds; None where there is no theoretical value."""
+    """Theoretical latency in seconds; None if there is no theoretical value."""
 
     relation: Relation
     formula: str

@@ -95,3 +95,17 @@ async def test_the_time_is_bounded_and_an_order_is_followed_at_once(tmp_path: Pa
                 balancer.event(lambda event: event.get("reason") == "discovery has not named it for 1 s"), 15
             )
             await balancer.until("/backends", lambda answer: shown(answer) == {"nobody": False})
+
+
+async def test_new_backends_that_are_assumed_up_take_nobodys_place_before_a_check_has_passed(tmp_path: Path) -> None:
+    good = remembering("good")
+    assumed = FAST.replace("health: {", "health: {assume_up: true, ")
+    async with started(good):
+        config = write(tmp_path, naming(good), assumed)
+        async with running_balancer("--config", str(config)) as balancer:
+            await balancer.until("/backends", lambda answer: answer["backends"][0]["last_probe"])
+            write(tmp_path, naming(NOBODY), assumed)
+            await balancer.call("POST", "/reload")
+            await balancer.until("/backends", lambda answer: shown(answer) == {"good": True, "nobody": False})
+            await balancer.until("/backends", lambda answer: answer["backends"][-1]["state"] == "down")
+            assert shown(await balancer.get("/backends")) == {"good": True, "nobody": False}

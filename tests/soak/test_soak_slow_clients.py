@@ -161,10 +161,10 @@ async def _balancer(port: int) -> AsyncIterator[BalancerProcess]:
 
 
 class Ported(Protocol):
-    """A balancer wherever it runs."""
+    """A running balancer, as a process or in a container, with its ports."""
 
     def port(self, of: str = "traffic") -> int:
-        """On loopback, of `traffic` or `admin`."""
+        """Return the port on loopback of `traffic` or `admin`."""
 
 
 async def _ordinary(*balancers: Ported, seconds: float) -> list[dict[str, Any]]:

@@ -32,5 +32,5 @@ class HaproxyFiles(OwnFiles):
 
 
 def _has_sections(path: Path, main: Path) -> bool:
-    """Whether HAProxy is to read it with `-f`; an error page, a map or a certificate is only named in such a file."""
+    """Return whether the file is a configuration (`-f`), not an error page, map or certificate that one names."""
     return path == main or path.suffix == ".cfg" or _SECTION.search(read(path)) is not None

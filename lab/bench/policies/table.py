@@ -25,7 +25,7 @@ class Column:
 
     @property
     def is_theory(self) -> bool:
-        """Whether it has the theoretical values of the column before it."""
+        """Whether the column has the theoretical values of the column before it."""
         return self.name == "theory"
 
 

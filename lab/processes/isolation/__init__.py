@@ -1,1 +1,1 @@
-"""Keeping a balancer that somebody else configured inside the lab, with what the kernel allows on this host."""
+"""Confines a balancer with a user's configuration to the lab, as far as the kernel of this host allows."""

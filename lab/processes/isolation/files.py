@@ -23,7 +23,7 @@ _SAFE: Final = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 def confine(folder: Path) -> None:
-    """Needs a mount namespace of one's own. Raise `OSError` where the kernel refuses."""
+    """Needs a mount namespace of one's own. Raise `OSError` if the kernel refuses."""
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     scratch = tempfile.mkdtemp(prefix="private-", dir=folder)
     kernel.mount(str(folder), str(folder), "", kernel.MS_BIND)

@@ -1,4 +1,4 @@
-"""A network of the lab's own, which has a loopback interface and nothing else.
+"""A network namespace for the lab with nothing but a loopback interface.
 
 The whole lab moves there (the command before it starts anything), not the balancer alone: then no forwarder stands
 between traffic, balancer and backends, which would hide refused connections and add its own time.
@@ -39,12 +39,12 @@ def enter_own_network() -> str:
 
 
 def has_only_loopback() -> bool:
-    """Whether nothing beyond loopback can be reached from here."""
+    """Return whether this process can reach nothing beyond loopback."""
     return [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
 def move() -> None:
-    """Raise `OSError` where it is not allowed; the process may then be half-way."""
+    """Raise `OSError` if it is not allowed; the process may then be half-way."""
     try:
         kernel.unshare(kernel.CLONE_NEWNET)
     except PermissionError:

@@ -68,7 +68,7 @@ def offences(found: Collection[Socket], backends: Collection[str]) -> Iterator[O
 
 
 def blame(offence: Offence, files: Collection[Path]) -> str:
-    """`file:line: ` of the first line that names the address, or its port; empty where none does."""
+    """`file:line: ` of the first line that names the address, or its port; empty if none does."""
     host, _, port = offence.address.rpartition(":")
     for wanted in (offence.address, host, port):
         word = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?![\w.])")
