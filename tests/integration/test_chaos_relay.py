@@ -147,7 +147,7 @@ async def test_delay_acts_on_an_open_connection_and_ends_by_itself(relay: Relay)
     await relay.impair(Impairment("delay", duration_s=1.0, delay_s=0.2))
     slow = await round_trip(*connection)
     # A round trip contains the delay once, on the path of the response only. 100 ms for a busy host.
-    # The lower limit is of the round trip itself: the undelayed part of this one may be shorter than that of `baseline`.
+    # The lower limit is of the round trip itself: its undelayed part may be shorter than `baseline`.
     assert slow >= 0.2
     assert slow - baseline < 0.3
     await until(lambda: not relay.state()["faults"])
