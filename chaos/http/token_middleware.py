@@ -1,6 +1,6 @@
-"""The door of the service: an ASGI middleware that lets nothing but `/healthz` through without the token.
+"""ASGI middleware that refuses every call but `/healthz` without the bearer token.
 
-In front of routing and parsing, so that a stranger learns neither which paths exist nor what a body must look like.
+It runs before routing and parsing, so that a caller without the token learns nothing about paths and bodies.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from .listener import Address
 from .relay import Relay
 
 TOKEN = "CHAOS_RELAY_TOKEN"
-"""Variable with the bearer token; a command line is for everybody on the host to read."""
+"""Environment variable with the bearer token. Not an option: all users of a host can read command lines."""
 
 
 def address(text: str) -> Address:
@@ -41,7 +41,7 @@ async def serve(listen: Address, upstream: Address, control: Address, token: str
 
 
 def main() -> int:
-    """Entry point. Exit 254 without a token, 255 where a port is taken."""
+    """Entry point. Return 254 without a token, 255 if a port is in use."""
     parser = argparse.ArgumentParser(prog="chaos.relay", description=__doc__)
     for flag in ("--listen", "--upstream", "--control"):
         parser.add_argument(flag, type=address, required=True, metavar="HOST:PORT")

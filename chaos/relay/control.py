@@ -19,7 +19,7 @@ from .relay import Relay
 
 
 def control_app(relay: Relay, token: str) -> web.Application:
-    """`GET /healthz`, and with the token `GET /state`, `PUT /fault`, `DELETE /fault[?kind=]`."""
+    """Return the API: `GET /healthz`, and with the token `GET /state`, `PUT /fault`, `DELETE /fault[?kind=]`."""
 
     async def get_healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -55,7 +55,7 @@ def control_app(relay: Relay, token: str) -> web.Application:
 
 @asynccontextmanager
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve for the length of the context, which gets the port. Raise OSError if it is in use."""
+    """Serve while the context is open; it gets the port. Raise OSError if it is in use."""
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S)
     await runner.setup()
     server = await listen(runner, host, port)

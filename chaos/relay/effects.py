@@ -1,7 +1,7 @@
-"""What the relay's faults do to chunks of bytes: how long each is held back. The random source and time are given.
+"""How long the relay's faults delay each chunk of bytes. Pure: random source and time are arguments.
 
-A byte relay shows what TCP makes of a bad link, not the link: loss is silence until the retransmission. Corrupted,
-duplicated and overtaking packets it cannot show at all: TCP mends them below the bytes.
+A relay sees bytes, not packets, so it imitates what TCP makes of a bad link: loss is silence until the retransmission.
+Corrupted, duplicated and reordered packets have no effect on bytes, because TCP repairs them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..links.impairment import INITIAL_RTO_S, Impairment
 from ..links.netem_random import Bernoulli, DelayDraw, GilbertElliott, loss_process
 
 KINDS = frozenset({"delay", "loss", "bandwidth", "blackhole", "refuse"})
-"""What the relay can do."""
+"""Effects that a relay can imitate."""
 MAX_BACKOFFS = 6
-"""A segment lost more often in a row than this has stalled for 12.6 s: longer tells nothing new."""
+"""Most losses in a row of one segment, which is then delayed by 12.6 s; longer delays would show nothing new."""
 
 
 class Line:
@@ -27,13 +27,13 @@ class Line:
         self._free = 0.0
 
     def pass_time(self, size: int, due: float) -> float:
-        """When `size` bytes that come to it at `due` have passed it."""
+        """Return when `size` bytes that arrive at `due` have left the link."""
         self._free = max(self._free, due) + size * 8 / self._rate_bit_s
         return self._free
 
 
 class Effects:
-    """All faults on one direction of the relay; at most one of a kind."""
+    """All faults in one direction of the relay, at most one of each kind."""
 
     def __init__(self, impairments: Collection[Impairment], direction: str, rng: Random) -> None:
         acting = {each.effect: each for each in impairments if each.direction in (direction, "both")}
@@ -44,11 +44,11 @@ class Effects:
         self.chunks = 0
 
     def __bool__(self) -> bool:
-        """Whether anything is held back at all."""
+        """Return whether any fault acts."""
         return self.silent or any(each is not None for each in (self._wait, self._lose, self._line))
 
     def due(self, size: int, now: float) -> float:
-        """When a chunk may go on; infinite means: when the fault is over."""
+        """Return when a chunk may leave; infinity means when the fault ends."""
         self.chunks += 1
         if self.silent:
             return math.inf
@@ -61,8 +61,8 @@ class Effects:
 
 
 def stall(lose: Bernoulli | GilbertElliott) -> float:
-    """What a byte stream shows of packet loss: silence until the retransmission, which doubles each time it is lost
-    again (RFC 6298 §5.5)."""
+    """Return the delay of a byte stream by packet loss: the time to the retransmission, which doubles with each further
+    loss (RFC 6298 §5.5)."""
     lost = 0
     while lost < MAX_BACKOFFS and lose.hits():
         lost += 1

@@ -1,8 +1,8 @@
-"""The listening socket, open exactly while the backend's is.
+"""The listening socket of a relay, open exactly while the backend listens.
 
-A sentinel connection, which never sends a byte, tells of the backend's death at once and without any traffic: it ends
-(FIN or RST), and the next connect is refused. A backend that is merely stopped (SIGSTOP) keeps its sockets, so the door
-stays open then, as it does in front of a paused container.
+A sentinel connection to the backend, which never sends a byte, detects its death at once and without traffic: the
+connection ends (FIN or RST), and the next connect is refused. A backend that is only stopped (SIGSTOP) keeps its
+sockets, so the relay keeps listening, as the kernel does for a paused container.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 POLL_S = 0.05
-"""Between two looks at a backend that does not listen."""
+"""Seconds between two attempts to connect to a backend that does not listen."""
 CONNECT_TIMEOUT_S = 2.0
 BACKLOG = 1024
 
 Address = tuple[str, int]
 
 
-class Door:
-    """Opens and closes the relay's listening socket; the port stays reserved while it is closed."""
+class Listener:
+    """Opens and closes the relay's listening socket. The port stays reserved while it is closed."""
 
     def __init__(self, listen: Address, upstream: Address, accept: Callable[[], asyncio.Protocol]) -> None:
         self.upstream = upstream
         self._accept = accept
-        self._place = _bound(listen)
+        self._reservation = _bound(listen)
         self._server: asyncio.Server | None = None
         self._locked = False
         self._opening = asyncio.Lock()
-        self._looking_again = asyncio.Event()
+        self._recheck = asyncio.Event()
 
     @property
     def address(self) -> Address:
-        """Host and port, also when port 0 was asked for."""
-        host, port = self._place.getsockname()[:2]
+        """Host and port; the actual port if 0 was requested."""
+        host, port = self._reservation.getsockname()[:2]
         return str(host), int(port)
 
     @property
@@ -50,25 +50,25 @@ class Door:
         try:
             while True:
                 started = asyncio.get_running_loop().time()
-                await self._sit_with_backend()
+                await self._hold_sentinel()
                 if asyncio.get_running_loop().time() - started < POLL_S:
                     await asyncio.sleep(POLL_S)
         finally:
-            self._shut()
-            self._place.close()
+            self._close()
+            self._reservation.close()
 
     def doubt(self) -> None:
-        """A connection to the backend was just refused: look now, not at the sentinel's end."""
-        self._looking_again.set()
+        """Check the backend now, because a connection to it was just refused; do not wait for the sentinel to end."""
+        self._recheck.set()
 
     async def lock(self) -> None:
         """Refuse new connections although the backend listens: the `refuse` fault."""
         self._locked = True
         async with self._opening:
-            self._shut()
+            self._close()
 
     async def unlock(self) -> None:
-        """End of `lock`; opens at once if the backend listens."""
+        """Undo `lock`; listen at once if the backend does."""
         self._locked = False
         self.doubt()
         with contextlib.suppress(OSError, TimeoutError):
@@ -76,19 +76,19 @@ class Door:
             writer.close()
             await self._open()
 
-    async def _sit_with_backend(self) -> None:
-        """Connect the sentinel and stay until it ends; a refusal closes the door."""
-        self._looking_again.clear()
+    async def _hold_sentinel(self) -> None:
+        """Connect the sentinel and wait until it ends. If it is refused, stop listening."""
+        self._recheck.clear()
         try:
             reader, writer = await self._connect()
         except TimeoutError:
             return  # full backlog of a stopped process: it still listens
         except OSError:
-            self._shut()
+            self._close()
             return
         try:
             await self._open()
-            await _first(reader.read(1), self._looking_again.wait())
+            await _first(reader.read(1), self._recheck.wait())
         finally:
             writer.transport.abort()
 
@@ -98,19 +98,19 @@ class Door:
             return await asyncio.open_connection(*self.upstream)
 
     async def _open(self) -> None:
-        async with self._opening:  # the sentinel and `unlock` may both come here
+        async with self._opening:  # the sentinel and `unlock` may call it at the same time
             if self._server is None and not self._locked:
                 loop = asyncio.get_running_loop()
                 self._server = await loop.create_server(self._accept, sock=_bound(self.address), backlog=BACKLOG)
 
-    def _shut(self) -> None:
+    def _close(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
 
 
 def _bound(address: Address) -> socket.socket:
-    """A bound socket that does not listen: connects to it are refused, and nobody else gets the port."""
+    """Return a bound socket that does not listen: connects to it are refused, and no other program gets the port."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named: without, delayed ACKs add 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -1,4 +1,4 @@
-"""The relay as a whole: a door, the links behind it, and at most one fault of a kind on them."""
+"""A relay: its listener, the relayed connections, and at most one fault of each kind on them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 from ..links.impairment import Impairment
 from .effects import KINDS, Effects
-from .listener import Address, Door
+from .listener import Address, Listener
 from .relayed_connection import Link, Side
 
 
 class Relay:
-    """Accepts for one backend, and impairs all its connections while a fault lasts."""
+    """Accepts connections for one backend, and impairs all of them while a fault lasts."""
 
     def __init__(self, listen: Address, upstream: Address) -> None:
-        self.door = Door(listen, upstream, self._accept)
+        self.listener = Listener(listen, upstream, self._accept)
         self._faults: dict[str, Impairment] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._effects: tuple[Effects | None, Effects | None] = (None, None)
@@ -28,7 +28,7 @@ class Relay:
     async def run(self) -> None:
         """Relay until cancelled."""
         try:
-            await self.door.watch()
+            await self.listener.watch()
         finally:
             for end in self._ends.values():
                 end.cancel()
@@ -36,23 +36,25 @@ class Relay:
                 link.reset()
 
     async def impair(self, impairment: Impairment) -> None:
-        """Put a fault in place of one of its kind, beside others, on open and future connections; it ends by itself.
-        Raises ValueError for what a relay cannot do."""
+        """Start a fault on open and future connections. It replaces one of the same kind and ends by itself.
+
+        Raise ValueError for an impairment that a relay cannot do.
+        """
         if impairment.effect not in KINDS or impairment.peers or impairment.port:
-            raise ValueError(f"a relay knows {', '.join(sorted(KINDS))}, for everybody and on its own port")
+            raise ValueError(f"a relay can do {', '.join(sorted(KINDS))}, for all peers and on its own port only")
         await self.heal(impairment.kind)
         loop = asyncio.get_running_loop()
         self._faults[impairment.kind] = impairment
         self._ends[impairment.kind] = loop.call_later(impairment.duration_s, self._spawn, self.heal, impairment.kind)
         if impairment.effect == "refuse":
-            await self.door.lock()
+            await self.listener.lock()
             for link in list(self._links):
                 link.reset()
             return
         self._renew()
 
     async def heal(self, kind: str | None = None) -> None:
-        """End the fault of this kind, or all; without one, nothing happens. What only it held back leaves at once."""
+        """End the fault of this kind, or all faults. Bytes that only this fault delayed leave at once."""
         ended = [fault for name, fault in list(self._faults.items()) if kind in (None, name)]
         for each in ended:
             del self._faults[each.kind]
@@ -60,7 +62,7 @@ class Relay:
         if ended:
             self._renew()
         if any(each.effect == "refuse" for each in ended):
-            await self.door.unlock()
+            await self.listener.unlock()
 
     def _renew(self) -> None:
         sides = [Effects(self._faults.values(), direction, self._rng) for direction in ("in", "out")]
@@ -69,11 +71,11 @@ class Relay:
             link.impair(*self._effects)
 
     def state(self) -> dict[str, Any]:
-        """What `GET /state` answers."""
+        """Return the body of `GET /state`."""
         return {
-            "open": self.door.is_open,
-            "listen": "{}:{}".format(*self.door.address),
-            "upstream": "{}:{}".format(*self.door.upstream),
+            "open": self.listener.is_open,
+            "listen": "{}:{}".format(*self.listener.address),
+            "upstream": "{}:{}".format(*self.listener.upstream),
             "connections": len(self._links),
             "faults": [fault.to_json() for fault in self._faults.values()],
             "chunks": sum(effects.chunks for effects in self._effects if effects is not None),
@@ -89,14 +91,14 @@ class Relay:
     async def _connect(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         try:
-            # No time-out of our own: a stopped backend with a full backlog keeps its clients waiting, so do we.
-            await loop.create_connection(lambda: link.upstream, *self.door.upstream)
+            # No time-out: a stopped backend with a full backlog keeps its clients waiting too.
+            await loop.create_connection(lambda: link.upstream, *self.listener.upstream)
         except OSError:
             link.reset()
-            self.door.doubt()
+            self.listener.doubt()
             return
         if link.client.transport is None:
-            link.upstream.finish()  # the client left while we connected
+            link.upstream.finish()  # the client disconnected meanwhile
 
     def _spawn(self, work: Any, *args: Any) -> None:
         coroutine: Coroutine[Any, Any, None] = work(*args)

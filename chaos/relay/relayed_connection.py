@@ -1,4 +1,4 @@
-"""One relayed connection: two `asyncio.Protocol`s that hand each other what they read.
+"""One relayed connection: two `asyncio.Protocol`s, each of which writes what the other has read.
 
 Without a fault the work per chunk is one call from `data_received` to the peer's `write`.
 """
@@ -15,19 +15,19 @@ from ..links.delay_queue import DelayQueue
 from .effects import Effects
 
 HELD_BYTES_MAX = 1 << 20
-"""While a fault holds more than this for one direction, reading stops: the sender sees its window close, as it would
-with a real slow path."""
+"""If a fault holds more bytes than this in one direction, reading stops, so that the sender's window closes as on a
+slow path."""
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class _End(Enum):
-    """A held end of the stream, kept in order behind the bytes before it."""
+    """An end of the stream that is delayed with the bytes before it."""
 
     EOF = "eof"
 
 
 class Side(asyncio.Protocol):
-    """One of the two sockets: hands its peer what it reads, at once or later."""
+    """One of the two sockets: passes what it reads to its peer, at once or delayed."""
 
     def __init__(self, on_lost: Callable[[Side, bool], None]) -> None:
         self.transport: asyncio.Transport | None = None
@@ -58,7 +58,7 @@ class Side(asyncio.Protocol):
             self._deliver(_End.EOF)
         else:
             self._hold_back(_End.EOF)
-        return True  # half-closed: the other direction goes on
+        return True  # half-closed: the other direction stays open
 
     def pause_writing(self) -> None:
         if self.peer is not None:
@@ -75,7 +75,7 @@ class Side(asyncio.Protocol):
 
     # --- faults ---
     def impair(self, effects: Effects | None) -> None:
-        """Put other faults in place of the present ones; what is held keeps its time, or with None goes at once."""
+        """Replace the faults. Bytes that are already delayed keep their time, or leave at once if `effects` is None."""
         was_silent = self._effects is not None and self._effects.silent
         self._effects = effects
         if effects is None or (was_silent and not effects.silent):
@@ -83,7 +83,7 @@ class Side(asyncio.Protocol):
             self._flush()
 
     def drain_held(self) -> None:
-        """Deliver what may go: the fault is over, or the peer that it waited for is connected now."""
+        """Deliver what is due, because a fault has ended or the peer is connected now."""
         if self._effects is not None:
             self._release()
         else:
@@ -96,7 +96,7 @@ class Side(asyncio.Protocol):
         self._regulate()
 
     def reset(self) -> None:
-        """Close with RST instead of FIN, dropping what is not sent yet."""
+        """Close with RST instead of FIN, and drop what has not been sent."""
         if self.transport is None:
             return
         sock: socket.socket | None = self.transport.get_extra_info("socket")
@@ -109,7 +109,7 @@ class Side(asyncio.Protocol):
         if self.transport is not None:
             self.transport.close()
 
-    # --- the hold ---
+    # --- delayed bytes ---
     def _hold_back(self, item: bytes | _End) -> None:
         now = asyncio.get_running_loop().time()
         size = len(item) if isinstance(item, bytes) else 0
@@ -163,7 +163,7 @@ class Side(asyncio.Protocol):
 
 
 class Link:
-    """A client's connection and the one to the backend that was opened for it."""
+    """A client's connection and the connection to the backend that belongs to it."""
 
     def __init__(self, forget: Callable[[Link], None]) -> None:
         self.client = Side(self._lost)
@@ -172,7 +172,7 @@ class Link:
         self._forget = forget
 
     def impair(self, requests: Effects | None, answers: Effects | None) -> None:
-        """Act on both directions of this open connection: `in` and `out` as the backend sees them."""
+        """Apply faults to both directions: `requests` go into the backend, `answers` come out of it."""
         self.client.impair(requests)
         self.upstream.impair(answers)
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ..core.events import Emit, Held, Released
 from .member import Member
-from .retention import Retention, Rules
+from .retention import FOLLOW_ALL, Retention, Rules
 
 RECHECK_S = 0.5
 """How often held backends are looked at again between two readings of the source, in seconds."""
@@ -69,7 +69,7 @@ class Follower:
         apply: Callable[[Change], None],
         complain: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        rules: Rules = Rules(),  # noqa: B008 - frozen
+        rules: Rules = FOLLOW_ALL,
         passing: Callable[[], Collection[str]] = frozenset,
         emit: Emit = lambda _: None,
         clock: Callable[[], float] = time.monotonic,

@@ -1,8 +1,8 @@
-"""Which backends stay although discovery no longer names them. Pure: time is an argument.
+"""Decides which backends are kept although discovery no longer names them. Pure: time is an argument.
 
-An answer that takes away all backends that pass their health checks, or most of them at once, is more often wrong than
-right: a DNS server with an empty cache, a half-written file, a reload of the wrong configuration. So discovery adds
-backends at once, but does not remove most of the passing ones until others pass in their place
+An answer without all or most of the backends that pass their health checks is more often wrong than right: a DNS server
+with an empty cache, a half-written file, a reload of the wrong configuration. So new backends are added at once, but
+most of the passing ones are removed only when others pass in their place
 (docs/decisions/0051-discovery-does-not-overrule-health.md).
 """
 
@@ -16,35 +16,39 @@ from .member import Member
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When an answer is suspicious, and for how long it is not followed."""
+    """When an answer is suspicious, and how long its removals are put off. Defaults: `lb.config.discovery_settings`."""
 
-    hold: float = 60.0
-    """Seconds for which a passing backend stays after discovery has stopped naming it, at most; 0: never."""
-    max_loss: float = 0.5
-    """Share of the passing backends that one answer may take away. Taking all of them is suspicious at any share."""
+    hold: float
+    """Longest time for which a passing backend is kept, seconds since the first answer without it; 0: none is kept."""
+    max_loss: float
+    """Share of the passing backends that one answer may remove. Removing all is suspicious at any share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What follows from one answer of discovery."""
+    """The effect of one answer of discovery."""
 
     members: Sequence[Member]
-    """The backends to go by: all that the answer names, and those that are held."""
+    """The backends to use: all that the answer names, and those that are held."""
     held: Collection[str] = ()
     """Ids that are held from now on and were not before."""
     released: Mapping[str, str] | None = None
     """Ids that are no longer held, each with the reason."""
 
 
+FOLLOW_ALL = Rules(hold=0.0, max_loss=1.0)
+"""Every answer is applied at once."""
+
+
 class Retention:
-    """Keeps backends that pass their checks when an answer would take away most of them."""
+    """Keeps backends that pass their checks if an answer would remove most of them."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._missing_since: dict[str, float] = {}
 
     def until(self) -> Mapping[str, float]:
-        """Return the held backends: id, and the time at which it leaves at the latest."""
+        """Return the held backends: id → the latest time of removal."""
         return {backend: since + self.rules.hold for backend, since in self._missing_since.items()}
 
     def settle(
@@ -52,7 +56,7 @@ class Retention:
     ) -> Settled:
         """Decide what the answer `found` changes.
 
-        `known` are the members gone by until now, `passing` the ids of those that pass their checks and have weight.
+        `known` are the members used until now, `passing` the ids of backends that pass their checks and have a weight.
         A backend that the answer names at another address counts as missing: while it is held, the new address waits,
         because an id belongs to one address.
         """
@@ -73,7 +77,7 @@ class Retention:
         return Settled(members, [name for name in held if name not in before], released)
 
     def forget(self) -> Mapping[str, str]:
-        """Hold nothing any longer, by order of an operator. Return what was held, each with the reason."""
+        """Release all held backends, because an operator asked for it; return their ids, each with the reason."""
         released = dict.fromkeys(self._missing_since, "forced by the operator")
         self._missing_since = {}
         return released

@@ -37,7 +37,7 @@ async def chaos(lab: FakeSupervisor, tmp_path: Path) -> AsyncIterator[ChaosProce
 
 
 async def health(lab: FakeSupervisor, name: str, timeout_s: float = 1.0) -> Answer:
-    return await ask(lab.backends[name].relay.door.address, timeout_s=timeout_s)
+    return await ask(lab.backends[name].relay.listener.address, timeout_s=timeout_s)
 
 
 # --- each fault bites, says so, and ends ---
@@ -113,7 +113,7 @@ async def test_reset_heals_everything(chaos: ChaosProcess, lab: FakeSupervisor) 
     [
         ("kill", "ended", "refused"),
         ("pause", "silence", "timeout"),
-        ("blackhole", "silence", "timeout"),  # the relay's door stands open, nothing comes out
+        ("blackhole", "silence", "timeout"),  # the relay listens, and passes nothing on
         ("refuse", "reset", "refused"),
     ],
 )
@@ -121,7 +121,7 @@ async def test_what_each_way_of_silence_looks_like(
     chaos: ChaosProcess, lab: FakeSupervisor, kind: str, kept: str, fresh: str
 ) -> None:
     """On a connection that was open before, and on a new one. The Docker runtime's table is in docs/faults.md."""
-    pooled = await Pooled.to(lab.backends["api-1"].relay.door.address)
+    pooled = await Pooled.to(lab.backends["api-1"].relay.listener.address)
     record = await chaos.inject(kind, "api-1", "60s")
     assert record["bit"] is True, record
     assert await pooled.looks() == kept

@@ -68,8 +68,8 @@ async def snapshot(backend: Backend) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {RELAY_TOKEN}"}
     async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{backend.control}/state") as response:
         relay = await response.json()
-    answer = await ask(backend.relay.door.address, timeout_s=1.0)
-    work = await ask(backend.relay.door.address, "/work", timeout_s=1.0)
+    answer = await ask(backend.relay.listener.address, timeout_s=1.0)
+    work = await ask(backend.relay.listener.address, "/work", timeout_s=1.0)
     return {
         "process": process_state(backend.pid) in ("R", "S", "D"),
         "relay": relay["faults"],

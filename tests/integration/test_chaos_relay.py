@@ -62,14 +62,14 @@ async def upstream() -> AsyncIterator[Upstream]:
 async def relay(upstream: Upstream) -> AsyncIterator[Relay]:
     relay = Relay(("127.0.0.1", 0), ("127.0.0.1", upstream.port))
     running = asyncio.ensure_future(relay.run())
-    await until(lambda: relay.door.is_open)
+    await until(lambda: relay.listener.is_open)
     yield relay
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
 async def dial(relay: Relay) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection(*relay.door.address)
+    return await asyncio.open_connection(*relay.listener.address)
 
 
 async def round_trip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
@@ -94,7 +94,7 @@ async def test_back_pressure_reaches_the_sender(upstream: Upstream, relay: Relay
 
     upstream.die()
     await upstream.start(never_reads)
-    await until(lambda: relay.door.is_open)
+    await until(lambda: relay.listener.is_open)
     _, writer = await dial(relay)
     writer.write(b"x" * (64 << 20))  # more than the kernel's buffers of both connections hold
     with pytest.raises(TimeoutError):
@@ -104,11 +104,11 @@ async def test_back_pressure_reaches_the_sender(upstream: Upstream, relay: Relay
 
 async def test_a_dead_backend_is_refused_and_a_living_one_served_again(upstream: Upstream, relay: Relay) -> None:
     upstream.die()
-    await until(lambda: not relay.door.is_open)
+    await until(lambda: not relay.listener.is_open)
     with pytest.raises(ConnectionRefusedError):
         await dial(relay)
     await upstream.start()
-    await until(lambda: relay.door.is_open)
+    await until(lambda: relay.listener.is_open)
     assert await round_trip(*await dial(relay)) < 0.5
 
 
@@ -132,7 +132,7 @@ async def test_the_clients_reset_reaches_the_backend(upstream: Upstream, relay: 
 
     upstream.die()
     await upstream.start(watch)
-    await until(lambda: relay.door.is_open)
+    await until(lambda: relay.listener.is_open)
     _, writer = await dial(relay)
     writer.write(b"hello")
     await until(lambda: any(link.upstream.transport for link in relay._links))

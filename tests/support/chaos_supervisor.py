@@ -38,7 +38,7 @@ class Backend:
         await site.start()
         self.control = "http://{}:{}".format(*self._runner.addresses[0])
         await self.start()
-        await until(lambda: self.relay.door.is_open, 10)
+        await until(lambda: self.relay.listener.is_open, 10)
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(sys.executable, str(BACKEND), str(self.port))
@@ -73,7 +73,7 @@ class Backend:
             "pid": self.pid,
             "state": "running" if self.is_running else "exited",
             "exit_code": self.process.returncode if self.process else None,
-            "address": "{}:{}".format(*self.relay.door.address),
+            "address": "{}:{}".format(*self.relay.listener.address),
             "upstream": f"127.0.0.1:{self.port}",
             "control": self.control,
             "log": "/dev/null",

@@ -1,1 +1,1 @@
-"""Scenarios of the league."""
+"""Scenario files of `lab.compare.standard_scenarios`."""

@@ -13,6 +13,8 @@ from lb.discovery import Change, DiscoveryError, Follower, Insert, Remove
 from lb.discovery.member import Member
 from lb.discovery.retention import Retention, Rules
 
+RULES = Rules(hold=60.0, max_loss=0.5)
+
 
 def member(name: str, host: str = "") -> Member:
     return Member(name, host or f"10.0.0.{name}", 8000)
@@ -22,7 +24,7 @@ def members(names: str) -> list[Member]:
     return [member(name) for name in names]
 
 
-def settled(known: str, found: str, passing: str, rules: Rules = Rules()) -> str:  # noqa: B008 - frozen
+def settled(known: str, found: str, passing: str, rules: Rules = RULES) -> str:
     """The ids gone by after one answer, in order."""
     result = Retention(rules).settle({one.id: one for one in members(known)}, members(found), set(passing), 0.0)
     return "".join(sorted(one.id for one in result.members))
@@ -49,19 +51,19 @@ def test_what_is_gone_by_after_one_answer(known: str, found: str, passing: str, 
 
 
 def test_the_rule_can_be_widened_but_not_to_all_and_switched_off() -> None:
-    assert settled("123", "1", "123", Rules(max_loss=1.0)) == "1"
-    assert settled("123", "4", "123", Rules(max_loss=1.0)) == "1234"
-    assert settled("123", "4", "123", Rules(hold=0.0)) == "4"
+    assert settled("123", "1", "123", Rules(60.0, 1.0)) == "1"
+    assert settled("123", "4", "123", Rules(60.0, 1.0)) == "1234"
+    assert settled("123", "4", "123", Rules(0.0, 0.5)) == "4"
 
 
 def test_the_same_id_at_another_address_waits_while_the_old_one_is_held() -> None:
-    retention, old, new = Retention(Rules()), member("1"), member("1", "10.9.9.9")
+    retention, old, new = Retention(RULES), member("1"), member("1", "10.9.9.9")
     assert list(retention.settle({"1": old}, [new], {"1"}, 0.0).members) == [old]
     assert list(retention.settle({"1": old}, [new], (), 1.0).members) == [new]
 
 
 def test_time_runs_for_each_backend_from_when_it_was_first_missing() -> None:
-    retention, known = Retention(Rules(hold=60.0)), {one.id: one for one in members("123")}
+    retention, known = Retention(RULES), {one.id: one for one in members("123")}
     assert list(retention.settle(known, members("3"), set("123"), 10.0).held) == ["1", "2"]
     assert retention.until() == {"1": 70.0, "2": 70.0}
     assert list(retention.settle(known, members("4"), set("123"), 40.0).held) == ["3"]
@@ -117,6 +119,7 @@ class World:
             lambda change: self.changes.append((self.now, change)),
             lambda _: None,
             self.sleep,
+            rules=RULES,
             passing=lambda: set(self._passing[max(at for at in self._passing if at <= self.now)]),
             emit=self.events.append,
             clock=lambda: self.now,
@@ -132,7 +135,7 @@ async def test_a_static_list_that_was_replaced_is_gone_by_once_the_new_ones_pass
     world = World(Script(0.0, members("12")), {0.0: "", 1.0: "12", 3.0: "1234"})
     await world.follower.run()
     world.now = 1.0
-    await world.follower.follow(Script(0.0, members("34")), Rules())
+    await world.follower.follow(Script(0.0, members("34")), RULES)
     await world.follower.run()
     assert [str(change) for _, change in world.changes[2:]] == [
         str(Insert(member("3"))), str(Insert(member("4"))), str(Remove("1")), str(Remove("2")),
@@ -153,7 +156,7 @@ async def test_nobody_is_released_while_the_source_fails() -> None:
 async def test_an_operator_can_force_the_answer() -> None:
     world = World(Script(0.0, members("12")), {0.0: "12"})
     await world.follower.step()
-    await world.follower.follow(Script(0.0, members("3")), Rules())
+    await world.follower.follow(Script(0.0, members("3")), RULES)
     assert sorted(world.follower.held) == ["1", "2"]
     world.follower.force()
     assert [change for _, change in world.changes[-2:]] == [Remove("1"), Remove("2")]
