@@ -1,4 +1,4 @@
-"""The JSON bodies of calls are bounded in size and depth before a route sees them: ASGI middleware."""
+"""ASGI middleware that limits JSON bodies in size and depth before a route sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a replica, each with the exit code or HTTP status that it means."""
+"""Errors of a replica, each with its exit code or HTTP status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HEAD for every path that has GET: the same work and the same head, without the body (RFC 9110 §9.3.2)."""
+"""HEAD for every path that has GET: the same processing and head, without the body (RFC 9110 §9.3.2)."""
 
 from __future__ import annotations
 

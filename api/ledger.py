@@ -1,4 +1,4 @@
-"""Who executed what: an append-only file an instance, in a folder that all instances share.
+"""The ledger of executed jobs: an append-only file for each instance, in a folder that all instances share.
 
 A line is written with one `write()` on an `O_APPEND` descriptor before the answer leaves. What the kernel has
 survives the death of the process, so a job that was answered is always on record; no fsync, because the lab kills

@@ -1,4 +1,4 @@
-"""How busy this replica is: requests in flight and the share of its processors in use."""
+"""Load of this replica: requests in flight, and the share of its CPUs in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replica's Prometheus metrics, in a registry of their own so that tests can have many replicas."""
+"""Prometheus metrics of the replica, in their own registry, so that one process can have several replicas in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Misbehaviour on request: a pure decision for each request, and the ASGI middleware that carries it out."""
+"""Misbehaviour on request: a pure decision for each request, and the ASGI middleware that applies it."""
 
 from __future__ import annotations
 

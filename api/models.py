@@ -1,4 +1,4 @@
-"""The bodies on the wire, as the OpenAPI document shows them."""
+"""Models of all request and response bodies, as OpenAPI shows them."""
 
 from __future__ import annotations
 

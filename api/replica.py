@@ -1,4 +1,4 @@
-"""All that one replica is made of; each app carries exactly one."""
+"""The parts of one replica. Each app has exactly one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls with small JSON bodies: health, identity, work, jobs, ledger, misbehaviour, metrics."""
+"""Routes with small JSON bodies: health, identity, work, jobs, ledger, misbehaviour, metrics."""
 
 from __future__ import annotations
 

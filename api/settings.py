@@ -1,4 +1,4 @@
-"""What a replica can be told: environment variables, checked once at start with one clear line for each mistake."""
+"""Settings of a replica from environment variables, checked at the start, with one line for each mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls whose bodies flow: `/echo`, `/stream` and the WebSocket echo. None holds a body in memory."""
+"""Routes with streamed bodies: `/echo`, `/stream` and the WebSocket echo. None keeps a body in memory."""
 
 from __future__ import annotations
 

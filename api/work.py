@@ -1,4 +1,4 @@
-"""Dummy work: burn CPU, sleep, and refuse what nobody waits for any more."""
+"""Dummy work: use CPU, sleep, and refuse requests whose deadline has passed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How each runtime is reached: containers by the Docker SDK, local processes by signals and a relay."""
+"""Access to each runtime: containers by the Docker SDK, local processes by signals and a relay."""

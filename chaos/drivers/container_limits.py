@@ -1,4 +1,4 @@
-"""A container's CPU quota, memory limit and networks as Docker writes them: what to keep, how to change and restore it.
+"""CPU quota, memory limit and networks of a container, as Docker represents them: read, change, restore.
 
 Only for `docker_targets`, which runs these functions in threads: they take Docker's SDK client and its documents.
 """

@@ -1,4 +1,4 @@
-"""Whether Docker's socket, as this process sees it, can ever be answered again."""
+"""Detects a Docker socket that was replaced, so that this process can never be answered on it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers of this compose project. With `limits`, the only module that imports `docker`.
+"""Targets that are containers of this compose project. Only this module and `container_limits` import `docker`.
 
 The SDK blocks, so every call runs in a thread, with the client's time-out; its exceptions are translated here.
 """

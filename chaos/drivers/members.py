@@ -1,4 +1,4 @@
-"""Which containers are members of the compose project, and their names. Pure.
+"""Selects the containers that are members of the compose project, and names them. Pure.
 
 Compose counts a container if it carries the project's and a service's label, a container number, and `oneoff=False`.
 `docker compose run` leaves one-off containers with the same project and service; they are no members.

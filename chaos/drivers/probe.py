@@ -1,4 +1,4 @@
-"""Direct questions to a target, not through the balancer: what faults are verified and healed by.
+"""Sends requests directly to a target, not through the balancer. Faults are verified and heals are confirmed with it.
 
 Raw on purpose: connecting and answering are told apart, and each question is a fresh connection.
 """

@@ -1,4 +1,4 @@
-"""Local processes: signals to the pid that the supervisor reports, and faults in the relay in front of it.
+"""Targets that are local processes: signals to the pid that the supervisor reports, and faults in the relay.
 
 The only module that sends signals.
 """

@@ -1,4 +1,4 @@
-"""The client's side of the local supervisor and of its relays: HTTP on loopback, errors translated here."""
+"""HTTP client of the local supervisor and its relays. It translates their errors."""
 
 from __future__ import annotations
 

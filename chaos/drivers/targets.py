@@ -1,4 +1,4 @@
-"""What a fault may ask of its target and the service of its runtime: narrow protocols, one for each ability.
+"""The interfaces of targets and runtimes: one narrow protocol for each ability that a fault needs.
 
 A target is looked up for one fault and keeps its identity (a container id, a process' name and pid): when the lab
 re-creates a backend under the same name, that is another target, and a fault on the old one has nothing left to heal.

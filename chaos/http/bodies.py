@@ -1,4 +1,4 @@
-"""ASGI middleware that bounds the JSON bodies of calls before a route sees them (`chaos.access.bounds`)."""
+"""ASGI middleware that limits JSON bodies before a route sees them (`chaos.access.bounds`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET /events`: the event log as server-sent events (WHATWG HTML §9.2), for so many readers at a time."""
+"""`GET /events`: the event log as server-sent events (WHATWG HTML §9.2), for a limited number of readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics, read from the engine's records at scrape time: they cannot disagree with the API."""
+"""Prometheus metrics. They are read from the engine's records at each scrape, so they always agree with the API."""
 
 from __future__ import annotations
 

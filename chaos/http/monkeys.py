@@ -1,4 +1,4 @@
-"""`/monkeys`: plan, start, look at and stop monkeys."""
+"""Routes under `/monkeys`: plan, start, show and stop monkeys."""
 
 from __future__ import annotations
 

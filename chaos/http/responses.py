@@ -1,4 +1,4 @@
-"""The shapes of what the API answers, as OpenAPI tells them, and the statuses that each call may answer with."""
+"""Models of the responses for OpenAPI, and the statuses that each call can have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP API (contract: docs/interfaces.md). Thin: it asks the engine and the runtime, and shapes the answers."""
+"""Routes of the HTTP API (docs/interfaces.md). They call the engine and the runtime and contain no rules."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people write and how mistakes are reported: environment, command line, quantities with units."""
+"""Input from people: environment variables, command lines and quantities with units, and the wording of errors."""

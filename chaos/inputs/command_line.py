@@ -1,4 +1,4 @@
-"""What `python -m chaos` and `python -m chaos.reaper` share as commands: usage, settings, errors of one line."""
+"""What the commands `python -m chaos` and `python -m chaos.reaper` share: usage, settings, one-line errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment says; read once at start, refused with a reason."""
+"""Settings from environment variables, read once at the start. An invalid value is refused with a reason."""
 
 from __future__ import annotations
 

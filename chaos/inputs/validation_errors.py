@@ -1,4 +1,4 @@
-"""What is wrong with an input, in words: the field, and what was expected of it, in the unit that it is written in."""
+"""Describes invalid input: the field, what was expected in the unit that people use, and what was given."""
 
 from __future__ import annotations
 

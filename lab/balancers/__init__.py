@@ -1,4 +1,4 @@
-"""One adapter a balancer: find the program, render its configuration, run it, and say what it cannot express."""
+"""One adapter for each balancer: find the program, render its configuration, run it, and say what it cannot express."""
 
 from __future__ import annotations
 

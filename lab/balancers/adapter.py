@@ -1,4 +1,4 @@
-"""What the lab asks of a balancer, and the words that an adapter answers in."""
+"""The interface of a balancer adapter."""
 
 from __future__ import annotations
 

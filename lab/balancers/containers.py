@@ -1,4 +1,4 @@
-"""Balancers in containers: one image for ours, one for the others, or an image that somebody names."""
+"""Images and commands of balancers in containers: one image for ours, one for the others, or one that a user names."""
 
 from __future__ import annotations
 

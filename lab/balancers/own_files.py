@@ -1,4 +1,4 @@
-"""Somebody's own configuration files: copied, with this lab's addresses in the place of theirs.
+"""A user's own configuration files: copied, with the addresses of this lab in place of theirs.
 
 Files are read and written as bytes that need be no UTF-8: what is not replaced stays as it was.
 """

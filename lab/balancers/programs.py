@@ -1,4 +1,4 @@
-"""Where installed programs are, and what version they say they are."""
+"""Finds installed programs and asks for their versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates to files, and the few helpers that several adapters share."""
+"""Renders templates to files, with helpers that several adapters share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every balancer is asked for, in the lab's own words. Times are seconds.
+"""The configuration that every balancer is asked for, independent of its syntax. Times are in seconds.
 
 The defaults are Reroute's own (docs/configuration.md), so that `matched` means: as near to Reroute as it can.
 """

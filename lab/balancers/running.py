@@ -1,4 +1,4 @@
-"""A balancer as a process: checked, started with its log, waited for, stopped for certain."""
+"""Runs a balancer as a process: check its configuration, start it with a log, wait until it is ready, stop it."""
 
 from __future__ import annotations
 

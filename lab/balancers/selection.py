@@ -1,4 +1,4 @@
-"""Which balancer a lab is to run in the place of ours: an adapter's, somebody's own file, command or URL."""
+"""Selects the balancer that a lab runs in place of ours: an adapter's, a user's own file, command or URL."""
 
 from __future__ import annotations
 

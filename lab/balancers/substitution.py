@@ -1,4 +1,4 @@
-"""Placeholders and replaced texts of somebody's file: found in one pass, each as a whole word."""
+"""Replaces placeholders and texts in a user's file, all in one pass, as whole words."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One way to start, watch, confine and stop a process, and to wait until it answers."""
+"""Starting, watching, confining and stopping processes, and waiting until they answer."""

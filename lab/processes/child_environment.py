@@ -1,4 +1,4 @@
-"""The environment that every process of the lab gets: what the lab sets, and a short list of what it lets through.
+"""The environment of every process of the lab: what the lab sets, and a short list of inherited variables.
 
 A caller's `LB_LISTEN` would move the lab's own balancer, the `LB_PORT=tcp://…` of a Kubernetes service would end it,
 and `LB_POLICY` would measure another policy without a word. `PYTHONPATH`, `PYTHONWARNINGS` and a proxy are no better.

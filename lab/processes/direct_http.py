@@ -1,4 +1,4 @@
-"""HTTP calls of the standard library that go where they are told, and nowhere else."""
+"""HTTP calls with the standard library, without proxies and without following redirects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a module of ours wherever the current folder is: `python -P …/lab/processes/launch.py -m MODULE [ARGUMENT…]`.
+"""Runs a module of this project in any working directory: `python -P …/lab/processes/launch.py -m MODULE [ARGUMENT…]`.
 
 `python -m api` runs whatever is called `api` first on the search path, such as the `api.py` of the repository in which
 the lab was started. Here our four packages come from the folder that holds this file, and nothing else is changed.

@@ -1,4 +1,4 @@
-"""Asking whether something works, and what was answered where it does not."""
+"""Waits until a service answers, and reports its answers if it does not become ready."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process and all its descendants use, read from Linux' /proc."""
+"""CPU time and memory of a process and all its descendants, read from /proc (Linux)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a lab runs: as containers (`docker`) or as plain processes on loopback (`local`), behind one interface."""
+"""Starts and stops a lab, as containers (`docker`) or as local processes (`local`), behind one interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `docker` command: called without a shell, with time-outs; its refusals turned into one line and a next step."""
+"""Calls the `docker` command without a shell and with a time-out; turns its errors into one line and a next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an experiment can do to a Docker lab's balancer and number of backends: through compose and the engine."""
+"""Controls a Docker lab during a run: its balancer and its number of backends, through compose and the engine."""
 
 from __future__ import annotations
 

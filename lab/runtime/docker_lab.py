@@ -1,4 +1,4 @@
-"""The lab as containers: `docker compose` on the repository's compose.yaml."""
+"""The lab as containers, by `docker compose` with the compose.yaml of the repository or the wheel."""
 
 from __future__ import annotations
 

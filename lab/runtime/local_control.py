@@ -1,4 +1,4 @@
-"""What an experiment can do to a local lab's balancer and number of backends: through the supervisor and admin API."""
+"""Controls a local lab during a run: its balancer and its number of backends, through supervisor and admin API."""
 
 from __future__ import annotations
 

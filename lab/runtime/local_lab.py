@@ -1,4 +1,4 @@
-"""The lab as plain processes on loopback: no Docker, no root. The processes belong to `lab.runtime.supervisor`."""
+"""The lab as processes on loopback, without Docker and without root. `lab.runtime.supervisor` is their parent."""
 
 from __future__ import annotations
 

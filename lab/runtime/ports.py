@@ -1,4 +1,4 @@
-"""Which ports a local lab listens on: the published defaults where they are free, others where not.
+"""Chooses the ports of a local lab: the published defaults if they are free, otherwise others.
 
 A port that nobody listens on now may belong to a lab whose backend is dead for a moment, or to one that is just
 starting. So a port is leased before it is used: a lock on one byte of a file that all labs of this user share. The

@@ -1,4 +1,4 @@
-"""Ends a balancer under test that listens beyond loopback, or connects to what is not the lab's.
+"""Ends a balancer under test if it listens beyond loopback or connects to an address outside the lab.
 
 Only needed where it shares this machine's network; in a network of the lab's own (`lab.processes.isolation.network`)
 it can do neither.

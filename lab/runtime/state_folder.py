@@ -1,4 +1,4 @@
-"""Where a local lab keeps what it needs while it runs, and where the background lab is found again.
+"""The folder with the state of a local lab, where later commands find a lab that runs in the background.
 
 `.lab` in the working directory, where that can be written to and is nobody else's. Elsewhere the folder is one of the
 user's own, a different one for each working directory, so that `lab status` finds what `lab up` started.

@@ -1,4 +1,4 @@
-"""One supervised process: started with its log, watched, brought back if it should be, stopped for certain."""
+"""One supervised process: start it with a log, watch it, restart it if configured, and stop it reliably."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one parent of every process of a local lab: `python -m lab.runtime.supervisor --state-dir DIR`.
+"""The parent of all processes of a local lab: `python -m lab.runtime.supervisor --state-dir DIR`.
 
 It runs in a session of its own, so that the terminal's Ctrl-C does not reach the lab's processes, and lives as long as
 its lifeline (stdin, see `lab.runtime.supervisor_handshake`): however the lab's command ends, nothing is left behind.

@@ -1,4 +1,4 @@
-"""The supervisor's HTTP interface on loopback: what runs, and start and stop by name (docs/interfaces.md)."""
+"""The supervisor's HTTP API on loopback: list, start and stop processes by name (docs/interfaces.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the supervisor and the lab say to each other over their two pipes.
+"""The messages between the supervisor and the `lab` command over their two pipes.
 
 Supervisor → lab, on its stdout, one JSON object a line: any number of notices, then `ready` or `failed`.
 Lab → supervisor, on its stdin: nothing while the lab is needed, or `detach` for a lab that is to outlive the command.

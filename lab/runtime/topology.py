@@ -1,4 +1,4 @@
-"""What a local lab consists of: which processes, with which commands, environment, addresses and readiness checks."""
+"""The processes of a local lab, with their commands, environments, addresses and readiness checks."""
 
 from __future__ import annotations
 

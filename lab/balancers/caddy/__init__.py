@@ -1,4 +1,4 @@
-"""Caddy."""
+"""Adapter of Caddy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own configuration files of Caddy."""
+"""Users' own configuration files of Caddy."""
 
 from __future__ import annotations
 

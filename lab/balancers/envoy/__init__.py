@@ -1,4 +1,4 @@
-"""Envoy."""
+"""Adapter of Envoy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own configuration files of Envoy."""
+"""Users' own configuration files of Envoy."""
 
 from __future__ import annotations
 

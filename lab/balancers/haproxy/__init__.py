@@ -1,4 +1,4 @@
-"""HAProxy."""
+"""Adapter of HAProxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own configuration files of HAProxy."""
+"""Users' own configuration files of HAProxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx, the free one."""
+"""Adapter of nginx (open source)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own configuration files of nginx."""
+"""Users' own configuration files of nginx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reroute itself, as one balancer among others: run as a process and spoken to over HTTP only."""
+"""Adapter of Reroute, as one balancer among others: a process that is used over HTTP only."""
 
 from __future__ import annotations
 

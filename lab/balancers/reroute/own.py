@@ -1,4 +1,4 @@
-"""Own configuration files of Reroute."""
+"""Users' own configuration files of Reroute."""
 
 from __future__ import annotations
 

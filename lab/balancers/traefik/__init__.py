@@ -1,4 +1,4 @@
-"""Traefik."""
+"""Adapter of Traefik."""
 
 from __future__ import annotations
 

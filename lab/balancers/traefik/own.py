@@ -1,4 +1,4 @@
-"""Own configuration files of Traefik."""
+"""Users' own configuration files of Traefik."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A view of the file system in which only one folder can be changed.
+"""A mount namespace in which only one folder can be changed.
 
 Everything else is read-only, or a copy in memory that ends with the process.
 """

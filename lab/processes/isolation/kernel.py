@@ -1,4 +1,4 @@
-"""The few Linux calls that Python lacks (or has only since 3.12). All raise `OSError`, also on other systems."""
+"""Linux system calls that Python lacks (or has only since 3.12). All raise `OSError`, on other systems too."""
 
 from __future__ import annotations
 

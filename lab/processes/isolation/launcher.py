@@ -1,4 +1,4 @@
-"""Runs a program that can change nothing but one folder, as a process of its own: `launched` gives its words.
+"""Runs a program that can change only one folder. `launched` returns its command line.
 
 The program runs in namespaces of its own for files and processes, where the kernel allows them. It gains no
 privileges. When it ends, or this process does, everything that it started ends too, in the background or not. The exit

@@ -1,4 +1,4 @@
-"""Which sockets a process and its descendants hold, from the kernel's own tables (Linux' /proc)."""
+"""The sockets of a process and its descendants, read from the kernel's tables in /proc (Linux)."""
 
 from __future__ import annotations
 
