@@ -119,17 +119,19 @@ async def test_connections_to_the_admin_port_are_limited_in_number(balancer: Bal
     host, port = balancer.admin.removeprefix("http://").split(":")
     with ExitStack() as stack:
         for _ in range(MOST_CONNECTIONS - 40):
-            stack.enter_context(socket.create_connection((host, int(port))))
-        # The rest is a burst, of which none is made before all are accepted; it is not longer than the backlog.
+            last = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        # The kernel hands connections out in order: once the last one has an answer, none waits in the backlog.
+        last.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert last.recv(12) == b"HTTP/1.1 200"
+        # The rest is a burst, of which none is accepted before all are made; it is not longer than the backlog.
         balancer.signal(signal.SIGSTOP)
-        burst = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(80)]
+        burst = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(80)]
         balancer.signal(signal.SIGCONT)
         reader, writer = await asyncio.open_connection(host, int(port))
         async with asyncio.timeout(10):
             answer = await reader.read()
         writer.close()
         for one in burst[41:]:  # the client of this test may hold a connection
-            one.settimeout(10)
             assert one.recv(12) == b"HTTP/1.1 503"
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b'"too_many"' in answer

@@ -6,12 +6,18 @@ hypervisor took (steal). If the test fails and one of these is beyond its limit,
 shown with the measurements, and the test is repeated from its fixtures on. Only a repetition that passes counts as
 passed; one that fails is a failure, whatever the host did. A run with too many inconclusive tests fails.
 
+One process repeats a test at once. Several processes (pytest-xdist) disturb each other, so their controller repeats
+the inconclusive tests when all others have ended, one at a time, in a pytest of its own.
+
 Tests without clocks (unit, meta, fuzz) are never excused.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -41,6 +47,10 @@ CALM_WITHIN_S = 20.0
 CALM_FOR_S = 0.5
 MOST_INCONCLUSIVE = 0.02
 """Share of the tests on clocks above which a run proves too little and fails. A single one never is too many."""
+OUTCOME_FILE = "REROUTE_TEST_REPETITION"
+"""Environment variable that tells a pytest that it only repeats inconclusive tests; the file that it names receives the
+identifiers of the tests that failed."""
+REPETITION_S = 900.0
 PARTS = 3
 """`make test-clocked` is so many runs of pytest, which collect the same tests; each may use a part of the share."""
 
@@ -144,6 +154,8 @@ class Plugin:
         self._clocked = clocked or (lambda item: bool(CLOCKED & set(item.path.parts)))
         self._collected = 0
         """Tests on clocks in all parts, deselected ones included."""
+        self._failed_again: set[str] = set()
+        """Inconclusive tests of several processes that failed when repeated."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -165,12 +177,14 @@ class Plugin:
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
             found: Disturbance = host.so_far()
         failed = [report for report in reports if report.failed]
-        if failed and (found.explains_a_failure() or any(_host_was_busy(report) for report in failed)):
+        explained = found.explains_a_failure() or any(_host_was_busy(report) for report in failed)
+        if failed and explained and OUTCOME_FILE not in os.environ:
             for report in failed:
                 report.outcome = "inconclusive"  # type: ignore[assignment]
                 report.disturbance = str(found)
                 item.ihook.pytest_runtest_logreport(report=report)
-            reports = self._repeat(item, nextitem)
+            item.session._setupstate.teardown_exact(None)  # no other test gets fixtures that may be spoiled
+            reports = [] if hasattr(item.config, "workerinput") else self._repeat(item, nextitem)
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -178,7 +192,6 @@ class Plugin:
 
     def _repeat(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
         """Run the test again from its widest fixture on, with its time-out counted anew."""
-        item.session._setupstate.teardown_exact(None)
         self._calm()
         if timeouts := item.config.pluginmanager.get_plugin("timeout"):
             settings = timeouts._get_item_settings(item)
@@ -210,16 +223,51 @@ class Plugin:
         for report in reports:
             terminalreporter.line(f"{report.nodeid} ({report.when}): {report.disturbance}")
             terminalreporter.line(str(report.longrepr).strip().rpartition("\n")[2][:300])
-        terminalreporter.line(summary(terminalreporter.stats, self._collected))
+        terminalreporter.line(summary(terminalreporter.stats, self._collected, self._failed_again))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Fail a run that has too many inconclusive tests to prove anything."""
+        """Repeat what several processes left inconclusive; fail a run that has too many of these to prove anything."""
         if (output := getattr(session.config, "workeroutput", None)) is not None:
             output["clocked"] = self._collected
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and exitstatus == pytest.ExitCode.OK and too_many(reporter.stats, self._collected):
+        if reporter is None:
+            return
+        if (outcomes := os.environ.get(OUTCOME_FILE)) is not None:
+            Path(outcomes).write_text("\n".join(_tests(reporter.stats, "failed", "error")), encoding="utf-8")
+        if too_many(reporter.stats, self._collected):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif session.config.pluginmanager.has_plugin("dsession"):
+            self._failed_again = repeat_alone(session.config, reporter)
+            if self._failed_again:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def repeat_alone(config: pytest.Config, reporter: pytest.TerminalReporter) -> set[str]:
+    """Run the inconclusive tests again, one at a time, and return those that failed."""
+    tests = sorted(_tests(reporter.stats, "inconclusive"))
+    if not tests:
+        return set()
+    reporter.section(f"{len(tests)} inconclusive, repeated one at a time")
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = Path(folder, "failed")
+        temporary = config.getoption("basetemp")
+        own = Path(temporary, "repeated") if temporary else Path(folder, "tmp")
+        command = [sys.executable, "-m", "pytest", "--rootdir", str(config.rootpath), "--basetemp", str(own), *tests]
+        soak = ["--soak"] if config.getoption("--soak", default=False) else []
+        done = subprocess.run(
+            [*command, *soak],
+            cwd=config.invocation_params.dir,
+            env={**os.environ, OUTCOME_FILE: str(outcomes)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=REPETITION_S,
+            check=False,
+        )
+        reporter.write_line(done.stdout)
+        failed = set(outcomes.read_text(encoding="utf-8").split("\n")) - {""} if outcomes.exists() else set(tests)
+        return failed if done.returncode == 0 or failed else set(tests)
 
 
 def _host_was_busy(report: pytest.TestReport) -> bool:
@@ -239,10 +287,10 @@ def too_many(stats: dict[str, list[Any]], collected: int) -> bool:
     return len(_tests(stats, "inconclusive")) > max(1, collected * MOST_INCONCLUSIVE / PARTS)
 
 
-def summary(stats: dict[str, list[Any]], collected: int) -> str:
+def summary(stats: dict[str, list[Any]], collected: int, failed_again: set[str]) -> str:
     """Return the sentence that ends a run with inconclusive tests."""
     inconclusive = _tests(stats, "inconclusive")
-    failed = inconclusive & _tests(stats, "failed", "error")
+    failed = inconclusive & _tests(stats, "failed", "error") | failed_again
     outcome = f"{len(failed)} failed when repeated" if failed else "all passed when repeated"
     excess = f"; more than {MOST_INCONCLUSIVE / PARTS:.1%} of the {collected} tests on clocks: the run fails"
     verdict = excess if too_many(stats, collected) else ""

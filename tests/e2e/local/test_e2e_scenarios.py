@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import Cli
 from tests.support.lab_processes import eventually
 
@@ -78,13 +80,14 @@ def test_an_old_run_is_judged_again_alike(cli: Cli) -> None:
     assert cli.run("check", "no-such-run").code == 254
 
 
+@pytest.mark.alone
 def test_the_phases_of_a_sweep_are_where_they_were_asked_for(cli: Cli) -> None:
     outcome = cli.run("run", "refuse", "--phases", "2", "--seed", "1", "--json")
     assert outcome.code in {0, 2}, outcome
     [sweep] = outcome.document["sweeps"]
     assert [point["wanted"] for point in sweep["points"]] == [0.0, 0.5]
     for point in sweep["points"]:
-        assert abs(point["phase"] - point["wanted"]) < 0.3, point  # 150 ms: injecting takes its time on a busy host
+        assert abs(point["phase"] - point["wanted"]) < 0.3, point  # of 500 ms
         assert point["reroute_s"] <= point["bound_s"]
     [page] = cli.folder.glob("results/*-refuse-sweep-*/sweep.html")
     assert page.read_text().count("<circle") == 2
