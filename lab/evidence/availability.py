@@ -1,4 +1,4 @@
-"""When each backend was out of use, according to the balancer's own events. Pure."""
+"""When each backend was out of use, according to the balancer's own events. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRAIN = "drain"
 
 @dataclass(frozen=True, slots=True)
 class StateSpan:
-    """One state from `since` to `until`, seconds since the run's start; `until` is infinite if it did not end."""
+    """One state, from `since` to `until` (infinite if it did not end), in seconds since the run's start."""
 
     since: float
     until: float
@@ -23,11 +23,11 @@ class StateSpan:
     """In lower case, as the balancer names it; also `suspected` and `panic`."""
 
     def covers(self, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the state certainly held from `since` to `until`, given edges inexact by `margin_s`."""
+        """Return whether the state certainly held from `since` to `until`. Its edges are exact to ± `margin_s`."""
         return self.since + margin_s < since and until < self.until - margin_s
 
     def overlaps(self, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the state may have held at any moment between, given edges inexact by `margin_s`."""
+        """Return whether the state may have held at any moment of that time. Its edges are exact to ± `margin_s`."""
         return self.since - margin_s < until and since < self.until + margin_s
 
 
@@ -45,17 +45,17 @@ class Availability:
     """Whether the balancer sends events about its backends at all."""
 
     def was_out(self, backend: str, since: float, until: float, margin_s: float) -> StateSpan | None:
-        """Return the state that kept the backend out during the whole time; None if it may have been up in it."""
+        """Return the state that kept the backend out during all of that time, or None if it may have been up."""
         spans = self.out.get(backend, ())
         return next((span for span in spans if span.covers(since, until, margin_s)), None)
 
     def was_doubtful(self, backend: str, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the backend may have been out or suspected at any moment of the time."""
+        """Return whether the backend may have been out or suspected at any moment of that time."""
         spans = (*self.out.get(backend, ()), *self.suspected.get(backend, ()))
         return any(span.overlaps(since, until, margin_s) for span in spans)
 
     def in_panic(self, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the balancer may have been without a usable backend at any moment of the time."""
+        """Return whether the balancer may have had no usable backend at any moment of that time."""
         return any(span.overlaps(since, until, margin_s) for span in self.panic)
 
 
@@ -83,7 +83,7 @@ def _by_backend(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 
 def _outages(events: list[Event]) -> list[StateSpan]:
-    """Return a span for each state other than `up`; a state lasts until the next transition."""
+    """Return a span for each state other than `up`. A state lasts until the next transition."""
     ends = [*(event.t for event in events[1:]), float("inf")]
     spans = [
         StateSpan(event.t, end, str(event.data.get("new", "")).lower()) for event, end in zip(events, ends, strict=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrafficCounts:
-    """Requests of the generator so far, the warm-up included."""
+    """Requests of the generator so far, including the warm-up."""
 
     sent: int = 0
     ok: int = 0
@@ -31,7 +31,7 @@ class TrafficCounts:
 
 
 class Progress:
-    """Receiver of the progress of one run after another. This base class ignores all calls."""
+    """Receives the progress of one run after another. This base class ignores all calls."""
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
         """The lab is ready, and t = 0 follows at once."""
