@@ -1,4 +1,4 @@
-"""What the actions on the balancer share: it is stopped, stays away, and is started again."""
+"""Base class of the actions on the balancer: it is stopped, and started again after the duration."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A plan: a scenario with all random choices made by a seed. The same scenario and seed give the same `plan.json`.
 
-A plan does not depend on the lab it will run on. A target that is not named is a number that later selects one of the
-lab's targets. The times of all requests follow from the seed (`lab.traffic.schedule`).
+A plan does not depend on the lab on which it will run. If a target is not named, the plan has a number that later
+selects one of the lab's targets. The times of all requests follow from the seed (`lab.traffic.schedule`).
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class PlannedLoad:
     """`constant` or `poisson`."""
     keep_alive: bool
     patience_s: float
-    """A request that has no answer this long after its due time is `unknown`."""
+    """A request without a response this many seconds after its due time is `unknown`."""
     slow_s: float
-    """A good answer with a higher latency than this is slow."""
+    """A good response with a latency above this many seconds is slow."""
     mix: tuple[PlannedRequest, ...]
     sessions: int = 0
-    """Number of clients that each keep their cookies; 0 if no client does."""
+    """Number of clients that keep their cookies; 0: no client keeps any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class PlannedStep:
     """One fault or operator action."""
 
     at_s: float
-    """Seconds since the run's start, warm-up and steady state included."""
+    """Seconds since the run's start, including warm-up and steady state."""
     fault: str
     """Kind of fault; empty for an operator action."""
     target: str | None
     """Name of the target; if None, `pick` selects it."""
     pick: float
-    """In [0, 1): selects element ⌊pick × n⌋ of the n target names in sorted order. Unused if the target is named."""
+    """In [0, 1): selects element ⌊pick × n⌋ of the n target names in sorted order. Not used if the target is named."""
     duration_s: float
     params: dict[str, str]
     allow_last: bool
@@ -78,12 +78,12 @@ class PlannedStep:
 
     @property
     def needs_target(self) -> bool:
-        """Whether it happens to one backend."""
+        """Whether it applies to one backend."""
         return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].on_backend)
 
     @property
     def disrupts(self) -> bool:
-        """Whether it is recorded as a fault: something that may explain a bad request."""
+        """Whether it is recorded as a fault, which may explain a bad request."""
         return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].disrupts)
 
     @property
@@ -152,7 +152,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Return the plan that the text of a `plan.json` holds. Raise ValueError if it is not of a readable schema."""
+        """Return the plan in the text of a `plan.json`. Raise ValueError if its schema cannot be read."""
         raw: dict[str, Any] = loads(text)
         if not isinstance(raw, dict) or raw.get("schema") not in READABLE:
             raise ValueError(f"plan.json is not of schema {SCHEMA}")

@@ -1,4 +1,4 @@
-"""`lab bench policies`: every policy in every scenario, by simulation of the real balancer core, beside theory."""
+"""`lab bench policies`: every policy in every scenario, simulated with the real core and compared with theory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Wanted:
     scale: float = 1.0
     """Factor on the measured time of steady scenarios."""
     jobs: int = 1
-    """Simulations at a time, each in a process of its own."""
+    """Number of simulations that run at the same time, each in its own process."""
 
     @property
     def command(self) -> str:

@@ -1,8 +1,8 @@
 """The whole benchmark.
 
 The contender under test has one core; load and backends have the others. All contenders run from beginning to end, and
-rounds are interleaved, so that other load on the machine affects all alike. CPU time is what the kernel charged to the
-contender's threads; requests are those that the load generator received a good response to.
+rounds are interleaved, so that other load on the machine affects all alike. CPU time is the time that the kernel
+charged to the contender's threads. Requests are counted if the load generator received a good response.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Closed-loop load: a number of connections, each of which sends the next request when it has its response.
+"""Closed-loop load: each of several connections sends its next request when it has received its response.
 
-It is right for measuring the cost of a request at full load. Its latencies show the length of the queue, not what a
-user would see; experiments use open-loop traffic for that.
+This is suitable for measuring the cost of a request at full load. Its latencies reflect the length of the queue, not
+what a user would see; experiments use open-loop traffic for that.
 """
 
 from __future__ import annotations
