@@ -33,7 +33,7 @@ class Call:
     value: float
     """Value of the step's field `Action.value_field`; 0 if it has none."""
     force: bool
-    """Permit it on the last healthy backend."""
+    """Whether to permit it on the last healthy backend."""
 
 
 class OperatedLab(Protocol):
@@ -95,11 +95,11 @@ class Action(Protocol):
 
     @property
     def summary(self) -> str:
-        """What happens, in one line."""
+        """Description of its effect in one line."""
 
     @property
     def needs(self) -> Needs:
-        """What the lab must offer."""
+        """The part of a lab that it requires."""
 
     @property
     def on_backend(self) -> bool:

@@ -59,12 +59,12 @@ class DockerEnvironment:
     images: Mapping[str, str] = field(default_factory=dict)
     """Balancer → image to use in place of ours, such as the official one. Its PATH must have the program."""
     _built: tuple[str, str] = field(default=("", ""), init=False, repr=False)
-    """Image of our balancer, and image of the other five."""
+    """Image of our balancer, and the image of the five others."""
     name: str = "docker"
     _replicas: int = field(default=0, init=False, repr=False)
     _runtime: DockerRuntime = field(init=False, repr=False)
     _chaos: tuple[str, str] = field(default=("", ""), init=False, repr=False)
-    """URL and token."""
+    """URL and token of the chaos service."""
 
     def __post_init__(self) -> None:
         """Choose free ports, so that running labs are not affected."""

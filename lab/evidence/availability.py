@@ -20,7 +20,7 @@ class StateSpan:
     since: float
     until: float
     state: str
-    """In lower case, as the balancer names it; also `suspected` and `panic`."""
+    """Name in lower case: a state of the balancer, `suspected` or `panic`."""
 
     def covers(self, since: float, until: float, margin_s: float) -> bool:
         """Return whether the state certainly held from `since` to `until`. Its edges are exact to ± `margin_s`."""
@@ -36,11 +36,11 @@ class Availability:
     """The balancer's view of its backends during a run."""
 
     out: dict[str, list[StateSpan]] = field(default_factory=dict)
-    """Per backend id: when it was in any state except `up`, one span for each state."""
+    """Backend id → a span for each state other than `up`."""
     suspected: dict[str, list[StateSpan]] = field(default_factory=dict)
-    """Per backend id: when it was avoided because requests to it stalled."""
+    """Backend id → spans in which it was avoided because requests to it stalled."""
     panic: tuple[StateSpan, ...] = ()
-    """When no backend was usable; the balancer may then try any backend."""
+    """Spans without a usable backend; the balancer may then try any backend."""
     reports_states: bool = False
     """Whether the balancer sends events about its backends at all."""
 
@@ -92,7 +92,7 @@ def _outages(events: list[Event]) -> list[StateSpan]:
 
 
 def _spans(events: list[Event], state: str, begins: Callable[[Event], bool]) -> list[StateSpan]:
-    """Return a span from each event that begins the state to the next one that does not."""
+    """Return a span from each event that begins the state to the event that ends it."""
     spans: list[StateSpan] = []
     since: float | None = None
     for event in events:

@@ -69,7 +69,7 @@ class Events:
 
     all: tuple[Event, ...]
     defects: tuple[str, ...] = ()
-    """Lines of the file that could not be read."""
+    """Descriptions of the lines that could not be read."""
 
     def of(self, source: str, *types: str) -> list[Event]:
         """Return the events of one source. If types are given, return only those."""

@@ -29,14 +29,14 @@ class Outcome(StrEnum):
 
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-"""RFC 9110 §9.2.2, without TRACE, which no load uses."""
+"""Methods that are idempotent by RFC 9110 §9.2.2, without TRACE, which no load uses."""
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
     """How a request ended, without the time. Requests with equal endings share one `Ending`, which saves memory."""
 
     outcome: Outcome | None = None
-    """None if the history ends before the outcome."""
+    """How the request ended for its client; None if the history ends before the outcome."""
     status: int | None = None
     """HTTP status."""
     instance: str | None = None
@@ -81,42 +81,42 @@ class Request(msgspec.Struct, eq=False, gc=False):
 
     @property
     def outcome(self) -> Outcome | None:
-        """`Ending.outcome`."""
+        """See `Ending.outcome`."""
         return self.ending.outcome
 
     @property
     def status(self) -> int | None:
-        """`Ending.status`."""
+        """See `Ending.status`."""
         return self.ending.status
 
     @property
     def instance(self) -> str | None:
-        """`Ending.instance`."""
+        """See `Ending.instance`."""
         return self.ending.instance
 
     @property
     def backend(self) -> str | None:
-        """`Ending.backend`."""
+        """See `Ending.backend`."""
         return self.ending.backend
 
     @property
     def tried(self) -> tuple[str, ...]:
-        """`Ending.tried`."""
+        """See `Ending.tried`."""
         return self.ending.tried
 
     @property
     def error(self) -> str | None:
-        """`Ending.error`."""
+        """See `Ending.error`."""
         return self.ending.error
 
     @property
     def size(self) -> int | None:
-        """`Ending.size`."""
+        """See `Ending.size`."""
         return self.ending.size
 
     @property
     def pinned(self) -> bool:
-        """`Ending.pinned`."""
+        """See `Ending.pinned`."""
         return self.ending.pinned
 
     @property

@@ -120,7 +120,7 @@ class RunRecord:
 
     @cached_property
     def measured(self) -> list[Request]:
-        """Requests due after the warm-up: only these are judged."""
+        """Requests due after the warm-up. Only these are judged."""
         return [request for request in self.history.requests if request.due >= self.plan.warm_up_s]
 
     @cached_property

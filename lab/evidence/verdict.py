@@ -102,18 +102,18 @@ class Work:
     sent: int = 0
     executed: int | None = 0
     lost: int | None = 0
-    """Acknowledged to the client, but in no ledger."""
+    """Jobs acknowledged to the client, but in no ledger."""
     duplicated: int | None = 0
-    """Executed more than once."""
+    """Jobs executed more than once."""
     zombie: int | None = 0
-    """Executed after the client had received an error or stopped waiting."""
+    """Jobs executed after the client had received an error or stopped waiting."""
 
 
 class Phase(StrEnum):
     """When, relative to its fault, a bad request was sent."""
 
     BEFORE_DETECTION = "before_detection"
-    """Before the balancer took the backend out."""
+    """Sent before the balancer took the backend out."""
     DRAINING = "draining"
     """Sent before the fault or before its detection, and ended after it."""
     AFTER_BOUND = "after_bound"

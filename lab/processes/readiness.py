@@ -115,7 +115,7 @@ TOLD_LINES: Final = 6
 
 
 def telling(lines: list[str], wanted: int = TOLD_LINES) -> tuple[str, ...]:
-    """Return the last lines of a log. Lines that give a reason replace the oldest. Control characters are inert."""
+    """Return the last lines of a log, with earlier lines that give a reason in place of the oldest. All are inert."""
     reasons = [line for line in lines[:-wanted] if any(word in line.lower() for word in _TELLING)]
     kept = list(dict.fromkeys(reasons))[-(wanted // 2) :]
     chosen = [*kept, *lines[-(wanted - len(kept)) :]]

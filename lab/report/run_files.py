@@ -37,11 +37,11 @@ class Run:
     plan: Plan | None = None
     verdict: RunVerdict | None = None
     requests: list[Request] = field(default_factory=list)
-    """In order of due time."""
+    """All requests in order of due time."""
     events: Events = field(default_factory=lambda: Events(()))
     faults: tuple[FaultResult, ...] = ()
     problems: list[str] = field(default_factory=list)
-    """What is missing or damaged in the record, or was noted about it during the run, one sentence each."""
+    """One sentence for each missing or damaged part of the record, and for each problem noted during the run."""
     damage: list[str] = field(default_factory=list)
     """The problems of the files themselves. With any of them, the run is never `pass`."""
     names: dict[str, str] = field(default_factory=dict)

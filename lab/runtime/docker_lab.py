@@ -32,7 +32,7 @@ RECOVER_WITHIN_S: Final = 20.0
 """Seconds. A balancer that lacked backends is healthy again after two of its checks (4 s); this is five times that."""
 RECOVER_POLL_S: Final = 2.0
 ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-"""Colours and cursor movements (ECMA-48, control sequences)."""
+"""Pattern of colours and cursor movements (ECMA-48, control sequences)."""
 TRAFFIC, ADMIN, CHAOS = ("lb", 8080), ("lb", 8081), ("chaos", 8082)
 """Service, and port inside its container."""
 

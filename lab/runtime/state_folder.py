@@ -56,7 +56,7 @@ def make_private(folder: Path) -> None:
 
 
 def _elsewhere(environment: Mapping[str, str]) -> list[Path]:
-    """Return the XDG Base Directory folders (the specification ignores relative values), then a temporary one."""
+    """Return the absolute folders of the XDG Base Directory Specification, then a temporary folder."""
     home = Path(environment.get("HOME", "/nonexistent"), ".local/state")
     parents = [Path(environment.get("XDG_STATE_HOME", "")), home]
     return [

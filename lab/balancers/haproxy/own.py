@@ -18,7 +18,7 @@ _WRITES: Final = re.compile(r"^([ \t]*(?:stats[ \t]+socket|pidfile)[ \t]+)(?:uni
 
 
 class HaproxyFiles(OwnFiles):
-    """Configuration files, given as one `-f` option for each file that has sections."""
+    """A user's files with sections are each given as a `-f` option."""
 
     forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
     named = r".*\.cfg"

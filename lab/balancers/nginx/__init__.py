@@ -44,11 +44,11 @@ class Nginx:
     )
 
     def find(self) -> Program | Missing:
-        """`nginx`."""
+        """Return the installed `nginx`, or how to install it."""
         return programs.find("nginx", "apt-get install nginx-light")
 
     def version(self, program: Program) -> str:
-        """Return the number in `nginx version: nginx/1.22.1`."""
+        """Return the version number in output such as `nginx version: nginx/1.22.1`."""
         return programs.version(program, "-v")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:

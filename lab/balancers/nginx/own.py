@@ -17,7 +17,7 @@ _WRITES: Final = re.compile(
 
 
 class NginxFiles(OwnFiles):
-    """One main file, which includes the others."""
+    """A user's files are a main file and the files that it includes."""
 
     forwards = r"(?<![\w$.-])(?:server|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass)\s+(?P<address>[^\s;{]+)\s*[^{;]*;"
 

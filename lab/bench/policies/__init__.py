@@ -26,7 +26,7 @@ class Wanted:
     policies: tuple[str, ...] = ()
     seeds: int = 3
     scale: float = 1.0
-    """Factor on the measured time of steady scenarios."""
+    """Factor by which the measured time of steady scenarios is multiplied."""
     jobs: int = 1
     """Number of simulations that run at the same time, each in its own process."""
 

@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to run."""
+    """The extent of a benchmark."""
 
     contenders: tuple[str, ...] = ()
     """Names of contenders; empty means all."""
@@ -48,7 +48,7 @@ class Settings:
 
 
 QUICK = Settings(shapes=(Shape(64),), rounds=3, seconds=1, idle=1000)
-"""Less than a minute for all contenders."""
+"""Settings that take less than a minute for all contenders."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,17 @@ CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
-"""linux/sched.h"""
+"""Values from linux/sched.h."""
 MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_BIND: Final = 0x1000
 MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
-"""linux/mount.h"""
+"""Values from linux/mount.h."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
-"""linux/prctl.h"""
+"""Values from linux/prctl.h."""
 _SYS_MOUNT_SETATTR: Final = 442
 """The system call's number on every architecture (Linux 5.12)."""
 _MOUNT_ATTR_RDONLY: Final = 0x1
@@ -53,7 +53,7 @@ def own_user_namespace(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
+    """Call mount(2)."""
     _call("mount", source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode())
 
 
@@ -63,7 +63,7 @@ def make_read_only(path: str) -> None:
 
 
 def make_writable(path: str) -> None:
-    """Make only this mount writable."""
+    """Make the mount at `path` writable, but not those below it."""
     _mount_attributes(path, 0, to_clear=_MOUNT_ATTR_RDONLY)
 
 

@@ -15,7 +15,7 @@ from ..usage import PROC, family
 _ESTABLISHED: Final = "01"
 _SYN_SENT: Final = "02"
 _LISTEN: Final = "0A"
-"""include/net/tcp_states.h"""
+"""State from include/net/tcp_states.h."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,11 @@ class Panel:
 
     height: float
     fixed: str = ""
-    """Does not change on zoom."""
+    """The part that does not change on zoom."""
     stretched: str = ""
-    """Is stretched along the time axis."""
+    """The part that is stretched along the time axis."""
     placed: str = ""
-    """Moves along the time axis and keeps its shape."""
+    """The part that moves along the time axis and keeps its shape."""
 
 
 def width_of(label: str) -> float:
