@@ -33,7 +33,7 @@ class Containers:
         return Program(("python", "-m", "lb") if adapter.name == "reroute" else (adapter.name,))
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """Return the command that runs it in a container without network; the container ends with the command."""
+        """Return the command that runs `command` in a container without network. Both end together."""
         return Command(self.run(command, folder, "--rm", "--network", "none"))
 
     def kept_in(self, command: Command, folder: Path | None) -> Command:

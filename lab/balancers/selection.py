@@ -99,7 +99,7 @@ class Place(Protocol):
     """Where balancers run: on this machine, or in containers."""
 
     def find(self, adapter: Adapter) -> Program | Missing:
-        """Return the program as it is called there, or how to install it."""
+        """Return the program by its name in this place, or how to install it."""
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
         """Return the command to run on this machine so that `command` runs there and ends; it can access `folder`."""

@@ -14,7 +14,7 @@ _PLACEHOLDER: Final = r"@(?P<placeholder>[A-Z][A-Z0-9_]*)@"
 _BEFORE: Final = r"[\w.:*\]-]"
 """Characters that may not precede a replaced text: `:80` is not a whole word in `*:80`, `[::]:80` or `10.0.0.5:80`."""
 _AFTER: Final = r"[\w.:-]"
-"""Characters that may not follow it: 10.0.0.5:80 is not part of 10.0.0.5:8080."""
+"""Characters that may not follow a replaced text: `10.0.0.5:80` is not a whole word in `10.0.0.5:8080`."""
 _PART_LONG: Final = 60
 """Maximum number of characters quoted in a message: enough for an address, and it fits on a line."""
 

@@ -42,7 +42,7 @@ def describe_fault(record: Document) -> str:
 
 
 def exit_code(records: list[Document]) -> ExitCode:
-    """Return the worst of: a fault that was not healed, a stop condition that was met, a fault without effect."""
+    """Return the code of the worst result: not healed, then a met stop condition, then a fault without effect."""
     if any(record["state"] == "failed" for record in records):
         return ExitCode.INTERNAL
     if any(record["healed_by"] == "stop_condition" for record in records):

@@ -62,7 +62,7 @@ class _Started(Progress):
 
 
 def schedule(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[int]) -> Iterator[ScheduledRun]:
-    """Yield all runs interleaved, so that other load on the machine affects all balancers alike.
+    """Yield all runs interleaved, so that other load on the machine affects all balancers equally.
 
     Each repeat starts with a different balancer.
     """

@@ -124,7 +124,7 @@ def _short(row: Row | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A problem of a run, in words."""
+    """A problem of a run, as text."""
 
     text: str
     log: tuple[str, ...]

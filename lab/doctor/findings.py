@@ -19,8 +19,8 @@ class Level(StrEnum):
 class Finding:
     """One row of the table.
 
-    `costs` says what does not work without it; `mend` is the command that provides it. Both are empty without a
-    problem.
+    `costs` says what does not work without it; `mend` is the command that provides it. Both are empty if
+    there is no problem.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Phase sweep: run the same plan with its faults at k phases of the interval between two health checks.
 
 The phase has the largest influence on the time to reroute: a fault right after a check is detected a whole interval
-later than one right before it. A single run measures one phase; the sweep shows all of them beside the bound, which
-must hold for every phase.
+later than one right before it. A single run measures one phase; the sweep shows all of them together with the bound,
+which must hold for every phase.
 """
 
 from __future__ import annotations

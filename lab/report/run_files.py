@@ -135,7 +135,7 @@ def _problem(clause: str) -> str:
 
 
 def _cut_short(run: Run, history: History | None, events: Events | None) -> list[str]:
-    """Return a sentence for each file that lost lines since the run was judged, without a damaged line."""
+    """Return a sentence for each file that has lost whole lines since the run was judged."""
     found = []
     if run.verdict and run.plan and history and not history.defects:
         had, has = run.verdict.requests.total, sum(request.due >= run.warm_up_s for request in history.requests)
@@ -170,7 +170,7 @@ def fault_record(event: Event) -> Mapping[str, Any]:
 
 
 def _names(run: Run) -> dict[str, str]:
-    """Return target names by backend id: ids may be addresses, and instance names container ids."""
+    """Return target names by backend id. Reports show these, because ids may be addresses."""
     instances = {r.backend: r.instance for r in run.requests if r.backend and r.instance}
     targets: dict[str, str] = {}
     for event in run.events.of("lab", "targets"):

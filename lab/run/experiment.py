@@ -44,7 +44,8 @@ HEAL_MARGIN_S = 30.0
 CLEAN_UP_WITHIN_S = 15.0
 PHASE_POLL_S = 0.01
 PHASE_MISSED_S = 0.02
-"""Seconds: two polls. If the wanted phase passed longer ago, wait for the same phase after the next check."""
+"""The time of two polls, in seconds. If the wanted phase passed longer ago, wait for the same phase after the next
+check."""
 PHASE_WITHIN = 4
 """Number of health-check intervals without a visible check after which the step runs without waiting for its phase."""
 LEDGER_WITHIN_S = 5.0

@@ -29,7 +29,7 @@ class Injection:
     before: Identity
     """Identity of the target before the step."""
     record: Json
-    """Latest record of the fault from the chaos service. Only `error` if the fault was refused."""
+    """Latest record of the fault from the chaos service. If the fault was refused, it has only `error`."""
 
 
 def run_description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:

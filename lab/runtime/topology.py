@@ -69,7 +69,7 @@ class Layout:
     balancer_command: tuple[str, ...] = OUR_BALANCER
     """Command of the balancer; `--config FILE` is appended. It must support the admin API of docs/interfaces.md."""
     other: Choice | None = None
-    """A balancer to use instead that lacks this API."""
+    """A balancer to use in place of ours, without the admin API."""
 
     @property
     def watched(self) -> bool:

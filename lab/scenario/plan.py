@@ -60,7 +60,8 @@ class PlannedStep:
     target: str | None
     """Name of the target; if None, `pick` selects it."""
     pick: float
-    """In [0, 1): selects element ⌊pick × n⌋ of the n target names in sorted order. Not used if the target is named."""
+    """Number in [0, 1) that selects element ⌊pick × n⌋ of the n target names in sorted order. Not used if the target is
+    named."""
     duration_s: float
     params: dict[str, str]
     allow_last: bool
@@ -69,7 +70,8 @@ class PlannedStep:
     value: float = 0.0
     """The weight, the number of backends, or 1 for a rolling restart with drains."""
     phase: float | None = None
-    """In [0, 1): wait, from `at_s`, until this part of the interval since the target's last health check has passed."""
+    """Fraction in [0, 1) of the health-check interval. From `at_s`, wait until it has passed since the target's last
+    check."""
 
     @property
     def name(self) -> str:
@@ -128,7 +130,7 @@ class Plan:
 
     @property
     def faults_start_s(self) -> float:
-        """When the steady state ends; offsets of steps count from here."""
+        """End of the steady state, in seconds since the run's start. Offsets of steps count from here."""
         return self.warm_up_s + self.steady_s
 
     @property
@@ -138,7 +140,7 @@ class Plan:
 
     @property
     def traffic_limit_s(self) -> float:
-        """When the generator stops by itself, even if the experiment hangs."""
+        """Time at which the generator stops by itself, even if the experiment hangs."""
         return self.faults_end_s + self.settle_limit_s + self.settle_s
 
     @property

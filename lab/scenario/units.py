@@ -91,7 +91,7 @@ def parse_duration_range(value: Any) -> DurationRange:
 
 
 def _decimal(value: float) -> str:
-    """Return the number without an exponent, as exact as `_read` rounds it."""
+    """Return the number without an exponent, with the precision of `_read`."""
     return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
@@ -106,7 +106,7 @@ Duration = Annotated[
     PlainSerializer(lambda seconds: f"{_decimal(seconds)}s", when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-"""Seconds."""
+"""Seconds, written with a unit."""
 Rate = Annotated[float, BeforeValidator(parse_rate), _text(r"^\d+(\.\d+)?/(s|min)$")]
 """Events per second, written with a unit."""
 Share = Annotated[

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _INJECT_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
-"""The chaos service responds when the fault is verified, and starting a helper container takes seconds."""
+"""Time-out of an injection: the service responds after verification, and a helper container takes seconds to start."""
 
 
 class FaultRefusedError(LabError):

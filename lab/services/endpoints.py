@@ -32,7 +32,7 @@ class Endpoints:
 
     traffic: str
     admin: str
-    """Empty if the balancer does not have Reroute's admin API."""
+    """Base URL of the admin API; empty if the balancer does not have Reroute's."""
     chaos: str
     chaos_token: str = field(repr=False)
     runtime: str
@@ -48,4 +48,4 @@ class Endpoints:
     admin_token: str = field(default="", repr=False)
     """Bearer token for changes through the admin API; empty if none is needed or known."""
     runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
-    """None if this lab's runtime does not offer these operations."""
+    """Operations on the balancer and the backends; None if this lab's runtime does not offer them."""

@@ -16,7 +16,7 @@ _SILENCE_S = 15.0
 
 
 class SseParser:
-    """Incremental parser that returns the data fields and skips all others, which the data repeats."""
+    """Incremental parser that returns only the data fields, because the data repeats the others."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -33,14 +33,14 @@ class Exchange:
 
     id: int
     due: float
-    """Seconds since the run's start."""
+    """Due time in seconds since the run's start."""
     give_up_at: float
     """Time at which the client stops waiting, in monotonic seconds."""
     payload: bytes
     kind: PlannedRequest
     session: int | None = None
     connection: ClientConnection | None = None
-    """Set once the request has been written."""
+    """The connection on which the request was written; None before."""
     connecting: asyncio.Task[None] | None = None
     ended: bool = False
 

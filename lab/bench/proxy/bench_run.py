@@ -139,7 +139,7 @@ async def _sample(contender: Running, shape: Shape, number: int, seconds: int, g
 
 
 def rotated(field: Sequence[Running], number: int) -> Sequence[Running]:
-    """Return the contenders with a different one first in each round, so that disturbances hit all alike."""
+    """Return the contenders with a different one first in each round, so that disturbances affect all equally."""
     start = number % len(field)
     return [*field[start:], *field[:start]]
 

@@ -95,7 +95,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """Format bytes as `16 KiB`, or as bytes if it is not a multiple."""
+    """Format a size as `16 KiB` or `1 MiB`, or as `100 B` if it is not a multiple of these."""
     for unit in ("MiB", "KiB"):
         if size and size % _UNITS[unit] == 0:
             return f"{size // _UNITS[unit]} {unit}"

@@ -81,7 +81,7 @@ async def start(
     cores: Collection[int],
     stack: AsyncExitStack,
 ) -> Field:
-    """Start all contenders in the matched setting; `stack` stops them. The result has the errors of the others."""
+    """Start the contenders in the matched setting; `stack` stops them. The result also has those that failed."""
     field_of = Field()
     ports = free_ports()
     for adapter in adapters:

@@ -15,7 +15,7 @@ NAME = "attribution"
 FAILS_WHEN = "no fault explains a bad request"
 UNKNOWN_WHEN = "all unexplained requests are merely slow, and the host stalled or the generator lagged"
 EARLY_S = 0.3
-"""Seconds by which a fault may take effect before its injection is reported. A kill, stop or pause takes less in all
+"""Seconds by which a fault may take effect before its injection is reported. A kill, stop or pause takes less in total
 (the limit of `lab bench faults`). A longer injection begins with starting a helper, and has no effect until that
 runs."""
 _SHOWN = 5

@@ -23,7 +23,7 @@ _SAFE: Final = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 def confine(folder: Path) -> None:
-    """Make everything except `folder` read-only or private. Needs a mount namespace of its own. Raise `OSError`."""
+    """Make everything except `folder` read-only or private, in the process's own mount namespace. Raise `OSError`."""
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     scratch = tempfile.mkdtemp(prefix="private-", dir=folder)
     kernel.mount(str(folder), str(folder), "", kernel.MS_BIND)

@@ -15,7 +15,7 @@ from ..launch import words
 from . import kernel
 
 _PROBE_S: Final = 20.0
-"""Seconds for a Python process that only creates namespaces; on a busy host its start takes a second or two."""
+"""Time-out in seconds of the process that tries the steps. On a busy host its start takes a second or two."""
 
 
 def enter_own_network() -> str:
@@ -44,7 +44,7 @@ def has_only_loopback() -> bool:
 
 
 def move() -> None:
-    """Do it in this process. Raise `OSError` if it is not allowed; some of the steps may then be done."""
+    """Move this process to a network of its own. Raise `OSError` if that fails, perhaps after some of the steps."""
     try:
         kernel.unshare(kernel.CLONE_NEWNET)
     except PermissionError:

@@ -144,7 +144,7 @@ def _marks(run: Run, positions: Sequence[MarkPosition], class_: str = "") -> str
 
 
 def _thin(run: Run, items: Sequence[T], place: Callable[[T], Point]) -> Sequence[T]:
-    """Thin out the items of a long run. All lanes are thinned alike, so that they can be compared."""
+    """Thin out the items of a long run. All lanes are thinned in the same way, so that they can be compared."""
     return items if len(run.requests) <= EXACT_UP_TO else thinned(items, place, 1.0)
 
 
