@@ -1,4 +1,4 @@
-"""Reduces many requests to what can be drawn: rates and percentiles of time bins, and fewer points."""
+"""Reduces many requests to what can be drawn: rates and percentiles per time bin, and a thinned set of points."""
 
 from __future__ import annotations
 
