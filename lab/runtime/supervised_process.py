@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
-    """Run between fork and exec. The child gets SIGKILL when the supervisor ends, even by SIGKILL. Linux (prctl(2))."""
+    """Let the kernel kill this child when the supervisor ends. Runs between fork and exec; Linux only (prctl(2))."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
