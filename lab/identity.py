@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The other two names of one target."""
+    """The backend ids and the instance name of one target."""
 
     instance: str
     backends: tuple[str, ...]

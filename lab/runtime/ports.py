@@ -138,7 +138,7 @@ def free_ports(rng: random.Random | None = None, among: range = PICK_FROM, lease
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The port chosen for a published one, and a notice for people if it is not the usual port."""
+    """The chosen port, and a notice for people if it is not the usual one."""
 
     port: int
     notice: str = ""

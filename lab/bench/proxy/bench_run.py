@@ -1,7 +1,7 @@
 """The whole benchmark.
 
 The contender under test has one core; load and backends have the others. All contenders run from beginning to end, and
-rounds are interleaved, so that other load on the machine affects all alike. CPU time is the time that the kernel
+rounds are interleaved, so that other load on the machine affects all equally. CPU time is the time that the kernel
 charged to the contender's threads. Requests are counted if the load generator received a good response.
 """
 
@@ -73,7 +73,7 @@ def shapes(connections: Sequence[int], bodies: Sequence[tuple[int, int]], base: 
 async def bench(settings: Settings, say: Say) -> Report:
     """Run the benchmark.
 
-    Raise `EnvironmentProblemError` if this machine cannot, `BadArgumentsError` for unknown names.
+    Raise `EnvironmentProblemError` if this machine cannot run it, `BadArgumentsError` for unknown names.
     """
     adapters = contenders.chosen(settings.contenders)
     cores, machine = divide_cores(), _machine()
