@@ -100,7 +100,7 @@ async def _set_environment(process: Process, request: web.Request) -> None:
 
 
 def _variables(value: Any) -> dict[str, str]:
-    """Return whether the kernel accepts this as an environment."""
+    """Return the value as variables. Raise `CallError` if the kernel would refuse it as an environment."""
     if not isinstance(value, dict):
         raise CallError(422, "bad_environment", "environment: expected an object of text values")
     for name, text in value.items():
