@@ -1,7 +1,7 @@
-"""Measures the time from an order, as its client sends it, until the fault is in effect.
+"""Measures the time from a client's order until the fault is in effect.
 
-Needs a running lab. Each fault is healed at once; the first round is a warm-up. The time of the effect comes from the
-chaos service, whose clock is mapped to ours. Admission of the order is included.
+Needs a running lab. Each fault is healed at once; the first round is a warm-up. The time includes the admission of the
+order. The moment of the effect comes from the chaos service, whose clock is mapped to ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..services.endpoints import Endpoints
 Params = Mapping[str, str]
 DURATION = "20s"
 PROCESS_LIMIT_S, LINK_LIMIT_S = 0.3, 1.5
-"""Longest median of an injection, seconds, on a machine whose caches are warm."""
+"""Largest allowed median of an injection in seconds, on a machine with warm caches."""
 KINDS: Mapping[str, tuple[Params, float]] = {
     "kill": ({}, PROCESS_LIMIT_S),
     "stop": ({}, PROCESS_LIMIT_S),
@@ -41,7 +41,7 @@ KINDS: Mapping[str, tuple[Params, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Measured injections of one kind, seconds."""
+    """Measured injections of one kind, in seconds."""
 
     kind: str
     mechanism: str
@@ -99,7 +99,7 @@ def possible(capabilities: Mapping[str, Json]) -> list[str]:
 async def _inject(
     chaos: ChaosClient, offset: ClockOffset, kind: str, target: str, params: Params
 ) -> tuple[float, Json]:
-    """Inject and heal; return the seconds until the effect, and the record."""
+    """Inject and heal. Return the seconds until the effect, and the record."""
     order = {"kind": kind, "target": target, "duration": DURATION, "params": dict(params)}
     asked = time.monotonic()
     status, record = await chaos.call("POST", "/faults", order, aiohttp.ClientTimeout(total=30))

@@ -30,7 +30,7 @@ from ..runtime.docker_lab import DEFAULT_PROJECT
 from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab
 
 app = typer.Typer(
-    help="Benchmarks of policies (simulated, beside theory), of proxies, of fault injection, and of the checkers.",
+    help="Benchmarks of policies (simulated, compared with theory), proxies, fault injection, and checkers.",
     rich_markup_mode=None,
 )
 
@@ -47,7 +47,7 @@ def policies(
     ),
     as_json: JsonOption = False,
 ) -> None:
-    """Simulate every policy in every scenario with the real core: share, p50 and p99, beside theory.
+    """Simulate every policy in every scenario with the real core: shares, p50 and p99, compared with theory.
 
     Writes bench.json, report.html and table.md.
     """
@@ -91,7 +91,7 @@ def proxy(
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path("results/bench-proxy"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the CPU time of a request and the memory of an idle connection in each balancer on one core.
+    """Measure the CPU time per request and the memory per idle connection of each balancer on one core.
 
     Body sizes after the first pair are run with the middle number of connections only. Writes bench.json and
     report.html.

@@ -1,4 +1,4 @@
-"""What the commands share: options, output, and finding the running lab."""
+"""Shared by all commands: options, output, and finding the running lab."""
 
 from __future__ import annotations
 
@@ -65,12 +65,14 @@ def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str
     return lab
 
 
-STAYS = "a lab that keeps running has to be reachable"
+STAYS = "a lab that keeps running must be reachable"
 
 
 def keep_inside(say: Say, problem: str = "") -> None:
-    """Move this command into a separate network. If that is not possible, or there is a `problem`, say that sockets are
-    watched instead."""
+    """Move this command into a separate network.
+
+    If that is not possible, or there is a `problem`, tell the user that sockets are watched instead.
+    """
     if problem := problem or enter_own_network():
         say(f"your balancer runs in this machine's network ({problem}); its sockets are watched")
 
@@ -94,7 +96,7 @@ def running_lab(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoi
         except EnvironmentProblemError:
             if name:
                 raise
-            continue  # without Docker, no lab runs in it
+            continue  # no lab can run in Docker if Docker is missing
         if endpoints is not None:
             return chosen, endpoints
     where = f" on runtime {name}" if name else ""

@@ -39,9 +39,9 @@ from .common import JsonOption, RuntimeName, RuntimeOption, keep_inside, message
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
-"""A name has at most 253 characters (RFC 1035), and none that could end a header line."""
+"""Pattern of a Host header: at most 253 characters (RFC 1035), and none that could end a header line."""
 _HEALTH = re.compile(r"/[!-~]{0,2000}")
-"""Printable ASCII without blanks, of a length that every server accepts."""
+"""Pattern of a path: printable ASCII without blanks, of a length that every server accepts."""
 _PLACES = {"--results", "--append", "--markdown"}
 
 
@@ -74,7 +74,7 @@ def compare(
     balancer_cmd: Annotated[str, typer.Option(help="Your own balancer; @LISTEN@ and @BACKENDS@ are filled in.")] = "",
     balancer_url: Annotated[str, typer.Option(help="Your own balancer that is already running on loopback.")] = "",
     backend_port: Annotated[
-        list[int] | None, typer.Option(help="Given three times: a port that --balancer-url forwards to.")
+        list[int] | None, typer.Option(help="Repeat three times: a port to which --balancer-url forwards.")
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder for the comparison.")] = Path("results"),
     append: Annotated[Path | None, typer.Option(help="Continue the comparison in this folder.")] = None,
@@ -110,7 +110,7 @@ def compare(
             run_all(
                 comparison, schedule(chosen, plans, range(first, first + repeat)), folder, environment, console.print
             )
-        finally:  # also if interrupted: the runs so far can be read and continued
+        finally:  # also after an interruption, because the runs so far can be read and continued
             (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
             write_page(comparison, folder)
     if write_markdown:
@@ -129,7 +129,7 @@ def compare(
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return the command line without the options that name folders: they change no number, and may be private."""
+    """Return the command line without the options that name folders, which affect no result and may be private."""
     kept, skip = [], False
     for word in arguments:
         if not skip and word.split("=")[0] not in _PLACES:
@@ -166,7 +166,7 @@ def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> 
             "--balancer-cmd and --balancer-url are for --runtime local",
             "use --config, or an --image with that program",
         )
-    project = f"reroute-compare-{secrets.token_hex(3)}"  # a project of its own does not touch a running lab
+    project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
     return DockerEnvironment(state_root() / "compare", project, entries.images(images))
 
 

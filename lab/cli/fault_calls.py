@@ -1,4 +1,4 @@
-"""Calls of the `lab faults` commands to the chaos service of the running lab, and the errors they lead to."""
+"""Calls from the `lab faults` commands to the chaos service of the running lab, and the resulting errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .common import RuntimeName, running_lab
 
 Document = dict[str, Any]
 INJECT_WITHIN = aiohttp.ClientTimeout(total=60.0)
-"""The service responds when the fault is verified. The first network helper takes seconds to start, several at once
-take longer."""
+"""Seconds. The service responds when the fault is verified. The first network helper takes seconds to start, and
+several at once take longer."""
 T = TypeVar("T")
 
 
@@ -26,7 +26,7 @@ class Chaos:
         self._client = client
 
     async def call(self, method: str, path: str, body: Document | None = None) -> Document:
-        """Raise BadArgumentsError if the service refuses the call, EnvironmentProblemError if it fails."""
+        """Return the response. Raise BadArgumentsError if the call is refused, EnvironmentProblemError if it fails."""
         return _checked(*await self._client.call(method, path, body, INJECT_WITHIN))
 
 

@@ -69,7 +69,7 @@ def run(
         raise BadArgumentsError(
             "no scenario was named", f"name some, or use --all; the library has {', '.join(names())}"
         )
-    checkers()  # two of one name are refused before anything starts
+    checkers()  # refuses two with the same name before anything starts
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = message_console(as_json)

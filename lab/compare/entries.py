@@ -1,4 +1,4 @@
-"""The balancers of a comparison, from the options of the command line."""
+"""Turns the options of the command line into the balancers of a comparison."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATIENCE_S = 2.0
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
-    """Return every balancer at every level, and note their quirks and tunings. Raise `BadArgumentsError`."""
+    """Return an entry for each balancer and level; record quirks and tunings. Raise `BadArgumentsError`."""
     found = []
     for name in names:
         one = adapter(name)
@@ -35,7 +35,7 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
             found.append(Entry(Choice(name, adapter=name, level=settings.value), level))
             spec = ProxySpec(Address("h", 1), Address("h", 2), (Backend("a", Address("h", 3)),), level=settings)
             quirks = [{"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)]
-            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # those of `tuned` are mostly the same
+            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # `tuned` mostly has the same
                 comparison.quirks[f"{name} {level}"] = quirks
         if Level.TUNED.value in levels:
             comparison.tunings[name] = [{"advice": each.advice, "source": each.source} for each in one.tuning]
@@ -43,7 +43,7 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
 
 
 def with_versions(entries: Sequence[Entry], environment: Environment, comparison: Comparison) -> list[Entry]:
-    """Note the version of every program; return the entries, with the problem of those whose program is missing."""
+    """Record the version of each program. Return the entries; those whose program is missing get a problem."""
     known: dict[str, Result | None] = {}
     for name in dict.fromkeys(each.choice.adapter for each in entries if each.choice.adapter):
         known[name] = _version(name, environment.place(name), comparison)
@@ -65,8 +65,8 @@ def _version(name: str, place: Place, comparison: Comparison) -> Result | None:
 def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entry]:
     """Return an entry for each `[NAME=]FILE[,FILE…]`, each with a different name.
 
-    Raise `BadArgumentsError`, also if a text to be replaced occurs in none of the files: after a typing error,
-    the production address would stay.
+    Raise `BadArgumentsError` also if a text to be replaced is in none of the files: it may be a typing error, and the
+    file would still contain the production address.
     """
     pairs = tuple(_replacement(each) for each in replacements)
     found = [_files(text) for text in configs]
@@ -85,9 +85,9 @@ def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entr
 
 
 def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
-    """Note the hash of each entry's files.
+    """Record the hash of each entry's files.
 
-    Raise `BadArgumentsError` if an earlier run of that name had other content.
+    Raise `BadArgumentsError` if an earlier run under that name used other files.
     """
     for entry in entries:
         if not entry.choice.files:
@@ -103,7 +103,7 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
 
 
 def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """Return a name for each (program, main file), such as `haproxy (old.cfg)`, with folders where needed to differ."""
+    """Return a distinct name for each (program, main file), such as `haproxy (old.cfg)`, with folders if needed."""
     titles = []
     for number, (name, path) in enumerate(files):
         others = [other for each, other in files if each == name and other != path]
@@ -140,14 +140,14 @@ def _replacement(text: str) -> tuple[str, str]:
 
 
 def from_command(text: str) -> Entry:
-    """Return the entry of a command with placeholders. Raise `BadArgumentsError`."""
+    """Return an entry for a command line with placeholders. Raise `BadArgumentsError` if it is empty."""
     if not text.strip():
         raise BadArgumentsError("--balancer-cmd is empty", "give the command that starts your balancer (docs/peers.md)")
     return Entry(Choice("own command", command=text), OWN)
 
 
 def from_url(url: str, ports: Sequence[int]) -> Entry:
-    """Return the entry of a balancer that is already running on loopback: the lab sends traffic nowhere else."""
+    """Return an entry for a running balancer. Raise `BadArgumentsError` unless it is on loopback and listens."""
     parts = urlsplit(url)
     try:
         port = parts.port or 80
@@ -171,7 +171,7 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
 
 
 def images(words: Sequence[str]) -> Mapping[str, str]:
-    """Parse `NAME=IMAGE` options. Raise `BadArgumentsError`."""
+    """Parse `NAME=IMAGE` options. Raise `BadArgumentsError` for an unknown name or a missing image."""
     found = {}
     for word in words:
         name, separator, image = word.partition("=")

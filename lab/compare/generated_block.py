@@ -1,4 +1,4 @@
-"""A generated block between two markers in a file that is otherwise written by hand."""
+"""Replaces the generated block between two markers in a file that is otherwise written by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ END: Final = "<!-- lab compare: end -->"
 
 
 def splice(path: Path, text: str) -> None:
-    """Put `text` between the markers of the file. Raise BadArgumentsError if it does not have both, in order."""
+    """Put `text` between the markers of the file. Raise `BadArgumentsError` unless both are there, in order."""
     try:
         whole = path.read_text(encoding="utf-8")
     except OSError as error:

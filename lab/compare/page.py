@@ -28,7 +28,7 @@ class Multiple:
 
 
 def write_page(comparison: Comparison, folder: Path) -> None:
-    """Write the page; `folder` has the runs."""
+    """Write the page into `folder`, which also has the folders of the runs."""
     rows = [cells(row) for row in comparison.rows()]
     values = {
         "comparison": comparison,

@@ -1,4 +1,4 @@
-"""One run as a small chart: outcomes in each tenth of a second, on an axis that all panels share."""
+"""Draws one run as a small chart: outcomes per tenth of a second, on axes that all panels share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows as a terminal table and as Markdown."""
+"""Formats the rows as a terminal table and as Markdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXPLAINED: Final = "Reroute, Back, p99: seconds. Of several runs: median, range
 _WITHOUT_RANGE: Final = {"p99", "Herd", "CPU µs"}
 _LOG_LINES: Final = 6
 _LONG: Final = 240
-"""Characters shown of a log line: the reason is usually at its beginning."""
+"""Number of characters shown of a log line: the reason is usually at its beginning."""
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def _short(row: Row | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A problem of a run, in words."""
+    """A problem of a run, as text."""
 
     text: str
     log: tuple[str, ...]

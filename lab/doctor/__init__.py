@@ -1,4 +1,4 @@
-"""Checks of what this machine offers a lab. No check changes anything, and each has a time-out."""
+"""Checks what this machine offers to a lab. No check changes anything, and each has a time-out."""
 
 from __future__ import annotations
 

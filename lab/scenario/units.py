@@ -91,7 +91,7 @@ def parse_duration_range(value: Any) -> DurationRange:
 
 
 def _decimal(value: float) -> str:
-    """Return the number without an exponent, as exact as `_read` rounds it."""
+    """Return the number without an exponent, with the precision of `_read`."""
     return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
@@ -106,9 +106,9 @@ Duration = Annotated[
     PlainSerializer(lambda seconds: f"{_decimal(seconds)}s", when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-"""Seconds."""
+"""Seconds, written with a unit."""
 Rate = Annotated[float, BeforeValidator(parse_rate), _text(r"^\d+(\.\d+)?/(s|min)$")]
-"""Per second."""
+"""Events per second, written with a unit."""
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
@@ -117,7 +117,7 @@ Share = Annotated[
 ]
 """A fraction in 0–1."""
 Size = Annotated[int, BeforeValidator(parse_size), _text(r"^\d+(\.\d+)?(B|KiB|MiB)$")]
-"""Bytes."""
+"""Bytes, written with a unit."""
 PhaseOfInterval = Annotated[float, BeforeValidator(parse_phase), _text(r"^(\d{1,4}/\d{1,4}|\d+(\.\d+)?%)$")]
 """A part of a period, in [0, 1)."""
 _BETWEEN_SCHEMA = {"type": "array", "items": _DURATION_SCHEMA, "minItems": 2, "maxItems": 2}

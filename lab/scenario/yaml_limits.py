@@ -1,4 +1,4 @@
-"""Refuse YAML whose document would be much larger than its text, before the document is built.
+"""Refuses YAML whose document would be much larger than its text, before the document is built.
 
 Nested aliases can double the document with each line ("billion laughs"), and the time to read deeply nested YAML grows
 with the square of the depth, or exceeds Python's recursion limit. Counting the parser's events instead takes time
@@ -25,14 +25,14 @@ from ruamel.yaml.events import (
 MAX_DEPTH: Final = 16
 """Levels of nesting. The deepest field of a scenario is at level 5; tools may wrap a scenario in a few more."""
 MAX_VALUES: Final = 20_000
-"""Keys and values after all aliases are resolved. The largest scenario of the library has about 100."""
+"""Maximum number of keys and values after all aliases are resolved. The largest scenario of the library has 100."""
 MAX_SCALAR: Final = 16 * 1024
-"""Characters of one key or value. The longest are descriptions of a paragraph."""
+"""Maximum characters of one key or value. The longest are descriptions of one paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """A limit that is exceeded, and the line where that happens, counted from 1."""
+    """An exceeded limit, and its line, counted from 1."""
 
     line: int
     message: str

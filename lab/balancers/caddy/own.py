@@ -11,13 +11,13 @@ from typing import Any, Final
 from ..adapter import Command, OwnFiles, Program
 
 _OFF: Final = {"skip_install_trust": "", "auto_https": "off", "admin": "off"}
-"""Global options: no certificate authority on this machine, no certificates for addresses that were plain HTTP in
-production, no fixed admin port. The port that is listened on is also made its HTTP port: for any other Caddy wants
-TLS."""
+"""Global options: no certificate authority on this machine, no certificates for addresses that used plain HTTP in
+production, no fixed admin port. The listening port also becomes Caddy's HTTP port, because Caddy expects TLS on any
+other port."""
 
 
 class CaddyFiles(OwnFiles):
-    """A Caddyfile, or the same as JSON."""
+    """A user's files are a Caddyfile or a JSON configuration."""
 
     forwards = r"""^[ \t]*(?:reverse_proxy|to)[ \t]+(?P<address>[^\n{]+)|"dial"\s*:\s*"(?P<dial>[^"]+)"""
     named = r"caddyfile.*"

@@ -9,7 +9,7 @@ from ..adapter import Command, OwnFiles, Program
 
 
 class EnvoyFiles(OwnFiles):
-    """One bootstrap file."""
+    """A user's files are one bootstrap file."""
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<address>[\w.-]+)"""
 

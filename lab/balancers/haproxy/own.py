@@ -18,7 +18,7 @@ _WRITES: Final = re.compile(r"^([ \t]*(?:stats[ \t]+socket|pidfile)[ \t]+)(?:uni
 
 
 class HaproxyFiles(OwnFiles):
-    """`-f` for each file that has sections."""
+    """A user's files with sections are each given as a `-f` option."""
 
     forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
     named = r".*\.cfg"
@@ -32,5 +32,5 @@ class HaproxyFiles(OwnFiles):
 
 
 def _has_sections(path: Path, main: Path) -> bool:
-    """Return whether the file is a configuration (`-f`), not an error page, map or certificate that one names."""
+    """Return whether the file is a configuration (`-f`), not an error page, map or certificate."""
     return path == main or path.suffix == ".cfg" or _SECTION.search(read(path)) is not None

@@ -17,7 +17,7 @@ _WRITES: Final = re.compile(
 
 
 class NginxFiles(OwnFiles):
-    """One file, which includes the others."""
+    """A user's files are a main file and the files that it includes."""
 
     forwards = r"(?<![\w$.-])(?:server|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass)\s+(?P<address>[^\s;{]+)\s*[^{;]*;"
 
@@ -27,7 +27,7 @@ class NginxFiles(OwnFiles):
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         main, text = files[0], read(files[0])
-        # Each of these may stand only once, so they are added only where the file does not have them.
+        # nginx allows each of these directives only once, so they are added only if the file does not have them.
         wanted = {"daemon": "daemon off;", "pid": "pid nginx.pid;"}
         extra = " ".join(
             line for word, line in wanted.items() if not re.search(rf"(?:^|[;{{}}])\s*{word}\s", text, re.MULTILINE)

@@ -9,7 +9,7 @@ from ..adapter import Command, OwnFiles, Program
 
 
 class RerouteFiles(OwnFiles):
-    """One YAML file."""
+    """A user's files are one YAML file."""
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<other>[^\s"',}]+)"""
 

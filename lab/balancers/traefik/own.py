@@ -9,7 +9,7 @@ from ..adapter import Command, OwnFiles, Program
 
 
 class TraefikFiles(OwnFiles):
-    """The static file, which names the others."""
+    """A user's files are the static file and the files that it names."""
 
     forwards = r"""["']?\b(?:url|address)["']?[ \t]*[:=][ \t]*["']?(?P<address>[^\s"',}]+)"""
 

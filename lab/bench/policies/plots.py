@@ -144,7 +144,7 @@ def _edge_kind(cell: Cell) -> str:
 
 
 def _edges(cell: Cell, order: Sequence[int]) -> Iterable[float]:
-    """Yield the theoretical ends of the stacked parts, except the last, as shares."""
+    """Yield the theoretical end of each part of a stacked bar, except the last, as a share."""
     theory = cell.theory.shares
     if theory is None:
         return

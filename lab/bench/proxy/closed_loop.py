@@ -1,7 +1,7 @@
-"""Closed-loop load: a number of connections, each of which sends the next request when it has its response.
+"""Closed-loop load: each of several connections sends its next request when it has received its response.
 
-It is right for measuring the cost of a request at full load. Its latencies show the length of the queue, not what a
-user would see; experiments use open-loop traffic for that.
+This is suitable for measuring the cost of a request at full load. Its latencies reflect the length of the queue, not
+what a user would see; experiments use open-loop traffic for that.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """Format bytes as `16 KiB`, or as bytes if it is not a multiple."""
+    """Format a size as `16 KiB` or `1 MiB`, or as `100 B` if it is not a multiple of these."""
     for unit in ("MiB", "KiB"):
         if size and size % _UNITS[unit] == 0:
             return f"{size // _UNITS[unit]} {unit}"

@@ -1,4 +1,4 @@
-"""The timeline: a run on one time axis, as an SVG that is complete without a script, which adds zoom and details."""
+"""The timeline of a run on one time axis, as SVG. It is complete without a script; a script adds zoom and details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHAPES = {
     "unknown": "M0-4.4L4.4 0L0 4.4L-4.4 0z",
     "left": "M-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
 }
-"""A shape for each class of request, so that they differ not only by colour."""
+"""A shape for each class of request, so that the classes differ not only by colour."""
 
 
 def timeline(run: Run) -> str:
@@ -60,7 +60,7 @@ def timeline(run: Run) -> str:
 
 
 def readout(run: Run) -> dict[str, object]:
-    """Return the data that the script shows under the pointer: the bins of the chart, latencies in milliseconds."""
+    """Return the data that the script shows at the pointer: the bins of the chart, with latencies in milliseconds."""
     frame = _frame(run)
     bins = binned(run, frame.start, frame.end, frame.bin_s)
     return {"start": frame.start, "width": frame.bin_s, "rows": [_readout(each) for each in bins]}
@@ -81,7 +81,7 @@ def backends(run: Run) -> list[str]:
 
 
 def _frame(run: Run) -> Frame:
-    """Return the time axis: until the end of the run, or longer if the label of the last mark needs space."""
+    """Return the time axis: to the end of the run, or further if the label of the last mark needs space."""
     room = (m.t / (1 - width_of(m.label) / (RIGHT - LEFT)) for m in moments(run))
     return Frame(0.0, max([run.end, *room]))
 

@@ -21,7 +21,7 @@ REROUTED = "left"
 STRIP, TICKS, ROW = 16.0, 16.0, 11.0
 """Heights inside a lane: health strip, ticks of good requests, one row for each other kind of mark."""
 EXACT_UP_TO = 6000
-"""Largest number of requests that are all drawn; of more, marks that would cover each other are left out."""
+"""Maximum number of requests that are all drawn. Above it, marks that would cover each other are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _bars(frame: Frame, bins: Sequence[Bin], y: Linear, outcome: OutcomeClass) -
 
 
 def lane_panel(frame: Frame, run: Run, backend: str, top: float) -> Panel:
-    """Return the lane of a backend: its state as a strip, below it its requests, with a row for each kind of mark."""
+    """Return the lane of a backend: its state as a strip above its requests, with a row for each kind of mark."""
     here = [r for r in run.requests if run.lane(r) == backend]
     rerouted = [r for r in run.requests if backend != NO_BACKEND and backend in run.also_tried(r)]
     spans = health_spans(run, backend, run.end) if backend != NO_BACKEND else []
@@ -144,7 +144,7 @@ def _marks(run: Run, positions: Sequence[MarkPosition], class_: str = "") -> str
 
 
 def _thin(run: Run, items: Sequence[T], place: Callable[[T], Point]) -> Sequence[T]:
-    """Thin out the items of a long run. All lanes are thinned alike, so that they can be compared."""
+    """Thin out the items of a long run. All lanes are thinned in the same way, so that they can be compared."""
     return items if len(run.requests) <= EXACT_UP_TO else thinned(items, place, 1.0)
 
 
@@ -153,13 +153,13 @@ def _itself(point: Point) -> Point:
 
 
 def rows_needed(run: Run, here: Sequence[Request], rerouted: Sequence[Request]) -> list[str]:
-    """Return the kinds of marks, besides ticks of good requests, that a lane with these requests needs."""
+    """Return the kinds of marks that a lane with these requests needs, besides ticks of good requests."""
     outcomes = {run.classify(r) for r in here}
     return ([REROUTED] if rerouted else []) + [outcome.value for outcome in BAD_ROWS if outcome in outcomes]
 
 
 def tip(run: Run, request: Request) -> str:
-    """Describe one request in a line, which is shown on hover and read by screen readers."""
+    """Return one line about a request, which is shown on hover and read by screen readers."""
     answer = f"status {request.status}" if request.status else request.error or "no answer"
     via = f", tried {' → '.join(run.names.get(b, b) for b in request.tried)}" if request.tried else ""
     latency = milliseconds(request.latency, "no outcome")

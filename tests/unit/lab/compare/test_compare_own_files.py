@@ -37,7 +37,7 @@ def test_placeholders_give_whole_addresses_and_their_parts(tmp_path: Path) -> No
 
 
 def test_an_unknown_placeholder_names_file_line_and_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(BadArgumentsError, match=r"prod.cfg:2: @BACKEND_9@ is no placeholder") as error:
+    with pytest.raises(BadArgumentsError, match=r"prod.cfg:2: @BACKEND_9@ is not a placeholder") as error:
         fill("a\n@BACKEND_9@", values(tmp_path), "prod.cfg")
     assert "@BACKEND_2@" in error.value.next_step
 
