@@ -1,4 +1,4 @@
-"""Checks an order before anything is touched; the check whose error helps the client most comes first."""
+"""Checks an order before anything is changed. The checks whose errors help the client most come first."""
 
 from __future__ import annotations
 
