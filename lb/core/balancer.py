@@ -1,6 +1,6 @@
-"""The interface between the core and the shell. The shell reports what happened, and the balancer returns what to do.
+"""The interface between core and shell: the shell reports events, and the balancer returns the next actions.
 
-Synchronous and pure: time is an argument, and so is the random generator.
+Synchronous and pure: time and random generator are arguments.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Balancer:
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends in order of insertion, those that drain out included."""
+        """All known backends in order of insertion, including removed ones that are still draining."""
         return self._registry.backends
 
     def member(self, backend_id: str) -> Backend | None:
@@ -106,7 +106,7 @@ class Balancer:
 
     @property
     def panic(self) -> bool:
-        """No backend is usable."""
+        """Whether no backend is usable."""
         return self._registry.panic
 
     def use_policy(self, name: str) -> None:

@@ -107,17 +107,18 @@ def _never(_: dict[str, float]) -> None:
 
 
 def _hang(v: dict[str, float]) -> float:
-    """The fault begins just after a probe passed: one full wait, then F probes time out with fast waits between."""
+    """The fault begins just after a passed probe: one full wait, then F probes time out, with fast waits between
+    them."""
     return v["I'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _fast(v: dict[str, float]) -> float:
-    """As for a hang, but each probe fails at once."""
+    """As `_hang`, but each probe fails at once."""
     return v["I'"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _unhealthy_response(v: dict[str, float]) -> float:
-    """The response to the first probe is a failure, which makes the backend suspected whatever F is."""
+    """The response to the first probe is a failure, which makes the backend suspected, independent of F."""
     return v["I'"] + 2 * v["t"]
 
 
@@ -127,13 +128,15 @@ def _recover(v: dict[str, float]) -> float:
 
 
 def _recover_member(v: dict[str, float]) -> float:
-    """As above, after discovery has found the backend again."""
+    """As `_recover`, after discovery has found the backend again."""
     return v["D"] + _recover(v)
 
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused (suspected at once), cannot connect (C), or is cut. In the last two cases the probe
-    that it requests must fail too, and that probe may have to wait a fast interval after the previous one."""
+    """The next request is refused, so that the backend is suspected at once, or cannot connect (C), or is cut. In the
+    last
+    two cases the probe that it requests must also fail, and that probe may start a fast interval after the previous
+    one."""
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 
@@ -144,8 +147,9 @@ def _silent_under_traffic(v: dict[str, float]) -> float:
 
 
 def _late_under_traffic(v: dict[str, float]) -> float:
-    """Responses still arrive, and each one clears the suspicion, so only probes decide; but the first one is requested
-    after S. With S above T, a delay between the two stalls no request, so traffic does not help."""
+    """Responses still arrive and each clears the suspicion, so only probes decide. Traffic requests the first probe
+    after
+    S. If S is above T, a delay between T and S stalls no request, so traffic does not help."""
     if v["S"] > v["T"]:
         return _hang(v)
     return v["g"] + v["S"] + v["f'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * (v["F"] + 1) * v["t"]
@@ -157,7 +161,8 @@ def _refused_under_traffic(v: dict[str, float]) -> float:
 
 
 def _failing_under_traffic(v: dict[str, float]) -> float:
-    """An error response requests a probe, whose response is a failure; or a row of error responses ejects."""
+    """An error response requests a probe, whose response is a failure, or a row of error responses ejects the
+    backend."""
     return min(_row_under_traffic(v), _refused_under_traffic(v))
 
 
@@ -236,4 +241,4 @@ FAMILIES: Final = {
     "lying": _LYING,
     "harmless": _HARMLESS,
 }
-"""By the names that fault kinds declare; `fault_looks.py` says which kind is in which."""
+"""Families by the names that fault kinds declare. `fault_looks.py` has the family of each kind."""

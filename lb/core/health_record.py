@@ -70,7 +70,7 @@ class HealthRecord:
 
     @property
     def passed_since_transition(self) -> bool:
-        """A probe has passed since the backend entered its state, and none has failed after it."""
+        """Whether a probe has passed since the backend entered its state, and none has failed after it."""
         return self.passed_at > self.backend.since and self.streak.failures == 0
 
     def suspect(self, reason: str, now: float, waited: float = 0.0, threshold: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""The rules that decide whether an exchange may be retried on another backend, in the order in which they are applied.
+"""The rules that decide whether an exchange may be retried on another backend, in the order of their application.
 
 1. Never after a response byte was sent to the client: it would receive two responses in one.
 2. Never while another attempt of the exchange (a hedge) is running.
@@ -89,7 +89,7 @@ class Retries:
         return self._budget.withdraw(now)
 
     def _forbidden(self, exchange: Exchange, attempt: Attempt, now: float) -> str:
-        """Apply rules 1 to 4: return why no further attempt is allowed; an empty string if one is."""
+        """Apply rules 1 to 4. Return why no further attempt is allowed, or an empty string if one is."""
         if exchange.responding or exchange.won:
             return "responding"
         if any(other is not attempt for other in exchange.attempts):

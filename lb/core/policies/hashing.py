@@ -1,4 +1,4 @@
-"""Hashes that agree between processes and versions, for policies that must pick the same backend everywhere."""
+"""Hashes that are equal in all processes and versions, for policies that must pick the same backend everywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..exchange import Exchange
 
 
 def hash64(data: bytes, purpose: bytes = b"") -> int:
-    """Return 64 bits of BLAKE2b. `hash()` would differ between processes."""
+    """Return 64 bits of a BLAKE2b hash. Python's `hash()` differs between processes."""
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "big")
 
 

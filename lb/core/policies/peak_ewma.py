@@ -21,8 +21,9 @@ DECAY: Final = 10.0
 PENALTY: Final = 1e6
 """Seconds. Cost of a second attempt on a backend that has not responded yet."""
 SLACK: Final = 64
-"""Averages of backends that are not candidates are dropped when there are more than this many plus two for each
-candidate: a backend may be absent for a short time only."""
+"""Averages of backends that are not candidates are kept, because a backend may be absent only for a short time. They
+are
+dropped if there are more averages than this plus two for each candidate."""
 
 
 class _Average(NamedTuple):
@@ -31,7 +32,7 @@ class _Average(NamedTuple):
 
 
 class PeakEwma(PowerOfTwoChoices):
-    """O(1). Keeps its own averages because `latency_mean` is smoothed without peaks."""
+    """Peak EWMA. O(1). It keeps its own averages, because `latency_mean` is smoothed without peaks."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

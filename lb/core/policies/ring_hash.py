@@ -30,11 +30,14 @@ _ARCS: Final = 256
 
 _NUMBER_BITS: Final = 20
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
-"""A point and its owner's number form one integer while sorted: so many tuples would start the garbage collector."""
+"""Mask of the owner's number. For sorting, a point and its owner's number form one integer, because so many tuples
+would
+trigger the garbage collector."""
 
 
 class RingHash(TablePolicy):
-    """A pick is a bisection, O(log n), and a walk past backends that are gone, full, tried or above the bound."""
+    """Ring hash. A pick is a bisection, O(log n), and a walk past backends that are removed, full, tried or above the
+    bound."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -43,7 +46,7 @@ class RingHash(TablePolicy):
 
     @property
     def max_entries(self) -> int:
-        """Maximum number of points; each backend that its weight gives none has one in addition."""
+        """Maximum number of points, not counting the one point of each backend whose weight is too small for any."""
         return MAX_POINTS
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:

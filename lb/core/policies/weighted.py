@@ -50,7 +50,7 @@ class _Turns:
 
 
 class Weighted(Policy):
-    """Weights may be fractions and may change at any time; a backend of weight 0 gets no request."""
+    """Smooth weighted round robin. Weights may be fractions and may change at any time; weight 0 means no requests."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
