@@ -28,8 +28,7 @@ class Server(uvicorn.Server):
         self._instance = instance
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept connections, then print the address as a JSON line. With `API_PORT=0` only this line shows
-        it."""
+        """Start to accept connections, then print the address in a JSON line, because `API_PORT=0` does not tell it."""
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
@@ -94,8 +93,7 @@ def _server(settings: Settings, replica: Replica) -> Server:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Return a bound socket. It is bound here because uvicorn would log a bind error in its own format and exit with
-    3."""
+    """Return a bound socket. It is bound here because uvicorn would report a bind error in another form."""
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
         # asyncio disables Nagle's algorithm only if the protocol is explicit; with it, delayed ACKs would add 40 ms.

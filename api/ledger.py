@@ -66,8 +66,7 @@ class Ledger:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """Yield the entries whose instance is the one that the file is named after, because only that instance writes to
-    it."""
+    """Yield the entries of the instance after which the file is named, because no other instance writes to it."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         yield from (entry for entry in _parse(lines) if entry.instance == path.stem)
 

@@ -29,8 +29,7 @@ class CpuMeter:
     share: float = 0.0
 
     def read(self, now: float, used: float) -> float:
-        """Return the share of the last full window. `now` is monotonic, `used` the CPU time of the process, both
-        seconds."""
+        """Return the share of the last full window. `now` is monotonic, `used` the CPU time, both in seconds."""
         if now - self.at >= CPU_WINDOW_S:
             self.share = min(1.0, max(0.0, (used - self.used) / (now - self.at) / self.cpus))
             self.at, self.used = now, used

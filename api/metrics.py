@@ -1,5 +1,4 @@
-"""Prometheus metrics of the replica, in a registry of their own, so that tests can have several replicas in a
-process."""
+"""Prometheus metrics of one replica, in a separate registry, so that a test process can have several replicas."""
 
 from __future__ import annotations
 
@@ -50,8 +49,7 @@ class MeterMiddleware:
         self._load = load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request and count it by status. Status 0 means no response: the client left, or it was a
-        WebSocket."""
+        """Serve one request and count it by status. Status 0: the client left, or it was a WebSocket."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         started, status = time.monotonic(), 0

@@ -46,8 +46,7 @@ Decision = Behave | Fail | Delay | Hold
 
 
 def decide(mode: Misbehaviour, path: str, rng: Random) -> Decision:
-    """Return what happens to a request to `path`. The mode `unhealthy` changes nothing here, only the route
-    `/health`."""
+    """Return what happens to a request to `path`. The mode `unhealthy` affects only the route `/health`."""
     if path in EXEMPT:
         return Behave()
     match mode:

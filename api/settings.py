@@ -32,8 +32,7 @@ class Settings:
     ledger_dir: Path = field(default=Path("ledger"), metadata={"meaning": "folder for the ledger of executed jobs"})
     keep_alive_s: float = field(default=75.0, metadata={"meaning": "how long an idle connection is kept"})
     """Longer than the balancer keeps an idle connection, so that the balancer always closes first. If the backend
-    closed
-    first, the balancer could send a request at the same moment and lose it."""
+    closed first, the balancer could send a request at the same moment and lose it."""
     shutdown_timeout_s: float = field(
         default=10.0, metadata={"meaning": "time limit for the requests in flight at a stop"}
     )
@@ -68,8 +67,7 @@ def user_of(instance: str) -> int:
     """Return the user id of an instance, a hash of its name.
 
     It is far above the ids that hosts assign, and below 2³¹. The probability that two of ten instances share an id is
-    45
-    in 2³⁰.
+    45 in 2³⁰.
     """
     return FIRST_USER + int.from_bytes(hashlib.sha256(instance.encode()).digest()[:4]) % (1 << 30)
 

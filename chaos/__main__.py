@@ -47,9 +47,8 @@ class _Server(uvicorn.Server):
     """Server that shuts down without skipping the heals.
 
     At a signal it closes the event streams, which would otherwise last for the whole grace period. It does not raise
-    the
-    signal again after serving, as uvicorn does, because that would kill the process before the heals. It prints a new
-    token only when it listens, because the token is shown only once.
+    the signal again after serving, as uvicorn does, because that would kill the process before the heals. It prints a
+    new token only when it listens, because the token is shown only once.
     """
 
     def __init__(self, config: uvicorn.Config, events: EventLog, notice: str) -> None:
@@ -89,7 +88,7 @@ async def serve(settings: Settings) -> None:
     await engine.start()
     keeper = asyncio.ensure_future(Keeper(runtime, engine, events, lease, settings.revive_after).run())
     server = _Server(config, events, notice)
-    keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without its keeper the service must not go on
+    keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without its keeper the service must end
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -104,8 +103,7 @@ async def serve(settings: Settings) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Return a bound socket. It is bound here because uvicorn would log a bind error in its own format and exit with
-    3."""
+    """Return a bound socket. It is bound here because uvicorn would report a bind error in another form."""
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -207,8 +207,7 @@ def version() -> str:
 
 
 def worker_count(config: Config) -> int:
-    """Return the number of processes that carry traffic. `auto` is the number of processors that this process may
-    use."""
+    """Return the number of processes that carry traffic. `auto`: as many as the usable processors."""
     return len(os.sched_getaffinity(0)) if config.workers == "auto" else config.workers
 
 

@@ -31,7 +31,7 @@ def load_token(path: Path, mode: int = OWNER_ONLY) -> tuple[str, bool]:
         path.unlink()  # the file is empty after a crash between creating and writing
         return load_token(path, mode)
     with os.fdopen(descriptor, "w") as file:
-        os.fchmod(descriptor, mode)  # whatever the umask
+        os.fchmod(descriptor, mode)  # independent of the umask
         token = secrets.token_urlsafe(32)
         file.write(token + "\n")
         file.flush()

@@ -66,7 +66,8 @@ def connect(sdk: Any, container: str, networks: Mapping[str, Mapping[str, Any]])
     """Connect the container to these networks again, with the same aliases and links, and the same addresses if
     possible.
 
-    Docker refuses an address in a subnet that it chose itself (for each IP version), and one that is in use by now.
+    Docker refuses an address that has been given to another container, and any address in a subnet that Docker itself
+    chose (separately for IPv4 and IPv6).
     """
     for network, endpoint in networks.items():
         names = {key: endpoint[key] for key in ("aliases", "links", "driver_opt")}

@@ -174,8 +174,7 @@ class DockerTarget:
         """Return the mechanism that `impair` would use.
 
         Raise BadRequestError if a peer is no member of the lab or only the target itself, NotPossibleError if this host
-        has
-        no mechanism.
+        has no mechanism.
         """
         if set(impairment.peers) == {self.name}:
             raise BadRequestError(
@@ -346,8 +345,7 @@ def _running(inspected: Mapping[str, Any]) -> Running:
 
 
 def _ips(inspected: Mapping[str, Any]) -> list[str]:
-    """Return the IPv4 addresses, then the IPv6 ones. A network created with `--ipv4=false` gives IPv6 addresses
-    only."""
+    """Return the IPv4 addresses, then the IPv6 ones. With `--ipv4=false`, networks have only IPv6 addresses."""
     networks = inspected["NetworkSettings"]["Networks"]
     found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
     return list(filter(None, found))

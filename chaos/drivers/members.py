@@ -23,7 +23,7 @@ MOST_NUMBER = 99_999
 MOST_PORT = 65_535
 ALIVE = frozenset({"running", "paused", "restarting"})
 _SERVICE = re.compile(r"[a-zA-Z0-9._-]{1,128}")
-"""Service names that compose accepts (compose specification). The maximum length keeps our messages short."""
+"""Service names that compose accepts (compose specification). The maximum length keeps messages short."""
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ class Members:
         self._warned: set[tuple[str, str]] = set()
 
     def current(self, summaries: Iterable[Summary]) -> tuple[list[Summary], dict[str, list[str]]]:
-        """Return the current container of each name, and the ids of the containers of each name that has no current
-        one."""
+        """Return the current container of each name, and the ids of all containers of each name without one."""
         found = list(summaries)
         self._warned &= {(each["Id"], label) for each in found for label in (SERVICE_LABEL, NUMBER_LABEL, PORT_LABEL)}
         claims: dict[str, list[Summary]] = defaultdict(list)
@@ -88,7 +87,7 @@ def _number(text: str, most: int) -> int | None:
 
 
 def _current(claims: list[Summary]) -> Summary | None:
-    """Return the one that runs; else the one that replaces the others; else the newest. None if that is not one."""
+    """Return the running container, else the one that replaces the others, else the newest. None if several qualify."""
     alive = [each for each in claims if each["State"] in ALIVE] or claims
     replaced = {(each["Labels"] or {}).get(REPLACE_LABEL) for each in alive}
     left = [each for each in alive if not replaced & {each["Id"], *(name.lstrip("/") for name in each["Names"] or ())}]

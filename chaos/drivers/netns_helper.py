@@ -59,8 +59,7 @@ class NetnsHelpers:
         self._probing = asyncio.Lock()
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._kinds: dict[str, set[str]] = {}
-        """Fault kinds by helper. Only helpers that this process started are listed: after a crash, every fault is
-        healed."""
+        """Fault kinds by helper, for helpers that this process started. After a crash, every fault is healed."""
 
     async def impair(self, container: str, impairment: Impairment) -> Injection:
         """Return when the rules are in place. Raise NotPossibleError if this kernel offers no mechanism."""

@@ -17,7 +17,8 @@ BALANCER_ROLE = "lb"
 def addresses(names: Sequence[str], members: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the IPv4 and IPv6 addresses of the named peers: names of members, roles, or `balancer`.
 
-    The addresses are the current ones; a peer that restarts with another address leaves the fault's scope. A word in
+    The addresses are the current ones, so the fault does not affect a peer that restarts with another address. A word
+    in
     `names` means first the member of this name in `members`, then the role, then the balancer. Raise BadRequestError
     for a word that is none of them.
     """

@@ -83,8 +83,7 @@ async def until_healthy(address: Address, deadline: float, *, every_s: float = 0
 
 
 async def download(address: Address, size: int, *, timeout_s: float) -> tuple[int, float]:
-    """Request `size` bytes from `/work`. Return how many arrived, and in how many seconds, until the end or
-    time-out."""
+    """Request `size` bytes from `/work`. Return how many arrived, and the seconds until the end or time-out."""
     started, got = time.monotonic(), 0
     with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
         async with asyncio.timeout(timeout_s):

@@ -54,8 +54,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What a link's mechanism reports: the mechanism of each kind, and how many packets (local: chunks) it
-    processed."""
+    """What a link's mechanism reports: mechanism of each kind, and number of packets (local: chunks) processed."""
 
     mechanisms: Mapping[str, str]
     packets: int
@@ -204,8 +203,7 @@ class MemoryLimitable(Target, Protocol):
     """Target with a memory limit that can be lowered."""
 
     def check_memory(self, limit: int) -> None:
-        """Raise NotPossibleError or BadRequestError if the limit cannot be lowered to `limit`. Call `remember`
-        first."""
+        """Raise NotPossibleError or BadRequestError if `limit` cannot be set. Call `remember` first."""
         ...
 
     async def limit_memory(self, limit: int) -> Injection:
@@ -260,13 +258,11 @@ class Runtime(Protocol):
 
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
         """End leftovers of an earlier process of this service, except on targets with an unhealed fault (`owed`: the
-        undo of
-        each)."""
+        undo of each)."""
         ...
 
     async def link_capability(self, effect: Effect) -> Capability:
-        """Return whether link faults with this effect are possible on this host, by which mechanism, and what is
-        missing."""
+        """Return whether this host can produce the effect, by which mechanism, and what is missing."""
         ...
 
     async def crashed(self) -> Sequence[Member]:

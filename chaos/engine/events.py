@@ -42,8 +42,7 @@ class EventLog:
         return [event for event in self._events if event["seq"] > seq]
 
     async def follow(self, seq: int, idle_s: float | None = None) -> AsyncIterator[Event | None]:
-        """Yield the events after `seq`, then each new one until the log is closed. Yield None after `idle_s` without
-        one."""
+        """Yield the events after `seq`, then new ones until the log is closed, and None after `idle_s` without one."""
         while True:
             news = self._news
             for event in self.since(seq):

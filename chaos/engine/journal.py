@@ -1,8 +1,7 @@
 """The write-ahead journal: a fault is on the disk before it is injected.
 
 JSON lines, one for each change; the newest line of a fault id counts. Every append is fsynced. The chaos service and
-the
-reaper both write, under a lock on a separate file, because compaction replaces the journal file itself.
+the reaper both write, under a lock on a separate file, because compaction replaces the journal file itself.
 """
 
 from __future__ import annotations

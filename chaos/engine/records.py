@@ -69,7 +69,7 @@ class Entry(BaseModel):
 
     record: FaultRecord
     expires_unix: float
-    """When the fault ends, in wall-clock time, because the monotonic clock starts anew when the host reboots."""
+    """When the fault ends, in wall-clock time, because the monotonic clock restarts when the host reboots."""
     undo: dict[str, Any] = {}
     """What the runtime needs to find the same target again, such as a container id."""
 

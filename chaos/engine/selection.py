@@ -1,7 +1,7 @@
 """Selects the targets of an order: one by name, or several by filters. Pure.
 
 A random choice takes the names with the lowest rank; a name's rank is a hash of the seed and the name. So the same seed
-and names give the same choice on every machine and Python version, in whatever order the runtime lists its targets, and
+and names give the same choice on every host and Python version, independent of the order of the runtime's list, and
 a backend that joins or leaves does not change the order of the others.
 """
 
@@ -34,7 +34,7 @@ class Selector(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     names: list[str] | None = Field(default=None, min_length=1)
-    """Names of backends; one that does not exist is an error."""
+    """Names of backends. A name that does not exist is an error."""
     role: str | None = None
     """The compose service, or the local process' role."""
     label: str | None = Field(default=None, min_length=1)

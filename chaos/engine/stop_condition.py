@@ -1,6 +1,6 @@
 """The stop condition of an order: a value read over HTTP that ends the fault when it crosses a limit. Pure.
 
-A condition that cannot be read for `BLIND_S` counts as met, because an experiment must not go on unobserved.
+A condition that cannot be read for `BLIND_S` counts as met, because an experiment must not continue unobserved.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class UnreadableError(Exception):
 
 
 class StopWhen(BaseModel):
-    """Ends the fault as soon as the value read at `url` compares to `value` as `op` says."""
+    """Ends the fault as soon as the value read at `url` has the relation `op` to `value`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,10 +1,9 @@
 """The kinds of fault. Every module here with a `FAULT` is one kind; there is no list to add it to.
 
 A kind declares the abilities that its target must have (`needs`), the part of the target that it occupies (`layer`),
-its
-parameters with units and limits, how it looks to a balancer (`bound`), and how to inject, verify and heal it. `python
--m
-chaos.faults` prints the declarations as JSON. `make fault-kinds` writes the lab's copy of them and docs/faults.md.
+its parameters with units and limits, how it looks to a balancer (`bound`), and how to inject, verify and heal it.
+`python -m chaos.faults` prints the declarations as JSON. `make fault-kinds` writes the lab's copy of them, the table of
+bounds and docs/faults.md.
 """
 
 from __future__ import annotations

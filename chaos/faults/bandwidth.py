@@ -1,5 +1,4 @@
-"""bandwidth: the link is slow. Small answers pass as before, large ones take long, and concurrent ones share the
-rate."""
+"""bandwidth: the link is slow. Small answers pass as before, large ones take long, and all share the rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each kind of fault looks to a balancer. It has a family, which decides which time bound applies.
+"""How each kind of fault looks to a balancer. Each kind has a family, which decides which time bound applies.
 
 The formulae are in the balancer (`lb/core/bounds.py`), which shares only the names of the families with this module.
 """
@@ -20,7 +20,7 @@ class Family(StrEnum):
     CUT_OFF = "cut_off"
     """As SILENT, and discovery also sees the backend leave and return."""
     LATE = "late"
-    """Answers come, later than before."""
+    """Answers arrive later than before."""
     REFUSING = "refusing"
     """Connections are reset and refused; discovery sees nothing."""
     UNHEALTHY = "unhealthy"
@@ -53,7 +53,7 @@ class Bound:
     """For a check that ends after the TLS handshake."""
 
     def by_check(self) -> dict[str, Look]:
-        """Return the look for HTTP checks, and for each other kind of check for which it differs."""
+        """Return the look for HTTP checks, and for the other kinds of check for which it differs."""
         looks = {"http": self.http, "tcp": self.tcp, "tls": self.tls}
         return {check: look for check, look in looks.items() if look is not None}
 

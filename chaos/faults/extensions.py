@@ -32,8 +32,7 @@ def add_extensions(faults: MutableMapping[str, AnyFault], points: Iterable[Entry
     """Add the kinds of other packages to `faults`.
 
     A kind that cannot be loaded is left out, with a warning that names its package. Raise NameTakenError if a name is
-    in
-    use, because the meaning of the name must not depend on what is installed.
+    in use, because the meaning of the name must not depend on what is installed.
     """
     owners = dict.fromkeys(faults, "built into the chaos service")
     for point in entry_points(group=GROUP) if points is None else points:

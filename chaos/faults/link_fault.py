@@ -129,8 +129,7 @@ class LinkFault:
         raise NotImplementedError
 
     async def read_back(self, target: LinkTarget) -> Verdict:
-        """Check that the rules are in place and that a packet has matched them. The verdict is None if none came in
-        time."""
+        """Check that the rules are in place and that a packet has matched them. None: no packet came in time."""
         deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
         while True:
             seen = await target.read_back()

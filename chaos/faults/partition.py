@@ -41,8 +41,7 @@ class Partition(LinkFault):
         return {"direction": "both", "port": ANY_PORT, "peers": peer_names(params.peer)}
 
     async def verify(self, target: LinkTarget, params: PartitionParams, before: Before) -> Verdict:
-        """Read the mechanism's counters, because the chaos service is on neither side and its probes are not
-        affected."""
+        """Read the mechanism's counters, because the chaos service's own probes are not affected."""
         return await self.read_back(target)
 
 

@@ -3,7 +3,7 @@
 `params` of a kind is JSON Schema (draft 2020-12). A parameter with a unit is a string with the keyword `quantity`,
 which names an entry of `quantities`; `minimum`, `maximum` and their exclusive forms then limit its value in the
 quantity's base unit. JSON Schema ignores these keywords for strings, so other readers see a string with a pattern.
-`bound` has an entry for HTTP checks, and one for each other kind of check to which the fault looks different.
+`bound` has an entry for HTTP checks, and one for each kind of check for which it differs.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class ReorderParams(CorrelatedParams):
     """Which packets overtake the others."""
 
     reorder: Share = Field(gt=0)
-    """Share of packets sent at once."""
+    """Share of packets that are sent without the delay."""
     delay: Seconds = Field(default=0.01, gt=0, le=60, validate_default=False)
     """Delay of all other packets."""
 

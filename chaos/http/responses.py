@@ -96,6 +96,5 @@ _REASONS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the error responses of one call for OpenAPI. 401 and 403 are declared once, for every call but
-    `/healthz`."""
+    """Return the error responses of one call for OpenAPI. 401 and 403 are declared once, for all calls."""
     return {status: {"model": Problem, "description": _REASONS[status]} for status in statuses}

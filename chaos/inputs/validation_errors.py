@@ -31,8 +31,7 @@ def _problem(error: Any, model: type[BaseModel], prefix: str) -> str:
 
 
 def expected(error: Any, parser: Callable[..., Any] | None = None) -> str:
-    """Return what was expected instead, for one of pydantic's errors. `parser` is the parser of the field's
-    quantity."""
+    """Return what was expected instead, for one of pydantic's errors. `parser` parses the field's quantity."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])

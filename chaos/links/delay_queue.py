@@ -23,8 +23,7 @@ class DelayQueue(Generic[T]):
         return len(self._items)
 
     def push(self, item: T, due: float) -> None:
-        """Add an item. Even if it is due before an earlier item, it leaves after that one, because bytes keep their
-        order."""
+        """Add an item. If it is due before an earlier item, it still leaves after that one, to keep the order."""
         self._items.append((due, item))
 
     def release(self, now: float) -> Iterator[T]:

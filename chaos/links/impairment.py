@@ -39,8 +39,7 @@ class Impairment:
     distribution: Distribution = "uniform"
     model: LossModel = "bernoulli"
     recovery: float = 0.25
-    """Gilbert-Elliott: probability per packet that a burst of losses ends. Its inverse is the mean length of a
-    burst."""
+    """Gilbert-Elliott: probability per packet that a burst of losses ends. Its inverse is the mean burst length."""
     share: float = 0.0
     """Share of packets corrupted, duplicated or sent ahead of the others, 0–1."""
     correlation: float = 0.0

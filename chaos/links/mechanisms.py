@@ -61,8 +61,7 @@ def needs(mechanism: str) -> tuple[str, ...]:
 
 
 def choose(impairment: Impairment, offers: Offers) -> str:
-    """Return the mechanism: the requested one, else a kernel qdisc, else nfqueue. Raise ImpossibleError if none
-    works."""
+    """Return the mechanism: the requested one, else a kernel qdisc, else nfqueue. Raise ImpossibleError."""
     kind, effect = impairment.kind, impairment.effect
     if effect in FILTERS:
         rule, mechanism = FILTERS[effect]

@@ -144,7 +144,7 @@ def check_order(order: MonkeyOrder, max_fault_s: float) -> None:
 
 
 def check_plan(plan: Plan, max_fault_s: float) -> None:
-    """Raise BadRequestError for a step that is invalid whatever the state of the lab."""
+    """Raise BadRequestError for a step that is invalid in every state of the lab."""
     for number, step in enumerate(plan.steps):
         try:
             guard.check_params(guard.check_kind(step.kind), step.params)

@@ -61,8 +61,7 @@ def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
 
 
 def _arrivals(rng: Random, rate_per_s: float, duration_s: float) -> Iterable[_Arrival]:
-    """Yield arrivals with exponential gaps, computed by inversion, because Python guarantees only `random()`'s
-    sequence."""
+    """Yield arrivals with exponential gaps, by inversion, because Python guarantees only `random()`'s sequence."""
     at_s = 0.0
     while True:
         at_s += -math.log(1.0 - rng.random()) / rate_per_s

@@ -1,8 +1,8 @@
 """A small NFQUEUE client: the kernel passes each packet with a number and waits for the verdict on that number.
 
 Written here, because it takes 100 lines of netlink (linux/netfilter/nfnetlink_queue.h), and the existing client is a C
-extension without wheels.
-The kernel copies only the headers, or whole packets (`whole`) if packets may be corrupted or duplicated.
+extension without wheels. The kernel copies only the headers, or whole packets (`whole`) if packets may be corrupted or
+duplicated.
 """
 
 from __future__ import annotations

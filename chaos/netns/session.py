@@ -37,8 +37,7 @@ class Session:
     _scheduler: Scheduler | None = None
 
     def add(self, impairment: Impairment) -> str:
-        """Add an impairment and return its mechanism. Raise ImpossibleError, without any change, if no mechanism
-        works."""
+        """Add an impairment and return its mechanism. Raise ImpossibleError, without any change, if there is none."""
         kind = impairment.kind
         mechanism = choose(impairment, self.offers)
         self.impairments[kind], self.mechanisms[kind] = impairment, mechanism

@@ -1,6 +1,5 @@
 """Shapes traffic with tc on every interface but `lo`: an htb class for the packets in scope, whose rate is the
-bandwidth,
-with a netem leaf for all other effects.
+bandwidth, with a netem leaf for all other effects.
 
 Packets that no filter matches pass the root unclassified and undelayed (tc-htb(8): `default 0`).
 """

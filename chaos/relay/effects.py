@@ -1,8 +1,7 @@
 """How long the relay's faults delay each chunk of bytes. Pure: random source and time are arguments.
 
 A relay sees bytes, not packets, so it imitates how TCP behaves on a bad link: loss becomes a pause until the
-retransmission.
-Corrupted, duplicated and reordered packets have no effect on bytes, because TCP repairs them.
+retransmission. Corrupted, duplicated and reordered packets have no effect on bytes, because TCP repairs them.
 """
 
 from __future__ import annotations

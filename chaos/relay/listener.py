@@ -58,8 +58,7 @@ class Listener:
             self._reservation.close()
 
     def doubt(self) -> None:
-        """Check the backend now, without waiting for the sentinel to end, because a connection to it was just
-        refused."""
+        """Check the backend now, because a connection to it was just refused, without waiting for the sentinel."""
         self._recheck.set()
 
     async def lock(self) -> None:

@@ -112,8 +112,7 @@ class Admin:
         return web.json_response(self._shown(backend))
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Drain, then remove a backend. `force` may also be in the query, because many clients send no body with
-        DELETE."""
+        """Drain, then remove a backend. `force` may be in the query, because many clients send no body with DELETE."""
         body = await body_of(request) if request.can_read_body else dict(request.query)
         removal = changes.parse(changes.Removal, body)
         backend = changes.remove(self.balancer, request.match_info["id"], removal, self.clock())

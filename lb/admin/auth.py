@@ -29,8 +29,7 @@ class Gate:
     """Checks the token of changes."""
 
     def __init__(self, listen: Address, token: str) -> None:
-        """`token` is empty if none is configured. Then changes are allowed on a loopback address, and refused on
-        others."""
+        """`token` is empty if none is configured. Then changes are allowed only on a loopback address."""
         self._token = token.encode()
         self._open = not token and is_loopback(listen.host)
 

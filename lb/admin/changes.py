@@ -146,8 +146,7 @@ def remove(balancer: Changeable, backend_id: str, removal: Removal, now: float) 
 
 @contextmanager
 def _refusing_leavers(backend_id: str) -> Iterator[None]:
-    """Raise ConflictError if the core refuses a change of a removed backend, which is shown until its last request
-    ends."""
+    """Raise ConflictError if the backend is removed already and shown only until its last request ends."""
     try:
         yield
     except KeyError as error:

@@ -1,5 +1,4 @@
-"""Reads the JSON body of a request, with limits on its nesting and time. The server limits its size
-(`lb.admin.site`)."""
+"""Reads the JSON body of a request, with limits on nesting and time. `lb.admin.site` limits its size."""
 
 from __future__ import annotations
 
@@ -16,8 +15,7 @@ MAX_DEPTH = 16
 
 BODY_S = 10.0
 """Seconds from the head of a request to the end of its body, even if bytes arrive steadily. The data plane, whose
-bodies
-may be long, limits the rate instead (`limits.slow_body`)."""
+bodies may be long, limits the rate instead (`limits.slow_body`)."""
 
 
 async def body_of(request: web.Request) -> Any:

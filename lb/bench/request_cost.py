@@ -68,8 +68,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 async def request_through_balancer() -> Callable[[], None]:
-    """Return a function that sends one request on a kept-alive connection, with metrics, decision log, retries,
-    hedges."""
+    """Return a function that sends one request on a kept-alive connection, with all logs, retries and hedges."""
     balancer, backends = Balancer(Settings(), Random(1), _discard), MemoryBackends()
     counts, decisions = RequestStats(), DecisionLog(1000)
 

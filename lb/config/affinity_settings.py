@@ -53,8 +53,7 @@ class Sticky(Section):
         Field(min_length=1, max_length=MOST_SECRETS),
     ]
     """Cookies are signed with the first secret and verified with all. To replace a secret, put the new one first, and
-    remove
-    the old one when its cookies have expired."""
+    remove the old one when its cookies have expired."""
     ttl: CookieAge = 0.0
     """Time after which a browser deletes the cookie. 0: when the browser is closed."""
     secure: bool = False

@@ -18,8 +18,7 @@ LONGEST_S: Final = 30 * 86_400.0
 """Longest duration, a month. A longer one is a mistake, or overflows the timers of the event loop."""
 SHORTEST_S: Final = 0.001
 """Shortest duration above 0: the resolution of the event loop's timers (epoll_wait(2)). Work that repeats after a
-shorter
-wait would use a whole core. A `tick` of 1 ms uses 4 % of a core."""
+shorter wait would use a whole core. A `tick` of 1 ms uses 4 % of a core."""
 SHORTEST_INTERVAL_S: Final = 0.01
 """Shortest interval of checks and of discovery. A check needs about 0.6 ms of CPU (measured), so the checks of one
 backend use at most 6 % of a core."""

@@ -49,8 +49,7 @@ def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
 
 
 class _Discovery(Section):
-    """Settings of every kind of discovery: when its answers are applied only with a delay
-    (`lb.discovery.retention`)."""
+    """Settings of every kind of discovery: when its answers are delayed (`lb.discovery.retention`)."""
 
     hold: Annotated[Duration, Field(le=LONGEST_HOLD_S)] = 60.0
     """How long passing backends are kept at most if an answer would remove most of them; 0s: not at all.
@@ -58,8 +57,7 @@ class _Discovery(Section):
     The default, a minute, is ten times as long as a new backend needs to start and pass its checks.
     """
     max_loss: Share = 0.5
-    """Share of the passing backends that one answer may remove at once. An answer that removes all is always
-    delayed."""
+    """Share of the passing backends that one answer may remove at once. Removing all is always delayed."""
 
 
 class StaticDiscovery(_Discovery):

@@ -1,6 +1,5 @@
 """Reads the configuration from a YAML file and overrides it from the environment. Each problem becomes one line with
-its
-location."""
+its location."""
 
 from __future__ import annotations
 
@@ -75,8 +74,7 @@ def _text(path: Path) -> str:
 
 
 def parse(data: CommentedMap, source: str, environ: Mapping[str, str]) -> Config:
-    """Return the configuration in `data`, with the overrides of `environ`. `source` is the file's name. Raise
-    ConfigError."""
+    """Return the configuration in `data` (from the file `source`), overridden by `environ`. Raise ConfigError."""
     overrides = {_key(name): (name, value) for name, value in environ.items() if _is_ours(name)}
     for key, (_, value) in sorted(overrides.items(), key=lambda item: item[0] != ("discovery", "kind")):
         _override(data, key, value)

@@ -47,8 +47,7 @@ def changes(old: Config, new: Config) -> list[Change]:
 
 
 def _differences(old: Any, new: Any, shown_old: Any, shown_new: Any, key: str) -> Iterator[Change]:
-    """Yield the differences. Values are compared before they are formatted, because formatted secrets all look
-    alike."""
+    """Yield the differences. Values are compared before formatting, because formatted secrets look alike."""
     if old == new:
         return
     if not (isinstance(old, dict) and isinstance(new, dict)):

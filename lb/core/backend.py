@@ -52,10 +52,9 @@ class Backend:
     effective_weight: float = 1.0
     """Weight after slow start and load reports. The registry writes it; policies read it."""
     load_factor: float = 1.0
-    """Factor on the weight that follows from load reports; 1 is neutral and stands for missing and stale reports."""
+    """Factor on the weight from load reports. It is 1 (neutral) if reports are missing or stale."""
     suspected: bool = False
-    """Requests stall on the backend. Until it responds or passes a probe, it is picked only if no other one is
-    usable."""
+    """Requests stall on the backend. Until a response or passed probe, it is used only if no other is usable."""
     unreliable: bool = False
     """A connection to the backend broke, and no probe or request has succeeded since. Non-idempotent requests go to
     other backends if any accepts them."""
@@ -66,8 +65,7 @@ class Backend:
     last_probe: ProbeResult | None = None
     latency_mean: float = 0.0
     latency_deviation: float = 0.0
-    """Smoothed time to first byte (`latency_mean`) and its mean deviation, in seconds (RFC 6298); 0 without a
-    sample."""
+    """Smoothed time to first byte (`latency_mean`) and its mean deviation, in seconds (RFC 6298); 0 before any."""
 
     def __post_init__(self) -> None:
         self.name = self.name or self.id

@@ -1,6 +1,6 @@
 """Upper bounds on the time to reroute and to readmit for each kind of fault, computed from the configuration.
 
-A bound depends on how a fault looks from the balancer, so the kinds of fault fall into a few families with their own
+A bound depends on how the balancer notices a fault, so the kinds of fault are grouped into families with their own
 formulae. Symbols (seconds unless noted otherwise):
 
     I' f'  interval and fast interval, with the full jitter             F R  fall and rise (counts)
@@ -49,7 +49,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Formulae for faults that look alike from the balancer."""
+    """Formulae for faults that look alike to the balancer."""
 
     formula: str
     reroute: Callable[[dict[str, float]], float | None]
@@ -107,8 +107,7 @@ def _never(_: dict[str, float]) -> None:
 
 
 def _hang(v: dict[str, float]) -> float:
-    """The fault begins just after a passed probe: one full wait, then F probes time out, with fast waits between
-    them."""
+    """The fault begins just after a passed probe: one full wait, then F time-outs with fast waits between them."""
     return v["I'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
@@ -133,10 +132,11 @@ def _recover_member(v: dict[str, float]) -> float:
 
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused, so that the backend is suspected at once, or cannot connect (C), or is cut. In the
-    last
-    two cases the probe that it requests must also fail, and that probe may start a fast interval after the previous
-    one."""
+    (
+        """The next request is refused, so that the backend is suspected at once, or cannot connect (C), or is cut. In the
+    last two cases the probe that it requests must also fail; it may have to start a fast interval after the last one."""
+        ""
+    )
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 
@@ -148,8 +148,7 @@ def _silent_under_traffic(v: dict[str, float]) -> float:
 
 def _late_under_traffic(v: dict[str, float]) -> float:
     """Responses still arrive and each clears the suspicion, so only probes decide. Traffic requests the first probe
-    after
-    S. If S is above T, a delay between T and S stalls no request, so traffic does not help."""
+    after S. If S is above T, a delay between T and S stalls no request, so traffic does not help."""
     if v["S"] > v["T"]:
         return _hang(v)
     return v["g"] + v["S"] + v["f'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * (v["F"] + 1) * v["t"]

@@ -94,8 +94,7 @@ class Hedged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Held(Event):
-    """The backend stays in rotation although discovery removed it, because the answer would remove most passing
-    backends."""
+    """The backend stays in rotation although discovery removed it together with most passing backends."""
 
     reason: str
 

@@ -52,8 +52,7 @@ class Exchange:
     pinned_to: str
     """Id of the backend in its sticky cookie, which is preferred if it accepts the request; empty without a cookie."""
     replayable: bool
-    """False if no other attempt may follow, because its body is no longer buffered or a response cannot be
-    forwarded."""
+    """False if no other attempt may follow: its body is not buffered, or a response cannot be forwarded."""
     response_begun: bool
     """Whether a byte of a response has arrived from a backend, so that a backend has executed the request."""
     accepts_unreliable: bool
@@ -70,8 +69,7 @@ class Exchange:
     """Decisions about the exchange, in order; empty if decisions are not recorded."""
     won: bool
     """Whether the response of one attempt has been chosen for the client. Then nothing is retried, and the other
-    attempt
-    has lost. The winner is not stored, because that would make every exchange a reference cycle."""
+    attempt has lost. The winner is not stored, because that would make every exchange a reference cycle."""
 
     def __init__(
         self, method: str, idempotent: bool, started: float, deadline: float, hash_key: bytes = b"", pinned_to: str = ""

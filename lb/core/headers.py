@@ -125,8 +125,7 @@ def request_head(
 
 
 def response_head(status: int, fields: Iterable[Field], removed: frozenset[bytes], own: bytes) -> bytes:
-    """Return the response head for the client. `removed` and `own` are as in `request_head`. `Content-Length` is
-    kept."""
+    """Return the response head for the client. For `removed` and `own` see `request_head`."""
     dropped = _REWRITTEN_IN_RESPONSES | removed if removed else _REWRITTEN_IN_RESPONSES
     kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
     return b"%s%s%s%s\r\n" % (STATUS_LINES[status], kept, VIA, own)

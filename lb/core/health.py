@@ -111,8 +111,7 @@ def cause_of(state: State, streak: Streak, settings: HealthSettings) -> Cause | 
 
 
 def in_doubt(state: State, streak: Streak, settings: HealthSettings) -> bool:
-    """Return whether the latest probes contradict `state` without having changed it, so that probes must come
-    faster."""
+    """Return whether the latest probes contradict `state` without having changed it. If so, probes are faster."""
     if state is State.DOWN:
         return 0 < streak.passes < settings.rise
     return state in (State.UNKNOWN, State.UP, State.EJECTED) and streak.failures > 0

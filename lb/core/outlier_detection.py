@@ -93,8 +93,7 @@ class OutlierDetector:
         return ""
 
     def _others_share_during_row(self, outcomes: Outcomes) -> float:
-        """Return the others' share of failures since the row began, because older successes would hide a common
-        cause."""
+        """Return the others' share of failures since the row began. Older successes would hide a common cause."""
         total_then, failures_then = outcomes.row_start
         total = self._lifetime_total - total_then - outcomes.consecutive_failures
         failures = self._lifetime_failures - failures_then - outcomes.consecutive_failures

@@ -1,8 +1,8 @@
 """The set of backends, the health record of each, and which of them are usable.
 
-Facts come in (probe results, the events of each attempt, the passing of time) and change the health records; events go
-out. Each attempt is reported as `attempt_started`, then optionally `attempt_sent` and `attempt_answered`, then exactly
-one of `attempt_completed`, `attempt_failed` and `attempt_cancelled`, which releases its slot.
+Probe results, reports of attempts and the passing of time change the health records and cause events. Each attempt is
+reported as `attempt_started`, then optionally `attempt_sent` and `attempt_answered`, then exactly one of
+`attempt_completed`, `attempt_failed` and `attempt_cancelled`, which releases its slot.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ class Registry:
 
     @property
     def panic(self) -> bool:
-        """Whether no backend is UP. Then `usable` has the DOWN and EJECTED ones with panic mode `open`, none with
-        `closed`."""
+        """Whether no backend is UP. Then `usable` has the DOWN and EJECTED ones (panic mode `open`) or none."""
         return self._rotation.panic
 
     def use(self, settings: Settings, now: float) -> None:
@@ -207,8 +206,7 @@ class Registry:
         """Record a response head: a latency sample, an outcome for outlier detection, and the end of a suspicion.
 
         A 5xx counts as a failure here, so a later `attempt_failed(…, GATEWAY)` does not count it again. It does not
-        count
-        as a latency sample, because a backend that fails fast must not seem fast.
+        count as a latency sample, because a backend that fails fast must not seem fast.
         """
         backend, failed = attempt.backend, status >= 500
         sent = backend.waiting.pop(attempt, None)

@@ -32,8 +32,7 @@ class HealthSettings:
     """Each wait is multiplied by a uniform factor in [1, 1 + jitter], so that probes do not synchronise."""
     flap_limit: float = 4.0
     """Number of falls in a short time without a hold-down. Each further fall doubles the hold-down before readmission.
-    With
-    four, neither a deployment (one restart) nor a few successive faults delay a readmission."""
+    With four, neither a deployment (one restart) nor a few successive faults delay a readmission."""
     flap_forget: float = 10.0
     """Time UP after which one fall is no longer counted."""
     hold_down: float = 1.0
@@ -44,8 +43,7 @@ class HealthSettings:
     booting. It is probed at the fast interval, and one pass brings it UP, while from DOWN it would need `rise`
     passes."""
     assume_up: bool = False
-    """Whether new backends are UP before their first probe, for backends that are known to work when the balancer
-    restarts."""
+    """Whether new backends are UP before their first probe, if they are known to work when the balancer starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +79,8 @@ class PassiveSettings:
     """A request stalls without a first byte after mean + this many mean deviations (RFC 6298 uses 4)."""
     max_tick_gap: float = 0.05
     """If two ticks are further apart than this, the balancer itself was delayed. Its sockets may contain unread
-    responses,
-    so the gap does not count as a stall of any backend. The default is five ticks, so that usual delays do not disable
-    stall detection."""
+    responses, so the gap does not count as a stall of any backend. The default is five ticks, so that usual delays do
+    not disable stall detection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,7 @@ class StallWatch:
             del self._watched[attempt.backend]
 
     def clear(self, backend: Backend) -> None:
-        """Stop watching all attempts on the backend, because it has shown that it works: their waits have other
-        reasons."""
+        """Stop watching all attempts on the backend. It has shown that it works, so their waits have other reasons."""
         self._watched.pop(backend, None)
 
     def wait(self, backend: Backend, now: float) -> float:

@@ -54,8 +54,7 @@ class Source(Protocol):
 
 
 def diff(known: Mapping[str, Member], found: Sequence[Member]) -> list[Change]:
-    """Return the changes from `known` to `found`. Inserts come first, so that the set never becomes empty in
-    between."""
+    """Return the changes from `known` to `found`. Inserts come first, so that the set never becomes empty."""
     present = {member.id for member in found}
     arrived: list[Change] = [Insert(member) for member in found if known.get(member.id) != member]
     return [*arrived, *(Remove(gone) for gone in known if gone not in present)]
@@ -98,8 +97,7 @@ class Follower:
         return self._retention.until()
 
     async def follow(self, source: Source, rules: Rules) -> None:
-        """Replace the source and read the new one once. Backends that it does not name are removed, unless they are
-        held."""
+        """Replace the source and read the new one once. Backends not in it are removed, unless they are held."""
         self._source = source
         self._retention.rules = rules
         self._failing = False

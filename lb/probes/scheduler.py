@@ -74,8 +74,7 @@ class Prober:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Probe until cancelled. An error in one loop ends all loops, because otherwise one backend would stay
-        unprobed."""
+        """Probe until cancelled. An error in one loop ends all, because otherwise one backend would stay unprobed."""
         async with asyncio.TaskGroup() as self._group:
             self.sync()
             await asyncio.get_running_loop().create_future()

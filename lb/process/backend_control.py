@@ -58,8 +58,7 @@ class BackendControl:
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
         self._passed: set[str] = set()
-        """Ids of backends that have passed a check since they were added. `health.assume_up` makes a backend UP without
-        one."""
+        """Ids of backends that have passed a check since they were added. With `assume_up`, others can be UP too."""
 
     async def discover_once(self) -> None:
         """Read the source once, so that backends are known before the first request."""

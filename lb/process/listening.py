@@ -10,9 +10,9 @@ from ..config.units import Address
 from ..errors import EnvironmentUnfitError
 
 UNSENT = 256 * 1024
-"""Bytes of a response that the kernel buffers beyond what the client's window allows (TCP_NOTSENT_LOWAT; accepted
+"""Bytes of a response that the kernel buffers in addition to the client's window (TCP_NOTSENT_LOWAT; accepted
 connections inherit it). Without it, the send buffer of a client that does not read grows to 4 MiB
-(`net.ipv4.tcp_wmem`), and some hundreds of such clients use up what the whole host may use for TCP
+(`net.ipv4.tcp_wmem`), and some hundreds of such clients use up the TCP memory of the whole host
 (`net.ipv4.tcp_mem`). The event loop reads at most this much at a time, so that one read still becomes one write."""
 
 

@@ -16,7 +16,7 @@ GC_THRESHOLDS: Final = (10_000, 50, 50)
 before the next older one is collected. Garbage of the admin API is still found within a few thousand requests.
 
 A request leaves no cycles (`tests/unit/lb/proxy/test_lb_proxy_garbage.py`), so there is little to collect, but each
-collection visits everything that connections hold: with 10,000 of them it takes tens of milliseconds, all at once."""
+collection visits all objects of connections. With 10,000 connections it blocks for tens of milliseconds."""
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -30,23 +30,20 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def raise_open_files_limit() -> None:
-    """Raise the soft limit of open files, often 1024, to the hard limit, because a request in flight needs two
-    sockets."""
+    """Raise the soft limit of open files, often 1024, to the hard limit. A request in flight needs two sockets."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def tune_garbage_collection() -> None:
-    """Collect rarely from now on, and never visit the existing objects again. Call this after everything has
-    started."""
+    """Collect rarely from now on, and never visit the existing objects again. Call this at the end of the start."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
 def is_compiled() -> bool:
-    """Return whether the performance-critical modules are the compiled ones of `scripts/compile_lb.py` (decision
-    10)."""
+    """Return whether the modules compiled by `scripts/compile_lb.py` are in use (docs/decisions/0010)."""
     return not balancer.__file__.endswith(".py")
 
 

@@ -1,9 +1,8 @@
 """TLS for clients: loads certificates, chooses one by SNI, and replaces them while connections are served.
 
-Every handshake starts with the same `SSLContext`. Its SNI callback switches to the context of the
-certificate that matches the requested name. The table of names is replaced as a whole, so a handshake sees either the
-old
-certificates or the new ones, and established connections are not affected.
+Every handshake starts with the same `SSLContext`. Its SNI callback switches to the context of the certificate that
+matches the requested name. The table of names is replaced as a whole, so a handshake sees either the old certificates
+or the new ones, and established connections are not affected.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Accepts client connections: a listening socket, TLS, and PROXY headers.
 
 Without PROXY headers and TLS, the event loop's server accepts connections. With them, this module accepts, in a task
-for
-each new connection until its header is read and the handshake is done. There are two reasons: the header must be read
-from the socket to the exact byte, so that TLS can begin right after it, and the event loop's server does not report why
-a handshake has failed.
+for each new connection until its header is read and the handshake is done. There are two reasons: the header must be
+read from the socket to the exact byte, so that TLS can begin right after it, and the event loop's server does not
+report why a handshake has failed.
 """
 
 from __future__ import annotations

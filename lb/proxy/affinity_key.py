@@ -41,8 +41,7 @@ def header(request: Request, name: bytes) -> bytes:
 
 
 def cookies(request: Request) -> bytes:
-    """Return all `Cookie` lines as one, because a gateway in front of the balancer may have split them (RFC 9113
-    §8.2.3)."""
+    """Return all `Cookie` lines as one, because a gateway may have split them (RFC 9113 §8.2.3)."""
     return b"; ".join([value for _, lower, value in request.fields if lower == b"cookie"])
 
 
@@ -67,8 +66,7 @@ class Stickiness:
         self._attributes = f"; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{lifetime}\r\n"
 
     def pinned_to(self, request: Request) -> str:
-        """Return the id of the backend in the request's cookie, or an empty string without a cookie with a valid
-        signature."""
+        """Return the id of the backend in the request's cookie, or an empty string without a valid cookie."""
         sent = cookies(request)
         return self._cookie.find(sent.decode("latin-1")) if sent else ""
 

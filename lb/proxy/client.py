@@ -26,8 +26,7 @@ class ClientConnection(RequestSource):
     """Has the methods of `asyncio.Protocol`, but does not inherit from it, so that mypyc compiles it to a C structure.
 
     It relays the first request of the reader's queue, while the others wait for their turn (RFC 9112 §9.3.2).
-    `deadline`
-    is the end of the time-out that applies to what the connection currently waits for.
+    `deadline` is the end of the time-out that applies to what the connection currently waits for.
     """
 
     def __init__(self, plane: DataPlane, origin: Origin | None = None) -> None:
@@ -56,8 +55,7 @@ class ClientConnection(RequestSource):
         self._rate_timer: MinimumRateTimer | None = None
         """Timer of the request body that is being received."""
         self._idle_since = 0
-        """Value of `_served` when the client became idle. Bytes that do not begin a request do not extend the idle
-        time."""
+        """Value of `_served` when the client became idle. Only a new request ends the idle time."""
 
     # --- called by the event loop ---
 
@@ -224,8 +222,7 @@ class ClientConnection(RequestSource):
         return True
 
     def _continue_reading(self) -> bool:
-        """Parse waiting bytes, refuse a malformed request, or parse the bytes after a refused upgrade. The queue is
-        empty."""
+        """Parse waiting bytes, or those after a refused upgrade, or refuse a malformed request. The queue is empty."""
         reader = self._reader
         if reader.unparsed:
             reader.parse_more()
@@ -251,8 +248,7 @@ class ClientConnection(RequestSource):
         """Return whether to wait for the small body of the request, which usually arrives right after its head.
 
         Head and body are then sent in one write, and the request can be repeated. With `Expect: 100-continue` the
-        client
-        sends no body before it gets a response, so the result is False.
+        client sends no body before it gets a response, so the result is False.
         """
         limits, framing = self._plane.limits, request.framing
         if self._gathered or framing.expects_continue or max(request.buffered, framing.length) > limits.buffered:

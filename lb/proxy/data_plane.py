@@ -74,11 +74,9 @@ class DataPlane:
         self.owners: dict[Exchange, ExchangeOwner] = {}
         self.tunnels: set[OpenTunnel] = set()
         self.gathering: dict[BackendConnection, float] = {}
-        """Connections that wait for the body of a small response, with the end of the wait (monotonic seconds), oldest
-        first."""
+        """Connections that wait for the body of a small response, with the end of the wait, oldest first."""
         self.stopping = False
-        """Whether the balancer is stopping. Then responses have `Connection: close`, and connections end with their
-        request."""
+        """Whether the balancer is stopping. Then responses have `Connection: close`, and connections end with them."""
         self._empty: asyncio.Event | None = None
         self._connections_by_address: Counter[bytes] = Counter()
         """Number of connections of each client address, including tunnels."""

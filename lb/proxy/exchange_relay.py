@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
 _BODY_UNDEFINED: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods whose body has no defined meaning (RFC 9110 §9.3). Some servers do not read it, and then parse it as the
-start
-of the next request."""
+start of the next request."""
 
 
 class Relay(ResponseReceiver):
-    """Exists from the start of a request until its response is written or the request is given up.
+    """Relay of one request. It exists until the response is written or the request is abandoned.
 
     It has a link for each attempt in progress: a `Dialing`, then a `BackendConnection`. There are two links while a
-    hedge
-    is in progress, else one. When the core accepts a response, all other links are dropped.
+    hedge is in progress, else one. When the core accepts a response, all other links are dropped.
     """
 
     __slots__ = ("_client", "_links", "_plane", "_progress", "_rate_timer", "_uplink", "_writer", "exchange", "request")
@@ -48,8 +46,7 @@ class Relay(ResponseReceiver):
         self._uplink: BackendConnection | None = None
         """The connection to which the rest of the request body is sent while the client is still sending it."""
         self._rate_timer: MinimumRateTimer | None = None
-        """Timer of the backend that sends the response or reads the request. The first `check_stall` that needs it
-        creates it."""
+        """Timer of the backend that sends the response or reads the request. `check_stall` creates it when needed."""
         self._writer = ResponseWriter(plane, request)
         self._progress = plane.clock()
         self.exchange: Exchange = plane.admit(request, client, self._progress)
@@ -73,8 +70,7 @@ class Relay(ResponseReceiver):
             self._answer(step.status, step.reason, step.retry_after)
 
     def hedge(self, attempt: Attempt) -> None:
-        """Start a second attempt beside the stalled one. Cancel it if the first one has responded or ended
-        meanwhile."""
+        """Start a second attempt beside the stalled one. Cancel it if that one has responded or ended meanwhile."""
         if self._links and not self.exchange.responding and self.request.complete and not self._is_private():
             self._launch(attempt)
         else:
@@ -149,8 +145,7 @@ class Relay(ResponseReceiver):
             connection.reusable = False
 
     def _is_private(self) -> bool:
-        """Return whether the client is authenticated on its backend connection, so that no other connection can serve
-        it."""
+        """Return whether the client is authenticated on its backend connection, so that no other one can serve it."""
         return any(isinstance(link, BackendConnection) and link.private for link in self._links)
 
     def _unlink(self, link: Link) -> None:
@@ -188,8 +183,7 @@ class Relay(ResponseReceiver):
         return self.request.take()
 
     def _restart_clocks(self, connection: BackendConnection) -> None:
-        """Restart the attempt's time-outs, because until now the balancer waited for the client, not for the
-        backend."""
+        """Restart the attempt's time-outs, because the balancer waited for the client and not for the backend."""
         if connection.attempt is not None and connection.attempt.answered is None:
             self._plane.balancer.sent(connection.attempt, self._progress)
 
@@ -299,8 +293,7 @@ class Relay(ResponseReceiver):
 
     def check_stall(self, now: float) -> None:
         """End the exchange if its backend stalls, or is below the minimum rate, while it sends the response or reads
-        the
-        request. Also end a response of unknown length after `answer_total`."""
+        the request. Also end a response of unknown length after `answer_total`."""
         limits = self._plane.limits
         waiting = self.exchange.responding or (self._uplink is not None and self._uplink.blocked)
         if self._rate_timer is None:

@@ -85,8 +85,7 @@ def _connection(framing: RequestFraming) -> bytes:
 
 
 def _deadline(plane: DataPlane, request: Request, attempt: Attempt) -> bytes:
-    """Return the `X-Deadline` line, or empty bytes while the body is being received, before the time-out has
-    started."""
+    """Return the `X-Deadline` line, or empty bytes while the body is being received, before the time-out starts."""
     if not request.complete:
         return b""
     return plane.deadline_line(plane.balancer.gives_up_at(attempt, plane.clock()))

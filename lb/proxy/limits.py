@@ -16,12 +16,11 @@ class Limits:
     target: int = 8 * 1024
     """Longest request target; above it: 414. RFC 9112 §3 recommends at least 8000."""
     body: int = 1024 * 1024 * 1024
-    """Longest request body; above it: 413. Bodies are streamed, so this protects backends, not the balancer's
-    memory."""
+    """Longest request body; above it: 413. Bodies are streamed, so this protects backends, not memory."""
     buffered: int = 64 * 1024
     """Bytes that a request may buffer in memory for each side before its sender is paused. This is also the largest
-    request
-    body that is kept for a second attempt, and the largest response body that is waited for (`gather_answer`)."""
+    request body that is kept for a second attempt, and the largest response body that is waited for
+    (`gather_answer`)."""
     trailers: frozenset[bytes] = frozenset()
     """Trailer fields, in lower case, that are forwarded in addition to `lb.proxy.trailers.ALLOWED`."""
     gather: float = 0.02
@@ -37,23 +36,19 @@ class Limits:
     remaining time. The remaining time runs down, and each byte extends it."""
     slow_body_rate: int = 500
     """Minimum average rate of a request body, bytes per second; 0: none. The default is that of Apache's `MinRate`; a
-    modem
-    of 1990 is faster. Without a minimum, a client could occupy a slot of a backend for any time with one byte every 19
-    s."""
+    modem of 1990 is faster. Without a minimum, a client could occupy a slot of a backend for any time with one byte
+    every 19 s."""
     slow_reader: float = 120.0
     """Time after which a client that reads nothing of its response is disconnected. It is long because a client that
-    reads
-    1 KiB/s frees its socket buffer only about once a minute."""
+    reads 1 KiB/s frees its socket buffer only about once a minute."""
     slow_reader_rate: int = 100
     """Minimum average rate, over `slow_reader`, at which a client that does not keep up must read, in bytes per second;
-    0:
-    none. The default is so low that it disconnects only clients that read single bytes."""
+    0: none. The default is so low that it disconnects only clients that read single bytes."""
     client_idle: float = 75.0
     """Idle time-out of a kept-alive client connection."""
     upstream_idle: float = 30.0
     """Idle time-out of a pooled backend connection. It is shorter than the 75 s of the backends, so that the balancer
-    closes
-    first and sends no request on a connection that its backend is closing."""
+    closes first and sends no request on a connection that its backend is closing."""
     upstream_stall: float = 60.0
     """Time-out for a backend that stops in the middle of a response, or stops reading a request body."""
     upstream_stall_rate: int = 100
@@ -62,8 +57,7 @@ class Limits:
     stream may send little."""
     answer_total: float = 86400.0
     """A response of unknown length, such as an event stream, is truncated after this time; 0: never. The default is a
-    day,
-    because clients of event streams reconnect by themselves, and no page or download takes longer."""
+    day, because clients of event streams reconnect by themselves, and no page or download takes longer."""
     tunnel_idle: float = 3600.0
     """Idle time-out of an upgraded connection."""
     tunnel_total: float = 0.0
@@ -71,16 +65,14 @@ class Limits:
     is 0 because pools of database connections keep theirs for days."""
     linger: float = 2.0
     """After the response to a request that is not completely received: time for the client to read it and to close,
-    before
-    the balancer closes. Each further segment of the client restarts this time."""
+    before the balancer closes. Each further segment of the client restarts this time."""
     linger_total: float = 30.0
     """Maximum of that time in total, like nginx's `lingering_time`."""
     connections: int = 20_000
     """Most client connections, including tunnels; above it: 503."""
     connections_per_client: int = 0
     """Most client connections from one address; above it: 503. 0: only the total is limited. The default is 0 because
-    all
-    users of an office share an address, and so do all users behind a proxy that sends no PROXY header."""
+    all users of an office share an address, and so do all users behind a proxy that sends no PROXY header."""
     requests_per_connection: int = 0
     """Number of requests after which a client connection is closed, so that clients also connect to balancers that were
     added meanwhile; 0: no limit."""
@@ -91,5 +83,5 @@ class Limits:
     """Most idle connections to one backend. Further ones are closed after their request."""
     idle_private: int = 1024
     """Most idle private connections to all backends together: each belongs to one client after an NTLM or Negotiate
-    login.
-    Any client can cause one. Above this number the longest idle one is closed, and its client has to log in again."""
+    login. Any client can cause one. Above this number the longest idle one is closed, and its client has to log in
+    again."""

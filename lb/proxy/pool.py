@@ -13,8 +13,7 @@ _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
 """Backend states in which idle connections are kept. A fault that caused another state may have broken them too."""
 
 _FRESH_S: Final = 1.0
-"""Seconds of idle time below which a connection is not checked, because no backend closes so early and the check is a
-system call."""
+"""Seconds of idle time below which a connection is not checked: no backend closes so early."""
 
 
 class Pool:
@@ -33,8 +32,7 @@ class Pool:
         """Return the last used idle connection that is still open, or None.
 
         With `check_open`, the socket is checked even if the connection was used a moment ago. It is for requests that
-        cannot
-        be repeated.
+        cannot be repeated.
         """
         stack = self._idle.get(backend)
         while stack:

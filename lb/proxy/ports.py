@@ -1,8 +1,7 @@
 """Interfaces between the parts of the data plane, so that they do not import each other.
 
 Without these classes the imports would be circular: a client's connection starts a relay, the relay sends to a
-backend's
-connection, and that connection reports back to the relay, which answers the client.
+backend's connection, and that connection reports back to the relay, which answers the client.
 
 `RequestSource`, `ResponseReceiver` and `BackendConnection` are base classes because every request goes through them:
 mypyc treats them like any compiled class, while it uses generic operations for a `Protocol` that is not inherited from.
@@ -41,8 +40,7 @@ class Client(Protocol):
 
 
 class ExchangeOwner(Protocol):
-    """Interface of the object that carries out an exchange: the relay of an HTTP request, or a connection of TCP
-    mode."""
+    """Interface of the object that carries out an exchange: the relay of a request, or a TCP mode connection."""
 
     def proceed(self, step: Attempt | Queued | Refusal) -> None:
         """Perform the step that the core has decided on."""
@@ -98,8 +96,7 @@ class RequestSource(Client):
         """End a response that cannot be completed, so that the client notices that it is incomplete.
 
         The client notices the end of a response with a length or chunks. If the response lasts until EOF, the
-        connection
-        must end with a reset.
+        connection must end with a reset.
         """
 
     @abstractmethod
@@ -164,8 +161,7 @@ class BackendConnection(Link):
 
     @abstractmethod
     def is_stale(self) -> bool:
-        """Return whether the backend has closed, or sent unrequested bytes, that the event loop has not reported
-        yet."""
+        """Return whether the backend has closed or sent unrequested bytes, not yet reported by the event loop."""
 
     @abstractmethod
     def close(self) -> None:
@@ -207,8 +203,7 @@ class ResponseReceiver(metaclass=ABCMeta):
         trailers: list[Field] | None,
     ) -> None:
         """Forward the content of one segment: the head (or None), parts of the body, and the trailers (None until the
-        body is
-        complete)."""
+        body is complete)."""
 
     @abstractmethod
     def switched(self, connection: BackendConnection, answer: ResponseHead, rest: bytes) -> None:

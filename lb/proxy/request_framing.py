@@ -256,8 +256,7 @@ def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw
 
 def check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
     """Raise MalformedError unless the coding is `chunked` (RFC 9112 §6.1, §6.3): 400 for variants of it, which indicate
-    an
-    attack, 501 for other codings."""
+    an attack, 501 for other codings."""
     if has_length or version == "1.0":
         raise MalformedError(400, "framing")
     if coding.lower() != b"chunked":

@@ -24,21 +24,18 @@ LONGEST_STEP: Final = 16 * 1024
 """Most bytes that are parsed at once, because each chunk of a chunked body is an object until the chunks are joined. It
 does not apply to a body with a Content-Length."""
 MOST_PARTS: Final = 64
-"""Most parts of a body that are kept separate. More are joined, because each bytes object has an overhead of 40
-bytes."""
+"""Most parts of a body that are kept separate. More are joined, because a bytes object costs 40 bytes."""
 FRAMING_EXCESS: Final = 256 * 1024
 """Bytes by which the framing of a chunked body may exceed twice its content; above it: 400. This is Go's rule with 16
 times its allowance: 87,000 chunks of one byte are accepted, and any number of chunks of three bytes. Each chunk costs
-as
-much CPU as 1 KiB of content in a single chunk."""
+as much CPU as 1 KiB of content in a single chunk."""
 _BLANK_LINE: Final = b"\r\n\r\n"
 _SOME_METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
 
 class RequestReader:
     """llhttp with additional checks. Its methods do not raise: a request that cannot be accepted sets `refusal`, and
-    the
-    bytes after it are not parsed."""
+    the bytes after it are not parsed."""
 
     def __init__(self, limits: Limits) -> None:
         self.queue: deque[Request] = deque()
@@ -49,8 +46,7 @@ class RequestReader:
         self.in_head = False
         """Whether a head has begun and is not complete."""
         self.after_upgrade = b""
-        """Bytes after a request for an upgrade. If the backend agrees they belong to the other protocol, else to
-        HTTP."""
+        """Bytes after a request for an upgrade. If the backend agrees they are of the other protocol, else HTTP."""
         self._limits = limits
         self.unparsed = b""
         """Bytes that will be parsed, from `_unparsed_at` on, when the queue is empty."""
@@ -64,8 +60,7 @@ class RequestReader:
         """The segments that contain the current head."""
         self._head_size = 0
         """Upper bound of the size of that head: the size of its segments. Within a body: the bytes after its last byte
-        of
-        content, because chunk extensions and trailers are limited like a head."""
+        of content, because chunk extensions and trailers are limited like a head."""
 
     @property
     def awaiting_upgrade(self) -> bool:

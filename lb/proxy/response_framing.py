@@ -22,8 +22,7 @@ class ResponseFraming:
     body: Body
     length: int
     removed: frozenset[bytes]
-    """Fields that are not forwarded: those named by `Connection`, and framing fields without meaning in this
-    response."""
+    """Fields that are not forwarded: those named by `Connection`, and framing fields without meaning here."""
     upgrade: bytes
     private: bool
     """Whether the response mentions an authentication of the connection itself."""

@@ -71,8 +71,7 @@ class ResponseWriter:
         self._backend_s = now - attempt.started
 
     def head(self, answer: ResponseHead, attempt: Attempt, now: float) -> bytes:
-        """Return the head for the client. HTTP/1.0 has no chunks, so that a body of unknown length ends with EOF
-        there."""
+        """Return the head for the client. On HTTP/1.0, a body of unknown length ends with EOF instead of chunks."""
         request = self._request
         body = answer.framing.body
         if body is Body.EOF or body is Body.CHUNKED:
@@ -131,6 +130,5 @@ class ResponseWriter:
 
     def _must_close(self) -> bool:
         """Return whether to close the connection, for example because an unread rest of the request would be parsed as
-        the
-        next one."""
+        the next one."""
         return not self._request.keep_alive or not self._request.complete or self._plane.stopping

@@ -1,4 +1,4 @@
-"""Starts and stops the data plane: a protocol factory for aiohttp's runner and sites."""
+"""Protocol factory of the data plane for aiohttp's runner and sites, which start and stop it."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 _MOST_READS: Final = 16
 _READ: Final = 64 * 1024
 """Size and number of reads, together 1 MiB. A response that refuses a request early is shorter, and the limit bounds
-the
-memory for a client."""
+the memory for a client."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: on, 0 seconds."""
 

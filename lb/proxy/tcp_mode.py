@@ -1,10 +1,8 @@
 """TCP mode: balances whole connections without parsing them. For the core, each connection is an exchange.
 
 A connection is admitted and assigned by the same policy and caps as a request, and is in flight until it ends. Nothing
-is
-sent until a backend has accepted the connection, so that another backend may be tried (rule 6 of `lb.core.retry`).
-Accepting counts as a response. If the backend then resets the connection before its first byte, the
-attempt has failed.
+is sent until a backend has accepted the connection, so that another backend may be tried (rule 6 of `lb.core.retry`).
+Accepting counts as a response. If the backend then resets the connection before its first byte, the attempt has failed.
 """
 
 from __future__ import annotations

@@ -73,15 +73,13 @@ def perform(plane: DataPlane, action: Action) -> None:
 
 
 def end_gathering(plane: DataPlane, now: float) -> None:
-    """Forward the heads of small responses that are not complete in time. They are in order of expiry, so it is
-    O(expired)."""
+    """Forward the heads of small responses that are not complete in time. They are ordered, so it is O(expired)."""
     while plane.gathering and (connection := next(iter(plane.gathering))) and plane.gathering[connection] <= now:
         connection.end_gathering()
 
 
 def sweep(plane: DataPlane, now: float) -> None:
-    """Expire connections and tunnels whose deadline has passed. It is O(connections), so it does not run at every
-    tick."""
+    """Expire connections and tunnels whose deadline has passed. O(connections), so not at every tick."""
     plane.unix_offset = time.time() - plane.clock()
     plane.pool.expire(now)
     for client in [client for client in plane.clients if client.deadline <= now]:

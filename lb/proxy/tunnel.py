@@ -70,8 +70,7 @@ class Tunnel:
         self.deadline = min(self._plane.clock() + self._idle, self._ends_at)
 
     def drain(self) -> None:
-        """End gracefully: send close frames both ways on a WebSocket. Other tunnels continue until the balancer
-        exits."""
+        """End gracefully: send close frames both ways on a WebSocket. Other tunnels last until the balancer exits."""
         if self._ends is not None:
             for end in self._ends:
                 end.send_close_frame()

@@ -297,8 +297,7 @@ class UpstreamConnection(BackendConnection):
 
         If a backend responds and closes without reading the whole request, writing to it fails (RFC 9112 §9.6), and the
         event loop stops reading although the response is in the kernel's buffer. The end of these bytes does not count
-        as
-        the end of the response, because after a reset the response may be incomplete.
+        as the end of the response, because after a reset the response may be incomplete.
         """
         for data in received(sock.fileno()):
             if self.receiver is None:
@@ -312,8 +311,7 @@ class UpstreamConnection(BackendConnection):
             self._plane.balancer.closed_early(self.backend, now)
 
     def _end_without_body(self) -> None:
-        """Replace the parser, because llhttp does not know that this is a response to HEAD and would wait for a
-        body."""
+        """Replace the parser, because llhttp would wait for the body of a response to HEAD."""
         self._complete = True
         self._parser = httptools.HttpResponseParser(self)
 

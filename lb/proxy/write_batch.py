@@ -10,23 +10,19 @@ CallSoon = Callable[[Callable[[], None]], object]
 """Type of `loop.call_soon`, which calls a function in the next iteration of the event loop."""
 
 _MOST: Final = 256 * 1024
-"""Most bytes that may wait. One read of the event loop can bring as many, and an iteration may have hundreds of
-reads."""
+"""Most bytes that may wait. One read can bring as many, and an iteration may have hundreds of reads."""
 
 
 class WriteBatch:
     """Delays writes to the end of the event loop's iteration: by microseconds if the balancer is idle, and until a
-    batch of
-    segments is read if it is busy.
+    batch of segments is read if it is busy.
 
     This saves CPU time. A write to a sleeping process wakes its processor, which costs as much as the write itself; for
     the next write of the batch it is awake. Also, the code for reading and the code for writing do not displace each
-    other
-    in the processor's caches.
+    other in the processor's caches.
 
     The order of all writes is kept. Call `flush` before closing a connection gracefully or passing its transport on. If
-    a
-    connection is aborted, its waiting writes are discarded.
+    a connection is aborted, its waiting writes are discarded.
     """
 
     def __init__(self, soon: CallSoon) -> None:
@@ -34,8 +30,7 @@ class WriteBatch:
         self._due = False
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []
         self._next = 0
-        """Index of the first waiting write. It is stored because a write may cause another write and a nested
-        `flush`."""
+        """Index of the first waiting write, kept because a write may cause another one and a nested `flush`."""
         self._size = 0
 
     def put(self, transport: asyncio.Transport, data: bytes) -> None:

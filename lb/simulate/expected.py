@@ -91,8 +91,7 @@ def latency(scenario: Scenario, policy: str) -> Latency | None:
 
 
 def floor(scenario: Scenario) -> Latency | None:
-    """Return the lowest mean latency that is possible: with one common queue no server is idle while a request
-    waits."""
+    """Return the lowest possible mean latency: with one common queue no server is idle while a request waits."""
     works = {model.service.mean for model in scenario.fleet if isinstance(model.service, Exponential)}
     if scenario.changes or len(works) != 1 or len(works) != len({model.service for model in scenario.fleet}):
         return None
@@ -166,8 +165,7 @@ def _shares_in_a_pause(scenario: Scenario, policy: str) -> Shares | None:
     """Return the share of first attempts that go to a paused backend that is not detected.
 
     Retries never go to a backend on which an attempt of the request has timed out. `weighted` counts retries as turns
-    of
-    the other backends. Therefore, after the first time-outs, the paused one gets more first attempts: f = (1 + f)/N,
+    of the other backends. Therefore, after the first time-outs, the paused one gets more first attempts: f = (1 + f)/N,
     which is f = 1/(N − 1).
     """
     size, timeout = len(scenario.fleet), scenario.settings(policy).retry.per_try_timeout

@@ -72,8 +72,7 @@ class Station:
         self._fill()
 
     def probe(self, end: Callable[[str], None]) -> None:
-        """Start a health check. `end` is called with the failure (empty if it passed), or never if there is no
-        response."""
+        """Start a health check. `end` is called with the failure (empty: passed), or never without a response."""
         match self.condition:
             case Condition.WELL:
                 self._agenda.after(PROBE_DURATION_S, lambda: end(""))

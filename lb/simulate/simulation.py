@@ -19,7 +19,7 @@ from .prober import Prober
 from .queueing_station import Condition, Model, Station
 
 Gaps = Callable[[Random], float]
-"""Returns the seconds until the next request."""
+"""Function that returns the seconds until the next request."""
 
 
 @dataclass(slots=True, eq=False)

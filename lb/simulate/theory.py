@@ -71,8 +71,7 @@ def two_choices_tail(utilisation: float, service: float) -> Tail:
 
 
 def _places_taken(utilisation: float) -> list[float]:
-    """Return P(an arriving request becomes at least the i-th in the queue) for i = 1 … 11. At ρ = 0.99, later ones are
-    below 10⁻¹⁷."""
+    """Return P(an arriving request becomes at least the i-th in the queue), i ≤ 11. The rest is below 10⁻¹⁷."""
     return [float(utilisation ** (2**i - 2)) for i in range(1, 12)]
 
 

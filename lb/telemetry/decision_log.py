@@ -14,9 +14,8 @@ from ..proxy.request_record import RequestRecord
 
 MAX_UNEVENTFUL: Final = 100
 """Maximum of kept requests whose first backend answered without an error. They look alike and would displace the
-others.
-More of them would also cost CPU: a record is a kilobyte of small objects, and a thousand of them no longer fit into the
-processor's cache with everything else, which made each request a tenth more expensive."""
+others. More of them would also cost CPU: a record is a kilobyte of small objects, and a thousand of them no longer fit
+into the processor's cache with everything else, which made each request a tenth more expensive."""
 
 
 class DecisionLog:

@@ -25,7 +25,7 @@ Formatter = Callable[[Any], str]
 
 
 class Line(NamedTuple):
-    """One line that is not formatted yet."""
+    """One log line, not formatted yet."""
 
     at: float
     """Unix time."""
@@ -122,7 +122,7 @@ class LogWriter:
 def batches(lines: Sequence[str], limit: int) -> Iterator[tuple[int, str]]:
     """Join lines into batches of at most `limit` characters, or one longer line; yield each with its number of lines.
 
-    Writes to a pipe of up to PIPE_BUF bytes are atomic (pipe(7)); our JSON is ASCII, so characters are bytes.
+    Writes to a pipe of up to PIPE_BUF bytes are atomic (pipe(7)). The JSON is ASCII, so characters are bytes.
     """
     start, size = 0, 0
     for at, line in enumerate(lines):

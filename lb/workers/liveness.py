@@ -28,8 +28,7 @@ class Liveness:
         self.silent_s += min(gap, LONGEST_GAP_S)
 
     def is_hung(self, timeout: float, *, started: bool) -> bool:
-        """Return whether the worker has sent nothing for `timeout` seconds. With 0, a worker that has started never
-        hangs."""
+        """Return whether the worker has sent nothing for `timeout` seconds. 0: never, once it has started."""
         if not started:
             return self.silent_s >= max(timeout, STARTING_S)
         return 0.0 < timeout <= self.silent_s

@@ -1,8 +1,7 @@
 """Keeps the workers' balancers in the same state as the parent's, by repeating each state-changing call on them.
 
 The inputs are replicated, not the state: the health state machine of each worker gets the same probe results in the
-same
-order.
+same order.
 """
 
 from __future__ import annotations
@@ -162,8 +161,7 @@ class BalancerReplica:
         self._clock = clock
 
     def do(self, call: BalancerCall) -> None:
-        """Perform the call with the current time of this process, because the time of a balancer must never
-        decrease."""
+        """Perform the call with the current time of this process, because a balancer's time must never decrease."""
         now = self._clock()
         match call:
             case BalancerCall("insert", (backend_id, host, port, weight)):

@@ -36,7 +36,7 @@ from .messages import (
 from .replication import BalancerReplica
 
 SNAPSHOT_S = 1.0
-"""Interval at which statistics are sent. If a worker dies, what it has counted since then is lost."""
+"""Seconds between two reports of statistics. If a worker dies, its counts since the last report are lost."""
 _ALWAYS_REPORTED = (Suspected, Cleared, ProbeWanted)
 _REPORTED_UNLESS_CONGESTED = (AttemptFailed, Hedged)
 

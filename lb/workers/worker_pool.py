@@ -37,8 +37,7 @@ class WorkerPool:
     """Starts workers, sends them all changes, sums up their statistics, and replaces those that die."""
 
     def __init__(self, config: Config, share: int, balancer: Balancer, emit: Emit, lines: LogWriter) -> None:
-        """`balancer` serves no traffic but has the same state as those of the workers. `emit` gets the workers'
-        events."""
+        """`balancer` serves no traffic but has the same state as the workers' balancers. `emit` gets their events."""
         self._config = config
         self._share = share
         self._balancer = balancer
@@ -57,8 +56,7 @@ class WorkerPool:
         """Bind one socket for each worker to each address. Raise EnvironmentUnfitError if that fails.
 
         The sockets also stay open in the parent, so that connections that arrive while a worker is replaced wait for
-        the
-        new one.
+        the new one.
         """
         found = {}
         for key, where in (("listen", self._config.listen), ("tcp.listen", self._config.tcp.listen)):
@@ -216,8 +214,7 @@ class WorkerPool:
             self._emit(event)
 
     def _show_latency(self) -> None:
-        """Set each backend's latency to the mean of the workers' means. It is only displayed; policies do not use
-        it."""
+        """Set each backend's latency, which is only displayed, to the mean of the workers' means."""
         found: defaultdict[str, list[float]] = defaultdict(list)
         for worker in self._workers.values():
             for backend_id, mean in worker.latest.latency.items():

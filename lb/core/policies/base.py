@@ -29,7 +29,7 @@ class Load:
 
 
 class Policy(ABC):
-    """A load-balancing policy. It holds only the state that it needs for the next pick."""
+    """A load-balancing policy. It keeps only the state that it needs for the next pick."""
 
     def __init__(self, load: Load) -> None:
         self.load = load

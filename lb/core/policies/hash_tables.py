@@ -31,7 +31,7 @@ COARSE: Final = 256
 
 
 class TablePolicy(Policy):
-    """Looks keys up in a table of the backends. `live` holds the backends that may be picked, with their weights."""
+    """Looks keys up in a table of the backends. `live` has the backends that may be picked, with their weights."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

@@ -13,7 +13,8 @@ from ..exchange import Exchange
 from .base import Candidates, Load, Policy, relative_load
 
 SLACK: Final = 64
-"""Outdated heap entries allowed beyond four per backend before the heap is rebuilt."""
+"""The heap is rebuilt if it has more entries than four per backend plus this, because most of them are outdated
+then."""
 
 
 class LeastRequests(Policy):

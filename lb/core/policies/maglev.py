@@ -1,7 +1,7 @@
 """Maglev hashing: a lookup table with nearly equal shares that changes little when a backend leaves.
 
 Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), §3.4: every backend has its
-own permutation of the M slots (M prime), and backends take turns in claiming the next free slot of their permutation.
+own permutation of the M slots (M prime), and each backend in turn claims the next free slot of its permutation.
 Turns in proportion to the weights are Envoy's addition.
 """
 
