@@ -288,7 +288,7 @@ class DockerRuntime:
         return await self._helpers.capability(effect)
 
     async def crashed(self) -> Sequence[DockerTarget]:
-        """Return members of any role that crashed, without this chaos service."""
+        """Return members of any role that crashed, except this chaos service."""
         members, _ = await self._current(MEMBER_LABEL)
         exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
         states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))

@@ -100,7 +100,7 @@ class ProcessTarget:
                 os.kill(await self._pid(), signal.SIGCONT)
 
     async def remember(self) -> None:
-        """Do nothing, because neither signals nor the relay overwrite a setting."""
+        """Do nothing, because signals and the relay overwrite no setting."""
 
     async def preview_mechanism(self, impairment: Impairment) -> str:
         """Return the mechanism that `impair` would use. Raise NotPossibleError for an effect that a relay cannot

@@ -132,11 +132,8 @@ def _recover_member(v: dict[str, float]) -> float:
 
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
-    (
-        """The next request is refused, so that the backend is suspected at once, or cannot connect (C), or is cut. In the
-    last two cases the probe that it requests must also fail; it may have to start a fast interval after the last one."""
-        ""
-    )
+    """The next request is refused (suspected at once), cannot connect (C), or is cut. In the last two cases the probe that
+    it requests must also fail. It may have to wait for the fast interval after the previous probe."""
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 

@@ -13,8 +13,7 @@ from ..exchange import Exchange
 from .base import Candidates, Load, Policy, relative_load
 
 SLACK: Final = 64
-"""The heap is rebuilt if it has more entries than four per backend plus this, because most of them are outdated
-then."""
+"""The heap is rebuilt, to drop outdated entries, if it has more entries than this plus four for each backend."""
 
 
 class LeastRequests(Policy):
