@@ -18,7 +18,7 @@ class OrderGate:
         self._file = file
 
     def check(self, given: str | None) -> None:
-        """Compare the bearer token of an order in constant time.
+        """Check the bearer token of an order, in constant time.
 
         Raise MisbehaviourDisabledError if no token is configured, UnauthorizedError if `given` differs from it.
         """

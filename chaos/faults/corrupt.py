@@ -1,4 +1,4 @@
-"""corrupt: in a share of the packets, one bit is flipped. TCP's checksum detects it, so that it has the effect of loss."""
+"""corrupt: in a share of the packets, one bit is flipped. TCP's checksum detects it, so the effect is that of loss."""
 
 from __future__ import annotations
 

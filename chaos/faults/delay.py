@@ -30,7 +30,7 @@ class DelayParams(CorrelatedParams):
     delay: Seconds = Field(gt=0, le=60)
     """Added to the travel time of every packet."""
     jitter: Seconds = Field(default=0.0, ge=0)
-    """Plus or minus around the delay (`uniform`), or the scale of the distribution."""
+    """Greatest deviation from the delay (`uniform`), or scale of another distribution."""
     distribution: Distribution = "uniform"
     """Distribution of the jitter, as in tc-netem(8)."""
 

@@ -1,7 +1,7 @@
-"""Code shared by the faults of the application, for which the backend misbehaves at the order of `PUT /misbehave`.
+"""Code shared by the faults of the application, which make the backend misbehave through `PUT /misbehave`.
 
-With them, health checks and clients' requests can have different results. The backend returns to `ok` by itself after
-the duration, and after a restart.
+Such a fault can affect health checks and clients' requests differently. The backend returns to `ok` by itself after the
+duration, and after a restart.
 """
 
 from __future__ import annotations

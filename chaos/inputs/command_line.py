@@ -29,7 +29,7 @@ class CommandError(Exception):
 
 
 class RuntimeLostError(CommandError):
-    """This process can never reach the runtime again, but a new one can. It ends, so that a restart policy starts one."""
+    """This process can never reach the runtime again. It ends, so that a restart policy starts a new one that can."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, "start it again (a restart policy does)")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 Effect = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
-"""Effects on packets. Each kind of link fault has one of them; its name may differ."""
+"""Effects on packets. Each kind of link fault has one of them, and may have another name than its effect."""
 Direction = Literal["out", "in", "both"]
 Distribution = Literal["uniform", "normal", "pareto"]
 LossModel = Literal["bernoulli", "gilbert-elliott"]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 MOST_WEIGHT: Final = 65_536
-"""Highest weight of a backend. The tables of the hash policies have this many entries and cannot represent more."""
+"""Highest weight of a backend. The tables of the hash policies have this many entries, so greater weights would have no
+effect."""
 LEAST_WEIGHT: Final = 0.001
 """Lowest weight above 0. A smaller one would make the due times of `weighted` too large for floating point numbers."""
 MOST_BACKENDS: Final = 10_000
@@ -53,4 +54,4 @@ MOST_FILES: Final = 1000
 MOST_PROBE_FIELDS: Final = 100
 """Most header fields of a check, the same number as of a request by default."""
 MOST_PROBE_TEXT: Final = 64 * 1024
-"""Longest text that a check can search for. It reads at most 64 KiB of the response body."""
+"""Longest text that a check can search for, because a check reads at most 64 KiB of the response body."""

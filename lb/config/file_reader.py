@@ -90,7 +90,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _key(name: str) -> tuple[str, ...]:
-    """`LB_HEALTH__INTERVAL` → `("health", "interval")`."""
+    """Return the key of a variable: `("health", "interval")` for `LB_HEALTH__INTERVAL`."""
     return tuple(name.removeprefix(PREFIX).lower().split("__"))
 
 

@@ -54,10 +54,10 @@ class Backend:
     load_factor: float = 1.0
     """Factor on the weight from load reports. It is 1 (neutral) if reports are missing or stale."""
     suspected: bool = False
-    """Requests stall on the backend. Until a response or passed probe, it is used only if no other is usable."""
+    """Whether requests stall on the backend. Until a response or passed probe, it is picked only as a last resort."""
     unreliable: bool = False
-    """A connection to the backend broke, and no probe or request has succeeded since. Non-idempotent requests go to
-    other backends if any accepts them."""
+    """Whether a connection to the backend broke and no probe or request has succeeded since. Non-idempotent requests go
+    to other backends if any accepts them."""
     in_flight: int = 0
     """Number of attempts that have started and not ended."""
     waiting: dict[Attempt, float] = field(default_factory=dict)

@@ -39,7 +39,7 @@ class Balancer:
         self.policy = settings.policy
         """Name of the current policy."""
         self.uses_hash_key = settings.policy in policies.HASHING
-        """The policy picks by `hash_key`. If False, the shell need not compute one."""
+        """Whether the policy picks by `hash_key`. If not, the shell need not compute one."""
         self._registry = Registry(settings, rng, emit)
         self._retries = Retries(settings.retry)
         self._queue = Queue(settings.admission)

@@ -107,33 +107,36 @@ def _never(_: dict[str, float]) -> None:
 
 
 def _hang(v: dict[str, float]) -> float:
-    """The fault begins just after a passed probe: one full wait, then F time-outs with fast waits between them."""
+    """Worst case: the fault begins just after a passed probe. One full wait, then F time-outs with fast waits
+    between."""
     return v["I'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _fast(v: dict[str, float]) -> float:
-    """As `_hang`, but each probe fails at once."""
+    """Worst case as of `_hang`, but each probe fails at once."""
     return v["I'"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _unhealthy_response(v: dict[str, float]) -> float:
-    """The response to the first probe is a failure, which makes the backend suspected, independent of F."""
+    """The response to the first probe is a failure, which makes the backend suspected, independently of F."""
     return v["I'"] + 2 * v["t"]
 
 
 def _recover(v: dict[str, float]) -> float:
-    """A probe that lost its first packet to the fault must still time out; then one full wait and R passes."""
+    """Worst case: a probe whose first packet was lost in the fault times out. Then one full wait and R passes
+    follow."""
     return v["T"] + v["I'"] + (v["R"] - 1) * v["f'"] + v["R"] * v["T"] + 2 * v["R"] * v["t"] + v["W"]
 
 
 def _recover_member(v: dict[str, float]) -> float:
-    """As `_recover`, after discovery has found the backend again."""
+    """Worst case as of `_recover`, after discovery has found the backend again."""
     return v["D"] + _recover(v)
 
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused (suspected at once), cannot connect (C), or is cut. In the last two cases the probe that
-    it requests must also fail. It may have to wait for the fast interval after the previous probe."""
+    """The next request is refused (the backend is suspected at once), cannot connect (C), or is cut. In the last two
+    cases the probe that it requests must also fail, and it may have to wait for the fast interval after the last probe.
+    """
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 
@@ -167,7 +170,7 @@ def _row_under_traffic(v: dict[str, float]) -> float:
 
 
 def _after_ejection(v: dict[str, float]) -> float:
-    """The fault may end just after the longest ejection began. From DOWN, probes decide on readmission."""
+    """Worst case: the fault ends just after the longest ejection began. From DOWN, probes decide on readmission."""
     return max(v["X"] + v["t"] + v["W"], _recover(v))
 
 

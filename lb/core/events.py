@@ -64,7 +64,7 @@ class Suspected(Event):
     threshold: float
     reason: str = ""
     firm: bool = False
-    """Only a passed probe ends the suspicion; responses to requests do not."""
+    """Whether only a passed probe ends the suspicion. If not, a response to a request also ends it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Exchange:
     pinned_to: str
     """Id of the backend in its sticky cookie, which is preferred if it accepts the request; empty without a cookie."""
     replayable: bool
-    """False if no other attempt may follow: its body is not buffered, or a response cannot be forwarded."""
+    """Whether another attempt may follow. Not if its body is not buffered or a response cannot be forwarded."""
     response_begun: bool
     """Whether a byte of a response has arrived from a backend, so that a backend has executed the request."""
     accepts_unreliable: bool

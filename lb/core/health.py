@@ -138,7 +138,7 @@ class FlapDamper:
     """Counts how often a backend goes DOWN, and holds it DOWN for longer if that happens often (Rule 6)."""
 
     falls: float = 0.0
-    """Recent falls: one more for each, one less for each `flap_forget` seconds spent UP."""
+    """Number of recent falls. It decreases by one for each `flap_forget` seconds spent UP."""
     held_until: float = 0.0
     """Monotonic seconds. A passed probe does not readmit the backend before this time."""
 

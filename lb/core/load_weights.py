@@ -120,7 +120,7 @@ class LoadFeedback:
         self._states.pop(backend, None)
 
     def tick(self, now: float) -> list[Backend]:
-        """Every `STEP` seconds, return the backends whose `load_factor` has changed noticeably."""
+        """Adjust the factors every `STEP` seconds. Return the backends whose `load_factor` has changed noticeably."""
         if now - self._stepped < STEP or not self._states:
             return []
         self._stepped = now

@@ -109,7 +109,7 @@ class EjectionBackoff:
     """Length of the ejections of one backend, which grows with each ejection."""
 
     recent_ejections: float = 0.0
-    """One more for each ejection, one less for each `forgive_after` seconds since the last one ended."""
+    """Number of recent ejections. It decreases by one for each `forgive_after` seconds since the last one ended."""
     until: float = 0.0
     """When the current or last ejection ends, in monotonic seconds."""
 

@@ -101,7 +101,8 @@ class RetrySettings:
     connect_timeout: float = 0.25
     """Time-out of connecting. After `docker kill`, packets are dropped instead of refused, so only this detects it."""
     hedge: bool = True
-    """Send a stalled idempotent request to a second backend, within the retry budget. The first response wins."""
+    """Whether to send a stalled idempotent request to a second backend, within the retry budget. The first response
+    wins."""
 
 
 @dataclass(frozen=True, slots=True)

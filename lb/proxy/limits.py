@@ -62,7 +62,7 @@ class Limits:
     """Idle time-out of an upgraded connection."""
     tunnel_total: float = 0.0
     """An upgraded connection, or one of TCP mode, is closed after this time even if it is busy; 0: never. The default
-    is 0 because pools of database connections keep theirs for days."""
+    is 0 because database connection pools keep connections for days."""
     linger: float = 2.0
     """After the response to a request that is not completely received: time for the client to read it and to close,
     before the balancer closes. Each further segment of the client restarts this time."""
@@ -77,7 +77,7 @@ class Limits:
     """Number of requests after which a client connection is closed, so that clients also connect to balancers that were
     added meanwhile; 0: no limit."""
     refuse_lookalikes: bool = False
-    """Answer 400 to a request with `X_Forwarded_For`, `Content_Length` and the like (`lb.core.headers.LOOKALIKES`).
+    """Whether to answer 400 to a request with `X_Forwarded_For`, `Content_Length` etc. (`lb.core.headers.LOOKALIKES`).
     Otherwise these fields are removed, as nginx does."""
     idle_per_backend: int = 256
     """Most idle connections to one backend. Further ones are closed after their request."""

@@ -76,7 +76,7 @@ class Tunnel:
                 end.send_close_frame()
 
     def close_frame_sent(self) -> None:
-        """When both sides have got their close frame, give them `Limits.linger` seconds to close."""
+        """Record a sent close frame. When both sides have got one, they have `Limits.linger` seconds to close."""
         if self._ends is not None and all(end.write_closed for end in self._ends):
             self.deadline = self._plane.clock() + self._plane.limits.linger
 

@@ -84,7 +84,7 @@ class Station:
                 pass
 
     def set_condition(self, condition: Condition) -> None:
-        """Begin a fault, or end it (WELL)."""
+        """Begin a fault, or end it with the condition WELL."""
         if condition is Condition.WELL and self.condition in (Condition.DEAD, Condition.GONE):
             self._restarted = self._agenda.now
         self.condition = condition

@@ -42,7 +42,7 @@ class DecisionLog:
         self._notable = deque(self._notable, maxlen=capacity)
 
     def latest(self, last: int, backend: str = "", request_id: str = "") -> list[dict[str, Any]]:
-        """Return at most `last` requests, newest first; if given, only those tried on `backend`, or with that id."""
+        """Return at most `last` requests, newest first. `backend` and `request_id`, if not empty, filter them."""
         chosen = (
             record
             for record in merge(reversed(self._uneventful), reversed(self._notable), key=_ended, reverse=True)

@@ -47,8 +47,8 @@ class Policy(ABC):
     def takes(self, backend: Backend, exchange: Exchange) -> bool:
         """Return whether the backend may get the exchange.
 
-        It may if it is below its cap, was not tried by this exchange, and is not unreliable or the exchange accepts
-        that.
+        It may if it is below its cap and was not tried by this exchange. If it is unreliable, the exchange must also
+        accept unreliable backends.
         """
         if backend.unreliable and not (exchange.idempotent or exchange.accepts_unreliable):
             return False

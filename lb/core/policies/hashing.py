@@ -21,7 +21,7 @@ def key_of(exchange: Exchange, rng: Random) -> int:
 
 
 def blocks_of(name: str, count: int) -> Iterator[list[int]]:
-    """Yield the first `count` of the endless sequence of 64-bit points of `name`, eight from each digest."""
+    """Yield `count` pseudorandom 64-bit points that depend only on `name`, in lists of eight, one for each digest."""
     for block in range((count + 7) // 8):
         digest = blake2b(name.encode(), digest_size=64, salt=block.to_bytes(4, "big")).digest()
         yield [value for (value,) in iter_unpack(">Q", digest)][: count - 8 * block]
