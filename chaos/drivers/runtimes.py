@@ -7,7 +7,7 @@ from .targets import Runtime
 
 
 def open_runtime(settings: Settings) -> Runtime:
-    """Return the driver of the runtime. It connects at its first use."""
+    """Return the driver of the runtime. It connects when it is first used."""
     if settings.runtime == "local":
         from .process_targets import LocalRuntime
         from .supervisor_client import Supervisor

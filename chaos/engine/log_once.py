@@ -8,7 +8,7 @@ from ..errors import ChaosError
 
 
 class LogOnce:
-    """The failures of one observer of the runtime."""
+    """State of the failure log of one task, which `observer` names in the messages."""
 
     def __init__(self, log: logging.Logger, observer: str) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""corrupt: one bit of a share of the packets is flipped. TCP's checksum detects it, so clients see it as loss."""
+"""corrupt: in a share of the packets, one bit is flipped. TCP's checksum detects it, so the effect is that of loss."""
 
 from __future__ import annotations
 

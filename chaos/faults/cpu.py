@@ -1,4 +1,4 @@
-"""cpu: the target gets only a share of one CPU, so that it works slowly. An idle target hardly shows it."""
+"""cpu: the target gets only a share of one CPU, so that it works slowly. On an idle target the effect is small."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CpuParams(Params):
 
 
 class Cpu:
-    """Throttle the process."""
+    """Limit the CPU time of the container."""
 
     kind = "cpu"
     summary = "late responses under load"
@@ -32,7 +32,7 @@ class Cpu:
         return await target.limit_cpu(params.cpu, duration_s)
 
     async def verify(self, target: CpuLimitable, params: CpuParams, before: Before) -> Verdict:
-        """Read the quota back; the effect depends on how much CPU the target would use."""
+        """Check the quota only, because the effect depends on how much CPU the target needs."""
         share = await target.cpu_share()
         return Verdict(share is not None and abs(share - params.cpu) < 0.001, f"read back: share of a CPU {share}")
 

@@ -1,4 +1,4 @@
-"""duplicate: a share of the packets arrives twice. TCP drops the second, so only the kernel sees it."""
+"""duplicate: a share of the packets arrives twice. TCP drops the second, so that applications notice nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""hang: every request, health included, is accepted and never answered."""
+"""hang: every request, including health checks, is accepted but never answered."""
 
 from __future__ import annotations
 

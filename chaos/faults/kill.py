@@ -1,4 +1,4 @@
-"""kill: SIGKILL. On a Docker bridge, packets to the old address vanish; a local process' port refuses connections."""
+"""kill: SIGKILL. On a Docker bridge, packets to the old address are lost; a local process' port refuses connections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .bound import Bound, Family, Look
 
 
 class Kill:
-    """End the process without a chance to clean up; heal starts it again."""
+    """End the process without a chance to clean up. The heal starts it again."""
 
     kind = "kill"
     summary = "Docker: pooled connections end, packets of new ones are dropped; local: refused"

@@ -1,4 +1,4 @@
-"""partition: the target and its `peer` side no longer reach each other, on any port; both reach all other members."""
+"""partition: the target and the members in `peer` cannot reach each other on any port. Both reach all other members."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Partition(LinkFault):
         return {"direction": "both", "port": ANY_PORT, "peers": peer_names(params.peer)}
 
     async def verify(self, target: LinkTarget, params: PartitionParams, before: Before) -> Verdict:
-        """Read the counters: the chaos service is on neither side, so its own probes show nothing."""
+        """Read the mechanism's counters, because the chaos service's own probes are not affected."""
         return await self.read_back(target)
 
 

@@ -1,6 +1,6 @@
 """pause: the process is frozen (SIGSTOP, or the container's freezer) and keeps its sockets.
 
-The kernel goes on accepting connections for it, so a probe that only connects sees nothing.
+The kernel continues to accept connections for it, so a probe that only connects does not detect the fault.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Pause:
     async def verify(self, target: Pausable, params: NoParams, before: Before) -> Verdict:
         running = await target.running()
         answer = await measure_silence(target)
-        # A full listen backlog drops SYNs, so a frozen process need not accept the connection.
+        # If the listen backlog is full, the kernel drops SYNs, so the probe may also fail to connect.
         silent = answer.status is None and answer.failure in ("timeout", "connect_timeout")
         return Verdict(running is Running.PAUSED and silent, f"process {running}; direct probe: {answer}")
 

@@ -1,9 +1,9 @@
-"""The fault kinds as one JSON document: what `GET /faults/kinds` answers and `python -m chaos.faults` prints.
+"""The fault kinds as one JSON document, for `GET /faults/kinds` and `python -m chaos.faults`.
 
 `params` of a kind is JSON Schema (draft 2020-12). A parameter with a unit is a string with the keyword `quantity`,
 which names an entry of `quantities`; `minimum`, `maximum` and their exclusive forms then limit its value in the
-quantity's base unit. JSON Schema ignores these keywords on strings, so other readers see a string with a pattern.
-`bound` has an entry for HTTP checks, and one for each other kind of check to which the fault looks different.
+quantity's base unit. JSON Schema ignores these keywords for strings, so other readers see a string with a pattern.
+`bound` has an entry for HTTP checks, and one for each kind of check for which it differs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""refuse: open connections are reset and new ones refused, while the process lives on."""
+"""refuse: open connections are reset and new ones refused, while the process keeps running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reorder: a share of the packets overtakes the others, which are held back for that. TCP restores the order."""
+"""reorder: a share of the packets overtakes the others, which are delayed. TCP restores the order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ReorderParams(CorrelatedParams):
     """Which packets overtake the others."""
 
     reorder: Share = Field(gt=0)
-    """Share of packets sent at once."""
+    """Share of packets that are sent without the delay."""
     delay: Seconds = Field(default=0.01, gt=0, le=60, validate_default=False)
-    """How long all other packets wait."""
+    """Delay of all other packets."""
 
 
 class Reorder(CountedFault):

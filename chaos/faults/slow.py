@@ -1,4 +1,4 @@
-"""slow: every answer, health included, comes late."""
+"""slow: every answer, including those to health checks, is delayed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEASURED_SHARE = 0.8
 
 
 class SlowParams(Params):
-    """How late answers come."""
+    """How long answers are delayed."""
 
     delay: Seconds = Field(gt=0, le=60)
     """Wait before each answer."""

@@ -1,6 +1,6 @@
-"""Quantities as people write them: `1500ms`, `2s`, `5min`, `30%`, `1mbit`, `64MiB`.
+"""Parses quantities with units: `1500ms`, `2s`, `5min`, `30%`, `1mbit`, `64MiB`.
 
-A bare number is refused: it has no unit. `QUANTITIES` is the whole grammar; it is published with the fault kinds.
+A number without a unit is refused. `QUANTITIES` is the whole grammar; it is published with the fault kinds.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ class Quantity:
     """A number followed by a unit."""
 
     base: str
-    """What a value is converted to."""
+    """Unit to which values are converted."""
     units: Mapping[str, float]
-    """Unit → its size in `base`."""
+    """Size of each unit in `base`."""
     written_in: str
-    """The unit that limits are shown in."""
+    """Unit in which limits are shown."""
     expected: str
-    """What an error message says was expected, such as `a duration such as 500ms`."""
+    """Description for error messages, such as `a duration such as 500ms`."""
     maximum: float | None = None
 
     @property
     def pattern(self) -> str:
-        """A regular expression for the whole text, with the number and the unit as groups."""
+        """Regular expression for the whole text, with the number and the unit as groups."""
         return rf"^(\d+(?:\.\d+)?)\s*({'|'.join(self.units)})$"
 
     def parse(self, value: object) -> float:
-        """Return the value in `base`. Raise ValueError that says what was expected."""
+        """Return the value in `base`. Raise ValueError with what was expected."""
         match = re.match(self.pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
         amount = round(float(match[1]) * self.units[match[2]], 12) if match else 0.0  # 57 × 0.01 is not 0.57
         if match is None or (self.maximum is not None and amount > self.maximum):
@@ -41,7 +41,7 @@ class Quantity:
         return amount
 
     def written(self, value: float) -> str:
-        """Return the value as it is written."""
+        """Return the value as text with its unit."""
         return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 
@@ -67,26 +67,26 @@ QUANTITIES: Final = {
     ),
 }
 DURATION_PATTERN = QUANTITIES["duration"].pattern
-"""For documents; what is accepted may also have space around it."""
+"""For JSON Schema. The parser also accepts surrounding space."""
 
 
 def parse_duration(value: object) -> float:
-    """Return seconds. Raise ValueError that says what was expected."""
+    """Return seconds. Raise ValueError with what was expected."""
     return QUANTITIES["duration"].parse(value)
 
 
 def parse_percent(value: object) -> float:
-    """Return a share, 0–1. Raise ValueError that says what was expected."""
+    """Return a fraction, 0–1. Raise ValueError with what was expected."""
     return QUANTITIES["share"].parse(value)
 
 
 def parse_bits_per_second(value: object) -> float:
-    """Return bits per second. Raise ValueError that says what was expected."""
+    """Return bits per second. Raise ValueError with what was expected."""
     return QUANTITIES["bit_rate"].parse(value)
 
 
 def parse_bytes(value: object) -> int:
-    """Return bytes. Raise ValueError that says what was expected."""
+    """Return bytes. Raise ValueError with what was expected."""
     return round(QUANTITIES["size"].parse(value))
 
 
@@ -99,24 +99,24 @@ _PARSERS: Final[dict[object, str]] = {
 
 
 def quantity_of(parser: object) -> str | None:
-    """Return the name of the quantity that `parser` reads; None if it reads none."""
+    """Return the name of the quantity that `parser` parses, or None."""
     return _PARSERS.get(parser)
 
 
 def written(parser: object, value: Any) -> str:
-    """Return a value as it is written where `parser` reads it; a plain number elsewhere."""
+    """Return a value as text in the unit of `parser`, or as a plain number if `parser` parses no quantity."""
     name = quantity_of(parser)
     return repr(value) if name is None or not isinstance(value, int | float) else QUANTITIES[name].written(value)
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str)]
-"""A field that is written with a unit and read as seconds."""
+"""Type of a field that is written with a unit and parsed to seconds."""
 
 Share = Annotated[float, BeforeValidator(parse_percent, json_schema_input_type=str)]
-"""A field that is written in percent and read as 0–1."""
+"""Type of a field that is written in percent and parsed to a fraction, 0–1."""
 
 BitRate = Annotated[float, BeforeValidator(parse_bits_per_second, json_schema_input_type=str)]
-"""A field that is written like `1mbit` and read as bits per second."""
+"""Type of a field that is written like `1mbit` and parsed to bits per second."""
 
 Size = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=str)]
-"""A field that is written like `64MiB` and read as bytes."""
+"""Type of a field that is written like `64MiB` and parsed to bytes."""

@@ -1,1 +1,1 @@
-"""Network impairments, independent of the mechanism: what a link fault is and what it does to packets. Pure."""
+"""Network impairments, independent of the mechanism: parameters of a link fault and its effect on packets. Pure."""

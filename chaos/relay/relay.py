@@ -36,9 +36,9 @@ class Relay:
                 link.reset()
 
     async def impair(self, impairment: Impairment) -> None:
-        """Start a fault on open and future connections. It replaces one of the same kind and ends by itself.
+        """Start a fault on open and future connections. It replaces a fault of the same kind and ends by itself.
 
-        Raise ValueError for an impairment that a relay cannot do.
+        Raise ValueError for an impairment that a relay cannot imitate.
         """
         if impairment.effect not in KINDS or impairment.peers or impairment.port:
             raise ValueError(f"a relay can do {', '.join(sorted(KINDS))}, for all peers and on its own port only")
@@ -91,14 +91,14 @@ class Relay:
     async def _connect(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         try:
-            # No time-out: a stopped backend with a full backlog keeps its clients waiting too.
+            # No time-out, because a paused backend with a full backlog would also keep its clients waiting.
             await loop.create_connection(lambda: link.upstream, *self.listener.upstream)
         except OSError:
             link.reset()
             self.listener.doubt()
             return
         if link.client.transport is None:
-            link.upstream.finish()  # the client disconnected meanwhile
+            link.upstream.finish()  # the client has disconnected
 
     def _spawn(self, work: Any, *args: Any) -> None:
         coroutine: Coroutine[Any, Any, None] = work(*args)

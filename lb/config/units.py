@@ -108,7 +108,7 @@ def address(value: object) -> Address:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether the resolver can be asked for the name (RFC 1035 §2.3.4).
+    """Return whether the resolver accepts the name (RFC 1035 §2.3.4).
 
     `getaddrinfo` raises `UnicodeError`, not `OSError`, for a label that is empty or longer than 63 characters.
     """

@@ -1,6 +1,6 @@
-"""The interface between the core and the shell. The shell reports what happened, and the balancer returns what to do.
+"""The interface between core and shell: the shell reports events, and the balancer returns the next actions.
 
-Synchronous and pure: time is an argument, and so is the random generator.
+Synchronous and pure: time and random generator are arguments.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Balancer:
         self.policy = settings.policy
         """Name of the current policy."""
         self.uses_hash_key = settings.policy in policies.HASHING
-        """The policy picks by `hash_key`. If False, the shell need not compute one."""
+        """Whether the policy picks by `hash_key`. If not, the shell need not compute one."""
         self._registry = Registry(settings, rng, emit)
         self._retries = Retries(settings.retry)
         self._queue = Queue(settings.admission)
@@ -71,7 +71,7 @@ class Balancer:
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends in order of insertion, those that drain out included."""
+        """All known backends in order of insertion, including removed ones that are still draining."""
         return self._registry.backends
 
     def member(self, backend_id: str) -> Backend | None:
@@ -106,7 +106,7 @@ class Balancer:
 
     @property
     def panic(self) -> bool:
-        """No backend is usable."""
+        """Whether no backend is usable."""
         return self._registry.panic
 
     def use_policy(self, name: str) -> None:

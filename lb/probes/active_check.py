@@ -1,4 +1,4 @@
-"""The active check that the configuration asks for. Its settings may change while the balancer runs."""
+"""The configured active check. Its settings may change while the balancer runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .tcp_probe import TcpProbe, TlsProbe
 
 
 class ActiveCheck:
-    """Probes backends with an HTTP request, by connecting, or by a TLS handshake."""
+    """Probes backends by an HTTP request, a TCP connection or a TLS handshake."""
 
     def __init__(self, settings: HealthSettings, proxy_header: bytes = b"") -> None:
         """`proxy_header` is sent before each check, for backends that expect the PROXY protocol; empty for none."""
@@ -26,7 +26,7 @@ class ActiveCheck:
         self._kind = settings.kind
 
     async def __call__(self, backend: Backend) -> Report:
-        """Probe once, within the probe time-out."""
+        """Probe the backend once, within the probe time-out."""
         match self._kind:
             case "tcp":
                 return await self._tcp(backend)

@@ -1,7 +1,7 @@
-"""One active check over HTTP: a GET on its own connection, and a name for the failure.
+"""Active check by HTTP: a GET on a new connection, and a name for the failure.
 
-It has its own protocol because a check with aiohttp's client costs several times the CPU, and checks are most of the
-work of an idle balancer.
+It implements a protocol of its own because a check with aiohttp's client needs several times the CPU, and checks are
+most of the work of an idle balancer.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class HttpProbe:
 class _ProbeProtocol(asyncio.Protocol):
     """Sends the request, and sets the future to the status and the body (up to `MAX_BODY`) or to an error.
 
-    It waits for the complete body: a backend that stalls in the middle of its report has not passed.
+    It waits for the complete body, because a backend that stalls within its report must not pass.
     """
 
     def __init__(self, request: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
@@ -140,7 +140,7 @@ class _ProbeProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status:
             self._end()
-        self._framed = False  # after an interim response the final one follows
+        self._framed = False  # an interim response is followed by the final one
 
     def _end(self) -> None:
         if not self._answer.done():
@@ -165,14 +165,14 @@ async def report_of(probe: Awaitable[Report], limit_s: float) -> Report:
 
 
 def failure_name(error: OSError) -> str:
-    """Return one word for a connection that failed."""
+    """Return the name of a connection failure, in one word."""
     if isinstance(error, socket.gaierror):
         return "unresolved"
     return _FAILURE_NAMES.get(error.errno or 0, "unreachable")
 
 
 def parse_report(body: bytes) -> tuple[str, LoadReport | None]:
-    """Return `instance` and `load` of a JSON health report; an empty string and None if they are missing."""
+    """Return `instance` and `load` of a JSON health report, or an empty string and None if they are missing."""
     try:
         report: Any = json.loads(body)
     except ValueError:

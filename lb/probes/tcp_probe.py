@@ -1,4 +1,4 @@
-"""Active checks for backends without an HTTP health check: by connecting, and by a TLS handshake.
+"""Active checks for backends without an HTTP health check: a TCP connection, and a TLS handshake.
 
 The kernel accepts connections for a process that is paused or hung, so connecting detects only dead hosts and closed
 ports. A handshake also needs the process to run. The bounds (`lb.core.bounds`) take this into account.
@@ -34,11 +34,11 @@ class TcpProbe:
         return Report()
 
     async def _after_connect(self, writer: asyncio.StreamWriter) -> None:
-        """Do nothing: a connection is enough."""
+        """Do nothing, because a connection is enough."""
 
 
 class TlsProbe(TcpProbe):
-    """Passes if a TLS handshake completes. Does not verify the certificate, because it sends no data."""
+    """Passes if a TLS handshake completes. It does not verify the certificate, because it sends no data."""
 
     def __init__(self, timeout: float, proxy_header: bytes = b"") -> None:
         super().__init__(timeout, proxy_header)

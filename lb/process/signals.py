@@ -1,4 +1,4 @@
-"""The signals that the balancer handles."""
+"""Handlers of the balancer's signals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def on_hangup(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
 
 
 async def run_until(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Run `work`, and cancel it if `event` is set before it is done."""
+    """Run `work`, but cancel it if `event` is set before it has ended."""
     tasks = {asyncio.create_task(work), asyncio.create_task(event.wait())}
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:

@@ -1,4 +1,4 @@
-"""Connecting to a backend: the only step of a request that takes a task."""
+"""Connects to a backend. Of all steps of a request, only this one needs a task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Dialing(Link):
-    """Connects for one attempt, and reports the result to the relay unless it is dropped before."""
+    """Connects for one attempt and reports the result to the relay, unless the attempt is dropped before."""
 
     def __init__(self, plane: DataPlane, relay: ResponseReceiver, attempt: Attempt) -> None:
         self.attempt: Attempt | None = attempt

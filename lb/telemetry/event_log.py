@@ -1,4 +1,4 @@
-"""The last events of the core, numbered, so that a reader can start late, fall behind, or reconnect."""
+"""The last events of the core, numbered, so that readers can start late, fall behind, or reconnect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry:
 
 
 class EventLog:
-    """A ring buffer of entries. Writing never waits for readers; a reader only remembers its position."""
+    """A ring buffer of entries. Writing never waits for readers; each reader keeps its own position."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._entries: deque[Entry] = deque(maxlen=capacity)

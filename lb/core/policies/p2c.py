@@ -14,7 +14,7 @@ from .base import Candidates, Policy, relative_load
 
 
 class PowerOfTwoChoices(Policy):
-    """O(1), without state."""
+    """Power of two choices. O(1), without state."""
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """Return the less loaded of two different backends that take the exchange."""

@@ -16,7 +16,7 @@ REFRESH: Final = 1.0
 
 
 class RandomChoice(Policy):
-    """O(log n): bisection of the cumulative weights."""
+    """Weighted random choice by bisection of the cumulative weights. O(log n)."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

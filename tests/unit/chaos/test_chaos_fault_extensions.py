@@ -65,9 +65,11 @@ def test_what_cannot_be_loaded_is_named_and_left_out(
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(NameTakenError, match=r"fault 'delay' .* has the name of the fault that is built in"):
+    with pytest.raises(
+        NameTakenError, match=r"fault 'delay' .* has the same name as a fault built into the chaos service"
+    ):
         added(point("delay"))
-    with pytest.raises(NameTakenError, match=r"'molasses' .*other:FAULT.* that is of package"):
+    with pytest.raises(NameTakenError, match=r"'molasses' .*other:FAULT.* as a fault of package"):
         added(point(), point(value="other:FAULT"))
 
 
