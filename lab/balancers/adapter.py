@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from .configuration import Configuration, Edit, Listener, Pool
 from .requirements import ProxySpec
 
 
@@ -65,6 +66,22 @@ class OwnFiles:
         `values` has the values of placeholders, such as DIR and LISTEN_PORT. `main`: whether this is the main file.
         """
         return text
+
+    def read(self, files: Sequence[Path]) -> Configuration:
+        """Return what the files say, with the files that they include.
+
+        Raise `BadArgumentsError` that names file and line for what is not of this program's language.
+        """
+        raise NotImplementedError
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        """Return the changes that let the program serve this listener's requests from the lab's backends.
+
+        Requests enter at `@LISTEN@`; the pool's servers become `@BACKEND_1@`, `@BACKEND_2@` and so on. Other listeners
+        accept nothing on this machine's network, and servers of other pools are never contacted. Nothing that decides
+        failover changes.
+        """
+        raise NotImplementedError
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command | None, Command]:
         """Return the command that checks the files (None if the program has none), and the command that runs it."""
