@@ -59,7 +59,7 @@ def guarded(gate: Gate, hosts: Callable[[], Collection[str]]) -> Middleware:
         if request.method not in _READING:
             gate.check(request.headers.get("Authorization", ""))
         if (request.content_length or 0) > MAX_BODY:
-            raise TooLargeError(f"body: {request.content_length} bytes; at most {MAX_BODY} are read")
+            raise TooLargeError(f"body: {request.content_length} bytes; at most {MAX_BODY} are allowed")
         return await handler(request)
 
     return guard

@@ -31,8 +31,7 @@ LONGEST_COOKIE_S: Final = 400 * 86_400.0
 """Longest lifetime of the sticky cookie. Browsers keep no cookie longer (RFC 6265bis §5.5)."""
 MOST_COUNT: Final = 1_000_000
 """Highest number of connections, requests, checks, and retries per second. On Linux a process can have 1,048,576
-sockets
-(`fs.nr_open`)."""
+sockets (`fs.nr_open`)."""
 MOST_BYTES: Final = 16 << 40
 """Longest request body: 16 TiB, the largest file on ext4."""
 MOST_HEAD_BYTES: Final = 1 << 20

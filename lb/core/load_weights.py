@@ -50,9 +50,9 @@ class LoadReport:
     """Load that a backend reports; None for a value that is missing."""
 
     cpu: float | None = None
-    """Share of its processors in use, 0–1."""
+    """Share of the backend's processors in use, 0–1."""
     in_flight: float | None = None
-    """Requests that it works on, from all clients."""
+    """Number of requests in progress on the backend, from all clients."""
 
     def utilisation(self, max_in_flight: int) -> float | None:
         """Return the utilisation, 0–1, or None if the report has no value."""

@@ -87,7 +87,7 @@ class Registry:
         if known is not None and (known.host, known.port) == (host, port):
             if backend_id not in self._members:
                 self._members[backend_id] = self._leaving.pop(backend_id)
-                self._move(self._records[known], Cause.RESUME, "taken back while draining out", now)
+                self._move(self._records[known], Cause.RESUME, "added again while draining", now)
             self.set_weight(backend_id, weight, now)
             return known
         if backend_id in self._members:
