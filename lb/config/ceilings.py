@@ -1,6 +1,6 @@
 """Upper and lower limits of all numbers in the configuration, in a file of backends and in the admin API.
 
-They prevent that a typing error or a malicious value costs memory or time, or causes an overflow. They are not
+They prevent a typing error or a malicious value from costing memory or time, or causing an overflow. They are not
 recommendations: each limit is beyond any useful value.
 """
 

@@ -129,7 +129,8 @@ class BackendConnection(Link):
     reusable: bool
     """Whether another request may follow on this connection."""
     private: bool
-    """Whether the connection belongs to one client, because the connection itself is or may be authenticated."""
+    """Whether the connection belongs to one client, because an authentication of the connection was requested or
+    given."""
 
     @abstractmethod
     def begin(self, receiver: ResponseReceiver, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
