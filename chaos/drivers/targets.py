@@ -239,7 +239,7 @@ class Member(Protocol):
 
 
 class Runtime(Protocol):
-    """Where targets live: Docker, or local processes under the supervisor."""
+    """A runtime of targets: Docker, or local processes under the supervisor."""
 
     name: str
 

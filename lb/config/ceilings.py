@@ -14,7 +14,8 @@ effect."""
 LEAST_WEIGHT: Final = 0.001
 """Lowest weight above 0. A smaller one would make the due times of `weighted` too large for floating point numbers."""
 MOST_BACKENDS: Final = 10_000
-"""Tested up to this number. At each change of the set, policies and checks need part of a millisecond per backend."""
+"""Highest number of backends, the highest that is tested. At each change of the set, policies and checks need part of a
+millisecond per backend."""
 LONGEST_S: Final = 30 * 86_400.0
 """Longest duration, a month. A longer one is a mistake, or overflows the timers of the event loop."""
 SHORTEST_S: Final = 0.001

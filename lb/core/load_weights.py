@@ -29,7 +29,7 @@ from typing import Any, Final
 from .backend import Backend
 
 FLOOR: Final = 0.1
-"""Reports reduce a weight to a tenth at most: a backend without traffic would give no evidence of recovery."""
+"""Lowest factor. It is not 0, because a backend without traffic could not show that it has recovered."""
 GAIN: Final = 0.15
 SMOOTHING: Final = 1.0
 """Time constant of the smoothing, in seconds."""

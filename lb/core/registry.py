@@ -80,7 +80,7 @@ class Registry:
         """Add a backend in state UNKNOWN and return it.
 
         If a member has the same id and address, only its weight is updated. If a backend with the same id and address
-        is still draining out, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
+        is still draining, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
         first.
         """
         known = self.get(backend_id)

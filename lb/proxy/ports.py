@@ -95,8 +95,8 @@ class RequestSource(Client):
     def truncate(self, *, reset: bool) -> None:
         """End a response that cannot be completed, so that the client notices that it is incomplete.
 
-        The client notices the end of a response with a length or chunks. If the response lasts until EOF, the
-        connection must end with a reset.
+        If the response has a length or chunks, the client sees that a part is missing. If the response lasts until EOF,
+        the connection must end with a reset.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""`GET /decisions`: why the latest requests went to which backend. Records are formatted only when they are read."""
+"""`GET /decisions`: the latest requests, their backends and the reasons. Records are formatted only when read."""
 
 from __future__ import annotations
 
