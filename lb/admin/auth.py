@@ -69,7 +69,7 @@ def check_host(given: Sequence[str], allowed: Collection[str]) -> None:
     """Raise ForbiddenError unless the Host field has an address or a name of this service.
 
     If the name of `evil.example` is made to resolve to this address (DNS rebinding), the browser treats a page of that
-    site as of the same origin. Only `Host` shows the site. Therefore the names that no site on the internet can have are
+    site as of this origin. Only `Host` shows the site. Therefore the names that no site on the internet can have are
     safe: IP addresses, `localhost`, and names without a dot, such as `lb` in compose.
     """
     if len(given) != 1:
