@@ -131,7 +131,7 @@ class Service:
     async def reload(self, force: bool = False) -> Sequence[Change]:
         """Read the configuration again and apply it, completely or not at all. Raise ConfigError.
 
-        `force`: remove backends that discovery no longer names at once, even if no others pass their checks.
+        `force`: immediately remove backends that discovery no longer names, even if no others pass their checks.
         """
         async with self._reloading:
             try:

@@ -1,7 +1,7 @@
 """Selects the containers that are members of the compose project, and names them. Pure.
 
 Compose counts a container if it carries the project's and a service's label, a container number, and `oneoff=False`.
-`docker compose run` leaves one-off containers with the same project and service; they are no members.
+`docker compose run` leaves one-off containers with the same project and service; they are not members.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Summary = Mapping[str, Any]
 
 
 class Members:
-    """Tells members from other containers; warns once of each label that does not parse."""
+    """Recognizes members among all containers, and warns once of each label that cannot be parsed."""
 
     def __init__(self) -> None:
         self._warned: set[tuple[str, str]] = set()
 
     def current(self, summaries: Iterable[Summary]) -> tuple[list[Summary], dict[str, list[str]]]:
-        """Return the current container of each name, and the ids of all containers of each name without one."""
+        """Return the current container of each name, and for each name without one the ids of its containers."""
         found = list(summaries)
         self._warned &= {(each["Id"], label) for each in found for label in (SERVICE_LABEL, NUMBER_LABEL, PORT_LABEL)}
         claims: dict[str, list[Summary]] = defaultdict(list)

@@ -62,7 +62,8 @@ class NetnsHelpers:
         """Fault kinds by helper, for helpers that this process started. After a crash, every fault is healed."""
 
     async def impair(self, container: str, impairment: Impairment) -> Injection:
-        """Return when the rules are in place. Raise NotPossibleError if this kernel offers no mechanism."""
+        """Add the impairment and return when its rules are in place. Raise NotPossibleError if the kernel has no
+        mechanism."""
         own_end = replace(impairment, duration_s=impairment.duration_s + OWN_END_S).to_json()
         started = time.monotonic()
         async with self._locks[container]:

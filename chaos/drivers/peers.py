@@ -18,8 +18,7 @@ def addresses(names: Sequence[str], members: Mapping[str, Mapping[str, Any]]) ->
     """Return the IPv4 and IPv6 addresses of the named peers: names of members, roles, or `balancer`.
 
     The addresses are the current ones, so the fault does not affect a peer that restarts with another address. A word
-    in
-    `names` means first the member of this name in `members`, then the role, then the balancer. Raise BadRequestError
+    in `names` means first the member of this name in `members`, then the role, then the balancer. Raise BadRequestError
     for a word that is none of them.
     """
     running = {name: found for name, member in members.items() if (found := set(_addresses(member)))}

@@ -51,7 +51,7 @@ async def ask(
 ) -> Answer:
     """Send one request, with a bearer token if given, and return the result within `timeout_s` seconds.
 
-    Network errors do not raise; they are in the result.
+    A network error does not raise an exception, but is in the result.
     """
     started = time.monotonic()
     connect_s: float | None = None

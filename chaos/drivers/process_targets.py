@@ -46,7 +46,7 @@ class ProcessTarget:
 
     @property
     def undo(self) -> dict[str, Any]:
-        """Return nothing beside the name: the supervisor never creates another process under the same name."""
+        """Return an empty dictionary, because the name is enough: the supervisor never gives it to another process."""
         return {}
 
     async def info(self) -> TargetInfo:

@@ -11,7 +11,7 @@ from ..errors import RuntimeUnavailableError, TargetGoneError
 
 TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 STOP_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
-"""A stop is graceful: the backend first finishes its requests in flight."""
+"""Time-out of a stop. It is long, because the backend first finishes its requests in flight."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class ReadBack:
 
     def __str__(self) -> str:
         named = ", ".join(f"{kind} by {how}" for kind, how in sorted(self.mechanisms.items())) or "nothing"
-        return f"{named}, {self.packets} packets passed it" + (f" ({self.detail})" if self.detail else "")
+        return f"{named}, {self.packets} packets matched" + (f" ({self.detail})" if self.detail else "")
 
 
 @runtime_checkable
@@ -239,7 +239,7 @@ class Member(Protocol):
 
 
 class Runtime(Protocol):
-    """Where targets live: Docker, or local processes under the supervisor."""
+    """A runtime of targets: Docker, or local processes under the supervisor."""
 
     name: str
 

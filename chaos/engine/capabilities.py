@@ -1,4 +1,4 @@
-"""Which faults are possible on this host, and by which mechanism."""
+"""Determines which faults are possible on this host, and by which mechanism."""
 
 from __future__ import annotations
 

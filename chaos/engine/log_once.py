@@ -8,7 +8,7 @@ from ..errors import ChaosError
 
 
 class LogOnce:
-    """State of the failure log of one task, which `observer` names in the messages."""
+    """Logs the failures of one task. `observer` is its name in the messages."""
 
     def __init__(self, log: logging.Logger, observer: str) -> None:
         self._log = log

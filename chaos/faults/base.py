@@ -49,7 +49,7 @@ class Params(BaseModel):
 
 
 class NoParams(Params):
-    """For a fault without parameters."""
+    """Parameters of a fault that has none."""
 
 
 @dataclass(frozen=True, slots=True)

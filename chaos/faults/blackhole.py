@@ -22,7 +22,7 @@ class Blackhole(LinkFault):
     """Drop all packets. The local relay accepts connections but forwards nothing."""
 
     kind = effect = "blackhole"
-    summary = "Docker: SYNs are dropped; local: connections are accepted, then nothing comes"
+    summary = "Docker: SYNs are dropped; local: connections are accepted, but nothing is received"
     layer = Layer.CUT
     bound = Bound(Look(Family.SILENT))
     params = BlackholeParams

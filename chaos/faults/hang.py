@@ -13,7 +13,7 @@ class Hang(Misbehaviour):
 
     kind = "hang"
     summary = "requests are accepted and never get a response"
-    bound = Bound(Look(Family.SILENT, "on the health path too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
+    bound = Bound(Look(Family.SILENT, "health checks hang too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
 
     async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:
         answer = await probe(target)

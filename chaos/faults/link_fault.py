@@ -20,8 +20,8 @@ from ..links.mechanisms import RELAY, RELAY_LACKS, kernel_mechanisms
 from .base import VERIFY_DEADLINE_S, Before, Params, Support, Verdict
 
 STALL_S = 0.8 * INITIAL_RTO_S
-"""An answer that took this many seconds longer than before lost a packet: the shortest retransmission time-out, with
-a margin."""
+"""Seconds. An answer that takes this much longer than before lost a packet. It is the shortest retransmission time-out,
+less a margin."""
 SILENT_S = 0.5
 ENOUGH = 0.05
 """If no probe stalls, and the probability of that under the fault is below this, the fault had no effect."""

@@ -62,4 +62,4 @@ async def _put(target: Orderable, wish: dict[str, Any]) -> None:
     answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish, token=token)
     if not answer.ok:
         hint = "; CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN" if answer.status in (401, 403) else ""
-        raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}{hint}")
+        raise InjectionFailedError(f"{target.name} did not accept PUT {PATH}: {answer}{hint}")

@@ -17,7 +17,7 @@ NO_SIDE = ("", EVERYBODY)
 
 def _other_side(peer: str) -> str:
     if peer in NO_SIDE:
-        raise ValueError("expected balancer or names of members; blackhole is for everybody")
+        raise ValueError("expected balancer or names of members; for all peers use blackhole")
     return peer
 
 

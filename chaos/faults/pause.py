@@ -14,7 +14,7 @@ class Pause:
     """Freeze the process. Heal resumes it, or starts it if it was killed while frozen."""
 
     kind = "pause"
-    summary = "connections are accepted, then nothing comes"
+    summary = "connections are accepted, but nothing is received"
     layer = Layer.PROCESS
     bound = Bound(Look(Family.SILENT), tcp=KERNEL_ACCEPTS)
     needs = Pausable

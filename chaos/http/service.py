@@ -167,7 +167,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _explain(error: Any) -> str:
-    """Return the field and what was expected. A body's field has its own name, without the union member's."""
+    """Return the field and what was expected. The name of a union's member is left out of the field's path."""
     if error["type"] == "json_invalid":
         return f"body: not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
     if error["loc"] == ("body",):

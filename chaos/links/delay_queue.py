@@ -37,5 +37,5 @@ class DelayQueue(Generic[T]):
 
     @property
     def next_due(self) -> float | None:
-        """Return when the next item is due, or None if the queue is empty or that item waits until the fault ends."""
+        """Return when the next item is due. None: the queue is empty, or that item waits until the fault ends."""
         return self._items[0][0] if self._items and self._items[0][0] != math.inf else None

@@ -16,7 +16,7 @@ from ..links.netem_random import Bernoulli, DelayDraw, GilbertElliott, loss_proc
 KINDS = frozenset({"delay", "loss", "bandwidth", "blackhole", "refuse"})
 """Effects that a relay can imitate."""
 MAX_BACKOFFS = 6
-"""Maximum of consecutive losses of one segment, a delay of 12.6 s. Longer delays would test nothing more."""
+"""Maximum of consecutive losses of one segment, which delay it by 12.6 s. Longer delays would test nothing more."""
 
 
 class Line:

@@ -58,7 +58,7 @@ class Listener:
             self._reservation.close()
 
     def doubt(self) -> None:
-        """Check the backend now, because a connection to it was just refused, without waiting for the sentinel."""
+        """Check the backend now, without waiting for the sentinel, because a connection was just refused."""
         self._recheck.set()
 
     async def lock(self) -> None:

@@ -41,7 +41,7 @@ class Relay:
         Raise ValueError for an impairment that a relay cannot imitate.
         """
         if impairment.effect not in KINDS or impairment.peers or impairment.port:
-            raise ValueError(f"a relay can do {', '.join(sorted(KINDS))}, for all peers and on its own port only")
+            raise ValueError(f"a relay supports only {', '.join(sorted(KINDS))}, for all peers and its own port")
         await self.heal(impairment.kind)
         loop = asyncio.get_running_loop()
         self._faults[impairment.kind] = impairment

@@ -105,7 +105,7 @@ class Side(asyncio.Protocol):
         self.transport.abort()
 
     def finish(self) -> None:
-        """Send what is buffered, then close."""
+        """Send the buffered bytes, then close."""
         if self.transport is not None:
             self.transport.close()
 

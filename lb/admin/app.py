@@ -134,7 +134,7 @@ class Admin:
         return web.json_response({"changed": [change._asdict() for change in changed]})
 
     async def show_decisions(self, request: web.Request) -> web.Response:
-        """Return why the latest requests went to which backend, newest first."""
+        """Return the decisions about the latest requests, newest first."""
         query = changes.parse(changes.DecisionQuery, dict(request.query))
         shown = await self.data.explain(query.last, query.backend, query.id)
         return web.json_response({"decisions": shown})

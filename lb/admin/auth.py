@@ -59,7 +59,7 @@ def guarded(gate: Gate, hosts: Callable[[], Collection[str]]) -> Middleware:
         if request.method not in _READING:
             gate.check(request.headers.get("Authorization", ""))
         if (request.content_length or 0) > MAX_BODY:
-            raise TooLargeError(f"body: {request.content_length} bytes; at most {MAX_BODY} are read")
+            raise TooLargeError(f"body: {request.content_length} bytes; at most {MAX_BODY} are allowed")
         return await handler(request)
 
     return guard
@@ -68,8 +68,8 @@ def guarded(gate: Gate, hosts: Callable[[], Collection[str]]) -> Middleware:
 def check_host(given: Sequence[str], allowed: Collection[str]) -> None:
     """Raise ForbiddenError unless the Host field has an address or a name of this service.
 
-    If the name of `evil.example` is made to resolve to this address (DNS rebinding), the browser takes a page of that
-    site for the same origin. Only `Host` shows the site. Therefore the names that no site on the internet can have are
+    If the name of `evil.example` is made to resolve to this address (DNS rebinding), the browser treats a page of that
+    site as of this origin. Only `Host` shows the site. Therefore the names that no site on the internet can have are
     safe: IP addresses, `localhost`, and names without a dot, such as `lb` in compose.
     """
     if len(given) != 1:

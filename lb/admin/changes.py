@@ -105,7 +105,7 @@ def add(balancer: Changeable, addition: Addition, now: float) -> Backend:
         if one.id == addition.id:
             raise ConflictError(f"id: {one.id!r} is in use")
         if (one.host, one.port) == addition.address:
-            raise ConflictError(f"address: {addition.address} is backend {one.id!r}")
+            raise ConflictError(f"address: {addition.address} is in use by backend {one.id!r}")
     return balancer.insert(addition.id, *addition.address, now, addition.weight)
 
 

@@ -19,7 +19,8 @@ bodies may be long, limits the rate instead (`limits.slow_body`)."""
 
 
 async def body_of(request: web.Request) -> Any:
-    """Return the parsed JSON body. Raise InvalidError, LateError, or BadRequestError if it is cut or nested too deeply.
+    """Return the parsed JSON body. Raise InvalidError, LateError, or BadRequestError if it is incomplete or nested too
+    deeply.
 
     The content type must be JSON, because a browser sends it across origins only after a preflight request, which this
     API does not allow.

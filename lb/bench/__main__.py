@@ -10,8 +10,8 @@ from . import log_cost
 from .request_cost import Cost, measure
 
 BASELINES = {False: 18.0, True: 4.5}
-"""Cost of a request in multiples of the yardstick, by whether the modules are compiled, measured at the last
-intended change."""
+"""Cost of a request in multiples of the yardstick, for plain (False) and compiled modules (True), as measured at the
+last intended change."""
 TOLERANCE = 1.25
 """Factor for noise and for differences between interpreters. Regressions that matter are larger."""
 

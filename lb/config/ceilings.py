@@ -1,6 +1,6 @@
 """Upper and lower limits of all numbers in the configuration, in a file of backends and in the admin API.
 
-They prevent that a typing error or a malicious value costs memory or time, or causes an overflow. They are not
+They prevent a typing error or a malicious value from costing memory or time, or causing an overflow. They are not
 recommendations: each limit is beyond any useful value.
 """
 
@@ -14,7 +14,8 @@ effect."""
 LEAST_WEIGHT: Final = 0.001
 """Lowest weight above 0. A smaller one would make the due times of `weighted` too large for floating point numbers."""
 MOST_BACKENDS: Final = 10_000
-"""Tested up to this number. At each change of the set, policies and checks need part of a millisecond per backend."""
+"""Highest number of backends, the highest that is tested. At each change of the set, policies and checks need part of a
+millisecond per backend."""
 LONGEST_S: Final = 30 * 86_400.0
 """Longest duration, a month. A longer one is a mistake, or overflows the timers of the event loop."""
 SHORTEST_S: Final = 0.001
@@ -31,8 +32,7 @@ LONGEST_COOKIE_S: Final = 400 * 86_400.0
 """Longest lifetime of the sticky cookie. Browsers keep no cookie longer (RFC 6265bis §5.5)."""
 MOST_COUNT: Final = 1_000_000
 """Highest number of connections, requests, checks, and retries per second. On Linux a process can have 1,048,576
-sockets
-(`fs.nr_open`)."""
+sockets (`fs.nr_open`)."""
 MOST_BYTES: Final = 16 << 40
 """Longest request body: 16 TiB, the largest file on ext4."""
 MOST_HEAD_BYTES: Final = 1 << 20

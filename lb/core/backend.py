@@ -65,7 +65,7 @@ class Backend:
     last_probe: ProbeResult | None = None
     latency_mean: float = 0.0
     latency_deviation: float = 0.0
-    """Smoothed time to first byte (`latency_mean`) and its mean deviation, in seconds (RFC 6298); 0 before any."""
+    """Smoothed time to first byte (`latency_mean`) and its mean deviation, in seconds (RFC 6298); initially 0."""
 
     def __post_init__(self) -> None:
         self.name = self.name or self.id

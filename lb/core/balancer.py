@@ -51,7 +51,7 @@ class Balancer:
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend in state UNKNOWN, or restore one with the same id and address that is still draining out."""
+        """Add a backend in state UNKNOWN, or restore one with the same id and address that is still draining."""
         return self._registry.insert(backend_id, host, port, now, weight)
 
     def remove(self, backend_id: str, now: float) -> None:

@@ -113,7 +113,7 @@ def _hang(v: dict[str, float]) -> float:
 
 
 def _fast(v: dict[str, float]) -> float:
-    """Worst case as of `_hang`, but each probe fails at once."""
+    """Worst case: as `_hang`, but each probe fails at once."""
     return v["I'"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
@@ -129,7 +129,7 @@ def _recover(v: dict[str, float]) -> float:
 
 
 def _recover_member(v: dict[str, float]) -> float:
-    """Worst case as of `_recover`, after discovery has found the backend again."""
+    """Worst case: as `_recover`, after discovery has found the backend again."""
     return v["D"] + _recover(v)
 
 

@@ -57,7 +57,7 @@ LOOKS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
     },
     "hang": {
-        "http": ("silent", "on the health path too"),
+        "http": ("silent", "health checks hang too"),
         "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
         "tls": ("harmless", "the TLS handshake succeeds whatever the application behind it does"),
     },

@@ -149,7 +149,7 @@ class HealthRecord:
 
     @property
     def probe_pending(self) -> bool:
-        """A requested probe is postponed."""
+        """Whether a requested probe is postponed."""
         return bool(self._pending_reason)
 
     def emit_pending_probe(self, now: float) -> None:

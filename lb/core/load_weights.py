@@ -29,7 +29,7 @@ from typing import Any, Final
 from .backend import Backend
 
 FLOOR: Final = 0.1
-"""Reports reduce a weight to a tenth at most: a backend without traffic would give no evidence of recovery."""
+"""Lowest factor. It is not 0, because a backend without traffic could not show that it has recovered."""
 GAIN: Final = 0.15
 SMOOTHING: Final = 1.0
 """Time constant of the smoothing, in seconds."""
@@ -50,9 +50,9 @@ class LoadReport:
     """Load that a backend reports; None for a value that is missing."""
 
     cpu: float | None = None
-    """Share of its processors in use, 0–1."""
+    """Share of the backend's processors in use, 0–1."""
     in_flight: float | None = None
-    """Requests that it works on, from all clients."""
+    """Number of requests in progress on the backend, from all clients."""
 
     def utilisation(self, max_in_flight: int) -> float | None:
         """Return the utilisation, 0–1, or None if the report has no value."""

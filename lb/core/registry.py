@@ -80,14 +80,14 @@ class Registry:
         """Add a backend in state UNKNOWN and return it.
 
         If a member has the same id and address, only its weight is updated. If a backend with the same id and address
-        is still draining out, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
+        is still draining, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
         first.
         """
         known = self.get(backend_id)
         if known is not None and (known.host, known.port) == (host, port):
             if backend_id not in self._members:
                 self._members[backend_id] = self._leaving.pop(backend_id)
-                self._move(self._records[known], Cause.RESUME, "taken back while draining out", now)
+                self._move(self._records[known], Cause.RESUME, "added again while draining", now)
             self.set_weight(backend_id, weight, now)
             return known
         if backend_id in self._members:

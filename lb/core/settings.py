@@ -58,9 +58,9 @@ class PassiveSettings:
     failure_max_age: float = 10.0
     """Older outcomes do not count."""
     failure_share: float = 0.4
-    """A backend is ejected when its share of failures exceeds the others' by this. Ten outcomes at a true share of 10 %
-    contain five failures once in 600 windows, at 1 % practically never. A share of 50 % is detected within 10 to 20
-    requests."""
+    """A backend is ejected when its share of failures exceeds the others' by this. Ten outcomes of a backend that fails
+    10 % of its requests contain five failures once in 600 windows, at 1 % practically never. A share of 50 % is
+    detected within 10 to 20 requests."""
     latency_factor: float = 0.0
     """A backend is ejected when its mean latency exceeds this multiple of the others' median (and `stall_ceiling`). Off
     (0) by default: a slow backend still responds, and policies can avoid it (`peak_ewma`, `p2c`)."""

@@ -12,7 +12,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def stop_signals(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Yield two events: the first SIGTERM or SIGINT sets one, the second sets the other."""
+    """Yield two events. The first SIGTERM or SIGINT sets the first event, another one sets the second event."""
     first, second = asyncio.Event(), asyncio.Event()
 
     def received() -> None:

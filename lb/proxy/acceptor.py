@@ -32,7 +32,7 @@ _PAUSE_S: Final = 0.1
 
 ProtocolFactory = Callable[[Origin | None], asyncio.Protocol]
 OnRefused = Callable[[str, str], None]
-"""Called with the address of a refused connection and the reason."""
+"""Function that is called with the address of a refused connection and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AcceptRules:
     """Seconds from accepting a connection to the end of its header."""
     on_refused: OnRefused
     max_pending: int
-    """The most connections at a time without a complete header or handshake."""
+    """Maximum of simultaneous connections without a complete header or handshake."""
 
 
 class ListeningSite(web.BaseSite):

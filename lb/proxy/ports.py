@@ -95,8 +95,8 @@ class RequestSource(Client):
     def truncate(self, *, reset: bool) -> None:
         """End a response that cannot be completed, so that the client notices that it is incomplete.
 
-        The client notices the end of a response with a length or chunks. If the response lasts until EOF, the
-        connection must end with a reset.
+        If the response has a length or chunks, the client sees that a part is missing. If the response lasts until EOF,
+        the connection must end with a reset.
         """
 
     @abstractmethod
@@ -129,7 +129,8 @@ class BackendConnection(Link):
     reusable: bool
     """Whether another request may follow on this connection."""
     private: bool
-    """Whether the connection belongs to one client, because the connection itself is or may be authenticated."""
+    """Whether the connection belongs to one client, because an authentication of the connection was requested or
+    given."""
 
     @abstractmethod
     def begin(self, receiver: ResponseReceiver, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:

@@ -103,8 +103,7 @@ class TcpRecord:
     bytes_out: int
     error: str
     """Reason of a failure: a value of `X-Lb-Error`, `idle`, `total`, `reset` (by the backend, before the first byte),
-    or
-    `client_gone` (before a backend was found); empty on success."""
+    or `client_gone` (before a backend was found); empty on success."""
     client: bytes
     """The client's address."""
 

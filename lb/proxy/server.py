@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ProxyServer:
-    """Creates the protocol of each client connection. Must be created on the event loop that is to run it."""
+    """Creates the protocol of each client connection. It must be created on the event loop that will run it."""
 
     def __init__(
         self,

@@ -23,7 +23,8 @@ FORBIDDEN: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer"}
     | {b"expect", b"authorization", b"cookie", b"forwarded", b"x-forwarded-for", b"x-deadline", b"x-request-id"}
 )
-"""Fields that indicate an attack. A request with one is refused; a response's connection is not reused."""
+"""Fields that indicate an attack. A request with one is refused. After a response with one, its connection is
+closed."""
 
 
 def allowed_trailers(trailers: Sequence[Field], limits: Limits) -> list[Field]:

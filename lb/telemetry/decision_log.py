@@ -1,4 +1,4 @@
-"""`GET /decisions`: why the latest requests went to which backend. Records are formatted only when they are read."""
+"""`GET /decisions`: the latest requests, their backends and the reasons. Records are formatted only when read."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _why(step: Picked) -> str:
         case "hedge":
             return f"hedge: another attempt stalls; {step.policy} {among}{load}"
         case "queued":
-            return f"its turn in the queue came; {step.policy} {among}{load}"
+            return f"first in the queue; {step.policy} {among}{load}"
         case _:
             return f"{step.policy} {among}{load}"
 

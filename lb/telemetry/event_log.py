@@ -13,7 +13,8 @@ from typing import Any
 from ..core.events import Event
 
 CAPACITY = 10_000
-"""Enough for an experiment: probes of three backends emit 6 events per second, and a fault under load some hundreds."""
+"""Number of kept entries, enough for an experiment: probes of three backends emit 6 events per second, and a fault
+under load some hundreds."""
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ class LogWriter:
         """Lines that were not written: too many waited, or writing failed."""
 
     def start(self) -> None:
-        """Start the thread; lines that were put before wait until then."""
+        """Start the thread, which then also writes the lines that were logged before."""
         self._thread.start()
 
     def put(self, event: str, **fields: Any) -> None:

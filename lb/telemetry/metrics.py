@@ -67,7 +67,7 @@ class Metrics(Collector):
         self._holds: Counter[str] = Counter()
         self._held: set[str] = set()
         self.reloads: Counter[str] = Counter()
-        """By result: `changed`, `unchanged`, `refused`."""
+        """Number of reloads by result: `changed`, `unchanged`, `refused`."""
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)

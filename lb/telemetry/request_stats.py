@@ -55,7 +55,7 @@ class RequestTotals:
     """All counts of a data plane since its start."""
 
     requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By backend (empty if the balancer itself responded), method, and status class."""
+    """Finished requests by backend (empty if the balancer itself responded), method, and status class."""
     seconds: defaultdict[str, DurationHistogram] = field(default_factory=_timings)
     attempts: int = 0
     bytes_in: int = 0

@@ -112,9 +112,9 @@ def _replay_state(backend: Backend, fall: int) -> Iterator[BalancerCall]:
         case State.UNKNOWN:
             return
     if backend.state is State.EJECTED:
-        yield BalancerCall("eject", (backend.id, "ejected before this worker began"))
+        yield BalancerCall("eject", (backend.id, "ejected before this worker started"))
     elif backend.suspected:
-        yield BalancerCall("suspect", (backend.id, "suspected before this worker began", False))
+        yield BalancerCall("suspect", (backend.id, "suspected before this worker started", False))
 
 
 def share_event(balancer: Balancer, event: Event, now: float, send_others: Send, send_source: Send) -> bool:
@@ -139,7 +139,7 @@ def share_event(balancer: Balancer, event: Event, now: float, send_others: Send,
                 balancer.eject(backend, reason, now)
                 send_others(BalancerCall("eject", (backend, reason)))
             else:
-                send_source(BalancerCall("reinstate", (backend, "too many are ejected")))
+                send_source(BalancerCall("reinstate", (backend, "too many backends are ejected")))
         case _:
             return False
     return True

@@ -15,7 +15,8 @@ Candidates = tuple[Backend, ...]
 """The usable backends. It is the same object until they change, so a policy may cache by identity."""
 
 DRAWS: Final = 4
-"""Random draws before all candidates are examined. With half of them excluded, 15 of 16 picks need no more."""
+"""Random draws before all candidates are examined. If half of them are excluded, 15 of 16 picks need only these
+draws."""
 
 
 @dataclass(slots=True)
@@ -84,5 +85,5 @@ def relative_load(backend: Backend) -> float:
 
 
 def ramp_share(backend: Backend) -> float:
-    """Return the share of its configured weight that the backend may carry: 1 but for slow start or load reports."""
+    """Return the share of its configured weight that the backend may carry: 1 without slow start and load reports."""
     return min(1.0, backend.effective_weight / backend.weight) if backend.weight > 0 else 0.0

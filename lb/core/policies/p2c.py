@@ -1,4 +1,4 @@
-"""Power of two choices: of two backends drawn at random, the less loaded one.
+"""Power of two choices: picks the less loaded of two backends drawn at random.
 
 Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing": the longest queue grows like log log n instead of
 log n / log log n. There is no herd effect, because no backend is the best choice for all requests at once.

@@ -1,4 +1,4 @@
-"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and decays slowly.
+"""Peak EWMA: compares two random choices by latency × load. A latency peak counts at once and decays slowly.
 
 Modelled on finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
 replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend without a response so far costs

@@ -1,4 +1,4 @@
-"""Round robin: each backend in turn, in order of insertion."""
+"""Round robin: picks each backend in turn, in order of insertion."""
 
 from __future__ import annotations
 

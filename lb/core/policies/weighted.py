@@ -1,5 +1,4 @@
-"""Smooth weighted round robin: exact shares in every cycle, and no backend twice in a row unless its weight requires
-it.
+"""Smooth weighted round robin, with exact shares in every cycle. Picks of one backend are spread over the cycle.
 
 nginx's algorithm raises the current weight of every peer at each pick, which is O(n). This one gives the same guarantee
 in O(log n): backend *i* is due at the virtual times (k + phase_i) / weight_i for k = 0, 1, 2, …, and a pick takes the
