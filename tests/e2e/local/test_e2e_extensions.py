@@ -94,7 +94,7 @@ def test_one_that_cannot_be_loaded_is_named_and_left_out(installed: Installed, t
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("brownout =", "delay =", "fault 'delay' of package reroute-acme (reroute_acme.brownout:FAULT) has the same name"),
+        ("brownout =", "delay =", "fault 'delay' of package reroute-acme (reroute_acme.brownout:FAULT) has the same"),
         ("coin =", "p2c =", "policy 'p2c' of package reroute-acme (reroute_acme.coin:Coin) has the same name"),
         (
             "backends_used =",
