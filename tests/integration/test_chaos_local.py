@@ -109,7 +109,7 @@ async def test_faults_on_one_link_combine_and_end_one_by_one(chaos: ChaosProcess
 @pytest.mark.parametrize(
     ("kind", "params", "reason"),
     [
-        ("corrupt", {"corrupt": "10%"}, "TCP mends"),
+        ("corrupt", {"corrupt": "10%"}, "TCP repairs"),
         ("disconnect", {}, "network for each process"),
         ("cpu", {"cpu": "20%"}, "cgroup"),
         ("delay", {"delay": "1s", "peer": "balancer"}, "127.0.0.1"),
