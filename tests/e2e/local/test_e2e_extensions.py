@@ -72,7 +72,7 @@ def test_a_comparison_runs_with_the_adapter(installed: Installed, project: Path)
     arguments = ("compare", "--balancers", "eager", "--scenarios", "kill", "--json")
     code, told = installed.run(project, "lab", *arguments)
     assert code == 0, told
-    assert "all but the health check's path and interval are its defaults" in told
+    assert "defaults, except for path and interval of the health check" in told
 
 
 def test_one_that_cannot_be_loaded_is_named_and_left_out(installed: Installed, tmp_path: Path) -> None:
