@@ -40,6 +40,8 @@ class Choice:
     """The user's own configuration, main file first, instead of a rendered one."""
     replace: tuple[tuple[str, str], ...] = ()
     """Texts to replace in those files: (text, name of a placeholder, such as `BACKEND_1`)."""
+    binary: str = ""
+    """Path of the program, or on Docker an image that has it, in place of the one that the adapter finds."""
     command: str = ""
     """Command line with placeholders."""
     url: str = ""
@@ -108,12 +110,16 @@ class Place(Protocol):
         """Return the command, confined so that it can change only `folder` and leaves no processes behind."""
 
 
+@dataclass(frozen=True, slots=True)
 class ThisMachine:
     """Runs programs that are installed on this machine."""
 
+    binary: str = ""
+    """Path of the program in place of the one that the adapter finds."""
+
     def find(self, adapter: Adapter) -> Program | Missing:
-        """Return the program that the adapter finds."""
-        return adapter.find()
+        """Return the program that the adapter finds, or the other one that was named."""
+        return Program((self.binary,)) if self.binary else adapter.find()
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
         """Return the command, confined if a folder is given, because checks also open logs and create folders."""
@@ -131,7 +137,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
 
     Raise `MissingProgramError`, `RejectedConfigError` with the program's output, or `BadArgumentsError`.
     """
-    place = place or ThisMachine()
+    place = place or ThisMachine(choice.binary)
     if choice.url:
         return None
     health_url = f"http://{wanted.listen}{choice.health}"

@@ -21,6 +21,7 @@ from ..balancers import ADAPTERS
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
 from ..compare.configs import write_configs
+from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
@@ -28,8 +29,9 @@ from ..compare.generated_block import splice
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
-from ..compare.table import markdown, matrix, remarks, table
+from ..compare.table import difference_table, markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..output.terminal import Terminal
 from ..runtime import Say
 from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
@@ -46,7 +48,9 @@ _PLACES = {"--results", "--append", "--markdown"}
 
 
 def compare(
-    balancers: Annotated[str, typer.Option(help="Comma-separated; `none` for only your own.")] = ",".join(ADAPTERS),
+    balancers: Annotated[
+        str, typer.Option(help="Comma-separated; `none` for only your own. Default: all; with --entry none.")
+    ] = "",
     scenarios: Annotated[
         str, typer.Option(help="Comma-separated: standard scenarios, scenarios of the library, or files.")
     ] = ",".join(STANDARD_SCENARIOS),
@@ -58,6 +62,14 @@ def compare(
     image: Annotated[
         list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, in place of our image.")
     ] = None,
+    entry: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL or NAME=cmd:COMMAND; "
+            "differences are told from the first one."
+        ),
+    ] = None,
+    baseline: Annotated[str, typer.Option(help="Name of the entry from which differences are told.")] = "",
     config: Annotated[
         list[str] | None, typer.Option(help="Your own configuration: [NAME=]FILE[,FILE…]; see --replace.")
     ] = None,
@@ -87,17 +99,21 @@ def compare(
     console = message_console(as_json)
     if mix not in MIXES:
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
-    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url))
+    started_here = any(re.match(r"[^=]*=(?:url|cmd):", word) for word in entry or [])
+    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
     comparison, folder = _comparison(append, results, seed, mix, environment.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
-    chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
+    names = _words(balancers) or ([] if entry else list(ADAPTERS))
+    chosen = entries.from_adapters([] if names == ["none"] else names, _words(settings), comparison)
+    chosen += entries.named(entry or [], replacing or [], backend_port or [], environment.name)
     chosen += entries.from_files(config or [], replacing or [])
     chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
     chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
     own = [with_requests(each, host, health) for each in chosen if each.settings == document.OWN]
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
-        raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
+        raise BadArgumentsError("no balancer to compare", "--balancers, --entry, --config or --balancer-url")
+    entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
     _keep_inside(chosen, environment, console.print)
     comparison.commands.append(command_line(sys.argv[1:]))
@@ -119,13 +135,21 @@ def compare(
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})
     elif not as_json:
-        if ran:
-            console.print(table(comparison))
-        for line in (line for each in remarks(comparison) for line in each.lines()):
-            console.print(line, soft_wrap=True)
-        console.print(f"{folder}/compare.html · compare.md · compare.json")
+        _show(console, comparison, folder)
     if not ran:
         raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
+
+
+def _show(console: Terminal, comparison: Comparison, folder: Path) -> None:
+    if any(result.measures for result in comparison.results):
+        console.print(table(comparison))
+        if comparison.baseline:
+            console.print(difference_table(comparison))
+            for each in contrasts(comparison):
+                console.print(each.sentence(), soft_wrap=True)
+    for line in (line for each in remarks(comparison) for line in each.lines()):
+        console.print(line, soft_wrap=True)
+    console.print(f"{folder}/compare.html · compare.md · compare.json")
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -90,10 +90,10 @@ class DockerEnvironment:
             with uninterrupted():
                 self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=_START_S)
 
-    def place(self, balancer: str) -> Containers:
-        """Return the containers that have the program of that balancer."""
+    def place(self, balancer: str, binary: str) -> Containers:
+        """Return the containers that have the program of that balancer; `binary` is an image in place of the usual."""
         ours, peers = self._built
-        return Containers(self.images.get(balancer) or (ours if balancer == "reroute" else peers))
+        return Containers(binary or self.images.get(balancer) or (ours if balancer == "reroute" else peers))
 
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
@@ -103,11 +103,12 @@ class DockerEnvironment:
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="balancer-", dir=self.root)).resolve()
         container = f"{self.project}-balancer"
-        backends = self._all_backends()
+        backends, place = self._all_backends(), self.place(choice.adapter, choice.binary)
         try:
-            prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
+            prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, place)
             assert prepared is not None, "only a URL needs no preparation"
-            self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
+            command = Command(prepared.argv, prepared.environment)
+            self._start(choice.name, container, place.run(command, folder, *self._options(container)))
             self._wait_ready(choice, container)
             yield DockerRunningBalancer(self._endpoints(choice, container), self.project, container, backends)
         finally:
@@ -132,16 +133,19 @@ class DockerEnvironment:
     def _traffic(self) -> str:
         return f"http://{ports.LOOPBACK}:{self._runtime.environment[ports.TRAFFIC.variable]}"
 
-    def _start(self, name: str, container: str, command: Command, folder: Path) -> None:
+    def _options(self, container: str) -> tuple[str, ...]:
         port = LISTEN.rpartition(":")[2]
-        traffic, control = networks(self.project)
-        options = (
+        _, control = networks(self.project)
+        return (
             # Docker publishes no ports of an internal network, so the port is published through the other network.
             "--name", container, "--network", control, "--publish", f"{self._traffic.removeprefix('http://')}:{port}",
             "--env", f"LB_ADMIN__LISTEN={ADMIN}",  # the value set in our image would override the configuration file
             *balancer_labels(self.project),
         )  # fmt: skip
-        _, _, *words = self.place(name).run(command, folder, *options)
+
+    def _start(self, name: str, container: str, docker_run: Sequence[str]) -> None:
+        traffic, _ = networks(self.project)
+        _, _, *words = docker_run
         for step in (["create", *words], ["network", "connect", traffic, container], ["start", container]):
             done = docker(step, timeout_s=_START_S)
             if done.returncode != 0:

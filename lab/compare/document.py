@@ -83,6 +83,8 @@ class Comparison:
     tunings: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     """Name of a user's balancer → SHA-256 of its files, so that files with different contents never share a row."""
+    baseline: str = ""
+    """Label of the entry from which differences are told; empty: none are."""
     results: list[Result] = field(default_factory=list)
 
     def rows(self) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,16 @@ from ..balancers import adapter, adapters
 from ..balancers.adapter import Command, Missing, Program
 from ..balancers.own_files import unused
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
-from ..balancers.selection import Choice, Place
+from ..balancers.selection import Choice, Place, ThisMachine
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
-from .document import OWN, Comparison, Result
+from .document import OWN, Comparison, Result, label
 from .environment import Environment
 from .runner import Entry
 
 _PATIENCE_S = 2.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+"""Becomes part of a folder's name and of a table."""
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
@@ -42,39 +45,96 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
     return found
 
 
+def named(words: Sequence[str], replacements: Sequence[str], ports: Sequence[int], runtime: str) -> list[Entry]:
+    """Return the entries of `--entry NAME=WHAT` options.
+
+    WHAT is `[PROGRAM[@BINARY]:]FILE[,FILE…]` (PROGRAM may be left out if the file tells), `PROGRAM[@BINARY]` for our
+    rendering of its configuration, `url:URL` or `cmd:COMMAND`. BINARY is the path of another version of the program,
+    on runtime docker an image. Raise `BadArgumentsError`, also if a name is given twice.
+    """
+    wanted: dict[str, str] = {}
+    for word in words:
+        name, separator, what = word.partition("=")
+        if not (separator and what and _NAME.fullmatch(name)):
+            raise BadArgumentsError(f"--entry {word}: expected NAME=WHAT", "such as old=haproxy:prod.cfg")
+        if name in wanted:
+            raise BadArgumentsError(f"--entry {name} is given twice", "give every entry a name of its own")
+        wanted[name] = what
+    found: dict[str, Entry] = {}
+    files: dict[str, tuple[str, str]] = {}
+    for name, what in wanted.items():
+        kind, _, rest = what.partition(":")
+        program, binary, paths = _parts(what)
+        if kind in {"url", "cmd"}:
+            found[name] = from_url(rest, ports) if kind == "url" else from_command(rest)
+            continue
+        if "@" in what and program:
+            _expect_binary(name, binary, runtime)
+        if paths:
+            files[name] = (f"{program}={paths}" if program else paths, binary)
+        else:
+            found[name] = Entry(Choice(name, adapter=program, binary=binary), OWN)
+    read = from_files([text for text, _ in files.values()], replacements, "--entry")
+    for (name, (_, binary)), entry in zip(files.items(), read, strict=True):
+        found[name] = replace(entry, choice=replace(entry.choice, binary=binary))
+    return [replace(found[name], choice=replace(found[name].choice, name=name), named=True) for name in wanted]
+
+
+def _parts(what: str) -> tuple[str, str, str]:
+    """Split `[PROGRAM[@BINARY]:]FILES`. An image may have a colon, too: what follows the last one is no file then."""
+    program, at, rest = what.partition("@")
+    if not at or program not in adapters():
+        program, separator, rest = what.partition(":")
+        return (program, "", rest) if program in adapters() and (separator or not rest) else ("", "", what)
+    binary, _, paths = rest.rpartition(":")
+    return (program, binary, paths) if binary and Path(paths.split(",")[0]).is_file() else (program, rest, "")
+
+
+def _expect_binary(name: str, binary: str, runtime: str) -> None:
+    if not binary or (runtime == "local" and not os.access(binary, os.X_OK)):
+        raise BadArgumentsError(
+            f"--entry {name}: {binary or 'nothing after @'} is not a program",
+            "PROGRAM@PATH:FILE (on docker PROGRAM@IMAGE:FILE)",
+        )
+
+
 def with_versions(entries: Sequence[Entry], environment: Environment, comparison: Comparison) -> list[Entry]:
     """Record the version of each program. Return the entries; those whose program is missing get a problem."""
-    known: dict[str, Result | None] = {}
-    for name in dict.fromkeys(each.choice.adapter for each in entries if each.choice.adapter):
-        known[name] = _version(name, environment.place(name), comparison)
-    return [replace(each, problem=known.get(each.choice.adapter)) for each in entries]
+    known: dict[tuple[str, str], Result | None] = {}
+    for choice in (each.choice for each in entries if each.choice.adapter):
+        key = (choice.adapter, choice.binary)
+        if key not in known:
+            known[key] = _version(choice.adapter, choice.binary, environment.place(*key), comparison)
+    return [replace(each, problem=known.get((each.choice.adapter, each.choice.binary))) for each in entries]
 
 
-def _version(name: str, place: Place, comparison: Comparison) -> Result | None:
+def _version(name: str, binary: str, place: Place, comparison: Comparison) -> Result | None:
     one = adapter(name)
-    program = place.find(one)
+    program = Program((binary,)) if binary and isinstance(place, ThisMachine) else place.find(one)
     if isinstance(program, Missing):
         return Result(name, "", "", 0, "missing", f"{name} is not installed", program.install)
     try:
-        comparison.versions[name] = one.version(Program(place.reached(Command(program.argv)).argv))
+        comparison.versions[f"{name}@{binary}" if binary else name] = one.version(
+            Program(place.reached(Command(program.argv)).argv)
+        )
     except EnvironmentProblemError as error:
         return Result(name, "", "", 0, "failed", str(error), error.next_step, error.details)
     return None
 
 
-def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entry]:
+def from_files(configs: Sequence[str], replacements: Sequence[str], option: str = "--config") -> list[Entry]:
     """Return an entry for each `[NAME=]FILE[,FILE…]`, each with a different name.
 
     Raise `BadArgumentsError` also if a text to be replaced is in none of the files: it may be a typing error, and the
     file would still contain the production address.
     """
     pairs = tuple(_replacement(each) for each in replacements)
-    found = [_files(text) for text in configs]
+    found = [_files(text, option) for text in configs]
     missed = unused(pairs, (path for _, paths in found for path in paths)) if found else []
     for old, part in missed:
         where = f"; it is part of a longer word at {part}" if part else ""
         raise BadArgumentsError(
-            f"--replace: {old!r} does not occur in any --config file as a whole word{where}",
+            f"--replace: {old!r} does not occur in any file of {option} as a whole word{where}",
             "give the address as the file writes it",
         )
     titles = distinct_titles([(name, paths[0]) for name, paths in found])
@@ -85,21 +145,35 @@ def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entr
 
 
 def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
-    """Record the hash of each entry's files.
+    """Record for each balancer of a user's own a hash of what it is: program, files, command, URL.
 
-    Raise `BadArgumentsError` if an earlier run under that name used other files.
+    Raise `BadArgumentsError` if an earlier run under that name used something else.
     """
     for entry in entries:
-        if not entry.choice.files:
+        if entry.settings != OWN:
             continue
-        digest = hashlib.sha256()
-        for path in entry.choice.files:
+        choice = entry.choice
+        digest = hashlib.sha256(repr((choice.adapter, choice.binary, choice.command, choice.url)).encode())
+        for path in choice.files:
             digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-        name = entry.choice.name
-        if comparison.sources.setdefault(name, digest.hexdigest()) != digest.hexdigest():
+        if comparison.sources.setdefault(choice.name, digest.hexdigest()) != digest.hexdigest():
             raise BadArgumentsError(
-                f"{name} is in the comparison already, with other content", "give the new file a different name"
+                f"{choice.name} is in the comparison already, with other content", "give the new one a different name"
             )
+
+
+def note_baseline(wanted: str, entries: Sequence[Entry], comparison: Comparison) -> None:
+    """Record the entry from which differences are told: the wanted one, else the first of `--entry`.
+
+    Raise `BadArgumentsError` if there is no entry of that name.
+    """
+    known = {each.choice.name: label(each.choice.name, each.settings) for each in entries}
+    known |= {name: name for name in known.values()}
+    known |= {name: name for name in (label(each.balancer, each.settings) for each in comparison.results)}
+    if wanted and wanted not in known:
+        raise BadArgumentsError(f"--baseline {wanted}: there is no such entry", f"there are {', '.join(known)}")
+    first = next((each.choice.name for each in entries if each.named), "")
+    comparison.baseline = known[wanted] if wanted else comparison.baseline or first
 
 
 def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
@@ -116,17 +190,17 @@ def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
     return titles
 
 
-def _files(text: str) -> tuple[str, list[Path]]:
+def _files(text: str, option: str) -> tuple[str, list[Path]]:
     name, _, files = text.rpartition("=")
     name = name or _guess(files)
     if name not in adapters():
         raise BadArgumentsError(
-            f"--config {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(adapters())}"
+            f"{option} {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(adapters())}"
         )
     paths = [Path(each).resolve() for each in files.split(",")]
     for path in paths:
         if not path.is_file():
-            raise BadArgumentsError(f"--config: there is no file {path}", "give the file of your balancer")
+            raise BadArgumentsError(f"{option}: there is no file {path}", "give the file of your balancer")
     return name, paths
 
 

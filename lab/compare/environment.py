@@ -38,7 +38,7 @@ class Environment(Protocol):
     name: str
     """`local` or `docker`."""
 
-    def place(self, balancer: str) -> Place:
+    def place(self, balancer: str, binary: str) -> Place:
         """Return where the program of that adapter runs. Only valid inside `set_up`."""
 
     def set_up(self, say: Say) -> AbstractContextManager[None]:
@@ -85,9 +85,9 @@ class LocalEnvironment:
     root: Path
     name: str = "local"
 
-    def place(self, balancer: str) -> Place:
+    def place(self, balancer: str, binary: str) -> Place:
         """Return this machine, with its installed programs."""
-        return ThisMachine()
+        return ThisMachine(binary)
 
     @contextlib.contextmanager
     def set_up(self, say: Say) -> Iterator[None]:

@@ -38,6 +38,8 @@ class Entry:
 
     choice: Choice
     settings: str
+    named: bool = False
+    """The user named it with `--entry`."""
     problem: Result | None = None
     """Result to record for each of its runs if it cannot run, for example because the program is missing."""
 

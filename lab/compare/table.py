@@ -8,6 +8,8 @@ from typing import Final
 
 from rich.table import Table
 
+from .differences import FEWEST, LEVEL, MEASURES, contrasts
+from .differences import cells as difference_cells
 from .document import Comparison, Row, Spread, label
 
 COLUMNS: Final = (
@@ -58,6 +60,25 @@ def table(comparison: Comparison) -> Table:
     return grid
 
 
+def difference_table(comparison: Comparison) -> Table:
+    """Return the differences from the baseline for the terminal, with their intervals below."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=_interval(), caption_justify="left")
+    grid.add_column(f"Beside {comparison.baseline}")
+    for measure in MEASURES:
+        grid.add_column(measure.heading, justify="right")
+    last = ""
+    for each in contrasts(comparison):
+        if each.scenario != last:
+            grid.add_row(each.scenario)
+        last = each.scenario
+        grid.add_row(f"  {each.entry}", *(text.rstrip(")").replace(" (", "\n") for text in difference_cells(each)))
+    return grid
+
+
+def _interval() -> str:
+    return f"Median of the paired differences, {LEVEL:.0%} interval from {FEWEST} repeats on."
+
+
 def _narrow(heading: str, text: str) -> str:
     """Return the median with its range below, if the column has room for one."""
     median, _, spread = text.rstrip(")").partition(" (")
@@ -79,6 +100,12 @@ def markdown(comparison: Comparison) -> str:
     tunings = [
         f"{name}: {each['advice']} ({each['source']})" for name, all_ in comparison.tunings.items() for each in all_
     ]
+    if found := contrasts(comparison):
+        heads = ("Scenario", "Entry", *(measure.heading for measure in MEASURES))
+        lines += ["", f"## Differences from {comparison.baseline}", "", _interval(), "", _line(heads)]
+        lines += [_line("---" if number < 2 else "---:" for number in range(len(heads)))]
+        lines += [_line((each.scenario, each.entry, *difference_cells(each))) for each in found]
+        lines += ["", *(f"- {each.sentence()}" for each in found)]
     lines += _section("Problems", [str(each) for each in remarks(comparison)])
     lines += _section("What they cannot express", quirks)
     lines += _section("What `tuned` adds, and its source", tunings)
