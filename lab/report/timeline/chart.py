@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ...evidence.verdict import FaultResult
 from ..host_disturbance import host_stalls
-from ..run_files import NO_BACKEND, OutcomeClass, Run
+from ..run_files import OutcomeClass, Run
 from ..sentences import seconds
 from .bins import Bin, binned
-from .frame import LEFT, RIGHT, WIDTH, Frame, Panel, rule, span_label, width_of
+from .frame import LEFT, RIGHT, WIDTH, Frame, rule, span_label, width_of
 from .moments import Moment, moments, place_labels
-from .panels import lane_panel, latency_panel, rate_panel
+from .panels import all_panels
 from .svg import element, group, number, text, title
 
 LABEL_ROW, BAND_LABEL = 17.0, 18.0
@@ -27,7 +27,7 @@ def timeline(run: Run) -> str:
     frame = _frame(run)
     marks = place_labels(moments(run), lambda moment: frame.x(moment.t), width_of)
     top = LABEL_ROW * (1 + max((m.row for m in marks), default=-1)) + 8
-    panels, bottom = _panels(frame, run, top + BAND_LABEL)
+    panels, bottom = all_panels(frame, run, top + BAND_LABEL)
     axis = bottom + 4
     stalls = host_stalls(run.events).spans
     tints = group(_stall(frame, span, top, axis) for span in stalls)
@@ -72,29 +72,10 @@ def _readout(each: Bin) -> dict[str, object]:
     return {"total": each.total, **counts, "p50_ms": p50, "p99_ms": p99}
 
 
-def backends(run: Run) -> list[str]:
-    """Return the lanes: every backend that a request or a fault names, and `NO_BACKEND` if a request has none."""
-    named = {run.lane(r) for r in run.requests} | {name for r in run.requests for name in run.also_tried(r)}
-    named |= {fault.target for fault in run.faults}
-    known = sorted(name for name in named if name != NO_BACKEND)
-    return [*known, NO_BACKEND] if NO_BACKEND in named else known
-
-
 def _frame(run: Run) -> Frame:
     """Return the time axis: to the end of the run, or further if the label of the last mark needs space."""
     room = (m.t / (1 - width_of(m.label) / (RIGHT - LEFT)) for m in moments(run))
     return Frame(0.0, max([run.end, *room]))
-
-
-def _panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
-    bins = binned(run, frame.start, frame.end, frame.bin_s)
-    panels = [rate_panel(frame, bins, top)]
-    y = top + panels[0].height
-    for backend in backends(run):
-        panels.append(lane_panel(frame, run, backend, y))
-        y += panels[-1].height
-    panels.append(latency_panel(frame, run, bins, y))
-    return panels, y + panels[-1].height - 14
 
 
 def _definitions(axis: float) -> str:
