@@ -23,7 +23,7 @@ from .engine.keeper import Keeper
 from .engine.lease import Lease
 from .faults import FAULTS
 from .faults.extensions import add_extensions
-from .http.service import create_app
+from .http.routes import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
 from .monkey.monkey_runner import MonkeyRunner

@@ -23,7 +23,7 @@ from ..errors import (
     RuntimeUnavailableError,
     TargetGoneError,
 )
-from ..inputs.settings import Settings
+from ..inputs.settings import RuntimeName, Settings
 from ..links.impairment import Effect, Impairment
 from . import container_limits, peers
 from .docker_socket import socket_is_dead
@@ -244,7 +244,7 @@ class DockerTarget:
 class DockerRuntime:
     """A lab whose members are the containers of one compose project."""
 
-    name = "docker"
+    name: RuntimeName = "docker"
 
     def __init__(self, settings: Settings) -> None:
         self._client = DockerClient()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
 from ..links.impairment import Effect, Impairment
-from ..links.mechanisms import FILTERS, LACKS, QUEUE, ImpossibleError, choose, kernels, needs
+from ..links.mechanisms import FILTERS, LACKS, QDISCS, QUEUE, ImpossibleError, choose, needs
 from ..netns.helper import READY, SOCKET
 from .targets import Capability, Injection, ReadBack
 
@@ -256,7 +256,7 @@ class NetnsHelpers:
 
 def capability(effect: Effect, offers: Mapping[str, bool]) -> Capability:
     """Return the capability for a fault that affects all peers. `missing` also names what a better mechanism needs."""
-    wanted = FILTERS[effect][:1] if effect in FILTERS else needs(kernels(effect))
+    wanted = FILTERS[effect][:1] if effect in FILTERS else needs(QDISCS[effect])
     lacking = [LACKS[each] for each in wanted if not offers[each]]
     try:
         mechanism = choose(Impairment(effect, 1.0), offers.__getitem__)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
+from ..inputs.settings import RuntimeName
 from ..links.impairment import Effect, Impairment
 from ..links.mechanisms import RELAY, RELAY_LACKS
 from .probe import Address
@@ -156,7 +157,7 @@ class ProcessTarget:
 class LocalRuntime:
     """A lab whose members are local processes."""
 
-    name = "local"
+    name: RuntimeName = "local"
 
     def __init__(self, supervisor: Supervisor, order_token: Callable[[], str]) -> None:
         self._supervisor = supervisor

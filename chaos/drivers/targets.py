@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from ..inputs.settings import RuntimeName
 from ..links.impairment import Effect, Impairment
 from .probe import Address
 
@@ -241,7 +242,7 @@ class Member(Protocol):
 class Runtime(Protocol):
     """A runtime of targets: Docker, or local processes under the supervisor."""
 
-    name: str
+    name: RuntimeName
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         """Return the lab's backends sorted by name. `all_roles`: return every member, for display only."""

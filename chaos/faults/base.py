@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..drivers.probe import Address, Answer, ask
 from ..drivers.targets import Injection, Running, Target
+from ..inputs.settings import RuntimeName
 from .bound import Bound
 
 VERIFY_DEADLINE_S = 2.0
@@ -54,18 +56,16 @@ class NoParams(Params):
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """The mechanism by which each runtime injects a fault; empty if it cannot."""
+    """The mechanism by which each runtime injects a fault."""
 
-    containers: str = ""
-    """The mechanism on a container of any Docker engine."""
-    processes: str = ""
-    """The mechanism on a local process."""
+    mechanisms: Mapping[RuntimeName, str]
+    """Runtime → its mechanism. A runtime that is not named cannot inject the fault."""
     lacking: str = ""
     """What a runtime without a mechanism lacks."""
 
-    def on(self, runtime: str) -> str:
+    def on(self, runtime: RuntimeName) -> str:
         """Return the mechanism on a runtime, or an empty string."""
-        return self.processes if runtime == "local" else self.containers
+        return self.mechanisms.get(runtime, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Cpu:
     bound = LATE_LINK
     needs = CpuLimitable
     params = CpuParams
-    support = Support("docker update (CPU quota)", lacking=NEEDS_CGROUP)
+    support = Support({"docker": "docker update (CPU quota)"}, lacking=NEEDS_CGROUP)
 
     async def inject(self, target: CpuLimitable, params: CpuParams, duration_s: float) -> Injection:
         return await target.limit_cpu(params.cpu, duration_s)

@@ -21,7 +21,9 @@ class Disconnect:
     bound = Bound(Look(Family.CUT_OFF))
     needs = Disconnectable
     params = NoParams
-    support = Support("docker network", lacking="a network for each process (blackhole looks the same to the balancer)")
+    support = Support(
+        {"docker": "docker network"}, lacking="a network for each process (blackhole looks the same to the balancer)"
+    )
 
     async def inject(self, target: Disconnectable, params: NoParams, duration_s: float) -> Injection:
         return await target.disconnect()

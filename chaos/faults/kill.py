@@ -18,7 +18,7 @@ class Kill:
     )
     needs = Killable
     params = NoParams
-    support = Support("SIGKILL", "SIGKILL")
+    support = Support({"docker": "SIGKILL", "local": "SIGKILL"})
 
     async def inject(self, target: Killable, params: NoParams, duration_s: float) -> Injection:
         return await target.kill()

@@ -87,8 +87,10 @@ class LinkFault:
     @property
     def support(self) -> Support:
         """Return the mechanisms, which depend only on the effect."""
-        lacking = RELAY_LACKS.get(self.effect, "")
-        return Support(kernel_mechanisms(self.effect), "" if lacking else RELAY, lacking)
+        kernel = kernel_mechanisms(self.effect)
+        if lacking := RELAY_LACKS.get(self.effect):
+            return Support({"docker": kernel}, lacking)
+        return Support({"docker": kernel, "local": RELAY})
 
     def effects(self, params: Any) -> dict[str, Any]:
         """Return the Impairment's fields that describe what happens to packets."""

@@ -29,7 +29,7 @@ class Memory:
     bound = Bound(Look(Family.DEAD, "from the OOM kill; before that it is not detected"))
     needs = MemoryLimitable
     params = MemoryParams
-    support = Support("docker update (memory)", lacking=NEEDS_CGROUP)
+    support = Support({"docker": "docker update (memory)"}, lacking=NEEDS_CGROUP)
 
     async def preview_mechanism(self, target: MemoryLimitable, params: MemoryParams, duration_s: float) -> str | None:
         target.check_memory(params.limit)

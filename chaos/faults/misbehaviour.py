@@ -29,7 +29,7 @@ class Misbehaviour:
     layer = Layer.APP
     needs = Orderable
     params: type[Params] = NoParams
-    support = Support(MECHANISM, MECHANISM)
+    support = Support({"docker": MECHANISM, "local": MECHANISM})
 
     def wish(self, params: Any) -> dict[str, Any]:
         """Return the body of the PUT, without mode and duration."""

@@ -19,7 +19,7 @@ class Pause:
     bound = Bound(Look(Family.SILENT), tcp=KERNEL_ACCEPTS)
     needs = Pausable
     params = NoParams
-    support = Support("freezer", "SIGSTOP")
+    support = Support({"docker": "freezer", "local": "SIGSTOP"})
 
     async def inject(self, target: Pausable, params: NoParams, duration_s: float) -> Injection:
         return await target.pause()

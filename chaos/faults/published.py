@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from ..inputs.settings import RuntimeName
 from ..inputs.units import QUANTITIES, quantity_of, written
 from .base import AnyFault, Params
 
@@ -37,7 +38,7 @@ def _kind(fault: AnyFault) -> dict[str, Any]:
         "summary": fault.summary,
         "layer": fault.layer.value,
         "bound": {check: asdict(look) for check, look in fault.bound.by_check().items()},
-        "support": {"docker": support.containers, "local": support.processes, "lacking": support.lacking},
+        "support": {**{name: support.on(name) for name in get_args(RuntimeName)}, "lacking": support.lacking},
         "params": _params(fault.params),
     }
 

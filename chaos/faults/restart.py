@@ -18,7 +18,7 @@ class Restart:
     bound = Bound(Look(Family.DEAD, "from the end of the process; the fault ends when it listens again"))
     needs = Stoppable
     params = NoParams
-    support = Support(MECHANISM, MECHANISM)
+    support = Support({"docker": MECHANISM, "local": MECHANISM})
 
     async def inject(self, target: Stoppable, params: NoParams, duration_s: float) -> Injection:
         stopped = await target.stop()

@@ -16,7 +16,7 @@ class Stop:
     bound = Bound(Look(Family.DEAD, "from the end of the process"))
     needs = Stoppable
     params = NoParams
-    support = Support("SIGTERM, SIGKILL after 10 s", "SIGTERM")
+    support = Support({"docker": "SIGTERM, SIGKILL after 10 s", "local": "SIGTERM"})
 
     async def inject(self, target: Stoppable, params: NoParams, duration_s: float) -> Injection:
         return await target.stop()

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,8 +15,11 @@ from .units import Seconds
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+RuntimeName = Literal["docker", "local"]
+"""Names of the runtimes."""
+
 _EXPECTED = {
-    "runtime": "docker or local",
+    "runtime": " or ".join(get_args(RuntimeName)),
     "port": "a port number, 0 to 65535",
     "service_port": "a port number, 1 to 65535",
 }
@@ -31,7 +34,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    runtime: Literal["docker", "local"] = "local"
+    runtime: RuntimeName = "local"
     """Where the members of the lab run: docker or local."""
     host: str = "127.0.0.1"
     """Address to listen on."""

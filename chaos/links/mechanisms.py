@@ -6,16 +6,25 @@ network namespace uses it again at the injection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .impairment import Effect, Impairment
 
-FILTERS = {
+FILTERS: Mapping[Effect, tuple[str, str]] = {
     "blackhole": ("drop", "iptables DROP"),
     "partition": ("drop", "iptables DROP"),
     "refuse": ("reset", "iptables REJECT"),
 }
-"""By effect: the kernel feature that it needs, and the mechanism's name."""
+"""By effect of a packet filter: the kernel feature that it needs, and the mechanism's name."""
+QDISCS: Mapping[Effect, str] = {
+    "delay": "netem",
+    "loss": "netem",
+    "corrupt": "netem",
+    "duplicate": "netem",
+    "reorder": "netem",
+    "bandwidth": "htb",
+}
+"""By every other effect: the queueing discipline that has it. nfqueue has each of these effects too."""
 QUEUE = "nfqueue"
 LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "iptables DROP", "reset": "iptables REJECT"}
 """By kernel feature: the kernel's name for it."""
@@ -23,7 +32,7 @@ LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "ipta
 RELAY = "relay"
 """The mechanism of every link fault on local processes."""
 _PACKETS = "access to packets: TCP repairs their loss and order before a relay sees the bytes"
-RELAY_LACKS: dict[str, str] = {
+RELAY_LACKS: Mapping[Effect, str] = {
     "corrupt": _PACKETS,
     "duplicate": _PACKETS,
     "reorder": _PACKETS,
@@ -45,14 +54,9 @@ class ImpossibleError(Exception):
         self.possible = list(possible)
 
 
-def kernels(effect: Effect) -> str:
-    """Return the queueing discipline that has the effect."""
-    return "htb" if effect == "bandwidth" else "netem"
-
-
 def kernel_mechanisms(effect: Effect) -> str:
     """Return, as text, the mechanisms by which a container's network namespace may have the effect."""
-    return FILTERS[effect][1] if effect in FILTERS else f"{kernels(effect)} or {QUEUE}"
+    return FILTERS[effect][1] if effect in FILTERS else f"{QDISCS[effect]} or {QUEUE}"
 
 
 def needs(mechanism: str) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def choose(impairment: Impairment, offers: Offers) -> str:
         return mechanism
     if effect == "duplicate" and impairment.direction != "out":
         raise ImpossibleError(f"{kind} acts only on traffic that leaves the target", ["direction: out"])
-    known = (kernels(effect), QUEUE)
+    known = (QDISCS[effect], QUEUE)
     if impairment.mechanism not in ("auto", *known):
         raise ImpossibleError(f"{kind} has no mechanism {impairment.mechanism}", _able(known, impairment, offers))
     wanted = known if impairment.mechanism == "auto" else (impairment.mechanism,)

@@ -17,7 +17,7 @@ from .packet_decision import LinkEffects
 MARK = 0x4E52
 """Socket mark of duplicated packets, so that the firewall rules let them pass. Setting it needs NET_ADMIN."""
 IPV6_HDRINCL = 36
-WHOLE_KINDS = frozenset({"corrupt", "duplicate"})
+WHOLE_EFFECTS = frozenset({"corrupt", "duplicate"})
 """Effects for which the kernel has to copy whole packets."""
 
 
@@ -39,7 +39,7 @@ class Scheduler:
         """Replace the impairments. Packets that are already delayed still leave when they are due."""
         self._in = LinkEffects([each for each in impairments if each.direction in ("in", "both")], self._rng)
         self._out = LinkEffects([each for each in impairments if each.direction in ("out", "both")], self._rng)
-        self._queue.set_whole(any(each.effect in WHOLE_KINDS for each in impairments))
+        self._queue.set_whole(any(each.effect in WHOLE_EFFECTS for each in impairments))
         if any(each.effect == "duplicate" for each in impairments) and not self._copies:
             self._copies = {4: _raw(socket.AF_INET)}
             with contextlib.suppress(OSError):  # the kernel may lack IPv6

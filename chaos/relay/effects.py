@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from random import Random
+from typing import Final, get_args
 
-from ..links.impairment import INITIAL_RTO_S, Impairment
+from ..links.impairment import INITIAL_RTO_S, Effect, Impairment
+from ..links.mechanisms import RELAY_LACKS
 from ..links.netem_random import Bernoulli, DelayDraw, GilbertElliott, loss_process
 
-KINDS = frozenset({"delay", "loss", "bandwidth", "blackhole", "refuse"})
-"""Effects that a relay can imitate."""
+IMITATED_EFFECTS: Final = frozenset(get_args(Effect)) - RELAY_LACKS.keys()
+"""Effects that a relay imitates. `Effects` has all of them but `refuse`, which concerns the listener."""
 MAX_BACKOFFS = 6
 """Maximum of consecutive losses of one segment, which delay it by 12.6 s. Longer delays would test nothing more."""
 
@@ -33,7 +35,7 @@ class Line:
 
 
 class Effects:
-    """All faults in one direction of the relay, at most one of each kind."""
+    """All faults in one direction of the relay, at most one for each effect."""
 
     def __init__(self, impairments: Collection[Impairment], direction: str, rng: Random) -> None:
         acting = {each.effect: each for each in impairments if each.direction in (direction, "both")}

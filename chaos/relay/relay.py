@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from ..links.impairment import Impairment
-from .effects import KINDS, Effects
+from .effects import IMITATED_EFFECTS, Effects
 from .listener import Address, Listener
 from .relayed_connection import Link, Side
 
@@ -40,8 +40,9 @@ class Relay:
 
         Raise ValueError for an impairment that a relay cannot imitate.
         """
-        if impairment.effect not in KINDS or impairment.peers or impairment.port:
-            raise ValueError(f"a relay supports only {', '.join(sorted(KINDS))}, for all peers and its own port")
+        if impairment.effect not in IMITATED_EFFECTS or impairment.peers or impairment.port:
+            supported = ", ".join(sorted(IMITATED_EFFECTS))
+            raise ValueError(f"a relay supports only {supported}, for all peers and its own port")
         await self.heal(impairment.kind)
         loop = asyncio.get_running_loop()
         self._faults[impairment.kind] = impairment

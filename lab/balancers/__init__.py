@@ -1,4 +1,7 @@
-"""One adapter per balancer: finds the program, renders its configuration, runs it and lists what it cannot express."""
+"""One adapter per balancer: finds the program, renders its configuration, runs it and lists what it cannot express.
+
+A new adapter is registered here, in `ADAPTERS`.
+"""
 
 from __future__ import annotations
 

@@ -33,11 +33,12 @@ from ..compare.table import difference_table, markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..output.terminal import Terminal
 from ..runtime import Say
+from ..runtime.selection import RuntimeName
 from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeName, RuntimeOption, keep_inside, message_console, print_json
+from .common import JsonOption, RuntimeOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
@@ -181,17 +182,19 @@ def _keep_inside(chosen: Sequence[Entry], environment: Environment, say: Say) ->
 
 
 def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
-    if runtime is RuntimeName.LOCAL:
-        if images:
-            raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
-        return LocalEnvironment(state_root() / "compare")
-    if foreign:
-        raise BadArgumentsError(
-            "--balancer-cmd and --balancer-url are for --runtime local",
-            "use --config, or an --image with that program",
-        )
-    project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
-    return DockerEnvironment(state_root() / "compare", project, entries.images(images))
+    match runtime:
+        case RuntimeName.LOCAL:
+            if images:
+                raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
+            return LocalEnvironment(state_root() / "compare")
+        case RuntimeName.DOCKER:
+            if foreign:
+                raise BadArgumentsError(
+                    "--balancer-cmd and --balancer-url are for --runtime local",
+                    "use --config, or an --image with that program",
+                )
+            project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
+            return DockerEnvironment(state_root() / "compare", project, entries.images(images))
 
 
 def _comparison(

@@ -9,8 +9,9 @@ from typing import Any, TypeVar, cast
 import aiohttp
 
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..runtime.selection import RuntimeName
 from ..services.clients import ChaosClient
-from .common import RuntimeName, running_lab
+from .common import running_lab
 
 Document = dict[str, Any]
 INJECT_WITHIN = aiohttp.ClientTimeout(total=60.0)

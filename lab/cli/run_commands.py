@@ -19,6 +19,7 @@ from ..report import job_summary
 from ..report.live import view
 from ..report.summary import JudgedRun, summary
 from ..runtime.docker_lab import DEFAULT_PROJECT
+from ..runtime.selection import RuntimeName, runtime
 from ..scenario.file_reader import load_scenario
 from ..scenario.library import find, names
 from ..scenario.plan import Plan
@@ -28,12 +29,10 @@ from .common import (
     BalancerOption,
     JsonOption,
     ProjectOption,
-    RuntimeName,
     RuntimeOption,
     keep_inside,
     message_console,
     print_json,
-    runtime,
 )
 from .run_session import RunSession, document, sweep_table
 

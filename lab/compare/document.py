@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadArgumentsError
-from .client_costs import Measures
+from .measures import Measures
 
 SCHEMA = 1
 OWN = "own"

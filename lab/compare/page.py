@@ -34,7 +34,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
     rows = [cells(row) for row in comparison.rows()]
     values = {
         "comparison": comparison,
-        "columns": COLUMNS,
+        "columns": [column.heading for column in COLUMNS],
         "rows": rows,
         "contenders": len({(row.balancer, row.settings) for row in comparison.rows()}),
         "remarks": remarks(comparison),

@@ -20,10 +20,10 @@ from ..run.experiment import LEAD_S, run_experiment
 from ..runtime import Say
 from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
-from .client_costs import measure, spoiled
 from .cpu_time import CpuMeter
 from .document import Comparison, Result, label
 from .environment import Environment, RunningBalancer
+from .measures import measure, spoiled
 
 _LB: Final = re.compile("^lb(?= )")
 """Name of the balancer in the supervisor's messages."""

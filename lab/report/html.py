@@ -14,7 +14,7 @@ from . import sentences
 from .host_disturbance import busy_host
 from .page_kit import TEMPLATES, render
 from .run_files import OutcomeClass, Run
-from .timeline import readout, timeline
+from .timeline.chart import readout, timeline
 from .timeline.panels import rows_needed
 
 ROWS_SHOWN = 2000

@@ -67,7 +67,7 @@ class FaultKind:
     family: str
     """Family of time bounds that applies to the fault if health checks use HTTP."""
     runtimes: frozenset[str]
-    """Runtimes in which it is possible: `docker`, `local`."""
+    """Runtimes in which it is possible."""
     parameters: Mapping[str, Mapping[str, Any]]
     """Parameter name → JSON Schema."""
     required: frozenset[str]
@@ -94,7 +94,7 @@ def _kind(each: Mapping[str, Any]) -> FaultKind:
     return FaultKind(
         summary=each["summary"],
         family=each["bound"]["http"]["family"],
-        runtimes=frozenset(runtime for runtime in ("docker", "local") if each["support"][runtime]),
+        runtimes=frozenset(name for name, how in each["support"].items() if how and name != "lacking"),
         parameters=each["params"]["properties"],
         required=frozenset(each["params"]["required"]),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -92,3 +93,7 @@ class FileDiscovery(_Discovery):
 
 
 Discovery = StaticDiscovery | DnsDiscovery | FileDiscovery
+KINDS: Final[Mapping[str, type[Section]]] = {
+    name: model for model in get_args(Discovery) for name in get_args(model.model_fields["kind"].annotation)
+}
+"""The model of each kind, by its name in the configuration."""

@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ..errors import ConfigError
 from . import yaml_bounds
-from .discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
+from .discovery_settings import KINDS
 from .schema import Config
 from .value_types import Section
 
@@ -24,7 +24,6 @@ DEFAULT = Path(__file__).with_name("default.yaml")
 PREFIX = "LB_"
 NOT_KEYS = frozenset({"LB_CONFIG"})
 
-_KINDS: dict[str, type[Section]] = {"static": StaticDiscovery, "dns": DnsDiscovery, "file": FileDiscovery}
 Key = tuple[str | int, ...]
 
 
@@ -133,7 +132,7 @@ def _locate(data: Any, location: Key) -> tuple[Key, int | None]:
     key, line = [], None
     for part in location:
         if isinstance(data, CommentedMap):
-            if part not in data and part in _KINDS:
+            if part not in data and part in KINDS:
                 continue
             line = data.lc.key(part)[0] + 1 if part in (data.lc.data or {}) else line
             data = data.get(part)
@@ -156,9 +155,9 @@ def _reason(problem: ErrorDetails) -> str:
         case "literal_error":
             return f"{_shown(problem)} is not allowed; allowed: {context['expected'].replace(chr(39), '')}"
         case "union_tag_invalid":
-            return f"kind {context['tag']!r} is not allowed; allowed: {', '.join(_KINDS)}"
+            return f"kind {context['tag']!r} is not allowed; allowed: {', '.join(KINDS)}"
         case "union_tag_not_found":
-            return f"kind is required; allowed: {', '.join(_KINDS)}"
+            return f"kind is required; allowed: {', '.join(KINDS)}"
         case "int_parsing" | "int_type" | "int_from_float":
             return f"{_shown(problem)} is not a whole number"
         case "bool_parsing" | "bool_type":
@@ -194,8 +193,8 @@ def _unknown(name: str, allowed: list[str]) -> str:
 def _allowed(location: Key) -> frozenset[str]:
     section: type[Section] = Config
     for part in location:
-        if part in _KINDS:
-            section = _KINDS[str(part)]
+        if part in KINDS:
+            section = KINDS[str(part)]
         elif part in section.model_fields:
             section = next(_sections(section.model_fields[str(part)].annotation), section)
     return frozenset(section.model_fields)

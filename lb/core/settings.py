@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """Active checks. The schedule is end-to-start: the next probe starts `interval` after the last one ended."""
+    """Active checks. The schedule is end-to-start: the next probe starts `interval` after the last one ended.
+
+    A setting that changes when a check starts or ends also belongs in the formulae of `bounds.py`.
+    """
 
     kind: str = "http"
     """`http` sends a request. `tcp` only connects, which also succeeds if the backend hangs or is paused. `tls` also

@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import socket
-import ssl
-from collections.abc import Awaitable
 from typing import Any, cast
 
 import httptools
@@ -21,18 +18,10 @@ from ..config.units import Address
 from ..core.backend import Backend
 from ..core.load_weights import LoadReport, report_in_health
 from ..core.settings import HealthSettings
-from ..errors import is_our_own
 from .scheduler import Report
 
 MAX_BODY = 64 * 1024
 MAX_NAME = 128
-_FAILURE_NAMES = {
-    errno.ECONNREFUSED: "refused",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.ENETUNREACH: "unreachable",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-}
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
@@ -56,10 +45,7 @@ class HttpProbe:
         self._names_host = any(name.lower() == "host" for name in settings.headers)
 
     async def __call__(self, backend: Backend) -> Report:
-        """Probe once, within the probe time-out, which includes connecting."""
-        return await report_of(self._probe(backend), self._settings.timeout)
-
-    async def _probe(self, backend: Backend) -> Report:
+        """Probe once. Raise OSError, or HttpParserError if the response is not HTTP."""
         status, body = await self._request(backend)
         failure = self._failure(status, body)
         name, load = parse_report(body)
@@ -149,26 +135,6 @@ class _ProbeProtocol(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         if not self._answer.done():
             self._answer.set_exception(error)
-
-
-async def report_of(probe: Awaitable[Report], limit_s: float) -> Report:
-    """Wait up to `limit_s` seconds for the report of a probe. Errors of the connection become a failed report."""
-    try:
-        async with asyncio.timeout(limit_s):
-            return await probe
-    except TimeoutError:
-        return Report("timeout")
-    except (ssl.SSLError, httptools.HttpParserError):
-        return Report("bad_response")
-    except OSError as error:
-        return Report(failure_name(error), inconclusive=is_our_own(error))
-
-
-def failure_name(error: OSError) -> str:
-    """Return the name of a connection failure, in one word."""
-    if isinstance(error, socket.gaierror):
-        return "unresolved"
-    return _FAILURE_NAMES.get(error.errno or 0, "unreachable")
 
 
 def parse_report(body: bytes) -> tuple[str, LoadReport | None]:

@@ -12,8 +12,9 @@ from ..config.schema import Config
 from ..core.backend import Backend, State
 from ..core.events import Added, Emit, Event, Probed, ProbeWanted, Removed
 from ..discovery import Change, Follower, Insert
+from ..discovery.sources import source_of
 from ..probes.scheduler import HealthSink, Prober
-from .wiring import checks_of, rules_of, source_of
+from .wiring import checks_of, rules_of
 
 
 class ManagedBackends(HealthSink, Protocol):
@@ -45,7 +46,7 @@ class BackendControl:
         self._checks = checks_of(config)
         self._prober = Prober(backends, self._checks, clock, rng)
         self._follower = Follower(
-            source_of(config),
+            source_of(config.discovery),
             self._apply,
             warn,
             rules=rules_of(config),
@@ -85,7 +86,7 @@ class BackendControl:
         if config.discovery != before.discovery and self._group is not None:
             if self._following is not None:
                 self._following.cancel()
-            await self._follower.follow(source_of(config), rules_of(config))
+            await self._follower.follow(source_of(config.discovery), rules_of(config))
             self._following = self._group.create_task(self._follower.run())
 
     @property

@@ -1,17 +1,12 @@
-"""Creates the parts that the configuration selects: discovery source, health checks, sticky cookie, TLS, log file."""
+"""Creates the parts that the configuration selects: health checks, sticky cookie, TLS, log file."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
-from ..config.discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
 from ..config.schema import Config
 from ..core.affinity import StickyCookie
-from ..discovery import Source
-from ..discovery.dns import DnsSource
-from ..discovery.file import FileSource
 from ..discovery.retention import Rules
-from ..discovery.static import StaticSource
 from ..errors import ConfigError
 from ..probes.active_check import ActiveCheck
 from ..proxy.affinity_key import Stickiness
@@ -50,17 +45,6 @@ def open_log(config: Config) -> TextIO | None:
         return path.open("a", encoding="utf-8")
     except OSError as error:
         raise ConfigError([f"access_log.path: {path}: cannot be written: {error.strerror}"]) from error
-
-
-def source_of(config: Config) -> Source:
-    """Return the configured source of backends."""
-    match config.discovery:
-        case StaticDiscovery(backends=backends):
-            return StaticSource(backends)
-        case DnsDiscovery(name=name, port=port, interval=interval, timeout=timeout):
-            return DnsSource(name, port, interval, timeout)
-        case FileDiscovery(path=path, interval=interval):
-            return FileSource(path, interval)
 
 
 def rules_of(config: Config) -> Rules:

@@ -1,4 +1,7 @@
-"""Records of finished requests and TCP connections, for access log, metrics and decision log."""
+"""Records of finished requests and TCP connections, for access log, metrics and decision log.
+
+They are filled by `ResponseWriter.record` and `TcpConnection._record`.
+"""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ from ..core.headers import Network
 from .affinity_key import KeyOf, Stickiness, no_key
 from .client import ClientConnection
 from .data_plane import DataPlane
+from .dialing import connect
 from .limits import Limits
 from .origin import Origin
 from .request_record import OnDone, OnTcpDone, ignore_request, ignore_tcp, refused_record
 from .tcp_mode import TcpConnection
 from .ticker import Ticker
-from .upstream import connect
 
 if TYPE_CHECKING:
     from ..core.balancer import Balancer

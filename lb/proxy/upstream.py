@@ -14,25 +14,12 @@ from .ports import BackendConnection, ResponseReceiver
 from .request_framing import Body, MalformedError, head_size
 from .response_framing import ResponseFraming, ResponseHead, check_response, is_http, is_http_after_interim
 from .response_repair import PartialHead
-from .sockets import connected_socket, received
+from .sockets import received
 from .trailers import allowed_trailers
 
 if TYPE_CHECKING:
     from ..core.backend import Backend
     from .data_plane import DataPlane
-
-
-async def connect(backend: Backend, plane: DataPlane) -> UpstreamConnection:
-    """Return a new connection to `backend`. Raise OSError (refused, unreachable) or TimeoutError."""
-    sock = await connected_socket(backend, plane.connect_timeout)
-    loop = asyncio.get_running_loop()
-    try:
-        connection = UpstreamConnection(plane, backend, sock)
-        await loop.create_connection(lambda: cast(asyncio.Protocol, connection), sock=sock)
-    except BaseException:
-        sock.close()
-        raise
-    return connection
 
 
 _FIRST_BYTE: Final = ord("H")

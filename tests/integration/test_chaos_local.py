@@ -247,7 +247,7 @@ async def test_targets_capabilities_clock_and_metrics(chaos: ChaosProcess) -> No
     assert body["runtime"] == "local"
     assert body["faults"]["delay"] == {"possible": True, "mechanism": "relay", "missing": None}
     assert {kind for kind, each in body["faults"].items() if each["possible"]} == {
-        kind for kind, fault in FAULTS.items() if fault.support.processes
+        kind for kind, fault in FAULTS.items() if fault.support.on("local")
     }
     assert all(each["missing"] for each in body["faults"].values() if not each["possible"])
     _, clock = await chaos.call("GET", "/clock")

@@ -106,7 +106,7 @@ async def inject_all(cells: list[Cell], ending: Ending, chaos: ChaosProcess, lab
             cell.record = await chaos.inject(cell.kind, cell.kind, f"{duration_s:g}s", **sample_params(cell.kind))
             if cell.record["verified_mono"] - cell.record["injected_mono"] > VERIFIED_WITHIN_S:
                 cell.problems.append("verified late")
-            mechanism = FAULTS[cell.kind].support.processes
+            mechanism = FAULTS[cell.kind].support.on("local")
             if mechanism not in cell.record["mechanism"]:
                 cell.problems.append(f"by {cell.record['mechanism']}, not by {mechanism}")
             if cell.record["bit"] is not True:

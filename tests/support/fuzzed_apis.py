@@ -31,7 +31,7 @@ from chaos.engine.engine import Engine
 from chaos.engine.events import EventLog
 from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
-from chaos.http.service import create_app as chaos_app
+from chaos.http.routes import create_app as chaos_app
 from chaos.monkey.monkey_runner import MonkeyRunner
 from chaos.relay.control import control_app
 from chaos.relay.relay import Relay

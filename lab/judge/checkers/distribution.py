@@ -6,7 +6,7 @@ for the 400 requests of two steady seconds, shares of 50/25/25 % instead of thir
 
 Round robin does not choose at random, so its χ² is far smaller than the test assumes, and it never fails by chance.
 Policies that follow the load (`least_requests`, `p2c`, `peak_ewma`) promise no shares. For them, no backend may get
-significantly less than half of an equal share.
+significantly less than half of an equal share. The policies in `UNPROMISED` are not judged.
 """
 
 from __future__ import annotations
@@ -21,12 +21,20 @@ from ...evidence.verdict import Check, Verdict
 
 NAME = "distribution"
 FAILS_WHEN = "undisturbed answers are not spread as the live policy promises (χ², one in a million)"
-UNKNOWN_WHEN = "the policy picks by key, or there were too few requests"
+UNKNOWN_WHEN = (
+    "the policy promises no distribution (it picks by key or prefers fast backends), or there were too few requests"
+)
 SIGNIFICANCE = 1e-6
 LEAST_EXPECTED = 5.0
 """Minimum of expected requests in a cell: with fewer, the statistic does not follow the χ² distribution (Cochran)."""
 PROPORTIONAL = frozenset({"round_robin", "weighted", "random"})
 FOLLOWS_LOAD = frozenset({"least_requests", "p2c", "peak_ewma"})
+UNPROMISED = {
+    "maglev": "it picks by key",
+    "ring_hash": "it picks by key",
+    "prequal": "it prefers the fastest backend, so slower ones may get few requests",
+}
+"""Policies that promise no distribution, each with its reason."""
 
 
 def check(run: RunRecord) -> Check:
@@ -36,8 +44,10 @@ def check(run: RunRecord) -> Check:
     policy, weights = _policy(run)
     if not weights:
         return Check(NAME, Verdict.UNKNOWN, "this balancer does not report its backends and their weights")
+    if policy in UNPROMISED:
+        return Check(NAME, Verdict.UNKNOWN, f"policy {policy} promises no distribution: {UNPROMISED[policy]}")
     if policy not in PROPORTIONAL | FOLLOWS_LOAD:
-        return Check(NAME, Verdict.UNKNOWN, f"policy {policy} promises no distribution")
+        return Check(NAME, Verdict.UNKNOWN, f"it is not known which distribution policy {policy} promises")
     counts = _counts(run, weights)
     total = sum(counts.values())
     shares = _shares(weights)

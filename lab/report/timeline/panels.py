@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...evidence.history import Request
 from ..run_files import NO_BACKEND, OutcomeClass, Run
 from ..sentences import milliseconds, seconds
-from .bins import Bin, Point, T, thinned
+from .bins import Bin, Point, T, binned, thinned
 from .frame import RIGHT, Frame, Panel, axis_label, heading, mark, rule, span_label
 from .health import HealthSpan, health_spans
 from .scale import Linear, Log, decades, round_step
@@ -32,6 +32,26 @@ class MarkPosition:
     x: float
     y: float
     request: Request
+
+
+def all_panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
+    """Return the panels from top to bottom, and the y of the bottom."""
+    bins = binned(run, frame.start, frame.end, frame.bin_s)
+    panels = [rate_panel(frame, bins, top)]
+    y = top + panels[0].height
+    for backend in backends(run):
+        panels.append(lane_panel(frame, run, backend, y))
+        y += panels[-1].height
+    panels.append(latency_panel(frame, run, bins, y))
+    return panels, y + panels[-1].height - 14
+
+
+def backends(run: Run) -> list[str]:
+    """Return the lanes: every backend that a request or a fault names, and `NO_BACKEND` if a request has none."""
+    named = {run.lane(r) for r in run.requests} | {name for r in run.requests for name in run.also_tried(r)}
+    named |= {fault.target for fault in run.faults}
+    known = sorted(name for name in named if name != NO_BACKEND)
+    return [*known, NO_BACKEND] if NO_BACKEND in named else known
 
 
 def rate_panel(frame: Frame, bins: Sequence[Bin], top: float, height: float = 76.0) -> Panel:

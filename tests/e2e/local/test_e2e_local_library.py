@@ -17,7 +17,7 @@ from tests.support.lab_library import LibraryPass, library_pass
 
 WITHIN_S = 540.0
 """Some 31 scenarios of 6 s each; what a busy host spoils is run again."""
-IMPOSSIBLE = {kind for kind, fault in FAULTS.items() if not fault.support.processes}
+IMPOSSIBLE = {kind for kind, fault in FAULTS.items() if not fault.support.on("local")}
 SAMPLE = {
     "balancer-kill",
     "delay",

@@ -11,7 +11,7 @@ from chaos.drivers.targets import LinkTarget
 from chaos.engine import guard
 from chaos.errors import ConflictError
 from chaos.faults import FAULTS
-from chaos.faults.base import AnyFault, Layer
+from chaos.faults.base import AnyFault, Layer, Support
 from chaos.faults.bound import LATE_LINK
 from chaos.faults.extensions import GROUP, NameTakenError, add_extensions
 from chaos.faults.link_fault import LinkFault, ShapedParams
@@ -78,3 +78,9 @@ def test_two_faults_with_one_effect_on_a_target_conflict(monkeypatch: pytest.Mon
     with pytest.raises(ConflictError, match="already has delay"):
         guard.check_conflicts(FAULT, "api-1", [record(kind="delay")])
     guard.check_conflicts(FAULT, "api-1", [record(kind="loss")])
+
+
+def test_a_runtime_that_a_fault_does_not_name_has_no_mechanism() -> None:
+    support = Support({"docker": "freezer"}, lacking="a freezer")
+    assert (support.on("docker"), support.on("local")) == ("freezer", "")
+    assert support.on("another") == ""  # type: ignore[arg-type]

@@ -176,6 +176,16 @@ class TestDistribution:
         assert self.spread("maglev", api_1=400, api_2=0, api_3=0) is UNKNOWN
         assert self.spread(api_1=4, api_2=4, api_3=4) is UNKNOWN
 
+    @pytest.mark.parametrize(
+        ("policy", "reason"),
+        [("ring_hash", "it picks by key"), ("prequal", "it prefers the fastest"), ("acme", "it is not known")],
+    )
+    def test_a_policy_without_a_promise_says_why_it_is_not_judged(self, policy: str, reason: str) -> None:
+        listed = backends(**{"api-1": 1.0, "api-2": 1.0})
+        found = distribution.check(run(config(policy=policy), listed, wanted=expecting(distribution="policy")))
+        assert found.verdict is UNKNOWN
+        assert reason in found.detail
+
     def test_traffic_from_the_fault_on_does_not_count(self) -> None:
         calm = [request(1.0 + n / 200, **via(f"api-{n % 3 + 1}")) for n in range(300)]
         faulted = [request(3.1 + n / 200, **via("api-2")) for n in range(500)]

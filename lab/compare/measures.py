@@ -17,7 +17,10 @@ HERD_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Measures of one run. Times are seconds. None: there was nothing to measure, or the event never happened."""
+    """Measures of one run. Times are seconds. None: there was nothing to measure, or the event never happened.
+
+    A new field defaults to None, because a `compare.json` that was written before it does not have it.
+    """
 
     requests: int
     failed: int
@@ -25,14 +28,14 @@ class Measures:
     failed_posts: int
     """The POSTs among `failed`. No balancer may send a POST twice, so every balancer loses some in a pause."""
     slow: int
-    reroute_s: float | None
-    readmit_s: float | None
-    p99_fault_s: float | None
-    lost: int | None
-    duplicated: int | None
-    zombie: int | None
-    herd: float | None
-    cpu_us: float | None
+    reroute_s: float | None = None
+    readmit_s: float | None = None
+    p99_fault_s: float | None = None
+    lost: int | None = None
+    duplicated: int | None = None
+    zombie: int | None = None
+    herd: float | None = None
+    cpu_us: float | None = None
     """CPU time of the balancer's processes per request, microseconds."""
 
 

@@ -25,7 +25,7 @@ from ..faults.published import document
 from ..inputs.validation_errors import expected
 from ..monkey.monkey_runner import MonkeyRunner
 from . import metrics
-from .bodies import BoundedBodies
+from .body_limits import BoundedBodies
 from .event_stream import EventStream
 from .monkeys import add_monkeys
 from .responses import Capabilities, Clock, FaultKinds, Faults, Healed, Status, Targets, problems
