@@ -188,5 +188,11 @@ def _cell(found: Difference, measure: Measure) -> str:
     if found.median is None:
         return ""
     digits = 2 if measure.unit else 0
-    middle = f"{found.median:+.{digits}f}"
-    return middle if found.low is None else f"{middle} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+    middle = _signed(found.median, digits)
+    if found.low is None or found.high is None:
+        return middle
+    return f"{middle} ({_signed(found.low, digits)} to {_signed(found.high, digits)})"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}" if math.isinf(value) or round(value, digits) else "0"
