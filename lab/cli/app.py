@@ -83,6 +83,7 @@ COMMANDS: Final = {
     "check": ("scenario_commands", "check"),
     "report": ("scenario_commands", "report"),
     "compare": ("compare_commands", "compare"),
+    "diff": ("diff_command", "diff"),
     "doctor": ("doctor_command", "doctor"),
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),
