@@ -15,15 +15,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from ..errors import EnvironmentProblemError
 from ..extensions import FAULTS, points
 from ..processes.child_environment import child_environment
 from ..processes.launch import words
+from .units import FAULT_KINDS_FILE, Quantity
 
-_FILE = Path(__file__).with_name("fault_kinds.json")
 _ASK_TIMEOUT_S: Final = 30.0
 _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("exclusiveMinimum", "above", operator.gt),
@@ -31,31 +30,6 @@ _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("exclusiveMaximum", "below", operator.lt),
     ("maximum", "at most", operator.le),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """The grammar of a number with a unit."""
-
-    pattern: str
-    units: Mapping[str, float]
-    """Unit → its size in the base unit."""
-    written_in: str
-    expected: str
-    """Text for error messages: what is expected, such as `a duration such as 500ms`."""
-    maximum: float | None
-
-    def parse(self, text: str) -> float:
-        """Return the value in the base unit. Raise ValueError if the text is not such a quantity."""
-        match = re.match(self.pattern, text.strip(), re.ASCII)
-        value = float(match[1]) * self.units[match[2]] if match else 0.0
-        if match is None or (self.maximum is not None and value > self.maximum):
-            raise ValueError(f"expected {self.expected}")
-        return value
-
-    def written(self, value: float) -> str:
-        """Return a value in the form that people write."""
-        return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +57,7 @@ class FaultKinds:
 
 def read(document: Mapping[str, Any]) -> FaultKinds:
     """Return the kinds in a document of `GET /faults/kinds`. Raise KeyError if it has another format."""
-    quantities = {
-        name: Quantity(**{field: each[field] for field in Quantity.__dataclass_fields__})
-        for name, each in document["quantities"].items()
-    }
-    return FaultKinds(quantities, {name: _kind(each) for name, each in document["kinds"].items()})
+    return FaultKinds(Quantity.published(document), {name: _kind(each) for name, each in document["kinds"].items()})
 
 
 def _kind(each: Mapping[str, Any]) -> FaultKind:
@@ -103,7 +73,7 @@ def _kind(each: Mapping[str, Any]) -> FaultKind:
 @cache
 def built_in() -> FaultKinds:
     """Return the kinds that come with the chaos service."""
-    return read(json.loads(_FILE.read_text(encoding="utf-8")))
+    return read(json.loads(FAULT_KINDS_FILE.read_text(encoding="utf-8")))
 
 
 @cache

@@ -29,7 +29,7 @@ from .units import (
     format_size,
     is_host_name,
     positive_duration,
-    rate,
+    positive_size,
     share,
     size,
 )
@@ -154,10 +154,10 @@ Interval = Annotated[Positive, at_least(SHORTEST_INTERVAL_S, format_duration)]
 """Interval of repeated work."""
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
 Size = Annotated[
-    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+    int, BeforeValidator(positive_size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
 ]
 Rate = Annotated[
-    int, BeforeValidator(rate), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
 ]
 """Rate in bytes per second."""
 Listen = Annotated[
