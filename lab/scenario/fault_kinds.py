@@ -38,6 +38,10 @@ class FaultKind:
 
     summary: str
     """Description of what the balancer observes."""
+    past: str
+    """What happened to the target, such as `was paused`."""
+    layer: str
+    """Part of the target that it occupies."""
     family: str
     """Family of time bounds that applies to the fault if health checks use HTTP."""
     runtimes: frozenset[str]
@@ -45,6 +49,11 @@ class FaultKind:
     parameters: Mapping[str, Mapping[str, Any]]
     """Parameter name → JSON Schema."""
     required: frozenset[str]
+
+    @property
+    def example(self) -> dict[str, str]:
+        """Parameters with which the fault can be injected: an example of each required one."""
+        return {name: self.parameters[name]["examples"][0] for name in self.parameters if name in self.required}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,8 @@ def read(document: Mapping[str, Any]) -> FaultKinds:
 def _kind(each: Mapping[str, Any]) -> FaultKind:
     return FaultKind(
         summary=each["summary"],
+        past=each["past"],
+        layer=each["layer"],
         family=each["bound"]["http"]["family"],
         runtimes=frozenset(name for name, how in each["support"].items() if how and name != "lacking"),
         parameters=each["params"]["properties"],
