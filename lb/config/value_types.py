@@ -41,6 +41,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AtStart:
+    """Marker of a key that only a restart can change. Such keys concern listening sockets, files and processes."""
+
+
+AT_START = AtStart()
+
+
 def split(value: object) -> object:
     """Split a text at commas, so that an environment variable can contain a list."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
