@@ -44,8 +44,6 @@ class FaultKind:
     """Part of the target that it occupies."""
     family: str
     """Family of time bounds that applies to the fault if health checks use HTTP."""
-    runtimes: frozenset[str]
-    """Runtimes in which it is possible."""
     parameters: Mapping[str, Mapping[str, Any]]
     """Parameter name → JSON Schema."""
     required: frozenset[str]
@@ -75,7 +73,6 @@ def _kind(each: Mapping[str, Any]) -> FaultKind:
         past=each["past"],
         layer=each["layer"],
         family=each["bound"]["http"]["family"],
-        runtimes=frozenset(name for name, how in each["support"].items() if how and name != "lacking"),
         parameters=each["params"]["properties"],
         required=frozenset(each["params"]["required"]),
     )

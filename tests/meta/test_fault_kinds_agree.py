@@ -31,9 +31,6 @@ def test_the_balancer_knows_every_family_of_bounds() -> None:
 
 def test_the_lab_reads_all_kinds() -> None:
     assert set(KINDS) == set(FAULTS)
-    assert {kind for kind, each in KINDS.items() if "local" not in each.runtimes} == {
-        kind for kind, fault in FAULTS.items() if not fault.support.on("local")
-    }
 
 
 VALUES = (
