@@ -73,15 +73,6 @@ async def ask(
     return Answer(time.monotonic() - started, connect_s, status)
 
 
-async def until_healthy(address: Address, deadline: float, *, every_s: float = 0.05, timeout_s: float = 1.0) -> Answer:
-    """Request `/health` until it answers 2xx or the `deadline` (monotonic) has passed. Return the last result."""
-    while True:
-        answer = await ask(address, timeout_s=timeout_s)
-        if answer.ok or time.monotonic() + every_s >= deadline:
-            return answer
-        await asyncio.sleep(every_s)
-
-
 async def download(address: Address, size: int, *, timeout_s: float) -> tuple[int, float]:
     """Request `size` bytes from `/work`. Return how many arrived, and the seconds until the end or time-out."""
     started, got = time.monotonic(), 0

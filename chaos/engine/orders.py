@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Tag, WithJsonSchema
 from ..drivers.targets import Target
 from ..faults import FAULTS, AnyFault
 from ..faults.base import Params
-from ..inputs.units import DURATION_PATTERN
+from ..inputs.units import QUANTITIES
 from .records import Entry, FaultRecord
 from .selection import Selector
 from .stop_condition import StopWhen
@@ -30,7 +30,8 @@ class _KindSchema:
 
 Kind = Annotated[str, _KindSchema]
 Duration = Annotated[
-    Any, WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["5s", "500ms", "2min"]})
+    Any,
+    WithJsonSchema({"type": "string", "pattern": QUANTITIES["duration"].pattern, "examples": ["5s", "500ms", "2min"]}),
 ]
 """A duration with its unit. The guard checks it, because its error message says what was expected."""
 Wanted = Annotated[

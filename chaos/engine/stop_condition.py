@@ -96,8 +96,8 @@ class StopConditionWatch:
         self._condition = condition
         self._blind_since: float | None = None
 
-    def reading(self, value: Value, now: float) -> str | None:
-        """Record a value that was read at `now`. Return the reason to stop, or None."""
+    def reading(self, value: Value) -> str | None:
+        """Record a value that was read. Return the reason to stop, or None."""
         self._blind_since = None
         return f"stop condition: {self._condition} (it was {value})" if is_met(self._condition, value) else None
 

@@ -55,7 +55,7 @@ class Watched:
         while True:
             asked = time.monotonic()
             try:
-                reason = watch.reading(await self.read(), time.monotonic())
+                reason = watch.reading(await self.read())
             except UnreadableError as error:
                 reason = watch.failed_reading(str(error), asked, time.monotonic())
             if reason is not None:

@@ -26,7 +26,7 @@ MEASURED_SHARE = 0.7
 class BandwidthParams(ScopedParams):
     """Rate of the link, and which traffic it applies to."""
 
-    rate: BitRate = Field(ge=8_000, le=10e9)
+    rate: BitRate = Field(ge=8_000, le=10e9, examples=["1mbit"])
     """Bits per second; `k`, `m` and `g` are decimal."""
     direction: Direction = "out"
     """Direction from the target's view: `out` is what leaves it."""
@@ -39,6 +39,7 @@ class Bandwidth(LinkFault):
 
     kind = effect = "bandwidth"
     summary = "large responses take long, concurrent ones delay each other"
+    past = "had its bandwidth limited"
     layer = Layer.SHAPE
     bound = LATE_LINK
     params = BandwidthParams

@@ -94,6 +94,11 @@ class Fault(Protocol[T, P]):
         ...
 
     @property
+    def past(self) -> str:
+        """What happened to the target, for reports: `was paused` in `api-1 was paused for 4.0 s`."""
+        ...
+
+    @property
     def layer(self) -> Layer:
         """The part of the target that the fault occupies."""
         ...

@@ -23,6 +23,7 @@ class Blackhole(LinkFault):
 
     kind = effect = "blackhole"
     summary = "Docker: SYNs are dropped; local: connections are accepted, but nothing is received"
+    past = "was cut off (packets dropped)"
     layer = Layer.CUT
     bound = Bound(Look(Family.SILENT))
     params = BlackholeParams

@@ -13,7 +13,7 @@ from .bound import LATE_LINK
 class CpuParams(Params):
     """Parameters of the fault `cpu`."""
 
-    cpu: Share = Field(ge=0.01)
+    cpu: Share = Field(ge=0.01, examples=["10%"])
     """Share of one CPU that the target may use."""
 
 
@@ -22,6 +22,7 @@ class Cpu:
 
     kind = "cpu"
     summary = "late responses under load"
+    past = "had its CPU limited"
     layer = Layer.CPU
     bound = LATE_LINK
     needs = CpuLimitable

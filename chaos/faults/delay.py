@@ -27,7 +27,7 @@ PATIENCE_S = VERIFY_DEADLINE_S - 0.1
 class DelayParams(CorrelatedParams):
     """How long packets are delayed."""
 
-    delay: Seconds = Field(gt=0, le=60)
+    delay: Seconds = Field(gt=0, le=60, examples=["50ms"])
     """Added to the travel time of every packet."""
     jitter: Seconds = Field(default=0.0, ge=0)
     """Greatest deviation from the delay (`uniform`), or scale of another distribution."""
@@ -40,6 +40,7 @@ class Delay(LinkFault):
 
     kind = effect = "delay"
     summary = "late responses"
+    past = "had its traffic delayed"
     layer = Layer.SHAPE
     bound = LATE_LINK
     params = DelayParams

@@ -17,6 +17,7 @@ class Disconnect:
 
     kind = "disconnect"
     summary = "nothing arrives on open connections, packets of new ones are dropped, the name does not resolve"
+    past = "was disconnected from its network"
     layer = Layer.CUT
     bound = Bound(Look(Family.CUT_OFF))
     needs = Disconnectable

@@ -32,6 +32,7 @@ class Error(Misbehaviour):
 
     kind = "error"
     summary = "a share of all responses fails, health checks included"
+    past = "answered with errors"
     bound = Bound(Look(Family.FAILING, CERTAIN), tcp=Look(Family.LYING, CERTAIN), tls=Look(Family.LYING, CERTAIN))
     params = ErrorParams
 

@@ -13,6 +13,7 @@ class Hang(Misbehaviour):
 
     kind = "hang"
     summary = "requests are accepted and never get a response"
+    past = "accepted requests without answering"
     bound = Bound(Look(Family.SILENT, "health checks hang too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
 
     async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:

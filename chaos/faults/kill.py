@@ -12,6 +12,7 @@ class Kill:
 
     kind = "kill"
     summary = "Docker: pooled connections end, packets of new ones are dropped; local: refused"
+    past = "was killed"
     layer = Layer.PROCESS
     bound = Bound(
         Look(Family.DEAD, "T is the worst case, dropped packets (docker kill); with refused connections it is ~0")

@@ -24,6 +24,7 @@ class Lie(Misbehaviour):
 
     kind = "lie"
     summary = "health checks pass, all other requests fail"
+    past = "passed health checks but failed requests"
     bound = Bound(Look(Family.LYING, OTHERS_WORK))
     params = LieParams
 

@@ -17,7 +17,7 @@ from .link_fault import CorrelatedParams, LinkFault, find_stall
 class LossParams(CorrelatedParams):
     """Which packets are lost."""
 
-    loss: Share = Field(gt=0)
+    loss: Share = Field(gt=0, examples=["30%"])
     """Mean share of packets lost."""
     model: LossModel = "bernoulli"
     """`bernoulli`: each packet independently. `gilbert-elliott`: in bursts."""
@@ -30,6 +30,7 @@ class Loss(LinkFault):
 
     kind = effect = "loss"
     summary = "stalls of one or more retransmission time-outs"
+    past = "lost packets"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.SILENT, "100 % loss; less is repaired by TCP or shows as delay"))
     params = LossParams

@@ -16,7 +16,7 @@ LEAST = 6 << 20
 class MemoryParams(Params):
     """How much memory the container may use."""
 
-    limit: Size = Field(ge=LEAST)
+    limit: Size = Field(ge=LEAST, examples=["64MiB"])
     """The container's memory limit, including swap."""
 
 
@@ -25,6 +25,7 @@ class Memory:
 
     kind = "memory"
     summary = "nothing until the kernel kills the process"
+    past = "had its memory limited"
     layer = Layer.MEMORY
     bound = Bound(Look(Family.DEAD, "from the OOM kill; before that it is not detected"))
     needs = MemoryLimitable

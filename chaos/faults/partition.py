@@ -24,7 +24,9 @@ def _other_side(peer: str) -> str:
 class PartitionParams(Params):
     """Parameters of the fault `partition`."""
 
-    peer: Annotated[str, AfterValidator(_other_side)] = Field(json_schema_extra={"not": {"enum": list(NO_SIDE)}})
+    peer: Annotated[str, AfterValidator(_other_side)] = Field(
+        examples=["balancer"], json_schema_extra={"not": {"enum": list(NO_SIDE)}}
+    )
     """`balancer`, or names of members with commas between."""
 
 
@@ -33,6 +35,7 @@ class Partition(LinkFault):
 
     kind = effect = "partition"
     summary = "as `blackhole`, for one peer only"
+    past = "was cut off from some members"
     layer = Layer.CUT
     bound = Bound(Look(Family.CUT_OFF, "the backend and the balancer are on different sides"))
     params = PartitionParams

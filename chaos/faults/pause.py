@@ -15,6 +15,7 @@ class Pause:
 
     kind = "pause"
     summary = "connections are accepted, but nothing is received"
+    past = "was paused"
     layer = Layer.PROCESS
     bound = Bound(Look(Family.SILENT), tcp=KERNEL_ACCEPTS)
     needs = Pausable

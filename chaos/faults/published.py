@@ -3,6 +3,7 @@
 `params` of a kind is JSON Schema (draft 2020-12). A parameter with a unit is a string with the keyword `quantity`,
 which names an entry of `quantities`; `minimum`, `maximum` and their exclusive forms then limit its value in the
 quantity's base unit. JSON Schema ignores these keywords for strings, so other readers see a string with a pattern.
+A required parameter has `examples`; the first is used where any value will do, such as in `lab bench faults`.
 `bound` has an entry for HTTP checks, and one for each kind of check for which it differs.
 """
 
@@ -36,6 +37,7 @@ def _kind(fault: AnyFault) -> dict[str, Any]:
     support = fault.support
     return {
         "summary": fault.summary,
+        "past": fault.past,
         "layer": fault.layer.value,
         "bound": {check: asdict(look) for check, look in fault.bound.by_check().items()},
         "support": {**{name: support.on(name) for name in get_args(RuntimeName)}, "lacking": support.lacking},
@@ -62,7 +64,9 @@ def _field(field: FieldInfo) -> dict[str, Any]:
         if getattr(each, name, None) is not None
     }
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
-    told = {"description": " ".join((field.description or "").split())}
+    told: dict[str, Any] = {"description": " ".join((field.description or "").split())}
+    if field.examples:
+        told["examples"] = field.examples
     if not field.is_required() and field.default is not None:
         told["default"] = written(parser, field.default) if parser else field.default
     return {**_type(field.annotation, parser), **limits, **extra, **told}

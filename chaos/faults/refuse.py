@@ -15,6 +15,7 @@ class Refuse(LinkFault):
 
     kind = effect = "refuse"
     summary = "open connections reset, new ones refused"
+    past = "refused connections"
     layer = Layer.CUT
     bound = Bound(Look(Family.REFUSING))
     params = ScopedParams

@@ -15,7 +15,7 @@ from .link_fault import CorrelatedParams, CountedFault
 class ReorderParams(CorrelatedParams):
     """Which packets overtake the others."""
 
-    reorder: Share = Field(gt=0)
+    reorder: Share = Field(gt=0, examples=["30%"])
     """Share of packets that are sent without the delay."""
     delay: Seconds = Field(default=0.01, gt=0, le=60, validate_default=False)
     """Delay of all other packets."""
@@ -26,6 +26,7 @@ class Reorder(CountedFault):
 
     kind = effect = "reorder"
     summary = "the delay; TCP restores the order"
+    past = "had packets reordered"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.HARMLESS, "TCP restores the order"))
     params = ReorderParams

@@ -14,6 +14,7 @@ class Restart:
 
     kind = "restart"
     summary = "a short `stop`"
+    past = "was restarted"
     layer = Layer.PROCESS
     bound = Bound(Look(Family.DEAD, "from the end of the process; the fault ends when it listens again"))
     needs = Stoppable

@@ -12,6 +12,7 @@ class Stop:
 
     kind = "stop"
     summary = "requests in flight finish, then as `kill`"
+    past = "was stopped"
     layer = Layer.PROCESS
     bound = Bound(Look(Family.DEAD, "from the end of the process"))
     needs = Stoppable

@@ -13,6 +13,7 @@ class Unhealthy(Misbehaviour):
 
     kind = "unhealthy"
     summary = "health checks fail, all other requests succeed"
+    past = "failed its health checks"
     bound = Bound(
         Look(Family.UNHEALTHY),
         tcp=Look(Family.HARMLESS, "a tcp check sends no request"),

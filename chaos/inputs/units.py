@@ -1,6 +1,7 @@
-"""Parses quantities with units: `1500ms`, `2s`, `5min`, `30%`, `1mbit`, `64MiB`.
+"""Parses quantities with units: `1500ms`, `2s`, `5min`, `30%`, `6/min`, `1mbit`, `64MiB`.
 
 A number without a unit is refused. `QUANTITIES` is the whole grammar; it is published with the fault kinds.
+docs/interfaces.md describes it, and `tests/support/unit_grammar.py` compares it with the balancer's.
 """
 
 from __future__ import annotations
@@ -26,17 +27,20 @@ class Quantity:
     expected: str
     """Description for error messages, such as `a duration such as 500ms`."""
     maximum: float | None = None
+    whole: bool = False
+    """Whether a value must be a whole number of `base`."""
 
     @property
     def pattern(self) -> str:
         """Regular expression for the whole text, with the number and the unit as groups."""
-        return rf"^(\d+(?:\.\d+)?)\s*({'|'.join(self.units)})$"
+        return rf"^(\d{{1,15}}(?:\.\d{{1,15}})?)\s*({'|'.join(self.units)})$"
 
     def parse(self, value: object) -> float:
         """Return the value in `base`. Raise ValueError with what was expected."""
         match = re.match(self.pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
         amount = round(float(match[1]) * self.units[match[2]], 12) if match else 0.0  # 57 × 0.01 is not 0.57
-        if match is None or (self.maximum is not None and amount > self.maximum):
+        too_much = self.maximum is not None and amount > self.maximum
+        if match is None or too_much or (self.whole and not amount.is_integer()):
             raise ValueError(f"expected {self.expected}, not {value!r}")
         return amount
 
@@ -53,6 +57,12 @@ QUANTITIES: Final = {
         "a duration with its unit, such as 500ms, 2s or 5min",
     ),
     "share": Quantity("fraction", {"%": 0.01}, "%", "a percentage of at most 100%, such as 30%", maximum=1.0),
+    "rate": Quantity(
+        "events per second",
+        {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600},
+        "/s",
+        "a rate with its unit, such as 200/s, 6/min or 10/h",
+    ),
     "bit_rate": Quantity(
         "bits per second",
         {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9},  # decimal, as tc has them
@@ -61,13 +71,12 @@ QUANTITIES: Final = {
     ),
     "size": Quantity(
         "bytes",
-        {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
+        {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
         "KiB",
-        "a size with its unit, such as 512KiB, 64MiB or 1GiB",
+        "a size with its unit, such as 512B, 64MiB or 1GiB",
+        whole=True,
     ),
 }
-DURATION_PATTERN = QUANTITIES["duration"].pattern
-"""For JSON Schema. The parser also accepts surrounding space."""
 
 
 def parse_duration(value: object) -> float:
@@ -80,6 +89,11 @@ def parse_percent(value: object) -> float:
     return QUANTITIES["share"].parse(value)
 
 
+def parse_rate(value: object) -> float:
+    """Return events per second. Raise ValueError with what was expected."""
+    return QUANTITIES["rate"].parse(value)
+
+
 def parse_bits_per_second(value: object) -> float:
     """Return bits per second. Raise ValueError with what was expected."""
     return QUANTITIES["bit_rate"].parse(value)
@@ -87,7 +101,7 @@ def parse_bits_per_second(value: object) -> float:
 
 def parse_bytes(value: object) -> int:
     """Return bytes. Raise ValueError with what was expected."""
-    return round(QUANTITIES["size"].parse(value))
+    return int(QUANTITIES["size"].parse(value))
 
 
 _PARSERS: Final[dict[object, str]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator
@@ -12,14 +11,11 @@ from ..engine.orders import Duration, Kind
 from ..engine.selection import MAX_SEED, Selector
 from ..engine.stop_condition import StopWhen
 from ..errors import BadRequestError
-from ..inputs.units import parse_duration
+from ..inputs.units import QUANTITIES, parse_duration, parse_rate
 
 LONGEST_S = 24 * 3600.0
 MOST_STEPS = 10_000
 """Maximum number of faults in one plan: about an hour at three per second."""
-RATE_PATTERN = r"^\d+(\.\d+)?/(s|min|h)$"
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|min|h)", re.ASCII)
-_PER_S = {"s": 1.0, "min": 1 / 60, "h": 1 / 3600}
 
 
 class Choice(BaseModel):
@@ -53,7 +49,9 @@ class MonkeyOrder(BaseModel):
 
     duration: Duration
     """How long the monkey runs; every fault has ended by then."""
-    rate: Annotated[str, WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["6/min"]})]
+    rate: Annotated[
+        str, WithJsonSchema({"type": "string", "pattern": QUANTITIES["rate"].pattern, "examples": ["6/min"]})
+    ]
     """Mean rate at which faults begin (a Poisson process). `budget` and `quiet` can lower it."""
     faults: list[Choice] = Field(min_length=1, max_length=50)
     targets: Selector = Selector()
@@ -116,14 +114,6 @@ def _which(given: Any) -> str:
 
 
 MonkeyBody = Annotated[Annotated[MonkeyOrder, Tag("order")] | Annotated[Plan, Tag("plan")], Discriminator(_which)]
-
-
-def parse_rate(text: str) -> float:
-    """Return events per second. Raise ValueError with what was expected."""
-    match = _RATE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"expected a rate such as 6/min, 1/s or 10/h, not {text!r}")
-    return float(match[1]) * _PER_S[match[2]]
 
 
 def check_order(order: MonkeyOrder, max_fault_s: float) -> None:

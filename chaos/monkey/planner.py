@@ -14,8 +14,8 @@ from itertools import accumulate
 from random import Random
 
 from ..engine.guard import MIN_DURATION_S
-from ..inputs.units import parse_duration
-from .monkey_orders import Choice, MonkeyOrder, Plan, Step, parse_rate
+from ..inputs.units import parse_duration, parse_rate
+from .monkey_orders import Choice, MonkeyOrder, Plan, Step
 
 SETTLE_S = 1.0
 """Seconds after a fault's end in which its target gets no other fault and counts against the budget, because healing

@@ -70,7 +70,7 @@ class Substitution:
             name = self._pairs[int(re.sub(r"\D", "", group))][1]
             if group.startswith("w"):
                 return value(name, line, name)
-            return _fill_apart(match, group, value(f"{name}_HOST", line, name), value(f"{name}_PORT", line, name))
+            return _fill_apart(match, value(f"{name}_HOST", line, name), value(f"{name}_PORT", line, name))
 
         return self._pattern.sub(replaced, text)
 
@@ -88,6 +88,6 @@ def _apart(number: int, old: str, name: str) -> Iterator[str]:
     yield f"(?P<p{number}>{ports}{port}{other}{hosts}{re.escape(host)}{end})"
 
 
-def _fill_apart(match: re.Match[str], group: str, host: str, port: str) -> str:
+def _fill_apart(match: re.Match[str], host: str, port: str) -> str:
     keyed = re.compile(r"""(?P<key>["']?(?P<field>\w+)["']?\s*:\s*["']?)[^\s"',}]+""")
     return keyed.sub(lambda part: part["key"] + (port if part["field"].startswith("port") else host), match[0])

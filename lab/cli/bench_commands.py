@@ -82,7 +82,7 @@ def proxy(
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="64 connections, 3 rounds of 1 s: under a minute.")] = False,
     connections: Annotated[str, typer.Option(help="Comma-separated numbers. Default: 1,64,512.")] = "",
-    bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0:64,16KiB:64KiB.")] = "",
+    bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0B:64B,16KiB:64KiB.")] = "",
     rounds: Annotated[int, typer.Option(min=0, max=100, help="0: 5, or 3 with --quick.")] = 0,
     seconds: Annotated[
         int, typer.Option(min=0, max=600, help="Duration of each load in a round. 0: 2, or 1 with --quick.")

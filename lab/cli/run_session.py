@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import EnvironmentProblemError
-from ..evidence.balancer_config import seconds
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
 from ..judge.judge import is_unknown_because_of_host
@@ -27,6 +26,7 @@ from ..report.summary import JudgedRun
 from ..run.experiment import run_experiment
 from ..run.feasibility import obstacles
 from ..scenario.plan import Plan
+from ..scenario.units import parse_duration
 from ..services.clients import ChaosClient
 from ..services.endpoints import Endpoints
 
@@ -121,7 +121,7 @@ def document(judged: JudgedRun) -> dict[str, object]:
 def _interval_s(record: RunRecord) -> float | None:
     """Return the health-check interval from the run's configuration, or None if the balancer does not publish it."""
     health = record.config.get("health")
-    return seconds(health["interval"], "health.interval") if health else None
+    return parse_duration(health["interval"]) if health else None
 
 
 def sweep_table(sweep: Sweep) -> Table:

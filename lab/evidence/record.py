@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import BadArgumentsError
 from ..scenario.expectations import Expect
 from ..scenario.plan import Plan
-from .balancer_config import seconds
+from ..scenario.units import parse_duration
 from .events import Event, Events
 from .history import History, Request
 from .run_folder import read_run_folder
@@ -153,7 +153,7 @@ class RunRecord:
         """Longest duration of a health check according to the configuration, seconds; 0 if that is not known."""
         health = self.config.get("health")
         timeout = health.get("timeout") if isinstance(health, Mapping) else None
-        return 0.0 if timeout is None else seconds(timeout, "health.timeout")
+        return 0.0 if timeout is None else parse_duration(timeout)
 
     @cached_property
     def instances(self) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from ..errors import EnvironmentProblemError
+from ..polling import until
 from .supervisor_handshake import Ready
 
 _WITHIN: Final = aiohttp.ClientTimeout(total=35.0)
@@ -56,11 +55,13 @@ class LocalRuntimeControl:
 
     async def _leave(self, session: aiohttp.ClientSession, name: str) -> None:
         await self._admin(session, "DELETE", f"/backends/{name}", None)
-        until = time.monotonic() + _GONE_WITHIN_S
-        while name in {each["id"] for each in (await self._admin(session, "GET", "/backends", None))["backends"]}:
-            if time.monotonic() > until:
-                raise EnvironmentProblemError(f"the balancer did not let {name} go within {_GONE_WITHIN_S:g} s")
-            await asyncio.sleep(_POLL_S)
+
+        async def gone() -> bool:
+            listed = await self._admin(session, "GET", "/backends", None)
+            return all(each["id"] != name for each in listed["backends"])
+
+        if not await until(gone, _GONE_WITHIN_S, _POLL_S):
+            raise EnvironmentProblemError(f"the balancer did not let {name} go within {_GONE_WITHIN_S:g} s")
 
     async def _backends(self, session: aiohttp.ClientSession) -> dict[str, str]:
         listed = await self._supervisor(session, "GET", "/processes", None)

@@ -17,7 +17,6 @@ import shlex
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ import aiohttp
 
 from ..balancers.selection import Choice
 from ..errors import ExitCode, LabError
+from ..polling import until
 from ..processes.isolation.network import has_only_loopback
 from ..processes.readiness import Answer, advice, ask
 from . import ports
@@ -276,15 +276,14 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
 
 
 async def _soon(holds: Callable[[], Awaitable[bool]], within_s: float) -> bool:
-    """Poll until the condition holds. Return False if it does not within `within_s`."""
-    until = time.monotonic() + within_s
-    while True:
+    """Poll until the condition holds. Return False if it does not within `within_s`. An error counts as not yet."""
+
+    async def answered() -> bool:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
-            if await holds():
-                return True
-        if time.monotonic() > until:
-            return False
-        await asyncio.sleep(0.05)
+            return await holds()
+        return False
+
+    return await until(answered, within_s, 0.05)
 
 
 async def _hold_lifeline(stop_asked: asyncio.Event) -> asyncio.Task[None]:

@@ -15,15 +15,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from ..errors import EnvironmentProblemError
 from ..extensions import FAULTS, points
 from ..processes.child_environment import child_environment
 from ..processes.launch import words
+from .units import FAULT_KINDS_FILE, Quantity
 
-_FILE = Path(__file__).with_name("fault_kinds.json")
 _ASK_TIMEOUT_S: Final = 30.0
 _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("exclusiveMinimum", "above", operator.gt),
@@ -34,43 +33,25 @@ _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """The grammar of a number with a unit."""
-
-    pattern: str
-    units: Mapping[str, float]
-    """Unit → its size in the base unit."""
-    written_in: str
-    expected: str
-    """Text for error messages: what is expected, such as `a duration such as 500ms`."""
-    maximum: float | None
-
-    def parse(self, text: str) -> float:
-        """Return the value in the base unit. Raise ValueError if the text is not such a quantity."""
-        match = re.match(self.pattern, text.strip(), re.ASCII)
-        value = float(match[1]) * self.units[match[2]] if match else 0.0
-        if match is None or (self.maximum is not None and value > self.maximum):
-            raise ValueError(f"expected {self.expected}")
-        return value
-
-    def written(self, value: float) -> str:
-        """Return a value in the form that people write."""
-        return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
-
-
-@dataclass(frozen=True, slots=True)
 class FaultKind:
     """One kind, as the chaos service declares it."""
 
     summary: str
     """Description of what the balancer observes."""
+    past: str
+    """What happened to the target, such as `was paused`."""
+    layer: str
+    """Part of the target that it occupies."""
     family: str
     """Family of time bounds that applies to the fault if health checks use HTTP."""
-    runtimes: frozenset[str]
-    """Runtimes in which it is possible."""
     parameters: Mapping[str, Mapping[str, Any]]
     """Parameter name → JSON Schema."""
     required: frozenset[str]
+
+    @property
+    def example(self) -> dict[str, str]:
+        """Parameters with which the fault can be injected: an example of each required one."""
+        return {name: self.parameters[name]["examples"][0] for name in self.parameters if name in self.required}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +64,15 @@ class FaultKinds:
 
 def read(document: Mapping[str, Any]) -> FaultKinds:
     """Return the kinds in a document of `GET /faults/kinds`. Raise KeyError if it has another format."""
-    quantities = {
-        name: Quantity(**{field: each[field] for field in Quantity.__dataclass_fields__})
-        for name, each in document["quantities"].items()
-    }
-    return FaultKinds(quantities, {name: _kind(each) for name, each in document["kinds"].items()})
+    return FaultKinds(Quantity.published(document), {name: _kind(each) for name, each in document["kinds"].items()})
 
 
 def _kind(each: Mapping[str, Any]) -> FaultKind:
     return FaultKind(
         summary=each["summary"],
+        past=each["past"],
+        layer=each["layer"],
         family=each["bound"]["http"]["family"],
-        runtimes=frozenset(name for name, how in each["support"].items() if how and name != "lacking"),
         parameters=each["params"]["properties"],
         required=frozenset(each["params"]["required"]),
     )
@@ -103,7 +81,7 @@ def _kind(each: Mapping[str, Any]) -> FaultKind:
 @cache
 def built_in() -> FaultKinds:
     """Return the kinds that come with the chaos service."""
-    return read(json.loads(_FILE.read_text(encoding="utf-8")))
+    return read(json.loads(FAULT_KINDS_FILE.read_text(encoding="utf-8")))
 
 
 @cache

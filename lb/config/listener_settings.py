@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from .ceilings import MOST_FILES
-from .value_types import Listen, Networks, Positive, Section, split
+from .value_types import AT_START, Listen, Networks, Positive, Section, split
 
 
 def _version(value: object) -> object:
@@ -34,7 +34,7 @@ class Tls(Section):
     certificates: Annotated[tuple[Certificate, ...], BeforeValidator(split), Field(min_length=1, max_length=MOST_FILES)]
     """Certificates, chosen by the name in the client's SNI. The first one is used if no other matches."""
     min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(_version)] = "1.2"
-    handshake_timeout: Positive = 10.0
+    handshake_timeout: Annotated[Positive, AT_START] = 10.0
 
 
 class ProxyProtocol(Section):
@@ -43,16 +43,16 @@ class ProxyProtocol(Section):
     accept_from: Networks = ()
     """Networks whose connections must begin with a header. If any is set, connections from others are refused."""
     timeout: Positive = 3.0
-    send: Literal["off", "v1", "v2"] = "off"
+    send: Annotated[Literal["off", "v1", "v2"], AT_START] = "off"
     """Header to send to backends. A connection to a backend then serves only one client connection."""
 
 
 class Tcp(Section):
     """A second listener, in TCP mode: each connection is forwarded to a backend without being parsed."""
 
-    listen: Listen | None = None
+    listen: Annotated[Listen | None, AT_START] = None
     idle: Positive = 3600.0
-    tls: bool = False
+    tls: Annotated[bool, AT_START] = False
     """Whether to terminate TLS, with the certificates of `tls`. Otherwise it is forwarded like all other bytes."""
 
     @model_validator(mode="before")

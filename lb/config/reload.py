@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
+
+from pydantic import BaseModel
 
 from ..errors import FixedKeyError
 from .schema import Config
+from .value_types import AT_START
 
-FIXED = frozenset(
-    {
-        "version",
-        "workers",
-        "listen",
-        "admin.listen",
-        "admin.token",
-        "tls",
-        "tls.handshake_timeout",
-        "proxy_protocol.send",
-        "tcp.listen",
-        "tcp.tls",
-        "access_log.path",
-    }
-)
-"""Keys that only a restart can change. They concern listening sockets, files and processes. `tls`: whether it is
-set."""
+
+def fixed_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Yield all keys that are marked with `AT_START`."""
+    for name, field in section.model_fields.items():
+        if AT_START in field.metadata:
+            yield f"{prefix}{name}"
+        for inner in get_args(field.annotation) or (field.annotation,):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from fixed_keys(inner, f"{prefix}{name}.")
+
+
+FIXED: Final = frozenset(fixed_keys())
+"""Keys that only a restart can change. `tls`: whether it is set."""
 
 
 class Change(NamedTuple):

@@ -20,6 +20,7 @@ from .discovery_settings import Discovery, StaticDiscovery
 from .listener_settings import ProxyProtocol, Tcp, Tls
 from .units import Address, format_duration, format_size
 from .value_types import (
+    AT_START,
     AtLeastOne,
     Count,
     Duration,
@@ -56,8 +57,8 @@ _CORE, _LIMITS = core.Settings(), ProxyLimits()
 class Admin(Section):
     """The admin API."""
 
-    listen: Listen = Address("127.0.0.1", 8081)
-    token: SecretStr | None = None
+    listen: Annotated[Listen, AT_START] = Address("127.0.0.1", 8081)
+    token: Annotated[SecretStr | None, AT_START] = None
     """Bearer token that changes need if it is set or the address is not loopback."""
     hosts: Annotated[tuple[HostName, ...], BeforeValidator(split)] = ()
     """Additional names with a dot that requests may have as Host. Addresses and names without a dot are always
@@ -213,7 +214,7 @@ class AccessLog(Section):
     enabled: bool = True
     sample: Share = 0.0
     """Share of the successful requests that is logged."""
-    path: Path | None = None
+    path: Annotated[Path | None, AT_START] = None
     """File for the log, opened again at each reload. Without one, the log goes to stdout."""
 
     @field_validator("path", mode="before")
@@ -250,8 +251,8 @@ def _time_to_report(seconds: float) -> float:
 class Config(Section):
     """The whole configuration."""
 
-    version: Literal[1] = 1
-    workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_workers)] = 1
+    version: Annotated[Literal[1], AT_START] = 1
+    workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_workers), AT_START] = 1
     """Number of processes for the traffic. 1: one process does everything. `auto`: one for each processor."""
     worker_timeout: Annotated[Duration, AfterValidator(_time_to_report)] = 5.0
     """A worker that sends no message for this long is killed and replaced; 0: never.
@@ -259,8 +260,9 @@ class Config(Section):
     Its new connections wait until then, so the default is not longer than the total time-out of a request. It is five
     times the interval at which workers report.
     """
-    listen: Listen = Address("127.0.0.1", 8080)
-    tls: Tls | None = None
+    listen: Annotated[Listen, AT_START] = Address("127.0.0.1", 8080)
+    tls: Annotated[Tls | None, AT_START] = None
+    """Whether it is set is fixed at the start; the certificates may change."""
     proxy_protocol: ProxyProtocol = ProxyProtocol()
     tcp: Tcp = Tcp()
     admin: Admin = Admin()

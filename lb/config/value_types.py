@@ -29,7 +29,7 @@ from .units import (
     format_size,
     is_host_name,
     positive_duration,
-    rate,
+    positive_size,
     share,
     size,
 )
@@ -39,6 +39,13 @@ class Section(BaseModel):
     """A mapping in the file. Unknown keys are refused, and it cannot be changed later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AtStart:
+    """Marker of a key that only a restart can change. Such keys concern listening sockets, files and processes."""
+
+
+AT_START = AtStart()
 
 
 def split(value: object) -> object:
@@ -154,10 +161,10 @@ Interval = Annotated[Positive, at_least(SHORTEST_INTERVAL_S, format_duration)]
 """Interval of repeated work."""
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
 Size = Annotated[
-    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+    int, BeforeValidator(positive_size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
 ]
 Rate = Annotated[
-    int, BeforeValidator(rate), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
 ]
 """Rate in bytes per second."""
 Listen = Annotated[

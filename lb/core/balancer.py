@@ -301,7 +301,7 @@ class Balancer:
         exchange.tried.append(backend)
         exchange.attempts.append(attempt)
         self._load.in_flight += 1
-        self._registry.attempt_started(attempt, now)
+        self._registry.attempt_started(attempt)
         self._stalls.started(attempt)
         return attempt
 

@@ -192,7 +192,7 @@ class Registry:
             self._feedback.reported(backend, report, now)
 
     # --- attempts ---
-    def attempt_started(self, attempt: Attempt, now: float) -> None:
+    def attempt_started(self, attempt: Attempt) -> None:
         """Count the attempt as in flight on its backend."""
         attempt.backend.in_flight += 1
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from ...evidence.balancer_config import seconds, share
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
+from ...scenario.units import parse_duration, parse_share
 
 NAME = "retry_budget"
 FAILS_WHEN = "in some window more backends were tried a second time than the live budget allows"
@@ -103,5 +103,5 @@ def _budget(run: RunRecord) -> Budget | None:
     retry = run.config.get("retry")
     if not isinstance(retry, Mapping) or "budget" not in retry:
         return None
-    window_s = seconds(retry.get("budget_window", "10s"), "retry.budget_window")
-    return Budget(share(retry["budget"]), float(retry.get("budget_min_per_s", 0.0)), window_s)
+    window_s = parse_duration(retry.get("budget_window", "10s"))
+    return Budget(parse_share(retry["budget"]), float(retry.get("budget_min_per_s", 0.0)), window_s)

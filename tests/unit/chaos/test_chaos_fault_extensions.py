@@ -19,7 +19,7 @@ from tests.support.chaos_fakes import record
 
 
 class Molasses(LinkFault):
-    kind, effect, summary = "molasses", "delay", "answers come late"
+    kind, effect, summary, past = "molasses", "delay", "answers come late", "answered late"
     layer, bound, params = Layer.SHAPE, LATE_LINK, ShapedParams
 
     def effects(self, params: ShapedParams) -> dict[str, float]:

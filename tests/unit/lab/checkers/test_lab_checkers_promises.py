@@ -33,7 +33,7 @@ def expecting(**changes: Any) -> Plan:
 
 
 def config(**settings: Any) -> Event:
-    retry = {"budget": 0.2, "budget_min_per_s": 3.0, "budget_window": "10s"}
+    retry = {"budget": "20%", "budget_min_per_s": 3.0, "budget_window": "10s"}
     return Event(0.0, "lab", "config", {"config": {"policy": "round_robin", "retry": retry, **settings}})
 
 

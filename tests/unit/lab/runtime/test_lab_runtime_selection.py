@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from chaos.inputs.settings import RuntimeName as ChaosRuntimeName
 from lab.runtime.selection import RuntimeName, runtime
-from lab.scenario.fault_kinds import built_in
 from lab.testing.pytest_plugin import pytest_addoption
 
 
@@ -22,5 +24,5 @@ def test_the_pytest_plugin_offers_every_runtime() -> None:
     assert set(option.attrs()["choices"]) == set(RuntimeName)
 
 
-def test_fault_kinds_name_the_same_runtimes() -> None:
-    assert set().union(*(kind.runtimes for kind in built_in().kinds.values())) == set(RuntimeName)
+def test_the_chaos_service_has_the_same_runtimes() -> None:
+    assert set(get_args(ChaosRuntimeName)) == set(RuntimeName)
