@@ -90,7 +90,7 @@ def _events(plan: Plan, requests: int) -> Iterator[Event]:
         return Event(t, "lab", event, data)
 
     yield lab(0.0, "run_started", run_id="synthetic", started="", runtime="synthetic", balancer="synthetic")
-    retry = {"budget": 0.2, "budget_min_per_s": 3.0, "budget_window": "10s"}
+    retry = {"budget": "20%", "budget_min_per_s": 3.0, "budget_window": "10s"}
     yield lab(0.0, "config", config={"policy": "round_robin", "retry": retry})
     bound = {"fault": "pause", "reroute_s": 1.5, "reroute_traffic_s": 0.5, "readmit_s": 1.9, "formula": "synthetic"}
     yield lab(0.0, "bounds", bounds=[bound])
