@@ -22,6 +22,8 @@ class HaproxyFiles(OwnFiles):
 
     forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
     named = r".*\.cfg"
+    content = r"^(?:global|defaults|frontend|backend|listen)\b[^{:=]*$"
+    in_folder = ("*.cfg",)
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         return _WRITES.sub(lambda found: found[1] + inside(found[2], Path(values["DIR"])), text)
