@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -148,11 +148,13 @@ def routes(configuration: Configuration) -> list[Route]:
 def choose(configuration: Configuration, frontend: str = "", pool: str = "") -> Route:
     """Return the only way to a pool of at least two servers that has these names, where they are given.
 
+    A name may be a place, such as `site.conf:12`, and several names may be separated by commas.
+
     Raise `BadArgumentsError` that lists what was found if there is none or more than one.
     """
     found = routes(configuration)
     where = next(iter(configuration.texts)).name
-    named = [each for each in found if frontend in {"", each.listener.name} and pool in {"", each.pool.name}]
+    named = [each for each in found if _is_named(frontend, each.listener) and _is_named(pool, each.pool)]
     usable = [each for each in named if len(each.pool.servers) >= FEWEST_SERVERS]
     if len(usable) == 1:
         _not_too_many(usable[0].pool)
@@ -173,6 +175,10 @@ def choose(configuration: Configuration, frontend: str = "", pool: str = "") -> 
         )
     wanted = " and ".join(f"--{key} {name}" for key, name in (("frontend", frontend), ("pool", pool)) if name)
     raise BadArgumentsError(f"{where}: no way fits {wanted}; there are:", "give one of these", tuple(map(str, found)))
+
+
+def _is_named(names: str, one: Listener | Pool) -> bool:
+    return not names or any(name in {one.name, str(one.place)} for name in names.split(","))
 
 
 def _not_too_many(pool: Pool) -> None:
@@ -214,15 +220,17 @@ def _lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def same_words(ours: Sequence[str], theirs: Sequence[str], places: Mapping[Path, Path]) -> list[str]:
-    """Return the lines of `ours` that the program says of the user's original files, too, whatever their folders."""
-    names = "|".join(sorted((re.escape(path.name) for path in places), key=len, reverse=True))
+def same_words(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines with a place in a file (`:LINE`) that a program printed in both outputs.
+
+    Folders, process ids and times differ.
+    """
 
     def plain(line: str) -> str:
-        return re.sub(rf"\S*?(?P<name>{names})", r"\g<name>", re.sub(r"\(\d+\)|\d+#\d+|^\S+ \S+ ", "", line))
+        return re.sub(r"[^\s'\"\[(]*/|\(\d+\)|\d+#\d+|\d\d:\d\d:\d\d", "", line)
 
     known = set(map(plain, theirs))
-    return [line for line in ours if plain(line) in known]
+    return tuple(line for line in ours if plain(line) in known and re.search(r":\d+\b", line))
 
 
 def _shown(text: str) -> str:
