@@ -59,6 +59,10 @@ class OwnFiles:
     that matches is the address: a host with or without a port, or a URL."""
     named = r"(?!)"
     """Regular expression for lower-case file names that are typical of this program without containing its name."""
+    content = r"(?!)"
+    """Regular expression (multi-line) that finds a line that only this program's files have."""
+    in_folder: tuple[str, ...] = ("*",)
+    """Patterns of the names of files that are read from a folder, in this order; names of one pattern are sorted."""
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         """Return the text without directives that write outside the run's folder or start a daemon.

@@ -48,26 +48,32 @@ def unused(replace: Iterable[tuple[str, str]], files: Iterable[Path]) -> list[tu
 
 
 def adopt(
-    own: OwnFiles, files: Sequence[str], replace: Sequence[tuple[str, str]], values: Mapping[str, str], folder: Path
+    own: OwnFiles,
+    texts: Mapping[Path, str],
+    replace: Sequence[tuple[str, str]],
+    values: Mapping[str, str],
+    folder: Path,
 ) -> tuple[Path, ...]:
-    """Copy the files into `folder`, replace addresses and confine directives. Return the copies, the main file first.
+    """Write the texts into `folder`, with addresses replaced and directives confined. Return the paths.
+
+    `texts`: by the path of the user's file, the main file first.
 
     Files below the main file's folder keep their relative place, so that relative includes find them. Replacements
-    apply to the files in which their text occurs. Raise `BadArgumentsError` for a file that cannot be read, an unknown
-    placeholder, an address outside the lab, and files that do not name every backend of this lab.
+    apply to the files in which their text occurs. Raise `BadArgumentsError` for an unknown placeholder, an address
+    outside the lab, and files that do not name every backend of this lab.
     """
-    places = layout([Path(each) for each in files])
+    places = layout(list(texts))
     substitution = Substitution(replace)
     filled = {}
     for path, place in places.items():
-        text = _point_to(read(path), places, path.name)
+        text = _point_to(texts[path], places, path.name)
         filled[place] = substitution.apply(text, values, path.name)
     refuse_strangers(own, {str(path): filled[place] for path, place in places.items()}, values)
     backends = [name for name in values if re.fullmatch(r"BACKEND_\d+", name)]
     missing = [name for name in backends if not any(values[f"{name}_PORT"] in text for text in filled.values())]
     if missing:
         raise BadArgumentsError(
-            f"{files[0]} does not name {', '.join(missing)} of the lab, and every backend must be in use",
+            f"{next(iter(texts))} does not name {', '.join(missing)} of the lab, and every backend must be in use",
             f"write @{missing[0]}@ in it, or use --replace HOST:PORT={missing[0]} (docs/peers.md)",
         )
     for number, (place, text) in enumerate(filled.items()):

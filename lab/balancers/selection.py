@@ -18,7 +18,8 @@ from ..processes.child_environment import child_environment
 from ..processes.isolation.launcher import launched
 from . import adapter as find_adapter
 from .adapter import Adapter, Command, Missing, Program
-from .own_files import adopt
+from .importing import Imported, import_files, same_words
+from .own_files import adopt, read
 from .requirements import Address, Backend, Level, ProxySpec
 from .running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
 from .substitution import fill
@@ -40,6 +41,12 @@ class Choice:
     """The user's own configuration, main file first, instead of a rendered one."""
     replace: tuple[tuple[str, str], ...] = ()
     """Texts to replace in those files: (text, name of a placeholder, such as `BACKEND_1`)."""
+    listener: str = ""
+    """Name or place of the listener at which requests enter, if the files are imported (`lab.balancers.importing`)."""
+    pool: str = ""
+    """Name or place of the pool whose servers the lab's backends are; empty: the files have placeholders already."""
+    backends: int = 0
+    """Number of backends that the lab starts; 0: as many as usual."""
     binary: str = ""
     """Path of the program, or on Docker an image that has it, in place of the one that the adapter finds."""
     command: str = ""
@@ -58,6 +65,14 @@ class Choice:
     def to_json(self) -> str:
         """Return the choice as one line of JSON."""
         return json.dumps(asdict(self))
+
+    def imported(self) -> Imported:
+        """Return the files as they are now with what the lab changes in them. Raise `BadArgumentsError`."""
+        return import_files(self.adapter, [Path(each) for each in self.files], self.listener, self.pool)
+
+    def texts(self) -> Mapping[Path, str]:
+        """Return the files as they are now, with the lab's changes if they are imported. Raise `BadArgumentsError`."""
+        return self.imported().texts() if self.pool else {path: read(path) for path in map(Path, self.files)}
 
     @classmethod
     def from_json(cls, text: str) -> Choice:
@@ -158,11 +173,40 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
     if adapter.own_files is None:
         raise BadArgumentsError(f"{adapter.name} cannot run a user's own file", "--balancers, or --balancer-cmd")
-    files = adopt(adapter.own_files, choice.files, choice.replace, wanted.placeholders(folder), folder)
+    files = adopt(adapter.own_files, choice.texts(), choice.replace, wanted.placeholders(folder), folder)
     check, command = adapter.own_files.commands(program, files)
-    _check(adapter.name, check, folder, place)
+    try:
+        _check(adapter.name, check, folder, place)
+    except RejectedConfigError as error:
+        if not choice.pool:
+            raise
+        raise _explained(error, adapter, program, choice, folder, place) from error
     command = place.kept_in(command, folder)
     return Prepared(command.argv, command.environment, health_url)
+
+
+def _explained(
+    error: RejectedConfigError, adapter: Adapter, program: Program, choice: Choice, folder: Path, place: Place
+) -> RejectedConfigError:
+    """Return the error with whose mistake it is: the program is asked about the user's own files, too.
+
+    They may be refused for other reasons, such as a user or a name that this machine does not have, so what counts is
+    whether the program says the same of them.
+    """
+    assert adapter.own_files is not None
+    originals = [Path(each) for each in choice.files]
+    try:
+        _check(adapter.name, adapter.own_files.commands(program, originals)[0], folder, place, most=None)
+        theirs: tuple[str, ...] = ()
+    except RejectedConfigError as other:
+        theirs = other.details
+    if same := same_words(error.details, theirs):
+        return RejectedConfigError(f"{adapter.name} rejects its configuration: your own file, too", "correct it", same)
+    return RejectedConfigError(
+        f"{adapter.name} rejects its configuration, and not your own file: the lab changed it wrongly",
+        "report this with the output of lab compare --show-changes FOLDER; meanwhile, use --replace",
+        error.details,
+    )
 
 
 def _split(command: str) -> list[str]:
@@ -189,7 +233,8 @@ def _installed(adapter: Adapter, place: Place) -> Program:
     return found
 
 
-def _check(name: str, check: Command | None, folder: Path, place: Place) -> None:
+def _check(name: str, check: Command | None, folder: Path, place: Place, most: int | None = _TOLD_LINES) -> None:
+    """Let the program check its configuration. Raise `RejectedConfigError` with at most that many lines of output."""
     if check is None:
         return
     told, check = shlex.join(check.argv), place.reached(check, folder)
@@ -207,5 +252,5 @@ def _check(name: str, check: Command | None, folder: Path, place: Place) -> None
     except subprocess.TimeoutExpired:
         raise RejectedConfigError(f"{name} did not finish checking its configuration", told) from None
     if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()[-_TOLD_LINES:]
+        said = (done.stdout + done.stderr).strip().splitlines()[-(most or 0) :]
         raise RejectedConfigError(f"{name} rejects its configuration", told, tuple(map(inert, said)))

@@ -9,7 +9,7 @@ import re
 import secrets
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Annotated
 import typer
 
 from ..balancers import ADAPTERS
-from ..balancers.selection import HEALTH_PATH
+from ..balancers.importing import write_changes
+from ..balancers.selection import HEALTH_PATH, Choice
 from ..compare import document, entries
 from ..compare.configs import write_configs
 from ..compare.differences import contrasts
@@ -31,6 +32,7 @@ from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
 from ..compare.table import difference_table, markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..output.inert import one_line
 from ..output.terminal import Terminal
 from ..runtime import Say
 from ..runtime.selection import RuntimeName
@@ -78,6 +80,16 @@ def compare(
         list[str] | None,
         typer.Option("--replace", help="Replace an address in your files: OLD=BACKEND_1, OLD=LISTEN, …"),
     ] = None,
+    frontend: Annotated[
+        str, typer.Option(help="Import: the frontend, site or entry point where requests enter, if there are several.")
+    ] = "",
+    pool: Annotated[
+        str, typer.Option(help="Import: the backend, upstream, cluster or service to use, if there are several.")
+    ] = "",
+    show_changes: Annotated[
+        Path | None,
+        typer.Option(help="Write what the lab changes in imported files into this folder, and start nothing."),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Host header of all requests, for configurations that forward only some names.")
     ] = "",
@@ -114,6 +126,12 @@ def compare(
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --entry, --config or --balancer-url")
+    chosen = entries.with_routes(chosen, frontend, pool)
+    if show_changes is not None:
+        _write_changes(chosen, show_changes, console)
+        return
+    for line in (line for each in chosen if each.choice.pool for line in changes(each.choice)):
+        console.print(line, soft_wrap=True)
     entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
     _keep_inside(chosen, environment, console.print)
@@ -139,6 +157,25 @@ def compare(
         _show(console, comparison, folder)
     if not ran:
         raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
+
+
+def changes(choice: Choice) -> Iterator[str]:
+    """Yield the lines that say what the lab changes in the imported files of a choice."""
+    imported = choice.imported()
+    yield f"{choice.name}: requests take {imported.route}"
+    yield from (f"  {line}" for line in imported.told())
+    for each in imported.configuration.unknown:
+        yield f"  {each.place}: {one_line(each.text)} may affect failover; it stays as it is"
+
+
+def _write_changes(chosen: Sequence[Entry], folder: Path, console: Terminal) -> None:
+    choices = [each.choice for each in chosen if each.choice.pool]
+    if not choices:
+        raise BadArgumentsError("--show-changes: no files are imported", "add --config FILE without --replace")
+    for choice in choices:
+        own = folder / re.sub(r"[^\w.-]+", "-", choice.name).strip("-") if len(choices) > 1 else folder
+        for line in (*changes(choice), *map(str, write_changes(choice.imported(), own))):
+            console.print(line, soft_wrap=True)
 
 
 def _show(console: Terminal, comparison: Comparison, folder: Path) -> None:

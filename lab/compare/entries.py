@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..balancers import adapter, adapters
-from ..balancers.adapter import Command, Missing, Program
+from ..balancers.adapter import Command, Missing, OwnFiles, Program
+from ..balancers.importing import can_import, collect, guess, has_placeholders, import_files
 from ..balancers.own_files import unused
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..balancers.selection import Choice, Place, ThisMachine
@@ -144,6 +145,36 @@ def from_files(configs: Sequence[str], replacements: Sequence[str], option: str 
     ]
 
 
+def with_routes(entries: Sequence[Entry], frontend: str, pool: str) -> list[Entry]:
+    """Return the entries; those whose files the lab imports get their route, and all the number of backends.
+
+    Files are imported if they have no placeholders and nothing is to be replaced. `frontend` and `pool` choose the
+    route where there are several. Raise `BadArgumentsError` if no route can be chosen.
+    """
+    found = [replace(each, choice=_routed(each.choice, frontend, pool)) for each in entries]
+    most = max((each.choice.backends for each in found), default=0)
+    return [
+        each
+        if each.choice.backends or each.choice.files or each.choice.url
+        else replace(each, choice=replace(each.choice, backends=most))
+        for each in found
+    ]
+
+
+def _routed(choice: Choice, frontend: str, pool: str) -> Choice:
+    paths = [Path(each) for each in choice.files]
+    if not paths or choice.replace or has_placeholders(paths) or not can_import(adapter(choice.adapter).own_files):
+        return choice
+    route = import_files(choice.adapter, paths, frontend, pool).route
+    return replace(
+        choice,
+        listener=str(route.listener.place),
+        pool=str(route.pool.place),
+        backends=len(route.pool.servers),
+        host=choice.host or route.listener.host,
+    )
+
+
 def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
     """Record for each balancer of a user's own a hash of what it is: program, files, command, URL.
 
@@ -154,8 +185,8 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
             continue
         choice = entry.choice
         digest = hashlib.sha256(repr((choice.adapter, choice.binary, choice.command, choice.url)).encode())
-        for path in choice.files:
-            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        for text in choice.texts().values():
+            digest.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
         if comparison.sources.setdefault(choice.name, digest.hexdigest()) != digest.hexdigest():
             raise BadArgumentsError(
                 f"{choice.name} is in the comparison already, with other content", "give the new one a different name"
@@ -192,16 +223,12 @@ def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
 
 def _files(text: str, option: str) -> tuple[str, list[Path]]:
     name, _, files = text.rpartition("=")
-    name = name or _guess(files)
+    name = name or guess(files.split(","))
     if name not in adapters():
         raise BadArgumentsError(
             f"{option} {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(adapters())}"
         )
-    paths = [Path(each).resolve() for each in files.split(",")]
-    for path in paths:
-        if not path.is_file():
-            raise BadArgumentsError(f"{option}: there is no file {path}", "give the file of your balancer")
-    return name, paths
+    return name, collect(files.split(","), adapter(name).own_files or OwnFiles())
 
 
 def _replacement(text: str) -> tuple[str, str]:
@@ -260,15 +287,6 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise BadArgumentsError(f"there are no settings {text!r}", f"choose from {', '.join(Level)}") from None
-
-
-def _guess(files: str) -> str:
-    name = Path(files.split(",")[0]).name.lower()
-    named = [each for each in adapters() if each in name]
-    if named:
-        return min(named, key=name.index)
-    own = ((each, adapter.own_files) for each, adapter in adapters().items() if adapter.own_files is not None)
-    return next((each for each, files in own if re.fullmatch(files.named, name)), "")
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Protocol
 from ..balancers.selection import Choice, Place, ThisMachine
 from ..processes.readiness import log_end, telling
 from ..runtime import Say
-from ..runtime.local_lab import LocalRuntime
+from ..runtime.local_lab import DEFAULT_BACKENDS, LocalRuntime
 from ..services.endpoints import Endpoints
 
 
@@ -96,7 +96,8 @@ class LocalEnvironment:
 
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
-        """Start a complete lab of six processes; this takes a few seconds."""
+        """Start a complete lab, which takes a few seconds."""
         choice = replace(choice, watched=bool(choice.files or choice.command))
-        with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
+        backends = choice.backends or DEFAULT_BACKENDS
+        with LocalRuntime(self.root, backends, other=choice).borrow(lambda _: None) as endpoints:
             yield LocalRunningBalancer(endpoints)

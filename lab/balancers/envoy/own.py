@@ -12,6 +12,8 @@ class EnvoyFiles(OwnFiles):
     """A user's files are one bootstrap file."""
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<address>[\w.-]+)"""
+    content = r'^[ \t{"]*(?:static|dynamic)_resources\b'
+    in_folder = ("*.yaml", "*.yml", "*.json")
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         file = str(files[0])

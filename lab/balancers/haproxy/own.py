@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from ..adapter import Command, OwnFiles, Program
+from ..configuration import Configuration, Edit, Listener, Pool
 from ..own_files import inside, read
+from . import edits, reader
 
 _SECTION: Final = re.compile(
     r"^(?:global|defaults|frontend|backend|listen|resolvers|peers|userlist|mailers|cache|program|ring|http-errors)\b",
@@ -22,9 +25,17 @@ class HaproxyFiles(OwnFiles):
 
     forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
     named = r".*\.cfg"
+    content = r"^(?:global|defaults|frontend|backend|listen)\b[^{:=]*$"
+    in_folder = ("*.cfg",)
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         return _WRITES.sub(lambda found: found[1] + inside(found[2], Path(values["DIR"])), text)
+
+    def read(self, files: Sequence[Path]) -> Configuration:
+        return reader.read(files)
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        return edits.edits(configuration, listener, pool, os.environ)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         words = [word for each in files if _has_sections(each, files[0]) for word in ("-f", str(each))]

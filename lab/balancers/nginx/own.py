@@ -20,6 +20,8 @@ class NginxFiles(OwnFiles):
     """A user's files are a main file and the files that it includes."""
 
     forwards = r"(?<![\w$.-])(?:server|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass)\s+(?P<address>[^\s;{]+)\s*[^{;]*;"
+    content = r"^[ \t]*(?:http|events|upstream[ \t]+\S+)[ \t\r]*\{"
+    in_folder = ("nginx.conf",)
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         text = _DAEMON.sub(r"daemon\1off\2", text)

@@ -12,6 +12,8 @@ class RerouteFiles(OwnFiles):
     """A user's files are one YAML file."""
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<other>[^\s"',}]+)"""
+    content = r"^discovery:"
+    in_folder = ("*.yaml", "*.yml")
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         command = (*program.argv, "--config", str(files[0]))

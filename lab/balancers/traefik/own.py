@@ -12,6 +12,8 @@ class TraefikFiles(OwnFiles):
     """A user's files are the static file and the files that it names."""
 
     forwards = r"""["']?\b(?:url|address)["']?[ \t]*[:=][ \t]*["']?(?P<address>[^\s"',}]+)"""
+    content = r'^[ \t\["]*entryPoints\b|\btraefik\.http\.'
+    in_folder = ("traefik.*", "*.yml", "*.yaml", "*.toml")
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[None, Command]:
         return None, Command((*program.argv, f"--configFile={files[0]}"))

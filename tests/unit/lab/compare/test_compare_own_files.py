@@ -10,7 +10,7 @@ import pytest
 from lab.balancers import adapter
 from lab.balancers.adapter import OwnFiles, Program
 from lab.balancers.own_confinement import refuse_strangers
-from lab.balancers.own_files import adopt, layout
+from lab.balancers.own_files import adopt, layout, read
 from lab.balancers.selection import Choice, Wanted, prepare
 from lab.balancers.substitution import Substitution, fill
 from lab.compare import entries
@@ -28,6 +28,10 @@ def own(program: str) -> OwnFiles:
 
 def values(folder: Path) -> dict[str, str]:
     return WANTED.placeholders(folder)
+
+
+def texts(*names: str | Path) -> dict[Path, str]:
+    return {path: read(path) for path in map(Path, names)}
 
 
 def test_placeholders_give_whole_addresses_and_their_parts(tmp_path: Path) -> None:
@@ -108,17 +112,19 @@ def test_dir_and_a_name_mean_the_one_file_of_that_name(tmp_path: Path) -> None:
     (source / "nginx.conf").write_text("include @DIR@/up.conf; listen 127.0.0.1:9001; # 9002")
     (source / "up" / "up.conf").write_text("")
     names = [str(source / "nginx.conf"), str(source / "up" / "up.conf")]
-    assert f"include {folder}/up/up.conf;" in adopt(own("nginx"), names, [], values(folder), folder)[0].read_text()
+    assert (
+        f"include {folder}/up/up.conf;" in adopt(own("nginx"), texts(*names), [], values(folder), folder)[0].read_text()
+    )
     (source / "up.conf.d").mkdir()
     (source / "up.conf.d" / "up.conf").write_text("")
     with pytest.raises(BadArgumentsError, match=r"nginx.conf:1: @DIR@/up.conf could be @DIR@/up/up.conf or "):
-        adopt(own("nginx"), [*names, str(source / "up.conf.d" / "up.conf")], [], values(folder), folder)
+        adopt(own("nginx"), texts(*names, str(source / "up.conf.d" / "up.conf")), [], values(folder), folder)
 
 
 def test_bytes_that_are_no_utf_8_stay_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
     file.write_bytes(b"# f\xfcr 9002\r\nserver a 10.0.0.5:80\r\n")
-    copied = adopt(own("haproxy"), [str(file)], [("10.0.0.5:80", "BACKEND_1")], values(tmp_path), tmp_path / "copy")
+    copied = adopt(own("haproxy"), texts(file), [("10.0.0.5:80", "BACKEND_1")], values(tmp_path), tmp_path / "copy")
     assert copied[0].read_bytes() == b"# f\xfcr 9002\r\nserver a 127.0.0.1:9001\r\n"
 
 
@@ -211,7 +217,7 @@ def test_several_files_are_copied_and_each_gets_its_addresses(tmp_path: Path) ->
     folder = tmp_path / "copy"
     folder.mkdir()
     pairs = [(":80", "LISTEN"), ("http://10.0.0.5:80", "BACKEND_1")]
-    adopted = adopt(own("traefik"), [str(main), str(other)], pairs, values(folder), folder)
+    adopted = adopt(own("traefik"), texts(main, other), pairs, values(folder), folder)
     assert adopted[0].read_text() == f"file: {folder}/dynamic.yaml\nlisten: 127.0.0.1:8080\n"
     assert (folder / "dynamic.yaml").read_text() == "url: 127.0.0.1:9001\nurl: 127.0.0.1:9002\n"
 
@@ -220,7 +226,7 @@ def test_a_file_without_any_backend_of_the_lab_is_refused(tmp_path: Path) -> Non
     file = tmp_path / "haproxy.cfg"
     file.write_text("frontend f")
     with pytest.raises(BadArgumentsError, match="does not name BACKEND_1, BACKEND_2 of the lab"):
-        adopt(own("haproxy"), [str(file)], [], values(tmp_path), tmp_path)
+        adopt(own("haproxy"), texts(file), [], values(tmp_path), tmp_path)
 
 
 def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path) -> None:
