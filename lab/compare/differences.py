@@ -82,9 +82,10 @@ class Contrast:
         if self.pairs == 0:
             return f"{self.entry} and {self.baseline} have no repeat in common in {self.scenario}"
         if self.pairs < FEWEST:
+            count = "1 repeat is" if self.pairs == 1 else f"{self.pairs} repeats are"
             return (
-                f"{self.entry} beside {self.baseline} in {self.scenario}: {self.pairs} repeats are too few for an "
-                f"interval (--repeat {FEWEST})"
+                f"{self.entry} beside {self.baseline} in {self.scenario}: {count} too few for an interval "
+                f"(--repeat {FEWEST})"
             )
         told = [_told(measure, each) for measure, each in zip(MEASURES, self.differences, strict=True)]
         if not (changes := [each for each in told if each]):
