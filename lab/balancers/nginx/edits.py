@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +92,7 @@ class _Changes:
             if each.arguments != ("off",):
                 self.add(each.values, "off", reason)
         elif name == "server":
-            self._member(each, scopes[0]) if block == "upstream" else self._server(each)
+            self._member(each) if block == "upstream" else self._server(each)
         elif name == "proxy_pass" or _PASS.fullmatch(name):
             self._forward(each, scopes)
         elif name == "if" and each.opened and _SCHEME.search(" ".join(each.arguments)):
@@ -102,7 +103,7 @@ class _Changes:
     def _host(self, each: Directive, block: str) -> None:
         """Change what concerns the machine: user, modules, logs, temporary files, name servers."""
         name, first = each.name, each.arguments[0] if each.arguments else ""
-        if name == "user" and block == "main":
+        if name == "user" and block == "main" and each.arguments != (getpass.getuser(),):
             self.add(each.values, getpass.getuser(), "the run's folder belongs to the user who runs the lab")
         elif name == "load_module":
             self._module(each, first)
@@ -135,16 +136,23 @@ class _Changes:
         copies = [f"include @DIR@/{self.places[path]};" for path in each.included]
         self.add(each.place, " ".join(copies), "the files that were given, in the lab's copy")
 
-    def _member(self, each: Directive, upstream: Sequence[Directive]) -> None:
+    def _member(self, each: Directive) -> None:
         """Replace a server of an upstream: by a backend if the upstream is the chosen one."""
         numbers = {server.place: number for number, server in enumerate(self.pool.servers, 1)}
         number = numbers.get(each.place)
         address = f"@BACKEND_{number}@" if number else CLOSED
         kept = [word for word in each.arguments[1:] if word != "resolve" and not word.startswith("service=")]
-        told = (
-            f"the lab's backend in place of {each.arguments[0]}" if number else f"{_ELSEWHERE}, not {each.arguments[0]}"
-        )
-        self.add(each.values, " ".join([address, *kept]), told)
+        reason = f"the lab's backend in place of {each.arguments[0]}" if number else _ELSEWHERE
+        if len(kept) < len(each.arguments) - 1:
+            self.add(each.values, " ".join([address, *kept]), reason)
+        else:
+            self.add(self._first(each), address, reason)
+
+    def _first(self, each: Directive) -> Place:
+        """Return the place of the first argument, with its quotes."""
+        start = each.values.start
+        quoted = self.found.texts[each.values.path][start] in "\"'"
+        return replace(each.values, end=start + len(each.arguments[0]) + 2 * quoted)
 
     def _server(self, each: Directive) -> None:
         if each.place != self.listener.place:
