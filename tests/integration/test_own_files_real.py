@@ -28,6 +28,17 @@ REACHED = [
     ("nginx", "backup/nginx.conf", "reports", 2),  # and one in reserve
     ("nginx", "docker/nginx.conf", "tasks", 2),
     ("nginx", "gateway/nginx.conf", "members", 4),
+    ("caddy", "simple/Caddyfile", "shop.example.com", 3),
+    ("caddy", "one/Caddyfile", ":9000", 1),  # the first only
+    ("caddy", "sites/Caddyfile", "api.example.com", 2),
+    ("caddy", "sites/Caddyfile", "api.example.com/v2/", 2),
+    ("caddy", "sites/Caddyfile", "example.com/app/", 2),
+    ("caddy", "snippets/Caddyfile", "orders.example.com:8080", 3),
+    ("caddy", "snippets/Caddyfile", "reports.example.com:8080", 2),
+    ("caddy", "gateway/Caddyfile", "wiki.apps.example.com", 2),
+    ("caddy", "gateway/Caddyfile", "chat.apps.example.com", 1),  # ip_hash
+    ("caddy", "json/caddy.json", "tickets.example.org", 2),
+    ("caddy", "json/caddy.json", "tickets.example.org/api/", 2),
 ]
 """Program, main file, pool, and how many of its servers get requests while all of them work."""
 

@@ -24,7 +24,7 @@ def lab_values(folder: Path, listen: str = "127.0.0.1:28999", backends: Sequence
     named |= {f"BACKEND_{number}": address for number, address in enumerate(given, 1)}
     parts = {f"{name}_HOST": each.rpartition(":")[0] for name, each in named.items()}
     parts |= {f"{name}_PORT": each.rpartition(":")[2] for name, each in named.items()}
-    return {**named, **parts, "DIR": str(folder)}
+    return {**named, **parts, "DIR": str(folder), "HEALTH": "/health"}
 
 
 def choose(configuration: Configuration, listener: str, pool: str) -> tuple[Listener, Pool]:

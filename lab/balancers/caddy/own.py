@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ...errors import BadArgumentsError
 from ..adapter import Command, OwnFiles, Program
+from ..configuration import Configuration, Edit, Listener, Pool
+from ..own_files import read
+from . import edits, json_files, reader
 
 _OFF: Final = {"skip_install_trust": "", "auto_https": "off", "admin": "off"}
 """Global options: no certificate authority on this machine, no certificates for addresses that used plain HTTP in
@@ -27,6 +31,15 @@ class CaddyFiles(OwnFiles):
             return text
         return _caddy_json(text) if _is_json(text) else _caddyfile(text, values["LISTEN_PORT"])
 
+    def read(self, files: Sequence[Path]) -> Configuration:
+        _refuse_broken_json(files[0])
+        return json_files.read(files) if _is_json(read(files[0])) else reader.read(files)
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        if _is_json(next(iter(configuration.texts.values()))):
+            return json_files.edits(configuration, listener, pool)
+        return edits.edits(configuration, listener, pool)
+
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         file, folder = str(files[0]), str(files[0].parent)
         kind = () if files[0].suffix == ".json" else ("--adapter", "caddyfile")
@@ -40,6 +53,16 @@ def _is_json(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except ValueError:
         return False
+
+
+def _refuse_broken_json(path: Path) -> None:
+    text = read(path)
+    try:
+        json.loads(text)
+    except ValueError as error:
+        # A Caddyfile may begin with a brace too, but then a newline follows, and words without quotes.
+        if isinstance(error, json.JSONDecodeError) and re.match(r'\s*\{\s*"', text):
+            raise BadArgumentsError(f"{path.name}:{error.lineno}: {error.msg}", "correct the JSON") from error
 
 
 def _caddyfile(text: str, http_port: str) -> str:
