@@ -53,9 +53,10 @@ def settings(options: Options) -> FailoverSettings:
 def _retries(options: Options) -> Retries:
     """Return when Caddy tries again: never, unless `lb_retries` or `lb_try_duration` is set.
 
-    It then waits for `lb_try_interval` and lets the policy choose again, perhaps the same server. A request that was
-    sent is repeated only if it is a GET, or if `lb_retry_match` matches. Statuses are never a reason. In addition, Go's
-    HTTP client repeats an idempotent request if a kept connection closes without a response.
+    It then waits for `lb_try_interval` and lets the policy choose again, perhaps the same server. The duration is
+    compared before that wait, so the last attempt may begin by the wait later. A request that was sent is repeated
+    only if it is a GET, or if `lb_retry_match` matches. Statuses are never a reason. In addition, Go's HTTP client
+    repeats an idempotent request if a kept connection closes without a response.
     """
     limit, total = _number(options, "lb_retries", 0), _time(options, "lb_try_duration", None)
     pause = _time(options, "lb_try_interval", 0.25 if total.value else 0.0)
@@ -76,7 +77,7 @@ def _retries(options: Options) -> Retries:
         on=Value(_BROKEN if safe else frozenset({Failure.CONNECT}), place),
         non_idempotent_on=Value(_BROKEN if unsafe else frozenset({Failure.CONNECT}), place),
         other_server_from=Value(None if stays else 2, _place(options, "lb_policy")),
-        total_s=Value(total.value or None, total.place),
+        total_s=Value(total.value + (pause.value or 0.0) if total.value else None, total.place),
         pause_s=Value(pause.value or 0.0, pause.place),
     )
 
