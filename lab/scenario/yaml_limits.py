@@ -102,7 +102,8 @@ class _Counter:
         if len(self._open) > limits.depth:
             return self.too_deep()
         if self._values > limits.values:
-            return f"holds more than {limits.values:,} values once its aliases are written out, which no {limits.kind} does"
+            most = f"{limits.values:,} values once its aliases are written out"
+            return f"holds more than {most}, which no {limits.kind} does"
         if isinstance(event, ScalarEvent) and len(event.value) > limits.scalar:
             return f"holds a value of more than {limits.scalar:,} characters, which no {limits.kind} does"
         return ""
