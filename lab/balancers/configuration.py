@@ -95,6 +95,8 @@ class Passive:
     """None if the failures must come in a row."""
     evaluated_every_s: Value[float] | None = None
     """The program acts on the count only at these intervals; None if at once."""
+    returns_every_s: Value[float] | None = None
+    """The program notices the end of `ejection_s` only at these intervals; None if at once."""
     most_ejected: Value[float] | None = None
     """Largest fraction of the servers that may be out at a time."""
     returns_by_checks: bool = False
@@ -116,6 +118,8 @@ class Retries:
     """No new attempt begins later than this after the first one began; None: no limit."""
     pause_s: Value[float] = field(default_factory=lambda: Value(0.0))
     """Wait before another attempt on the same server."""
+    most_concurrent: Value[int] | None = None
+    """Retries of this pool that may be in progress at the same time, over all requests; further ones do not happen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ..errors import BadArgumentsError
 from .adapter import OwnFiles
 from .substitution import line_of
 
-_DEVICES: Final = ("/dev/stdout", "/dev/stderr", "/dev/null")
+DEVICES: Final = ("/dev/stdout", "/dev/stderr", "/dev/null")
 _COMMENT: Final = re.compile(r"^[ \t]*#.*$|[ \t]#.*$", re.MULTILINE)
 _UPSTREAM: Final = re.compile(r"\bupstream\s+(\S+?)\s*\{")
 _LOCAL: Final = re.compile(r"localhost|127(?:\.\d+){3}|0\.0\.0\.0|\*|::1?|0(?:\.0){0,3}|", re.IGNORECASE)
@@ -56,6 +56,6 @@ def inside(path: str, folder: Path) -> str:
     """Return the path moved into `folder`. Devices, and paths that are already in it, are returned unchanged."""
     return (
         path
-        if path in _DEVICES or Path(path).is_relative_to(folder)
+        if path in DEVICES or Path(path).is_relative_to(folder)
         else f"{folder}/{path.strip('/').replace('/', '-')}"
     )
