@@ -202,7 +202,9 @@ class FailoverModel:
             return None
         if passive.window_s is not None and (failures.value - 1) * spacing.value > passive.window_s.value:
             return None
-        mean = total(times(failures, spacing), whole(takes))
+        late = passive.evaluated_every_s
+        evaluated = [] if late is None else [whole(self.names.given("E", "interval of its evaluation", late))]
+        mean = total(times(failures, spacing), whole(takes), *evaluated)
         spread = Term("2√n·g", 2 * math.sqrt(failures.value) * spacing.value, (failures, spacing))
         return Estimate(mean.plus(*([spread] if share < 1 else []), whole(ALLOWANCE)), mean, BY_TRAFFIC)
 

@@ -89,7 +89,7 @@ ENVOY_MATCHED = FailoverSettings(
     at(1.0, 3),
     retries(3, {CONNECT, CLOSED, TIMEOUT}, SENT_NOT, total_s=5.0),
     checks(0.5, 0.4, 2, 2, doubt_s=0.1, jitter=0.1),
-    passive(5, ALL, 3.0, evaluated_every_s=at(0.5, 33), most_ejected=at(0.5, 34)),
+    passive(5, ALL, 3.0, returns_every_s=at(0.5, 33), most_ejected=at(0.5, 34)),
     panic_below=Value(0.5),
 )
 TRAEFIK_MATCHED = FailoverSettings(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Final
 
-from ...balancers.configuration import Value
 from ..failover_model import Case, FailoverModel
 from ..prediction import Duration
 from ..terms import whole
@@ -40,10 +39,9 @@ class EnvoyModel(FailoverModel):
         """The detector looks for ejections that have ended at its own interval only."""
         ends = super().ejection_ends(case)
         passive = case.settings.passive
-        if passive is None or passive.evaluated_every_s is None:
+        if passive is None or passive.returns_every_s is None:
             return ends
-        every = Value(passive.evaluated_every_s.value, passive.evaluated_every_s.place)
-        return ends.plus(whole(self.names.given("E", "interval of outlier detection", every)))
+        return ends.plus(whole(self.names.given("E", "interval of outlier detection", passive.returns_every_s)))
 
     def notes(self, case: Case) -> tuple[str, ...]:
         """Add how ejections grow."""
