@@ -15,9 +15,12 @@ from ..advise.prediction import Situation
 from ..balancers import adapter as find_adapter
 from ..balancers import adapters
 from ..balancers.importing import choose, collect, guess
+from ..compare import entries
+from ..compare.verification import Subject
 from ..errors import BadArgumentsError, ExitCode
 from ..output.terminal import write
 from ..scenario.units import parse_duration, parse_rate, parse_share
+from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .advise_view import show
 from .common import message_console, print_json
 
@@ -45,10 +48,17 @@ def advise_command(
         str, typer.Option(help="How long your servers keep an idle connection. Default: not known.")
     ] = "",
     form: Annotated[Format, typer.Option("--format", help="How to print the advice.")] = Format.TERMINAL,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Run the faults in a lab, and set measured beside predicted.")
+    ] = False,
+    phases: Annotated[int, typer.Option(help="--verify: runs of each fault, at so many phases.", min=1, max=50)] = 4,
+    faults: Annotated[str, typer.Option(help="--verify: comma-separated kinds of fault.")] = ALL_FAULTS,
+    results: Annotated[Path, typer.Option(help="--verify: folder for the runs.")] = Path("results"),
 ) -> None:
     """Predict, for each kind of fault, what the time-outs, checks and retries of a configuration add up to.
 
-    Exit codes: 0 nothing dangerous, 1 a finding of severity danger, 254 bad arguments or files.
+    Exit codes: 0 nothing dangerous, 1 a finding of severity danger or a measured value above its prediction (--verify),
+    254 bad arguments or files.
     """
     words = [str(each) for each in files]
     name = adapter or guess(words)
@@ -72,7 +82,15 @@ def advise_command(
     kept_s = parsed(parse_duration, "--backend-keep-alive", backend_keep_alive) if backend_keep_alive else None
     advice = advise(configuration, route.pool, situation, kept_s)
     _print(advice, form)
-    raise typer.Exit(ExitCode.FAIL if advice.dangerous else ExitCode.PASS)
+    wrong = False
+    if verify:
+        paths = ",".join(map(str, configuration.texts))
+        (entry,) = entries.from_files([f"{name}={paths}"], [])
+        console = message_console(form is not Format.TERMINAL)
+        verified = run_verification([Subject(entry, name, route.pool)], kinds(faults), phases, None, results, console)
+        console.print(verified.text())
+        wrong = verified.exceeded
+    raise typer.Exit(ExitCode.FAIL if advice.dangerous or wrong else ExitCode.PASS)
 
 
 def parsed(parse: Callable[[Any], float], option: str, text: str) -> float:

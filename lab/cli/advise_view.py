@@ -30,13 +30,19 @@ def show(advice: Advice, console: Terminal) -> None:
     console.print()
     for line in _remarks(advice.predictions):
         console.print(Text(line))
-    console.print("\nAdds up to, in the worst case:")
-    console.print(Padding(_sums(advice.predictions), (0, 0, 0, 2)))
-    console.print(Padding(_symbols(advice), (1, 0, 1, 2)))
+    console.print()
     for each in advice.findings:
         _finding(each, console)
     if not advice.findings:
         console.print("nothing dangerous was found")
+    console.print("\nAdds up to, in the worst case:")
+    console.print(_indented(_sums(advice.predictions), 2))
+    console.print()
+    console.print(_indented(_symbols(advice), 2))
+
+
+def _indented(what: Table | Text, by: int) -> Padding:
+    return Padding(what, (0, 0, 0, by), expand=False)
 
 
 def _predictions(predictions: Sequence[Prediction]) -> Table:
@@ -63,8 +69,8 @@ def _remarks(predictions: Sequence[Prediction]) -> list[str]:
     for each in predictions:
         by = f"noticed by {each.notice.by}" if each.notice.worst else f"never noticed: {each.notice.by}"
         posts = each.post.why if each.post.why != each.get.why else ""
-        ends = f"GET {each.get.why}" + (f"; POST {posts}" if posts else ", POST too")
-        lines.setdefault(". ".join([f"{by}; {ends}", *each.notes]), []).append(each.fault)
+        ends = f"GETs: {each.get.why}; POSTs: {posts}" if posts else f"all requests: {each.get.why}"
+        lines.setdefault("; ".join([by, ends, *each.notes]), []).append(each.fault)
     return [f"{', '.join(faults)}: {text}" for text, faults in lines.items()]
 
 
@@ -78,15 +84,14 @@ def _sums(predictions: Sequence[Prediction]) -> Table:
                 formulae.setdefault(f"{one.formula} = {seconds(one)}", []).append(each.fault)
         for formula, faults in formulae.items():
             table.add_row(what, formula, ", ".join(faults))
-    for (what, formula), faults in sorted(
-        formulae.items(), key=lambda each: ("noticed", "wait", "back").index(each[0][0])
-    ):
-        table.add_row(what, formula, ", ".join(faults))
     return table
 
 
 def _symbols(advice: Advice) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for _ in range(2):
+        table.add_column()
+    table.add_column(overflow="fold")
     for each in advice.inputs:
         table.add_row(each.symbol, f"{each.value:.4g}", f"{each.meaning}: {each.source}")
     return table
@@ -96,7 +101,7 @@ def _finding(finding: Finding, console: Terminal) -> None:
     head = Text(f"{finding.severity} ", style=_COLOURS[finding.severity])
     head.append(f"{where(finding.place)}  {finding.title}", style="bold")
     console.print(head)
-    console.print(Padding(Text(finding.happens), (0, 0, 0, 4)))
+    console.print(_indented(Text(finding.happens), 4))
     if finding.suggestion:
-        console.print(Padding(Text(f"write: {finding.suggestion}"), (0, 0, 0, 4)))
-    console.print(Padding(Text(finding.docs, style="dim", overflow="fold"), (0, 0, 0, 4)))
+        console.print(_indented(Text(f"write: {finding.suggestion}"), 4))
+    console.print(_indented(Text(finding.docs, style="dim", overflow="fold"), 4))
