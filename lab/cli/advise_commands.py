@@ -11,10 +11,11 @@ import typer
 
 from ..advise.advice import Advice, advise
 from ..advise.formats import as_json, markdown, sarif
+from ..advise.models import MODELS
 from ..advise.prediction import Situation
 from ..balancers import adapter as find_adapter
 from ..balancers import adapters
-from ..balancers.importing import choose, collect, guess
+from ..balancers.importing import can_import, choose, collect, guess
 from ..compare import entries
 from ..compare.verification import Subject
 from ..errors import BadArgumentsError, ExitCode
@@ -67,8 +68,8 @@ def advise_command(
             f"cannot tell which balancer {words[0]} is for", f"--adapter, with one of {', '.join(adapters())}"
         )
     own = find_adapter(name).own_files
-    if own is None:
-        raise BadArgumentsError(f"the lab cannot read files of {name}")
+    if own is None or not can_import(own):
+        raise BadArgumentsError(f"the lab cannot read files of {name}", f"it reads those of {', '.join(MODELS)}")
     configuration = own.read(collect(words, own))
     route = choose(configuration, frontend, pool)
     situation = Situation(
