@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from ..balancers.configuration import CheckKind, Checks, FailoverSettings, Failure, Value
@@ -311,8 +311,10 @@ class FailoverModel:
     def _exposed_s(self, case: Case, notice: Estimate) -> float:
         """Return for how long requests go to the server while it cannot serve them."""
         seconds = math.inf if notice.worst is None else notice.worst.seconds
-        if case.fault is Fault.DRAIN:
-            seconds = max(0.0, seconds - case.situation.drain_s)
+        if case.fault is Fault.DRAIN:  # at its end the server stops, and that may be noticed sooner
+            stopped = self.notice(replace(case, fault=Fault.KILL)).worst
+            late_s = max(0.0, seconds - case.situation.drain_s)
+            seconds = late_s if stopped is None else min(late_s, stopped.seconds)
         return min(seconds, case.situation.outage_s)
 
     def _live_tests(self, case: Case, notice: Estimate) -> int:

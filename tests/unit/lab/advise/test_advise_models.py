@@ -152,6 +152,14 @@ def test_a_tcp_check_does_not_see_it(fault: Fault) -> None:
     assert worst(predict("haproxy", shallow, Fault.KILL)) == pytest.approx(1.0 + M)
 
 
+def test_a_drain_that_checks_miss_costs_what_the_stop_at_its_end_costs() -> None:
+    shallow = replace(known.HAPROXY_DEFAULT, checks=checks(2.0, 2.0, 3, 2, kind=CheckKind.TCP), passive=None)
+    found = predict("haproxy", shallow, Fault.DRAIN, replace(LAB, outage_s=60.0, drain_s=5.0))
+    assert worst(found) is None
+    # The stop is noticed by refused connections: 2 + 2 × 2 s; a third of 200 requests/s fails meanwhile.
+    assert found.risk.get_failed + found.risk.post_failed == pytest.approx((6.0 + M) * 200 / 3, abs=1)
+
+
 def test_failures_that_come_too_slowly_for_the_window_eject_nobody() -> None:
     rare = replace(LAB, rate_per_s=2.0)
     sparse = replace(known.CADDY_MATCHED, checks=None, passive=passive(5, known.ALL, 3.0, window_s=at(3.0)))
