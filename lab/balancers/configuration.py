@@ -80,6 +80,8 @@ class Checks:
     jitter: Value[float] = field(default_factory=lambda: Value(0.0))
     """Largest extension of an interval, as a fraction of it."""
     path: Value[str] | None = None
+    connect_timeout_s: Value[float] | None = None
+    """The part of `timeout_s` that is for connecting only; None if one limit covers connecting and response."""
 
 
 @dataclass(frozen=True, slots=True)

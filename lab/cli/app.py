@@ -84,6 +84,7 @@ COMMANDS: Final = {
     "report": ("scenario_commands", "report"),
     "compare": ("compare_commands", "compare"),
     "diff": ("diff_command", "diff"),
+    "advise": ("advise_commands", "advise_command"),
     "doctor": ("doctor_command", "doctor"),
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),

@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..advise.models import MODELS
+from ..balancers.requirements import Level
 from ..bench import check as bench_check
 from ..bench import fault_latency as bench_faults
 from ..bench import policies as bench_policies
@@ -24,9 +26,15 @@ from ..bench.proxy.closed_loop import parse_counts, parse_sizes
 from ..bench.proxy.formatting import how
 from ..bench.proxy.result_files import write as write_proxy
 from ..bench.proxy.table import tables as proxy_tables
+from ..compare import entries
+from ..compare.document import Comparison
+from ..compare.generated_block import ADVICE, splice
+from ..compare.verification import Subject, as_document, rendered_pool
+from ..compare.verification import table as markdown_table
 from ..errors import ExitCode
 from ..evidence.verdict import Verdict
 from ..runtime.docker_lab import DEFAULT_PROJECT
+from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab
 
 app = typer.Typer(
@@ -115,6 +123,43 @@ def proxy(
         console.print(table, "")
     console.print(how(report))
     console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
+
+
+@app.command()
+def advise(
+    balancers: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(MODELS),
+    settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = ",".join(Level),
+    faults: Annotated[str, typer.Option(help="Comma-separated kinds of fault.")] = ALL_FAULTS,
+    phases: Annotated[int, typer.Option(help="Runs of each, at so many phases of the check.", min=1, max=50)] = 4,
+    seed: Annotated[int | None, typer.Option(help="Seed of the arrivals. Default: a new one.", min=0)] = None,
+    results: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("results"),
+    write_markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Also write the table between the markers in this file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how long clients see each fault, beside what `lab advise` predicts. Exit 1 if a prediction is exceeded.
+
+    All of it is 5 balancers × 3 settings × 6 faults × 4 phases: 360 runs of about 15 s.
+    """
+    console = message_console(as_json)
+    chosen = entries.from_adapters(_words(balancers), _words(settings), Comparison(0, "", "", ""))
+    subjects = [
+        Subject(each, each.choice.adapter, rendered_pool(each.choice.adapter, Level(each.choice.level)))
+        for each in chosen
+    ]
+    verified = run_verification(subjects, kinds(faults), phases, seed, results, console)
+    if write_markdown:
+        splice(write_markdown, markdown_table(verified.rows, verified.comparison), ADVICE)
+    if as_json:
+        print_json(as_document(verified.rows, verified.comparison))
+    else:
+        console.print(verified.text(), soft_wrap=True)
+    raise typer.Exit(ExitCode.FAIL if verified.exceeded else ExitCode.PASS)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 @app.command()

@@ -114,7 +114,7 @@ def compare(
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
     started_here = any(re.match(r"[^=]*=(?:url|cmd):", word) for word in entry or [])
     environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
-    comparison, folder = _comparison(append, results, seed, mix, environment.name)
+    comparison, folder = begin_comparison(append, results, seed, mix, environment.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
     names = _words(balancers) or ([] if entry else list(ADAPTERS))
     chosen = entries.from_adapters([] if names == ["none"] else names, _words(settings), comparison)
@@ -134,7 +134,7 @@ def compare(
         console.print(line, soft_wrap=True)
     entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
-    _keep_inside(chosen, environment, console.print)
+    keep_entries_inside(chosen, environment, console.print)
     comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
     with environment.set_up(console.print):
@@ -209,7 +209,7 @@ def with_requests(entry: Entry, host: str, health: str) -> Entry:
     return replace(entry, choice=replace(entry.choice, host=host, health=health))
 
 
-def _keep_inside(chosen: Sequence[Entry], environment: Environment, say: Say) -> None:
+def keep_entries_inside(chosen: Sequence[Entry], environment: Environment, say: Say) -> None:
     """Put the lab into a separate network if it starts a user's balancer and no entry needs this machine's network."""
     files_or_commands = any(each.choice.files or each.choice.command for each in chosen)
     if not isinstance(environment, LocalEnvironment) or not files_or_commands:
@@ -234,14 +234,15 @@ def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> 
             return DockerEnvironment(state_root() / "compare", project, entries.images(images))
 
 
-def _comparison(
-    append: Path | None, results: Path, seed: int | None, mix: str, runtime: str
+def begin_comparison(
+    append: Path | None, results: Path, seed: int | None, mix: str, runtime: str, name: str = "compare"
 ) -> tuple[Comparison, Path]:
+    """Return a new comparison, or that in the folder `append`, and its folder. Raise `BadArgumentsError`."""
     if append is None:
         now = datetime.now(UTC)
         number = random.SystemRandom().randrange(2**32) if seed is None else seed
         machine = f"{_processors()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-        folder = results / f"{now:%Y%m%d-%H%M%S}-compare"
+        folder = results / f"{now:%Y%m%d-%H%M%S}-{name}"
         return Comparison(number, mix, machine, now.isoformat(timespec="seconds"), runtime), folder
     comparison = document.read(append)
     if seed not in {None, comparison.seed} or mix != comparison.mix:

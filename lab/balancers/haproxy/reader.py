@@ -272,10 +272,10 @@ def _checks(section: Section, server: ServerLine, found: Files) -> Checks:
     place = (kind.place() if kind is not None else _place(check)) if check is not None else None
     interval = _parameter(server, "inter", time_s, INTER_S)
     answer, connect = _timeout(section, "check"), _timeout(section, "connect")
-    timeout = interval
+    timeout, connecting = interval, None
     if answer.value is not None:
         first = interval.value if connect.value is None else min(connect.value, interval.value)
-        timeout = Value(first + answer.value, answer.place)
+        timeout, connecting = Value(first + answer.value, answer.place), Value(first, connect.place)
     spread = next((line for each in found.sections for line in each.own("spread-checks")), None)
     path = check_path(section) if http and check is not None else None
     return Checks(
@@ -288,6 +288,7 @@ def _checks(section: Section, server: ServerLine, found: Files) -> Checks:
         rise=_whole(server, "rise", RISE),
         jitter=Value(0.0) if spread is None else Value(whole(spread, 1) / 100, spread.place()),
         path=None if path is None else Value(path[0][path[1]], path[0].place()),
+        connect_timeout_s=connecting,
     )
 
 
