@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import secrets
+import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,8 @@ from tests.support.lab_docker import need_docker
 from tests.support.lab_example import EXAMPLE, base_image
 
 pytestmark = pytest.mark.timeout(400)
+WITHOUT_POWER = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
+"""Starts a program whose root user is bound to the permissions of files as every user is."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,45 @@ def test_pytest_finds_the_plugin(installed: Installed, project: Path) -> None:
     code, told = installed.run(project, "python", "-P", "-m", "pytest", "-q", "-k", "freezes", ".")
     assert code == 0, told
     assert "1 passed" in told
+
+
+def test_nothing_needs_to_be_written_beside_the_package_or_in_the_working_directory(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """All folders but one are read-only, as for a user who did not install the package."""
+    ours, results = tmp_path / "ours", tmp_path / "ours" / "results"
+    scenario = shutil.copy(EXAMPLE / "short_kill.yaml", tmp_path)
+    ours.mkdir()
+
+    def lab(*arguments: str) -> tuple[int, str]:
+        code, told = installed.run(
+            tmp_path, "lab", *arguments, before=WITHOUT_POWER, HOME="/nonexistent", XDG_STATE_HOME=str(ours / "state")
+        )
+        assert "internal error" not in told
+        return code, told
+
+    with read_only(tmp_path, *installed.python.parents[1].rglob("*")):
+        code, told = lab("run", scenario)
+        assert (code, "--results" in told) == (255, True), told
+        code, told = lab("run", scenario, "--results", str(results))
+        assert code == 0, told
+        assert (ours / "state" / "reroute").is_dir()
+        with read_only(run := (results / "latest").resolve(), *run.iterdir()):
+            code, told = lab("check", str(run))
+        assert code == 0, told
+        assert "the verdict is not saved" in told
+
+
+@contextlib.contextmanager
+def read_only(*paths: Path) -> Iterator[None]:
+    before = {path: path.stat().st_mode for path in paths if not path.is_symlink()}
+    for path, mode in before.items():
+        path.chmod(mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path, mode in before.items():
+            path.chmod(mode)
 
 
 @pytest.mark.docker
