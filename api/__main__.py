@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -10,11 +11,12 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import uvicorn
 
 from .app import create_app
+from .connection import Limits, connections
 from .errors import EnvironmentUnfitError, SettingsError
 from .replica import Replica
 from .settings import Settings, from_environment, user_of, variables
@@ -74,9 +76,11 @@ def _parser() -> _Parser:
 
 
 def _server(settings: Settings, replica: Replica) -> Server:
+    limits = Limits(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s, settings.max_connections)
     return Server(
         uvicorn.Config(
             create_app(replica),
+            http=cast(type[asyncio.Protocol], connections(limits)),  # uvicorn only calls it
             access_log=False,
             log_level="warning",
             # As received: a replica in the lab must show what the balancer sent, not an interpretation of it.

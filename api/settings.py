@@ -17,6 +17,8 @@ INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHORTEST_TOKEN = 16
 """Characters, as for the balancer's `admin.token`."""
 FIRST_USER = 1 << 29
+MOST_CONNECTIONS = 100_000
+"""An idle one takes about 10 KiB."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
@@ -33,6 +35,10 @@ class Settings:
     keep_alive_s: float = field(default=75.0, metadata={"meaning": "how long an idle connection is kept"})
     """Longer than the balancer keeps an idle connection, so that it is always the balancer that closes first: a
     backend that closes first races with the next request on that connection."""
+    head_timeout_s: float = field(default=10.0, metadata={"meaning": "time for the head of a request; then 408"})
+    body_timeout_s: float = field(default=20.0, metadata={"meaning": "time without progress of a body; then 408"})
+    max_connections: int = field(default=1000, metadata={"meaning": "connections at a time; others are answered 503"})
+    """What the usual limit of 1,024 descriptors allows anyway, without the error of the next `accept`."""
     shutdown_timeout_s: float = field(default=10.0, metadata={"meaning": "at most this long for what is in flight"})
     own_user: bool = field(default=False, metadata={"meaning": "1: as root, become a user that no other instance is"})
     misbehave_token: str = field(
@@ -52,6 +58,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         instance=_instance(environ),
         ledger_dir=Path(environ.get("API_LEDGER_DIR", str(default.ledger_dir))),
         keep_alive_s=_duration(environ, "API_KEEP_ALIVE", default.keep_alive_s),
+        head_timeout_s=_duration(environ, "API_HEAD_TIMEOUT", default.head_timeout_s),
+        body_timeout_s=_duration(environ, "API_BODY_TIMEOUT", default.body_timeout_s),
+        max_connections=_count(environ, "API_MAX_CONNECTIONS", default.max_connections),
         shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
         own_user=_switch(environ, "API_OWN_USER"),
         misbehave_token=_token(environ, "API_MISBEHAVE_TOKEN"),
@@ -78,6 +87,13 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     value = environ.get(name, str(default))
     if not (value.isascii() and value.isdigit() and int(value) <= 65535):
         raise SettingsError(f"{name}={value!r}: expected a port number, 0 to 65535")
+    return int(value)
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_CONNECTIONS):
+        raise SettingsError(f"{name}={value!r}: expected a number, 1 to {MOST_CONNECTIONS}")
     return int(value)
 
 

@@ -19,6 +19,8 @@ _EXPECTED = {
     "runtime": "docker or local",
     "port": "a port number, 0 to 65535",
     "service_port": "a port number, 1 to 65535",
+    "head_timeout": "a duration above 0",
+    "body_timeout": "a duration above 0",
 }
 
 
@@ -51,6 +53,10 @@ class Settings(BaseModel):
     """Local: the token of the relays' control ports."""
     max_duration: Seconds = 300.0
     """No fault may last longer."""
+    head_timeout: Seconds = Field(default=10.0, gt=0)
+    """Time for the head of a request; then 408."""
+    body_timeout: Seconds = Field(default=10.0, gt=0)
+    """Time for its body; then 408."""
     revive_after: Seconds = 5.0
     """A crashed member stays down this long before the keeper starts it: long enough for whoever else would."""
     misbehave_token: str = ""

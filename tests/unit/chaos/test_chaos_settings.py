@@ -25,6 +25,7 @@ def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
         (LOCAL | {"CHAOS_PORT": "http"}, "CHAOS_PORT"),
         (LOCAL | {"CHAOS_MAX_DURATION": "300"}, "CHAOS_MAX_DURATION.*unit"),
         (LOCAL | {"CHAOS_SERVICE_PORT": "0"}, "^CHAOS_SERVICE_PORT='0': expected a port number, 1 to 65535$"),
+        (LOCAL | {"CHAOS_HEAD_TIMEOUT": "0s"}, "^CHAOS_HEAD_TIMEOUT=0.0: expected a duration above 0$"),
         (LOCAL | {"CHAOS_RUNTIME": "k8s"}, "^CHAOS_RUNTIME='k8s': expected docker or local$"),
         (
             LOCAL | {"CHAOS_REVIVE_AFTER": "5"},
