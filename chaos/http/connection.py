@@ -57,6 +57,13 @@ class _Connection(H11Protocol):
         super().data_received(data)
         self._await(self.conn.their_state)
 
+    def send_400_response(self, msg: str) -> None:
+        """Close without a word if a response has begun, which uvicorn's own method raises for."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         # Between two requests, uvicorn's own timer closes the connection if nothing comes.

@@ -161,9 +161,9 @@ async def test_a_body_without_end_is_cut_however_fast_it_comes(port: Port) -> No
 
 async def test_a_body_that_nobody_asked_for_is_cut(port: Port) -> None:
     """The call is refused before its body is read, and the rest of the body is still to come."""
-    begun = port.head(b"POST /nowhere", b"Content-Length: 60000") + END
+    begun = port.head(b"POST /nowhere", b"Content-Length: 60000").replace(b"Bearer", b"Basic") + END
     said, _ = await until_ended(port, begun, b"1")
-    assert said == b"" or said.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 408 "))
+    assert said == b"" or said.split()[1] in (b"401", b"408")  # a backend reads it, because it may be an order
 
 
 async def test_a_head_without_end_is_cut_however_fast_it_comes(port: Port) -> None:
