@@ -21,6 +21,15 @@ from tests.support.lab_example import EXAMPLE, base_image
 pytestmark = pytest.mark.timeout(400)
 WITHOUT_POWER = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
 """Starts a program whose root user is bound to the permissions of files as every user is."""
+LIGHT = """\
+version: 1
+title: So little traffic that even a busy host answers it in time
+load: {rate: 10/s, mix: [{request: GET /whoami, share: 100%}], patience: 20s, slow: 10s}
+warm_up: 200ms
+steady_state: 1s
+steps: [{at: 0s, fault: pause, target: any, duration: 500ms}]
+expect: {idempotent_failures: 0}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +66,20 @@ def test_pytest_finds_the_plugin(installed: Installed, project: Path) -> None:
         (project / path.name).write_text(path.read_text())
     for path in EXAMPLE.glob("short_*.yaml"):
         (project / path.name).write_text(path.read_text())
-    code, told = installed.run(project, "python", "-P", "-m", "pytest", "-q", "-k", "freezes", ".")
+    code, told = installed.run(project, "python", "-P", "-m", "pytest", "-W", "error", "-q", "-k", "freezes", ".")
     assert code == 0, told
     assert "1 passed" in told
+
+
+def test_few_descriptors_strict_warnings_and_an_odd_path_change_nothing(installed: Installed, tmp_path: Path) -> None:
+    folder = tmp_path / "Größe und Platz"
+    folder.mkdir()
+    scenario = folder / "größer.yaml"
+    scenario.write_text(LIGHT, encoding="utf-8")
+    few = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
+    strict = {"PYTHONWARNINGS": "error", "LAB_PASS_ENV": "PYTHONWARNINGS"}
+    code, told = installed.run(folder, "lab", "run", str(scenario), before=few, **strict)
+    assert code == 0, told
 
 
 def test_nothing_needs_to_be_written_beside_the_package_or_in_the_working_directory(
