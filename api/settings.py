@@ -47,6 +47,9 @@ class Settings:
     misbehave_token_file: Path | None = field(
         default=None, metadata={"meaning": "instead: file with it, read at each order"}
     )
+    misbehave_token_dir: Path | None = field(
+        default=None, metadata={"meaning": "instead: folder that gets a new token of this replica at each start"}
+    )
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -64,7 +67,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
         own_user=_switch(environ, "API_OWN_USER"),
         misbehave_token=_token(environ, "API_MISBEHAVE_TOKEN"),
-        misbehave_token_file=_file(environ, "API_MISBEHAVE_TOKEN_FILE", unless="API_MISBEHAVE_TOKEN"),
+        misbehave_token_file=_path(environ, "API_MISBEHAVE_TOKEN_FILE", "API_MISBEHAVE_TOKEN"),
+        misbehave_token_dir=_path(
+            environ, "API_MISBEHAVE_TOKEN_DIR", "API_MISBEHAVE_TOKEN", "API_MISBEHAVE_TOKEN_FILE"
+        ),
     )
 
 
@@ -118,10 +124,11 @@ def _token(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _file(environ: Mapping[str, str], name: str, *, unless: str) -> Path | None:
+def _path(environ: Mapping[str, str], name: str, *unless: str) -> Path | None:
     value = environ.get(name, "")
-    if value and environ.get(unless):
-        raise SettingsError(f"{name}={value!r}: expected nothing, because {unless} is set")
+    for other in unless:
+        if value and environ.get(other):
+            raise SettingsError(f"{name}={value!r}: expected nothing, because {other} is set")
     return Path(value) if value else None
 
 

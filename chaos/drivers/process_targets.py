@@ -31,7 +31,7 @@ SETTLE_S = 2.0
 class ProcessTarget:
     """One process under the supervisor, as it was when it was looked up."""
 
-    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[], str]) -> None:
+    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[str], str]) -> None:
         self.name = process.name
         self.role = process.role
         self.order_token = order_token
@@ -155,7 +155,7 @@ class LocalRuntime:
 
     name = "local"
 
-    def __init__(self, supervisor: Supervisor, order_token: Callable[[], str]) -> None:
+    def __init__(self, supervisor: Supervisor, order_token: Callable[[str], str]) -> None:
         self._supervisor = supervisor
         self._order_token = order_token
 

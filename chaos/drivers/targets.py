@@ -222,8 +222,9 @@ class MemoryLimitable(Target, Protocol):
 class Orderable(Target, Protocol):
     """A target that accepts orders to misbehave (`PUT /misbehave`)."""
 
-    order_token: Callable[[], str]
-    """The token that it wants for that, as of now; empty: none is known. Raises OSError if it cannot be read."""
+    order_token: Callable[[str], str]
+    """Instance → the token that it wants for that, as of now; empty: none is known. Raises OSError if it cannot be
+    read."""
 
 
 class Member(Protocol):

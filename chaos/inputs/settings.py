@@ -63,6 +63,8 @@ class Settings(BaseModel):
     """The backends' API_MISBEHAVE_TOKEN."""
     misbehave_token_file: Path | None = None
     """Instead: file with it, which the backends read too; generated at first start."""
+    misbehave_token_dir: Path | None = None
+    """Instead: folder in which each backend leaves its own, in a file with the name of its instance."""
     service_port: int = Field(default=8000, ge=1, le=65535)
     """Docker: the port that backends answer on; a target's label `reroute.port` overrides it."""
     helper_image: str = ""
@@ -78,12 +80,20 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_misbehave_token(self) -> Settings:
-        if self.misbehave_token and self.misbehave_token_file:
-            raise ValueError("CHAOS_MISBEHAVE_TOKEN_FILE: expected nothing, because CHAOS_MISBEHAVE_TOKEN is set")
+        names = [name for name in ("token", "token_file", "token_dir") if getattr(self, f"misbehave_{name}")]
+        if len(names) > 1:
+            first, second = (f"CHAOS_MISBEHAVE_{name.upper()}" for name in names[:2])
+            raise ValueError(f"{second}: expected nothing, because {first} is set")
         return self
 
-    def order_token(self) -> str:
-        """Return the token for orders to misbehave, empty if there is none. Raise OSError if its file is unreadable."""
+    def order_token(self, instance: str) -> str:
+        """Return the token for orders to this backend to misbehave, empty if there is none.
+
+        Raise OSError if its file is unreadable.
+        """
+        if self.misbehave_token_dir is not None:
+            name = Path(instance).name  # an instance is no path
+            return (self.misbehave_token_dir / name).read_text(encoding="utf-8").strip()
         if self.misbehave_token_file is None:
             return self.misbehave_token
         return self.misbehave_token_file.read_text(encoding="utf-8").strip()

@@ -43,6 +43,12 @@ def test_a_bare_number_is_a_duration_in_seconds() -> None:
     assert from_environment({"API_KEEP_ALIVE": "90"}).keep_alive_s == 90.0
 
 
+def test_a_folder_for_tokens_excludes_a_token() -> None:
+    assert from_environment({"API_MISBEHAVE_TOKEN_DIR": "/tokens"}).misbehave_token_dir == Path("/tokens")
+    with pytest.raises(SettingsError, match="expected nothing, because API_MISBEHAVE_TOKEN_FILE is set"):
+        from_environment({"API_MISBEHAVE_TOKEN_DIR": "/tokens", "API_MISBEHAVE_TOKEN_FILE": "/token"})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

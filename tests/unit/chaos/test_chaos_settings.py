@@ -43,10 +43,15 @@ def test_the_token_of_misbehaviour_is_a_value_or_a_file_read_at_each_order(tmp_p
     file = tmp_path / "token"
     settings = Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN_FILE": str(file)})
     file.write_text("first\n")
-    assert settings.order_token() == "first"
+    assert settings.order_token("api-1") == "first"
     file.write_text("second\n")
-    assert settings.order_token() == "second"
-    assert Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN": "given"}).order_token() == "given"
+    assert settings.order_token("api-1") == "second"
+    assert Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN": "given"}).order_token("api-1") == "given"
+    own = Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN_DIR": str(tmp_path)})
+    (tmp_path / "api-1").write_text("of api-1\n")
+    assert own.order_token("api-1") == own.order_token("../api-1") == "of api-1"
+    with pytest.raises(FileNotFoundError):
+        own.order_token("api-2")
     both = {"CHAOS_MISBEHAVE_TOKEN": "given", "CHAOS_MISBEHAVE_TOKEN_FILE": str(file)}
     with pytest.raises(SettingsError, match="because CHAOS_MISBEHAVE_TOKEN is set"):
         Settings.from_environment(LOCAL | both)
