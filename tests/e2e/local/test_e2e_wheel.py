@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +23,10 @@ WITHOUT_POWER = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.gete
 LIGHT = """\
 version: 1
 title: So little traffic that even a busy host answers it in time
-load: {rate: 10/s, mix: [{request: GET /whoami, share: 100%}], patience: 20s, slow: 10s}
+load: {rate: 40/s, mix: [{request: GET /whoami, share: 100%}], patience: 20s, slow: 10s}
 warm_up: 200ms
 steady_state: 1s
-steps: [{at: 0s, fault: pause, target: any, duration: 500ms}]
+steps: [{at: 0s, fault: pause, target: any, duration: 1s}]
 expect: {idempotent_failures: 0}
 """
 
@@ -87,7 +86,8 @@ def test_nothing_needs_to_be_written_beside_the_package_or_in_the_working_direct
 ) -> None:
     """All folders but one are read-only, as for a user who did not install the package."""
     ours, results = tmp_path / "ours", tmp_path / "ours" / "results"
-    scenario = shutil.copy(EXAMPLE / "short_kill.yaml", tmp_path)
+    scenario = str(tmp_path / "light.yaml")
+    Path(scenario).write_text(LIGHT, encoding="utf-8")
     ours.mkdir()
 
     def lab(*arguments: str) -> tuple[int, str]:
