@@ -47,7 +47,7 @@ test-alone: $(VENV)/.dev ## of the latter: tests that measure the host or load i
 
 .PHONY: test-long
 test-long: $(VENV)/.dev soak test-kernel ## what is too long for every push (an hour); docs/testing.md says when to run it
-	@$(BIN)/python -m pytest --soak -m long tests/integration tests/e2e
+	@$(BIN)/python -m pytest $(TMP_OPTION) --soak -m long tests/integration tests/e2e
 
 .PHONY: soak
 soak: $(VENV)/.dev ## of these, half an hour: fuzzing against other parsers, keep-alive race, slow clients, bodies of 1 GiB

@@ -1,1 +1,1 @@
-"""A backend replica: health, dummy work, and misbehaviour on request."""
+"""A backend replica with health checks, dummy work, and misbehaviour on request."""

@@ -1,4 +1,4 @@
-"""Run one replica: `python -m api`, configured by `API_*` environment variables."""
+"""`python -m api`: run one replica, configured by `API_*` environment variables."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .settings import Settings, from_environment, user_of, variables
 
 
 class Server(uvicorn.Server):
-    """uvicorn, saying where it listens once it does."""
+    """uvicorn server that prints its address when it listens."""
 
     def __init__(self, config: uvicorn.Config, instance: str) -> None:
         super().__init__(config)
         self._instance = instance
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start accepting, then print one JSON line with the address: with `API_PORT=0`, the only way to learn it."""
+        """Start to accept connections, then print the address in a JSON line, because `API_PORT=0` does not tell it."""
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
@@ -43,12 +43,12 @@ class Server(uvicorn.Server):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line and our exit code instead of argparse's usage text and 2."""
+        """Raise SettingsError, for a short message and exit code 254 instead of argparse's usage text and 2."""
         raise SettingsError(f"{message}\n  next: {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight. Answers the exit code."""
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight. Return the exit code."""
     try:
         _parser().parse_args(arguments)
         settings = from_environment(os.environ)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, EnvironmentUnfitError) as error:
         sys.stderr.write(f"api: {error}\n")
         return error.exit_code
-    # uvicorn raises the signal again once it has stopped gracefully. That stop is a success: exit 0, not 143.
+    # uvicorn raises the signal again after it has stopped. Ignoring it here makes the exit code of a graceful stop 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
         _server(settings, replica).run(sockets=[listener])
@@ -86,10 +86,10 @@ def _server(settings: Settings, replica: Replica) -> Server:
             http=cast(type[asyncio.Protocol], connections(limits)),  # uvicorn only calls it
             access_log=False,
             log_level="warning",
-            # As received: a replica in the lab must show what the balancer sent, not an interpretation of it.
+            # The replica must show the fields that the balancer sent, not uvicorn's interpretation of them.
             proxy_headers=False,
             server_header=False,
-            # Set by the server and not by a middleware, so that its own 400 carries it too.
+            # Set by the server and not by a middleware, so that uvicorn's own 400 responses also have it.
             headers=[("X-Instance", settings.instance)],
             ws_per_message_deflate=False,
             timeout_keep_alive=round(settings.keep_alive_s),
@@ -100,10 +100,10 @@ def _server(settings: Settings, replica: Replica) -> Server:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Bind here and not in uvicorn, whose failure is a traceback-like log and exit code 3."""
+    """Return a bound socket. It is bound here because uvicorn would report a bind error in another form."""
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        # asyncio turns Nagle's algorithm off only where the protocol is named: without, delayed ACKs add 40 ms.
+        # asyncio disables Nagle's algorithm only if the protocol is explicit; with it, delayed ACKs would add 40 ms.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
@@ -126,7 +126,7 @@ def _with_own_token(settings: Settings) -> Settings:
 
 
 def _become(user: int) -> None:
-    """Give up root, and with it every capability, for good."""
+    """Change to this user, which permanently drops root and all its capabilities."""
     try:
         os.setgroups([])
         os.setresgid(user, user, user)

@@ -28,7 +28,7 @@ on request. Every answer names the replica in `X-Instance`.
 
 
 def create_app(replica: Replica) -> FastAPI:
-    """Wire the routes and middlewares to `replica`, which is closed when the app shuts down."""
+    """Return the app with all routes and middlewares. It closes `replica` when it shuts down."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,10 +57,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    """FastAPI's own 422 without the input, which may hold what JSON cannot (NaN, half a surrogate pair)."""
+    """Answer 422 as FastAPI does, but without the input, which may not be valid JSON (NaN, an unpaired surrogate)."""
     problems = cast(RequestValidationError, error).errors()
     told = [{"type": one["type"], "loc": [str(part) for part in one["loc"]], "msg": one["msg"]} for one in problems]
-    text = json.dumps({"error": "invalid", "detail": told})  # ASCII: what cannot be encoded is escaped
+    text = json.dumps({"error": "invalid", "detail": told})  # in ASCII, so that an unpaired surrogate is escaped
     return Response(text, 422, media_type="application/json")
 
 

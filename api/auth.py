@@ -1,4 +1,4 @@
-"""Authentication of orders to misbehave: without it, any client of the balancer could give one."""
+"""Authentication of orders to misbehave. Without it, any client of the balancer could send one."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class OrderGate:
     """Checks the token of an order. If no token is configured, every order is refused."""
 
     def __init__(self, token: str = "", file: Path | None = None) -> None:
-        """`token` is the token, or `file` contains it. The file is read at each order, because the chaos service may
+        """Take the token, or the file that contains it. The file is read at each order, because the chaos service may
         create it after the replica has started."""
         self._token = token
         self._file = file
 
     def check(self, given: str | None) -> None:
-        """Compare the bearer token of an order in constant time.
+        """Check the bearer token of an order, in constant time.
 
-        Raises `MisbehaviourDisabledError` if there is no token, `UnauthorizedError` where it is not the one sent.
+        Raise MisbehaviourDisabledError if no token is configured, UnauthorizedError if `given` differs from it.
         """
         token = self._token or self._from_file()
         if not token:

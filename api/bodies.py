@@ -8,21 +8,21 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 64 * 1024
-"""Bytes. The largest call that makes sense, a job with its longest id, has under 1 KiB."""
+"""Bytes. The largest useful body, a job with the longest possible id, has less than 1 KiB."""
 MAX_DEPTH = 16
-"""Lists and objects within each other. No call needs more than 1; the parser's own stack bears about 1,000."""
+"""Levels of nested lists and objects. No call needs more than 1; the parser itself can handle about 1,000."""
 STREAMING = frozenset({"/echo"})
-"""Paths that pass a body on piece by piece and hold none of it."""
+"""Paths that stream the body and keep none of it in memory. The limits do not apply to them."""
 
 
 class BoundedBodies:
-    """Answers 413 or 400 instead of handing a body on that is too long or nested too deep."""
+    """Answers 413 for a body that is too long, 400 for one that is nested too deeply."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body of a call that may have one, and serve the call with it."""
+        """Read and check the body if the request may have one, then pass the request on."""
         if scope["type"] != "http" or scope["path"] in STREAMING or scope["method"] in ("GET", "HEAD"):
             return await self._app(scope, receive, send)
         body = b""
@@ -46,7 +46,7 @@ class BoundedBodies:
 
 
 def is_deep(body: bytes) -> bool:
-    """Return whether lists and objects are within each other more than `MAX_DEPTH` times. What is no JSON is not."""
+    """Return whether lists and objects are nested deeper than `MAX_DEPTH`. Return False if the body is not JSON."""
     try:
         level = [json.loads(body)]
     except RecursionError:

@@ -1,8 +1,8 @@
-"""The ledger of executed jobs: an append-only file for each instance, in a folder that all instances share.
+"""The ledger of executed jobs. Each instance has an append-only file in a folder that all instances share.
 
-A line is written with one `write()` on an `O_APPEND` descriptor before the answer leaves. What the kernel has
-survives the death of the process, so a job that was answered is always on record; no fsync, because the lab kills
-processes and not machines.
+A line is written with one `write()` on an `O_APPEND` descriptor before the response is sent. Data that the kernel has
+survives the end of the process, so every acknowledged job is in the ledger. fsync is not needed, because the lab kills
+processes, not machines.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .errors import LedgerError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One executed job. `mono` is the executing process' monotonic clock, `unix` the wall clock; both seconds."""
+    """One executed job. `mono` is the executing process' monotonic clock, `unix` the wall clock, both in seconds."""
 
     id: str
     instance: str
@@ -28,17 +28,17 @@ class Entry:
 
 
 class Ledger:
-    """Appends to this instance's file, reads everybody's."""
+    """Appends to the file of this instance and reads the files of all instances."""
 
     def __init__(self, folder: Path, instance: str) -> None:
-        """Create the folder and open the file. Raises `OSError` if that is not possible."""
+        """Create the folder and open the file. Raise OSError if that is not possible."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._instance = instance
         self._fd = os.open(folder / f"{instance}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def append(self, job_id: str, mono: float, unix: float) -> Entry:
-        """Record an execution; returns once the kernel has the line. Raises `LedgerError`."""
+        """Record an execution. Return when the kernel has the line. Raise LedgerError if it cannot be written."""
         entry = Entry(job_id, self._instance, mono, unix)
         line = json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n"
         try:
@@ -46,16 +46,16 @@ class Ledger:
         except OSError as error:
             raise LedgerError(f"job {job_id}: {error.strerror}") from error
         if written != len(line):
-            raise LedgerError(f"job {job_id}: only {written} of {len(line)} bytes fit")
+            raise LedgerError(f"job {job_id}: only {written} of {len(line)} bytes were written")
         return entry
 
     def entries(self, prefix: str = "") -> list[Entry]:
-        """Executions by all instances whose job id starts with `prefix`, oldest first."""
+        """Return the executions, by all instances, of jobs whose id starts with `prefix`, oldest first."""
         found = (entry for path in self._folder.glob("*.jsonl") if path.is_file() for entry in _read(path))
         return sorted((entry for entry in found if entry.id.startswith(prefix)), key=lambda entry: entry.unix)
 
     def close(self) -> None:
-        """Release the descriptor; what was appended stays."""
+        """Close the file."""
         os.close(self._fd)
 
     def __enter__(self) -> Self:
@@ -66,13 +66,13 @@ class Ledger:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """What the instance wrote that the file is named after: nobody writes for another."""
+    """Yield the entries of the instance after which the file is named, because no other instance writes to it."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         yield from (entry for entry in _parse(lines) if entry.instance == path.stem)
 
 
 def _parse(lines: Iterable[str]) -> Iterator[Entry]:
-    """Skips what is not an entry: another instance may be in the middle of a line, or have run out of disk there."""
+    """Yield the valid entries. A line can be incomplete if its instance is still writing it or its disk is full."""
     for line in lines:
         try:
             yield Entry(**json.loads(line))

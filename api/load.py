@@ -1,4 +1,4 @@
-"""Load of this replica: requests in flight, and the share of its CPUs in use."""
+"""Load of this replica: requests in flight, and CPU utilization."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 CPU_WINDOW_S = 1.0
-"""Shorter windows measure the scheduler's 4 ms ticks and the probe itself; longer ones lag behind the load."""
+"""Length of a measurement, in seconds. A shorter one would show the scheduler's 4 ms ticks and the probe itself; a
+longer one would lag behind the load."""
 
 
 def available_cpus() -> int:
-    """Processors this process may run on."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(slots=True)
 class CpuMeter:
-    """Share of the available processors used over the last full window, 0–1."""
+    """Measures the share of the available CPU time that the process used in the last full window, 0–1."""
 
     cpus: int
     at: float
-    """Start of the current window, monotonic seconds."""
+    """Start of the current window, in monotonic seconds."""
     used: float
-    """CPU seconds of the process at that time."""
+    """CPU seconds that the process had used at that time."""
     share: float = 0.0
 
     def read(self, now: float, used: float) -> float:
-        """Close the window when it is full; between that, the last full window's share stands."""
+        """Return the share of the last full window. `now` is monotonic, `used` the CPU time, both in seconds."""
         if now - self.at >= CPU_WINDOW_S:
             self.share = min(1.0, max(0.0, (used - self.used) / (now - self.at) / self.cpus))
             self.at, self.used = now, used
@@ -37,13 +38,13 @@ class CpuMeter:
 
 @dataclass(slots=True)
 class InFlight:
-    """Requests that have arrived and are not yet answered completely."""
+    """Counts the requests that have arrived and are not answered completely."""
 
     count: int = 0
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count one request for as long as the block runs."""
+        """Count one request while the context is open."""
         self.count += 1
         try:
             yield

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the replica, in their own registry, so that one process can have several replicas in tests."""
+"""Prometheus metrics of one replica, in a separate registry, so that a test process can have several replicas."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .load import InFlight
 PATHS = frozenset(
     {"/health", "/whoami", "/work", "/echo", "/stream", "/ws", "/jobs", "/ledger", "/misbehave", "/metrics"}
 )
-"""Label values are limited to these: a scan for random paths must not grow the registry."""
+"""Values of the label `path`. Other paths share one value, so that a scan for random paths cannot fill the registry."""
 
 
 class Metrics:
-    """Everything this replica counts."""
+    """All metrics of one replica."""
 
     def __init__(self, in_flight: InFlight) -> None:
         self._registry = CollectorRegistry()
@@ -33,22 +33,23 @@ class Metrics:
         Gauge("api_in_flight", "Requests being served", registry=self._registry).set_function(lambda: in_flight.count)
 
     def exposition(self) -> bytes:
-        """Text format for a scrape."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class MeterMiddleware:
-    """Counts every request; outermost, so that misbehaviour is counted too, and every answer says how busy we are."""
+    """Counts every request and adds `X-Load` to every response. It is the outermost middleware, so that it also counts
+    the responses of misbehaviour."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, in_flight: InFlight, load: Callable[[], bytes]) -> None:
-        """`load` answers the value of `X-Load` at this moment."""
+        """`load` returns the current value of `X-Load`."""
         self._app = app
         self._metrics = metrics
         self._in_flight = in_flight
         self._load = load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request and count it by what was answered; 0 stands for none (client gone, or a WebSocket)."""
+        """Serve one request and count it by status. Status 0: the client left, or it was a WebSocket."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         started, status = time.monotonic(), 0

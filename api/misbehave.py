@@ -1,4 +1,4 @@
-"""Misbehaviour on request: a pure decision for each request, and the ASGI middleware that applies it."""
+"""Misbehaviour on request: a pure function that decides for each request, and the ASGI middleware that applies it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .models import Error, Hang, Lie, Misbehaviour, Ok, Slow
 
 HEALTH = "/health"
 EXEMPT = frozenset({"/misbehave", "/metrics", "/ledger"})
-"""The experiment's own way in: to end the mode, and to see what was done meanwhile."""
+"""Paths that never misbehave, because experiments use them to end the mode and to observe the replica meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,28 @@ class Behave:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Answer this status and execute nothing."""
+    """Answer with this status and do not execute the request."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Serve the request, this many seconds later."""
+    """Serve the request after this many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Serve the request once the mode has ended."""
+    """Serve the request when the mode has ended."""
 
 
 Decision = Behave | Fail | Delay | Hold
 
 
 def decide(mode: Misbehaviour, path: str, rng: Random) -> Decision:
-    """What happens to a request to `path`. `unhealthy` is not seen here: only the health report knows it."""
+    """Return what happens to a request to `path`. The mode `unhealthy` affects only the route `/health`."""
     if path in EXEMPT:
         return Behave()
     match mode:
@@ -63,7 +63,7 @@ def decide(mode: Misbehaviour, path: str, rng: Random) -> Decision:
 
 
 class Conduct:
-    """The mode in force, and when it ends. Times are monotonic seconds."""
+    """The current mode, and when it ends. Times are monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -72,7 +72,7 @@ class Conduct:
         self._changed = asyncio.Event()
 
     def set(self, mode: Misbehaviour) -> None:
-        """Put a mode in force; requests held by the one before are released."""
+        """Set the mode and release the requests held by the previous one."""
         self._mode = mode
         self._until = None if mode.duration_s is None else self._clock() + mode.duration_s
         self._changed.set()
@@ -80,16 +80,16 @@ class Conduct:
 
     @property
     def mode(self) -> Misbehaviour:
-        """The mode in force now."""
+        """Return the current mode."""
         return Ok() if self.remaining_s == 0 else self._mode
 
     @property
     def remaining_s(self) -> float | None:
-        """Until the mode ends by itself; None when it does not, 0 once it has."""
+        """Return the seconds until the mode ends: None if it has no end, 0 if it has ended."""
         return None if self._until is None else max(0.0, self._until - self._clock())
 
     async def ended(self) -> None:
-        """Wait until another mode is set or the present one expires."""
+        """Wait until another mode is set or the current one ends."""
         try:
             await asyncio.wait_for(self._changed.wait(), self.remaining_s)
         except TimeoutError:
@@ -99,8 +99,8 @@ class Conduct:
 class MisbehaviourMiddleware:
     """Carries out `decide` on every HTTP request and WebSocket handshake.
 
-    A held or delayed request is *not* dropped when its client goes away: a stuck server does not notice either, and
-    runs the request when it comes round. The deadline check behind this middleware is what refuses it then.
+    A held or delayed request is not dropped if its client disconnects, because a hung server does not notice that
+    either and executes the request when it recovers. The deadline check after this middleware may refuse it then.
     """
 
     def __init__(self, app: ASGIApp, conduct: Conduct, rng: Random) -> None:

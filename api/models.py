@@ -1,4 +1,4 @@
-"""Models of all request and response bodies, as OpenAPI shows them."""
+"""Models of all request and response bodies, for OpenAPI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Instance = Annotated[str, Field(description="Name of the replica that answered",
 
 
 class Load(BaseModel):
-    """How busy the replica is."""
+    """The load of the replica."""
 
     in_flight: int = Field(description="Requests being served, this one included", examples=[3])
     cpu: float = Field(ge=0, le=1, description="Share of the available processors used over the last second")
@@ -24,7 +24,7 @@ class Load(BaseModel):
 
 
 class Health(BaseModel):
-    """The answer to a probe."""
+    """The response to a health check."""
 
     status: Literal["ok", "unhealthy"]
     instance: Instance
@@ -32,17 +32,17 @@ class Health(BaseModel):
 
 
 class WhoAmI(BaseModel):
-    """Which process answered, and what it was sent."""
+    """The process that answered, and the request as it received it."""
 
     instance: Instance
     pid: int
     address: str = Field(description="The local address of this connection", examples=["10.0.0.5:8000"])
     started_mono: float = Field(description="The process' monotonic clock when it started, s")
-    headers: list[tuple[str, str]] = Field(description="In order, repeated names kept, names in lower case")
+    headers: list[tuple[str, str]] = Field(description="All header fields in order, names in lower case")
 
 
 class WorkDone(BaseModel):
-    """What was done."""
+    """The response to dummy work."""
 
     instance: Instance
     cpu_ms: CpuMs
@@ -51,26 +51,26 @@ class WorkDone(BaseModel):
 
 
 class Job(BaseModel):
-    """A unit of work under an id that the caller chose."""
+    """A unit of work with an id that the client chose."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"id": "run-7/42", "cpu_ms": 0, "sleep_ms": 5}]}
     )
 
-    id: str = Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="Unique to the caller")
+    id: str = Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="Unique id")
     cpu_ms: CpuMs = 0
     sleep_ms: SleepMs = 0
 
 
 class JobDone(BaseModel):
-    """The job is executed and on record."""
+    """The job was executed and is in the ledger."""
 
     id: str
     instance: Instance
 
 
 class LedgerEntry(BaseModel):
-    """One execution."""
+    """One execution of a job."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -87,7 +87,7 @@ class LedgerPage(BaseModel):
 
 
 class Refused(BaseModel):
-    """Why nothing was done."""
+    """The reason why the request was not executed."""
 
     error: Literal["deadline_passed", "misbehave_disabled", "misbehaving", "unauthorized", "unwritable_ledger"]
 
@@ -96,7 +96,7 @@ class _Mode(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     duration_s: float | None = Field(
-        default=None, gt=0, le=3600, allow_inf_nan=False, description="Back to `ok` by itself after this, s"
+        default=None, gt=0, le=3600, allow_inf_nan=False, description="Return to `ok` after this time, s"
     )
 
 
@@ -104,13 +104,13 @@ FailStatus = Annotated[int, Field(ge=500, le=599, description="Status to fail wi
 
 
 class Ok(_Mode):
-    """Behave."""
+    """Behave normally."""
 
     mode: Literal["ok"] = "ok"
 
 
 class Error(_Mode):
-    """Fail a share of all requests, probes included."""
+    """Fail a share of all requests, including health checks."""
 
     mode: Literal["error"]
     rate: float = Field(default=1.0, ge=0, le=1, description="Share of requests that fail")
@@ -118,26 +118,26 @@ class Error(_Mode):
 
 
 class Slow(_Mode):
-    """Delay every request, probes included."""
+    """Delay every request, including health checks."""
 
     mode: Literal["slow"]
     delay_ms: float = Field(gt=0, le=MAX_SLEEP_MS, description="Added before anything else happens, ms")
 
 
 class Hang(_Mode):
-    """Accept every request, probes included, and answer none until the mode ends."""
+    """Accept every request, including health checks, and answer none until the mode ends."""
 
     mode: Literal["hang"]
 
 
 class Unhealthy(_Mode):
-    """Fail probes with 503 while the work works."""
+    """Fail health checks with 503 and serve all other requests."""
 
     mode: Literal["unhealthy"]
 
 
 class Lie(_Mode):
-    """Pass probes while all work fails."""
+    """Pass health checks and fail all other requests."""
 
     mode: Literal["lie"]
     status: FailStatus = 500
@@ -147,7 +147,7 @@ Misbehaviour = Annotated[Ok | Error | Slow | Hang | Unhealthy | Lie, Field(discr
 
 
 class MisbehaviourState(BaseModel):
-    """The mode in force: the fields that it was set with, and how long it lasts."""
+    """The current mode with its fields, and how long it still lasts."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -157,4 +157,4 @@ class MisbehaviourState(BaseModel):
     )
 
     mode: Literal["ok", "error", "slow", "hang", "unhealthy", "lie"]
-    remaining_s: float | None = Field(description="Until it ends by itself, s; null when it does not")
+    remaining_s: float | None = Field(description="Time until it ends, s; null if it has no end")

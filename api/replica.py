@@ -1,4 +1,4 @@
-"""The parts of one replica. Each app has exactly one."""
+"""The parts of one replica. Each app has one replica."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .work import Burner
 
 @dataclass(slots=True)
 class Replica:
-    """State shared by the routes."""
+    """The state that the routes share."""
 
     instance: str
     ledger: Ledger
@@ -37,7 +37,7 @@ class Replica:
 
     @classmethod
     def create(cls, settings: Settings) -> Self:
-        """Open the ledger and start the clocks. Raises `OSError` if the ledger cannot be written."""
+        """Create a replica and open its ledger. Raise OSError if the ledger cannot be written."""
         cpus, in_flight = available_cpus(), InFlight()
         return cls(
             instance=settings.instance,
@@ -50,27 +50,27 @@ class Replica:
         )
 
     def load(self) -> Load:
-        """The load report of this moment."""
+        """Return the current load."""
         now = time.monotonic()
         share = self.cpu.read(now, time.process_time())
         return Load(in_flight=self.in_flight.count, cpu=round(share, 4), uptime_s=round(now - self.started_mono, 3))
 
     def load_line(self) -> bytes:
-        """The same for the `X-Load` field, after the Open Request Cost Aggregation of xDS: `cpu=0.42, in_flight=3`."""
+        """Return the current load for `X-Load`, as in xDS' Open Request Cost Aggregation: `cpu=0.42, in_flight=3`."""
         share = self.cpu.read(time.monotonic(), time.process_time())
         return b"cpu=%.4f, in_flight=%d" % (share, self.in_flight.count)
 
     def close(self) -> None:
-        """Stop burning and release the ledger."""
+        """Stop the work in progress and close the ledger."""
         self.burner.close()
         self.ledger.close()
 
 
 async def _replica_of(connection: HTTPConnection) -> Replica:
-    # A coroutine although it waits for nothing: FastAPI would send a plain function through its thread pool.
+    # A coroutine although it awaits nothing, because FastAPI would run a plain function in its thread pool.
     replica: Replica = connection.app.state.replica
     return replica
 
 
 Here = Annotated[Replica, Depends(_replica_of)]
-"""The replica that serves the request, as a route's parameter."""
+"""Type of a route's parameter that receives the replica."""

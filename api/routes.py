@@ -35,18 +35,22 @@ router = APIRouter()
 PAST_DEADLINE: dict[int | str, dict[str, Any]] = {
     504: {
         "model": Refused,
-        "description": "`X-Deadline` has passed: nothing was executed",
+        "description": "`X-Deadline` has passed; the request was not executed",
         "content": {"application/json": {"example": {"error": "deadline_passed"}}},
     }
 }
-BEARER = HTTPBearer(auto_error=False, description="API_MISBEHAVE_TOKEN, or what API_MISBEHAVE_TOKEN_FILE holds.")
+BEARER = HTTPBearer(auto_error=False, description="API_MISBEHAVE_TOKEN, or the content of API_MISBEHAVE_TOKEN_FILE.")
 _CHUNK = bytes(64 * 1024)
 
 
 async def _deadline_of(
     x_deadline: Annotated[
         float | None,
-        Header(allow_inf_nan=False, description="Unix time, s, after which nobody waits", examples=["1790000000.250"]),
+        Header(
+            allow_inf_nan=False,
+            description="Unix time, s, after which the client no longer waits",
+            examples=["1790000000.250"],
+        ),
     ] = None,
 ) -> Deadline:
     return Deadline(x_deadline)
@@ -57,21 +61,21 @@ Due = Annotated[Deadline, Depends(_deadline_of)]
 
 @router.get(
     "/health",
-    summary="Am I fit to serve?",
+    summary="Health check",
     tags=["identity"],
     responses={503: {"model": Health, "description": "Unhealthy (mode `unhealthy`)"}},
 )
 async def health(replica: Here, response: Response) -> Health:
-    """The balancer's probe: 200 when healthy, with a load report either way."""
+    """Return 200 if healthy, else 503, both with the current load. The balancer probes this path."""
     healthy = not isinstance(replica.conduct.mode, Unhealthy)
     if not healthy:
         response.status_code = 503
     return Health(status="ok" if healthy else "unhealthy", instance=replica.instance, load=replica.load())
 
 
-@router.get("/whoami", summary="Which process is this?", tags=["identity"])
+@router.get("/whoami", summary="Which process answers", tags=["identity"])
 async def whoami(replica: Here, request: Request) -> WhoAmI:
-    """Name, process and address of the replica, and the request's headers as they arrived."""
+    """Return name, process and address of the replica, and the request's header fields as it received them."""
     host, port = request.scope["server"]
     return WhoAmI(
         instance=replica.instance,
@@ -89,7 +93,7 @@ async def whoami(replica: Here, request: Request) -> WhoAmI:
     response_model=WorkDone,
     responses={
         200: {
-            "description": "Done; with `bytes`, a body of exactly that many zero bytes instead of JSON",
+            "description": "Done. With `bytes`, the body is that many zero bytes instead of JSON",
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         },
         **PAST_DEADLINE,
@@ -121,19 +125,19 @@ async def _zeros(size: int) -> AsyncIterator[bytes]:
 
 @router.post(
     "/jobs",
-    summary="Execute a job and put it on record",
+    summary="Execute a job and record it in the ledger",
     tags=["work"],
     status_code=201,
     responses={
         **PAST_DEADLINE,
-        507: {"model": Refused, "description": "The ledger cannot be written: the job does not count as executed"},
+        507: {"model": Refused, "description": "The ledger cannot be written, so the job does not count as executed"},
     },
 )
 async def execute(replica: Here, deadline: Due, job: Job) -> JobDone:
-    """Work, then append the id to the ledger, then answer.
+    """Do the work, append the id to the ledger, then answer.
 
-    The ledger line is the job's effect, so the deadline is checked twice: before the work, and once more right before
-    the line, for the process that was paused in the middle of the work and is resumed when all is over.
+    The line in the ledger is the job's effect. Therefore the deadline is checked before the work and again right before
+    the line, because the process may have been paused during the work and resumed after the deadline.
     """
     await perform(replica.burner, job.cpu_ms / 1000, job.sleep_ms / 1000, deadline)
     deadline.check()
@@ -145,9 +149,9 @@ async def execute(replica: Here, deadline: Due, job: Job) -> JobDone:
 @router.get("/ledger", summary="Who executed what", tags=["work"])
 def ledger(
     replica: Here,
-    prefix: Annotated[str, Query(max_length=200, description="Only ids that start so", examples=["run-7/"])] = "",
+    prefix: Annotated[str, Query(max_length=200, description="Only ids with this prefix", examples=["run-7/"])] = "",
 ) -> LedgerPage:
-    """Executions by *all* instances that share the ledger folder, oldest first."""
+    """Return executions by all instances that share the ledger folder, oldest first."""
     return LedgerPage(entries=[LedgerEntry.model_validate(entry) for entry in replica.ledger.entries(prefix)])
 
 
@@ -161,19 +165,19 @@ async def _may_order(replica: Here, sent: Annotated[HTTPAuthorizationCredentials
     tags=["misbehaviour"],
     dependencies=[Depends(_may_order)],
     responses={
-        401: {"model": Refused, "description": "Another token than the replica's, or none"},
-        403: {"model": Refused, "description": "The replica has no token: it takes no orders"},
+        401: {"model": Refused, "description": "No token, or not the replica's"},
+        403: {"model": Refused, "description": "The replica has no token and accepts no orders"},
     },
 )
 async def misbehave(replica: Here, mode: Misbehaviour) -> MisbehaviourState:
-    """Replaces the mode in force; a duration counts from now."""
+    """Replace the current mode. A duration counts from now."""
     replica.conduct.set(mode)
     return _state(replica)
 
 
-@router.get("/misbehave", summary="The mode in force", tags=["misbehaviour"])
+@router.get("/misbehave", summary="The current mode", tags=["misbehaviour"])
 async def misbehaviour(replica: Here) -> MisbehaviourState:
-    """`ok` when there is none, or when its duration is over."""
+    """Return the current mode, `ok` if none was set or its duration has ended."""
     return _state(replica)
 
 
@@ -191,5 +195,5 @@ def _state(replica: Replica) -> MisbehaviourState:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(replica: Here) -> Response:
-    """Text exposition format."""
+    """Return all metrics in Prometheus' text format."""
     return Response(replica.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -12,10 +12,10 @@ from pathlib import Path
 from .errors import SettingsError
 
 INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""An instance names its ledger file and a header value: nothing that needs quoting in either."""
+"""Valid names of an instance. The name is used as a file name and a header value, so it contains nothing to escape."""
 
 SHORTEST_TOKEN = 16
-"""Characters, as for the balancer's `admin.token`."""
+"""Minimum length of a token in characters, the same as for the balancer's `admin.token`."""
 FIRST_USER = 1 << 29
 MOST_CONNECTIONS = 100_000
 """An idle one takes about 10 KiB."""
@@ -26,26 +26,30 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One replica's configuration; `meaning` is what `--help` says about a field's variable."""
+    """Configuration of one replica. `--help` prints the `meaning` of each field's variable."""
 
     host: str = field(default="127.0.0.1", metadata={"meaning": "address to listen on"})
-    port: int = field(default=8000, metadata={"meaning": "port to listen on; 0 picks a free one, named at start"})
+    port: int = field(default=8000, metadata={"meaning": "port to listen on; 0: a free one, printed at the start"})
     instance: str = field(default="api", metadata={"meaning": "this replica's name; default: the host's name"})
     ledger_dir: Path = field(default=Path("ledger"), metadata={"meaning": "folder for the ledger of executed jobs"})
     keep_alive_s: float = field(default=75.0, metadata={"meaning": "how long an idle connection is kept"})
-    """Longer than the balancer keeps an idle connection, so that it is always the balancer that closes first: a
-    backend that closes first races with the next request on that connection."""
+    """Longer than the balancer keeps an idle connection, so that the balancer always closes first. If the backend
+    closed first, the balancer could send a request at the same moment and lose it."""
     head_timeout_s: float = field(default=10.0, metadata={"meaning": "time for the head of a request; then 408"})
     body_timeout_s: float = field(default=20.0, metadata={"meaning": "time without progress of a body; then 408"})
-    max_connections: int = field(default=1000, metadata={"meaning": "connections at a time; others are answered 503"})
-    """What the usual limit of 1,024 descriptors allows anyway, without the error of the next `accept`."""
-    shutdown_timeout_s: float = field(default=10.0, metadata={"meaning": "at most this long for what is in flight"})
-    own_user: bool = field(default=False, metadata={"meaning": "1: as root, become a user that no other instance is"})
+    max_connections: int = field(default=1000, metadata={"meaning": "maximum of open connections; then 503"})
+    """The usual limit of file descriptors (1,024) allows about as many, but beyond it `accept` fails."""
+    shutdown_timeout_s: float = field(
+        default=10.0, metadata={"meaning": "time limit for the requests in flight at a stop"}
+    )
+    own_user: bool = field(
+        default=False, metadata={"meaning": "1: change from root to a user id of this instance only"}
+    )
     misbehave_token: str = field(
-        default="", repr=False, metadata={"meaning": "bearer token of PUT /misbehave; without one, it is refused"}
+        default="", repr=False, metadata={"meaning": "bearer token of PUT /misbehave; without a token, it is refused"}
     )
     misbehave_token_file: Path | None = field(
-        default=None, metadata={"meaning": "instead: file with it, read at each order"}
+        default=None, metadata={"meaning": "file with that token instead, read at each order"}
     )
     misbehave_token_dir: Path | None = field(
         default=None, metadata={"meaning": "instead: folder that gets a new token of this replica at each start"}
@@ -53,7 +57,7 @@ class Settings:
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
-    """Read `API_*`. Raises `SettingsError` naming the variable, its value and what is allowed."""
+    """Read the `API_*` variables. Raise SettingsError with the variable, its value and what is allowed."""
     default = Settings()
     return Settings(
         host=environ.get("API_HOST", default.host),
@@ -75,13 +79,16 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
 
 
 def user_of(instance: str) -> int:
-    """The user id of an instance, the same after a restart. Far above those that hosts give out, below 2³¹; that two of
-    ten instances share one has a probability of 45 in 2³⁰."""
+    """Return the user id of an instance, a hash of its name.
+
+    It is far above the ids that hosts assign, and below 2³¹. The probability that two of ten instances share an id is
+    45 in 2³⁰.
+    """
     return FIRST_USER + int.from_bytes(hashlib.sha256(instance.encode()).digest()[:4]) % (1 << 30)
 
 
 def variables() -> Iterator[tuple[str, str, str]]:
-    """Name, default and meaning of each variable."""
+    """Yield name, default and meaning of each variable."""
     default = from_environment({})
     for each in fields(Settings):
         value = getattr(default, each.name)
@@ -133,7 +140,7 @@ def _path(environ: Mapping[str, str], name: str, *unless: str) -> Path | None:
 
 
 def _duration(environ: Mapping[str, str], name: str, default: float) -> float:
-    """Seconds; a bare number means seconds."""
+    """Return seconds. A number without a unit is in seconds."""
     value = environ.get(name)
     if value is None:
         return default

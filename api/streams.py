@@ -1,4 +1,4 @@
-"""Routes with streamed bodies: `/echo`, `/stream` and the WebSocket echo. None keeps a body in memory."""
+"""Routes with streamed bodies: `/echo`, `/stream` and the WebSocket echo. They keep no body in memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ECHO_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class EchoResponse(Response):
-    """Sends each piece of the request body on as it arrives.
+    """Sends each chunk of the request body back as it arrives.
 
-    Not a `StreamingResponse`: that one listens for the client's disconnect on `receive` while it sends, and would
-    swallow pieces of the very body that it is to send.
+    It is not a `StreamingResponse`, because that calls `receive` while it sends, to notice a disconnect, and would
+    discard chunks of the request body.
     """
 
     def __init__(self, request: Request) -> None:
@@ -33,7 +33,7 @@ class EchoResponse(Response):
             del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pump `receive` into `send`; the server's flow control on both ends bounds the memory."""
+        """Copy from `receive` to `send`. The server's flow control on both sides limits the memory."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         more = True
         while more:
@@ -45,7 +45,7 @@ class EchoResponse(Response):
 
 
 async def echo(request: Request) -> Response:
-    """Streams the request body back under its own content type; `X-Method` names the method."""
+    """Stream the request body back with its content type. `X-Method` is the method."""
     return EchoResponse(request)
 
 
@@ -61,13 +61,13 @@ for _method in ECHO_METHODS:
     )
 
 
-@router.get("/stream", summary="A chunked body, slow if asked", response_class=StreamingResponse)
+@router.get("/stream", summary="A chunked body, with pauses if asked", response_class=StreamingResponse)
 async def stream(
     chunks: Annotated[int, Query(ge=0, le=100_000, description="Number of chunks")] = 10,
     interval_ms: Annotated[float, Query(ge=0, le=MAX_SLEEP_MS, description="Pause before each but the first, ms")] = 0,
     size: Annotated[int, Query(alias="bytes", ge=1, le=1024 * 1024, description="Bytes in a chunk")] = 1024,
 ) -> Response:
-    """`chunks` chunks of `bytes` bytes each, `interval_ms` apart, without a Content-Length."""
+    """Return `chunks` chunks of `bytes` bytes each, `interval_ms` apart, without a Content-Length."""
     return StreamingResponse(_paced(chunks, interval_ms / 1000, bytes(size)), media_type="application/octet-stream")
 
 
@@ -80,7 +80,7 @@ async def _paced(chunks: int, interval_s: float, chunk: bytes) -> AsyncIterator[
 
 @router.websocket("/ws")
 async def websocket_echo(socket: WebSocket) -> None:
-    """Sends every message back as it came: text as text, binary as binary."""
+    """Send every message back unchanged: text as text, binary as binary."""
     await socket.accept()
     while (message := await socket.receive())["type"] == "websocket.receive":
         if (text := message.get("text")) is not None:

@@ -12,31 +12,31 @@ from dataclasses import dataclass
 from .errors import DeadlinePassedError
 
 _BLOCK = bytes(64 * 1024)
-"""One slice of burning, 30–300 µs of SHA-256: short enough to stop promptly, long enough to stay in C."""
+"""Input of one hash, 30–300 µs of SHA-256: short enough to stop promptly, long enough to spend the time in C."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The time (Unix seconds, from `X-Deadline`) after which nobody waits for the answer; None when nobody said.
+    """The time (Unix seconds, from `X-Deadline`) after which the client no longer waits; None without that field.
 
-    The wall clock is the right one: the balancer that set it may run in another container, and a process that was
-    paused must see on resume that the time has passed, which both clocks show.
+    It is in wall-clock time, because the balancer that set it may run in another container. After a pause of the
+    process, the wall clock also shows that the time has passed.
     """
 
     unix: float | None
 
     def check(self) -> None:
-        """Raises `DeadlinePassedError` when it is over."""
+        """Raise DeadlinePassedError if the deadline has passed."""
         if self.unix is not None and time.time() > self.unix:
             raise DeadlinePassedError
 
 
 class Burner:
-    """Burns CPU time in a few threads.
+    """Uses CPU time in a few threads.
 
-    Not on the event loop, where 100 ms of work would keep `/health` waiting 100 ms and get a busy replica ejected as
-    a hung one. Threads are enough because SHA-256 of a large block releases the GIL. One thread a processor: more
-    would only make every job slower; the rest queue, as they would on any busy server.
+    On the event loop, 100 ms of work would delay `/health` by 100 ms, and a busy replica would be ejected like a hung
+    one. Threads are enough because SHA-256 of a large block releases the GIL. There is one thread for each processor,
+    because more would only make every job slower; other jobs wait in a queue.
     """
 
     def __init__(self, threads: int) -> None:
@@ -45,13 +45,13 @@ class Burner:
         self._stop = threading.Event()
 
     async def run(self, cpu_s: float, deadline: Deadline) -> None:
-        """Use `cpu_s` seconds of CPU time (not wall time). Checks the deadline when its turn has come."""
+        """Use `cpu_s` seconds of CPU time (not wall time). Raise DeadlinePassedError if no thread was free in time."""
         async with self._free:
             deadline.check()
             await asyncio.get_running_loop().run_in_executor(self._pool, self._burn, cpu_s)
 
     def close(self) -> None:
-        """Cut what is burning short: interpreter exit would otherwise wait for it."""
+        """Stop the work in progress, because the exit of the interpreter would otherwise wait for it."""
         self._stop.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -62,7 +62,10 @@ class Burner:
 
 
 async def perform(burner: Burner, cpu_s: float, sleep_s: float, deadline: Deadline) -> float:
-    """Burn, then sleep; answers the wall seconds it took. Raises `DeadlinePassedError` instead of starting late."""
+    """Use CPU, then sleep. Return the elapsed wall time in seconds.
+
+    Raise DeadlinePassedError if the work could not start before the deadline.
+    """
     deadline.check()
     started = time.monotonic()
     if cpu_s:

@@ -1,1 +1,1 @@
-"""The chaos service: injects faults, verifies that they bit, and heals them whatever dies."""
+"""The chaos service injects faults, verifies their effect, and heals them even after a crash."""

@@ -1,4 +1,4 @@
-"""`python -m chaos`: composition root. Reads the environment, wires, serves; on SIGTERM heals everything and ends."""
+"""`python -m chaos`: reads the settings, connects the parts and serves. On SIGTERM it heals all faults and ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .engine.lease import Lease
 from .faults import FAULTS
 from .faults.extensions import add_extensions
 from .http.connection import Patience, connections
-from .http.service import create_app
+from .http.routes import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
 from .monkey.monkey_runner import MonkeyRunner
@@ -30,13 +30,16 @@ from .monkey.monkey_runner import MonkeyRunner
 log = logging.getLogger("chaos")
 
 GRACE_S = 1
-"""For requests under way at SIGTERM; healing follows and has its own deadline."""
+"""Seconds that requests in flight get at SIGTERM, before the heals, which have their own deadline."""
 
 
 class _Server(uvicorn.Server):
-    """Ends event streams at once when told to stop: they would use up the grace otherwise. And keeps the signal to
-    itself: uvicorn's own handler raises it again after serving, which would kill us before the heal. Shows a new token
-    only once it listens: one that never did would have shown it for nothing."""
+    """Server that shuts down without skipping the heals.
+
+    At a signal it closes the event streams, which would otherwise last for the whole grace period. It does not raise
+    the signal again after serving, as uvicorn does, because that would kill the process before the heals. It prints a
+    new token only when it listens, because the token is shown only once.
+    """
 
     def __init__(self, config: uvicorn.Config, events: EventLog, notice: str) -> None:
         super().__init__(config)
@@ -56,7 +59,7 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     add_extensions(FAULTS)
-    listener = _listen(settings)  # first: where another one runs already, its faults and its token are not ours
+    listener = _listen(settings)  # first: another chaos service's journal and token stay untouched
     make_state_dir(settings.state_dir)
     token, notice = _token(settings)
     _share_misbehave_token(settings)
@@ -69,20 +72,20 @@ async def serve(settings: Settings) -> None:
         create_app(engine, runtime, events, runner, token),
         log_level="warning",
         lifespan="off",
-        ws="none",  # there are no WebSockets; a request to switch is answered as if it had none
+        ws="none",  # no WebSockets; the Upgrade field of a request is ignored
         http=cast(type[asyncio.Protocol], connections(patience)),  # uvicorn only calls it
         timeout_graceful_shutdown=GRACE_S,
     )
     await engine.start()
     keeper = asyncio.ensure_future(Keeper(runtime, engine, events, lease, settings.revive_after).run())
     server = _Server(config, events, notice)
-    keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without a keeper, better none at all
+    keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without its keeper the service must end
     try:
         await server.serve(sockets=[listener])
     finally:
         keeper.cancel()
         (failure,) = await asyncio.gather(keeper, return_exceptions=True)
-        if not isinstance(failure, RuntimeLostError):  # then the journal is all that we can leave behind
+        if not isinstance(failure, RuntimeLostError):  # else the next process heals, from the journal
             await runner.stop_all("shutdown")
             await engine.stop()
         await runtime.close()
@@ -91,7 +94,7 @@ async def serve(settings: Settings) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Bind here and not in uvicorn, whose failure is a log line of its own and exit code 3."""
+    """Return a bound socket. It is bound here because uvicorn would report a bind error in another form."""
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -101,13 +104,13 @@ def _listen(settings: Settings) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise CommandError(
             f"cannot listen on {settings.host}:{settings.port}: {reason}",
-            "end what listens there, or set CHAOS_HOST and CHAOS_PORT to a free address of this machine",
+            "end the program that listens there, or set CHAOS_HOST and CHAOS_PORT to a free address of this machine",
         ) from error
     return listener
 
 
 def _token(settings: Settings) -> tuple[str, str]:
-    """The token, and what to say about it: nothing unless it was made just now."""
+    """Return the token, and the notice to print if it is new, else an empty notice."""
     if settings.token:
         return settings.token, ""
     path = settings.state_dir / "token"
@@ -116,7 +119,7 @@ def _token(settings: Settings) -> tuple[str, str]:
 
 
 def _share_misbehave_token(settings: Settings) -> None:
-    """Make the file that the backends read, unless it is there."""
+    """Create the token file that the backends read, if it does not exist."""
     path = settings.misbehave_token_file
     if path is None:
         return
@@ -132,8 +135,8 @@ def _share_misbehave_token(settings: Settings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit 254 on wrong arguments or variables, 255 where this machine cannot."""
-    return run("chaos", "The chaos service: injects faults, and heals every one of them.", serve, arguments)
+    """Entry point. Return the exit code: 254 for invalid arguments or variables, 255 if this host lacks something."""
+    return run("chaos", "The chaos service: injects faults and heals each of them.", serve, arguments)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,28 @@
-"""Everything that can go wrong, each with its HTTP status and the word that a client can match on.
+"""All errors, each with its HTTP status and its error code for clients.
 
 ChaosError                      500
 ├── BadRequestError             422   kind, duration, parameter or selection
 ├── UnauthorizedError           401
 ├── ForbiddenOriginError        403
-├── TooDeepError                400   a body's lists and objects within each other
-├── TooLargeError               413   a body
-├── LateError                   408   a head or a body
-├── TooManyError                503   connections or event streams are open
-├── UnknownTargetError          404   also: a container that is not this lab's
+├── TooDeepError                400   a body is nested too deeply
+├── TooLargeError               413   a body is too long
+├── LateError                   408   a head or a body is not complete in time
+├── TooManyError                503   too many connections or event streams are open
+├── UnknownTargetError          404   also: a container of another lab
 ├── UnknownFaultError           404
 ├── UnknownMonkeyError          404
 ├── ConflictError               409
 │   ├── LastHealthyBackendError 409
-│   ├── AmbiguousTargetError    409   two containers claim one name
-│   ├── NotRunningError         409   a target that is not up cannot be faulted
+│   ├── AmbiguousTargetError    409   several containers have one name
+│   ├── NotRunningError         409   the target is down or frozen
 │   ├── UnreachableTargetError  409   no address, or no route to it
 │   ├── StopConditionMetError   409
-│   └── MonkeyRunsError         409   one at a time
-├── NotPossibleError            422   this host or runtime cannot do it
-├── InjectionFailedError        502   tried, and undone
+│   └── MonkeyRunsError         409   one monkey at a time
+├── NotPossibleError            422   this host or runtime has no mechanism for it
+├── InjectionFailedError        502   the injection failed and was undone
 └── RuntimeUnavailableError     503   Docker or the supervisor does not answer
-    ├── NoAddressError          503   not running, so nowhere to ask it
-    └── TargetGoneError         503   removed in between; while healing, that is the end of the fault
+    ├── NoAddressError          503   the target does not run, or is in no network
+    └── TargetGoneError         503   the target was removed; if that happens during a heal, the fault is healed
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any
 
 
 class ChaosError(Exception):
-    """Base of all errors of the chaos service; `possible` lists what would have worked."""
+    """Base of all errors of the chaos service. `possible` lists valid alternatives."""
 
     status = 500
     code = "internal"
@@ -48,12 +48,12 @@ class ChaosError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Fields that go with it: RFC 9110 §15.5.2 has a 401 say how to do better."""
+        """Return the header fields of the response. RFC 9110 §15.5.2 requires WWW-Authenticate with a 401."""
         return {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
 
 
 class BadRequestError(ChaosError):
-    """The request asks for something that does not exist or is out of bounds."""
+    """A value in the request does not exist or is out of bounds."""
 
     status = 422
     code = "bad_request"
@@ -74,14 +74,14 @@ class ForbiddenOriginError(ChaosError):
 
 
 class TooDeepError(ChaosError):
-    """The body's lists and objects are within each other too often."""
+    """The lists and objects of the body are nested too deeply."""
 
     status = 400
     code = "too_deep"
 
 
 class TooLargeError(ChaosError):
-    """The body has more bytes than any call needs."""
+    """The body is longer than any call needs."""
 
     status = 413
     code = "too_large"
@@ -95,7 +95,7 @@ class LateError(ChaosError):
 
 
 class TooManyError(ChaosError):
-    """So many of these are open already."""
+    """The maximum of open connections or event streams is reached."""
 
     status = 503
     code = "too_many"
@@ -123,26 +123,26 @@ class UnknownMonkeyError(ChaosError):
 
 
 class ConflictError(ChaosError):
-    """Another fault on the same target stands in the way."""
+    """The order conflicts with another fault or with the state of the lab."""
 
     status = 409
     code = "conflict"
 
 
 class LastHealthyBackendError(ConflictError):
-    """Nobody would be left to answer; `allow_last` overrides."""
+    """No healthy backend would be left. The order can allow that with `allow_last`."""
 
     code = "last_healthy_backend"
 
 
 class AmbiguousTargetError(ConflictError):
-    """Several containers claim the name of one target, and none of them is the current one."""
+    """Several containers have the name of one target, and it cannot be told which one is current."""
 
     code = "ambiguous_target"
 
 
 class NotRunningError(ConflictError):
-    """The target is down or frozen already: what would be seen is not this fault."""
+    """The target is already down or frozen, so the effect of this fault could not be measured."""
 
     code = "not_running"
 
@@ -154,13 +154,13 @@ class UnreachableTargetError(ConflictError):
 
 
 class StopConditionMetError(ConflictError):
-    """It would be aborted at once."""
+    """The stop condition already holds, so the fault would be healed at once."""
 
     code = "stop_condition_met"
 
 
 class MonkeyRunsError(ConflictError):
-    """Another monkey is at work; together they would exceed what either was allowed."""
+    """Another monkey runs. Two together would exceed the budget of each."""
 
     code = "monkey_runs"
 
@@ -173,7 +173,7 @@ class NotPossibleError(ChaosError):
 
 
 class InjectionFailedError(ChaosError):
-    """The mechanism failed; whatever it had done is undone."""
+    """The injection failed; its partial effects were undone."""
 
     status = 502
     code = "injection_failed"

@@ -1,8 +1,8 @@
-"""`python -m chaos.reaper`: watches the chaos service, so that no fault stays in place if that dies.
+"""`python -m chaos.reaper`: watches the chaos service, so that no fault stays in place if the service dies.
 
 `docker compose kill chaos` disables the restart policy, so nothing else would start the chaos service again. The reaper
-does so at once, and the new service heals what it finds unhealed. If the service stays dead (or frozen), the reaper
-heals expired faults itself, from the same journal. The keeper in the chaos service revives the reaper in turn.
+restarts it at once, and the new service heals all unhealed faults. If the service stays dead (or frozen), the reaper
+heals expired faults itself, from the same journal. The keeper in the chaos service restarts the reaper if it dies.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CHAOS_ROLE = "chaos"
 
 
 class Reaper:
-    """Looks after the chaos service, and after the faults of a dead one."""
+    """Restarts a dead chaos service, and heals expired faults while it stays dead."""
 
     def __init__(self, runtime: Runtime, journal: Journal, lease: Lease) -> None:
         self._runtime = runtime
@@ -44,7 +44,7 @@ class Reaper:
         self._log_once = LogOnce(log, "reaper")
 
     async def run(self) -> None:
-        """Until cancelled. Raises RuntimeLostError."""
+        """Run until cancelled. Raise RuntimeLostError if this process can no longer reach the runtime."""
         while True:
             try:
                 await self.look()
@@ -57,7 +57,7 @@ class Reaper:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
-        """Once: start a crashed chaos service; heal in place of one that cannot."""
+        """Do one round: start a crashed chaos service, and heal expired faults if the lease is too old."""
         for member in await self._runtime.crashed():
             if member.role == CHAOS_ROLE:
                 log.warning("reaper: the chaos service is dead; starting it")
@@ -76,14 +76,14 @@ class Reaper:
             record.error = await healing.undo(self._runtime, entry)
         except ChaosError as error:
             log.warning("reaper: %s", error.detail)
-            return  # still unhealed: the next look tries again
+            return  # the fault stays unhealed, and the next round tries again
         entry.move(State.HEALED)
         record.healed_mono = time.monotonic()
         self._journal.append(entry)
 
 
 def expired(entries: list[Entry], now_unix: float) -> list[Entry]:
-    """Faults that should be over and are not."""
+    """Return the entries of unhealed faults whose end has passed."""
     return [entry for entry in entries if entry.unhealed and entry.expires_unix <= now_unix]
 
 
@@ -101,8 +101,13 @@ async def watch(settings: Settings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit 254 on wrong arguments or variables, 255 where this machine cannot."""
-    return run("chaos.reaper", "Starts a dead chaos service, and heals in its place.", watch, arguments)
+    """Entry point. Return the exit code: 254 for invalid arguments or variables, 255 if this host lacks something."""
+    return run(
+        "chaos.reaper",
+        "Restarts the chaos service if it dies, and heals expired faults while it is dead.",
+        watch,
+        arguments,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Errors of the lab, each with a message, a hint what to do next, and an exit code.
+"""Errors of the lab, each with a message, the next step for the user, and an exit code.
 
 The exit codes follow Jepsen's convention, so that a CI job can tell a failed experiment from a problem of the machine.
 """
@@ -15,14 +15,14 @@ class ExitCode(IntEnum):
     FAIL = 1
     UNKNOWN = 2
     INTERRUPTED = 130
-    """Ctrl-C or SIGTERM (128 + SIGINT): everything that was started has been stopped."""
+    """Ctrl-C or SIGTERM (128 + SIGINT). Everything that was started has been stopped."""
     BAD_ARGUMENTS = 254
     INTERNAL = 255
     """Something is missing on this machine, or the lab itself has a bug."""
 
 
 class LabError(Exception):
-    """An expected error. `str(error)` is one line for people, `next_step` says how to solve the problem.
+    """An expected error. `str(error)` is one line for people; `next_step` says how to solve the problem.
 
     `details` are further lines, such as the end of a log.
     """
@@ -42,4 +42,4 @@ class BadArgumentsError(LabError):
 
 
 class EnvironmentProblemError(LabError):
-    """This machine cannot do it now: Docker is missing, a port is in use, a process does not start."""
+    """This machine cannot do it now. For example, Docker is missing, a port is in use, or a process does not start."""

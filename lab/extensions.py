@@ -1,6 +1,6 @@
 """Checkers and balancer adapters that other installed packages add by entry points (docs/extending.md).
 
-Faults and policies are loaded by the chaos service and the balancer; of these the lab reads the names at most.
+Faults and policies are loaded by the chaos service and the balancer. The lab itself reads only their names.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def points(group: str) -> tuple[EntryPoint, ...]:
 def load(
     what: str, built_in: Collection[str], accepts: Callable[[str, Any], bool], found: Iterable[EntryPoint]
 ) -> dict[str, Any]:
-    """Return the objects of entry points by name; `accepts` says whether an object is one of what is asked for.
+    """Return the objects of entry points by name. `accepts` says whether an object has the wanted interface.
 
-    One that cannot be loaded is left out, with a warning on stderr that names its package. Raise
-    EnvironmentProblemError where a name is taken: which of the two is meant would depend on what is installed.
+    An object that cannot be loaded is left out, with a warning on stderr that names its package. Raise
+    EnvironmentProblemError if a name is taken, because its meaning would depend on what is installed.
     """
     owners, loaded = dict.fromkeys(built_in, "built in"), {}
     for point in found:
@@ -45,7 +45,7 @@ def load(
         try:
             value = point.load()
             if not accepts(point.name, value):
-                raise TypeError(f"it is no {what}")
+                raise TypeError(f"it is not a {what}")
         except Exception as error:  # noqa: BLE001 - a broken package must not end the lab
             sys.stderr.write(f"lab: {what} {point.name!r} {owner} is left out: {type(error).__name__}: {error}\n")
         else:

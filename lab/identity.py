@@ -1,4 +1,4 @@
-"""Match the three names of a backend: target (chaos service), backend id (balancer), instance (the backend itself)."""
+"""Matches the three names of a backend: target (chaos service), id (balancer), instance (the backend itself)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The other two names of one target."""
+    """The backend ids and the instance name of one target."""
 
     instance: str
     backends: tuple[str, ...]
@@ -19,8 +19,8 @@ class Identity:
 def identify(targets: Iterable[Mapping[str, Any]], backends: Iterable[Mapping[str, Any]]) -> dict[str, Identity]:
     """Return the identity of each target in `GET /targets`, by target name, from the answer to `GET /backends`.
 
-    They are matched by instance name, by address, or by equal names. A restarted container may get another address,
-    and the balancer then gives it another id, while its instance name stays. So match again after each healed fault.
+    They are matched by instance name, by address, or by equal names. A restarted container may get another address, and
+    then another id in the balancer, but it keeps its instance name. So match again after each healed fault.
     """
     known = [*backends]
     return {

@@ -1,1 +1,1 @@
-"""The balancer: a pure core (`lb.core`) and an asyncio shell around it."""
+"""The balancer: a pure core (`lb.core`), and asyncio code around it that does the IO."""

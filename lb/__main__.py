@@ -1,4 +1,4 @@
-"""Run the balancer: `python -m lb [--config FILE] [--check]`."""
+"""`python -m lb [--config FILE] [--check]`: run the balancer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .telemetry.log_writer import LogWriter
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Raise `ConfigError`, for one line and exit code 254 instead of argparse's usage text and 2."""
+        """Raise ConfigError, for one line and exit code 254 instead of argparse's usage text and 2."""
         raise ConfigError([message])
 
 
@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="lb", description="The Reroute balancer.")
     default = Path(os.environ.get("LB_CONFIG") or DEFAULT)
-    parser.add_argument("--config", type=Path, default=default, help="YAML file; default: $LB_CONFIG, else built in")
+    parser.add_argument(
+        "--config", type=Path, default=default, help="YAML file; default: $LB_CONFIG, else built-in settings"
+    )
     parser.add_argument("--check", action="store_true", help="check the configuration and exit")
     return parser
 

@@ -1,4 +1,4 @@
-"""Errors of the shell, each with its exit code or HTTP status."""
+"""All errors of the balancer, each with its exit code or HTTP status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ports."""
 
 
 def is_our_own(error: OSError) -> bool:
-    """Return whether a connection failed because this host lacks a resource, which says nothing about the backend."""
+    """Return whether a connection failed because this host lacks a resource, and not because of the backend."""
     return error.errno in _OUR_OWN
 
 
@@ -26,7 +26,7 @@ class StartError(LbError):
 
 
 class ConfigError(StartError):
-    """The configuration is invalid: one line for each problem, all problems at once."""
+    """The configuration is invalid. The message has one line for each problem."""
 
     exit_code = 254
 
@@ -36,15 +36,15 @@ class ConfigError(StartError):
 
 
 class FixedKeyError(ConfigError):
-    """A reload would change keys that only a restart can change: one line for each key."""
+    """A reload would change keys that only a restart can change. The message has one line for each key."""
 
 
 class EnvironmentUnfitError(StartError):
-    """The configuration is valid, but this host does not allow it: a port is taken, or an address is not local."""
+    """The configuration is valid but not possible on this host: a port is in use, or an address is not local."""
 
 
 class AdminError(LbError):
-    """A refused admin request: the response has `status` and the body `{"error": code, "detail": …}`."""
+    """An admin request is refused. The response has `status` and the body `{"error": code, "detail": …}`."""
 
     status = 400
     code = "bad_request"
@@ -55,21 +55,21 @@ class BadRequestError(AdminError):
 
 
 class ForbiddenError(AdminError):
-    """A page of another site has sent the request, or could have sent it."""
+    """The request comes, or may come, from a page of another site."""
 
     status = 403
     code = "forbidden"
 
 
 class LateError(AdminError):
-    """The request was not complete in time. Its connection is closed."""
+    """The request was not complete in time. The connection is closed."""
 
     status = 408
     code = "late"
 
 
 class TooLargeError(AdminError):
-    """The body is longer than any valid one."""
+    """The body is longer than any valid body."""
 
     status = 413
     code = "too_large"
@@ -90,21 +90,21 @@ class UnknownBackendError(AdminError):
 
 
 class ConflictError(AdminError):
-    """The change contradicts the current state: the id is taken, or no backend would be left in service."""
+    """The change contradicts the current state: the id is in use, or no backend would be left in service."""
 
     status = 409
     code = "conflict"
 
 
 class TooManyError(AdminError):
-    """Too many connections of this kind are open."""
+    """The maximum of open connections of this kind is reached."""
 
     status = 503
     code = "too_many"
 
 
 class InvalidError(AdminError):
-    """A field of the request is invalid; the detail names it."""
+    """A field of the request is invalid. The detail names it."""
 
     status = 422
     code = "invalid"

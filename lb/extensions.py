@@ -1,6 +1,6 @@
 """Policies that other installed packages add, by entry points of the group `reroute.policies` (docs/extending.md).
 
-The name of the entry point is the policy's name; its object is a subclass of `lb.core.policies.Policy`.
+The name of the entry point is the policy's name. Its object is a subclass of `lb.core.policies.Policy`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ def add_policies(
 ) -> None:
     """Add the policies of other packages to `policies`.
 
-    One that cannot be loaded is left out, with a warning on stderr that names its package. Raise ConfigError if a
-    name is taken: which of the two is meant would depend on what is installed.
+    A policy that cannot be loaded is left out, with a warning on stderr that names its package. Raise ConfigError if a
+    name is in use, because the meaning of the name must not depend on what is installed.
     """
-    owners = dict.fromkeys(policies, "built in")
+    owners = dict.fromkeys(policies, "built into the balancer")
     for point in entry_points(group=GROUP) if points is None else points:
         owner = f"of package {point.dist.name if point.dist else 'unknown'} ({point.value})"
         if point.name in owners:
             other = owners[point.name]
-            raise ConfigError([f"policy {point.name!r} {owner} has the name of the policy that is {other}"])
+            raise ConfigError([f"policy {point.name!r} {owner} has the same name as a policy {other}"])
         owners[point.name] = owner
         try:
             policy = point.load()

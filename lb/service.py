@@ -1,4 +1,4 @@
-"""Wires the balancer together and runs it: the only module that knows every part."""
+"""Creates all parts of the balancer, connects them and runs it. Only this module knows every part."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .workers.replication import ReplicatingBalancer
 from .workers.worker_pool import WorkerPool
 
 CLOCK = time.monotonic
-"""The one clock that the core is told the time by, here and in the data plane; a loop's own may lag behind it."""
+"""The clock whose time the core gets, here and in the data plane. The clock of an event loop may lag behind it."""
 _LOGGED = (Added, Removed, Held, Released, Transition, PanicChanged, Suspected, Cleared)
 
 
@@ -41,8 +41,10 @@ class Service:
     """One running balancer."""
 
     def __init__(self, config: Config, lines: LogWriter, reread: Callable[[], Config]) -> None:
-        """Must be called on the running loop. `reread` is asked for the configuration at each reload; both it and this
-        raise `ConfigError`."""
+        """Create the parts. This must happen on the running event loop. Raise ConfigError.
+
+        `reread` reads the configuration again at each reload. It may raise ConfigError too.
+        """
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._lines = lines
@@ -93,9 +95,9 @@ class Service:
         ]
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; a second signal ends what the first one waits for.
+        """Serve until SIGTERM or SIGINT, then finish the requests in flight. A second signal ends that at once.
 
-        Raises `EnvironmentUnfitError` when an address cannot be listened on.
+        Raise EnvironmentUnfitError if an address cannot be listened on.
         """
         async with AsyncExitStack() as stack:
             stop, hurry = stack.enter_context(stop_signals(self._loop))
@@ -127,9 +129,9 @@ class Service:
                 self._control.stop()
 
     async def reload(self, force: bool = False) -> Sequence[Change]:
-        """Read the configuration again and go by it, completely or not at all. Raise `ConfigError`.
+        """Read the configuration again and apply it, completely or not at all. Raise ConfigError.
 
-        `force`: backends that discovery does not name leave at once, even if they are all that pass their checks.
+        `force`: immediately remove backends that discovery no longer names, even if no others pass their checks.
         """
         async with self._reloading:
             try:
@@ -150,7 +152,7 @@ class Service:
         changed = changes(self._config, new)
         served = load(new.tls) if new.tls is not None else []
         out = open_log(new)
-        # From here on nothing is refused, and nothing is awaited until every part goes by the new configuration.
+        # From here on no error is raised, and nothing is awaited until every part has the new configuration.
         if out is not None:
             self._requests.redirect(out)
         if self._certificates is not None and new.tls is not None:
@@ -165,11 +167,11 @@ class Service:
         return changed
 
     def _hung_up(self) -> None:
-        if self._group is not None:  # else what it has just read is as new as can be
+        if self._group is not None:  # else the start is still under way, with the current file
             self._group.create_task(self._reload_for_a_signal())
 
     async def _reload_for_a_signal(self) -> None:
-        """What is refused has been logged; there is nobody to answer."""
+        """Reload. The error of a refused configuration is only logged, because no client waits for a response."""
         try:
             await self.reload()
         except ConfigError:
@@ -197,7 +199,7 @@ class Service:
 
 
 def version() -> str:
-    """The release; the images carry the code without installing it."""
+    """Return the installed version, or `unreleased` if the code is not installed, as in the images."""
     try:
         return installed_version("reroute-lab")
     except PackageNotFoundError:
@@ -205,11 +207,11 @@ def version() -> str:
 
 
 def worker_count(config: Config) -> int:
-    """How many processes carry traffic; `auto` is as many as there are processors for us."""
+    """Return the number of processes that carry traffic. `auto`: as many as the usable processors."""
     return len(os.sched_getaffinity(0)) if config.workers == "auto" else config.workers
 
 
 def _told(addresses: Mapping[str, Address]) -> dict[str, str]:
-    """As the `listening` line names them."""
+    """Return the addresses by their names in the log line `listening`."""
     names = {"listen": "traffic", "tcp.listen": "tcp", "admin.listen": "admin"}
     return {name: str(addresses[key]) for key, name in names.items() if key in addresses}

@@ -1,4 +1,4 @@
-"""Limits on the size and nesting of a JSON body, checked before anything else reads it. Pure."""
+"""Limits on the size and nesting of a JSON body, checked before anything else parses it. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from ..errors import BadRequestError, TooDeepError, TooLargeError
 
 MAX_BODY = 64 * 1024
-"""Bytes. The largest order that makes sense, a monkey's with all its faults, has a few KiB."""
+"""Bytes. The largest useful order, for a monkey with all fault kinds, has a few KiB."""
 MAX_PLAN = 4 * 1024 * 1024
-"""Bytes of a monkey's plan that is sent to be replayed: 20,000 steps, each of about 200 bytes."""
+"""Bytes, for a monkey's plan that is sent to be replayed: 20,000 steps of about 200 bytes each."""
 MAX_DEPTH = 16
-"""Lists and objects within each other. No call needs more than 5; the parser's own stack bears about 1,000."""
+"""Levels of nested lists and objects. No call needs more than 5; the parser itself can handle about 1,000."""
 
 
 def parse(body: bytes, most: int = MAX_BODY) -> Any:
-    """Return what the JSON says. Raise `TooLargeError`, `TooDeepError`, or `BadRequestError` for what is no JSON."""
+    """Return the parsed JSON. Raise TooLargeError, TooDeepError, or BadRequestError if it is not JSON."""
     if len(body) > most:
-        raise TooLargeError(f"body: at most {most} bytes are read")
+        raise TooLargeError(f"body: longer than {most} bytes")
     try:
         value = json.loads(body)
     except ValueError as error:

@@ -1,5 +1,7 @@
-"""Limits the connections that a port serves at a time, so that idle ones cannot use up the descriptors that healing
-needs. A connection above the limit gets 503."""
+"""Limits the open connections of a port, so that idle ones cannot use up the file descriptors that healing needs.
+
+A connection above the limit gets 503.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from aiohttp import web
 from ..errors import TooManyError
 
 MOST_CONNECTIONS = 256
-"""Connections at a time, those of event streams included: many times what a lab and a few people open, and a quarter of
-the smallest usual limit of descriptors (1,024). The balancer's admin port has the same limit."""
+"""Maximum of open connections, including event streams. It is many times what a lab and a few people open, and a
+quarter of the smallest usual limit of file descriptors (1,024). The balancer's admin port has the same limit."""
 IDLE_S = 75.0
 """Of a relay: seconds without a complete request head, however many bytes of a head come. aiohttp's own default is an
 hour."""
@@ -31,7 +33,7 @@ _REFUSAL = (
 
 
 class Bounded(asyncio.Protocol):
-    """Passes a connection to the server's own protocol, or refuses it if there are too many.
+    """Passes a connection to the server's protocol, or refuses it if there are too many.
 
     The decision is made in `connection_made`, because the event loop accepts all connections of a burst, and makes a
     protocol for each, before the first of them is counted.
@@ -42,7 +44,7 @@ class Bounded(asyncio.Protocol):
         self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connections, before anything is read."""
+        """Refuse or accept the connection, before anything is read from it."""
         made = cast(asyncio.Transport, transport)
         if self._connections() >= MOST_CONNECTIONS:
             made.write(_REFUSAL)
@@ -54,7 +56,7 @@ class Bounded(asyncio.Protocol):
 
 
 async def listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
-    """Accept connections for an application that is set up. Raise OSError if the port is in use."""
+    """Serve an application whose runner is set up. Raise OSError if the port is in use."""
     server = runner.server
     assert server is not None
 

@@ -1,6 +1,7 @@
-"""CPU quota, memory limit and networks of a container, as Docker represents them: read, change, restore.
+"""Read, change and restore a container's CPU quota, memory limit and networks.
 
-Only for `docker_targets`, which runs these functions in threads: they take Docker's SDK client and its documents.
+The functions block and take Docker's SDK client or the result of `docker inspect`. Only `docker_targets` calls them,
+in threads.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import docker.errors
 MECHANISMS = {"cpu": "docker update (CPU quota)", "memory": "docker update (memory)", "disconnect": "docker network"}
 PERIOD_US = 100_000
 NO_QUOTA = -1
-"""What was `0` (never set) is `-1` after a fault: Docker does not go back to 0, and the kernel has -1 for both."""
+"""The quota that removes the limit. Docker cannot set it back to 0 (never set); the kernel treats both as unlimited."""
 
 
 def kept(inspected: Mapping[str, Any]) -> dict[str, Any]:
-    """What a fault may overwrite."""
+    """Return the settings that a fault may overwrite."""
     host = inspected["HostConfig"]
     return {
         "cpu_quota": host["CpuQuota"],
@@ -33,44 +34,48 @@ def kept(inspected: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def set_cpu(sdk: Any, container: str, share: float) -> None:
-    """Leave this share of one CPU."""
+    """Limit the container to this share of one CPU (0 to 1)."""
     sdk.api.update_container(container, cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US))
 
 
 def cpu_share(inspected: Mapping[str, Any]) -> float | None:
-    """None: unlimited."""
+    """Return the limit as a share of one CPU, or None if there is no limit."""
     quota, period = inspected["HostConfig"]["CpuQuota"], inspected["HostConfig"]["CpuPeriod"] or PERIOD_US
     return quota / period if quota > 0 else None
 
 
 def restore_cpu(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
-    """As it was."""
+    """Restore the CPU quota that `kept` returned before the fault."""
     period = before.get("cpu_period") or PERIOD_US
     sdk.api.update_container(container, cpu_period=period, cpu_quota=before.get("cpu_quota") or NO_QUOTA)
 
 
 def restore_memory(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
-    """As it was; without a limit before, none was set."""
+    """Restore the memory limit that `kept` returned before the fault. If there was none, the fault has set none."""
     if before.get("memory"):
         sdk.api.update_container(container, mem_limit=before["memory"], memswap_limit=before["memory_swap"])
 
 
 def disconnect(sdk: Any, container: str, networks: Sequence[str]) -> None:
-    """Leave them."""
+    """Disconnect the container from these networks."""
     for network in networks:
         sdk.api.disconnect_container_from_network(container, network)
 
 
 def connect(sdk: Any, container: str, networks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Join them with the same aliases and links, and with as many of the same addresses as Docker lets be chosen: it
-    refuses one whose subnet is its own choice (each IP version has its own), and one that somebody took meanwhile."""
+    """Connect the container to these networks again, with the same aliases and links, and the same addresses if
+    possible.
+
+    Docker refuses an address that has been given to another container, and any address in a subnet that Docker itself
+    chose (separately for IPv4 and IPv6).
+    """
     for network, endpoint in networks.items():
         names = {key: endpoint[key] for key in ("aliases", "links", "driver_opt")}
         _connect(sdk, container, network, names, _choices(endpoint))
 
 
 def _choices(endpoint: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Sets of addresses to ask for, the best one first, the last one empty."""
+    """Return the sets of addresses to try, in order of preference. The last one is empty: Docker chooses."""
     had = {"ipv4_address": endpoint["ipv4"], "ipv6_address": endpoint["ipv6"]}
     had = {version: address for version, address in had.items() if address}
     ones = [{version: address} for version, address in had.items()] if len(had) > 1 else []

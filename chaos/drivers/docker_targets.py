@@ -23,7 +23,7 @@ from ..errors import (
     RuntimeUnavailableError,
     TargetGoneError,
 )
-from ..inputs.settings import Settings
+from ..inputs.settings import RuntimeName, Settings
 from ..links.impairment import Effect, Impairment
 from . import container_limits, peers
 from .docker_socket import socket_is_dead
@@ -37,7 +37,7 @@ MEMBER_LABEL = "reroute.member"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 GRACEFUL_EXITS = (0, 143)
-"""Exit codes of a container that somebody stopped: its own, and 128 + SIGTERM."""
+"""Exit codes of a container that was stopped on purpose: 0, and 128 + SIGTERM."""
 TIMEOUT_S = 10
 STOP_GRACE_S = 10
 OWN_ROLES = frozenset({"chaos", "reaper"})
@@ -45,26 +45,29 @@ T = TypeVar("T")
 
 
 class DockerClient:
-    """The SDK in threads."""
+    """Calls Docker's SDK, which blocks, in threads."""
 
     def __init__(self) -> None:
         self._sdk: docker.DockerClient | None = None
 
     async def call(self, function: Callable[[docker.DockerClient], T]) -> T:
-        """Raises TargetGoneError (no such container) and RuntimeUnavailableError (anything else)."""
+        """Call `function` with the SDK client in a thread.
+
+        Raise TargetGoneError if the container does not exist, RuntimeUnavailableError for any other error of Docker.
+        """
         return await asyncio.to_thread(self._translated, function)
 
     async def inspect(self, container: str) -> dict[str, Any]:
-        """All that Docker knows of it, now."""
+        """Return the output of `docker inspect` for this container."""
         return dict(await self.call(lambda sdk: sdk.api.inspect_container(container)))
 
     async def containers(self, *labels: str) -> list[dict[str, Any]]:
-        """Summaries of all containers, running or not, that carry all `labels`."""
+        """Return summaries of all containers, running or not, that carry all `labels`."""
         filters = {"label": list(labels)}
         return list(await self.call(lambda sdk: sdk.api.containers(all=True, filters=filters)))
 
     def close(self) -> None:
-        """Give up connections."""
+        """Close the connections to Docker."""
         if self._sdk is not None:
             self._sdk.close()
 
@@ -82,7 +85,7 @@ class DockerClient:
 
 
 class DockerTarget:
-    """One container, by its id: a container that is re-created under the same name is another target."""
+    """One container, identified by its id: a container re-created under the same name is another target."""
 
     def __init__(
         self,
@@ -127,18 +130,19 @@ class DockerTarget:
         return f"started {(await self._client.inspect(self.id))['State']['StartedAt']}"
 
     async def address(self) -> Address:
-        """Inspected each time: a restarted container can get another IP."""
+        """Return the current address. It is looked up each time, because a restart can change the IP."""
         inspected = await self._client.inspect(self.id)
         for ip in _ips(inspected):
             return ip, self.port
-        lacks = "is in no network that gives it an address" if inspected["State"]["Running"] else "is not running"
+        lacks = "is in no network in which it has an address" if inspected["State"]["Running"] else "is not running"
         raise NoAddressError(f"{self.name} {lacks}")
 
     async def kill(self) -> Injection:
         called = time.monotonic()
         await self._client.call(lambda sdk: sdk.api.kill(self.id, "SIGKILL"))
         returned = time.monotonic()
-        # The call returns when Docker has tidied up the network, tenths of a second after the process was gone.
+        # The call returns only when Docker has removed the network endpoint, tenths of a second after the process
+        # ended.
         finished = _finished_mono(await self._client.inspect(self.id))
         return Injection(min(max(called, finished), returned), "SIGKILL")
 
@@ -159,7 +163,7 @@ class DockerTarget:
                 await self._client.call(lambda sdk: sdk.api.start(self.id))
 
     def keep(self, kept: Mapping[str, Any]) -> None:
-        """What was remembered before the fault."""
+        """Set the settings that were read before the fault, to be restored by the heal."""
         self._kept = kept
 
     async def remember(self) -> None:
@@ -167,10 +171,14 @@ class DockerTarget:
         self._kept = container_limits.kept(inspected)
 
     async def preview_mechanism(self, impairment: Impairment) -> str:
-        """Raises BadRequestError for a peer that is no member or only itself, and NotPossibleError."""
+        """Return the mechanism that `impair` would use.
+
+        Raise BadRequestError if a peer is no member of the lab or only the target itself, NotPossibleError if this host
+        has no mechanism.
+        """
         if set(impairment.peers) == {self.name}:
             raise BadRequestError(
-                f"params.peer: {self.name} is the target itself, and what it tells itself stays within"
+                f"params.peer: {self.name} is the target itself, and traffic to itself never leaves it"
             )
         return await self._helpers.mechanism(await self._resolved(impairment))
 
@@ -178,7 +186,7 @@ class DockerTarget:
         return await self._helpers.impair(self.id, await self._resolved(impairment))
 
     async def clear(self, kind: str) -> None:
-        # An exited container's network namespace is gone, and the rules with it.
+        # The network namespace of an exited container no longer exists, and neither do the rules in it.
         exists = await self.running() is not Running.EXITED
         await self._helpers.clear(self.id, kind, namespace_exists=exists)
 
@@ -210,9 +218,11 @@ class DockerTarget:
 
     def check_memory(self, limit: int) -> None:
         if not self._kept.get("memory"):
-            raise NotPossibleError(f"{self.name} has no memory limit, and Docker cannot take one away again")
+            raise NotPossibleError(
+                f"{self.name} has no memory limit, and Docker could not remove the one that this fault would set"
+            )
         if limit >= self._kept["memory"]:
-            raise BadRequestError(f"params.limit: {self.name} has a limit of {self._kept['memory']} bytes already")
+            raise BadRequestError(f"params.limit: {self.name} already has a limit of {self._kept['memory']} bytes")
 
     async def limit_memory(self, limit: int) -> Injection:
         await self._client.call(lambda sdk: sdk.api.update_container(self.id, mem_limit=limit, memswap_limit=limit))
@@ -226,15 +236,15 @@ class DockerTarget:
         await self._client.call(lambda sdk: container_limits.restore_memory(sdk, self.id, self._kept))
 
     async def _resolved(self, impairment: Impairment) -> Impairment:
-        """Its peers as addresses, its port as a number."""
+        """Return the impairment with the addresses of its peers and with a port number."""
         addresses = peers.addresses(impairment.peers, await self._members()) if impairment.peers else ()
         return replace(impairment, port=self.port if impairment.port is None else impairment.port, peers=addresses)
 
 
 class DockerRuntime:
-    """The lab as containers of one compose project."""
+    """A lab whose members are the containers of one compose project."""
 
-    name = "docker"
+    name: RuntimeName = "docker"
 
     def __init__(self, settings: Settings) -> None:
         self._client = DockerClient()
@@ -242,7 +252,7 @@ class DockerRuntime:
         self._project_name = settings.project
         self._identity = Members()
         self._seen: set[str] = set()
-        """Ids of the members that this process has seen alive: no other one is started again."""
+        """Ids of the members that this process has seen running. The keeper restarts only these."""
         self._disputed: Mapping[str, str] = {}
         self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
 
@@ -260,11 +270,14 @@ class DockerRuntime:
         return self._disputed
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
-        """Raises TargetGoneError also for a container that no longer carries this lab's labels."""
+        """Return the target of a journaled fault.
+
+        Raise TargetGoneError if the container does not exist or no longer carries this lab's labels.
+        """
         for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
             if summary["Id"] == undo.get("container"):
                 return self._target(summary, {key: value for key, value in undo.items() if key != "container"})
-        # Its helper keeps the network namespace alive that it joined, and would until its own end.
+        # The helper would keep the network namespace of the removed container alive until the helper's own deadline.
         await self._helpers.abandon(str(undo.get("container")))
         raise TargetGoneError(f"{name}: its container is gone")
 
@@ -275,7 +288,7 @@ class DockerRuntime:
         return await self._helpers.capability(effect)
 
     async def crashed(self) -> Sequence[DockerTarget]:
-        """Members of any role, ourselves excluded."""
+        """Return members of any role that crashed, except this chaos service."""
         members, _ = await self._current(MEMBER_LABEL)
         exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
         states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))
@@ -286,7 +299,7 @@ class DockerRuntime:
         ]
 
     def lost(self) -> str:
-        return "the engine made its socket anew, and the one that is mounted here is dead" if socket_is_dead() else ""
+        return "the Docker daemon replaced its socket, and the one mounted here is dead" if socket_is_dead() else ""
 
     async def close(self) -> None:
         self._client.close()
@@ -297,7 +310,10 @@ class DockerRuntime:
         return members, refused
 
     def _may_start(self, summary: Mapping[str, Any]) -> bool:
-        """Not what was down before we came; our own service and its reaper start each other whatever came first."""
+        """Return False for a member that was already down when this process started.
+
+        The chaos service and its reaper are excepted: they always restart each other.
+        """
         return summary["Id"] in self._seen or summary["Labels"].get(SERVICE_LABEL) in OWN_ROLES
 
     async def _project(self) -> str:
@@ -329,19 +345,19 @@ def _running(inspected: Mapping[str, Any]) -> Running:
 
 
 def _ips(inspected: Mapping[str, Any]) -> list[str]:
-    """IPv4 addresses, by network, then IPv6 addresses (`docker network create --ipv4=false` gives no others)."""
+    """Return the IPv4 addresses, then the IPv6 ones. With `--ipv4=false`, networks have only IPv6 addresses."""
     networks = inspected["NetworkSettings"]["Networks"]
     found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
     return list(filter(None, found))
 
 
 def _instance(inspected: Mapping[str, Any]) -> str:
-    """What the backend calls itself: API_INSTANCE, or its host name."""
+    """Return the name by which the backend reports itself: API_INSTANCE, or its host name."""
     environment = dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
     return str(environment.get("API_INSTANCE") or inspected["Config"]["Hostname"])
 
 
 def _finished_mono(inspected: Mapping[str, Any]) -> float:
-    """When the process ended, on our monotonic clock."""
+    """Return when the process ended, in seconds of this process' monotonic clock."""
     finished = datetime.fromisoformat(inspected["State"]["FinishedAt"])
     return time.monotonic() - (time.time() - finished.timestamp())

@@ -1,7 +1,7 @@
 """Selects the containers that are members of the compose project, and names them. Pure.
 
 Compose counts a container if it carries the project's and a service's label, a container number, and `oneoff=False`.
-`docker compose run` leaves one-off containers with the same project and service; they are no members.
+`docker compose run` leaves one-off containers with the same project and service; they are not members.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
 REPLACE_LABEL = "com.docker.compose.replace"
-"""While compose re-creates a container: id or name of the one that this one replaces."""
+"""Label that compose sets while it re-creates a container: id or name of the container to be replaced."""
 PORT_LABEL = "reroute.port"
 MOST_NUMBER = 99_999
-"""Compose numbers replicas from 1; no engine runs more than five digits of them."""
+"""Upper limit of a replica's number. Compose numbers replicas from 1; five digits are more than an engine can run."""
 MOST_PORT = 65_535
 ALIVE = frozenset({"running", "paused", "restarting"})
 _SERVICE = re.compile(r"[a-zA-Z0-9._-]{1,128}")
-"""What compose accepts as a service's name (compose specification); the length only bounds what we repeat."""
+"""Service names that compose accepts (compose specification). The maximum length keeps messages short."""
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ Summary = Mapping[str, Any]
 
 
 class Members:
-    """Tells members from other containers; warns once of each label that does not parse."""
+    """Recognizes members among all containers, and warns once of each label that cannot be parsed."""
 
     def __init__(self) -> None:
         self._warned: set[tuple[str, str]] = set()
 
     def current(self, summaries: Iterable[Summary]) -> tuple[list[Summary], dict[str, list[str]]]:
-        """Return one container a name; and, by name, the ids of those of which none is the current one."""
+        """Return the current container of each name, and for each name without one the ids of its containers."""
         found = list(summaries)
         self._warned &= {(each["Id"], label) for each in found for label in (SERVICE_LABEL, NUMBER_LABEL, PORT_LABEL)}
         claims: dict[str, list[Summary]] = defaultdict(list)
@@ -87,7 +87,7 @@ def _number(text: str, most: int) -> int | None:
 
 
 def _current(claims: list[Summary]) -> Summary | None:
-    """Return the one that runs; else the one that replaces the others; else the newest. None if that is not one."""
+    """Return the running container, else the one that replaces the others, else the newest. None if several qualify."""
     alive = [each for each in claims if each["State"] in ALIVE] or claims
     replaced = {(each["Labels"] or {}).get(REPLACE_LABEL) for each in alive}
     left = [each for each in alive if not replaced & {each["Id"], *(name.lstrip("/") for name in each["Names"] or ())}]

@@ -1,8 +1,8 @@
 """Starts and ends the helper containers of `chaos.netns` in a target's network namespace.
 
-One helper a target, which is told of further impairments by `docker exec`. Normally the service ends it (SIGTERM, upon
-which it takes its rules along within milliseconds); with the service dead it ends by itself; killed, it leaves rules
-behind, which a `clear` run removes.
+A target has at most one helper; `docker exec` passes further impairments to it. Normally the service ends the helper
+with SIGTERM, and it removes its rules within milliseconds. If the service is dead, the helper ends by itself at its
+deadline. A helper that is killed leaves its rules behind; a helper started with `clear` removes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
 from ..links.impairment import Effect, Impairment
-from ..links.mechanisms import FILTERS, LACKS, QUEUE, ImpossibleError, choose, kernels, needs
+from ..links.mechanisms import FILTERS, LACKS, QDISCS, QUEUE, ImpossibleError, choose, needs
 from ..netns.helper import READY, SOCKET
 from .targets import Capability, Injection, ReadBack
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from .docker_targets import DockerClient
 
 HELPER_LABEL = "reroute.helper"
-"""Its value is the target's id."""
+"""Label of a helper; its value is the target's container id."""
 TELL = "/app/chaos/netns/send_line.py"
 OWNER_LABEL = "reroute.helper.owner"
-"""Its value is the chaos service's container, so that no lab ends another's helpers."""
+"""Label with the chaos service's container id, so that no lab ends the helpers of another lab."""
 OWN_END_S = 1.0
-"""A helper's own end comes this much after the fault's, so that normally the service's heal is what ends it."""
+"""A helper ends by itself this many seconds after the fault's end, so that normally the service ends it first."""
 END_WITHIN_S = 2
 FINISH_WITHIN_S = 15
-"""For a `clear` or `probe` run, start of its Python included, on a busy host."""
+"""Time limit, in seconds, of a `clear` or `probe` run, including the start of Python on a busy host."""
 HARDENING: dict[str, Any] = {
     "cap_drop": ["ALL"],
     "cap_add": ["NET_ADMIN", "NET_RAW"],  # iptables-legacy talks to the kernel through a raw socket
@@ -49,7 +49,7 @@ HARDENING: dict[str, Any] = {
 
 
 class NetnsHelpers:
-    """Helper containers from our own image."""
+    """Starts, instructs and ends the helper containers. They run from the image of the chaos service."""
 
     def __init__(self, client: DockerClient, image: str, own_container: str) -> None:
         self._client = client
@@ -59,10 +59,11 @@ class NetnsHelpers:
         self._probing = asyncio.Lock()
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._kinds: dict[str, set[str]] = {}
-        """Helper → what it impairs, of those that this process started: after a crash everything is healed at once."""
+        """Fault kinds by helper, for helpers that this process started. After a crash, every fault is healed."""
 
     async def impair(self, container: str, impairment: Impairment) -> Injection:
-        """Returns when the rules are in. Raises NotPossibleError if this kernel offers no mechanism."""
+        """Add the impairment and return when its rules are in place. Raise NotPossibleError if the kernel has no
+        mechanism."""
         own_end = replace(impairment, duration_s=impairment.duration_s + OWN_END_S).to_json()
         started = time.monotonic()
         async with self._locks[container]:
@@ -74,13 +75,16 @@ class NetnsHelpers:
             else:
                 ready = await self._tell(helper, {"add": own_end})
             self._kinds.setdefault(helper, set()).add(impairment.kind)
-        # The helper's clock is ours (one kernel) unless time namespaces are in play: then its word is out of range.
+        # Helper and service share the kernel's clock, except with time namespaces: then the helper's time is out of
+        # range.
         mono = ready["mono"] if started <= ready["mono"] <= time.monotonic() else time.monotonic()
         return Injection(mono, f"{ready['mechanism']}")
 
     async def clear(self, container: str, kind: str, *, namespace_exists: bool) -> None:
-        """Take one impairment out. The last one ends its helper; where that did not end cleanly, or there is none left
-        to ask, whatever rules are left are removed."""
+        """Remove one impairment, and end the helper if it was the last one.
+
+        If the helper did not end cleanly, or none is left, a `clear` run removes the remaining rules.
+        """
         async with self._locks[container]:
             found = await self._helpers_of(container)
             if len(found) == 1 and self._kinds.get(found[0], set()) - {kind}:
@@ -95,7 +99,7 @@ class NetnsHelpers:
                 await self._finish(await self._start(container, ["clear"], auto_remove=False))
 
     async def read_back(self, container: str) -> ReadBack:
-        """Nothing where no helper answers."""
+        """Return what the helper reports of its rules, or an empty result if no helper runs."""
         helper = await self._running(container)
         if helper is None:
             return ReadBack({}, 0, "no helper runs")
@@ -106,8 +110,10 @@ class NetnsHelpers:
         return [helper["Id"] for helper in await self._client.containers(f"{HELPER_LABEL}={container}")]
 
     async def _running(self, container: str) -> str | None:
-        """This target's helper, where we know what it does and the target has not been started anew since (a helper of
-        before then sits in a namespace that nobody uses)."""
+        """Return the target's helper if this process started it and the target has not been restarted since.
+
+        A helper from before the restart is in a namespace that is no longer used; it is ended.
+        """
         found = [helper for helper in await self._helpers_of(container) if helper in self._kinds]
         if not found:
             return None
@@ -119,7 +125,10 @@ class NetnsHelpers:
         return None
 
     async def _tell(self, helper: str, wish: dict[str, Any]) -> dict[str, Any]:
-        """Raises NotPossibleError if the helper cannot, TargetGoneError where it is gone."""
+        """Send the helper one request and return its answer.
+
+        Raise NotPossibleError if the helper cannot do it, TargetGoneError if the helper does not run.
+        """
 
         def execute(sdk: Any) -> tuple[int, bytes]:
             command = ["python", "-IS", TELL, SOCKET, json.dumps(wish)]
@@ -136,29 +145,30 @@ class NetnsHelpers:
         return answer
 
     async def abandon(self, container: str) -> None:
-        """End the helpers of a target that is gone; its namespace goes with them."""
+        """End the helpers of a removed target, so that the kernel can free its namespace."""
         found = await self._client.containers(f"{HELPER_LABEL}={container}")
         await asyncio.gather(*(self._end(helper["Id"]) for helper in found))
 
     async def sweep(self, faulted: Collection[str]) -> None:
-        """At start: remove helpers of our own that no fault accounts for, such as those of an interrupted probe."""
+        """Remove this service's helpers on targets without a fault, such as one left by an interrupted probe run."""
         found = await self._client.containers(f"{OWNER_LABEL}={self._own_container}")
         lost = [each["Id"] for each in found if each["Labels"][HELPER_LABEL] not in faulted]
         await asyncio.gather(*map(self._remove, lost))
 
     async def capability(self, effect: Effect) -> Capability:
-        """Return whether this kernel can, by what, and what it lacks."""
+        """Return whether this kernel can produce the effect, by which mechanism, and what it lacks."""
         return capability(effect, await self._offered())
 
     async def mechanism(self, impairment: Impairment) -> str:
-        """What `impair` would do it by. Raises NotPossibleError with what else would be possible."""
+        """Return the mechanism that `impair` would use. Raise NotPossibleError, with the alternatives, if there is
+        none."""
         try:
             return choose(impairment, (await self._offered()).__getitem__)
         except ImpossibleError as error:
             raise NotPossibleError(error.reason, error.possible) from error
 
     async def _offered(self) -> dict[str, bool]:
-        """By the kernel; probed once, in a namespace of the probe's own."""
+        """Return the kernel's features. They are probed once, by a helper in a network namespace of its own."""
         async with self._probing:
             if self._offers is None:
                 helper = await self._start(None, ["probe"], auto_remove=False)
@@ -183,7 +193,8 @@ class NetnsHelpers:
         return await self._client.call(start)
 
     async def _first_words(self, helper: str) -> dict[str, Any]:
-        """The READY line; or, where the helper ended without, its complaint."""
+        """Return the content of the READY line. Raise NotPossibleError with the output if the helper ended before
+        it."""
 
         def listen(sdk: Any) -> str:
             said = ""
@@ -202,7 +213,7 @@ class NetnsHelpers:
         return dict(json.loads(said.partition(READY)[2]))
 
     async def _end(self, helper: str) -> bool:
-        """SIGTERM, and SIGKILL for one that does not listen; whether it took its rules along."""
+        """End the helper by SIGTERM, or by removal if that has no effect. Return whether it removed its rules."""
 
         def end(sdk: Any) -> bool:
             sdk.api.kill(helper, "SIGTERM")
@@ -217,7 +228,7 @@ class NetnsHelpers:
             return False
 
     async def _finish(self, helper: str) -> str:
-        """Wait for a short run's end; its output. Raises InjectionFailedError on a failure."""
+        """Wait until a short run ends and return its output. Raise InjectionFailedError if its exit code is not 0."""
 
         def wait(sdk: Any) -> tuple[int, str]:
             code = int(sdk.api.wait(helper, timeout=FINISH_WITHIN_S)["StatusCode"])
@@ -244,8 +255,8 @@ class NetnsHelpers:
 
 
 def capability(effect: Effect, offers: Mapping[str, bool]) -> Capability:
-    """Return the capability for everybody's traffic. `missing` also names what a better mechanism would need."""
-    wanted = FILTERS[effect][:1] if effect in FILTERS else needs(kernels(effect))
+    """Return the capability for a fault that affects all peers. `missing` also names what a better mechanism needs."""
+    wanted = FILTERS[effect][:1] if effect in FILTERS else needs(QDISCS[effect])
     lacking = [LACKS[each] for each in wanted if not offers[each]]
     try:
         mechanism = choose(Impairment(effect, 1.0), offers.__getitem__)

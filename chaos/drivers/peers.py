@@ -15,11 +15,11 @@ BALANCER_ROLE = "lb"
 
 
 def addresses(names: Sequence[str], members: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """IPv4 and IPv6 addresses of all that are named, by name, role or as the balancer. They are those of now: a peer
-    that restarts with another one is out of scope. Raises BadRequestError for what no member is called.
+    """Return the IPv4 and IPv6 addresses of the named peers: names of members, roles, or `balancer`.
 
-    `members` are by name. A name means that one member, also where a service is called so (`api-1` beside `api`), and
-    a role means that service, also where it is called `balancer`.
+    The addresses are the current ones, so the fault does not affect a peer that restarts with another address. A word
+    in `names` means first the member of this name in `members`, then the role, then the balancer. Raise BadRequestError
+    for a word that is none of them.
     """
     running = {name: found for name, member in members.items() if (found := set(_addresses(member)))}
     roles: dict[str, set[str]] = defaultdict(set)

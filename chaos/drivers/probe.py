@@ -1,6 +1,6 @@
-"""Sends requests directly to a target, not through the balancer. Faults are verified and heals are confirmed with it.
+"""Sends requests directly to a target, not through the balancer, to verify faults and heals.
 
-Raw on purpose: connecting and answering are told apart, and each question is a fresh connection.
+It uses plain sockets, because it reports the time to connect separately and opens a new connection for each request.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ HEALTH_PATH = "/health"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one question went. Times are seconds from its start."""
+    """Result of one request. Times are seconds from its start."""
 
     took_s: float
     connect_s: float | None = None
-    """None: the connection was not established."""
+    """None if the connection was not established."""
     status: int | None = None
     failure: str = ""
-    """Empty, or: refused, reset, unreachable, connect_timeout, timeout, garbage."""
+    """Empty, or one of: refused, reset, unreachable, connect_timeout, timeout, garbage."""
 
     @property
     def ok(self) -> bool:
-        """Answered with a 2xx."""
+        """Return whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
     def __str__(self) -> str:
@@ -49,7 +49,10 @@ async def ask(
     body: dict[str, Any] | None = None,
     token: str = "",
 ) -> Answer:
-    """Ask once, with a bearer token if given. Never raises for what the network does; at most `timeout_s` in all."""
+    """Send one request, with a bearer token if given, and return the result within `timeout_s` seconds.
+
+    A network error does not raise an exception, but is in the result.
+    """
     started = time.monotonic()
     connect_s: float | None = None
     writer: asyncio.StreamWriter | None = None
@@ -70,17 +73,8 @@ async def ask(
     return Answer(time.monotonic() - started, connect_s, status)
 
 
-async def until_healthy(address: Address, deadline: float, *, every_s: float = 0.05, timeout_s: float = 1.0) -> Answer:
-    """Ask `/health` until it answers 2xx or the `deadline` (monotonic) has passed; the last answer."""
-    while True:
-        answer = await ask(address, timeout_s=timeout_s)
-        if answer.ok or time.monotonic() + every_s >= deadline:
-            return answer
-        await asyncio.sleep(every_s)
-
-
 async def download(address: Address, size: int, *, timeout_s: float) -> tuple[int, float]:
-    """Ask `/work` for `size` bytes; how many came, and how long that took (seconds), cut short by the time-out."""
+    """Request `size` bytes from `/work`. Return how many arrived, and the seconds until the end or time-out."""
     started, got = time.monotonic(), 0
     with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
         async with asyncio.timeout(timeout_s):
@@ -96,8 +90,10 @@ async def download(address: Address, size: int, *, timeout_s: float) -> tuple[in
 
 
 def why_no_route(address: Address) -> str:
-    """Why this host cannot send anything to the address, such as an IPv6 one; empty if it can. Sends nothing: to
-    connect a datagram socket looks the route up (connect(2)). A name may resolve to anything, and is not judged."""
+    """Return why this host has no route to the address, for example no IPv6; empty if it has one.
+
+    Nothing is sent: connecting a datagram socket only looks up the route (connect(2)). A host name is not checked.
+    """
     host, port = address
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
@@ -112,7 +108,7 @@ def why_no_route(address: Address) -> str:
 
 
 def host_port(host: str, port: int) -> str:
-    """`host:port`, with an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    """Return `host:port`, with an IPv6 address in brackets (RFC 3986 §3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -127,7 +123,7 @@ def _request(address: Address, path: str, method: str, body: dict[str, Any] | No
 
 
 def _status(line: bytes) -> int:
-    """The status code of a status line (RFC 9112 §4). Raises ConnectionResetError if there is none at all."""
+    """Return the status code of a status line (RFC 9112 §4). Raise ConnectionResetError if the line is empty."""
     if not line:
         raise ConnectionResetError("closed without an answer")
     version, status = line.split(b" ", 2)[:2]

@@ -1,6 +1,6 @@
-"""Targets that are local processes: signals to the pid that the supervisor reports, and faults in the relay.
+"""Targets that are local processes. Faults are signals to the pid that the supervisor reports, or act in the relay.
 
-The only module that sends signals.
+No other module sends signals.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoAddressError, NotPossibleError, RuntimeUnavailableError
+from ..inputs.settings import RuntimeName
 from ..links.impairment import Effect, Impairment
 from ..links.mechanisms import RELAY, RELAY_LACKS
 from .probe import Address
@@ -23,13 +24,13 @@ from .targets import Capability, Injection, ReadBack, Running, Target, TargetInf
 
 BACKEND_ROLE = "api"
 GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
-"""Exit codes of a stop that somebody asked for, and of a process that was never started."""
+"""Exit codes of a process that was stopped on purpose. None: the process was never started."""
 SETTLE_S = 2.0
-"""A signal's effect shows in the process table well before this."""
+"""Seconds to wait for a signal's effect in the process table. It shows well before this."""
 
 
 class ProcessTarget:
-    """One process under the supervisor, as it was when it was looked up."""
+    """One process of the supervisor, in the state in which it was looked up."""
 
     def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[str], str]) -> None:
         self.name = process.name
@@ -40,17 +41,17 @@ class ProcessTarget:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The supervisor's facts: its processes carry no labels of their own."""
+        """Return what the supervisor reports of the process, because processes have no labels."""
         process = self._process
         return {"name": process.name, "role": process.role, "instance": process.instance, "address": process.address}
 
     @property
     def undo(self) -> dict[str, Any]:
-        """The name is enough: the supervisor never re-creates another process under it."""
+        """Return an empty dictionary, because the name is enough: the supervisor never gives it to another process."""
         return {}
 
     async def info(self) -> TargetInfo:
-        """As it was looked up, its freeze state read now."""
+        """Return the target as it was looked up, with its current state: running, paused or exited."""
         return TargetInfo(
             name=self.name,
             role=self.role,
@@ -67,7 +68,7 @@ class ProcessTarget:
         return f"pid {process.pid}" if process.running else "not running"
 
     async def address(self) -> Address:
-        """The relay's: what the balancer uses, and where link faults show."""
+        """Return the relay's address, which the balancer also uses and where link faults act."""
         host, _, port = self._process.address.rpartition(":")
         if not port:
             raise NoAddressError(f"{self.name} has no address")
@@ -100,16 +101,19 @@ class ProcessTarget:
                 os.kill(await self._pid(), signal.SIGCONT)
 
     async def remember(self) -> None:
-        """Nothing: signals and the relay overwrite nothing."""
+        """Do nothing, because signals and the relay overwrite no setting."""
 
     async def preview_mechanism(self, impairment: Impairment) -> str:
-        """Raises NotPossibleError for what a relay of bytes cannot do."""
+        """Return the mechanism that `impair` would use. Raise NotPossibleError for an effect that a relay cannot
+        have."""
         if impairment.effect in RELAY_LACKS:
             raise NotPossibleError(RELAY_LACKS[impairment.effect])
         if impairment.peers or impairment.port:
-            raise NotPossibleError("everybody comes from 127.0.0.1 here, to one port", ["peer: all, and no port"])
+            raise NotPossibleError(
+                "in a local lab all peers come from 127.0.0.1, to one port", ["peer: all, and no port"]
+            )
         if impairment.mechanism != "auto":
-            raise NotPossibleError(f"there is no {impairment.mechanism} here", ["mechanism: auto (the relay)"])
+            raise NotPossibleError(f"a local lab has no {impairment.mechanism}", ["mechanism: auto (the relay)"])
         return RELAY
 
     async def impair(self, impairment: Impairment) -> Injection:
@@ -129,7 +133,7 @@ class ProcessTarget:
         return self._process.control
 
     async def _pid(self) -> int:
-        """The pid as of now: an old one may be somebody else's."""
+        """Return the current pid. The kernel may have given an old pid to another process."""
         process = await self._supervisor.process(self.name)
         if not process.running or process.pid is None:
             raise RuntimeUnavailableError(f"{self.name} is not running")
@@ -146,14 +150,14 @@ class ProcessTarget:
 
     async def _until(self, wanted: Running) -> None:
         deadline = time.monotonic() + SETTLE_S
-        while time.monotonic() < deadline and await self.running() is not wanted:  # noqa: ASYNC110 - no event tells
+        while time.monotonic() < deadline and await self.running() is not wanted:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
 
 
 class LocalRuntime:
-    """The lab as local processes."""
+    """A lab whose members are local processes."""
 
-    name = "local"
+    name: RuntimeName = "local"
 
     def __init__(self, supervisor: Supervisor, order_token: Callable[[str], str]) -> None:
         self._supervisor = supervisor
@@ -165,14 +169,14 @@ class LocalRuntime:
         return [self._target(process) for process in sorted(chosen, key=lambda process: process.name)]
 
     def disputed(self) -> Mapping[str, str]:
-        """None: the supervisor's names are its own."""
+        """Return nothing, because the supervisor's names are unique."""
         return {}
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         return self._target(await self._supervisor.process(name))
 
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
-        """Relays end their faults by themselves."""
+        """Do nothing, because relays end their faults by themselves."""
 
     async def link_capability(self, effect: Effect) -> Capability:
         if effect in RELAY_LACKS:
@@ -180,7 +184,7 @@ class LocalRuntime:
         return Capability(possible=True, mechanism=RELAY)
 
     async def crashed(self) -> Sequence[ProcessTarget]:
-        """Backends only: the supervisor itself restarts everything else."""
+        """Return crashed backends only, because the supervisor itself restarts everything else."""
         return [
             self._target(process)
             for process in (await self._supervisor.processes()).values()
@@ -198,12 +202,13 @@ class LocalRuntime:
 
 
 def process_state(pid: int) -> str:
-    """The kernel's one-letter state (proc(5): R, S, D, T, Z, …), empty if there is no such process."""
+    """Return the kernel's one-letter state (proc(5): R, S, D, T, Z, …), or an empty string if no such process
+    exists."""
     if Path("/proc/self/stat").exists():
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return ""
-        return stat.rpartition(")")[2].split()[0]  # the name before it may hold spaces and brackets
+        return stat.rpartition(")")[2].split()[0]  # the process name before it may contain spaces and brackets
     ps = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
     return ps.stdout.strip()[:1]

@@ -7,13 +7,15 @@ from .targets import Runtime
 
 
 def open_runtime(settings: Settings) -> Runtime:
-    """Return the driver of the runtime. It connects at its first use."""
-    if settings.runtime == "local":
-        from .process_targets import LocalRuntime
-        from .supervisor_client import Supervisor
+    """Return the driver of the runtime. It connects when it is first used."""
+    match settings.runtime:
+        case "local":
+            from .process_targets import LocalRuntime
+            from .supervisor_client import Supervisor
 
-        supervisor = Supervisor(settings.supervisor, settings.supervisor_token, settings.relay_token)
-        return LocalRuntime(supervisor, settings.order_token)
-    from .docker_targets import DockerRuntime
+            supervisor = Supervisor(settings.supervisor, settings.supervisor_token, settings.relay_token)
+            return LocalRuntime(supervisor, settings.order_token)
+        case "docker":
+            from .docker_targets import DockerRuntime
 
-    return DockerRuntime(settings)
+            return DockerRuntime(settings)

@@ -11,7 +11,7 @@ from ..errors import RuntimeUnavailableError, TargetGoneError
 
 TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 STOP_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
-"""Stopping is graceful: the backend finishes what is in flight."""
+"""Time-out of a stop. It is long, because the backend first finishes its requests in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Process:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Process:
-        """Raises KeyError on an entry that breaks the contract."""
+        """Parse one entry. Raise KeyError if a field is missing."""
         return cls(
             name=entry["name"],
             role=entry["role"],
@@ -43,7 +43,7 @@ class Process:
 
 
 class Supervisor:
-    """Asks the supervisor and the relays' control ports."""
+    """Client of the supervisor and of the relays' control ports."""
 
     def __init__(self, url: str, token: str, relay_token: str) -> None:
         self._url = url.rstrip("/")
@@ -52,39 +52,39 @@ class Supervisor:
         self._session: aiohttp.ClientSession | None = None
 
     async def processes(self) -> dict[str, Process]:
-        """All processes by name."""
+        """Return all processes by name."""
         body = await self._call("GET", f"{self._url}/processes")
         return {entry["name"]: Process.from_json(entry) for entry in body["processes"]}
 
     async def process(self, name: str) -> Process:
-        """Raises TargetGoneError for one that the supervisor no longer knows."""
+        """Return the process. Raise TargetGoneError if the supervisor does not know it."""
         processes = await self.processes()
         if name not in processes:
             raise TargetGoneError(f"the supervisor has no process {name!r}")
         return processes[name]
 
     async def start(self, name: str) -> None:
-        """Start it; already running is fine."""
+        """Start the process if it does not run."""
         await self._call("POST", f"{self._url}/processes/{name}/start", accept=(409,))
 
     async def stop(self, name: str) -> None:
-        """SIGTERM, and wait for the end."""
+        """Send SIGTERM and wait until the process has ended."""
         await self._call("POST", f"{self._url}/processes/{name}/stop", accept=(409,), timeout=STOP_TIMEOUT)
 
     async def put_fault(self, control: str, fault: dict[str, Any]) -> None:
-        """Impair a relay's link."""
+        """Add a link fault to a relay."""
         await self._call("PUT", f"{control.rstrip('/')}/fault", json=fault)
 
     async def clear_fault(self, control: str, kind: str) -> None:
-        """End a relay's fault of this kind."""
+        """Remove the link fault of this kind from a relay."""
         await self._call("DELETE", f"{control.rstrip('/')}/fault?kind={kind}")
 
     async def relay_state(self, control: str) -> dict[str, Any]:
-        """What a relay says of itself."""
+        """Return the state that a relay reports."""
         return dict(await self._call("GET", f"{control.rstrip('/')}/state"))
 
     async def close(self) -> None:
-        """Give up connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -95,7 +95,7 @@ class Supervisor:
         *,
         json: dict[str, Any] | None = None,
         accept: tuple[int, ...] = (),
-        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - handed to aiohttp, which has its own
+        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - passed to aiohttp, which enforces it
     ) -> Any:
         if self._session is None:
             self._session = aiohttp.ClientSession()

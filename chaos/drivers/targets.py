@@ -1,7 +1,7 @@
 """The interfaces of targets and runtimes: one narrow protocol for each ability that a fault needs.
 
-A target is looked up for one fault and keeps its identity (a container id, a process' name and pid): when the lab
-re-creates a backend under the same name, that is another target, and a fault on the old one has nothing left to heal.
+A target is looked up for one fault and keeps its identity (a container id, a process' name and pid). If the lab
+re-creates a backend under the same name, that is another target, and a fault on the old one needs no heal.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from ..inputs.settings import RuntimeName
 from ..links.impairment import Effect, Impairment
 from .probe import Address
 
 
 class Running(StrEnum):
-    """What the runtime says of a target's process."""
+    """State of a target's process as the runtime reports it."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -37,7 +38,7 @@ class TargetInfo(BaseModel):
 
 
 class Capability(BaseModel):
-    """One fault kind in `GET /capabilities`: possible here, and by what."""
+    """One fault kind in `GET /capabilities`: whether it is possible on this host, and by which mechanism."""
 
     possible: bool
     mechanism: str | None = None
@@ -46,7 +47,7 @@ class Capability(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A fault took effect at `mono` (monotonic seconds) by `mechanism`."""
+    """When a fault took effect (`mono`, monotonic seconds) and by which mechanism."""
 
     mono: float
     mechanism: str
@@ -54,7 +55,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What is in place on a link by its own account: mechanism by kind, and the packets (local: chunks) it has met."""
+    """What a link's mechanism reports: mechanism of each kind, and number of packets (local: chunks) processed."""
 
     mechanisms: Mapping[str, str]
     packets: int
@@ -62,136 +63,137 @@ class ReadBack:
 
     def __str__(self) -> str:
         named = ", ".join(f"{kind} by {how}" for kind, how in sorted(self.mechanisms.items())) or "nothing"
-        return f"{named}, {self.packets} met it" + (f" ({self.detail})" if self.detail else "")
+        return f"{named}, {self.packets} packets matched" + (f" ({self.detail})" if self.detail else "")
 
 
 @runtime_checkable
 class Target(Protocol):
-    """One backend. Every method raises `TargetGoneError` once it is removed, `RuntimeUnavailableError` on no answer."""
+    """One backend. Every method raises TargetGoneError if it was removed, RuntimeUnavailableError without an answer."""
 
     name: str
     role: str
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """What a selection can ask for: Docker's labels, the supervisor's facts."""
+        """Return what a selection can filter by: Docker's labels, or what the supervisor reports."""
         ...
 
     @property
     def undo(self) -> dict[str, Any]:
-        """What `Runtime.recall` needs to find this very target again after a crash of ours."""
+        """Return what `Runtime.recall` needs to find this target again after a crash of the chaos service."""
         ...
 
     async def info(self) -> TargetInfo:
-        """How it stands now."""
+        """Return the current state."""
         ...
 
     async def running(self) -> Running:
-        """Read the process' state back."""
+        """Return the current state of the process."""
         ...
 
     async def incarnation(self) -> str:
-        """Differs after every start of its process."""
+        """Return a text that differs after every start of the process."""
         ...
 
     async def address(self) -> Address:
-        """Where it answers now; a restart can change it."""
+        """Return the current address of its service port; a restart can change it."""
         ...
 
     async def ensure_running(self) -> None:
-        """Resume it if paused, start it if exited; nothing else."""
+        """Resume the process if it is paused, start it if it has exited."""
         ...
 
     async def remember(self) -> None:
-        """Read into `undo` what a heal needs and the fault would overwrite: limits, networks."""
+        """Read the settings that the fault will overwrite (limits, networks) into `undo`, for the heal."""
         ...
 
 
 @runtime_checkable
 class Killable(Target, Protocol):
-    """Can be ended without a chance to clean up."""
+    """Target that can be killed without a chance to clean up."""
 
     async def kill(self) -> Injection:
-        """SIGKILL."""
+        """Send SIGKILL."""
         ...
 
 
 @runtime_checkable
 class Stoppable(Target, Protocol):
-    """Can be asked to end."""
+    """Target that can be asked to end."""
 
     async def stop(self) -> Injection:
-        """SIGTERM, and SIGKILL where that is not obeyed in time."""
+        """Send SIGTERM, and SIGKILL if the process does not end in time."""
         ...
 
 
 @runtime_checkable
 class Pausable(Target, Protocol):
-    """Can be frozen: no instruction runs, all sockets stay."""
+    """Target that can be frozen: it executes nothing, but keeps its sockets."""
 
     async def pause(self) -> Injection:
-        """Freeze. `ensure_running` resumes."""
+        """Freeze the process. `ensure_running` resumes it."""
         ...
 
 
 @runtime_checkable
 class LinkTarget(Target, Protocol):
-    """Has a network path that can be impaired."""
+    """Target with a network path that can be impaired."""
 
     async def preview_mechanism(self, impairment: Impairment) -> str:
-        """The mechanism that it would be impaired by. Raises what `impair` would because of what is asked for."""
+        """Return the mechanism that `impair` would use. Raise the errors that `impair` raises for invalid
+        parameters."""
         ...
 
     async def impair(self, impairment: Impairment) -> Injection:
-        """Impair traffic to and from its service port, open connections included."""
+        """Impair traffic to and from the service port, including that of open connections."""
         ...
 
     async def clear(self, kind: str) -> None:
-        """Remove the impairment of this kind, also one whose helper died. Idempotent."""
+        """Remove the impairment of this kind, even if its helper died. Idempotent."""
         ...
 
     async def read_back(self) -> ReadBack:
-        """What the mechanism says of itself now."""
+        """Return what the mechanism reports now."""
         ...
 
 
 @runtime_checkable
 class Disconnectable(Target, Protocol):
-    """Can leave its networks."""
+    """Target that can be disconnected from its networks."""
 
     async def disconnect(self) -> Injection:
-        """Leave all of them."""
+        """Disconnect from all networks."""
         ...
 
     async def networks(self) -> list[str]:
-        """Those that it is in now."""
+        """Return the names of the networks that it is connected to now."""
         ...
 
     async def reconnect(self) -> None:
-        """Join those that were remembered. Idempotent."""
+        """Connect to the networks that `remember` recorded. Idempotent."""
         ...
 
 
 @runtime_checkable
 class CpuLimitable(Target, Protocol):
-    """Can be kept from using the CPU."""
+    """Target whose CPU time can be limited."""
 
     async def limit_cpu(self, share: float, duration_s: float) -> Injection:
-        """Leave it this share of one CPU."""
+        """Limit it to this share of one CPU."""
         ...
 
     async def cpu_share(self) -> float | None:
-        """Read back; None: unlimited."""
+        """Return the current limit, or None if there is none."""
         ...
 
     async def free_cpu(self) -> None:
-        """As remembered. Idempotent."""
+        """Restore the limit that `remember` recorded. Idempotent."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """As the kernel counts it, bytes."""
+    """Memory usage and limit as the kernel counts them, in bytes."""
 
     used: int
     limit: int
@@ -199,22 +201,22 @@ class MemoryUse:
 
 @runtime_checkable
 class MemoryLimitable(Target, Protocol):
-    """Has a memory limit that can be lowered."""
+    """Target with a memory limit that can be lowered."""
 
     def check_memory(self, limit: int) -> None:
-        """Raises NotPossibleError or BadRequestError for a limit that cannot be lowered to this; after `remember`."""
+        """Raise NotPossibleError or BadRequestError if `limit` cannot be set. Call `remember` first."""
         ...
 
     async def limit_memory(self, limit: int) -> Injection:
-        """Bytes, swap included."""
+        """Set the limit, in bytes including swap."""
         ...
 
     async def memory(self) -> MemoryUse:
-        """Read back."""
+        """Return the current usage and limit."""
         ...
 
     async def free_memory(self) -> None:
-        """As remembered. Idempotent."""
+        """Restore the limit that `remember` recorded. Idempotent."""
         ...
 
 
@@ -223,55 +225,55 @@ class Orderable(Target, Protocol):
     """A target that accepts orders to misbehave (`PUT /misbehave`)."""
 
     order_token: Callable[[str], str]
-    """Instance → the token that it wants for that, as of now; empty: none is known. Raises OSError if it cannot be
-    read."""
+    """Return the current token for orders to this instance, or "". Raise OSError if it cannot be read."""
 
 
 class Member(Protocol):
-    """A process of the lab that can be started again, whatever its role."""
+    """A process of the lab, of any role, that can be started again."""
 
     name: str
     role: str
 
     async def ensure_running(self) -> None:
-        """Start it."""
+        """Start the process."""
         ...
 
 
 class Runtime(Protocol):
-    """Where targets live: Docker, or local processes under the supervisor."""
+    """A runtime of targets: Docker, or local processes under the supervisor."""
 
-    name: str
+    name: RuntimeName
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
-        """The lab's backends, by name; with `all_roles` every member, to look at only."""
+        """Return the lab's backends sorted by name. `all_roles`: return every member, for display only."""
         ...
 
     def disputed(self) -> Mapping[str, str]:
-        """Names that several containers claimed at the last call of `targets`, with the reason; none is a target."""
+        """Return the names that several containers had at the last call of `targets`, with the reason for refusing
+        them."""
         ...
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
-        """The target of a journaled fault. Raises `TargetGoneError`."""
+        """Return the target of a journaled fault. Raise TargetGoneError if it no longer exists."""
         ...
 
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
-        """End what a former life of this service started and no fault accounts for; `owed` are the undos of those that
-        are not healed."""
+        """End leftovers of an earlier process of this service, except on targets with an unhealed fault (`owed`: the
+        undo of each)."""
         ...
 
     async def link_capability(self, effect: Effect) -> Capability:
-        """Return whether link faults with this effect are possible on this host, by what, and what is missing."""
+        """Return whether this host can produce the effect, by which mechanism, and what is missing."""
         ...
 
     async def crashed(self) -> Sequence[Member]:
-        """Members of the lab that ended otherwise than on request, and that nothing else restarts."""
+        """Return the members that crashed and that nothing else restarts."""
         ...
 
     def lost(self) -> str:
-        """Why this process will never reach it again; empty if it may."""
+        """Return why this process can never reach the runtime again; empty if it can."""
         ...
 
     async def close(self) -> None:
-        """Give up connections."""
+        """Close the connections."""
         ...

@@ -1,4 +1,4 @@
-"""Checks an order before anything is touched; the check whose error helps the client most comes first."""
+"""Checks an order before anything is changed. The checks whose errors help the client most come first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .selection import select
 async def admit(order: Order, runtime: Runtime, unhealed: Sequence[FaultRecord], max_duration_s: float) -> Checked:
     """Return the checked order. Raise the guard's errors.
 
-    `unhealed` are all faults that are not healed, those of other orders under way included. The caller writes the
+    `unhealed` are all faults that are not healed, including those of other orders in progress. The caller writes the
     admitted faults to the journal before it admits the next order.
     """
     fault = guard.check_kind(order.kind)

@@ -1,4 +1,4 @@
-"""Which faults are possible on this host, and by which mechanism."""
+"""Determines which faults are possible on this host, and by which mechanism."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..faults.link_fault import LinkFault
 
 
 async def capability(fault: AnyFault, runtime: Runtime) -> Capability:
-    """Return whether the fault is possible and by what. The runtime probes the kernel once."""
+    """Return whether the fault is possible, and by which mechanism. The runtime probes the kernel once."""
     if isinstance(fault, LinkFault):
         return await runtime.link_capability(fault.effect)
     mechanism = fault.support.on(runtime.name)
@@ -17,7 +17,7 @@ async def capability(fault: AnyFault, runtime: Runtime) -> Capability:
 
 
 async def check_possible(fault: AnyFault, runtime: Runtime) -> Capability:
-    """Raise NotPossibleError, which names what is possible instead, where the fault is not possible on this host."""
+    """Return the fault's capability. Raise NotPossibleError, with the alternatives, if this host cannot inject it."""
     offered = await capability(fault, runtime)
     if not offered.possible:
         possible = [kind for kind, each in FAULTS.items() if (await capability(each, runtime)).possible]

@@ -1,7 +1,8 @@
 """Injects, times and heals faults (states and transitions: `chaos.engine.records`).
 
 No undo can be lost: a fault's journal entry is on the disk before the fault is injected, and `healed` is written only
-after the target was seen to work. Faults that are unhealed at start were left behind by a crash and are healed first.
+after a direct probe of the target has passed. Faults that are unhealed at start were left by a crash and are healed
+first.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from .stop_condition_reader import Watched, prepare
 log = logging.getLogger(__name__)
 
 INJECT_TIMEOUT_S = 20.0
-"""Longer than the drivers' own time-outs (10 s a call), whose errors name the call that hung."""
+"""Seconds. Longer than the drivers' own time-outs (10 s a call), because their errors name the call that hung."""
 BASELINE_TIMEOUT_S = 1.0
 SWEEP_WITHIN_S = 5.0
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Engine:
         self._handles: dict[str, FaultHandle] = {}
         self._admission = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        """Held here, because the event loop holds tasks only weakly."""
+        """References to the running tasks; the event loop itself has only weak ones."""
 
     # --- reading ---
     def records(self) -> list[FaultRecord]:
@@ -72,7 +73,7 @@ class Engine:
         for record in self.unhealed():
             self._begin_heal(self._handle(record.id), "restart")
 
-        # Before anything new is injected, because whatever a new fault starts is no leftover.
+        # This comes before any new injection, so that the helpers of new faults are not taken for leftovers.
         unhealed = [handle.entry.undo for handle in self._handles.values() if handle.entry.unhealed]
         try:
             async with asyncio.timeout(SWEEP_WITHIN_S):
@@ -81,11 +82,11 @@ class Engine:
             log.warning("leftovers of an earlier process are not removed: %s", error or "no answer in time")
 
     async def stop(self) -> None:
-        """Heal everything, because a service that is stopped on purpose leaves nothing behind."""
+        """Heal all faults, because a service that is stopped on purpose leaves none behind."""
         await self.reset()
 
     async def retry_failed(self) -> None:
-        """Begin to heal again what could not be healed."""
+        """Begin another heal of each fault whose heal failed."""
         for record in self.unhealed():
             if record.state is State.FAILED:
                 self._begin_heal(self._handle(record.id), record.healed_by or "restart")
@@ -94,14 +95,15 @@ class Engine:
     async def inject(self, order: Order) -> Placed:
         """Inject all faults of an order, or none; return when each is injected and verified.
 
-        Where one cannot be injected, the others are healed. Raise the guard's errors, NotPossibleError and
-        InjectionFailedError. A client that disconnects meanwhile does not interrupt it.
+        If one cannot be injected, the others are healed. Raise the guard's errors, NotPossibleError and
+        InjectionFailedError. The injection continues if the client disconnects meanwhile.
         """
         watched = None if order.stop_when is None else await prepare(order.stop_when, self._runtime)
         async with self._admission:
             checked = await admit(order, self._runtime, self.unhealed(), self.max_duration_s)
             handles = self._announce(checked)
-            # No await in between: a heal that is requested now must find the injection to wait for.
+            # Nothing is awaited between journal and injection, so that a heal requested now finds the injection to wait
+            # for.
             for handle, target in zip(handles, checked.targets, strict=True):
                 handle.injecting = self._start(self._inject(handle, checked.fault, target, checked.params))
                 handle.injecting.add_done_callback(handle.settle)
@@ -115,7 +117,7 @@ class Engine:
         return checked.preview()
 
     def _announce(self, checked: Checked) -> list[FaultHandle]:
-        """Write the faults to the journal; from here on they will be undone, whatever happens.
+        """Write the faults to the journal, which guarantees that they will be undone.
 
         Raise RuntimeUnavailableError if the journal cannot be written; then nothing is injected.
         """
@@ -128,12 +130,12 @@ class Engine:
         for handle in handles:
             self._handles[handle.record.id] = handle
             self._events.emit("fault_injecting", handle.record)
-            # Undoes the fault even where the injection ends in a way that is not handled.
+            # The timer undoes the fault even if the injection ends in an unexpected way.
             self._arm_expiry(handle, handle.record.requested_mono + handle.record.duration_s + INJECT_TIMEOUT_S)
         return handles
 
     async def _place(self, checked: Checked, handles: Sequence[FaultHandle], watched: Watched | None) -> Placed:
-        """Wait until all faults are injected; undo all of them where one injection fails."""
+        """Wait until all faults are injected. If one injection fails, undo all of them."""
         if watched is not None:
             self._start(self._stop_when_met(handles, watched))
         injections = [handle.injecting for handle in handles if handle.injecting is not None]
@@ -216,10 +218,10 @@ class Engine:
 
     # --- heal ---
     async def heal(self, fault_id: str, by: HealedBy = "request") -> FaultRecord:
-        """Heal now, or wait for the heal under way; a healed fault stays as it is. Raise UnknownFaultError."""
+        """Heal the fault now, or wait for the heal under way. Return its record. Raise UnknownFaultError."""
         handle = self._handle(fault_id)
         if handle.injecting is not None:
-            # An undo that overtook the injection would leave the fault in place.
+            # An undo that ran before the injection has ended would leave the fault in place.
             await handle.settled.wait()
         self._begin_heal(handle, by)
         if handle.healing is not None:
@@ -227,14 +229,14 @@ class Engine:
         return handle.record
 
     async def until_over(self, fault_id: str) -> None:
-        """Wait until the fault's heal has ended, however it began. Raise UnknownFaultError."""
+        """Wait until a heal of the fault, begun for any reason, has ended. Raise UnknownFaultError."""
         handle = self._handle(fault_id)
         await handle.ended.wait()
         if handle.healing is not None:
             await asyncio.shield(handle.healing)
 
     async def reset(self, by: HealedBy = "reset") -> list[str]:
-        """Heal everything; return the ids of the faults that were healed."""
+        """Heal all faults. Return the ids of those that were healed."""
         unhealed = [record.id for record in self.unhealed()]
         healed = await asyncio.gather(*(self.heal(fault_id, by) for fault_id in unhealed))
         return [record.id for record in healed if record.state is State.HEALED]
@@ -253,7 +255,7 @@ class Engine:
         record.heal_started_mono = record.heal_started_mono or time.monotonic()
         if record.state is State.FAILED:
             record.error = None
-        if record.state is not State.HEALING:  # it is, after a crash in the middle of a heal
+        if record.state is not State.HEALING:  # the state is HEALING already after a crash during a heal
             self._move(handle, State.HEALING, "fault_healing")
         try:
             note = await healing.undo(self._runtime, handle.entry, measure=not self._shared(record))
@@ -266,7 +268,7 @@ class Engine:
         self._move(handle, State.HEALED, "fault_healed")
 
     def _shared(self, record: FaultRecord) -> bool:
-        """Return whether another fault is on the same target; its health then does not show whether this one ended."""
+        """Return whether another fault is on the same target. If so, a probe cannot show whether this one has ended."""
         return any(other.target == record.target and other.id != record.id for other in self.unhealed())
 
     def _arm_expiry(self, handle: FaultHandle, due_mono: float) -> None:
@@ -282,9 +284,9 @@ class Engine:
         self._events.emit(event, handle.record)
 
     def _write(self, handle: FaultHandle) -> None:
-        """Write the entry to the journal. A journal that cannot be written (full disk) must not stop an undo.
+        """Write the entry to the journal. If that fails (full disk), only log it, because it must not prevent an undo.
 
-        The journal is then out of date and lists faults as unhealed that are healed, which is the safe side.
+        An outdated journal lists healed faults as unhealed, and healing them again is harmless.
         """
         try:
             self._journal.append(handle.entry)

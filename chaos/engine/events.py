@@ -11,7 +11,7 @@ from typing import Any
 from .records import FaultRecord
 
 REPLAYABLE = 10_000
-"""Events kept for `?since=`, as in the balancer's stream."""
+"""Number of events kept for `?since=`, the same as in the balancer's stream."""
 
 Event = dict[str, Any]
 
@@ -29,7 +29,7 @@ class EventLog:
         """Event streams that are open."""
 
     def emit(self, type_: str, record: FaultRecord | None = None, **fields: Any) -> None:
-        """Append one event, with a copy of `record` where one is given, and wake all followers."""
+        """Append one event, with a copy of `record` if one is given, and wake all followers."""
         self._seq += 1
         event: Event = {"seq": self._seq, "mono": self._clock(), "type": type_, **fields}
         if record is not None:
@@ -42,7 +42,7 @@ class EventLog:
         return [event for event in self._events if event["seq"] > seq]
 
     async def follow(self, seq: int, idle_s: float | None = None) -> AsyncIterator[Event | None]:
-        """Yield the events after `seq`, then each new one until the log is closed; None after `idle_s` without any."""
+        """Yield the events after `seq`, then new ones until the log is closed, and None after `idle_s` without one."""
         while True:
             news = self._news
             for event in self.since(seq):
@@ -57,7 +57,7 @@ class EventLog:
                 yield None
 
     def close(self) -> None:
-        """End all followers; no more events come."""
+        """Close the log, which ends all followers."""
         self._closed = True
         self._wake()
 

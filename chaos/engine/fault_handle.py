@@ -10,7 +10,7 @@ from .records import Entry, FaultRecord
 
 @dataclass(eq=False)
 class FaultHandle:
-    """Exists from the order, or from the start of this process, until the process ends."""
+    """One fault in this process, from its order or the start of the process until the process ends."""
 
     entry: Entry
     injecting: asyncio.Task[FaultRecord] | None = None

@@ -1,4 +1,4 @@
-"""The rules that refuse a fault before anything is touched."""
+"""The rules by which a fault is refused before anything is changed."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ SCOPE = ("peer", "direction", "port")
 def check_kind(kind: str) -> AnyFault:
     """Return the kind of that name. Raise BadRequestError if there is none."""
     if kind not in FAULTS:
-        raise BadRequestError(f"there is no fault {kind!r}", possible=sorted(FAULTS))
+        raise BadRequestError(f"there is no fault kind {kind!r}", possible=sorted(FAULTS))
     return FAULTS[kind]
 
 
 def check_duration(text: object, max_s: float) -> float:
-    """Return seconds. Raise BadRequestError without a unit, or out of bounds."""
+    """Return the duration in seconds. Raise BadRequestError if it has no unit or is out of bounds."""
     try:
         duration_s = parse_duration(text)
     except ValueError as error:
         raise BadRequestError(f"duration: {error}", possible=["500ms", "5s", "2min"]) from error
     if not MIN_DURATION_S <= duration_s <= max_s:
         bounds = [f"{MIN_DURATION_S:g}s", f"{max_s:g}s"]
-        raise BadRequestError(f"duration {text} is not within {bounds[0]} and {bounds[1]}", possible=bounds)
+        raise BadRequestError(f"duration {text} is not between {bounds[0]} and {bounds[1]}", possible=bounds)
     return duration_s
 
 
 def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
-    """Return the parameters. Raise BadRequestError, which names each bad parameter and what was expected."""
+    """Return the parsed parameters. Raise BadRequestError with each invalid parameter and what was expected."""
     try:
         return fault.params.model_validate(params)
     except ValidationError as error:
@@ -63,9 +63,9 @@ def check_params(fault: AnyFault, params: dict[str, Any]) -> Params:
 def check_conflicts(
     fault: AnyFault, target: str, unhealed: Iterable[FaultRecord], params: Params | None = None
 ) -> None:
-    """Raise ConflictError if an unhealed fault occupies what this one needs.
+    """Raise ConflictError if an unhealed fault occupies the same layer of the target.
 
-    Two faults that shape the same link conflict, too, where they act on different packets.
+    Two faults that shape the same link also conflict if they act on different packets.
     """
     for record in unhealed:
         if record.target != target:
@@ -78,31 +78,33 @@ def check_conflicts(
             theirs = other.params.model_validate(record.params)
             if fault.impairment(params, 1.0).scope != other.impairment(theirs, 1.0).scope:
                 raise ConflictError(
-                    f"{target} already has {record.kind} ({record.id}); faults that shape one link together need the "
+                    f"{target} already has {record.kind} ({record.id}); several faults that shape one link need the "
                     f"same {', '.join(SCOPE)}"
                 )
 
 
 async def check_running(targets: Collection[Target]) -> None:
-    """Raise NotRunningError if a target is down or frozen: the fault would not show.
+    """Raise NotRunningError if a target is down or frozen, because the fault would have no visible effect.
 
-    So every target ran before its fault, which is the state that a heal restores.
+    It also means that every target was running before its fault; that is the state that a heal restores.
     """
     for target, state in zip(targets, await asyncio.gather(*(each.running() for each in targets)), strict=True):
         if state is not Running.RUNNING:
-            raise NotRunningError(f"{target.name} is {state}: only a running target can be faulted")
+            raise NotRunningError(f"{target.name} is {state}: faults are possible only on a running target")
 
 
 async def check_reachable(targets: Collection[Target]) -> None:
-    """Raises UnreachableTargetError for one that has no address, or one to which this host has no route: what a fault
-    does to it could not be seen, nor that it is over."""
+    """Raise UnreachableTargetError if a target has no address or this host has no route to it.
+
+    Neither a fault on it nor its heal could be verified.
+    """
     for target in targets:
         try:
             address = await target.address()
         except NoAddressError as error:
             raise UnreachableTargetError(error.detail) from error
         if reason := why_no_route(address):
-            raise UnreachableTargetError(f"{target.name} cannot be asked at {host_port(*address)}: {reason}")
+            raise UnreachableTargetError(f"{target.name} cannot be reached at {host_port(*address)}: {reason}")
 
 
 async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Undoes a fault from its journal entry alone; used by the engine and, when the service is dead, by the reaper."""
+"""Undoes a fault with only its journal entry. The engine uses it, and the reaper if the service is dead."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..faults import FAULTS
 from .records import Entry
 
 DEADLINE_S = 15.0
-"""The heal has failed if the backend does not answer this long after the undo, seconds."""
+"""Seconds after the undo within which the backend must answer; otherwise the heal has failed."""
 LOOK_S = 3.0
-"""How long to wait for an answer after the undo before the undo is tried again, seconds."""
+"""Seconds to wait for an answer after the undo before the undo is repeated."""
 ASK_EVERY_S = 0.05
 ANSWER_WITHIN_S = 1.0
 
@@ -36,8 +36,8 @@ class NotHealthyError(ChaosError):
 async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str | None:
     """Undo the fault and, with `measure`, wait until the target answers its health check.
 
-    Where it does not answer, begin again: it may have been killed, or got another address, in between. Return a note
-    where there was nothing left to heal, else None. Raise ChaosError when the deadline passes first.
+    If the target does not answer, repeat the undo, because it may have been killed or got another address meanwhile.
+    Return a note if the target no longer exists, else None. Raise ChaosError after `DEADLINE_S`.
     """
     patiently = AsyncRetrying(
         retry=retry_if_exception_type(ChaosError) & retry_if_not_exception_type(TargetGoneError),
@@ -49,19 +49,20 @@ async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str |
         async for attempt in patiently:
             with attempt:
                 target = await runtime.recall(entry.record.target, entry.undo)
-                # It ran when the fault was admitted; whatever killed or froze it since is an effect of the fault.
+                # It was running when the fault was admitted. If it is down or frozen now, that is an effect of the
+                # fault.
                 await target.ensure_running()
                 await FAULTS[entry.record.kind].heal(target)
                 if measure:
                     await _see_healthy(target)
     except TargetGoneError:
-        return f"{entry.record.target} was removed meanwhile: nothing left to heal"
+        return f"{entry.record.target} was removed: nothing to heal"
     return None
 
 
 async def _see_healthy(target: Target) -> None:
     deadline = time.monotonic() + LOOK_S
-    seen = "no time to ask"
+    seen = "no time left to probe it"
     while time.monotonic() < deadline:
         try:
             answer = await ask(await target.address(), timeout_s=ANSWER_WITHIN_S)

@@ -1,7 +1,7 @@
 """The write-ahead journal: a fault is on the disk before it is injected.
 
-JSON lines, one a change; the newest line of a fault id counts. Every append is fsynced. The chaos service and the
-reaper both write, under a lock on a separate file, because compaction replaces the journal file itself.
+JSON lines, one for each change; the newest line of a fault id counts. Every append is fsynced. The chaos service and
+the reaper both write, under a lock on a separate file, because compaction replaces the journal file itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Journal:
     def read(self) -> dict[str, Entry]:
         """Return the newest entry of every fault, oldest fault first.
 
-        An incomplete line, left by a crash, is skipped: what it would have announced was not done yet.
+        An incomplete line, left by a crash, is skipped: the change that it describes was not made yet.
         """
         entries: dict[str, Entry] = {}
         try:
@@ -95,7 +95,7 @@ def _write_synced(path: Path, text: str, flags: int) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Sync a folder, without which the name of a new or renamed file is not durable (fsync(2))."""
+    """Sync a folder; without that, the name of a new or renamed file may be lost in a crash (fsync(2))."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Restarts members of the lab that crashed without a fault of ours.
+"""Restarts members of the lab that crashed although they had no fault.
 
 A member that was stopped on purpose (exit 0, or 143 from SIGTERM) stays stopped. Docker does not restart a member that
 is killed from outside (`docker compose kill`, the OOM killer), because the API's kill disables restart policies. The
@@ -23,7 +23,7 @@ from .log_once import LogOnce
 log = logging.getLogger(__name__)
 
 RETRY_FAILED_EVERY = 10
-"""Failed heals are tried again in every tenth round: every 5 s."""
+"""Failed heals are repeated in every tenth round, that is every 5 s."""
 
 
 class Patience:
@@ -72,6 +72,6 @@ class Keeper:
     async def _revive(self) -> None:
         crashed = {member.name: member for member in await self._runtime.crashed()}
         for name in self._patience.due(crashed, self._engine.faulted(), time.monotonic()):
-            log.warning("keeper: %s crashed and stayed down; starting it", name)
+            log.warning("keeper: %s has crashed; starting it", name)
             await crashed[name].ensure_running()
             self._events.emit("revived", target=name)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 RENEW_EVERY_S = 0.5
 DEAD_AFTER_S = 3.0
-"""Six renewals missed: the service is dead. The reaper looks every 0.5 s; with the undo itself, a fault is healed
-within 5 s of its end even when the service froze just before."""
+"""Age, in seconds, at which the service counts as dead: six missed renewals. The reaper checks every 0.5 s, so even
+if the service freezes just before the end of a fault, the fault is healed within 5 s of its end."""
 
 
 class Lease:
-    """`<state>/lease`; its modification time is the whole content, in wall-clock time that two containers share."""
+    """The file `<state>/lease`. Only its modification time matters: wall-clock time, which containers share."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "lease"
 
     def renew(self) -> None:
-        """Note that the service works."""
+        """Set the file's modification time to now."""
         self._path.touch(mode=0o600)
 
     def age_s(self) -> float:

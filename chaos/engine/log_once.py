@@ -8,7 +8,7 @@ from ..errors import ChaosError
 
 
 class LogOnce:
-    """The failures of one observer of the runtime."""
+    """Logs the failures of one task. `observer` is its name in the messages."""
 
     def __init__(self, log: logging.Logger, observer: str) -> None:
         self._log = log

@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Tag, WithJsonSchema
 from ..drivers.targets import Target
 from ..faults import FAULTS, AnyFault
 from ..faults.base import Params
-from ..inputs.units import DURATION_PATTERN
+from ..inputs.units import QUANTITIES
 from .records import Entry, FaultRecord
 from .selection import Selector
 from .stop_condition import StopWhen
 
 
 class _KindSchema:
-    """Lists the kinds when the schema is made: other packages may have added some by then."""
+    """Lists the fault kinds when the schema is generated, because other packages may have added some by then."""
 
     @staticmethod
     def __get_pydantic_json_schema__(_: Any, __: Any) -> dict[str, Any]:
@@ -30,9 +30,10 @@ class _KindSchema:
 
 Kind = Annotated[str, _KindSchema]
 Duration = Annotated[
-    Any, WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["5s", "500ms", "2min"]})
+    Any,
+    WithJsonSchema({"type": "string", "pattern": QUANTITIES["duration"].pattern, "examples": ["5s", "500ms", "2min"]}),
 ]
-"""A duration with its unit. The guard checks it and says what was expected."""
+"""A duration with its unit. The guard checks it, because its error message says what was expected."""
 Wanted = Annotated[
     Annotated[str, Tag("one")] | Annotated[Selector, Tag("several")],
     Discriminator(lambda given: "one" if isinstance(given, str) else "several"),
@@ -50,7 +51,7 @@ class Order(BaseModel):
     duration: Duration
     params: dict[str, Any] = {}
     allow_last: bool = False
-    """Permit the fault where no healthy backend would be left."""
+    """Allow the fault even if no healthy backend is left."""
     stop_when: StopWhen | None = None
 
 
@@ -97,7 +98,7 @@ class Checked:
         return self.seed if isinstance(selector, Selector) and selector.chooses else None
 
     def entries(self) -> list[Entry]:
-        """Return the journal entries that are written before the injection, one a target."""
+        """Return the journal entries to write before the injection, one for each target."""
         now = time.monotonic()
         return [
             Entry(
@@ -130,11 +131,11 @@ class Checked:
 
 
 def seed_of(order: Order) -> int:
-    """Return the order's seed, or a new one where it has none."""
+    """Return the order's seed, or a new one if it has none."""
     given = order.target.seed if isinstance(order.target, Selector) else None
     return draw_seed() if given is None else given
 
 
 def draw_seed() -> int:
-    """Return a new seed, small enough to be typed."""
+    """Return a random seed that is short enough to type."""
     return secrets.randbelow(2**31)

@@ -38,7 +38,7 @@ HealedBy = Literal["expiry", "request", "restart", "reset", "rollback", "stop_co
 
 
 class FaultRecord(BaseModel):
-    """What `GET /faults/{id}` answers. `*_mono` are monotonic seconds of the chaos process (see `GET /clock`)."""
+    """The response of `GET /faults/{id}`. `*_mono` are monotonic seconds of the chaos process (see `GET /clock`)."""
 
     id: str
     order: str = ""
@@ -55,21 +55,21 @@ class FaultRecord(BaseModel):
     """When the fault took effect."""
     verified_mono: float | None = None
     bit: bool | None = None
-    """Whether the effect was measured at the target; None if the fault was healed before that."""
+    """Whether the fault had a measurable effect on the target; None if it was healed before that was known."""
     evidence: str | None = None
     heal_started_mono: float | None = None
     healed_mono: float | None = None
-    """When the target was seen to work again by a direct probe."""
+    """When a direct probe of the target first passed again."""
     healed_by: HealedBy | None = None
     error: str | None = None
 
 
 class Entry(BaseModel):
-    """One line of the journal: the record, and what healing needs to know after a crash."""
+    """One line of the journal: the record, and what a heal after a crash needs."""
 
     record: FaultRecord
     expires_unix: float
-    """Wall clock, because a restarted host has another monotonic one."""
+    """When the fault ends, in wall-clock time, because the monotonic clock restarts when the host reboots."""
     undo: dict[str, Any] = {}
     """What the runtime needs to find the same target again, such as a container id."""
 
@@ -81,5 +81,5 @@ class Entry(BaseModel):
     def move(self, state: State) -> None:
         """Change to `state`. Raise ValueError if `NEXT` does not allow it."""
         if state not in NEXT[self.record.state]:
-            raise ValueError(f"a fault does not go from {self.record.state} to {state}")
+            raise ValueError(f"a fault cannot go from {self.record.state} to {state}")
         self.record.state = state

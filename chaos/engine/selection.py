@@ -1,7 +1,7 @@
-"""Selects the targets of an order: one by name, or some of those that match. Pure.
+"""Selects the targets of an order: one by name, or several by filters. Pure.
 
 A random choice takes the names with the lowest rank; a name's rank is a hash of the seed and the name. So the same seed
-and names give the same choice on every machine and Python version, in whatever order the runtime lists its targets, and
+and names give the same choice on every host and Python version, independent of the order of the runtime's list, and
 a backend that joins or leaves does not change the order of the others.
 """
 
@@ -19,7 +19,7 @@ from ..errors import AmbiguousTargetError, BadRequestError, UnknownTargetError
 from ..inputs.units import parse_percent
 
 MAX_SEED = 2**53 - 1
-"""The largest that every JSON reader keeps exactly (RFC 8259 §6)."""
+"""The largest integer that every JSON parser represents exactly (RFC 8259 §6)."""
 
 
 def _positive_percent(text: str) -> str:
@@ -29,22 +29,22 @@ def _positive_percent(text: str) -> str:
 
 
 class Selector(BaseModel):
-    """Filters, which must all match, and at most one way to choose among the matches; without one, all are taken."""
+    """Filters that must all match, and at most one way to choose among the matches. Without one, all are selected."""
 
     model_config = ConfigDict(extra="forbid")
 
     names: list[str] | None = Field(default=None, min_length=1)
-    """Names of backends; one that does not exist is an error."""
+    """Names of backends. A name that does not exist is an error."""
     role: str | None = None
     """The compose service, or the local process' role."""
     label: str | None = Field(default=None, min_length=1)
     """`key=value`, or `key` for any value."""
     random: int | None = Field(default=None, ge=1)
-    """How many of the matches are taken."""
+    """Number of the matches to select."""
     percent: Annotated[str, AfterValidator(_positive_percent)] | None = Field(default=None, examples=["50%"])
-    """The share of the matches that is taken, such as `50%`, rounded up."""
+    """Share of the matches to select, such as `50%`, rounded up."""
     all_but_one: bool = False
-    """Take all matches but one."""
+    """Select all matches but one."""
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     """Seed of the choice; without one, a new seed is used and returned in the response."""
 
@@ -82,8 +82,8 @@ def select(
 ) -> list[S]:
     """Return the selected targets, at least one, sorted by name.
 
-    Raise UnknownTargetError for a name that does not exist and for an empty selection, BadRequestError if more are
-    asked for than match, and AmbiguousTargetError for a name in `disputed`, with the reason that is given there.
+    Raise UnknownTargetError for a name that does not exist and for an empty selection, BadRequestError if fewer
+    match than `random` asks for, and AmbiguousTargetError, with the reason, for a name in `disputed`.
     """
     selector = Selector(names=[wanted]) if isinstance(wanted, str) else wanted
     for name in sorted(disputed.keys() & set(selector.names or ())):
@@ -98,7 +98,7 @@ def select(
 
 
 def rank(names: Iterable[str], seed: int) -> list[str]:
-    """Return the names by rank, the first to be taken first."""
+    """Return the names by rank, the first to be selected first."""
     return sorted(set(names), key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
 
 

@@ -1,6 +1,6 @@
 """The stop condition of an order: a value read over HTTP that ends the fault when it crosses a limit. Pure.
 
-A condition that cannot be read for `BLIND_S` counts as met: an experiment that cannot be observed is not continued.
+A condition that cannot be read for `BLIND_S` counts as met, because an experiment must not continue unobserved.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class UnreadableError(Exception):
 
 
 class StopWhen(BaseModel):
-    """Ends the fault as soon as `<what is read at url> <op> <value>` is true."""
+    """Ends the fault as soon as the value read at `url` has the relation `op` to `value`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(max_length=2000, examples=["http://127.0.0.1:8081/metrics"])
-    """http, on loopback or on a service of this lab."""
+    """URL with scheme http and a host that is loopback or a service of this lab."""
     read: str = Field(default="status", max_length=500, examples=["status", "json:/panic", 'metric:name{label="x"}'])
-    """`status`, `json:` and an RFC 6901 pointer, or `metric:` and a Prometheus sample (all that match are added)."""
+    """`status`, `json:` with an RFC 6901 pointer, or `metric:` with a Prometheus sample (the sum of all that match)."""
     op: Literal[">", ">=", "<", "<=", "==", "!="]
     value: float | str | bool
-    """What is compared; a number with `<`, `<=`, `>`, `>=`."""
+    """Value to compare with. It must be a number for `<`, `<=`, `>` and `>=`."""
 
     @field_validator("url")
     @classmethod
@@ -96,13 +96,13 @@ class StopConditionWatch:
         self._condition = condition
         self._blind_since: float | None = None
 
-    def reading(self, value: Value, now: float) -> str | None:
-        """Take a value that was read; return the reason to stop, or None."""
+    def reading(self, value: Value) -> str | None:
+        """Record a value that was read. Return the reason to stop, or None."""
         self._blind_since = None
         return f"stop condition: {self._condition} (it was {value})" if is_met(self._condition, value) else None
 
     def failed_reading(self, reason: str, asked: float, now: float) -> str | None:
-        """Take a failed reading, begun at `asked`; return the reason to stop once none succeeded for `BLIND_S`."""
+        """Record a failed reading that began at `asked`. Return the reason to stop if none succeeded for `BLIND_S`."""
         self._blind_since = asked if self._blind_since is None else self._blind_since
         blind = now - self._blind_since >= BLIND_S
         return f"stop condition: {self._condition} cannot be read: {reason}" if blind else None
@@ -120,9 +120,9 @@ def _from_json(pointer: str, text: str) -> Value:
         elif isinstance(node, dict) and key in node:
             node = node[key]
         else:
-            raise UnreadableError(f"nothing at {pointer}")
+            raise UnreadableError(f"the answer has no {pointer}")
     if isinstance(node, dict | list):
-        raise UnreadableError(f"{pointer} is no single value")
+        raise UnreadableError(f"{pointer} is an object, a list or null")
     value: Value = node
     return value
 

@@ -1,7 +1,7 @@
 """Reads stop conditions over HTTP, from loopback and this lab's own services only.
 
-The name is resolved and checked once; after that the address is used, so that a changed DNS entry has no effect.
-Redirects are not followed. So nobody can make the service send requests to other hosts (SSRF).
+The host name is resolved and checked once, and the address is used from then on, so that a changed DNS entry has no
+effect. Redirects are not followed. So no client can make the service send requests to other hosts (SSRF).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from .stop_condition import StopConditionWatch, StopWhen, UnreadableError, Value
 
 POLL_EVERY_S = 0.25
 ANSWER_WITHIN_S = 0.5
-"""With `POLL_EVERY_S` and `BLIND_S`: one that is met is seen within 0.75 s, one that is lost within 1.75 s."""
+"""Time limit of one reading, in seconds. With `POLL_EVERY_S` and `BLIND_S`, a condition that is met is noticed within
+0.75 s, one that cannot be read within 1.75 s."""
 MAX_BODY = 4 << 20
 
 
@@ -54,7 +55,7 @@ class Watched:
         while True:
             asked = time.monotonic()
             try:
-                reason = watch.reading(await self.read(), time.monotonic())
+                reason = watch.reading(await self.read())
             except UnreadableError as error:
                 reason = watch.failed_reading(str(error), asked, time.monotonic())
             if reason is not None:
@@ -74,8 +75,8 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
 async def prepare(condition: StopWhen, runtime: Runtime) -> Watched:
     """Resolve the condition's address and read it once.
 
-    Raise BadRequestError for an address that is not allowed or a value that cannot be read, StopConditionMetError where
-    the condition is met already.
+    Raise BadRequestError for an address that is not allowed or a value that cannot be read, StopConditionMetError if
+    the condition already holds.
     """
     parts = urlsplit(condition.url)
     address = await _resolve(parts, runtime)
@@ -88,12 +89,12 @@ async def prepare(condition: StopWhen, runtime: Runtime) -> Watched:
     except UnreadableError as error:
         raise BadRequestError(f"stop_when: {condition.read} of {condition.url} cannot be read: {error}") from error
     if met:
-        raise StopConditionMetError(f"stop_when is met already: {condition.read} of {condition.url} is {value}")
+        raise StopConditionMetError(f"stop_when already holds: {condition.read} of {condition.url} is {value}")
     return watched
 
 
 async def _resolve(parts: SplitResult, runtime: Runtime) -> str:
-    """Return an address of the URL's host that is allowed. Raise BadRequestError if there is none."""
+    """Return an address of the URL's host. Raise BadRequestError if none of its addresses is allowed."""
     name = parts.hostname or ""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, parts.port or 80, type=socket.SOCK_STREAM)

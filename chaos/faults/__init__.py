@@ -1,8 +1,9 @@
-"""The kinds of fault: every module here with a `FAULT` is one kind, found without being listed anywhere.
+"""The kinds of fault. Every module here with a `FAULT` is one kind; there is no list to add it to.
 
-A kind declares what it needs of a target (`needs`), which part of it it occupies (`layer`), its parameters with units
-and limits, how it looks to a balancer (`bound`), and how to inject, verify and heal it. `python -m chaos.faults` prints
-the declarations as JSON; the lab, the table of bounds and docs/faults.md are made from that (`make fault-kinds`).
+A kind declares the abilities that its target must have (`needs`), the part of the target that it occupies (`layer`),
+its parameters with units and limits, how it looks to a balancer (`bound`), and how to inject, verify and heal it.
+`python -m chaos.faults` prints the declarations as JSON. `make fault-kinds` writes the lab's copy of them, the table of
+bounds and docs/faults.md.
 """
 
 from __future__ import annotations
@@ -27,6 +28,6 @@ def _built_in() -> Iterator[AnyFault]:
 FAULTS: dict[str, AnyFault] = {
     fault.kind: fault for fault in sorted(_built_in(), key=lambda each: (_LAYERS.index(each.layer), each.kind))
 }
-"""Every kind that this service knows, by layer and name. `chaos.faults.extensions` adds those of other packages."""
+"""All fault kinds, sorted by layer and name. `chaos.faults.extensions` adds those of other packages."""
 
 __all__ = ["FAULTS", "AnyFault"]

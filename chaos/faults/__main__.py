@@ -1,4 +1,4 @@
-"""`python -m chaos.faults`: print the declarations of all fault kinds as JSON, those of other packages included."""
+"""`python -m chaos.faults`: print the declarations of all fault kinds, including those of other packages, as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .published import document
 
 
 def main() -> int:
-    """Entry point. Packages that are left out are named on stderr."""
+    """Entry point. Packages whose fault kind cannot be loaded are named on stderr."""
     logging.basicConfig(level=logging.WARNING, format="chaos: %(message)s")
     try:
         add_extensions(FAULTS)

@@ -1,4 +1,4 @@
-"""bandwidth: the link is narrow. Small answers pass as before, large ones take long, and many wait for each other."""
+"""bandwidth: the link is slow. Small answers pass as before, large ones take long, and all share the rate."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from .bound import LATE_LINK
 from .link_fault import LinkFault, ScopedParams
 
 PROBE_S = 0.6
-"""How long the probe's download takes at the limited rate, seconds."""
+"""Seconds that the probe's download takes at the limited rate."""
 PROBE_BYTES = (16 << 10, 4 << 20)
 BURST_BYTES = 64 << 10
-"""What may pass at once: the token bucket, and one segment that the network card would split."""
+"""Bytes that may pass at once: the token bucket, and one segment that the network card would split."""
 PATIENCE_S = 1.9
 MEASURED_SHARE = 0.7
 
 
 class BandwidthParams(ScopedParams):
-    """How narrow the link is."""
+    """Rate of the link, and which traffic it applies to."""
 
-    rate: BitRate = Field(ge=8_000, le=10e9)
+    rate: BitRate = Field(ge=8_000, le=10e9, examples=["1mbit"])
     """Bits per second; `k`, `m` and `g` are decimal."""
     direction: Direction = "out"
-    """As the target sees it."""
+    """Direction from the target's view: `out` is what leaves it."""
     mechanism: Literal["auto", "htb", "nfqueue"] = "auto"
-    """One by force; where it is impossible the answer says what is possible."""
+    """Use this mechanism only. If it is impossible, the error lists the possible ones."""
 
 
 class Bandwidth(LinkFault):
@@ -39,6 +39,7 @@ class Bandwidth(LinkFault):
 
     kind = effect = "bandwidth"
     summary = "large responses take long, concurrent ones delay each other"
+    past = "had its bandwidth limited"
     layer = Layer.SHAPE
     bound = LATE_LINK
     params = BandwidthParams
@@ -54,7 +55,7 @@ class Bandwidth(LinkFault):
         evidence = f"{got} of {asked} bytes in {took_s * 1000:.0f} ms"
         least_s = MEASURED_SHARE * (got - BURST_BYTES) * 8 / params.rate
         if got == asked and least_s < 0.05:
-            return Verdict(None, f"{evidence}: too fast a link to tell it from an unlimited one")
+            return Verdict(None, f"{evidence}: at this rate, a limited link cannot be told from an unlimited one")
         return Verdict(took_s >= least_s, evidence)
 
 

@@ -1,7 +1,8 @@
-"""What every kind of fault declares, and the measurements that several share (recipe: docs/extending.md)."""
+"""The declarations that every fault kind must have, and measurements used by several (recipe: docs/extending.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -10,12 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from ..drivers.probe import Address, Answer, ask
 from ..drivers.targets import Injection, Running, Target
+from ..inputs.settings import RuntimeName
 from .bound import Bound
 
 VERIFY_DEADLINE_S = 2.0
-"""`verify` must return within this time, seconds."""
+"""Time limit of `verify`, seconds."""
 SILENCE_S = 0.3
-"""No answer for this long counts as none: a healthy backend on the same host answers within milliseconds."""
+"""Seconds without an answer that count as no answer. A healthy backend on the same host answers in milliseconds."""
 NEEDS_CGROUP = "a cgroup for each process"
 
 
@@ -30,10 +32,10 @@ class Layer(Enum):
     APP = "app"
 
     def conflicts(self, other: Layer) -> bool:
-        """Return whether two faults on these layers of one target exclude each other.
+        """Return whether two faults on these layers of one target conflict.
 
-        A dead or frozen process shows no other fault, and a cut link does not show how it is shaped. Faults that shape
-        a link combine (each effect once); every other layer takes one fault.
+        No other fault is measurable on a dead or frozen process, and no shaping on a cut link. Faults that shape a link
+        combine, with each effect at most once. Every other layer can have only one fault.
         """
         if Layer.PROCESS in (self, other):
             return True
@@ -43,34 +45,32 @@ class Layer(Enum):
 
 
 class Params(BaseModel):
-    """Base of all parameters: unknown names are refused. A field's docstring is its published description."""
+    """Base of all parameters. Unknown names are refused. A field's docstring is its published description."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class NoParams(Params):
-    """For a fault without parameters."""
+    """Parameters of a fault that has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How each runtime injects a fault; empty if it cannot."""
+    """The mechanism by which each runtime injects a fault."""
 
-    containers: str = ""
-    """The mechanism on a container of any Docker engine."""
-    processes: str = ""
-    """The mechanism on a local process."""
+    mechanisms: Mapping[RuntimeName, str]
+    """Runtime → its mechanism. A runtime that is not named cannot inject the fault."""
     lacking: str = ""
-    """What the runtime that cannot inject the fault lacks for it."""
+    """What a runtime without a mechanism lacks."""
 
-    def on(self, runtime: str) -> str:
-        """Return the mechanism on a runtime, empty if it has none."""
-        return self.processes if runtime == "local" else self.containers
+    def on(self, runtime: RuntimeName) -> str:
+        """Return the mechanism on a runtime, or an empty string."""
+        return self.mechanisms.get(runtime, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the fault took effect (None: so short a measurement cannot tell), and what was measured."""
+    """Whether the fault had a measurable effect (None: the short measurement cannot tell), and what was measured."""
 
     bit: bool | None
     evidence: str
@@ -81,7 +81,7 @@ P = TypeVar("P", bound=Params, contravariant=True)
 
 
 class Fault(Protocol[T, P]):
-    """One kind of fault: one file of this package, with its only instance as `FAULT`."""
+    """One kind of fault. Each is one module of this package, with its only instance as `FAULT`."""
 
     @property
     def kind(self) -> str:
@@ -90,12 +90,17 @@ class Fault(Protocol[T, P]):
 
     @property
     def summary(self) -> str:
-        """What a balancer sees, in one line for documents and help texts."""
+        """How the fault looks to a balancer, in one line for documents and help texts."""
+        ...
+
+    @property
+    def past(self) -> str:
+        """What happened to the target, for reports: `was paused` in `api-1 was paused for 4.0 s`."""
         ...
 
     @property
     def layer(self) -> Layer:
-        """The part of the target that it occupies."""
+        """The part of the target that the fault occupies."""
         ...
 
     @property
@@ -115,11 +120,11 @@ class Fault(Protocol[T, P]):
 
     @property
     def support(self) -> Support:
-        """How each runtime injects it."""
+        """The mechanism on each runtime."""
         ...
 
     async def inject(self, target: T, params: P, duration_s: float) -> Injection:
-        """Inject the fault; return when it is in effect. `duration_s` lets mechanisms end by themselves as well."""
+        """Inject the fault and return when it is in effect. Mechanisms use `duration_s` to end also by themselves."""
         ...
 
     async def verify(self, target: T, params: P, before: Before) -> Verdict:
@@ -127,7 +132,7 @@ class Fault(Protocol[T, P]):
         ...
 
     async def heal(self, target: T) -> None:
-        """Undo the fault. Idempotent, and works from the target alone: after a crash nothing else is known."""
+        """Undo the fault. Idempotent. It needs only the target, because nothing else is known after a crash."""
         ...
 
 
@@ -136,19 +141,19 @@ AnyFault = Fault[Any, Any]
 
 @runtime_checkable
 class Previewing(Protocol):
-    """A fault whose parameters may ask for what this host or target cannot do."""
+    """A fault whose parameters may be impossible on this host or target."""
 
     async def preview_mechanism(self, target: Any, params: Any, duration_s: float) -> str | None:
-        """Return the mechanism where it depends on the parameters, else None. Touch nothing.
+        """Return the mechanism if it depends on the parameters, else None. Change nothing.
 
-        Raise what `inject` would raise because of the parameters.
+        Raise the errors that `inject` raises for invalid parameters.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a direct probe saw of the target just before the injection."""
+    """Result of a direct probe of the target just before the injection."""
 
     address: Address
     answer: Answer
@@ -156,12 +161,12 @@ class Before:
 
 
 async def measure_silence(target: Target) -> Answer:
-    """Send one request on a new connection, with `SILENCE_S` as time-out; return the answer."""
+    """Send one request on a new connection, with `SILENCE_S` as time-out, and return the result."""
     return await ask(await target.address(), timeout_s=SILENCE_S)
 
 
 async def verify_gone(target: Target, before: Before) -> Verdict:
-    """Check that the runtime reports an exit and that nothing answers at the old address (Docker removes it)."""
+    """Check that the runtime reports an exit and that nothing answers at the old address."""
     running = await target.running()
     answer = await ask(before.address, timeout_s=SILENCE_S)
     return Verdict(running is Running.EXITED and answer.status is None, f"process {running}; direct probe: {answer}")

@@ -15,14 +15,15 @@ class BlackholeParams(ScopedParams):
     """Which packets disappear."""
 
     direction: Direction = "both"
-    """As the target sees it."""
+    """Direction from the target's view: `out` is what leaves it."""
 
 
 class Blackhole(LinkFault):
-    """Drop all packets. The local relay accepts connections and passes no byte on."""
+    """Drop all packets. The local relay accepts connections but forwards nothing."""
 
     kind = effect = "blackhole"
-    summary = "Docker: SYNs are dropped; local: connections are accepted, then nothing comes"
+    summary = "Docker: SYNs are dropped; local: connections are accepted, but nothing is received"
+    past = "was cut off (packets dropped)"
     layer = Layer.CUT
     bound = Bound(Look(Family.SILENT))
     params = BlackholeParams

@@ -1,6 +1,6 @@
-"""How each kind of fault looks from a balancer: the family that decides which time bound applies to it.
+"""How each kind of fault looks to a balancer. Each kind has a family, which decides which time bound applies.
 
-The formulae belong to the balancer (`lb/core/bounds.py`), which knows the families by name and nothing of this module.
+The formulae are in the balancer (`lb/core/bounds.py`), which shares only the names of the families with this module.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ class Family(StrEnum):
     """What a balancer notices of the fault."""
 
     DEAD = "dead"
-    """The process is gone: connections end or are refused, and discovery sees the backend leave and return."""
+    """The process has ended: connections end or are refused, and discovery sees the backend leave and return."""
     SILENT = "silent"
-    """Connections or requests are accepted, or packets vanish; no answer comes."""
+    """No answer comes, whether connections and requests are accepted or packets are lost."""
     CUT_OFF = "cut_off"
-    """As SILENT, and discovery sees the backend leave and return."""
+    """As SILENT, and discovery also sees the backend leave and return."""
     LATE = "late"
-    """Answers come, later than before."""
+    """Answers arrive later than before."""
     REFUSING = "refusing"
     """Connections are reset and refused; discovery sees nothing."""
     UNHEALTHY = "unhealthy"
-    """The health check answers no; requests succeed."""
+    """The health check fails; requests succeed."""
     FAILING = "failing"
-    """The health check and requests are answered with errors."""
+    """The health check and all requests are answered with errors."""
     LYING = "lying"
     """The health check passes; requests are answered with errors."""
     HARMLESS = "harmless"
@@ -35,7 +35,7 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A family, and when its bound applies."""
+    """A family, and the condition under which its bound applies."""
 
     family: Family
     condition: str = ""
@@ -44,16 +44,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How a fault looks to a balancer, by the kind of its health check. None: as to an HTTP check."""
+    """How a fault looks to a balancer, for each kind of health check. None: the same as for an HTTP check."""
 
     http: Look
     tcp: Look | None = None
-    """To a check that only connects."""
+    """For a check that only connects."""
     tls: Look | None = None
-    """To a check that ends after the TLS handshake."""
+    """For a check that ends after the TLS handshake."""
 
     def by_check(self) -> dict[str, Look]:
-        """Return the look to HTTP checks, and to each other kind of check to which the fault looks different."""
+        """Return the look for HTTP checks, and for the other kinds of check for which it differs."""
         looks = {"http": self.http, "tcp": self.tcp, "tls": self.tls}
         return {check: look for check, look in looks.items() if look is not None}
 

@@ -1,4 +1,4 @@
-"""corrupt: one bit of a share of the packets is flipped. TCP's checksum detects it, so clients see it as loss."""
+"""corrupt: in a share of the packets, one bit is flipped. TCP's checksum detects it, so the effect is that of loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .link_fault import CorrelatedParams, LinkFault, find_stall
 class CorruptParams(CorrelatedParams):
     """How many packets are corrupted."""
 
-    corrupt: Share = Field(gt=0)
+    corrupt: Share = Field(gt=0, examples=["30%"])
     """Share of packets corrupted."""
 
 
@@ -25,6 +25,7 @@ class Corrupt(LinkFault):
 
     kind = effect = "corrupt"
     summary = "as loss: TCP's checksum detects it"
+    past = "had packets corrupted"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.HARMLESS, "TCP checksums turn it into loss, which TCP repairs"))
     params = CorruptParams

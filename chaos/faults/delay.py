@@ -1,7 +1,7 @@
-"""delay: answers leave later than they would, so that every round trip grows by the delay.
+"""delay: packets leave the target later, so that every round trip grows by the delay.
 
-On Docker the handshake's SYN-ACK is delayed too, so a request on a new connection takes the delay twice, on an open
-connection once; the local relay delays bytes and not the handshake.
+On Docker the handshake's SYN-ACK is also delayed, so a request on a new connection is delayed twice, one on an open
+connection once. The local relay delays bytes, not the handshake.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .bound import LATE_LINK
 from .link_fault import CorrelatedParams, LinkFault
 
 MEASURED_SHARE = 0.8
-"""The round trip must have grown by this share of the delay; the rest allows for the noise of a busy host."""
+"""Share of the delay by which the round trip must have grown. The rest allows for the noise of a busy host."""
 
 PATIENCE_S = VERIFY_DEADLINE_S - 0.1
 
 
 class DelayParams(CorrelatedParams):
-    """How long packets are held back."""
+    """How long packets are delayed."""
 
-    delay: Seconds = Field(gt=0, le=60)
-    """Added to every packet's way."""
+    delay: Seconds = Field(gt=0, le=60, examples=["50ms"])
+    """Added to the travel time of every packet."""
     jitter: Seconds = Field(default=0.0, ge=0)
-    """Plus or minus around the delay (`uniform`), or the scale of the distribution."""
+    """Greatest deviation from the delay (`uniform`), or scale of another distribution."""
     distribution: Distribution = "uniform"
-    """Of the jitter, as in tc-netem(8)."""
+    """Distribution of the jitter, as in tc-netem(8)."""
 
 
 class Delay(LinkFault):
@@ -40,6 +40,7 @@ class Delay(LinkFault):
 
     kind = effect = "delay"
     summary = "late responses"
+    past = "had its traffic delayed"
     layer = Layer.SHAPE
     bound = LATE_LINK
     params = DelayParams
@@ -49,8 +50,8 @@ class Delay(LinkFault):
 
     async def measure(self, target: LinkTarget, params: DelayParams, before: Before) -> Verdict:
         answer = await ask(await target.address(), timeout_s=PATIENCE_S)
-        # No answer when the verification must end: the wait so far is a lower bound of the round trip. The other
-        # distributions have a tail, so a single answer may come well before the mean delay.
+        # If no answer has come when the verification must end, the time so far is a lower bound of the round trip. All
+        # distributions but `uniform` have tails, so a single answer may come well before the mean delay.
         surely = params.delay - params.jitter * (1 if params.distribution == "uniform" else 3)
         least = min(max(0.0, surely), PATIENCE_S - before.answer.took_s)
         waited = answer.ok or answer.failure in ("timeout", "connect_timeout")

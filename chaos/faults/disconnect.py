@@ -1,7 +1,7 @@
 """disconnect: the container leaves its networks, and joins them again with the same names.
 
-It gets the same addresses where the network's subnet is configured; elsewhere Docker assigns new ones. Open connections
-fall silent.
+It gets the same addresses if the network's subnet is configured; otherwise Docker assigns new ones. On open connections
+nothing arrives any more.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from .bound import Bound, Family, Look
 
 
 class Disconnect:
-    """Take the container off its networks."""
+    """Disconnect the container from its networks."""
 
     kind = "disconnect"
-    summary = "open connections fall silent, packets of new ones are dropped, the name does not resolve"
+    summary = "nothing arrives on open connections, packets of new ones are dropped, the name does not resolve"
+    past = "was disconnected from its network"
     layer = Layer.CUT
     bound = Bound(Look(Family.CUT_OFF))
     needs = Disconnectable
     params = NoParams
-    support = Support("docker network", lacking="a network for each process (blackhole looks the same to the balancer)")
+    support = Support(
+        {"docker": "docker network"}, lacking="a network for each process (blackhole looks the same to the balancer)"
+    )
 
     async def inject(self, target: Disconnectable, params: NoParams, duration_s: float) -> Injection:
         return await target.disconnect()

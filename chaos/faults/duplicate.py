@@ -1,4 +1,4 @@
-"""duplicate: a share of the packets arrives twice. TCP drops the second, so only the kernel sees it."""
+"""duplicate: a share of the packets arrives twice. TCP drops the second, so that applications notice nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .link_fault import CorrelatedParams, CountedFault
 class DuplicateParams(CorrelatedParams):
     """How many packets are sent twice."""
 
-    duplicate: Share = Field(gt=0)
+    duplicate: Share = Field(gt=0, examples=["30%"])
     """Share of packets sent twice."""
 
 
@@ -24,6 +24,7 @@ class Duplicate(CountedFault):
 
     kind = effect = "duplicate"
     summary = "nothing: TCP drops the duplicate"
+    past = "had packets duplicated"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.HARMLESS, "TCP drops duplicates"))
     params = DuplicateParams

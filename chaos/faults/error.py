@@ -1,4 +1,4 @@
-"""error: a share of all answers, health included, is an error."""
+"""error: a share of all requests, including health checks, is answered with an error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .bound import OTHERS_WORK, Bound, Family, Look
 from .misbehaviour import Misbehaviour, probe
 
 ENOUGH = 20
-"""Probes before an error rate is called absent. A rate of 5 % stays unseen in a third of the runs; for rates that low
-the verdict is None."""
+"""Probes without an error after which the fault counts as absent. A rate of 5 % shows no error in a third of such runs;
+for rates that low the verdict is None."""
 CERTAIN = f"rate 1; {OTHERS_WORK}"
 
 
@@ -32,6 +32,7 @@ class Error(Misbehaviour):
 
     kind = "error"
     summary = "a share of all responses fails, health checks included"
+    past = "answered with errors"
     bound = Bound(Look(Family.FAILING, CERTAIN), tcp=Look(Family.LYING, CERTAIN), tls=Look(Family.LYING, CERTAIN))
     params = ErrorParams
 

@@ -1,6 +1,6 @@
 """Fault kinds that other installed packages add, by entry points of the group `reroute.faults` (docs/extending.md).
 
-The name of the entry point is the kind; its object is what a module of this package calls `FAULT`.
+The name of the entry point is the kind. Its object is of the same type as `FAULT` in the modules of this package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class NameTakenError(CommandError):
-    """An installed package adds a fault under a name that is in use."""
+    """An installed package adds a fault kind with a name that is in use."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, "rename its entry point, or uninstall the package")
@@ -31,14 +31,14 @@ class NameTakenError(CommandError):
 def add_extensions(faults: MutableMapping[str, AnyFault], points: Iterable[EntryPoint] | None = None) -> None:
     """Add the kinds of other packages to `faults`.
 
-    One that cannot be loaded is left out, with a warning that names its package. Raise NameTakenError if a name is
-    taken: which of the two is meant would depend on what is installed.
+    A kind that cannot be loaded is left out, with a warning that names its package. Raise NameTakenError if a name is
+    in use, because the meaning of the name must not depend on what is installed.
     """
-    owners = dict.fromkeys(faults, "built in")
+    owners = dict.fromkeys(faults, "built into the chaos service")
     for point in entry_points(group=GROUP) if points is None else points:
         owner = f"of package {point.dist.name if point.dist else 'unknown'} ({point.value})"
         if point.name in owners:
-            raise NameTakenError(f"fault {point.name!r} {owner} has the name of the fault that is {owners[point.name]}")
+            raise NameTakenError(f"fault {point.name!r} {owner} has the same name as a fault {owners[point.name]}")
         owners[point.name] = owner
         try:
             fault = point.load()
@@ -50,7 +50,7 @@ def add_extensions(faults: MutableMapping[str, AnyFault], points: Iterable[Entry
 
 
 def _check(fault: AnyFault, name: str) -> None:
-    """Raise TypeError if the object is no fault, or is not described as it must be."""
+    """Raise TypeError if the object is not a fault or a declaration is missing or of the wrong type."""
     if fault.kind != name:
         raise TypeError(f"its kind is {fault.kind!r}; expected the name of the entry point")
     for attribute, kind in _TYPES.items():

@@ -1,4 +1,4 @@
-"""hang: every request, health included, is accepted and never answered."""
+"""hang: every request, including health checks, is accepted but never answered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ class Hang(Misbehaviour):
 
     kind = "hang"
     summary = "requests are accepted and never get a response"
-    bound = Bound(Look(Family.SILENT, "on the health path too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
+    past = "accepted requests without answering"
+    bound = Bound(Look(Family.SILENT, "health checks hang too"), tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
 
     async def verify(self, target: Target, params: NoParams, before: Before) -> Verdict:
         answer = await probe(target)

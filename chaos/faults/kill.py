@@ -1,4 +1,4 @@
-"""kill: SIGKILL. On a Docker bridge, packets to the old address vanish; a local process' port refuses connections."""
+"""kill: SIGKILL. On a Docker bridge, packets to the old address are lost; a local process' port refuses connections."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from .bound import Bound, Family, Look
 
 
 class Kill:
-    """End the process without a chance to clean up; heal starts it again."""
+    """End the process without a chance to clean up. The heal starts it again."""
 
     kind = "kill"
     summary = "Docker: pooled connections end, packets of new ones are dropped; local: refused"
+    past = "was killed"
     layer = Layer.PROCESS
     bound = Bound(
         Look(Family.DEAD, "T is the worst case, dropped packets (docker kill); with refused connections it is ~0")
     )
     needs = Killable
     params = NoParams
-    support = Support("SIGKILL", "SIGKILL")
+    support = Support({"docker": "SIGKILL", "local": "SIGKILL"})
 
     async def inject(self, target: Killable, params: NoParams, duration_s: float) -> Injection:
         return await target.kill()

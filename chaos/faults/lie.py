@@ -1,4 +1,4 @@
-"""lie: the health check passes, the work fails."""
+"""lie: health checks pass, but all other requests fail."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ class LieParams(Params):
     """Parameters of the fault `lie`."""
 
     status: int = Field(default=500, ge=500, le=599)
-    """HTTP status of the responses to work, 500 to 599."""
+    """HTTP status of the failed responses, 500 to 599."""
 
 
 class Lie(Misbehaviour):
-    """Fail the work only."""
+    """Fail all requests but health checks."""
 
     kind = "lie"
-    summary = "health checks pass, work fails"
+    summary = "health checks pass, all other requests fail"
+    past = "passed health checks but failed requests"
     bound = Bound(Look(Family.LYING, OTHERS_WORK))
     params = LieParams
 

@@ -1,7 +1,7 @@
-"""What the link faults share: whose packets they act on, how they come and go, and how that is read back.
+"""Code shared by the link faults: which packets they act on, and how they are injected, verified and healed.
 
-A kind names one `effect` (`chaos.links.impairment.Effect`) and gives its numbers in `effects()`; several kinds may use
-one effect, so a new kind needs a file here and nothing else.
+A kind names one `effect` (`chaos.links.impairment.Effect`) and returns its numbers from `effects()`. Several kinds may
+use one effect, so a new kind needs only one file here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from ..links.mechanisms import RELAY, RELAY_LACKS, kernel_mechanisms
 from .base import VERIFY_DEADLINE_S, Before, Params, Support, Verdict
 
 STALL_S = 0.8 * INITIAL_RTO_S
-"""An answer that took this much longer than before had a packet lost: the shortest retransmission time-out."""
+"""Seconds. An answer that takes this much longer than before lost a packet. It is the shortest retransmission time-out,
+less a margin."""
 SILENT_S = 0.5
 ENOUGH = 0.05
-"""Without any stall seen, the fault did not take effect if that would have had less than this probability."""
+"""If no probe stalls, and the probability of that under the fault is below this, the fault had no effect."""
 LOOK_EVERY_S = 0.2
 SPARE_S = 0.2
-"""Left before the verdict is due, seconds."""
+"""Seconds of the verdict's deadline that the measurement leaves unused."""
 EVERYBODY = "all"
 
 
@@ -36,35 +37,35 @@ class ScopedParams(Params):
     peer: str = EVERYBODY
     """`all`, `balancer`, a member's name or role, or several of these with commas between. Docker only."""
     port: int | None = Field(default=None, ge=1, le=65535)
-    """Another port than the service port. Docker only."""
+    """A port other than the service port. Docker only."""
 
     @property
     def is_everybodys(self) -> bool:
-        """Whether our own probes of the service port are impaired too, so that the effect can be measured."""
+        """Return whether direct probes of the service port are also impaired, so that they can measure the effect."""
         return self.peer == EVERYBODY and self.port is None
 
     def scope(self) -> dict[str, Any]:
-        """Return fields of an Impairment. Peers are still names: the driver knows their addresses."""
+        """Return the Impairment's fields for peers and port. Peers are names; the driver resolves them to addresses."""
         return {"peers": () if self.peer == EVERYBODY else peer_names(self.peer), "port": self.port}
 
 
 class ShapedParams(ScopedParams):
-    """Which packets are impaired, and by what."""
+    """Which packets are impaired, and by which mechanism."""
 
     direction: Direction = "out"
-    """As the target sees it: `out` is what leaves it."""
+    """Direction from the target's view: `out` is what leaves it."""
     mechanism: Literal["auto", "netem", "nfqueue"] = "auto"
-    """One by force; where it is impossible the answer says what is possible."""
+    """Use this mechanism only. If it is impossible, the error lists the possible ones."""
 
     def scope(self) -> dict[str, Any]:
         return {**super().scope(), "direction": self.direction, "mechanism": self.mechanism}
 
 
 class CorrelatedParams(ShapedParams):
-    """For effects that are random for each packet."""
+    """Parameters of effects that are random for each packet."""
 
     correlation: Share = 0.0
-    """How much each packet's random number depends on the one before, as in tc-netem(8)."""
+    """Correlation of each packet's random number with the previous one, as in tc-netem(8)."""
 
     def scope(self) -> dict[str, Any]:
         return {**super().scope(), "correlation": self.correlation}
@@ -80,17 +81,19 @@ class LinkFault:
 
     kind: str
     effect: Effect
-    """What it does to packets; two faults with the same effect on one target conflict."""
+    """Effect on packets. Two faults with the same effect on one target conflict."""
     needs = LinkTarget
 
     @property
     def support(self) -> Support:
-        """The mechanisms follow from the effect."""
-        lacking = RELAY_LACKS.get(self.effect, "")
-        return Support(kernel_mechanisms(self.effect), "" if lacking else RELAY, lacking)
+        """Return the mechanisms, which depend only on the effect."""
+        kernel = kernel_mechanisms(self.effect)
+        if lacking := RELAY_LACKS.get(self.effect):
+            return Support({"docker": kernel}, lacking)
+        return Support({"docker": kernel, "local": RELAY})
 
     def effects(self, params: Any) -> dict[str, Any]:
-        """Return the fields of the Impairment that say what happens to packets."""
+        """Return the Impairment's fields that describe what happens to packets."""
         raise NotImplementedError
 
     def impairment(self, params: Any, duration_s: float) -> Impairment:
@@ -108,14 +111,15 @@ class LinkFault:
         await target.clear(self.kind)
 
     async def verify(self, target: LinkTarget, params: Any, before: Before) -> Verdict:
-        """Measure where our own probes are impaired too; elsewhere read the mechanism's counters."""
+        """Measure the effect if direct probes are also impaired. Read the mechanism's counters in any case."""
         if not params.is_everybodys:
             return await self.read_back(target)
         until = time.monotonic() + VERIFY_DEADLINE_S - SPARE_S
         counting = asyncio.ensure_future(target.read_back())
         try:
             measured = await self.measure(target, params, before)
-            # The measurement counts even where the counters come late: a busy host starts a `docker exec` for them.
+            # The measurement counts even without the counters, which need a `docker exec` and may come late on a busy
+            # host.
             done, _ = await asyncio.wait([counting], timeout=max(0.0, until - time.monotonic()))
             counted = counting.result() if done else "no answer in time"
             return Verdict(measured.bit, f"{measured.evidence}; read back: {counted}")
@@ -127,7 +131,7 @@ class LinkFault:
         raise NotImplementedError
 
     async def read_back(self, target: LinkTarget) -> Verdict:
-        """Check that the rules are in place and that a packet has met them; None if no packet came in time."""
+        """Check that the rules are in place and that a packet has matched them. None: no packet came in time."""
         deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
         while True:
             seen = await target.read_back()
@@ -139,16 +143,16 @@ class LinkFault:
 
 
 class CountedFault(LinkFault):
-    """An impairment that no answer shows, because TCP repairs it."""
+    """An impairment without an effect on answers, because TCP repairs it."""
 
     async def measure(self, target: LinkTarget, params: Any, before: Before) -> Verdict:
-        """Send one probe for packets to meet the impairment, then read the mechanism's counters."""
+        """Send one probe, so that some packets match the rules, then read the mechanism's counters."""
         await ask(await target.address(), timeout_s=0.5)
         return await self.read_back(target)
 
 
 async def find_stall(target: LinkTarget, share: float, before: Before) -> Verdict:
-    """Probe until an answer comes late by a retransmission; `share` is the chance of that for each probe."""
+    """Probe until an answer is late by a retransmission. `share` is the probability of that for each probe."""
     address = await target.address()
     deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
     asked = 0
@@ -156,9 +160,9 @@ async def find_stall(target: LinkTarget, share: float, before: Before) -> Verdic
         answer = await ask(address, timeout_s=SILENT_S)
         asked += 1
         if _stalled(answer, before.answer):
-            return Verdict(True, f"question {asked} stalled: {answer}")
+            return Verdict(True, f"probe {asked} stalled: {answer}")
     by_chance = (1 - share) ** asked
-    evidence = f"none of {asked} questions stalled (probability {by_chance:.2g} under what was asked)"
+    evidence = f"none of {asked} probes stalled (probability {by_chance:.2g} under this fault)"
     return Verdict(False if by_chance < ENOUGH else None, evidence)
 
 

@@ -1,4 +1,4 @@
-"""loss: a share of the packets disappears; TCP retransmits, so clients see stalls, and with much loss silence."""
+"""loss: a share of the packets is dropped. TCP retransmits, so clients see stalls, or no answer if the loss is high."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .link_fault import CorrelatedParams, LinkFault, find_stall
 class LossParams(CorrelatedParams):
     """Which packets are lost."""
 
-    loss: Share = Field(gt=0)
+    loss: Share = Field(gt=0, examples=["30%"])
     """Mean share of packets lost."""
     model: LossModel = "bernoulli"
-    """One packet at a time, or in bursts."""
+    """`bernoulli`: each packet independently. `gilbert-elliott`: in bursts."""
     recovery: Share = Field(default=0.25, gt=0, validate_default=False)
-    """`gilbert-elliott`: the chance, per packet, that a burst ends."""
+    """`gilbert-elliott`: probability per packet that a burst ends."""
 
 
 class Loss(LinkFault):
@@ -30,6 +30,7 @@ class Loss(LinkFault):
 
     kind = effect = "loss"
     summary = "stalls of one or more retransmission time-outs"
+    past = "lost packets"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.SILENT, "100 % loss; less is repaired by TCP or shows as delay"))
     params = LossParams
@@ -39,7 +40,7 @@ class Loss(LinkFault):
 
     async def measure(self, target: LinkTarget, params: LossParams, before: Before) -> Verdict:
         verdict = await find_stall(target, params.loss, before)
-        # Where losses come in bursts, the probes may all fall between two of them.
+        # If losses come in bursts, all probes may fall between two bursts.
         is_steady = params.model == "bernoulli" and not params.correlation
         return verdict if verdict.bit or is_steady else Verdict(None, verdict.evidence)
 

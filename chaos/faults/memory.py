@@ -1,4 +1,4 @@
-"""memory: the container may use no more than `limit`; the kernel kills one that needs more."""
+"""memory: the container's memory limit is lowered to `limit`. If it needs more, the kernel kills it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from .base import NEEDS_CGROUP, Before, Layer, Params, Support, Verdict
 from .bound import Bound, Family, Look
 
 LEAST = 6 << 20
-"""Docker's own minimum, bytes."""
+"""Docker's minimum, bytes."""
 
 
 class MemoryParams(Params):
-    """How much memory is left."""
+    """How much memory the container may use."""
 
-    limit: Size = Field(ge=LEAST)
-    """The container's memory limit, swap included."""
+    limit: Size = Field(ge=LEAST, examples=["64MiB"])
+    """The container's memory limit, including swap."""
 
 
 class Memory:
-    """Lower the memory limit, and that of swap with it."""
+    """Lower the limits of memory and swap."""
 
     kind = "memory"
     summary = "nothing until the kernel kills the process"
+    past = "had its memory limited"
     layer = Layer.MEMORY
     bound = Bound(Look(Family.DEAD, "from the OOM kill; before that it is not detected"))
     needs = MemoryLimitable
     params = MemoryParams
-    support = Support("docker update (memory)", lacking=NEEDS_CGROUP)
+    support = Support({"docker": "docker update (memory)"}, lacking=NEEDS_CGROUP)
 
     async def preview_mechanism(self, target: MemoryLimitable, params: MemoryParams, duration_s: float) -> str | None:
         target.check_memory(params.limit)
@@ -39,7 +40,7 @@ class Memory:
         return await target.limit_memory(params.limit)
 
     async def verify(self, target: MemoryLimitable, params: MemoryParams, before: Before) -> Verdict:
-        """Read back the kernel's limit, and how much of it is used."""
+        """Check the kernel's limit, and report how much of it is used."""
         usage = await target.memory()
         return Verdict(usage.limit == params.limit, f"read back: {usage.used} of {usage.limit} bytes used")
 

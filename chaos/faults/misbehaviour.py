@@ -1,7 +1,7 @@
-"""What the faults of the application share: the backend is told to misbehave, through its `PUT /misbehave`.
+"""Code shared by the faults of the application, which make the backend misbehave through `PUT /misbehave`.
 
-They tell apart what a balancer believes (the probe) from what clients get (the work). The backend returns to `ok` by
-itself after the duration, and after a restart.
+Such a fault can affect health checks and clients' requests differently. The backend returns to `ok` by itself after the
+duration, and after a restart.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ PATH = "/misbehave"
 WORK_PATH = "/work"
 ASK_S = 2.0
 OWN_END_S = 1.0
-"""The backend ends the fault by itself this much after its duration, so that normally our heal ends it."""
+"""The backend ends the fault by itself this many seconds after its duration, so that normally the heal ends it."""
 MECHANISM = "misbehave"
 
 
 class Misbehaviour:
-    """One PUT starts the fault, another ends it."""
+    """A fault that one PUT starts and another PUT ends."""
 
     kind: str
     layer = Layer.APP
     needs = Orderable
     params: type[Params] = NoParams
-    support = Support(MECHANISM, MECHANISM)
+    support = Support({"docker": MECHANISM, "local": MECHANISM})
 
     def wish(self, params: Any) -> dict[str, Any]:
         """Return the body of the PUT, without mode and duration."""
@@ -44,12 +44,12 @@ class Misbehaviour:
 
 
 async def probe(target: Target, path: str = HEALTH_PATH, timeout_s: float = SILENCE_S) -> Answer:
-    """Send one request to the backend itself; return the answer."""
+    """Send one request directly to the backend and return the result."""
     return await ask(await target.address(), path, timeout_s=timeout_s)
 
 
 async def health_and_work(target: Target) -> tuple[Answer, Answer, str]:
-    """Probe the health check and the work; return both answers, and both in words."""
+    """Probe `/health` and `/work`. Return both results, and a text with both."""
     health, work = await probe(target), await probe(target, WORK_PATH)
     return health, work, f"{HEALTH_PATH}: {health}; {WORK_PATH}: {work}"
 
@@ -62,4 +62,4 @@ async def _put(target: Orderable, wish: dict[str, Any]) -> None:
     answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish, token=token)
     if not answer.ok:
         hint = "; CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN" if answer.status in (401, 403) else ""
-        raise InjectionFailedError(f"{target.name} did not take PUT {PATH}: {answer}{hint}")
+        raise InjectionFailedError(f"{target.name} did not accept PUT {PATH}: {answer}{hint}")

@@ -1,4 +1,4 @@
-"""partition: the target and its `peer` side no longer reach each other, on any port; both reach all other members."""
+"""partition: the target and the members in `peer` cannot reach each other on any port. Both reach all other members."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ NO_SIDE = ("", EVERYBODY)
 
 def _other_side(peer: str) -> str:
     if peer in NO_SIDE:
-        raise ValueError("expected balancer or names of members; blackhole is for everybody")
+        raise ValueError("expected balancer or names of members; for all peers use blackhole")
     return peer
 
 
 class PartitionParams(Params):
     """Parameters of the fault `partition`."""
 
-    peer: Annotated[str, AfterValidator(_other_side)] = Field(json_schema_extra={"not": {"enum": list(NO_SIDE)}})
+    peer: Annotated[str, AfterValidator(_other_side)] = Field(
+        examples=["balancer"], json_schema_extra={"not": {"enum": list(NO_SIDE)}}
+    )
     """`balancer`, or names of members with commas between."""
 
 
@@ -33,6 +35,7 @@ class Partition(LinkFault):
 
     kind = effect = "partition"
     summary = "as `blackhole`, for one peer only"
+    past = "was cut off from some members"
     layer = Layer.CUT
     bound = Bound(Look(Family.CUT_OFF, "the backend and the balancer are on different sides"))
     params = PartitionParams
@@ -41,7 +44,7 @@ class Partition(LinkFault):
         return {"direction": "both", "port": ANY_PORT, "peers": peer_names(params.peer)}
 
     async def verify(self, target: LinkTarget, params: PartitionParams, before: Before) -> Verdict:
-        """Read the counters: the chaos service is on neither side, so its own probes show nothing."""
+        """Read the mechanism's counters, because the chaos service's own probes are not affected."""
         return await self.read_back(target)
 
 

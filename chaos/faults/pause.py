@@ -1,6 +1,6 @@
 """pause: the process is frozen (SIGSTOP, or the container's freezer) and keeps its sockets.
 
-The kernel goes on accepting connections for it, so a probe that only connects sees nothing.
+The kernel continues to accept connections for it, so a probe that only connects does not detect the fault.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ class Pause:
     """Freeze the process. Heal resumes it, or starts it if it was killed while frozen."""
 
     kind = "pause"
-    summary = "connections are accepted, then nothing comes"
+    summary = "connections are accepted, but nothing is received"
+    past = "was paused"
     layer = Layer.PROCESS
     bound = Bound(Look(Family.SILENT), tcp=KERNEL_ACCEPTS)
     needs = Pausable
     params = NoParams
-    support = Support("freezer", "SIGSTOP")
+    support = Support({"docker": "freezer", "local": "SIGSTOP"})
 
     async def inject(self, target: Pausable, params: NoParams, duration_s: float) -> Injection:
         return await target.pause()
@@ -27,7 +28,7 @@ class Pause:
     async def verify(self, target: Pausable, params: NoParams, before: Before) -> Verdict:
         running = await target.running()
         answer = await measure_silence(target)
-        # A full listen backlog drops SYNs, so a frozen process need not accept the connection.
+        # If the listen backlog is full, the kernel drops SYNs, so the probe may also fail to connect.
         silent = answer.status is None and answer.failure in ("timeout", "connect_timeout")
         return Verdict(running is Running.PAUSED and silent, f"process {running}; direct probe: {answer}")
 

@@ -1,9 +1,10 @@
-"""The fault kinds as one JSON document: what `GET /faults/kinds` answers and `python -m chaos.faults` prints.
+"""The fault kinds as one JSON document, for `GET /faults/kinds` and `python -m chaos.faults`.
 
 `params` of a kind is JSON Schema (draft 2020-12). A parameter with a unit is a string with the keyword `quantity`,
 which names an entry of `quantities`; `minimum`, `maximum` and their exclusive forms then limit its value in the
-quantity's base unit. JSON Schema ignores these keywords on strings, so other readers see a string with a pattern.
-`bound` has an entry for HTTP checks, and one for each other kind of check to which the fault looks different.
+quantity's base unit. JSON Schema ignores these keywords for strings, so other readers see a string with a pattern.
+A required parameter has `examples`; the first is used where any value will do, such as in `lab bench faults`.
+`bound` has an entry for HTTP checks, and one for each kind of check for which it differs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from ..inputs.settings import RuntimeName
 from ..inputs.units import QUANTITIES, quantity_of, written
 from .base import AnyFault, Params
 
@@ -35,9 +37,10 @@ def _kind(fault: AnyFault) -> dict[str, Any]:
     support = fault.support
     return {
         "summary": fault.summary,
+        "past": fault.past,
         "layer": fault.layer.value,
         "bound": {check: asdict(look) for check, look in fault.bound.by_check().items()},
-        "support": {"docker": support.containers, "local": support.processes, "lacking": support.lacking},
+        "support": {**{name: support.on(name) for name in get_args(RuntimeName)}, "lacking": support.lacking},
         "params": _params(fault.params),
     }
 
@@ -61,7 +64,9 @@ def _field(field: FieldInfo) -> dict[str, Any]:
         if getattr(each, name, None) is not None
     }
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, Mapping) else {}
-    told = {"description": " ".join((field.description or "").split())}
+    told: dict[str, Any] = {"description": " ".join((field.description or "").split())}
+    if field.examples:
+        told["examples"] = field.examples
     if not field.is_required() and field.default is not None:
         told["default"] = written(parser, field.default) if parser else field.default
     return {**_type(field.annotation, parser), **limits, **extra, **told}

@@ -1,4 +1,4 @@
-"""refuse: open connections are reset and new ones refused, while the process lives on."""
+"""refuse: open connections are reset and new ones refused, while the process keeps running."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Refuse(LinkFault):
 
     kind = effect = "refuse"
     summary = "open connections reset, new ones refused"
+    past = "refused connections"
     layer = Layer.CUT
     bound = Bound(Look(Family.REFUSING))
     params = ScopedParams

@@ -1,4 +1,4 @@
-"""reorder: a share of the packets overtakes the others, which are held back for that. TCP restores the order."""
+"""reorder: a share of the packets overtakes the others, which are delayed. TCP restores the order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .link_fault import CorrelatedParams, CountedFault
 class ReorderParams(CorrelatedParams):
     """Which packets overtake the others."""
 
-    reorder: Share = Field(gt=0)
-    """Share of packets sent at once."""
+    reorder: Share = Field(gt=0, examples=["30%"])
+    """Share of packets that are sent without the delay."""
     delay: Seconds = Field(default=0.01, gt=0, le=60, validate_default=False)
-    """How long all other packets wait."""
+    """Delay of all other packets."""
 
 
 class Reorder(CountedFault):
@@ -26,6 +26,7 @@ class Reorder(CountedFault):
 
     kind = effect = "reorder"
     summary = "the delay; TCP restores the order"
+    past = "had packets reordered"
     layer = Layer.SHAPE
     bound = Bound(Look(Family.HARMLESS, "TCP restores the order"))
     params = ReorderParams

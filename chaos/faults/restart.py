@@ -1,4 +1,4 @@
-"""restart: a graceful end and an immediate new start."""
+"""restart: a graceful stop and an immediate start."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ MECHANISM = "SIGTERM, start"
 
 
 class Restart:
-    """Stop the process and start it at once. The fault's duration only limits how long that may take."""
+    """Stop the process and start it at once. The fault's duration is only the time limit for that."""
 
     kind = "restart"
     summary = "a short `stop`"
+    past = "was restarted"
     layer = Layer.PROCESS
-    bound = Bound(Look(Family.DEAD, "from the moment the process is gone; the fault ends when it listens again"))
+    bound = Bound(Look(Family.DEAD, "from the end of the process; the fault ends when it listens again"))
     needs = Stoppable
     params = NoParams
-    support = Support(MECHANISM, MECHANISM)
+    support = Support({"docker": MECHANISM, "local": MECHANISM})
 
     async def inject(self, target: Stoppable, params: NoParams, duration_s: float) -> Injection:
         stopped = await target.stop()

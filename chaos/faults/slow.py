@@ -1,4 +1,4 @@
-"""slow: every answer, health included, comes late."""
+"""slow: every answer, including those to health checks, is delayed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MEASURED_SHARE = 0.8
 
 
 class SlowParams(Params):
-    """How late answers come."""
+    """How long answers are delayed."""
 
-    delay: Seconds = Field(gt=0, le=60)
+    delay: Seconds = Field(gt=0, le=60, examples=["500ms"])
     """Wait before each answer."""
 
 
@@ -28,6 +28,7 @@ class Slow(Misbehaviour):
 
     kind = "slow"
     summary = "every response is late, health checks included"
+    past = "answered slowly"
     bound = Bound(ANSWERS_LATER, tcp=KERNEL_ACCEPTS, tls=STACK_ANSWERS)
     params = SlowParams
 

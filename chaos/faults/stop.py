@@ -1,4 +1,4 @@
-"""stop: a graceful end. The backend finishes the requests in flight; heal starts it again."""
+"""stop: a graceful end. The backend finishes the requests in flight; the heal starts it again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ class Stop:
 
     kind = "stop"
     summary = "requests in flight finish, then as `kill`"
+    past = "was stopped"
     layer = Layer.PROCESS
-    bound = Bound(Look(Family.DEAD, "from the moment the process is gone"))
+    bound = Bound(Look(Family.DEAD, "from the end of the process"))
     needs = Stoppable
     params = NoParams
-    support = Support("SIGTERM, SIGKILL after 10 s", "SIGTERM")
+    support = Support({"docker": "SIGTERM, SIGKILL after 10 s", "local": "SIGTERM"})
 
     async def inject(self, target: Stoppable, params: NoParams, duration_s: float) -> Injection:
         return await target.stop()

@@ -1,4 +1,4 @@
-"""unhealthy: the health check fails, the work works."""
+"""unhealthy: health checks fail, but all other requests succeed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ class Unhealthy(Misbehaviour):
     """Fail the health check only."""
 
     kind = "unhealthy"
-    summary = "health checks fail, work succeeds"
+    summary = "health checks fail, all other requests succeed"
+    past = "failed its health checks"
     bound = Bound(
         Look(Family.UNHEALTHY),
         tcp=Look(Family.HARMLESS, "a tcp check sends no request"),

@@ -14,15 +14,18 @@ from ..errors import TooManyError
 from .token_middleware import error_response
 
 KEEP_ALIVE_S = 15.0
-"""A comment line this often, so that a quiet event stream is not taken for a dead one."""
+"""Seconds between comment lines, so that a reader can tell an idle event stream from a dead one."""
 MOST_STREAMS = 64
-"""Readers at a time, as of the balancer's stream. Each keeps a connection; a lab needs one, a page another."""
+"""Maximum of simultaneous readers, the same as of the balancer's stream. A lab needs one, each open page another."""
 WRITE_TIMEOUT_S = 10.0
-"""A reader that takes nothing for this long is dropped; it can come back with `?since=`."""
+"""Seconds after which a reader that reads nothing is disconnected. It can continue with `?since=`."""
 
 
 class EventStream(StreamingResponse):
-    """Replays from a position, then follows, until the log is closed or the reader leaves. 503 beyond the limit."""
+    """Replays events from a position, then sends new ones, until the log is closed or the reader disconnects.
+
+    It answers 503 beyond the maximum of readers.
+    """
 
     def __init__(self, events: EventLog, since: int) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -30,7 +33,7 @@ class EventStream(StreamingResponse):
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check and count in one step, with nothing awaited in between."""
+        """Count the reader, or answer 503. Nothing is awaited between check and count, so that the limit is exact."""
         if self._events.readers >= MOST_STREAMS:
             error = TooManyError(f"{MOST_STREAMS} event streams are open; close one, or ask again later")
             await error_response(error)(scope, receive, send)
@@ -42,7 +45,7 @@ class EventStream(StreamingResponse):
             self._events.readers -= 1
 
     async def stream_response(self, send: Send) -> None:
-        """Send the stream. Abort the connection if the reader stops reading, so that it notices the gap."""
+        """Send the stream. Abort the connection if the reader stops reading, so that it notices the missing events."""
 
         async def in_time(message: Message) -> None:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -55,7 +58,7 @@ class EventStream(StreamingResponse):
 
 
 async def _sse(events: EventLog, since: int) -> AsyncIterator[str]:
-    """Send the event log as server-sent events (WHATWG HTML §9.2)."""
+    """Format the event log as server-sent events."""
     yield ": reroute\n\n"  # lets the client's request return before the first event
     async for event in events.follow(since, idle_s=KEEP_ALIVE_S):
         if event is None:

@@ -21,7 +21,9 @@ class _Faults(Collector):
         by_state = GaugeMetricFamily("chaos_faults", "Faults by kind and state.", labels=["kind", "state"])
         for (kind, state), count in Counter((record.kind, record.state.value) for record in records).items():
             by_state.add_metric([kind, state], count)
-        bites = CounterMetricFamily("chaos_faults_verified", "Faults by kind and verdict.", labels=["kind", "bit"])
+        bites = CounterMetricFamily(
+            "chaos_faults_verified", "Faults by kind and by whether they had an effect.", labels=["kind", "bit"]
+        )
         verdicts = Counter((record.kind, str(record.bit).lower()) for record in records if record.verified_mono)
         for (kind, bit), count in verdicts.items():
             bites.add_metric([kind, bit], count)
@@ -29,7 +31,7 @@ class _Faults(Collector):
 
 
 def render(engine: Engine) -> bytes:
-    """The text format."""
+    """Return all metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(_Faults(engine))
     return generate_latest(registry)

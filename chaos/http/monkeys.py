@@ -30,9 +30,9 @@ def add_monkeys(app: APIRouter, runner: MonkeyRunner) -> None:
     async def start(
         body: MonkeyBody,
         response: Response,
-        dry_run: Annotated[bool, Query(description="Answer the plan; do nothing.")] = False,
+        dry_run: Annotated[bool, Query(description="Return the plan and do nothing.")] = False,
     ) -> Monkey | Plan:
-        """Random faults from a seed; or a plan as a dry run answered it, to be done again. One at a time."""
+        """Start random faults from a seed, or carry out a plan that a dry run returned. One monkey runs at a time."""
         if dry_run:
             response.status_code = 200
             return await runner.plan(body)
@@ -48,5 +48,5 @@ def add_monkeys(app: APIRouter, runner: MonkeyRunner) -> None:
 
     @app.delete("/monkeys/{monkey_id}", tags=["monkeys"], responses=problems(404, 422))
     async def stop(monkey_id: str) -> Monkey:
-        """Answers once it has stopped and its faults are healed; an ended one stays as it is."""
+        """Stop the monkey and return when its faults are healed. A monkey that has ended is returned unchanged."""
         return await runner.stop(monkey_id)

@@ -1,4 +1,4 @@
-"""Models of the responses for OpenAPI, and the statuses that each call can have."""
+"""Models of the responses for OpenAPI, and the error statuses of each call."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..engine.records import FaultRecord
 
 
 class Problem(BaseModel):
-    """Every error's body."""
+    """Body of every error response."""
 
     error: str
-    """A word that a program can match on."""
+    """Error code for programs."""
     detail: str
-    """What was wrong, and with which field."""
+    """What is wrong, and with which field."""
     possible: list[str]
-    """What would have worked, where that can be listed."""
+    """Valid alternatives, if they can be listed."""
 
 
 class Status(BaseModel):
@@ -44,13 +44,13 @@ class FaultKind(BaseModel):
     """One kind in `GET /faults/kinds`."""
 
     summary: str
-    """What a balancer sees."""
+    """How the fault looks to a balancer."""
     layer: str
     """The part of the target that the fault occupies."""
     bound: dict[str, dict[str, str]]
-    """Kind of health check → how the fault looks to it: family of time bounds, and when that applies."""
+    """By kind of health check: how the check detects the fault (family of time bounds), and when that applies."""
     support: dict[str, str]
-    """Runtime → mechanism, empty if there is none; `lacking` says why."""
+    """Mechanism by runtime, empty if there is none; `lacking` is the reason."""
     params: dict[str, Any]
     """JSON Schema of `params` in an order."""
 
@@ -60,7 +60,7 @@ class FaultKinds(BaseModel):
 
     version: int
     quantities: dict[str, dict[str, Any]]
-    """The grammar of parameters with units."""
+    """Grammar of the parameters that have units."""
     kinds: dict[str, FaultKind]
 
 
@@ -86,15 +86,15 @@ class Clock(BaseModel):
 _REASONS = {
     400: "The body is not JSON, or not in UTF-8.",
     401: "No bearer token, or a wrong one.",
-    403: "Sent by a page of another site, or to a host name that is not ours.",
+    403: "Sent by a page of another site, or to a host name that is not loopback.",
     404: "No such target, fault or monkey.",
-    409: "A conflicting fault, a target that is down, the last healthy backend, or a stop condition that is met.",
-    422: "A field that is wrong (kind, duration, parameter, selection), or a fault that this host cannot do.",
-    502: "The injection failed, and what it had done is undone.",
-    503: "Docker or the supervisor does not answer, the target was removed meanwhile, or too many streams are open.",
+    409: "A conflicting fault, a target that is down, the last healthy backend, or a stop condition that holds.",
+    422: "An invalid field (kind, duration, parameter, selection), or a fault that is not possible on this host.",
+    502: "The injection failed and was undone.",
+    503: "Docker or the supervisor does not answer, the target was removed, or too many streams are open.",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of one call, for its `responses`; 401 and 403 come with every call but `/healthz`."""
+    """Return the error responses of one call for OpenAPI. 401 and 403 are declared once, for all calls."""
     return {status: {"model": Problem, "description": _REASONS[status]} for status in statuses}

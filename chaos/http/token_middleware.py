@@ -17,7 +17,7 @@ from ..errors import ChaosError
 
 
 class Gate:
-    """Checks origin, then token."""
+    """Checks the headers `Host` and `Origin`, then the token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -40,13 +40,13 @@ class Gate:
 
 
 class AsciiResponse(JSONResponse):
-    """JSON in which half a surrogate pair, quoted from a request, can be written: UTF-8 has no bytes for it."""
+    """JSON in ASCII. UTF-8 cannot encode an unpaired surrogate, which an error may quote from a request."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Return the body."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 def error_response(error: ChaosError) -> JSONResponse:
-    """The one shape of every error (see docs/interfaces.md)."""
+    """Return the response for an error, in the format of docs/interfaces.md."""
     return AsciiResponse(error.to_json(), status_code=error.status, headers=error.headers)

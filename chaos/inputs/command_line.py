@@ -1,4 +1,4 @@
-"""What the commands `python -m chaos` and `python -m chaos.reaper` share: usage, settings, one-line errors."""
+"""Code shared by `python -m chaos` and `python -m chaos.reaper`: usage, settings, one-line errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BAD_ENVIRONMENT = 255
 
 
 class CommandError(Exception):
-    """The command cannot run: one line, what to do next, and the exit code."""
+    """The command cannot run. It holds a one-line message, what the user should do next, and the exit code."""
 
     def __init__(self, detail: str, next_step: str, exit_code: int = BAD_ENVIRONMENT) -> None:
         super().__init__(detail)
@@ -29,7 +29,7 @@ class CommandError(Exception):
 
 
 class RuntimeLostError(CommandError):
-    """A fresh process would reach the runtime, this one never will: so whoever starts us shall."""
+    """This process can never reach the runtime again. It ends, so that a restart policy starts a new one that can."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, "start it again (a restart policy does)")
@@ -37,7 +37,7 @@ class RuntimeLostError(CommandError):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line and our exit code instead of argparse's usage text and 2."""
+        """Raise CommandError, for one line and exit code 254 instead of argparse's usage text and 2."""
         raise CommandError(message, f"{self.prog} --help", BAD_ARGUMENTS)
 
 
@@ -47,7 +47,10 @@ def run(
     body: Callable[[Settings], Coroutine[Any, Any, None]],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Run `body` with what the environment says. Exit 254: arguments or variables are wrong; 255: this machine is."""
+    """Run `body` with the settings from the environment. Return the exit code.
+
+    254: arguments or variables are invalid. 255: the host lacks something, such as a free port.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         _parser(module, purpose).parse_args(arguments)
@@ -55,12 +58,12 @@ def run(
     except CommandError as error:
         return _complain(module, error)
     except OSError as error:
-        return _complain(module, CommandError(str(error), "correct that, then start it again"))
+        return _complain(module, CommandError(str(error), "correct this, then start it again"))
     return 0
 
 
 def make_state_dir(path: Path) -> None:
-    """Raises CommandError if nothing can be written there."""
+    """Create the folder. Raise CommandError if it cannot be written to."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=path):

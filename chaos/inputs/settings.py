@@ -1,4 +1,4 @@
-"""Settings from environment variables, read once at the start. An invalid value is refused with a reason."""
+"""Settings from environment variables, read once at the start. The error for an invalid value says what is expected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,8 +15,11 @@ from .units import Seconds
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+RuntimeName = Literal["docker", "local"]
+"""Names of the runtimes."""
+
 _EXPECTED = {
-    "runtime": "docker or local",
+    "runtime": " or ".join(get_args(RuntimeName)),
     "port": "a port number, 0 to 65535",
     "service_port": "a port number, 1 to 65535",
     "head_timeout": "a duration above 0",
@@ -25,26 +28,26 @@ _EXPECTED = {
 
 
 class SettingsError(ValueError):
-    """The environment is incomplete or wrong; the message names each variable."""
+    """Environment variables are missing or invalid. The message names each of them."""
 
 
 class Settings(BaseModel):
-    """Each field is the environment variable `CHAOS_<FIELD>`; its docstring is what `--help` says about it."""
+    """Each field is the environment variable `CHAOS_<FIELD>`. `--help` prints its docstring."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    runtime: Literal["docker", "local"] = "local"
+    runtime: RuntimeName = "local"
     """Where the members of the lab run: docker or local."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=8082, ge=0, le=65535)
     """Port to listen on."""
     state_dir: Path = Path(".lab/chaos")
-    """Journal, lease and token."""
+    """Folder for journal, lease and token."""
     token: str = ""
-    """Empty: generated at first start into `<state_dir>/token`."""
+    """Bearer token; empty: generated at the first start into `<state_dir>/token`."""
     project: str = ""
-    """Docker: the compose project; empty asks our own container's label."""
+    """Docker: the compose project; empty: taken from the label of this service's container."""
     supervisor: str = ""
     """Local: the supervisor's URL."""
     supervisor_token: str = ""
@@ -52,25 +55,25 @@ class Settings(BaseModel):
     relay_token: str = ""
     """Local: the token of the relays' control ports."""
     max_duration: Seconds = 300.0
-    """No fault may last longer."""
+    """Longest duration of a fault."""
     head_timeout: Seconds = Field(default=10.0, gt=0)
     """Time for the head of a request; then 408."""
     body_timeout: Seconds = Field(default=10.0, gt=0)
     """Time for its body; then 408."""
     revive_after: Seconds = 5.0
-    """A crashed member stays down this long before the keeper starts it: long enough for whoever else would."""
+    """How long a crashed member stays down before the keeper restarts it, so that other restart policies come first."""
     misbehave_token: str = ""
-    """The backends' API_MISBEHAVE_TOKEN."""
+    """Token of the backends' PUT /misbehave (their API_MISBEHAVE_TOKEN)."""
     misbehave_token_file: Path | None = None
-    """Instead: file with it, which the backends read too; generated at first start."""
+    """File with that token instead, which the backends also read; generated at the first start."""
     misbehave_token_dir: Path | None = None
-    """Instead: folder in which each backend leaves its own, in a file with the name of its instance."""
+    """Folder instead, in which each backend leaves its own token, in a file with the name of its instance."""
     service_port: int = Field(default=8000, ge=1, le=65535)
-    """Docker: the port that backends answer on; a target's label `reroute.port` overrides it."""
+    """Docker: port on which backends serve; a target's label `reroute.port` overrides it."""
     helper_image: str = ""
-    """Docker: the image of the network helpers; empty is our own container's."""
+    """Docker: image of the network helpers; empty: the image of this service's container."""
     container: str = Field(default_factory=socket.gethostname)
-    """Docker: our own container; its host name is its short id unless compose sets one."""
+    """Docker: this service's container; the default is its host name, which is its short id unless compose sets one."""
 
     @model_validator(mode="after")
     def _runtime_has_what_it_needs(self) -> Settings:
@@ -100,7 +103,10 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Raises SettingsError. Empty variables count as unset: compose passes them so."""
+        """Read the settings. Empty variables count as unset, because compose passes unset ones as empty.
+
+        Raise SettingsError.
+        """
         given = {name: environment.get(f"CHAOS_{name.upper()}", "") for name in cls.model_fields}
         try:
             return cls.model_validate({name: value for name, value in given.items() if value})
@@ -109,7 +115,7 @@ class Settings(BaseModel):
 
     @classmethod
     def variables(cls) -> Iterator[tuple[str, str, str]]:
-        """Name, default and meaning of each variable."""
+        """Yield name, default and meaning of each variable."""
         for name, field in cls.model_fields.items():
             default = field.get_default(call_default_factory=True, validated_data={})
             shown = f"{default:g}s" if isinstance(default, float) else str("" if default is None else default)
@@ -117,7 +123,7 @@ class Settings(BaseModel):
 
 
 def _explain(error: ErrorDetails) -> str:
-    """The variable, its value, and what was expected instead."""
+    """Return the variable, its value, and what was expected instead."""
     ours = str(error.get("ctx", {}).get("error", error["msg"]))
     if not error["loc"]:
         return ours

@@ -1,6 +1,7 @@
-"""Quantities as people write them: `1500ms`, `2s`, `5min`, `30%`, `1mbit`, `64MiB`.
+"""Parses quantities with units: `1500ms`, `2s`, `5min`, `30%`, `6/min`, `1mbit`, `64MiB`.
 
-A bare number is refused: it has no unit. `QUANTITIES` is the whole grammar; it is published with the fault kinds.
+A number without a unit is refused. `QUANTITIES` is the whole grammar; it is published with the fault kinds.
+docs/interfaces.md describes it, and `tests/support/unit_grammar.py` compares it with the balancer's.
 """
 
 from __future__ import annotations
@@ -18,30 +19,33 @@ class Quantity:
     """A number followed by a unit."""
 
     base: str
-    """What a value is converted to."""
+    """Unit to which values are converted."""
     units: Mapping[str, float]
-    """Unit → its size in `base`."""
+    """Size of each unit in `base`."""
     written_in: str
-    """The unit that limits are shown in."""
+    """Unit in which limits are shown."""
     expected: str
-    """What an error message says was expected, such as `a duration such as 500ms`."""
+    """Description for error messages, such as `a duration such as 500ms`."""
     maximum: float | None = None
+    whole: bool = False
+    """Whether a value must be a whole number of `base`."""
 
     @property
     def pattern(self) -> str:
-        """A regular expression for the whole text, with the number and the unit as groups."""
-        return rf"^(\d+(?:\.\d+)?)\s*({'|'.join(self.units)})$"
+        """Regular expression for the whole text, with the number and the unit as groups."""
+        return rf"^(\d{{1,15}}(?:\.\d{{1,15}})?)\s*({'|'.join(self.units)})$"
 
     def parse(self, value: object) -> float:
-        """Return the value in `base`. Raise ValueError that says what was expected."""
+        """Return the value in `base`. Raise ValueError with what was expected."""
         match = re.match(self.pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
         amount = round(float(match[1]) * self.units[match[2]], 12) if match else 0.0  # 57 × 0.01 is not 0.57
-        if match is None or (self.maximum is not None and amount > self.maximum):
+        too_much = self.maximum is not None and amount > self.maximum
+        if match is None or too_much or (self.whole and not amount.is_integer()):
             raise ValueError(f"expected {self.expected}, not {value!r}")
         return amount
 
     def written(self, value: float) -> str:
-        """Return the value as it is written."""
+        """Return the value as text with its unit."""
         return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 
@@ -53,6 +57,12 @@ QUANTITIES: Final = {
         "a duration with its unit, such as 500ms, 2s or 5min",
     ),
     "share": Quantity("fraction", {"%": 0.01}, "%", "a percentage of at most 100%, such as 30%", maximum=1.0),
+    "rate": Quantity(
+        "events per second",
+        {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600},
+        "/s",
+        "a rate with its unit, such as 200/s, 6/min or 10/h",
+    ),
     "bit_rate": Quantity(
         "bits per second",
         {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9},  # decimal, as tc has them
@@ -61,33 +71,37 @@ QUANTITIES: Final = {
     ),
     "size": Quantity(
         "bytes",
-        {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
+        {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
         "KiB",
-        "a size with its unit, such as 512KiB, 64MiB or 1GiB",
+        "a size with its unit, such as 512B, 64MiB or 1GiB",
+        whole=True,
     ),
 }
-DURATION_PATTERN = QUANTITIES["duration"].pattern
-"""For documents; what is accepted may also have space around it."""
 
 
 def parse_duration(value: object) -> float:
-    """Return seconds. Raise ValueError that says what was expected."""
+    """Return seconds. Raise ValueError with what was expected."""
     return QUANTITIES["duration"].parse(value)
 
 
 def parse_percent(value: object) -> float:
-    """Return a share, 0–1. Raise ValueError that says what was expected."""
+    """Return a fraction, 0–1. Raise ValueError with what was expected."""
     return QUANTITIES["share"].parse(value)
 
 
+def parse_rate(value: object) -> float:
+    """Return events per second. Raise ValueError with what was expected."""
+    return QUANTITIES["rate"].parse(value)
+
+
 def parse_bits_per_second(value: object) -> float:
-    """Return bits per second. Raise ValueError that says what was expected."""
+    """Return bits per second. Raise ValueError with what was expected."""
     return QUANTITIES["bit_rate"].parse(value)
 
 
 def parse_bytes(value: object) -> int:
-    """Return bytes. Raise ValueError that says what was expected."""
-    return round(QUANTITIES["size"].parse(value))
+    """Return bytes. Raise ValueError with what was expected."""
+    return int(QUANTITIES["size"].parse(value))
 
 
 _PARSERS: Final[dict[object, str]] = {
@@ -99,24 +113,24 @@ _PARSERS: Final[dict[object, str]] = {
 
 
 def quantity_of(parser: object) -> str | None:
-    """Return the name of the quantity that `parser` reads; None if it reads none."""
+    """Return the name of the quantity that `parser` parses, or None."""
     return _PARSERS.get(parser)
 
 
 def written(parser: object, value: Any) -> str:
-    """Return a value as it is written where `parser` reads it; a plain number elsewhere."""
+    """Return a value as text in the unit of `parser`, or as a plain number if `parser` parses no quantity."""
     name = quantity_of(parser)
     return repr(value) if name is None or not isinstance(value, int | float) else QUANTITIES[name].written(value)
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str)]
-"""A field that is written with a unit and read as seconds."""
+"""Type of a field that is written with a unit and parsed to seconds."""
 
 Share = Annotated[float, BeforeValidator(parse_percent, json_schema_input_type=str)]
-"""A field that is written in percent and read as 0–1."""
+"""Type of a field that is written in percent and parsed to a fraction, 0–1."""
 
 BitRate = Annotated[float, BeforeValidator(parse_bits_per_second, json_schema_input_type=str)]
-"""A field that is written like `1mbit` and read as bits per second."""
+"""Type of a field that is written like `1mbit` and parsed to bits per second."""
 
 Size = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=str)]
-"""A field that is written like `64MiB` and read as bytes."""
+"""Type of a field that is written like `64MiB` and parsed to bytes."""

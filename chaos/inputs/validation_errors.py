@@ -1,4 +1,4 @@
-"""Describes invalid input: the field, what was expected in the unit that people use, and what was given."""
+"""Describes invalid input: the field, what was expected (in the unit of the input), and what was given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOUNDS: dict[str, tuple[str, str]] = {
 
 
 def problems(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
-    """All that a model found wrong in a document whose name is `prefix`."""
+    """Return a description of all errors in an input. `prefix` is the name of the input."""
     return "; ".join(_problem(each, model, prefix) for each in error.errors())
 
 
@@ -31,7 +31,7 @@ def _problem(error: Any, model: type[BaseModel], prefix: str) -> str:
 
 
 def expected(error: Any, parser: Callable[..., Any] | None = None) -> str:
-    """Of one of pydantic's errors; `parser` is what reads the field's quantity."""
+    """Return what was expected instead, for one of pydantic's errors. `parser` parses the field's quantity."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])

@@ -1,6 +1,6 @@
 """A first-in, first-out queue whose items leave when they are due.
 
-The relay delays bytes with it. Pure: the time is an argument.
+The relay uses it to delay bytes. Pure: the time is an argument.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class DelayQueue(Generic[T]):
-    """No item leaves before it is due (seconds on the caller's clock), nor before the item ahead of it."""
+    """Queue in which no item leaves before it is due (seconds on the caller's clock), nor before an earlier item."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[float, T]] = deque()
@@ -23,7 +23,7 @@ class DelayQueue(Generic[T]):
         return len(self._items)
 
     def push(self, item: T, due: float) -> None:
-        """Add an item. It never leaves before an earlier item, even if it is due first: bytes keep their order."""
+        """Add an item. If it is due before an earlier item, it still leaves after that one, to keep the order."""
         self._items.append((due, item))
 
     def release(self, now: float) -> Iterator[T]:
@@ -37,5 +37,5 @@ class DelayQueue(Generic[T]):
 
     @property
     def next_due(self) -> float | None:
-        """When the next item is due; None if there is none, or it is held until the fault ends."""
+        """Return when the next item is due. None: the queue is empty, or that item waits until the fault ends."""
         return self._items[0][0] if self._items and self._items[0][0] != math.inf else None

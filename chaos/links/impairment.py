@@ -1,4 +1,4 @@
-"""One link fault as drivers, relay and network helper pass it to each other (as JSON)."""
+"""One link fault, in the form in which drivers, relay and network helper exchange it (as JSON)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 Effect = Literal["delay", "loss", "corrupt", "duplicate", "reorder", "bandwidth", "blackhole", "refuse", "partition"]
-"""What can be done to packets. A fault kind has one of these, and its own name."""
+"""Effects on packets. Each kind of link fault has one of them, and may have another name than its effect."""
 Direction = Literal["out", "in", "both"]
 Distribution = Literal["uniform", "normal", "pareto"]
 LossModel = Literal["bernoulli", "gilbert-elliott"]
@@ -15,7 +15,7 @@ Mechanism = Literal["auto", "netem", "htb", "nfqueue"]
 INITIAL_RTO_S = 0.2
 """Linux' minimum retransmission time-out (TCP_RTO_MIN); RFC 6298 §2.4 would round up to 1 s."""
 MOST = 1e12
-"""Of every number: 1 Tbit/s, or 30,000 years. Larger ones overflow a timer or a rate."""
+"""Upper limit of every number, that is 1 Tbit/s or 30,000 years. Larger ones would overflow a timer or a rate."""
 CHOICES: dict[str, tuple[str, ...]] = {
     "effect": get_args(Effect),
     "direction": get_args(Direction),
@@ -27,10 +27,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """One link fault; it ends by itself `duration_s` seconds after it was injected."""
+    """One link fault. It ends by itself `duration_s` seconds after its injection."""
 
     kind: str
-    """Name of the fault; at most one of a kind on a link."""
+    """Name of the fault kind. A link has at most one fault of each kind."""
     duration_s: float
     delay_s: float = 0.0
     jitter_s: float = 0.0
@@ -39,21 +39,21 @@ class Impairment:
     distribution: Distribution = "uniform"
     model: LossModel = "bernoulli"
     recovery: float = 0.25
-    """Gilbert-Elliott: the chance, per packet, that a burst of losses ends; its inverse is the mean burst."""
+    """Gilbert-Elliott: probability per packet that a burst of losses ends. Its inverse is the mean burst length."""
     share: float = 0.0
     """Share of packets corrupted, duplicated or sent ahead of the others, 0–1."""
     correlation: float = 0.0
-    """How much each packet's random number depends on the one before, 0–1 (tc-netem(8))."""
+    """Correlation of each packet's random number with the previous one, 0–1 (tc-netem(8))."""
     rate_bit_s: float = 0.0
     direction: Direction = "out"
-    """As the target sees it: `out` is what leaves it, answers of the service port."""
+    """Direction from the target's view: `out` is the traffic that leaves it, such as answers of the service port."""
     port: int | None = None
-    """None: the target's service port. 0: every port, and not only TCP."""
+    """None: the target's service port. 0: all ports, and protocols other than TCP too."""
     peers: tuple[str, ...] = ()
     """Addresses whose traffic is impaired; empty: all traffic."""
     mechanism: Mechanism = "auto"
     effect: Effect = ""  # type: ignore[assignment]  # `__post_init__` sets it
-    """What happens to packets; left out, the effect that is called like the kind."""
+    """What happens to packets. The default is the effect with the same name as the kind."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "effect", self.effect or self.kind)
@@ -79,12 +79,12 @@ class Impairment:
             raise ValueError(str(error)) from error
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
+        """Return the JSON object that `from_json` reads."""
         return asdict(self)
 
     @property
     def scope(self) -> tuple[object, ...]:
-        """The packets that it acts on."""
+        """Return which packets it acts on, as a comparable value."""
         return self.direction, self.port, self.peers
 
 
@@ -105,5 +105,5 @@ def _check_type(name: str, value: object) -> None:
             raise ValueError(f"{name} must be a string")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("all other fields are numbers, times in seconds")
-    elif not abs(value) <= MOST:  # NaN is neither, and in a timer it breaks the order of all others
+    elif not abs(value) <= MOST:  # also refuses NaN, which would break the order of the timers
         raise ValueError(f"{name} must be a number of at most {MOST:g}")

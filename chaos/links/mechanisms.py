@@ -1,42 +1,52 @@
-"""Chooses the mechanism of a link fault from what is asked for and what the kernel offers. Pure.
+"""Chooses the mechanism of a link fault from its parameters and the kernel's features. Pure.
 
-The service uses it before anything is touched, with what a probe of the kernel found; the helper in the target's
-network namespace uses it again when it injects.
+The service uses it before anything is changed, with the result of a probe of the kernel. The helper in the target's
+network namespace uses it again at the injection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .impairment import Effect, Impairment
 
-FILTERS = {
+FILTERS: Mapping[Effect, tuple[str, str]] = {
     "blackhole": ("drop", "iptables DROP"),
     "partition": ("drop", "iptables DROP"),
     "refuse": ("reset", "iptables REJECT"),
 }
-"""Effect → what the kernel must offer, and the mechanism's name."""
+"""By effect of a packet filter: the kernel feature that it needs, and the mechanism's name."""
+QDISCS: Mapping[Effect, str] = {
+    "delay": "netem",
+    "loss": "netem",
+    "corrupt": "netem",
+    "duplicate": "netem",
+    "reorder": "netem",
+    "bandwidth": "htb",
+}
+"""By every other effect: the queueing discipline that has it. nfqueue has each of these effects too."""
 QUEUE = "nfqueue"
 LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "iptables DROP", "reset": "iptables REJECT"}
-"""Mechanism → the kernel's name for what it needs."""
+"""By kernel feature: the kernel's name for it."""
 
 RELAY = "relay"
 """The mechanism of every link fault on local processes."""
-_PACKETS = "a view of packets: TCP mends them below the bytes that a relay sees"
-RELAY_LACKS: dict[str, str] = {
+_PACKETS = "access to packets: TCP repairs their loss and order before a relay sees the bytes"
+RELAY_LACKS: Mapping[Effect, str] = {
     "corrupt": _PACKETS,
     "duplicate": _PACKETS,
     "reorder": _PACKETS,
     "partition": "an address for each process: all are on 127.0.0.1",
 }
-"""Effects that the relay cannot have, and what it lacks for them."""
+"""Effects that the relay cannot imitate, and what it lacks for each."""
 
 Offers = Callable[[str], bool]
-"""Whether this kernel has one of `LACKS`."""
+"""Function that returns whether this kernel has a feature (a key of `LACKS`)."""
 
 
 class ImpossibleError(Exception):
-    """This kernel, or the forced mechanism, cannot do it. The message says why, `possible` what would work."""
+    """Neither this kernel nor the requested mechanism can do it. The message has the reason, `possible` the
+    alternatives."""
 
     def __init__(self, reason: str, possible: Sequence[str] = ()) -> None:
         super().__init__(f"{reason}; {' or '.join(possible)} is possible" if possible else reason)
@@ -44,23 +54,18 @@ class ImpossibleError(Exception):
         self.possible = list(possible)
 
 
-def kernels(effect: Effect) -> str:
-    """Return the queueing discipline that has the effect."""
-    return "htb" if effect == "bandwidth" else "netem"
-
-
 def kernel_mechanisms(effect: Effect) -> str:
-    """Return the mechanisms that a container's network namespace may have for the effect."""
-    return FILTERS[effect][1] if effect in FILTERS else f"{kernels(effect)} or {QUEUE}"
+    """Return, as text, the mechanisms by which a container's network namespace may have the effect."""
+    return FILTERS[effect][1] if effect in FILTERS else f"{QDISCS[effect]} or {QUEUE}"
 
 
 def needs(mechanism: str) -> tuple[str, ...]:
-    """Return what the kernel must offer for a mechanism: netem is a leaf of an htb class."""
+    """Return the kernel features that a mechanism needs. netem also needs htb, because it is a leaf of an htb class."""
     return ("htb", "netem") if mechanism == "netem" else (mechanism,)
 
 
 def choose(impairment: Impairment, offers: Offers) -> str:
-    """Return the mechanism: the kernel's own before nfqueue, unless one is forced. Raise ImpossibleError."""
+    """Return the mechanism: the requested one, else a kernel qdisc, else nfqueue. Raise ImpossibleError."""
     kind, effect = impairment.kind, impairment.effect
     if effect in FILTERS:
         rule, mechanism = FILTERS[effect]
@@ -68,8 +73,8 @@ def choose(impairment: Impairment, offers: Offers) -> str:
             raise ImpossibleError(f"{kind} is not possible: this kernel lacks {LACKS[rule]}")
         return mechanism
     if effect == "duplicate" and impairment.direction != "out":
-        raise ImpossibleError(f"{kind} acts on what leaves the target", ["direction: out"])
-    known = (kernels(effect), QUEUE)
+        raise ImpossibleError(f"{kind} acts only on traffic that leaves the target", ["direction: out"])
+    known = (QDISCS[effect], QUEUE)
     if impairment.mechanism not in ("auto", *known):
         raise ImpossibleError(f"{kind} has no mechanism {impairment.mechanism}", _able(known, impairment, offers))
     wanted = known if impairment.mechanism == "auto" else (impairment.mechanism,)
@@ -90,6 +95,6 @@ def _able(mechanisms: Sequence[str], impairment: Impairment, offers: Offers) -> 
 def _obstacle(mechanism: str, impairment: Impairment, offers: Offers) -> str:
     """Return why a mechanism is impossible; empty if it is possible."""
     if mechanism != QUEUE and impairment.direction != "out":
-        return "it acts on what leaves the target"
+        return "it acts only on traffic that leaves the target"
     lacking = [LACKS[each] for each in needs(mechanism) if not offers(each)]
     return f"this kernel lacks {lacking[0]}" if lacking else ""

@@ -1,4 +1,4 @@
-"""The random processes of netem, so that both mechanisms behave alike. Pure: the random source is an argument.
+"""The random processes of netem, so that nfqueue and netem behave alike. Pure: the random source is an argument.
 
 Sources: tc-netem(8), and net/sched/sch_netem.c for the correlation (`get_crandom`), the loss model (`loss_gilb_ell`)
 and the scale of the distributions (iproute2's tables, reproduced here by their formulae).
@@ -17,11 +17,11 @@ PARETO_SHAPE = 3.0
 PARETO_MEAN = 1.5
 PARETO_SCALE = 4.0 / 3.0
 PARETO_LONGEST = 4.0
-"""The end of iproute2's table: no delay is more than four jitters above the mean."""
+"""Upper end of iproute2's table: no delay is more than four jitters above the mean."""
 
 
 class CorrelatedNumbers:
-    """Random numbers within 0–1, each correlated with the one before: xₙ = (1 − ρ)·uₙ + ρ·xₙ₋₁."""
+    """Random numbers within 0–1, each correlated with the previous one: xₙ = (1 − ρ)·uₙ + ρ·xₙ₋₁."""
 
     def __init__(self, correlation: float, rng: Random) -> None:
         self._correlation = correlation
@@ -35,21 +35,22 @@ class CorrelatedNumbers:
 
 
 class Bernoulli:
-    """Hits each packet with probability `share`."""
+    """Selects each packet with probability `share`."""
 
     def __init__(self, share: float, correlation: float, rng: Random) -> None:
         self._share = share
         self._random = CorrelatedNumbers(correlation, rng)
 
     def hits(self) -> bool:
-        """Return whether this packet is hit."""
+        """Return whether this packet is selected."""
         return self._random.next() < self._share
 
 
 class GilbertElliott:
-    """Losses in bursts: everything is lost in the bad state, nothing in the good one.
+    """Losses in bursts: all packets are lost in the bad state, none in the good one.
 
-    With the share π of time in the bad state and the chance r to leave it, the chance to enter is p = π·r / (1 − π).
+    If π is the share of time in the bad state and r the probability to leave it, the probability to enter it is
+    p = π·r / (1 − π).
     """
 
     def __init__(self, share: float, recovery: float, rng: Random) -> None:
@@ -67,7 +68,7 @@ class GilbertElliott:
 
 
 def entering(share: float, recovery: float) -> float:
-    """Return the chance to enter the bad state that gives a mean loss of `share`."""
+    """Return the probability to enter the bad state for a mean loss of `share`."""
     return 1.0 if share >= 1 else min(1.0, share * recovery / (1 - share))
 
 

@@ -1,1 +1,1 @@
-"""Monkeys: random faults from a seed, at a rate and within a budget. The whole plan is made first, then carried out."""
+"""Monkeys: random faults from a seed, at a rate and within a budget. They are all planned first, then carried out."""

@@ -1,8 +1,7 @@
-"""The order for a monkey and the plan that is made from it. A plan can be sent in place of an order, to be replayed."""
+"""The order for a monkey and the plan made from it. A client can send a plan instead of an order, to replay it."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator
@@ -12,18 +11,15 @@ from ..engine.orders import Duration, Kind
 from ..engine.selection import MAX_SEED, Selector
 from ..engine.stop_condition import StopWhen
 from ..errors import BadRequestError
-from ..inputs.units import parse_duration
+from ..inputs.units import QUANTITIES, parse_duration, parse_rate
 
 LONGEST_S = 24 * 3600.0
 MOST_STEPS = 10_000
-"""Faults in one plan: an hour at three a second."""
-RATE_PATTERN = r"^\d+(\.\d+)?/(s|min|h)$"
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|min|h)", re.ASCII)
-_PER_S = {"s": 1.0, "min": 1 / 60, "h": 1 / 3600}
+"""Maximum number of faults in one plan: about an hour at three per second."""
 
 
 class Choice(BaseModel):
-    """One kind of fault among which the monkey chooses."""
+    """One of the fault kinds from which the monkey chooses."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,10 +27,10 @@ class Choice(BaseModel):
     duration: Duration
     """How long each fault lasts; with `up_to`, the shortest duration."""
     up_to: Duration | None = None
-    """The longest duration; durations are then uniform between the two."""
+    """The longest duration. Durations are then uniformly distributed between `duration` and `up_to`."""
     params: dict[str, Any] = {}
     weight: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False)
-    """How often it is chosen, relative to the other choices."""
+    """How often this kind is chosen, relative to the other choices."""
 
 
 class Quiet(BaseModel):
@@ -53,19 +49,21 @@ class MonkeyOrder(BaseModel):
 
     duration: Duration
     """How long the monkey runs; every fault has ended by then."""
-    rate: Annotated[str, WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["6/min"]})]
-    """Mean rate at which faults begin (a Poisson process), as far as `budget` and `quiet` allow."""
+    rate: Annotated[
+        str, WithJsonSchema({"type": "string", "pattern": QUANTITIES["rate"].pattern, "examples": ["6/min"]})
+    ]
+    """Mean rate at which faults begin (a Poisson process). `budget` and `quiet` can lower it."""
     faults: list[Choice] = Field(min_length=1, max_length=50)
     targets: Selector = Selector()
-    """Filters only; each fault gets one of the matches at random."""
+    """Filters only. Each fault acts on one of the matches, chosen at random."""
     budget: int = Field(default=1, ge=1, le=100)
-    """Largest number of faults at the same time."""
+    """Maximum number of simultaneous faults."""
     quiet: list[Quiet] = Field(default=[], max_length=100)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
-    """The same seed and backends give the same plan; without one, a new seed is used and returned."""
+    """The same seed and backends give the same plan. Without a seed, a new one is used and returned."""
     allow_last: bool = False
     stop_when: StopWhen | None = None
-    """Ends the monkey and heals its faults when it is met."""
+    """Condition that ends the monkey and heals its faults."""
 
     @field_validator("rate")
     @classmethod
@@ -96,13 +94,13 @@ class Step(BaseModel):
 
 
 class Plan(BaseModel):
-    """Every fault with its time: made from a MonkeyOrder, or sent to be replayed."""
+    """All faults with their times: made from a MonkeyOrder, or sent by a client to be replayed."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: Literal[1] = 1
     seed: int | None = None
-    """Seed that the plan was made from; a replay does not use it."""
+    """Seed from which the plan was made. A replay does not use it."""
     duration_s: float = Field(gt=0, le=LONGEST_S, allow_inf_nan=False)
     budget: int = Field(default=1, ge=1, le=100)
     allow_last: bool = False
@@ -118,33 +116,25 @@ def _which(given: Any) -> str:
 MonkeyBody = Annotated[Annotated[MonkeyOrder, Tag("order")] | Annotated[Plan, Tag("plan")], Discriminator(_which)]
 
 
-def parse_rate(text: str) -> float:
-    """Return events per second. Raise ValueError, which says what was expected."""
-    match = _RATE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"expected a rate such as 6/min, 1/s or 10/h, not {text!r}")
-    return float(match[1]) * _PER_S[match[2]]
-
-
 def check_order(order: MonkeyOrder, max_fault_s: float) -> None:
-    """Raise BadRequestError for a fault that the guard would refuse, or for more faults than a plan may have."""
+    """Raise BadRequestError for an invalid fault, or for more faults than a plan may have."""
     duration_s = _seconds("duration", order.duration)
     if not 0 < duration_s <= LONGEST_S:
-        raise BadRequestError(f"duration {order.duration} is not within 0 and {LONGEST_S / 3600:g}h")
+        raise BadRequestError(f"duration {order.duration} is not between 0 and {LONGEST_S / 3600:g}h")
     if duration_s * parse_rate(order.rate) > MOST_STEPS:
         raise BadRequestError(f"{order.rate} for {order.duration} is more than {MOST_STEPS} faults")
     for choice in order.faults:
         guard.check_params(guard.check_kind(choice.kind), choice.params)
         least = guard.check_duration(choice.duration, max_fault_s)
         if choice.up_to is not None and guard.check_duration(choice.up_to, max_fault_s) < least:
-            raise BadRequestError(f"{choice.kind}: up_to {choice.up_to} is less than duration {choice.duration}")
+            raise BadRequestError(f"{choice.kind}: up_to {choice.up_to} is shorter than duration {choice.duration}")
     for quiet in order.quiet:
         if not _seconds("quiet.begin", quiet.begin) < _seconds("quiet.end", quiet.end):
             raise BadRequestError(f"quiet: {quiet.begin} is not before {quiet.end}")
 
 
 def check_plan(plan: Plan, max_fault_s: float) -> None:
-    """Raise BadRequestError for a step that the guard would refuse in any state of the lab."""
+    """Raise BadRequestError for a step that is invalid in every state of the lab."""
     for number, step in enumerate(plan.steps):
         try:
             guard.check_params(guard.check_kind(step.kind), step.params)
@@ -152,7 +142,7 @@ def check_plan(plan: Plan, max_fault_s: float) -> None:
         except BadRequestError as error:
             raise BadRequestError(f"steps.{number}: {error.detail}", error.possible) from error
     if any(later.at_s < earlier.at_s for earlier, later in zip(plan.steps, plan.steps[1:], strict=False)):
-        raise BadRequestError("steps: expected them in the order of at_s")
+        raise BadRequestError("steps: expected in the order of at_s")
 
 
 def _seconds(field: str, text: object) -> float:

@@ -1,7 +1,7 @@
 """Carries out the plans of monkeys, one at a time.
 
 A monkey injects ordinary faults, which are checked, journaled and healed like all others. After a crash of the service
-its faults are healed and the monkey is not resumed.
+its faults are healed, but the monkey does not continue.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .monkey_orders import MonkeyOrder, Plan, Step, check_order, check_plan
 from .planner import make_plan
 
 KEPT = 50
-"""How many monkeys are kept for `GET /monkeys`."""
+"""Number of monkeys kept for `GET /monkeys`."""
 
 EndedBy = Literal["end", "request", "stop_condition", "reset", "shutdown"]
 
@@ -42,7 +42,7 @@ class Outcome(BaseModel):
 
 
 class Monkey(BaseModel):
-    """What `GET /monkeys/{id}` answers. `*_mono` as in a fault's record."""
+    """The response of `GET /monkeys/{id}`. `*_mono` are monotonic seconds, as in a fault's record."""
 
     id: str
     state: Literal["running", "ended"] = "running"
@@ -55,7 +55,7 @@ class Monkey(BaseModel):
 
 
 class MonkeyRunner:
-    """All monkeys of this process. At most one runs at a time, because a budget holds for the whole lab."""
+    """All monkeys of this process. Only one runs at a time, because a budget applies to the whole lab."""
 
     def __init__(self, engine: Engine, runtime: Runtime, events: EventLog) -> None:
         self._engine = engine
@@ -77,7 +77,7 @@ class MonkeyRunner:
         return self._monkeys[monkey_id]
 
     async def plan(self, order: MonkeyOrder | Plan) -> Plan:
-        """Return what would be done. Raise BadRequestError and UnknownTargetError."""
+        """Return the plan that `start` would carry out. Raise BadRequestError and UnknownTargetError."""
         if isinstance(order, Plan):
             check_plan(order, self._engine.max_duration_s)
             return order
@@ -92,7 +92,7 @@ class MonkeyRunner:
         watched = None if plan.stop_when is None else await prepare(plan.stop_when, self._runtime)
         if self._running is not None and not self._running.done():
             busy = next(each.id for each in self._monkeys.values() if each.state == "running")
-            raise MonkeyRunsError(f"monkey {busy} is at work", possible=[f"DELETE /monkeys/{busy}"])
+            raise MonkeyRunsError(f"monkey {busy} is running", possible=[f"DELETE /monkeys/{busy}"])
         monkey = Monkey(id=uuid.uuid4().hex[:12], started_mono=time.monotonic(), plan=plan)
         self._monkeys[monkey.id] = monkey
         for old in list(self._monkeys)[:-KEPT]:
@@ -102,7 +102,7 @@ class MonkeyRunner:
         return monkey
 
     async def stop(self, monkey_id: str, by: EndedBy = "request") -> Monkey:
-        """Stop a monkey and heal its faults; one that has ended stays as it is. Raise UnknownMonkeyError."""
+        """Stop a monkey and heal its faults. Do nothing if it has ended. Raise UnknownMonkeyError."""
         monkey = self.monkey(monkey_id)
         async with self._stopping:
             if monkey.state == "running" and self._running is not None:
@@ -112,11 +112,11 @@ class MonkeyRunner:
         return monkey
 
     async def stop_all(self, by: EndedBy) -> None:
-        """Stop all monkeys, which would otherwise go on injecting after a reset."""
+        """Stop all monkeys, which would otherwise continue to inject after a reset."""
         for monkey in self.monkeys():
             await self.stop(monkey.id, by)
 
-    # --- at work ---
+    # --- carrying out a plan ---
     async def _run(self, monkey: Monkey, watched: Watched | None) -> None:
         """Run until the last fault has ended, or until the stop condition is met."""
         acting = asyncio.ensure_future(self._act(monkey))
@@ -148,8 +148,8 @@ class MonkeyRunner:
         task.add_done_callback(self._steps.discard)
 
     async def _take(self, monkey: Monkey, number: int, step: Step) -> None:
-        if self._active(monkey) + len(self._steps) > monkey.plan.budget:  # this step is among them
-            self._refuse(monkey, number, "budget: faults before it are not over yet")
+        if self._active(monkey) + len(self._steps) > monkey.plan.budget:  # `_steps` includes this one
+            self._refuse(monkey, number, "budget: earlier faults have not ended yet")
             return
         order = Order(
             kind=step.kind,
@@ -166,7 +166,7 @@ class MonkeyRunner:
             monkey.outcomes.append(Outcome(step=number, fault=placed.faults[0].id))
 
     async def _settle(self) -> None:
-        """Wait for injections under way. To interrupt them would let their undo overtake them."""
+        """Wait for injections under way, because an undo must not run before its injection has ended."""
         if self._steps:
             await asyncio.wait(set(self._steps))
 

@@ -1,8 +1,8 @@
 """Makes a plan from an order and a seed. Pure: the same input gives the same plan.
 
-Faults begin as a Poisson process. An arrival in a quiet period, above the budget or without a free target is dropped,
-which thins the process and does not shift it: every arrival draws the same four numbers, used or not, so a change of
-budget, quiet periods or durations leaves the times of the other arrivals unchanged.
+Faults begin as a Poisson process. An arrival in a quiet period, above the budget or without a free target is dropped.
+Every arrival draws four random numbers, whether it uses them or not, so that a change of budget, quiet periods or
+durations does not change the times of the other arrivals.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from itertools import accumulate
 from random import Random
 
 from ..engine.guard import MIN_DURATION_S
-from ..inputs.units import parse_duration
-from .monkey_orders import Choice, MonkeyOrder, Plan, Step, parse_rate
+from ..inputs.units import parse_duration, parse_rate
+from .monkey_orders import Choice, MonkeyOrder, Plan, Step
 
 SETTLE_S = 1.0
-"""For this long after its fault a target gets no other and counts against the budget, because healing takes time."""
+"""Seconds after a fault's end in which its target gets no other fault and counts against the budget, because healing
+takes time."""
 Window = tuple[float, float]
 
 
@@ -28,7 +29,7 @@ class _Arrival:
     kind: float
     target: float
     length: float
-    """`kind`, `target` and `length` are random numbers in [0, 1)."""
+    """`kind`, `target` and `length` are uniform random numbers in [0, 1)."""
 
 
 def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
@@ -38,7 +39,7 @@ def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
     backends = sorted(set(names))
     steps: list[Step] = []
     busy: dict[str, float] = {}
-    """Target → when it is free again, seconds."""
+    """By target: when it may get another fault, seconds."""
     for arrival in _arrivals(Random(seed), parse_rate(order.rate), duration_s):
         choice = _choose(order.faults, arrival.kind)
         length_s = _length(choice, arrival, duration_s, quiet)
@@ -60,7 +61,7 @@ def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
 
 
 def _arrivals(rng: Random, rate_per_s: float, duration_s: float) -> Iterable[_Arrival]:
-    """Yield arrivals with exponential gaps, by inversion: Python guarantees the sequence of `random()` only."""
+    """Yield arrivals with exponential gaps, by inversion, because Python guarantees only `random()`'s sequence."""
     at_s = 0.0
     while True:
         at_s += -math.log(1.0 - rng.random()) / rate_per_s
@@ -76,7 +77,10 @@ def _choose(choices: Sequence[Choice], draw: float) -> Choice:
 
 
 def _length(choice: Choice, arrival: _Arrival, duration_s: float, quiet: Sequence[Window]) -> float:
-    """Return seconds, in whole milliseconds: 0 in a quiet period, shortened where one or the end comes first."""
+    """Return the fault's length in seconds, rounded to milliseconds.
+
+    It is 0 in a quiet period, and shortened to end before the next quiet period and the monkey's end.
+    """
     if any(begin <= arrival.at_s < end for begin, end in quiet):
         return 0.0
     least = parse_duration(choice.duration)

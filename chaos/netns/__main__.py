@@ -1,4 +1,4 @@
-"""`python -m chaos.netns run|clear|probe`: see the package. Exit 1 where it could not be done, with the reason."""
+"""`python -m chaos.netns run|clear|probe` (see the package). Exits with 1 and a message if the command fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs tc and iptables, with a time-out and readable failures."""
+"""Runs tc and iptables with a time-out, and reports their failures in one line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ TIMEOUT_S = 5.0
 
 
 class CommandError(Exception):
-    """A command failed; the message has the first line of its output."""
+    """A command failed. The message contains the first line of its output."""
 
 
 def run(*command: str) -> str:
-    """Run a command and return its output. Raise CommandError, also where the command does not exist."""
+    """Run a command and return its output. Raise CommandError if it fails or does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -24,7 +24,7 @@ def run(*command: str) -> str:
 
 
 def works(*command: str) -> bool:
-    """Run a command; return whether it succeeded."""
+    """Run a command and return whether it succeeded."""
     try:
         run(*command)
     except CommandError:

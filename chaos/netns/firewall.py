@@ -9,18 +9,18 @@ from .commands import CommandError, run, works
 
 QUEUE = 7777
 MARK = "0x4e52"
-"""`scheduler.MARK`: copies of packets are not queued again."""
+"""`scheduler.MARK` as iptables writes it. Copies of packets carry it, so that they are not queued again."""
 CHAINS = {"INPUT": "REROUTE-IN", "OUTPUT": "REROUTE-OUT"}
 HOOKS = {"in": ("INPUT",), "out": ("OUTPUT",), "both": ("INPUT", "OUTPUT")}
 V4_TOOLS = ("iptables", "iptables-legacy")
-"""The first that works is used: some kernels lack nf_tables, others the legacy tables."""
+"""The first one that works is used, because some kernels lack nf_tables, others the legacy tables."""
 V6_TOOLS = ("ip6tables", "ip6tables-legacy")
 
 Rule = tuple[str, ...]
 
 
 def queue(scope: Impairment) -> None:
-    """Queue every packet in scope for the NFQUEUE client; without a client packets pass."""
+    """Queue every packet in scope for the NFQUEUE client. Without a client, packets pass."""
     _install(scope, ("-m", "mark", "!", "--mark", MARK), "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass")
 
 
@@ -30,13 +30,13 @@ def drop(scope: Impairment) -> None:
 
 
 def reset(scope: Impairment) -> None:
-    """Answer every incoming segment in scope with RST, on open connections too."""
+    """Answer every incoming segment in scope with RST, including those of open connections."""
     match = () if scope.port else ("-p", "tcp")
     _install(scope, match, "REJECT", "--reject-with", "tcp-reset")
 
 
 def clear() -> None:
-    """Remove our chains and the jumps to them, in every variant of the tool. Idempotent."""
+    """Remove this module's chains and the jumps to them, in every variant of the tool. Idempotent."""
     for tool in (*V4_TOOLS, *V6_TOOLS):
         for hook, chain in CHAINS.items():
             if not works(tool, "-w", "-n", "-L", chain):
@@ -48,7 +48,7 @@ def clear() -> None:
 
 
 def packets() -> int:
-    """Return how many packets have matched our rules, IPv4 and IPv6."""
+    """Return how many IPv4 and IPv6 packets have matched this module's rules."""
     found = 0
     for tool in (*V4_TOOLS, *V6_TOOLS):
         for chain in CHAINS.values():
@@ -97,4 +97,4 @@ def _working(tools: tuple[str, ...]) -> str:
     for tool in tools:
         if works(tool, "-w", "-n", "-L", "INPUT"):
             return tool
-    raise CommandError(f"none of {', '.join(tools)} works here")
+    raise CommandError(f"none of {', '.join(tools)} works on this host")

@@ -1,7 +1,7 @@
 """The helper process: keeps the impairments of one network namespace until the last one has ended.
 
-It takes requests on a UNIX socket (`docker exec … chaos.netns.send_line`), one JSON object a line:
-`{"add": {impairment}}`, `{"remove": kind}`, `{"read": true}`. It answers each with one line, `{"error": …}` on failure.
+It takes requests on a UNIX socket (`docker exec … chaos.netns.send_line`), each a line with one JSON object:
+`{"add": {impairment}}`, `{"remove": kind}`, `{"read": true}`. The answer is one line, `{"error": …}` on failure.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .commands import CommandError
 from .session import Session
 
 READY = "READY "
-"""Begins the line that says that the rules are in place; JSON follows: mechanism, mono."""
+"""Prefix of the output line that reports that the rules are in place. JSON follows: mechanism, mono."""
 SOCKET = "/run/reroute.sock"
-"""In the helper container's own tmpfs."""
+"""Path of the UNIX socket, in the helper container's own tmpfs."""
 
 
 class Helper:
-    """Serves one namespace."""
+    """Keeps the impairments of one network namespace and serves requests to change them."""
 
     def __init__(self, session: Session | None = None) -> None:
         self._session = session or Session()
@@ -88,7 +88,7 @@ class Helper:
         self._session.remove(kind)
 
     def _end(self, kind: str) -> None:
-        """End an impairment whose time is over."""
+        """Remove an impairment at its end."""
         self._remove(kind)
         if not self._session.impairments:
             self._over.set()
@@ -101,7 +101,7 @@ def clear() -> None:
 
 
 def probe() -> None:
-    """Print what this kernel offers, tried in a namespace of this process alone."""
+    """Print which mechanisms this kernel has. They are tried in the network namespace of this process."""
     scope = Impairment("blackhole", 1.0, port=1)
     say(
         netem=shaping.offers("netem"),

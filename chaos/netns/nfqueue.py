@@ -1,7 +1,8 @@
 """A small NFQUEUE client: the kernel passes each packet with a number and waits for the verdict on that number.
 
-Our own, because it is 100 lines of netlink (linux/netfilter/nfnetlink_queue.h) against a C extension without wheels.
-Only headers cross over; whole packets only where one may have to be corrupted or sent twice (`whole`).
+Written here, because it takes 100 lines of netlink (linux/netfilter/nfnetlink_queue.h), and the existing client is a C
+extension without wheels. The kernel copies only the headers, or whole packets (`whole`) if packets may be corrupted or
+duplicated.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ COPY_PACKET = 2
 HEADERS, WHOLE = 96, 0xFFFF
 """Bytes of each packet that the kernel copies: enough for an IPv6 header and the ports, or the whole packet."""
 FAIL_OPEN, GSO = 1, 4
-"""Flags: a full queue lets packets pass; segments that the network card would split are queued unsplit. The second is
-not set where packets are altered, because the kernel must fill in their checksums first."""
+"""Flags: a full queue lets packets pass (FAIL_OPEN); segments that the network card would split are queued unsplit
+(GSO). GSO is not set if packets are altered, because only without it the kernel fills in their checksums first."""
 PACKET_HDR, PAYLOAD, CAP_LEN = 1, 10, 13
 VERDICT_HDR = 2
 HOOK_IN = 1
@@ -43,7 +44,7 @@ _ERROR = struct.Struct("=i")
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One queued packet. `data` may be cut short; `size` is its true length, bytes."""
+    """One queued packet. `data` may be only its beginning; `size` is the full length in bytes."""
 
     number: int
     data: bytes
@@ -52,7 +53,7 @@ class Packet:
 
 
 class Queue:
-    """One bound NFQUEUE. Raises OSError if the kernel has none, or the number is in use."""
+    """One bound NFQUEUE. The constructor raises OSError if the kernel has no NFQUEUE or the number is in use."""
 
     def __init__(self, number: int, *, whole: bool = False) -> None:
         self._number = number
@@ -71,7 +72,7 @@ class Queue:
         self.socket.setblocking(False)
 
     def set_whole(self, whole: bool) -> None:
-        """Set whether whole packets are copied, from now on."""
+        """Set whether the kernel copies whole packets from now on."""
         self.socket.setblocking(True)
         try:
             self._configure(_attribute(CFG_PARAMS, struct.pack(">IB", WHOLE if whole else HEADERS, COPY_PACKET)))
@@ -81,7 +82,7 @@ class Queue:
             self.socket.setblocking(False)
 
     def packets(self) -> Iterator[Packet]:
-        """Yield the packets that have arrived; return when there are no more for now."""
+        """Yield the packets that have arrived. It does not wait for more."""
         while self._early:
             yield from parse(self._early.pop())
         while True:
@@ -92,12 +93,12 @@ class Queue:
             yield from parse(data)
 
     def decide(self, number: int, verdict: int, data: bytes = b"") -> None:
-        """Accept a packet (with other `data`, where given) or drop it. A packet that is gone is no error."""
+        """Accept a packet (with other `data`, if given) or drop it. If the packet is no longer queued, do nothing."""
         attributes = _attribute(VERDICT_HDR, struct.pack(">II", verdict, number))
         self._send(MSG_VERDICT, NLM_F_REQUEST, attributes + (_attribute(PAYLOAD, data) if data else b""))
 
     def close(self) -> None:
-        """Unbind: packets still queued are dropped, later ones pass (--queue-bypass)."""
+        """Unbind the queue. Packets still in it are dropped; later ones pass (--queue-bypass)."""
         self.socket.close()
 
     def _configure(self, attributes: bytes) -> None:

@@ -12,12 +12,12 @@ PORTS = 4
 
 
 def transport_at(packet: bytes) -> int:
-    """Return the offset of the transport header; IPv6 extension headers count as part of it."""
+    """Return the offset of the transport header. IPv6 extension headers count as part of the transport header."""
     return (packet[0] & 0x0F) * 4 if packet[0] >> 4 == 4 else V6_HEADER
 
 
 def flow_of(packet: bytes) -> bytes:
-    """Return addresses and ports, which identify the flow."""
+    """Return the bytes of the addresses and ports, which identify the flow."""
     at = transport_at(packet)
     addresses = V4_ADDRESSES if packet[0] >> 4 == 4 else V6_ADDRESSES
     return packet[addresses] + packet[at : at + PORTS]
@@ -31,7 +31,7 @@ def destination_of(packet: bytes) -> str:
 
 
 def corrupted(packet: bytes, rng: Random) -> bytes:
-    """Return the packet with one bit flipped behind the IP header, so that it arrives and its checksum is wrong."""
+    """Return the packet with one bit flipped after the IP header, so that it arrives with a wrong checksum."""
     at = rng.randrange(transport_at(packet), len(packet))
     changed = bytearray(packet)
     changed[at] ^= 1 << rng.randrange(8)

@@ -1,7 +1,7 @@
-"""Decides for each packet of an impaired link whether it is lost, delayed, corrupted or sent twice. Pure.
+"""Decides for each packet of an impaired link whether it is lost, delayed, corrupted or duplicated. Pure.
 
-Jitter keeps the order within a flow (reordering is another fault) and not across flows, which do not wait for each
-other on a real path either.
+Jitter does not reorder packets of one flow (reordering is a fault of its own), but it may reorder packets of different
+flows, as on a real path.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ..links.impairment import Impairment
 from ..links.netem_random import Bernoulli, DelayDraw, loss_process
 
 FLOWS_MAX = 4096
-"""Above this many known flows, those with no packet in flight are dropped from the table."""
+"""If the table has more flows than this, flows without a delayed packet are removed from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PacketDecision:
-    """What happens to one packet; `due` is when it leaves, seconds on the caller's clock."""
+    """What happens to one packet. `due` is when it leaves, in seconds on the caller's clock."""
 
     due: float
     lost: bool = False

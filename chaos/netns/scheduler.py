@@ -1,4 +1,4 @@
-"""Carries out what `packet_decision` decides: delays, drops, alters or duplicates queued packets."""
+"""Delays, drops, alters or duplicates queued packets as `packet_decision` decides."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .packet import corrupted, destination_of, flow_of
 from .packet_decision import LinkEffects
 
 MARK = 0x4E52
-"""Mark of duplicated packets, so that our rules let them pass. Needs NET_ADMIN."""
+"""Socket mark of duplicated packets, so that the firewall rules let them pass. Setting it needs NET_ADMIN."""
 IPV6_HDRINCL = 36
-WHOLE_KINDS = frozenset({"corrupt", "duplicate"})
-"""Effects that need whole packets."""
+WHOLE_EFFECTS = frozenset({"corrupt", "duplicate"})
+"""Effects for which the kernel has to copy whole packets."""
 
 
 class Scheduler:
-    """Reads the queue and answers each packet when it is due."""
+    """Reads packets from the queue and gives the verdict on each when it is due."""
 
     def __init__(self, queue: Queue, impairments: Sequence[Impairment], rng: Random) -> None:
         self._queue = queue
         self._rng = rng
         self._held: list[tuple[float, int, bytes]] = []
-        """Due time, packet number (increasing, so ties keep the order), altered data."""
+        """Heap of delayed packets: due time, packet number, altered data. Numbers increase, so ties keep the order."""
         self._timer: asyncio.TimerHandle | None = None
         self._copies: dict[int, socket.socket] = {}
         self.packets = 0
@@ -36,17 +36,17 @@ class Scheduler:
         asyncio.get_running_loop().add_reader(queue.socket, self._arrived)
 
     def change(self, impairments: Sequence[Impairment]) -> None:
-        """Replace the impairments; delayed packets still leave when they are due."""
+        """Replace the impairments. Packets that are already delayed still leave when they are due."""
         self._in = LinkEffects([each for each in impairments if each.direction in ("in", "both")], self._rng)
         self._out = LinkEffects([each for each in impairments if each.direction in ("out", "both")], self._rng)
-        self._queue.set_whole(any(each.effect in WHOLE_KINDS for each in impairments))
+        self._queue.set_whole(any(each.effect in WHOLE_EFFECTS for each in impairments))
         if any(each.effect == "duplicate" for each in impairments) and not self._copies:
             self._copies = {4: _raw(socket.AF_INET)}
-            with contextlib.suppress(OSError):  # a kernel without IPv6 has none to copy
+            with contextlib.suppress(OSError):  # the kernel may lack IPv6
                 self._copies[6] = _raw(socket.AF_INET6)
 
     def close(self) -> None:
-        """Release all delayed packets in order, and unbind."""
+        """Release all delayed packets in order, and unbind the queue."""
         asyncio.get_running_loop().remove_reader(self._queue.socket)
         if self._timer is not None:
             self._timer.cancel()
@@ -82,7 +82,7 @@ class Scheduler:
 
     def _send_copy(self, data: bytes) -> None:
         if copies := self._copies.get(data[0] >> 4):
-            with contextlib.suppress(OSError):  # a full buffer or a vanished route: the original still goes
+            with contextlib.suppress(OSError):  # full buffer or no route: the original still leaves
                 copies.sendto(data, (destination_of(data), 0))
 
     def _release(self) -> None:
@@ -97,7 +97,7 @@ class Scheduler:
 
 
 def _raw(family: socket.AddressFamily) -> socket.socket:
-    """Return a socket for packets with their own IP header (raw(7))."""
+    """Return a socket for packets that include their IP header (raw(7))."""
     sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
     if family == socket.AF_INET6:

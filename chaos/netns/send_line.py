@@ -1,6 +1,6 @@
 """`python -IS chaos/netns/send_line.py SOCKET JSON`: send a line to the helper and print its answer.
 
-It imports as little as possible, because a fault waits for its start.
+It imports as little as possible, because every added fault waits until it has started.
 """
 
 import socket
@@ -10,7 +10,7 @@ TIMEOUT_S = 5.0
 
 
 def send(path: str, line: str) -> str:
-    """Send a line and return the answer, one line of JSON. Raise OSError if no helper listens."""
+    """Send a line and return the answer, which is one line of JSON. Raise OSError if no helper listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(TIMEOUT_S)
         sock.connect(path)

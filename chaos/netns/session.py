@@ -1,6 +1,7 @@
 """All impairments of one network namespace, added and removed one by one.
 
-A packet filter (blackhole, refuse, partition) is alone in its chains: the service refuses other faults beside it.
+A packet filter (blackhole, refuse, partition) is the only rule in its chains, because the service refuses other link
+faults on the same target.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from .nfqueue import Queue
 from .scheduler import Scheduler
 
 RULES: dict[str, Callable[[Impairment], None]] = {"drop": firewall.drop, "reset": firewall.reset}
-"""What the kernel must offer → the function that adds the rules."""
+"""By kernel feature (`mechanisms.FILTERS`): the function that adds the rules."""
 
 
 def offers(mechanism: str) -> bool:
-    """Return whether the kernel has a mechanism. Only netem and htb are tried; other rules fail when they are added."""
+    """Return whether the kernel has a mechanism. Only netem and htb are tried; the others fail when they are added."""
     return mechanism not in ("netem", "htb") or shaping.offers(mechanism)
 
 
 @dataclass(slots=True)
 class Session:
-    """The impairments in effect. The scheduler needs a running event loop."""
+    """The impairments in effect. Needs a running event loop for the scheduler."""
 
     offers: Callable[[str], bool] = offers
     impairments: dict[str, Impairment] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Session:
     _scheduler: Scheduler | None = None
 
     def add(self, impairment: Impairment) -> str:
-        """Add an impairment and return its mechanism. Raise ImpossibleError; then nothing has changed."""
+        """Add an impairment and return its mechanism. Raise ImpossibleError, without any change, if there is none."""
         kind = impairment.kind
         mechanism = choose(impairment, self.offers)
         self.impairments[kind], self.mechanisms[kind] = impairment, mechanism
@@ -53,7 +54,7 @@ class Session:
             self._apply(self.mechanisms.pop(kind))
 
     def clear(self) -> None:
-        """Remove everything, the rules of a killed helper included."""
+        """Remove all impairments, and rules that a killed helper left behind."""
         self.impairments.clear()
         self.mechanisms.clear()
         firewall.clear()
@@ -63,7 +64,7 @@ class Session:
             self._scheduler = None
 
     def read(self) -> dict[str, Any]:
-        """Return what is in effect, the number of packets that met it, and tc's statistics."""
+        """Return the impairments in effect, the number of packets that matched them, and tc's statistics."""
         by_tc = bool(self._by("netem", "htb"))
         statistics = shaping.statistics() if by_tc else ""
         return {

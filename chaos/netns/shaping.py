@@ -1,4 +1,5 @@
-"""tc on every interface but `lo`: an htb class for the packets in scope, the bandwidth as its rate, netem in it.
+"""Shapes traffic with tc on every interface but `lo`: an htb class for the packets in scope, whose rate is the
+bandwidth, with a netem leaf for all other effects.
 
 Packets that no filter matches pass the root unclassified and undelayed (tc-htb(8): `default 0`).
 """
@@ -13,20 +14,20 @@ from ..links.netem_random import entering
 from .commands import CommandError, run, works
 
 HANDLE = "4e52:"
-"""Handle of our root qdisc, by which `clear` tells it from others."""
+"""Handle of this module's root qdisc, by which `clear` recognizes it."""
 CLASS = "4e52:1"
 LEAF = "4e53:"
 UNLIMITED = "100gbit"
 QUEUE_PACKETS = "100000"
-"""netem's default limit of 1000 would turn a long delay under load into loss."""
+"""Queue length of netem. With its default of 1000, a long delay under load would also cause loss."""
 BANDWIDTH_PACKETS = "1000"
-"""Queue length of a narrow link; more packets are dropped, as in a router."""
+"""Queue length of a link with limited bandwidth. Further packets are dropped, as in a router."""
 
 
 def install(impairments: Sequence[Impairment]) -> None:
-    """Install exactly these impairments. An existing tree is changed in place, so that queued packets stay queued.
+    """Install exactly these impairments. Existing qdiscs are changed in place, so that queued packets stay queued.
 
-    Raise CommandError if the kernel lacks sch_htb, cls_u32 or, where it is needed, sch_netem; nothing is left then.
+    Raise CommandError, after removing all of it, if the kernel lacks sch_htb, cls_u32 or, if needed, sch_netem.
     """
     try:
         for interface in _interfaces():
@@ -37,14 +38,14 @@ def install(impairments: Sequence[Impairment]) -> None:
 
 
 def clear() -> None:
-    """Remove our qdiscs. Idempotent."""
+    """Remove this module's qdiscs. Idempotent."""
     for interface in _interfaces():
         if _ours(interface):
             run("tc", "qdisc", "del", "dev", interface, "root")
 
 
 def offers(qdisc: str) -> bool:
-    """Return whether the kernel has a qdisc: try it on `lo`, without effect, and remove it."""
+    """Return whether the kernel has a qdisc. It is added to `lo`, where it has no effect, and removed."""
     options = {"netem": ("delay", "0ms"), "htb": ("default", "0")}[qdisc]
     possible = works("tc", "qdisc", "add", "dev", "lo", "root", qdisc, *options)
     if possible:
@@ -53,7 +54,7 @@ def offers(qdisc: str) -> bool:
 
 
 def statistics() -> str:
-    """Return tc's statistics of our class, for the fault's evidence."""
+    """Return tc's statistics of this module's class, for the fault's evidence."""
     lines = [run("tc", "-s", "class", "show", "dev", each, "classid", CLASS) for each in _interfaces() if _ours(each)]
     return " ".join(" ".join(lines).split())
 
@@ -92,9 +93,9 @@ def _matches(scope: Impairment) -> Iterator[tuple[str, ...]]:
 
 
 def netem_options(kinds: Mapping[str, Impairment]) -> tuple[str, ...]:
-    """Return netem's arguments for all effects together; empty if none needs it.
+    """Return netem's arguments for all effects together, empty if no effect needs netem.
 
-    Reordering delays the packets that it does not send ahead: by its own delay, or by that of a `delay` beside it.
+    Reordering delays all packets but those that it sends ahead, by its own delay or by that of a `delay` fault.
     """
     options: tuple[str, ...] = ()
     if wait := kinds.get("delay") or kinds.get("reorder"):
@@ -111,7 +112,7 @@ def _delay(wait: Impairment) -> tuple[str, ...]:
     options: tuple[str, ...] = ("delay", f"{wait.delay_s * 1000:g}ms")
     if wait.jitter_s:
         options += (f"{wait.jitter_s * 1000:g}ms", *_correlation(wait))
-        if wait.distribution != "uniform":  # netem's default, which has no name
+        if wait.distribution != "uniform":  # uniform is netem's default and has no name there
             options += ("distribution", wait.distribution)
     return options
 

@@ -61,7 +61,7 @@ def control_app(relay: Relay, token: str) -> web.Application:
 
 @asynccontextmanager
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve while the context is open; it gets the port. Raise OSError if it is in use."""
+    """Serve while the context is open, which yields the port. Raise OSError if the port is in use."""
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S, lingering_time=LINGER_S)
     await runner.setup()
     server = await listen(runner, host, port)

@@ -1,7 +1,7 @@
 """The listening socket of a relay, open exactly while the backend listens.
 
-A sentinel connection to the backend, which never sends a byte, detects its death at once and without traffic: the
-connection ends (FIN or RST), and the next connect is refused. A backend that is only stopped (SIGSTOP) keeps its
+A sentinel connection to the backend, on which no byte is sent, detects its death at once and without traffic: the
+connection ends (FIN or RST), and the next connect is refused. A backend that is only paused (SIGSTOP) keeps its
 sockets, so the relay keeps listening, as the kernel does for a paused container.
 """
 
@@ -36,17 +36,17 @@ class Listener:
 
     @property
     def address(self) -> Address:
-        """Host and port; the actual port if 0 was requested."""
+        """Host and port to listen on. If port 0 was requested, the port that the kernel chose."""
         host, port = self._reservation.getsockname()[:2]
         return str(host), int(port)
 
     @property
     def is_open(self) -> bool:
-        """Whether new connections are accepted now."""
+        """Return whether new connections are accepted now."""
         return self._server is not None
 
     async def watch(self) -> None:
-        """Follow the backend until cancelled."""
+        """Open and close the socket as the backend's state changes, until cancelled."""
         try:
             while True:
                 started = asyncio.get_running_loop().time()
@@ -58,7 +58,7 @@ class Listener:
             self._reservation.close()
 
     def doubt(self) -> None:
-        """Check the backend now, because a connection to it was just refused; do not wait for the sentinel to end."""
+        """Check the backend now, without waiting for the sentinel, because a connection was just refused."""
         self._recheck.set()
 
     async def lock(self) -> None:
@@ -82,7 +82,7 @@ class Listener:
         try:
             reader, writer = await self._connect()
         except TimeoutError:
-            return  # full backlog of a stopped process: it still listens
+            return  # the backlog of a paused process is full: it still listens
         except OSError:
             self._close()
             return
@@ -93,7 +93,7 @@ class Listener:
             writer.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        # Not `wait_for`: before Python 3.12 it swallows a cancellation that meets the connect's own end.
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that coincides with the end of the connect.
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await asyncio.open_connection(*self.upstream)
 
@@ -110,13 +110,14 @@ class Listener:
 
 
 def _bound(address: Address) -> socket.socket:
-    """Return a bound socket that does not listen: connects to it are refused, and no other program gets the port."""
+    """Return a socket that is bound but does not listen: connects are refused, and no other program gets the port."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named: without, delayed ACKs add 40 ms.
+    # asyncio disables Nagle's algorithm only if the protocol is explicit; with it, delayed ACKs would add 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if sys.platform != "linux":
-        # Linux lets two SO_REUSEADDR sockets bind one port while none of them listens; BSD and macOS want this instead.
+        # Linux lets two SO_REUSEADDR sockets bind one port while neither listens; BSD and macOS need SO_REUSEPORT for
+        # that.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setblocking(False)
     try:

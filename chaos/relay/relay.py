@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from ..links.impairment import Impairment
-from .effects import KINDS, Effects
+from .effects import IMITATED_EFFECTS, Effects
 from .listener import Address, Listener
 from .relayed_connection import Link, Side
 
@@ -36,12 +36,13 @@ class Relay:
                 link.reset()
 
     async def impair(self, impairment: Impairment) -> None:
-        """Start a fault on open and future connections. It replaces one of the same kind and ends by itself.
+        """Start a fault on open and future connections. It replaces a fault of the same kind and ends by itself.
 
-        Raise ValueError for an impairment that a relay cannot do.
+        Raise ValueError for an impairment that a relay cannot imitate.
         """
-        if impairment.effect not in KINDS or impairment.peers or impairment.port:
-            raise ValueError(f"a relay can do {', '.join(sorted(KINDS))}, for all peers and on its own port only")
+        if impairment.effect not in IMITATED_EFFECTS or impairment.peers or impairment.port:
+            supported = ", ".join(sorted(IMITATED_EFFECTS))
+            raise ValueError(f"a relay supports only {supported}, for all peers and its own port")
         await self.heal(impairment.kind)
         loop = asyncio.get_running_loop()
         self._faults[impairment.kind] = impairment
@@ -91,14 +92,14 @@ class Relay:
     async def _connect(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         try:
-            # No time-out: a stopped backend with a full backlog keeps its clients waiting too.
+            # No time-out, because a paused backend with a full backlog would also keep its clients waiting.
             await loop.create_connection(lambda: link.upstream, *self.listener.upstream)
         except OSError:
             link.reset()
             self.listener.doubt()
             return
         if link.client.transport is None:
-            link.upstream.finish()  # the client disconnected meanwhile
+            link.upstream.finish()  # the client has disconnected
 
     def _spawn(self, work: Any, *args: Any) -> None:
         coroutine: Coroutine[Any, Any, None] = work(*args)

@@ -1,6 +1,6 @@
-"""One relayed connection: two `asyncio.Protocol`s, each of which writes what the other has read.
+"""One relayed connection: two `asyncio.Protocol`s. Each writes what the other reads.
 
-Without a fault the work per chunk is one call from `data_received` to the peer's `write`.
+Without a fault, a chunk costs one call from `data_received` to the peer's `write`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ..links.delay_queue import DelayQueue
 from .effects import Effects
 
 HELD_BYTES_MAX = 1 << 20
-"""If a fault holds more bytes than this in one direction, reading stops, so that the sender's window closes as on a
+"""If a fault delays more bytes than this in one direction, reading stops, so that the sender's window closes as on a
 slow path."""
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class _End(Enum):
-    """An end of the stream that is delayed with the bytes before it."""
+    """The end of a stream (FIN or RST), as an item in the queue of delayed bytes."""
 
     EOF = "eof"
 
 
 class Side(asyncio.Protocol):
-    """One of the two sockets: passes what it reads to its peer, at once or delayed."""
+    """One of the two sockets. It passes what it reads to its peer, at once or delayed."""
 
     def __init__(self, on_lost: Callable[[Side, bool], None]) -> None:
         self.transport: asyncio.Transport | None = None
@@ -58,7 +58,7 @@ class Side(asyncio.Protocol):
             self._deliver(_End.EOF)
         else:
             self._hold_back(_End.EOF)
-        return True  # half-closed: the other direction stays open
+        return True  # keep the other direction open (half-close)
 
     def pause_writing(self) -> None:
         if self.peer is not None:
@@ -75,7 +75,7 @@ class Side(asyncio.Protocol):
 
     # --- faults ---
     def impair(self, effects: Effects | None) -> None:
-        """Replace the faults. Bytes that are already delayed keep their time, or leave at once if `effects` is None."""
+        """Replace the faults. Bytes that are already delayed leave when due, or at once if `effects` is None."""
         was_silent = self._effects is not None and self._effects.silent
         self._effects = effects
         if effects is None or (was_silent and not effects.silent):
@@ -83,7 +83,7 @@ class Side(asyncio.Protocol):
             self._flush()
 
     def drain_held(self) -> None:
-        """Deliver what is due, because a fault has ended or the peer is connected now."""
+        """Deliver the bytes that are due, because a fault has ended or the peer has connected."""
         if self._effects is not None:
             self._release()
         else:
@@ -96,7 +96,7 @@ class Side(asyncio.Protocol):
         self._regulate()
 
     def reset(self) -> None:
-        """Close with RST instead of FIN, and drop what has not been sent."""
+        """Close with RST instead of FIN, and discard unsent bytes."""
         if self.transport is None:
             return
         sock: socket.socket | None = self.transport.get_extra_info("socket")
@@ -105,7 +105,7 @@ class Side(asyncio.Protocol):
         self.transport.abort()
 
     def finish(self) -> None:
-        """Send what is buffered, then close."""
+        """Send the buffered bytes, then close."""
         if self.transport is not None:
             self.transport.close()
 
@@ -163,7 +163,7 @@ class Side(asyncio.Protocol):
 
 
 class Link:
-    """A client's connection and the connection to the backend that belongs to it."""
+    """A client's connection and its connection to the backend."""
 
     def __init__(self, forget: Callable[[Link], None]) -> None:
         self.client = Side(self._lost)
@@ -172,7 +172,7 @@ class Link:
         self._forget = forget
 
     def impair(self, requests: Effects | None, answers: Effects | None) -> None:
-        """Apply faults to both directions: `requests` go into the backend, `answers` come out of it."""
+        """Apply faults to both directions: `requests` towards the backend, `answers` from it."""
         self.client.impair(requests)
         self.upstream.impair(answers)
 

@@ -1,8 +1,8 @@
-"""What operators do to a lab on schedule: every module here with an `ACTION` is one, found without being listed.
+"""Operator actions on schedule. Every module here with an `ACTION` is found without being listed.
 
-An action declares what it happens to, what it needs of the lab and how it is recorded, and performs itself with the
-methods of `base.OperatedLab`. It imports nothing of the lab but `identity` and `errors`, so that the scenario
-language can read the declarations.
+An action declares what it applies to, what it needs of the lab and how it is recorded, and performs itself with the
+methods of `base.OperatedLab`. It imports only `identity` and `errors` of the lab, so that the scenario language can
+read the declarations.
 """
 
 from __future__ import annotations

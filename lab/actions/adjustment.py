@@ -1,4 +1,4 @@
-"""What the actions on one backend share: a change through the admin API, and its opposite afterwards."""
+"""Base class of the actions on one backend: a change through the admin API, which is reversed afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the actions on the balancer share: it is stopped, stays away, and is started again."""
+"""Base class of the actions on the balancer: it is stopped, and started again after the duration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BalancerStop(BaseAction):
             except EnvironmentProblemError:
                 rows = []
             up = any(str(row["state"]).lower() == "up" for row in rows)
-            return "" if up else f"the balancer did not come back within {UP_WITHIN_S:g} s"
+            return "" if up else f"the balancer did not return within {UP_WITHIN_S:g} s"
 
         await wait_for(missing)
         record["healed_mono"] = lab.now()

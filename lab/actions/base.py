@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Needs(Enum):
-    """The part of a lab without which an action cannot be performed."""
+    """The part of a lab that an action requires."""
 
     ADMIN = "the balancer's admin API"
     RUNTIME = "control of the runtime"
@@ -28,12 +28,12 @@ class Call:
     """One use of an action in a run."""
 
     backends: tuple[str, ...]
-    """Ids that the balancer has for the target; empty if the action happens to no single backend."""
+    """Ids that the balancer has for the target; empty if the action does not apply to a single backend."""
     duration_s: float
     value: float
-    """What the scenario gives in `Action.value_field`; 0 where it has none."""
+    """Value of the step's field `Action.value_field`; 0 if it has none."""
     force: bool
-    """Permit it on the last healthy backend."""
+    """Whether to permit it on the last healthy backend."""
 
 
 class OperatedLab(Protocol):
@@ -54,7 +54,7 @@ class OperatedLab(Protocol):
         """Return the balancer's backends."""
 
     async def identities(self) -> dict[str, Identity]:
-        """Return the present backends and instance of each target, by the target's name."""
+        """Return the present identity of each target by its name."""
 
     async def all_up(self) -> None:
         """Wait until the balancer uses every backend."""
@@ -66,7 +66,7 @@ class OperatedLab(Protocol):
         """Run this many backends."""
 
     async def stop_balancer(self, *, kill: bool) -> None:
-        """Send SIGKILL or SIGTERM; return when the balancer is gone."""
+        """Send SIGKILL or SIGTERM. Return when the balancer has ended."""
 
     async def start_balancer(self) -> None:
         """Start the balancer again."""
@@ -75,14 +75,14 @@ class OperatedLab(Protocol):
         """Return whether the balancer's admin port answers."""
 
     def now(self) -> float:
-        """Return the time on the chaos service's clock, which records are in."""
+        """Return the time on the chaos service's clock, in which records are written."""
 
     def disruption(
         self, target: str, identity: Identity, mechanism: str, *, name: str = "", began: float | None = None
     ) -> Json:
-        """Record a disruption like a fault, because it may explain bad requests; return the record, to be completed.
+        """Record a disruption like a fault, because it may explain bad requests. Return the record, to be completed.
 
-        `name` is what is shown in place of the action's name; `began` is when it began, if not now.
+        `name` is shown in place of the action's name. `began` is when it began, if not now.
         """
 
 
@@ -95,19 +95,19 @@ class Action(Protocol):
 
     @property
     def summary(self) -> str:
-        """What happens, in one line."""
+        """Description of its effect in one line."""
 
     @property
     def needs(self) -> Needs:
-        """What the lab must offer."""
+        """The part of a lab that it requires."""
 
     @property
     def on_backend(self) -> bool:
-        """Whether the action concerns a single backend."""
+        """Whether the action applies to a single backend."""
 
     @property
     def disrupts(self) -> bool:
-        """Whether it may explain a bad request, and is then recorded like a fault."""
+        """Whether it may explain a bad request. It is then recorded like a fault."""
 
     @property
     def timed(self) -> bool:
@@ -115,7 +115,7 @@ class Action(Protocol):
 
     @property
     def value_field(self) -> Literal["", "to", "weight", "drain"]:
-        """The field of a step that has its value."""
+        """The field of a step that contains its value."""
 
     def takes_s(self, duration_s: float) -> float:
         """Return how long it should take, seconds."""
@@ -125,7 +125,7 @@ class Action(Protocol):
 
 
 class BaseAction:
-    """Default values of the declarations, for most actions to inherit."""
+    """Default values of the declarations of an action."""
 
     on_backend = False
     disrupts = False
@@ -137,7 +137,7 @@ class BaseAction:
 
 
 async def wait_for(missing: Callable[[], Awaitable[str]], within_s: float = UP_WITHIN_S) -> None:
-    """Wait until `missing` returns an empty text; until then it says what is missing.
+    """Wait until `missing` returns an empty string; before that, it returns what is missing.
 
     Raise EnvironmentProblemError with the last text if the time runs out.
     """

@@ -1,4 +1,4 @@
-"""restart_balancer: SIGTERM, and a new start as soon as the balancer has ended."""
+"""restart_balancer: SIGTERM, then a new start as soon as the balancer has ended."""
 
 from __future__ import annotations
 

@@ -10,15 +10,15 @@ from ..identity import Identity
 from .base import BaseAction, Call, Needs, OperatedLab, wait_for
 
 IDLE_WITHIN_S = 5.0
-"""How long a drained backend may still be busy; then it is restarted all the same, as a deployment would."""
+"""Seconds for a drained backend to complete its requests. Then it is restarted anyway, as in a deployment."""
 EACH_S = 3.0
-"""What the restart of one backend takes beyond its duration: drain, checks, readmission."""
+"""Seconds that the restart of one backend takes beyond its duration: drain, checks, readmission."""
 ASSUMED = 3
-"""Number of backends that a plan, which knows no lab, allows time for."""
+"""Number of backends for which a plan, which is made without a lab, allows time."""
 
 
 class RollingRestart(BaseAction):
-    """Restart all backends as a deployment does."""
+    """Restart all backends one after the other, as a deployment does."""
 
     name = "rolling_restart"
     summary = "each backend in turn is drained, restarted and used again"
@@ -51,7 +51,8 @@ class RollingRestart(BaseAction):
             await wait_for(busy, IDLE_WITHIN_S)
 
     async def _use_again(self, lab: OperatedLab, identity: Identity) -> None:
-        # A restarted container may have another address; it is then another backend, which is not drained.
+        # A restarted container may have another address. It is then a new backend for the balancer, which is not
+        # drained.
         known = {row["id"] for row in await lab.backends()}
         for backend_id in known & {*identity.backends}:
             await lab.adjust(backend_id, {"state": "up"})

@@ -1,4 +1,4 @@
-"""scale: the lab runs another number of backends; afterwards as many as before."""
+"""scale: the lab runs another number of backends; afterwards the former number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scale(BaseAction):
             await self._resize(lab, len(lab.targets))
 
     async def _resize(self, lab: OperatedLab, count: int) -> None:
-        """Scale, and record the backends that leave: their checks may fail before the balancer learns of it."""
+        """Scale, and record the backends that leave, because their checks may fail before the balancer knows."""
         known, began = await lab.identities(), lab.now()
         await lab.scale(count)
 
@@ -35,7 +35,7 @@ class Scale(BaseAction):
             if len(rows) == count and all(str(row["state"]).lower() == "up" for row in rows):
                 return ""
             states = ", ".join(f"{row['id']} {row['state']}" for row in rows)
-            return f"the balancer did not get to use {count} backends: {states}"
+            return f"the balancer does not use {count} backends: {states}"
 
         await wait_for(missing)
         left = await lab.identities()

@@ -1,4 +1,4 @@
-"""weight: the backend gets another weight; afterwards the one that it had."""
+"""weight: the backend gets another weight; afterwards its former weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One adapter for each balancer: find the program, render its configuration, run it, and say what it cannot express."""
+"""One adapter per balancer: finds the program, renders its configuration, runs it and lists what it cannot express.
+
+A new adapter is registered here, in `ADAPTERS`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .traefik import Traefik
 ADAPTERS: dict[str, Adapter] = {
     adapter.name: adapter for adapter in (Reroute(), Haproxy(), Nginx(), Envoy(), Traefik(), Caddy())
 }
-"""The built-in ones by name, ours first: the order of every table."""
+"""Built-in adapters by name, ours first: the order of every table."""
 
 
 def _is_adapter(name: str, one: object) -> bool:
@@ -27,7 +30,7 @@ def _is_adapter(name: str, one: object) -> bool:
 
 @cache
 def adapters() -> dict[str, Adapter]:
-    """Return all adapters: ours, then those of other packages.
+    """Return all adapters: the built-in ones, then those of other packages.
 
     Raise `EnvironmentProblemError` if a package adds one under a name that is taken.
     """

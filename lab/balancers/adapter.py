@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from .configuration import Configuration, Edit, Listener, Pool
 from .requirements import ProxySpec
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An installed program: what to put before its arguments."""
+    """An installed program: the words that come before its arguments."""
 
     argv: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The program is not here."""
+    """The program is not installed."""
 
     install: str
     """The command that installs it."""
@@ -31,7 +32,7 @@ class Command:
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    """On top of the caller's."""
+    """Environment variables, in addition to the caller's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +45,50 @@ class Quirk:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What the balancer's own documentation recommends for fast failover, and where it says so."""
+    """A recommendation of the balancer's own documentation for fast failover, with its source."""
 
     advice: str
     source: str
 
 
 class OwnFiles:
-    """How a program reads a user's own configuration, and what such a file must not do in a lab."""
+    """How a program runs on a user's own configuration files, and how its directives are confined to the lab."""
 
     forwards = r"(?!)"
-    """Regular expression (multi-line) of what the program forwards to or checks; the first group that matches is the
-    address: a host with or without a port, or a URL."""
+    """Regular expression (multi-line) that finds the addresses that the program forwards to or checks. The first group
+    that matches is the address: a host with or without a port, or a URL."""
     named = r"(?!)"
-    """Regular expression of file names, in lower case, that are this program's without naming it."""
+    """Regular expression for lower-case file names that are typical of this program without containing its name."""
+    content = r"(?!)"
+    """Regular expression (multi-line) that finds a line that only this program's files have."""
+    in_folder: tuple[str, ...] = ("*",)
+    """Patterns of the names of files that are read from a folder, in this order; names of one pattern are sorted."""
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
-        """Return the text with everything turned off, or redirected, that leaves the run's folder or the foreground.
+        """Return the text without directives that write outside the run's folder or start a daemon.
 
-        `values` are the placeholders' values, such as DIR and LISTEN_PORT; `main`: this is the main file.
+        `values` has the values of placeholders, such as DIR and LISTEN_PORT. `main`: whether this is the main file.
         """
         return text
 
+    def read(self, files: Sequence[Path]) -> Configuration:
+        """Return what the files say, with the files that they include.
+
+        Raise `BadArgumentsError` that names file and line for what is not of this program's language.
+        """
+        raise NotImplementedError
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        """Return the changes that let the program serve this listener's requests from the lab's backends.
+
+        Requests enter at `@LISTEN@`; the pool's servers become `@BACKEND_1@`, `@BACKEND_2@` and so on. Other listeners
+        accept nothing on this machine's network, and servers of other pools are never contacted. Nothing that decides
+        failover changes.
+        """
+        raise NotImplementedError
+
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command | None, Command]:
-        """Return the command that checks the files (None if the program has none), and the one that runs on them."""
+        """Return the command that checks the files (None if the program has none), and the command that runs it."""
         raise NotImplementedError
 
 
@@ -78,21 +99,21 @@ class BaseAdapter:
     own_files: OwnFiles | None = None
 
     def check(self, program: Program, workdir: Path) -> Command | None:
-        """Return None: not every program can check its configuration."""
+        """Return None, because not every program can check its configuration."""
         return None
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """Return nothing."""
+        """Return no quirks."""
         return ()
 
 
 @runtime_checkable
 class Adapter(Protocol):
-    """One balancer."""
+    """The code that finds, configures and starts one balancer program."""
 
     @property
     def name(self) -> str:
-        """As in tables and on the command line."""
+        """Name in tables and on the command line."""
 
     @property
     def tuning(self) -> tuple[Tuning, ...]:
@@ -103,22 +124,22 @@ class Adapter(Protocol):
         """How the program runs on a user's own files; None if it cannot."""
 
     def find(self) -> Program | Missing:
-        """The installed program."""
+        """Return the installed program, or how to install it."""
 
     def version(self, program: Program) -> str:
-        """Its own version number. Raises `EnvironmentProblemError` if it does not tell one."""
+        """Return the version number that the program reports. Raise `EnvironmentProblemError` if it reports none."""
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """Write its configuration files into `workdir`; the main one comes first."""
+        """Write the configuration files into `workdir`. Return their paths; the main file comes first."""
 
     def check(self, program: Program, workdir: Path) -> Command | None:
-        """The command that says what is wrong with the rendered files; None if the program has none."""
+        """Return the command that checks the rendered files, or None if the program has none."""
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """The command that runs it in the foreground until SIGTERM."""
+        """Return the command that runs the program in the foreground until SIGTERM."""
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """URLs that all answer 200 once it does its work."""
+        """Return the URLs that all answer 200 once the balancer is ready."""
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """What of `spec` it cannot express."""
+        """Return the settings of `spec` that the balancer cannot express."""

@@ -1,4 +1,4 @@
-"""Images and commands of balancers in containers: one image for ours, one for the others, or one that a user names."""
+"""Runs balancers in containers: one image for ours, another for the peers, or an image that a user names."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from .adapter import Adapter, Command, Missing, Program
 _CONFINED: Final = (
     "--init", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",
     "--memory", "256m", "--pids-limit", "128",
-    # Where the engine sets no limit, that is a thousand million files, and HAProxy makes room for as many connections.
+    # Without a limit, a container may open 10⁹ files, and HAProxy would allocate memory for as many connections.
     "--ulimit", "nofile=8192:8192",
 )  # fmt: skip
-"""As every member of the lab (compose.yaml)."""
+"""The same limits as for every member of the lab (compose.yaml)."""
 _UNPRIVILEGED: Final = 65532
 
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """A `Place`: each command in a container of this image, which has the balancer's program on its path.
+    """A `Place` in which each command runs in a container of this image, whose PATH has the balancer's program.
 
-    It sees its folder under the same name as this machine does.
+    The container sees the run's folder under the same path as this machine.
     """
 
     image: str
 
     def find(self, adapter: Adapter) -> Program | Missing:
-        """By name."""
+        """Return the program by name: the image has it on its PATH."""
         return Program(("python", "-m", "lb") if adapter.name == "reroute" else (adapter.name,))
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """A container without network, which ends with the command."""
+        """Return the command that runs `command` in a container without network. Both end together."""
         return Command(self.run(command, folder, "--rm", "--network", "none"))
 
     def kept_in(self, command: Command, folder: Path | None) -> Command:
-        """As it is: the container keeps it."""
+        """Return the command unchanged, because the container confines it."""
         return command
 
     def run(self, command: Command, folder: Path | None, *options: str) -> tuple[str, ...]:
-        """The words of `docker run`."""
+        """Return the words of `docker run`."""
         shared = ("--volume", f"{folder}:{folder}", "--user", _owner(folder)) if folder is not None else ()
         environment = [word for name, value in command.environment.items() for word in ("--env", f"{name}={value}")]
         program, *arguments = command.argv
@@ -50,7 +50,7 @@ class Containers:
 
 
 def _owner(folder: Path) -> str:
-    """Who owns the folder, as the container's user; where that would be root, the folder is given away first."""
+    """Return the folder's owner as `uid:gid`. A folder of root is first given to an unprivileged user."""
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, _UNPRIVILEGED, _UNPRIVILEGED)

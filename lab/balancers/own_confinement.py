@@ -1,6 +1,7 @@
-"""Directives of a user's file that must not act in a lab: rewritten if that does not affect the results, else refused.
+"""Rewrites or refuses directives of a user's file that reach outside the lab.
 
-The process is also confined if the kernel allows it (`lab.processes.isolation`); this holds everywhere.
+A directive is rewritten if that does not change the results, and refused otherwise. This works on every system; the
+process is also confined if the kernel allows it (`lab.processes.isolation`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from ..errors import BadArgumentsError
 from .adapter import OwnFiles
 from .substitution import line_of
 
-_DEVICES: Final = ("/dev/stdout", "/dev/stderr", "/dev/null")
+DEVICES: Final = ("/dev/stdout", "/dev/stderr", "/dev/null")
 _COMMENT: Final = re.compile(r"^[ \t]*#.*$|[ \t]#.*$", re.MULTILINE)
 _UPSTREAM: Final = re.compile(r"\bupstream\s+(\S+?)\s*\{")
 _LOCAL: Final = re.compile(r"localhost|127(?:\.\d+){3}|0\.0\.0\.0|\*|::1?|0(?:\.0){0,3}|", re.IGNORECASE)
-"""Hosts of this machine: what listens there is judged by the kernel's own tables once the program runs."""
+"""Hosts of this machine. Whether the lab listens there is checked in the kernel's tables once the program runs."""
 _HOST: Final = re.compile(r"(?:\w+://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*))(?::(?P<port>\d+))?(?:/.*)?")
 
 
 def refuse_strangers(own: OwnFiles, texts: Mapping[str, str], values: Mapping[str, str]) -> None:
-    """Raise `BadArgumentsError` if one of the texts, each under its file's name, forwards to what is not the lab's.
+    """Raise `BadArgumentsError` if one of the texts (by file name) forwards to an address outside the lab.
 
     The error names file and line.
     """
@@ -37,13 +38,13 @@ def refuse_strangers(own: OwnFiles, texts: Mapping[str, str], values: Mapping[st
             if found is None or host in known or _LOCAL.fullmatch(host) or "$" in host:
                 continue
             raise BadArgumentsError(
-                f"{where}:{line}: {address} is not an address of the lab, which forwards to nobody else",
-                f"--replace {address}=BACKEND_1 (to BACKEND_3), or take the line out of a copy of the file",
+                f"{where}:{line}: {address} is not an address of the lab, which forwards only to its backends",
+                f"--replace {address}=BACKEND_1 (to BACKEND_3), or remove the line from a copy of the file",
             )
 
 
 def forwards(own: OwnFiles, text: str) -> Iterator[tuple[int, str]]:
-    """(line, address) of everything that the text forwards to; sockets of the file system are left out."""
+    """Yield (line, address) for each address that the text forwards to, except sockets of the file system."""
     bare = _COMMENT.sub(lambda found: " " * len(found[0]), text)
     for match in re.finditer(own.forwards, bare, re.MULTILINE):
         for address in next(filter(None, match.groups()), "").split():
@@ -52,9 +53,9 @@ def forwards(own: OwnFiles, text: str) -> Iterator[tuple[int, str]]:
 
 
 def inside(path: str, folder: Path) -> str:
-    """Return a path in `folder` in place of an absolute path; devices stay as they are."""
+    """Return the path moved into `folder`. Devices, and paths that are already in it, are returned unchanged."""
     return (
         path
-        if path in _DEVICES or Path(path).is_relative_to(folder)
+        if path in DEVICES or Path(path).is_relative_to(folder)
         else f"{folder}/{path.strip('/').replace('/', '-')}"
     )

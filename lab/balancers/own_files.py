@@ -1,6 +1,6 @@
-"""A user's own configuration files: copied, with the addresses of this lab in place of theirs.
+"""Copies a user's own configuration files, with their addresses replaced by the addresses of this lab.
 
-Files are read and written as bytes that need be no UTF-8: what is not replaced stays as it was.
+Files may contain bytes that are not UTF-8. What is not replaced stays byte for byte the same.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .substitution import Substitution, line_of
 
 __all__ = ["adopt", "inside", "layout", "read", "unused", "write"]
 _ERRORS: Final = "surrogateescape"
-"""Every byte survives the way to text and back, so a file in Latin-1 is as good as one in UTF-8."""
+"""Decodes bytes that are not UTF-8 so that they are written back unchanged, for files in Latin-1 for example."""
 _IN_DIR = re.compile(r"@DIR@/([\w.-]+)")
 
 
 def read(path: Path) -> str:
-    """The file's text. Raises `BadArgumentsError` if it cannot be read."""
+    """Return the file's text. Raise `BadArgumentsError` if it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", _ERRORS)
     except OSError as error:
@@ -30,13 +30,13 @@ def read(path: Path) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write what `read` gave, or part of it; folders are made."""
+    """Write a text from `read` byte for byte; create missing folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode("utf-8", _ERRORS))
 
 
 def unused(replace: Iterable[tuple[str, str]], files: Iterable[Path]) -> list[tuple[str, str]]:
-    """Each replaced text that occurs in none of the files, and where it stands only as a part of something longer."""
+    """Return each text to be replaced that is in none of the files, and a place where it is part of a longer word."""
     texts = {path: read(path) for path in files}
     found = []
     for old, name in replace:
@@ -48,27 +48,33 @@ def unused(replace: Iterable[tuple[str, str]], files: Iterable[Path]) -> list[tu
 
 
 def adopt(
-    own: OwnFiles, files: Sequence[str], replace: Sequence[tuple[str, str]], values: Mapping[str, str], folder: Path
+    own: OwnFiles,
+    texts: Mapping[Path, str],
+    replace: Sequence[tuple[str, str]],
+    values: Mapping[str, str],
+    folder: Path,
 ) -> tuple[Path, ...]:
-    """Copy the files into `folder`, filled in and kept from reaching out; return the copies, the main one first.
+    """Write the texts into `folder`, with addresses replaced and directives confined. Return the paths.
 
-    Files below the main one's folder keep their place relative to it, so that its relative includes find them.
-    Replacements apply to the files in which their text occurs. Raises `BadArgumentsError` for a file that cannot be
-    read, an unknown placeholder, and where no backend of this lab ends up in the files.
+    `texts`: by the path of the user's file, the main file first.
+
+    Files below the main file's folder keep their relative place, so that relative includes find them. Replacements
+    apply to the files in which their text occurs. Raise `BadArgumentsError` for an unknown placeholder, an address
+    outside the lab, and files that do not name every backend of this lab.
     """
-    places = layout([Path(each) for each in files])
+    places = layout(list(texts))
     substitution = Substitution(replace)
     filled = {}
     for path, place in places.items():
-        text = _point_to(read(path), places, path.name)
+        text = _point_to(texts[path], places, path.name)
         filled[place] = substitution.apply(text, values, path.name)
     refuse_strangers(own, {str(path): filled[place] for path, place in places.items()}, values)
     backends = [name for name in values if re.fullmatch(r"BACKEND_\d+", name)]
     missing = [name for name in backends if not any(values[f"{name}_PORT"] in text for text in filled.values())]
     if missing:
         raise BadArgumentsError(
-            f"{files[0]} does not name {', '.join(missing)} of the lab, and every backend has to be in use",
-            f"write @{missing[0]}@ in it, or say --replace HOST:PORT={missing[0]} (docs/peers.md)",
+            f"{next(iter(texts))} does not name {', '.join(missing)} of the lab, and every backend must be in use",
+            f"write @{missing[0]}@ in it, or use --replace HOST:PORT={missing[0]} (docs/peers.md)",
         )
     for number, (place, text) in enumerate(filled.items()):
         write(folder / place, own.keep_inside(text, values, main=not number))
@@ -76,9 +82,9 @@ def adopt(
 
 
 def layout(files: Sequence[Path]) -> dict[Path, Path]:
-    """For each file its relative place in the run's folder; no two share one.
+    """Return a distinct relative path in the run's folder for each file.
 
-    A file outside the main file's folder gets its name, with as many of its folders as tell it from the others.
+    A file outside the main file's folder keeps its name, with as many of its folders as make the path distinct.
     """
     base = files[0].parent
     inside = {path: path.relative_to(base) for path in files if path.is_relative_to(base)}
@@ -92,9 +98,9 @@ def layout(files: Sequence[Path]) -> dict[Path, Path]:
 
 
 def _point_to(text: str, places: Mapping[Path, Path], where: str) -> str:
-    """Let `@DIR@/name` mean the one copied file of that name, wherever it was copied to.
+    """Replace `@DIR@/name` by the path to which the file of that name was copied.
 
-    Raises `BadArgumentsError` if there are several.
+    Raise `BadArgumentsError` if several files have that name.
     """
 
     def place(match: re.Match[str]) -> str:
@@ -103,7 +109,7 @@ def _point_to(text: str, places: Mapping[Path, Path], where: str) -> str:
             return match[0]
         if len(kept) > 1:
             line, several = line_of(text, match.start()), " or ".join(f"@DIR@/{each}" for each in kept)
-            raise BadArgumentsError(f"{where}:{line}: {match[0]} could be {several}", "write which of them is meant")
+            raise BadArgumentsError(f"{where}:{line}: {match[0]} could be {several}", "write one of these")
         return f"@DIR@/{kept[0]}"
 
     return _IN_DIR.sub(place, text)

@@ -1,4 +1,4 @@
-"""Finds installed programs and asks for their versions."""
+"""Finds installed programs and reads their versions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
 def find(name: str, install: str) -> Program | Missing:
-    """The program next to this Python first (where pip puts it), then on PATH, then where Debian keeps daemons."""
+    """Return the program. Search beside this Python (where pip puts it), then PATH, then Debian's daemon folders."""
     places = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"]
     path = shutil.which(name, path=os.pathsep.join(places))
     return Program((path,)) if path else Missing(install)
 
 
 def version(program: Program, *arguments: str) -> str:
-    """The first version number that it prints, on stdout or stderr.
+    """Return the first version number that the program prints, on stdout or stderr.
 
-    Raises `EnvironmentProblemError` if it does not run, or prints none.
+    Raise `EnvironmentProblemError` if it does not run or prints no version.
     """
     argv = [*program.argv, *arguments]
     try:
@@ -37,5 +37,5 @@ def version(program: Program, *arguments: str) -> str:
     found = _NUMBER.search(done.stdout + done.stderr)
     if found is None:
         lines = tuple((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise EnvironmentProblemError(f"{' '.join(argv)} names no version", "install it again", lines)
+        raise EnvironmentProblemError(f"{' '.join(argv)} prints no version", "install it again", lines)
     return found[0]

@@ -14,12 +14,12 @@ from .requirements import ProxySpec
 
 
 def milliseconds(seconds: float) -> str:
-    """`0.5` as `500ms`, which HAProxy, nginx, Go and Reroute all read; at least 1ms, since 0 often means never."""
+    """Return `0.5` as `500ms`, which HAProxy, nginx, Go and Reroute accept; at least 1ms, since 0 often means never."""
     return f"{max(1, round(seconds * 1000))}ms"
 
 
 def protobuf_seconds(seconds: float) -> str:
-    """`0.5` as `0.500s`: a google.protobuf.Duration in JSON or YAML."""
+    """Return `0.5` as `0.500s`: a google.protobuf.Duration in JSON or YAML."""
     return f"{max(0.001, seconds):.3f}s"
 
 
@@ -27,7 +27,7 @@ def protobuf_seconds(seconds: float) -> str:
 def _templates(folder: Path) -> Environment:
     templates = Environment(
         loader=FileSystemLoader(folder),
-        autoescape=False,  # configuration languages, not HTML; `ProxySpec` admits nothing that needs quoting
+        autoescape=False,  # configuration languages, not HTML; `ProxySpec` accepts nothing that needs quoting
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -45,17 +45,17 @@ def write(folder: Path, workdir: Path, name: str, spec: ProxySpec, **extra: Any)
 
 
 def policy_or_round_robin(spec: ProxySpec, known: Mapping[str, str]) -> str:
-    """The balancer's word for the policy, else its word for round robin."""
+    """Return the balancer's name for the policy, or its name for round robin if it does not have the policy."""
     return known.get(spec.policy, known["round_robin"])
 
 
 def policy_quirks(spec: ProxySpec, known: Mapping[str, str]) -> tuple[Quirk, ...]:
-    """Says that the policy became round robin, where it did."""
+    """Return a quirk if round robin replaces the policy."""
     if spec.policy in known:
         return ()
-    return (Quirk(f"policy {spec.policy}", "it has no such policy: round robin instead"),)
+    return (Quirk(f"policy {spec.policy}", "not available; round robin is used instead"),)
 
 
 def health_url(spec: ProxySpec) -> str:
-    """Through the balancer: answers 200 once it listens and reaches a backend."""
+    """Return the URL that, through the balancer, answers 200 once it listens and reaches a backend."""
     return f"http://{spec.listen}{spec.health.path}"

@@ -1,6 +1,6 @@
-"""The configuration that every balancer is asked for, independent of its syntax. Times are in seconds.
+"""The configuration that every balancer gets, independent of its syntax. Times are in seconds.
 
-The defaults are Reroute's own (docs/configuration.md), so that `matched` means: as near to Reroute as it can.
+The defaults are those of Reroute (docs/configuration.md), so `matched` means: as close to Reroute as possible.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from enum import StrEnum
 
 from ..errors import BadArgumentsError
 
-# Both end up in configuration languages with quoting rules of their own: nothing that any of them treats as special.
+# Both become part of configuration languages, so they may contain only characters that no language treats specially.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PATH = re.compile(r"/[A-Za-z0-9_./~-]*")
 
 
 class Level(StrEnum):
-    """How much of a balancer's configuration is ours."""
+    """How closely a balancer's configuration follows Reroute's."""
 
     DEFAULT = "default"
-    """As shipped, plus the minimum to work: addresses, and health checks where a path alone turns them on."""
+    """As shipped, plus the minimum to work: addresses, and health checks if a path is enough to turn them on."""
     MATCHED = "matched"
-    """As near to Reroute's settings as it can express."""
+    """As close to Reroute's settings as the balancer can express."""
     TUNED = "tuned"
-    """`matched`, and what its own documentation recommends for fast failover."""
+    """`matched`, plus what the balancer's own documentation recommends for fast failover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Address:
     port: int
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` if it is no address."""
+        """Raise `BadArgumentsError` if host or port is invalid."""
         _expect(_NAME.fullmatch(self.host) is not None, f"{self.host!r} is not a host name or IPv4 address")
         _expect(1 <= self.port <= 65535, f"{self.port} is not a port number")
 
@@ -51,69 +51,69 @@ class Backend:
     address: Address
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` if the id could not stand in a configuration file."""
+        """Raise `BadArgumentsError` if the id contains characters that a configuration file treats specially."""
         _expect(_NAME.fullmatch(self.id) is not None, f"{self.id!r} is not a backend id such as api-1")
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Active checks."""
+    """Settings of active health checks."""
 
     path: str = "/health"
     interval_s: float = 0.5
     fast_interval_s: float = 0.1
-    """While the verdict is in doubt."""
+    """Interval between checks while the state of a backend is about to change."""
     timeout_s: float = 0.4
     fall: int = 2
     rise: int = 2
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` if the path could not stand in a configuration file."""
+        """Raise `BadArgumentsError` if the path contains characters that a configuration file treats specially."""
         _expect(_PATH.fullmatch(self.path) is not None, f"{self.path!r} is not a path such as /health")
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What happens to a request whose attempt failed."""
+    """Settings of retries and time-outs."""
 
     max_attempts: int = 3
-    """The first one included."""
+    """Attempts per request, including the first."""
     budget_percent: float = 20.0
     budget_min: int = 3
-    """Retries a second that are always allowed."""
+    """Retries per second that are always allowed."""
     budget_window_s: float = 10.0
-    """Over which the budget is counted, so that what fails at once may be repeated at once."""
+    """Period over which the budget is counted: long, so that many requests that fail together can be retried."""
     per_try_timeout_s: float = 1.0
     total_timeout_s: float = 5.0
     connect_timeout_s: float = 0.25
 
     @property
     def burst(self) -> int:
-        """Retries at one moment that are always allowed."""
+        """Number of retries that are always allowed at one moment."""
         return round(self.budget_min * self.budget_window_s)
 
     @property
     def retries(self) -> int:
-        """Attempts after the first."""
+        """Number of attempts after the first."""
         return self.max_attempts - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Passive:
-    """What live requests say of a backend between two checks."""
+    """Settings of passive health checks, which count failures of live requests."""
 
     consecutive_failures: int = 5
-    """Failed attempts in a row, 5xx answers included, that take it out."""
+    """Failed attempts in a row, including 5xx responses, that eject a backend."""
     base_ejection_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
-    """One balancer to render."""
+    """Everything that an adapter needs to render a configuration."""
 
     listen: Address
     admin: Address
-    """For those that have an admin port."""
+    """Address of the admin port, for balancers that have one."""
     backends: tuple[Backend, ...]
     level: Level = Level.MATCHED
     policy: str = "round_robin"
@@ -124,19 +124,19 @@ class ProxySpec:
     """Threads or worker processes that serve traffic."""
 
     def __post_init__(self) -> None:
-        """Raises `BadArgumentsError` if there is nothing to balance, or two backends share an id."""
+        """Raise `BadArgumentsError` if there is no backend, or two backends share an id."""
         ids = [backend.id for backend in self.backends]
         _expect(bool(ids), "a balancer needs at least one backend")
         _expect(len(set(ids)) == len(ids), f"backend ids must differ: {', '.join(ids)}")
 
     @property
     def ours(self) -> bool:
-        """Whether Reroute's settings are asked for: every level but `default`."""
+        """Whether the configuration follows Reroute's settings: every level except `default`."""
         return self.level is not Level.DEFAULT
 
     @property
     def tuned(self) -> bool:
-        """Whether the documentation's advice is asked for on top."""
+        """Whether the recommendations of the balancer's documentation are added."""
         return self.level is Level.TUNED
 
 

@@ -22,7 +22,7 @@ from .requirements import ProxySpec
 
 START_DEADLINE_S: Final = 15.0
 STOP_GRACE_S: Final = 3.0
-"""From SIGTERM to SIGKILL."""
+"""Time between SIGTERM and SIGKILL."""
 CHECK_TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.02
 _TOLD_LINES: Final = 12
@@ -33,16 +33,16 @@ class MissingProgramError(EnvironmentProblemError):
 
 
 class RejectedConfigError(EnvironmentProblemError):
-    """The program refused its configuration; the details are its own words."""
+    """The program refused its configuration; the details are what it printed."""
 
 
 class NotReadyError(EnvironmentProblemError):
-    """It started and did not come to work; the details are the end of its log."""
+    """The balancer was started but did not become ready; the details are the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A balancer that does its work."""
+    """A balancer that is ready."""
 
     adapter: Adapter
     spec: ProxySpec
@@ -52,16 +52,16 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started; it may have children."""
+        """Process id of the program that was started; it may have child processes."""
         return self.process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs. One that died in mid-run is a result, not an error."""
+        """Whether the process runs. A balancer that ends during a measurement is a result, not an error."""
         return self.process.returncode is None
 
     def log_tail(self, lines: int = _TOLD_LINES) -> tuple[str, ...]:
-        """The last lines that it wrote."""
+        """Return the last lines of its log."""
         return tail(self.log, lines)
 
 
@@ -74,9 +74,10 @@ async def running(
     cores: Collection[int] = (),
     deadline_s: float = START_DEADLINE_S,
 ) -> AsyncIterator[Running]:
-    """Render, check, start, wait until ready; stop at the end. `cores` are the only ones that it may run on.
+    """Render the configuration, check it, start the balancer and wait until it is ready; stop it at the end.
 
-    Raises `MissingProgramError`, `RejectedConfigError`, `NotReadyError`.
+    If `cores` are given, the process runs only on them. Raise `MissingProgramError`, `RejectedConfigError` or
+    `NotReadyError`.
     """
     program = installed(adapter)
     adapter.render(spec, workdir)
@@ -94,7 +95,7 @@ async def launched(
     cores: Collection[int] = (),
     deadline_s: float = START_DEADLINE_S,
 ) -> AsyncIterator[Running]:
-    """As `running`, on the files that are in `workdir` already: rendered ones, or somebody's own."""
+    """Do the same as `running` with files that are already in `workdir`, such as a user's own."""
     if check := adapter.check(program, workdir):
         await accepted(adapter.name, check)
     version = await asyncio.to_thread(adapter.version, program)
@@ -109,7 +110,7 @@ async def launched(
 
 
 def installed(adapter: Adapter) -> Program:
-    """The adapter's program. Raises `MissingProgramError`."""
+    """Return the adapter's program. Raise `MissingProgramError` if it is not installed."""
     found = adapter.find()
     if isinstance(found, Missing):
         raise MissingProgramError(f"{adapter.name} is not installed", found.install)
@@ -117,7 +118,7 @@ def installed(adapter: Adapter) -> Program:
 
 
 async def accepted(name: str, check: Command) -> None:
-    """Let the program check its files. Raises `RejectedConfigError` with what it says."""
+    """Run the check of the configuration. Raise `RejectedConfigError` with the output if it fails."""
     process = await asyncio.create_subprocess_exec(
         *check.argv,
         stdin=asyncio.subprocess.DEVNULL,
@@ -138,7 +139,7 @@ async def accepted(name: str, check: Command) -> None:
 
 
 async def spawn(command: Command, log: Path, cores: Collection[int] = ()) -> asyncio.subprocess.Process:
-    """Start a process whose output goes to `log`, on `cores` only where some are given."""
+    """Start a process whose output goes to `log`. If `cores` are given, it runs only on them."""
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *command.argv,
@@ -151,7 +152,7 @@ async def spawn(command: Command, log: Path, cores: Collection[int] = ()) -> asy
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, then SIGKILL after the grace; returns when it is gone. Stopping twice is fine."""
+    """Send SIGTERM, then SIGKILL after the grace period; return when the process has ended. Safe to call twice."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
@@ -162,7 +163,7 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 
 def tail(log: Path, lines: int = _TOLD_LINES) -> tuple[str, ...]:
-    """The last lines of a log; none where there is no log."""
+    """Return the last lines of a log; empty if there is no log."""
     try:
         return tuple(log.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
@@ -170,7 +171,7 @@ def tail(log: Path, lines: int = _TOLD_LINES) -> tuple[str, ...]:
 
 
 async def _wait_ready(balancer: Running, deadline_s: float) -> None:
-    """Poll its ready URLs. Raises `NotReadyError` when it exits, or not all answer 200 within `deadline_s`."""
+    """Poll the ready URLs. Raise `NotReadyError` if the process exits, or not all answer 200 within `deadline_s`."""
     until = time.monotonic() + deadline_s
     waiting, answer = list(balancer.adapter.ready(balancer.spec)), Answer()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as client:
@@ -178,7 +179,7 @@ async def _wait_ready(balancer: Running, deadline_s: float) -> None:
             if not balancer.alive:
                 raise _not_ready(balancer, f"exited with code {balancer.process.returncode}")
             if time.monotonic() > until:
-                told = f"did not come to work within {deadline_s:g} s: GET {waiting[0]}: {answer}"
+                told = f"was not ready within {deadline_s:g} s: GET {waiting[0]}: {answer}"
                 raise _not_ready(balancer, told)
             if (answer := await ask(client, waiting[0])).works:
                 del waiting[0]
@@ -192,7 +193,8 @@ def _not_ready(balancer: Running, what: str) -> NotReadyError:
 
 
 def _pin_to(cores: Collection[int]) -> Callable[[], None]:
-    """Between fork and exec, so that no thread is ever elsewhere and the program counts the right number of cores."""
+    """Return a function that sets the cores between fork and exec: the program then counts the right number of cores,
+    and no thread ever runs on another one."""
     wanted = set(cores)
 
     def pin() -> None:

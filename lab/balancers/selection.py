@@ -1,4 +1,4 @@
-"""Selects the balancer that a lab runs in place of ours: an adapter's, a user's own file, command or URL."""
+"""Prepares the balancer that a lab runs in place of ours: an adapter's, or a user's own file, command or URL."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from ..processes.child_environment import child_environment
 from ..processes.isolation.launcher import launched
 from . import adapter as find_adapter
 from .adapter import Adapter, Command, Missing, Program
-from .own_files import adopt
+from .importing import Imported, import_files, same_words
+from .own_files import adopt, read
 from .requirements import Address, Backend, Level, ProxySpec
 from .running import CHECK_TIMEOUT_S, MissingProgramError, RejectedConfigError
 from .substitution import fill
 
 _TOLD_LINES: Final = 12
 HEALTH_PATH: Final = "/health"
-"""Where the lab's backends answer 200 while they are well (docs/interfaces.md)."""
+"""Path at which healthy backends of the lab answer 200 (docs/interfaces.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +34,49 @@ class Choice:
     """One balancer. Exactly one of `adapter` (with a level, or with own `files`), `command` and `url` is given."""
 
     name: str
-    """What its rows are called."""
+    """Name of the balancer in tables and messages."""
     adapter: str = ""
     level: str = Level.MATCHED.value
     files: tuple[str, ...] = ()
-    """Own configuration, the main file first, instead of a rendered one."""
+    """The user's own configuration, main file first, instead of a rendered one."""
     replace: tuple[tuple[str, str], ...] = ()
-    """What to replace in those files: (text, name of a placeholder, such as `BACKEND_1`)."""
+    """Texts to replace in those files: (text, name of a placeholder, such as `BACKEND_1`)."""
+    listener: str = ""
+    """Name or place of the listener at which requests enter, if the files are imported (`lab.balancers.importing`)."""
+    pool: str = ""
+    """Name or place of the pool whose servers the lab's backends are; empty: the files have placeholders already."""
+    backends: int = 0
+    """Number of backends that the lab starts; 0: as many as usual."""
+    binary: str = ""
+    """Path of the program, or on Docker an image that has it, in place of the one that the adapter finds."""
     command: str = ""
-    """A command line with placeholders."""
+    """Command line with placeholders."""
     url: str = ""
-    """Where a balancer listens that runs already."""
+    """Address of a balancer that is already running."""
     relay_ports: tuple[int, ...] = ()
-    """Ports of the backends, for a balancer whose addresses cannot be filled in; else any free ones."""
+    """Ports of the backends, for a balancer whose backend addresses cannot be set. Empty: any free ports."""
     host: str = ""
-    """The Host header of all requests through the balancer; empty: its address."""
+    """Host header of all requests through the balancer; empty: the balancer's address."""
     watched: bool = False
-    """Whether its sockets have to be watched where it shares this machine's network."""
+    """Whether to watch its sockets if it shares this machine's network."""
     health: str = HEALTH_PATH
-    """What is asked through the balancer to see whether it works; `/health` is a path of the lab's backends."""
+    """Path requested through the balancer to find out whether it is ready. The lab's backends answer `/health`."""
 
     def to_json(self) -> str:
-        """One line."""
+        """Return the choice as one line of JSON."""
         return json.dumps(asdict(self))
+
+    def imported(self) -> Imported:
+        """Return the files as they are now with what the lab changes in them. Raise `BadArgumentsError`."""
+        return import_files(self.adapter, [Path(each) for each in self.files], self.listener, self.pool)
+
+    def texts(self) -> Mapping[Path, str]:
+        """Return the files as they are now, with the lab's changes if they are imported. Raise `BadArgumentsError`."""
+        return self.imported().texts() if self.pool else {path: read(path) for path in map(Path, self.files)}
 
     @classmethod
     def from_json(cls, text: str) -> Choice:
-        """Raises `BadArgumentsError` for anything that `to_json` did not write."""
+        """Return the choice that `to_json` wrote. Raise `BadArgumentsError` for any other text."""
         try:
             raw: dict[str, Any] = json.loads(text)
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
@@ -70,14 +87,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the lab gives a balancer to work with; addresses are `host:port`."""
+    """The addresses that the lab assigns to a balancer, each `host:port`."""
 
     listen: str
     admin: str
     backends: Mapping[str, str]
 
     def placeholders(self, folder: Path) -> dict[str, str]:
-        """By name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR, HEALTH."""
+        """Return values by name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR, HEALTH."""
         named = {"LISTEN": self.listen, "ADMIN": self.admin}
         named |= {f"BACKEND_{number}": each for number, each in enumerate(self.backends.values(), 1)}
         values = dict(named)
@@ -88,7 +105,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A process to run, and the URL that answers 200 once it works."""
+    """A process to run, and the URL that answers 200 once it is ready."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -99,39 +116,43 @@ class Place(Protocol):
     """Where balancers run: on this machine, or in containers."""
 
     def find(self, adapter: Adapter) -> Program | Missing:
-        """The program, as it is called there."""
+        """Return the program by its name in this place, or how to install it."""
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """The command to give on this machine so that `command` runs there and ends; it sees `folder`."""
+        """Return the command to run on this machine so that `command` runs there and ends; it can access `folder`."""
 
     def kept_in(self, command: Command, folder: Path | None) -> Command:
-        """The command, kept from changing anything but `folder` and from leaving processes behind."""
+        """Return the command, confined so that it can change only `folder` and leaves no processes behind."""
 
 
+@dataclass(frozen=True, slots=True)
 class ThisMachine:
-    """Programs that are installed here."""
+    """Runs programs that are installed on this machine."""
+
+    binary: str = ""
+    """Path of the program in place of the one that the adapter finds."""
 
     def find(self, adapter: Adapter) -> Program | Missing:
-        """Where the adapter finds it."""
-        return adapter.find()
+        """Return the program that the adapter finds, or the other one that was named."""
+        return Program((self.binary,)) if self.binary else adapter.find()
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """As it is, or kept in its folder: a check, too, opens logs and makes folders."""
+        """Return the command, confined if a folder is given, because checks also open logs and create folders."""
         return command if folder is None else self.kept_in(command, folder)
 
     def kept_in(self, command: Command, folder: Path | None) -> Command:
-        """By the launcher, which is of Linux; without a folder its files are left alone."""
+        """Return the command run by the Linux-only launcher. Without a folder, files are not confined."""
         if sys.platform != "linux":
             return command
         return Command(launched(command.argv, folder), command.environment)
 
 
 def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = None) -> Prepared | None:
-    """Write what the balancer reads into `folder`, and let it check that; None for one that runs elsewhere.
+    """Write the balancer's files into `folder` and let the program check them. Return None if it runs elsewhere.
 
-    Raises `MissingProgramError`, `RejectedConfigError` with the program's own words, or `BadArgumentsError`.
+    Raise `MissingProgramError`, `RejectedConfigError` with the program's output, or `BadArgumentsError`.
     """
-    place = place or ThisMachine()
+    place = place or ThisMachine(choice.binary)
     if choice.url:
         return None
     health_url = f"http://{wanted.listen}{choice.health}"
@@ -139,7 +160,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         values = wanted.placeholders(folder)
         argv = tuple(fill(word, values, "the command") for word in _split(choice.command))
         if shutil.which(argv[0]) is None:
-            raise BadArgumentsError(f"{argv[0]} is no program", "give the command that starts your balancer")
+            raise BadArgumentsError(f"{argv[0]} is not a program", "give the command that starts your balancer")
         own = place.kept_in(Command(argv, {f"LAB_{name}": value for name, value in values.items()}), folder)
         return Prepared(own.argv, own.environment, health_url)
     adapter = find_adapter(choice.adapter)
@@ -151,19 +172,48 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         command = adapter.command(program, spec, folder)
         return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
     if adapter.own_files is None:
-        raise BadArgumentsError(f"{adapter.name} takes no file of one's own", "--balancers, or --balancer-cmd")
-    files = adopt(adapter.own_files, choice.files, choice.replace, wanted.placeholders(folder), folder)
+        raise BadArgumentsError(f"{adapter.name} cannot run a user's own file", "--balancers, or --balancer-cmd")
+    files = adopt(adapter.own_files, choice.texts(), choice.replace, wanted.placeholders(folder), folder)
     check, command = adapter.own_files.commands(program, files)
-    _check(adapter.name, check, folder, place)
+    try:
+        _check(adapter.name, check, folder, place)
+    except RejectedConfigError as error:
+        if not choice.pool:
+            raise
+        raise _explained(error, adapter, program, choice, folder, place) from error
     command = place.kept_in(command, folder)
     return Prepared(command.argv, command.environment, health_url)
+
+
+def _explained(
+    error: RejectedConfigError, adapter: Adapter, program: Program, choice: Choice, folder: Path, place: Place
+) -> RejectedConfigError:
+    """Return the error with whose mistake it is: the program is asked about the user's own files, too.
+
+    They may be refused for other reasons, such as a user or a name that this machine does not have, so what counts is
+    whether the program says the same of them.
+    """
+    assert adapter.own_files is not None
+    originals = [Path(each) for each in choice.files]
+    try:
+        _check(adapter.name, adapter.own_files.commands(program, originals)[0], folder, place, most=None)
+        theirs: tuple[str, ...] = ()
+    except RejectedConfigError as other:
+        theirs = other.details
+    if same := same_words(error.details, theirs):
+        return RejectedConfigError(f"{adapter.name} rejects its configuration: your own file, too", "correct it", same)
+    return RejectedConfigError(
+        f"{adapter.name} rejects its configuration, and not your own file: the lab changed it wrongly",
+        "report this with the output of lab compare --show-changes FOLDER; meanwhile, use --replace",
+        error.details,
+    )
 
 
 def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise BadArgumentsError(f"{command}: {error}", "quote the command as a shell would want it") from error
+        raise BadArgumentsError(f"{command}: {error}", "quote the command as for a shell") from error
 
 
 def _spec(choice: Choice, wanted: Wanted) -> ProxySpec:
@@ -183,7 +233,8 @@ def _installed(adapter: Adapter, place: Place) -> Program:
     return found
 
 
-def _check(name: str, check: Command | None, folder: Path, place: Place) -> None:
+def _check(name: str, check: Command | None, folder: Path, place: Place, most: int | None = _TOLD_LINES) -> None:
+    """Let the program check its configuration. Raise `RejectedConfigError` with at most that many lines of output."""
     if check is None:
         return
     told, check = shlex.join(check.argv), place.reached(check, folder)
@@ -201,5 +252,5 @@ def _check(name: str, check: Command | None, folder: Path, place: Place) -> None
     except subprocess.TimeoutExpired:
         raise RejectedConfigError(f"{name} did not finish checking its configuration", told) from None
     if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()[-_TOLD_LINES:]
+        said = (done.stdout + done.stderr).strip().splitlines()[-(most or 0) :]
         raise RejectedConfigError(f"{name} rejects its configuration", told, tuple(map(inert, said)))

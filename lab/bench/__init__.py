@@ -1,1 +1,1 @@
-"""Benchmarks of policies (simulated, beside theory), of proxies, of fault injection and of the checkers."""
+"""Benchmarks of policies (simulated, compared with theory), of proxies, of fault injection and of the checkers."""

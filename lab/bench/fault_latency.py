@@ -1,7 +1,7 @@
-"""Measures the time from an order, as its client sends it, until the fault is in effect.
+"""Measures the time from a client's order until the fault is in effect.
 
-Needs a running lab. Each fault is healed at once; the first round is a warm-up. The time of the effect comes from the
-chaos service, whose clock is mapped to ours. Admission of the order is included.
+Needs a running lab. Each fault is healed at once; the first round is a warm-up. The time includes the admission of the
+order. The moment of the effect comes from the chaos service, whose clock is mapped to ours.
 """
 
 from __future__ import annotations
@@ -15,33 +15,20 @@ import aiohttp
 
 from ..errors import EnvironmentProblemError
 from ..evidence.clock import ClockOffset, measure_offset
+from ..scenario.fault_kinds import built_in
 from ..services.clients import ChaosClient, FaultRefusedError, Json
 from ..services.endpoints import Endpoints
 
-Params = Mapping[str, str]
 DURATION = "20s"
 PROCESS_LIMIT_S, LINK_LIMIT_S = 0.3, 1.5
-"""Longest median of an injection, seconds, on a machine whose caches are warm."""
-KINDS: Mapping[str, tuple[Params, float]] = {
-    "kill": ({}, PROCESS_LIMIT_S),
-    "stop": ({}, PROCESS_LIMIT_S),
-    "pause": ({}, PROCESS_LIMIT_S),
-    "delay": ({"delay": "50ms"}, LINK_LIMIT_S),
-    "loss": ({"loss": "30%"}, LINK_LIMIT_S),
-    "corrupt": ({"corrupt": "30%"}, LINK_LIMIT_S),
-    "duplicate": ({"duplicate": "30%"}, LINK_LIMIT_S),
-    "reorder": ({"reorder": "30%"}, LINK_LIMIT_S),
-    "bandwidth": ({"rate": "1mbit"}, LINK_LIMIT_S),
-    "blackhole": ({}, LINK_LIMIT_S),
-    "refuse": ({}, LINK_LIMIT_S),
-    "partition": ({"peer": "balancer"}, LINK_LIMIT_S),
-    "disconnect": ({}, LINK_LIMIT_S),
-}
+"""Largest allowed median of an injection in seconds, on a machine with warm caches."""
+LIMITS_S: Mapping[str, float] = {"process": PROCESS_LIMIT_S, "shape": LINK_LIMIT_S, "cut": LINK_LIMIT_S}
+"""By layer. Other faults are not measured: each is one call to Docker or to the backend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Measured injections of one kind, seconds."""
+    """Measured injections of one kind, in seconds."""
 
     kind: str
     mechanism: str
@@ -83,24 +70,25 @@ async def measure(endpoints: Endpoints, rounds: int, on_kind: Callable[[str], No
         capabilities, offset = await chaos.capabilities(), await measure_offset(chaos.clock)
         timings = []
         for kind in possible(capabilities):
-            params, limit_s = KINDS[kind]
             on_kind(kind)
-            injections = [await _inject(chaos, offset, kind, target, params) for _ in range(rounds + 1)][1:]
+            injections = [await _inject(chaos, offset, kind, target) for _ in range(rounds + 1)][1:]
             took = tuple(took_s for took_s, _ in injections)
-            timings.append(Timing(kind, injections[0][1]["mechanism"], took, limit_s))
+            timings.append(Timing(kind, injections[0][1]["mechanism"], took, LIMITS_S[built_in().kinds[kind].layer]))
         return timings
 
 
 def possible(capabilities: Mapping[str, Json]) -> list[str]:
     """Return the kinds that have a limit here and that this lab's chaos service supports."""
-    return [kind for kind in KINDS if capabilities.get(kind, {}).get("possible")]
+    return [
+        kind
+        for kind, each in built_in().kinds.items()
+        if each.layer in LIMITS_S and capabilities.get(kind, {}).get("possible")
+    ]
 
 
-async def _inject(
-    chaos: ChaosClient, offset: ClockOffset, kind: str, target: str, params: Params
-) -> tuple[float, Json]:
-    """Inject and heal; return the seconds until the effect, and the record."""
-    order = {"kind": kind, "target": target, "duration": DURATION, "params": dict(params)}
+async def _inject(chaos: ChaosClient, offset: ClockOffset, kind: str, target: str) -> tuple[float, Json]:
+    """Inject and heal. Return the seconds until the effect, and the record."""
+    order = {"kind": kind, "target": target, "duration": DURATION, "params": built_in().kinds[kind].example}
     asked = time.monotonic()
     status, record = await chaos.call("POST", "/faults", order, aiohttp.ClientTimeout(total=30))
     if status != 201:

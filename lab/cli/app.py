@@ -1,4 +1,4 @@
-"""The whole command line, and the one place where errors become a line on stderr and an exit code."""
+"""The whole command line, and the only place where errors become a line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from ..release import release
 from ..runtime.state_folder import STATE_DIR
 
 _LINES = 40
-"""Lines of an error that are shown: one screen. A file with more problems shows the rest when these are fixed."""
+"""Maximum number of lines of an error: one screen. Further problems of a file are shown when these are fixed."""
 _NEXT_LONG = 2000
-"""Longest next step, in characters: it may list every scenario of the library."""
+"""Maximum characters of a next step, which may list every scenario of the library."""
 _REPORT_IT = "run it again with LAB_DEBUG=1 and report the output"
 _MENDS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space, or choose other folders: --results, --state-dir",
@@ -83,11 +83,13 @@ COMMANDS: Final = {
     "check": ("scenario_commands", "check"),
     "report": ("scenario_commands", "report"),
     "compare": ("compare_commands", "compare"),
+    "diff": ("diff_command", "diff"),
+    "advise": ("advise_commands", "advise_command"),
     "doctor": ("doctor_command", "doctor"),
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),
 }
-"""Command → its module in `lab.cli`, and its function or group of commands there."""
+"""Command → its module in `lab.cli`, and its function or group of commands in that module."""
 
 
 _loaded: Final[set[str]] = set()
@@ -96,7 +98,7 @@ _loaded: Final[set[str]] = set()
 def load(*names: str) -> typer.Typer:
     """Import these commands, or all if none is named, and return the command line.
 
-    `run` imports only the command that is called: importing all takes as long as the work of a short command.
+    `run` imports only the command that is called, because importing all takes as long as a short command runs.
     """
     for name in names or COMMANDS:
         if name in _loaded:
@@ -114,8 +116,8 @@ def load(*names: str) -> typer.Typer:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Raise only KeyboardInterrupt; with LAB_DEBUG=1, any error."""
     terminal.prepare()
-    os.umask(os.umask(0) & 0o077)  # with any umask of the caller, the lab can read its own files
-    # A shell starts background jobs with SIGINT ignored; SIGTERM, which is handled as SIGINT, must still arrive.
+    os.umask(os.umask(0) & 0o077)  # the lab must be able to read its own files, whatever the caller's umask
+    # A shell starts background jobs with SIGINT ignored. SIGTERM, which is handled as SIGINT, must still work.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -123,7 +125,7 @@ def run(arguments: Sequence[str]) -> int:
     state_dir, arguments = _state_dir_first(arguments)
     try:
         load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
-        # With standalone_mode, usage errors would exit 2, which means `unknown` here.
+        # With standalone_mode, usage errors would exit with 2, which means `unknown` here.
         words = [*state_dir, *(arguments or ["--help"])]
         code = typer.main.get_command(app).main(words, prog_name="lab", standalone_mode=False)
         terminal.finish()
@@ -143,7 +145,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--state-dir` with its value, and all other words. The option may stand before or after the command."""
+    """Return `--state-dir` with its value, and all other words. The option may precede or follow the command."""
     found: list[str] = []
     rest: list[str] = []
     words = list(arguments)
@@ -175,7 +177,7 @@ def _fail(message: str, next_step: str, details: Sequence[str], code: ExitCode, 
 
 def _system_refused(error: OSError) -> tuple[str, str]:
     """Return message and next step for an error of the operating system."""
-    if error.filename is None and error.errno == errno.ENOSPC:  # stdout: errors of files have a name
+    if error.filename is None and error.errno == errno.ENOSPC:  # stdout, because errors of files have a name
         return "standard output cannot be written: the disk is full", "write to another place"
     where, why = error.filename, error.strerror
     for numbers, next_step in _MENDS.items():

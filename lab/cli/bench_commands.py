@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..advise.models import MODELS
+from ..balancers.requirements import Level
 from ..bench import check as bench_check
 from ..bench import fault_latency as bench_faults
 from ..bench import policies as bench_policies
@@ -24,13 +26,19 @@ from ..bench.proxy.closed_loop import parse_counts, parse_sizes
 from ..bench.proxy.formatting import how
 from ..bench.proxy.result_files import write as write_proxy
 from ..bench.proxy.table import tables as proxy_tables
+from ..compare import entries
+from ..compare.document import Comparison
+from ..compare.generated_block import ADVICE, splice
+from ..compare.verification import Subject, as_document, rendered_pool
+from ..compare.verification import table as markdown_table
 from ..errors import ExitCode
 from ..evidence.verdict import Verdict
 from ..runtime.docker_lab import DEFAULT_PROJECT
+from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab
 
 app = typer.Typer(
-    help="Benchmarks of policies (simulated, beside theory), of proxies, of fault injection, and of the checkers.",
+    help="Benchmarks of policies (simulated, compared with theory), proxies, fault injection, and checkers.",
     rich_markup_mode=None,
 )
 
@@ -47,7 +55,7 @@ def policies(
     ),
     as_json: JsonOption = False,
 ) -> None:
-    """Simulate every policy in every scenario with the real core: share, p50 and p99, beside theory.
+    """Simulate every policy in every scenario with the real core: shares, p50 and p99, compared with theory.
 
     Writes bench.json, report.html and table.md.
     """
@@ -82,7 +90,7 @@ def proxy(
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="64 connections, 3 rounds of 1 s: under a minute.")] = False,
     connections: Annotated[str, typer.Option(help="Comma-separated numbers. Default: 1,64,512.")] = "",
-    bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0:64,16KiB:64KiB.")] = "",
+    bodies: Annotated[str, typer.Option(help="SENT:RECEIVED pairs. Default: 0B:64B,16KiB:64KiB.")] = "",
     rounds: Annotated[int, typer.Option(min=0, max=100, help="0: 5, or 3 with --quick.")] = 0,
     seconds: Annotated[
         int, typer.Option(min=0, max=600, help="Duration of each load in a round. 0: 2, or 1 with --quick.")
@@ -91,7 +99,7 @@ def proxy(
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path("results/bench-proxy"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the CPU time of a request and the memory of an idle connection in each balancer on one core.
+    """Measure the CPU time per request and the memory per idle connection of each balancer on one core.
 
     Body sizes after the first pair are run with the middle number of connections only. Writes bench.json and
     report.html.
@@ -115,6 +123,43 @@ def proxy(
         console.print(table, "")
     console.print(how(report))
     console.print("written: " + " ".join(map(str, written)), soft_wrap=True)
+
+
+@app.command()
+def advise(
+    balancers: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(MODELS),
+    settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = ",".join(Level),
+    faults: Annotated[str, typer.Option(help="Comma-separated kinds of fault.")] = ALL_FAULTS,
+    phases: Annotated[int, typer.Option(help="Runs of each, at so many phases of the check.", min=1, max=50)] = 4,
+    seed: Annotated[int | None, typer.Option(help="Seed of the arrivals. Default: a new one.", min=0)] = None,
+    results: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("results"),
+    write_markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Also write the table between the markers in this file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how long clients see each fault, beside what `lab advise` predicts. Exit 1 if a prediction is exceeded.
+
+    All of it is 5 balancers × 3 settings × 6 faults × 4 phases: 360 runs of about 15 s.
+    """
+    console = message_console(as_json)
+    chosen = entries.from_adapters(_words(balancers), _words(settings), Comparison(0, "", "", ""))
+    subjects = [
+        Subject(each, each.choice.adapter, rendered_pool(each.choice.adapter, Level(each.choice.level)))
+        for each in chosen
+    ]
+    verified = run_verification(subjects, kinds(faults), phases, seed, results, console)
+    if write_markdown:
+        splice(write_markdown, markdown_table(verified.rows, verified.comparison), ADVICE)
+    if as_json:
+        print_json(as_document(verified.rows, verified.comparison))
+    else:
+        console.print(verified.text(), soft_wrap=True)
+    raise typer.Exit(ExitCode.FAIL if verified.exceeded else ExitCode.PASS)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 @app.command()

@@ -1,32 +1,19 @@
-"""What the commands share: options, output, and finding the running lab."""
+"""Shared by all commands: options, output, and finding the running lab."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
-import shutil
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..errors import EnvironmentProblemError
 from ..output.json_text import dumps
 from ..output.terminal import Terminal, write
 from ..processes.isolation.network import enter_own_network
-from ..runtime import Member, Runtime, Say, ports
-from ..runtime.docker_lab import DEFAULT_PROJECT, DockerRuntime
-from ..runtime.local_lab import LocalRuntime
-from ..runtime.state_folder import state_root
+from ..runtime import Member, Runtime, Say
+from ..runtime.selection import RuntimeName, runtime
 from ..services.endpoints import Endpoints
-
-
-class RuntimeName(StrEnum):
-    """Names of the runtimes."""
-
-    LOCAL = "local"
-    DOCKER = "docker"
-
 
 RuntimeOption = Annotated[
     RuntimeName, typer.Option("--runtime", help="Plain processes on this machine, or containers (docker compose).")
@@ -48,41 +35,16 @@ BalancerOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; messages go to stderr.")]
 
 
-def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str | None = None) -> Runtime:
-    """Return the runtime of that name.
-
-    Raise `BadArgumentsError` if a port in the environment is invalid or the balancer's command cannot be used.
-    """
-    for published in ports.PUBLISHED:
-        ports.wanted(published)
-    if balancer_cmd is None:
-        return LocalRuntime(state_root()) if name is RuntimeName.LOCAL else DockerRuntime(project)
-    if name is not RuntimeName.LOCAL:
-        raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
-    lab = LocalRuntime(state_root(), balancer_command=_command(balancer_cmd))
-    if lab.find() is not None:
-        raise BadArgumentsError("--balancer-cmd cannot change the balancer of the running lab", "lab down")
-    return lab
-
-
-STAYS = "a lab that keeps running has to be reachable"
+STAYS = "a lab that keeps running must be reachable"
 
 
 def keep_inside(say: Say, problem: str = "") -> None:
-    """Move this command into a separate network. If that is not possible, or there is a `problem`, say that sockets are
-    watched instead."""
+    """Move this command into a separate network.
+
+    If that is not possible, or there is a `problem`, tell the user that sockets are watched instead.
+    """
     if problem := problem or enter_own_network():
         say(f"your balancer runs in this machine's network ({problem}); its sockets are watched")
-
-
-def _command(text: str) -> tuple[str, ...]:
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise BadArgumentsError(f"--balancer-cmd {text!r} is not a command: {error}", "quote as for a shell") from error
-    if not words or shutil.which(words[0]) is None:
-        raise BadArgumentsError(f"--balancer-cmd {text!r}: expected an executable program", "check its path")
-    return words
 
 
 def running_lab(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoints]:
@@ -94,7 +56,7 @@ def running_lab(name: RuntimeName | None, project: str) -> tuple[Runtime, Endpoi
         except EnvironmentProblemError:
             if name:
                 raise
-            continue  # without Docker, no lab runs in it
+            continue  # no lab can run in Docker if Docker is missing
         if endpoints is not None:
             return chosen, endpoints
     where = f" on runtime {name}" if name else ""

@@ -9,7 +9,7 @@ import re
 import secrets
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,11 @@ from typing import Annotated
 import typer
 
 from ..balancers import ADAPTERS
-from ..balancers.selection import HEALTH_PATH
+from ..balancers.importing import write_changes
+from ..balancers.selection import HEALTH_PATH, Choice
 from ..compare import document, entries
 from ..compare.configs import write_configs
+from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
@@ -28,25 +30,30 @@ from ..compare.generated_block import splice
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
-from ..compare.table import markdown, matrix, remarks, table
+from ..compare.table import difference_table, markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..output.inert import one_line
+from ..output.terminal import Terminal
 from ..runtime import Say
+from ..runtime.selection import RuntimeName
 from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeName, RuntimeOption, keep_inside, message_console, print_json
+from .common import JsonOption, RuntimeOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
-"""A name has at most 253 characters (RFC 1035), and none that could end a header line."""
+"""Pattern of a Host header: at most 253 characters (RFC 1035), and none that could end a header line."""
 _HEALTH = re.compile(r"/[!-~]{0,2000}")
-"""Printable ASCII without blanks, of a length that every server accepts."""
+"""Pattern of a path: printable ASCII without blanks, of a length that every server accepts."""
 _PLACES = {"--results", "--append", "--markdown"}
 
 
 def compare(
-    balancers: Annotated[str, typer.Option(help="Comma-separated; `none` for only your own.")] = ",".join(ADAPTERS),
+    balancers: Annotated[
+        str, typer.Option(help="Comma-separated; `none` for only your own. Default: all; with --entry none.")
+    ] = "",
     scenarios: Annotated[
         str, typer.Option(help="Comma-separated: standard scenarios, scenarios of the library, or files.")
     ] = ",".join(STANDARD_SCENARIOS),
@@ -58,12 +65,30 @@ def compare(
     image: Annotated[
         list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, in place of our image.")
     ] = None,
+    entry: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL or NAME=cmd:COMMAND; "
+            "differences are told from the first one."
+        ),
+    ] = None,
+    baseline: Annotated[str, typer.Option(help="Name of the entry from which differences are told.")] = "",
     config: Annotated[
         list[str] | None, typer.Option(help="Your own configuration: [NAME=]FILE[,FILE…]; see --replace.")
     ] = None,
     replacing: Annotated[
         list[str] | None,
         typer.Option("--replace", help="Replace an address in your files: OLD=BACKEND_1, OLD=LISTEN, …"),
+    ] = None,
+    frontend: Annotated[
+        str, typer.Option(help="Import: the frontend, site or entry point where requests enter, if there are several.")
+    ] = "",
+    pool: Annotated[
+        str, typer.Option(help="Import: the backend, upstream, cluster or service to use, if there are several.")
+    ] = "",
+    show_changes: Annotated[
+        Path | None,
+        typer.Option(help="Write what the lab changes in imported files into this folder, and start nothing."),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Host header of all requests, for configurations that forward only some names.")
@@ -74,7 +99,7 @@ def compare(
     balancer_cmd: Annotated[str, typer.Option(help="Your own balancer; @LISTEN@ and @BACKENDS@ are filled in.")] = "",
     balancer_url: Annotated[str, typer.Option(help="Your own balancer that is already running on loopback.")] = "",
     backend_port: Annotated[
-        list[int] | None, typer.Option(help="Given three times: a port that --balancer-url forwards to.")
+        list[int] | None, typer.Option(help="Repeat three times: a port to which --balancer-url forwards.")
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder for the comparison.")] = Path("results"),
     append: Annotated[Path | None, typer.Option(help="Continue the comparison in this folder.")] = None,
@@ -87,19 +112,29 @@ def compare(
     console = message_console(as_json)
     if mix not in MIXES:
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
-    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url))
-    comparison, folder = _comparison(append, results, seed, mix, environment.name)
+    started_here = any(re.match(r"[^=]*=(?:url|cmd):", word) for word in entry or [])
+    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
+    comparison, folder = begin_comparison(append, results, seed, mix, environment.name)
     plans = [_plan(name, comparison) for name in _words(scenarios)]
-    chosen = entries.from_adapters([] if balancers == "none" else _words(balancers), _words(settings), comparison)
+    names = _words(balancers) or ([] if entry else list(ADAPTERS))
+    chosen = entries.from_adapters([] if names == ["none"] else names, _words(settings), comparison)
+    chosen += entries.named(entry or [], replacing or [], backend_port or [], environment.name)
     chosen += entries.from_files(config or [], replacing or [])
     chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
     chosen += [entries.from_url(balancer_url, backend_port or [])] if balancer_url else []
     own = [with_requests(each, host, health) for each in chosen if each.settings == document.OWN]
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
-        raise BadArgumentsError("no balancer to compare", "--balancers, --config, --balancer-cmd or --balancer-url")
+        raise BadArgumentsError("no balancer to compare", "--balancers, --entry, --config or --balancer-url")
+    chosen = entries.with_routes(chosen, frontend, pool)
+    if show_changes is not None:
+        _write_changes(chosen, show_changes, console)
+        return
+    for line in (line for each in chosen if each.choice.pool for line in changes(each.choice)):
+        console.print(line, soft_wrap=True)
+    entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
-    _keep_inside(chosen, environment, console.print)
+    keep_entries_inside(chosen, environment, console.print)
     comparison.commands.append(command_line(sys.argv[1:]))
     first = 1 + max((each.repeat for each in comparison.results if _same(each, chosen, plans)), default=-1)
     with environment.set_up(console.print):
@@ -110,7 +145,7 @@ def compare(
             run_all(
                 comparison, schedule(chosen, plans, range(first, first + repeat)), folder, environment, console.print
             )
-        finally:  # also if interrupted: the runs so far can be read and continued
+        finally:  # also after an interruption, because the runs so far can be read and continued
             (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
             write_page(comparison, folder)
     if write_markdown:
@@ -119,17 +154,44 @@ def compare(
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})
     elif not as_json:
-        if ran:
-            console.print(table(comparison))
-        for line in (line for each in remarks(comparison) for line in each.lines()):
-            console.print(line, soft_wrap=True)
-        console.print(f"{folder}/compare.html · compare.md · compare.json")
+        _show(console, comparison, folder)
     if not ran:
         raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
 
 
+def changes(choice: Choice) -> Iterator[str]:
+    """Yield the lines that say what the lab changes in the imported files of a choice."""
+    imported = choice.imported()
+    yield f"{choice.name}: requests take {imported.route}"
+    yield from (f"  {line}" for line in imported.told())
+    for each in imported.configuration.unknown:
+        yield f"  {each.place}: {one_line(each.text)} may affect failover; it stays as it is"
+
+
+def _write_changes(chosen: Sequence[Entry], folder: Path, console: Terminal) -> None:
+    choices = [each.choice for each in chosen if each.choice.pool]
+    if not choices:
+        raise BadArgumentsError("--show-changes: no files are imported", "add --config FILE without --replace")
+    for choice in choices:
+        own = folder / re.sub(r"[^\w.-]+", "-", choice.name).strip("-") if len(choices) > 1 else folder
+        for line in (*changes(choice), *map(str, write_changes(choice.imported(), own))):
+            console.print(line, soft_wrap=True)
+
+
+def _show(console: Terminal, comparison: Comparison, folder: Path) -> None:
+    if any(result.measures for result in comparison.results):
+        console.print(table(comparison))
+        if comparison.baseline:
+            console.print(difference_table(comparison))
+            for each in contrasts(comparison):
+                console.print(each.sentence(), soft_wrap=True)
+    for line in (line for each in remarks(comparison) for line in each.lines()):
+        console.print(line, soft_wrap=True)
+    console.print(f"{folder}/compare.html · compare.md · compare.json")
+
+
 def command_line(arguments: Sequence[str]) -> str:
-    """Return the command line without the options that name folders: they change no number, and may be private."""
+    """Return the command line without the options that name folders, which affect no result and may be private."""
     kept, skip = [], False
     for word in arguments:
         if not skip and word.split("=")[0] not in _PLACES:
@@ -147,7 +209,7 @@ def with_requests(entry: Entry, host: str, health: str) -> Entry:
     return replace(entry, choice=replace(entry.choice, host=host, health=health))
 
 
-def _keep_inside(chosen: Sequence[Entry], environment: Environment, say: Say) -> None:
+def keep_entries_inside(chosen: Sequence[Entry], environment: Environment, say: Say) -> None:
     """Put the lab into a separate network if it starts a user's balancer and no entry needs this machine's network."""
     files_or_commands = any(each.choice.files or each.choice.command for each in chosen)
     if not isinstance(environment, LocalEnvironment) or not files_or_commands:
@@ -157,27 +219,30 @@ def _keep_inside(chosen: Sequence[Entry], environment: Environment, say: Say) ->
 
 
 def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
-    if runtime is RuntimeName.LOCAL:
-        if images:
-            raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
-        return LocalEnvironment(state_root() / "compare")
-    if foreign:
-        raise BadArgumentsError(
-            "--balancer-cmd and --balancer-url are for --runtime local",
-            "use --config, or an --image with that program",
-        )
-    project = f"reroute-compare-{secrets.token_hex(3)}"  # a project of its own does not touch a running lab
-    return DockerEnvironment(state_root() / "compare", project, entries.images(images))
+    match runtime:
+        case RuntimeName.LOCAL:
+            if images:
+                raise BadArgumentsError("--image is for --runtime docker", "leave it out, or add --runtime docker")
+            return LocalEnvironment(state_root() / "compare")
+        case RuntimeName.DOCKER:
+            if foreign:
+                raise BadArgumentsError(
+                    "--balancer-cmd and --balancer-url are for --runtime local",
+                    "use --config, or an --image with that program",
+                )
+            project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
+            return DockerEnvironment(state_root() / "compare", project, entries.images(images))
 
 
-def _comparison(
-    append: Path | None, results: Path, seed: int | None, mix: str, runtime: str
+def begin_comparison(
+    append: Path | None, results: Path, seed: int | None, mix: str, runtime: str, name: str = "compare"
 ) -> tuple[Comparison, Path]:
+    """Return a new comparison, or that in the folder `append`, and its folder. Raise `BadArgumentsError`."""
     if append is None:
         now = datetime.now(UTC)
         number = random.SystemRandom().randrange(2**32) if seed is None else seed
         machine = f"{_processors()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-        folder = results / f"{now:%Y%m%d-%H%M%S}-compare"
+        folder = results / f"{now:%Y%m%d-%H%M%S}-{name}"
         return Comparison(number, mix, machine, now.isoformat(timespec="seconds"), runtime), folder
     comparison = document.read(append)
     if seed not in {None, comparison.seed} or mix != comparison.mix:

@@ -18,7 +18,7 @@ _WORDS = {
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Check this machine: what is there, what each missing part costs, and the command that provides it.
+    """Check this machine: what is available, the effect of each missing part, and the command that provides it.
 
     Exit 255 only if neither runtime can work.
     """

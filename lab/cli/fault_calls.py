@@ -1,4 +1,4 @@
-"""Calls of the `lab faults` commands to the chaos service of the running lab, and the errors they lead to."""
+"""Calls from the `lab faults` commands to the chaos service of the running lab, and the resulting errors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, TypeVar, cast
 import aiohttp
 
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..runtime.selection import RuntimeName
 from ..services.clients import ChaosClient
-from .common import RuntimeName, running_lab
+from .common import running_lab
 
 Document = dict[str, Any]
 INJECT_WITHIN = aiohttp.ClientTimeout(total=60.0)
-"""The service responds when the fault is verified. The first network helper takes seconds to start, several at once
-take longer."""
+"""Seconds. The service responds when the fault is verified. The first network helper takes seconds to start, and
+several at once take longer."""
 T = TypeVar("T")
 
 
@@ -26,7 +27,7 @@ class Chaos:
         self._client = client
 
     async def call(self, method: str, path: str, body: Document | None = None) -> Document:
-        """Raise BadArgumentsError if the service refuses the call, EnvironmentProblemError if it fails."""
+        """Return the response. Raise BadArgumentsError if the call is refused, EnvironmentProblemError if it fails."""
         return _checked(*await self._client.call(method, path, body, INJECT_WITHIN))
 
 

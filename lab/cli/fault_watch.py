@@ -14,11 +14,11 @@ from .fault_calls import Chaos, Document
 
 LOOK_EVERY_S = 0.2
 PATIENCE_S = 25.0
-"""Wait after the end of a fault: the service may have to be restarted, and allows a heal 15 s."""
+"""Seconds to wait after the end of a fault: the service may have to be restarted, and allows 15 s for a heal."""
 
 
 async def inject_and_watch(chaos: Chaos, order: Document, console: Console) -> list[Document]:
-    """Inject, wait, and return the final records. If interrupted, even during the injection, heal everything first."""
+    """Inject, wait, and return the final records. If interrupted, even during the injection, first heal everything."""
     injecting = asyncio.ensure_future(chaos.call("POST", "/faults", order))
     try:
         records = records_of(await asyncio.shield(injecting))
@@ -31,7 +31,7 @@ async def inject_and_watch(chaos: Chaos, order: Document, console: Console) -> l
 
 
 def records_of(placed: Document) -> list[Document]:
-    """Return the records of a response: several for a selection, one for a name."""
+    """Return the records in a response: several for a selection, one for a name."""
     return list(placed["faults"]) if "faults" in placed else [placed]
 
 
@@ -42,7 +42,7 @@ def describe_fault(record: Document) -> str:
 
 
 def exit_code(records: list[Document]) -> ExitCode:
-    """Return the worst of: a fault that was not healed, a stop condition that was met, a fault without effect."""
+    """Return the code of the worst result: not healed, then a met stop condition, then a fault without effect."""
     if any(record["state"] == "failed" for record in records):
         return ExitCode.INTERNAL
     if any(record["healed_by"] == "stop_condition" for record in records):

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..errors import EnvironmentProblemError, ExitCode
 from ..runtime import Member, Runtime
 from ..runtime.docker_lab import DEFAULT_PROJECT
+from ..runtime.selection import RuntimeName, runtime
 from ..services.endpoints import Endpoints
 from .common import (
     STAYS,
@@ -17,14 +18,12 @@ from .common import (
     BalancerOption,
     JsonOption,
     ProjectOption,
-    RuntimeName,
     RuntimeOption,
     keep_inside,
     message_console,
     partial_lab,
     print_json,
     running_lab,
-    runtime,
 )
 
 

@@ -19,6 +19,7 @@ from ..report import job_summary
 from ..report.live import view
 from ..report.summary import JudgedRun, summary
 from ..runtime.docker_lab import DEFAULT_PROJECT
+from ..runtime.selection import RuntimeName, runtime
 from ..scenario.file_reader import load_scenario
 from ..scenario.library import find, names
 from ..scenario.plan import Plan
@@ -28,12 +29,10 @@ from .common import (
     BalancerOption,
     JsonOption,
     ProjectOption,
-    RuntimeName,
     RuntimeOption,
     keep_inside,
     message_console,
     print_json,
-    runtime,
 )
 from .run_session import RunSession, document, sweep_table
 
@@ -69,7 +68,7 @@ def run(
         raise BadArgumentsError(
             "no scenario was named", f"name some, or use --all; the library has {', '.join(names())}"
         )
-    checkers()  # two of one name are refused before anything starts
+    checkers()  # refuses two with the same name before anything starts
     chosen_seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = message_console(as_json)

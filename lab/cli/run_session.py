@@ -1,4 +1,4 @@
-"""Running plans on a running lab: each run is judged and reported, repeated if the host spoiled it, or swept."""
+"""Runs plans on a running lab. Each run is judged and reported, repeated if the host spoiled it, or swept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import EnvironmentProblemError
-from ..evidence.balancer_config import seconds
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
 from ..judge.judge import is_unknown_because_of_host
@@ -27,6 +26,7 @@ from ..report.summary import JudgedRun
 from ..run.experiment import run_experiment
 from ..run.feasibility import obstacles
 from ..scenario.plan import Plan
+from ..scenario.units import parse_duration
 from ..services.clients import ChaosClient
 from ..services.endpoints import Endpoints
 
@@ -42,7 +42,7 @@ class RunSession:
     repeats: int
 
     def runnable(self, plans: list[Plan]) -> tuple[list[Plan], list[dict[str, str]]]:
-        """Return the plans that this lab can carry out, and the reasons against the others.
+        """Return the plans that this lab can carry out, and for each of the others the reason why it cannot.
 
         Raise EnvironmentProblemError if there is none.
         """
@@ -67,7 +67,7 @@ class RunSession:
         return judged
 
     def sweep(self, plan: Plan, count: int) -> tuple[Sweep, list[JudgedRun]]:
-        """Run the plan at `count` phases; write table, JSON and page into a folder of their own."""
+        """Run the plan at `count` phases; write table, JSON and page into a separate folder."""
         judged: list[JudgedRun] = []
         found: list[Point] = []
         interval_s = 0.0
@@ -103,7 +103,7 @@ class RunSession:
         return JudgedRun(verdict, run_dir, busy_host(written.events))
 
     def _report_interrupted(self, run_dir: Path) -> None:
-        """Write reports of an interrupted run. Ignore errors, which would hide why the run ended."""
+        """Write the reports of an interrupted run. Ignore errors, which would hide why the run ended."""
         with contextlib.suppress(Exception):
             write_reports(run_dir)
             self.console.print(f"the run was not completed; its record is in {run_dir}")
@@ -114,14 +114,14 @@ class RunSession:
 
 
 def document(judged: JudgedRun) -> dict[str, object]:
-    """Return one run as in `--json`."""
+    """Return one run as shown by `--json`."""
     return {"folder": str(judged.folder), "host": judged.host, **json.loads(judged.verdict.to_json())}
 
 
 def _interval_s(record: RunRecord) -> float | None:
     """Return the health-check interval from the run's configuration, or None if the balancer does not publish it."""
     health = record.config.get("health")
-    return seconds(health["interval"], "health.interval") if health else None
+    return parse_duration(health["interval"]) if health else None
 
 
 def sweep_table(sweep: Sweep) -> Table:

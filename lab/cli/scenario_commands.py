@@ -84,7 +84,7 @@ def check(
 
     The files of a folder that cannot be written to stay as they are.
     """
-    folder = _folder(run, results)
+    folder = run_folder(run, results)
     verdict = judge(load_run(folder))
     try:
         verdict.write(folder)
@@ -113,7 +113,7 @@ def report(
     """Write report.html and junit.xml again from the other files of a run. Exit 2 if those are incomplete."""
     if as_json and as_markdown:
         raise BadArgumentsError("--json and --markdown exclude each other", "choose one of them")
-    folder = _folder(run, results)
+    folder = run_folder(run, results)
     try:
         read = write_reports(folder)
     except OSError as error:
@@ -142,7 +142,8 @@ def _markdown(read: Run, folder: Path) -> str:
     return markdown([JudgedRun(read.verdict, folder, busy_host(read.events))]) + (f"\n{damage}" if damage else "")
 
 
-def _folder(run: str, results: Path) -> Path:
+def run_folder(run: str, results: Path) -> Path:
+    """Return the folder of a run that is named by path, id or `latest`. Raise `BadArgumentsError`."""
     folders = [each for each in (Path(run), results / run) if each.is_dir()]
     if not folders:
         raise BadArgumentsError(f"there is no run {run!r}", f"give a folder, or one of those in {results}/")

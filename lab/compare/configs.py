@@ -1,4 +1,4 @@
-"""The configurations that were compared, with example addresses, as files to read."""
+"""Writes and reads the compared configurations, rendered with example addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_configs(entries: Sequence[Entry], folder: Path) -> None:
 
 
 def read_configs(folder: Path) -> list[tuple[str, str]]:
-    """Return (`balancer-settings/file`, text) of all that were written."""
+    """Return (`balancer-settings/file`, text) of each written file."""
     root = folder / FOLDER
     return [(str(each.relative_to(root)), each.read_text(encoding="utf-8")) for each in sorted(root.glob("*/*"))]
 

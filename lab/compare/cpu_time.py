@@ -10,7 +10,7 @@ from itertools import pairwise
 from ..processes.usage import Threads, cpu_seconds, cpu_times
 
 EVERY_S = 0.5
-"""Interval of samples. Each one walks /proc, so more frequent ones would be a load of their own."""
+"""Seconds between samples. Each sample walks /proc, so shorter intervals would cause load of their own."""
 
 
 class CpuMeter:
@@ -28,7 +28,7 @@ class CpuMeter:
             await asyncio.sleep(EVERY_S)
 
     def between(self, since: float, until: float) -> float | None:
-        """Return the CPU seconds between two monotonic times, or None with fewer than two samples or a dead process."""
+        """Return the CPU seconds between two monotonic times, or None with fewer than two samples or after its end."""
         inside = [threads for at, threads in self.samples if since <= at <= until]
         if len(inside) < 2 or not inside[0] or not inside[-1]:
             return None

@@ -1,4 +1,4 @@
-"""The containers of a comparison as the Docker engine reports them, and the balancer of one run among them."""
+"""Reads the containers of a comparison from the Docker engine, among them the balancer of the current run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..services.endpoints import Endpoints
 PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"
 _LOG_READ: Final = 1000
-"""Lines at the end of a log that are read; an access log may have any number."""
+"""Number of lines read from the end of a log, because an access log may be very long."""
 _NUMBER_LABEL: Final = "com.docker.compose.container-number"
 _ONEOFF_LABEL: Final = "com.docker.compose.oneoff"
 _REPLACE_LABEL: Final = "com.docker.compose.replace"
@@ -40,7 +40,7 @@ class DockerRunningBalancer:
     """Backend → address in the balancer's configuration."""
 
     def ended(self) -> str:
-        """Return how its container ended."""
+        """Return how its container ended, or an empty string while it runs."""
         state = inspect(self.container)[0]["State"]
         return "" if state["Running"] else f"the balancer ended during the run, with code {state['ExitCode']}"
 
@@ -49,8 +49,10 @@ class DockerRunningBalancer:
         return log_tail(self.container)
 
     def address_change(self) -> str:
-        """Return the backends whose address changed: a restarted container may get a different one, which a static
-        configuration cannot follow."""
+        """Return the backends whose address changed, or an empty string.
+
+        A restarted container may get a different address, which a static configuration cannot follow.
+        """
         now = backends(self.project)
         gone = [f"{name} from {old} to {now.get(name, 'nowhere')}" for name, old in self.given.items()
                 if now.get(name) != old]  # fmt: skip
@@ -60,7 +62,7 @@ class DockerRunningBalancer:
 def backends(project: str) -> dict[str, str]:
     """Return backend → address in the project's traffic network, with the names that the chaos service uses.
 
-    A backend without an address is left out. The rule for names is that of `chaos.drivers.members`; a test compares
+    A backend without an address is left out. The names follow the rule of `chaos.drivers.members`; a test compares
     both. Raise `EnvironmentProblemError` if two containers claim one name.
     """
     labels = [word for each in (f"{PROJECT_LABEL}={project}", f"{_SERVICE_LABEL}=api", f"{_ONEOFF_LABEL}=False")
@@ -75,7 +77,7 @@ def backends(project: str) -> dict[str, str]:
 
 
 def _current(name: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the container that runs; while Compose re-creates one, the container that replaces the other."""
+    """Return the running container, or, while Compose replaces a container, the new one."""
     replaced = {each["Config"]["Labels"].get(_REPLACE_LABEL) for each in claims}
     left = [each for each in claims if not replaced & {each["Id"], each["Name"].lstrip("/")}]
     if len(left) != 1:
@@ -126,9 +128,9 @@ def log_tail(container: str) -> tuple[str, ...]:
 
 
 def first_process(container: str) -> int:
-    """Return the process id of the container's first process, or 0 if it is not on this machine.
+    """Return the process id of the container's first process, or 0 if it does not run on this machine.
 
-    Its CPU time is then not measured.
+    In that case its CPU time is not measured.
     """
     (known,) = inspect(container)
     pid = int(known["State"]["Pid"])

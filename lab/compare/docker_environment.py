@@ -1,7 +1,7 @@
-"""The runs of a comparison in containers: all share backends and chaos service, and each has its own balancer.
+"""Runs a comparison in containers: all runs share the backends and the chaos service; each has its own balancer.
 
-The configurations are those of runs on processes, with the backends' addresses in the containers' network. Names would
-measure how quickly each balancer follows DNS, which is discovery and not failover (docs/decisions/0048).
+Configurations contain the backends' addresses in the containers' network, as for processes. With names, the runs would
+measure how quickly each balancer follows DNS: discovery, not failover (docs/decisions/0048).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -43,9 +43,9 @@ from .environment import RunningBalancer
 MEMBERS: Final = ("api", "chaos", "reaper")
 LISTEN: Final = "0.0.0.0:8080"
 ADMIN: Final = "127.0.0.1:8081"
-"""The container's own loopback: nobody asks it here, and a backend shall not be able to."""
+"""The container's own loopback: no client needs the admin port here, and backends must not reach it."""
 READY_WITHIN_S: Final = 25.0
-"""As for a local lab."""
+"""The same as for a local lab."""
 _POLL_S: Final = 0.05
 _START_S: Final = 60.0
 
@@ -57,14 +57,14 @@ class DockerEnvironment:
     root: Path
     project: str
     images: Mapping[str, str] = field(default_factory=dict)
-    """Balancer → image with that program on its path, such as the official one, in place of our image."""
+    """Balancer → image to use in place of ours, such as the official one. Its PATH must have the program."""
     _built: tuple[str, str] = field(default=("", ""), init=False, repr=False)
-    """Image of our balancer, and image of the other five."""
+    """Image of our balancer, and the image of the five others."""
     name: str = "docker"
     _replicas: int = field(default=0, init=False, repr=False)
     _runtime: DockerRuntime = field(init=False, repr=False)
     _chaos: tuple[str, str] = field(default=("", ""), init=False, repr=False)
-    """URL and token."""
+    """URL and token of the chaos service."""
 
     def __post_init__(self) -> None:
         """Choose free ports, so that running labs are not affected."""
@@ -90,24 +90,28 @@ class DockerEnvironment:
             with uninterrupted():
                 self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=_START_S)
 
-    def place(self, balancer: str) -> Containers:
-        """Return the image with the program of that balancer."""
+    def place(self, balancer: str, binary: str) -> Containers:
+        """Return the containers that have the program of that balancer; `binary` is an image in place of the usual."""
         ours, peers = self._built
-        return Containers(self.images.get(balancer) or (ours if balancer == "reroute" else peers))
+        return Containers(binary or self.images.get(balancer) or (ours if balancer == "reroute" else peers))
 
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
         """Start the balancer in a container that listens in the project's network and on this machine's loopback."""
         if not choice.adapter:
             raise BadArgumentsError(f"{choice.name} runs on this machine", "leave --runtime docker out")
+        if choice.backends not in {0, self._replicas}:
+            problem = f"{choice.name} has {choice.backends} servers, and this runtime {self._replicas} backends"
+            raise BadArgumentsError(problem, "leave --runtime docker out")
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="balancer-", dir=self.root)).resolve()
         container = f"{self.project}-balancer"
-        backends = self._all_backends()
+        backends, place = self._all_backends(), self.place(choice.adapter, choice.binary)
         try:
-            prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, self.place(choice.adapter))
+            prepared = prepare(choice, Wanted(LISTEN, ADMIN, backends), folder, place)
             assert prepared is not None, "only a URL needs no preparation"
-            self._start(choice.adapter, container, Command(prepared.argv, prepared.environment), folder)
+            command = Command(prepared.argv, prepared.environment)
+            self._start(choice.name, container, place.run(command, folder, *self._options(container)))
             self._wait_ready(choice, container)
             yield DockerRunningBalancer(self._endpoints(choice, container), self.project, container, backends)
         finally:
@@ -116,7 +120,7 @@ class DockerEnvironment:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _all_backends(self) -> dict[str, str]:
-        """Return the addresses of all backends; wait for one that the last run killed.
+        """Return the addresses of all backends. If the last run killed one, wait until it is back.
 
         The chaos service restarts it (`CHAOS_REVIVE_AFTER`, 5 s).
         """
@@ -132,16 +136,19 @@ class DockerEnvironment:
     def _traffic(self) -> str:
         return f"http://{ports.LOOPBACK}:{self._runtime.environment[ports.TRAFFIC.variable]}"
 
-    def _start(self, name: str, container: str, command: Command, folder: Path) -> None:
+    def _options(self, container: str) -> tuple[str, ...]:
         port = LISTEN.rpartition(":")[2]
-        traffic, control = networks(self.project)
-        options = (
-            # An internal network publishes nothing, so the port is published through the other one.
+        _, control = networks(self.project)
+        return (
+            # Docker publishes no ports of an internal network, so the port is published through the other network.
             "--name", container, "--network", control, "--publish", f"{self._traffic.removeprefix('http://')}:{port}",
-            "--env", f"LB_ADMIN__LISTEN={ADMIN}",  # our image's own would win over the configuration file
+            "--env", f"LB_ADMIN__LISTEN={ADMIN}",  # the value set in our image would override the configuration file
             *balancer_labels(self.project),
         )  # fmt: skip
-        _, _, *words = self.place(name).run(command, folder, *options)
+
+    def _start(self, name: str, container: str, docker_run: Sequence[str]) -> None:
+        traffic, _ = networks(self.project)
+        _, _, *words = docker_run
         for step in (["create", *words], ["network", "connect", traffic, container], ["start", container]):
             done = docker(step, timeout_s=_START_S)
             if done.returncode != 0:

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadArgumentsError
-from .client_costs import Measures
+from .measures import Measures
 
 SCHEMA = 1
 OWN = "own"
-"""Settings of a user's own balancer; `label` omits it."""
+"""The settings column of a user's own balancer; `label` omits it."""
 FILE = "compare.json"
 NAMES = tuple(each.name for each in fields(Measures))
 
 
 def label(balancer: str, settings: str) -> str:
-    """Return balancer and settings as people read them."""
+    """Return the text by which people identify a balancer with its settings."""
     return balancer if settings == OWN else f"{balancer} {settings}"
 
 
@@ -43,13 +43,13 @@ class Result:
 
     @property
     def counts(self) -> bool:
-        """Whether its numbers say something about the balancer."""
+        """Whether its measures are used in the table."""
         return self.measures is not None and self.status in {"ok", "died"}
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A measure over the repeats; all None if no repeat has it."""
+    """Distribution of a measure over the repeats. All fields are None if no repeat has a value."""
 
     median: float | None
     low: float | None
@@ -82,7 +82,9 @@ class Comparison:
     quirks: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     tunings: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
-    """Name of a user's balancer → SHA-256 of its files, so that different contents never share a row."""
+    """Name of a user's balancer → SHA-256 of its files, so that files with different contents never share a row."""
+    baseline: str = ""
+    """Label of the entry from which differences are told; empty: none are."""
     results: list[Result] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
@@ -97,7 +99,7 @@ class Comparison:
         return [_row(groups[key]) for key in keys]
 
     def write(self, folder: Path) -> None:
-        """Write `compare.json`, with the computed rows."""
+        """Write `compare.json`, including the computed rows."""
         text = json.dumps(as_document(self), indent=2, ensure_ascii=False)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -109,7 +111,7 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
 
 
 def read(folder: Path) -> Comparison:
-    """Read a comparison. Raise `BadArgumentsError` if the folder has none of this schema."""
+    """Return the comparison in a folder. Raise `BadArgumentsError` if there is none of this schema."""
     try:
         raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if raw.pop("schema") != SCHEMA:
@@ -134,7 +136,7 @@ def _row(results: list[Result]) -> Row:
 
 
 def _spread(values: list[float | None]) -> Spread:
-    """Return the spread. `high` is None if a run has no value, because the event never happened (no readmission)."""
+    """Return the spread. `high` is None if the measured event never happened in some run, such as a readmission."""
     known = [value for value in values if value is not None]
     if not known:
         return Spread(None, None, None)

@@ -1,9 +1,10 @@
-"""The balancers of a comparison, from the options of the command line."""
+"""Turns the options of the command line into the balancers of a comparison."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,21 +13,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..balancers import adapter, adapters
-from ..balancers.adapter import Command, Missing, Program
+from ..balancers.adapter import Command, Missing, OwnFiles, Program
+from ..balancers.importing import can_import, collect, guess, has_placeholders, import_files
 from ..balancers.own_files import unused
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
-from ..balancers.selection import Choice, Place
+from ..balancers.selection import Choice, Place, ThisMachine
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
-from .document import OWN, Comparison, Result
+from .document import OWN, Comparison, Result, label
 from .environment import Environment
 from .runner import Entry
 
 _PATIENCE_S = 2.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+"""Becomes part of a folder's name and of a table."""
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
-    """Return every balancer at every level, and note their quirks and tunings. Raise `BadArgumentsError`."""
+    """Return an entry for each balancer and level; record quirks and tunings. Raise `BadArgumentsError`."""
     found = []
     for name in names:
         one = adapter(name)
@@ -35,46 +39,103 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
             found.append(Entry(Choice(name, adapter=name, level=settings.value), level))
             spec = ProxySpec(Address("h", 1), Address("h", 2), (Backend("a", Address("h", 3)),), level=settings)
             quirks = [{"setting": each.setting, "meaning": each.meaning} for each in one.quirks(spec)]
-            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # those of `tuned` are mostly the same
+            if comparison.quirks.get(f"{name} {Level.MATCHED}") != quirks:  # `tuned` mostly has the same
                 comparison.quirks[f"{name} {level}"] = quirks
         if Level.TUNED.value in levels:
             comparison.tunings[name] = [{"advice": each.advice, "source": each.source} for each in one.tuning]
     return found
 
 
+def named(words: Sequence[str], replacements: Sequence[str], ports: Sequence[int], runtime: str) -> list[Entry]:
+    """Return the entries of `--entry NAME=WHAT` options.
+
+    WHAT is `[PROGRAM[@BINARY]:]FILE[,FILE…]` (PROGRAM may be left out if the file tells), `PROGRAM[@BINARY]` for our
+    rendering of its configuration, `url:URL` or `cmd:COMMAND`. BINARY is the path of another version of the program,
+    on runtime docker an image. Raise `BadArgumentsError`, also if a name is given twice.
+    """
+    wanted: dict[str, str] = {}
+    for word in words:
+        name, separator, what = word.partition("=")
+        if not (separator and what and _NAME.fullmatch(name)):
+            raise BadArgumentsError(f"--entry {word}: expected NAME=WHAT", "such as old=haproxy:prod.cfg")
+        if name in wanted:
+            raise BadArgumentsError(f"--entry {name} is given twice", "give every entry a name of its own")
+        wanted[name] = what
+    found: dict[str, Entry] = {}
+    files: dict[str, tuple[str, str]] = {}
+    for name, what in wanted.items():
+        kind, _, rest = what.partition(":")
+        program, binary, paths = _parts(what)
+        if kind in {"url", "cmd"}:
+            found[name] = from_url(rest, ports) if kind == "url" else from_command(rest)
+            continue
+        if "@" in what and program:
+            _expect_binary(name, binary, runtime)
+        if paths:
+            files[name] = (f"{program}={paths}" if program else paths, binary)
+        else:
+            found[name] = Entry(Choice(name, adapter=program, binary=binary), OWN)
+    read = from_files([text for text, _ in files.values()], replacements, "--entry")
+    for (name, (_, binary)), entry in zip(files.items(), read, strict=True):
+        found[name] = replace(entry, choice=replace(entry.choice, binary=binary))
+    return [replace(found[name], choice=replace(found[name].choice, name=name), named=True) for name in wanted]
+
+
+def _parts(what: str) -> tuple[str, str, str]:
+    """Split `[PROGRAM[@BINARY]:]FILES`. An image may have a colon, too: what follows the last one is no file then."""
+    program, at, rest = what.partition("@")
+    if not at or program not in adapters():
+        program, separator, rest = what.partition(":")
+        return (program, "", rest) if program in adapters() and (separator or not rest) else ("", "", what)
+    binary, _, paths = rest.rpartition(":")
+    return (program, binary, paths) if binary and Path(paths.split(",")[0]).is_file() else (program, rest, "")
+
+
+def _expect_binary(name: str, binary: str, runtime: str) -> None:
+    if not binary or (runtime == "local" and not os.access(binary, os.X_OK)):
+        raise BadArgumentsError(
+            f"--entry {name}: {binary or 'nothing after @'} is not a program",
+            "PROGRAM@PATH:FILE (on docker PROGRAM@IMAGE:FILE)",
+        )
+
+
 def with_versions(entries: Sequence[Entry], environment: Environment, comparison: Comparison) -> list[Entry]:
-    """Note the version of every program; return the entries, with the problem of those whose program is missing."""
-    known: dict[str, Result | None] = {}
-    for name in dict.fromkeys(each.choice.adapter for each in entries if each.choice.adapter):
-        known[name] = _version(name, environment.place(name), comparison)
-    return [replace(each, problem=known.get(each.choice.adapter)) for each in entries]
+    """Record the version of each program. Return the entries; those whose program is missing get a problem."""
+    known: dict[tuple[str, str], Result | None] = {}
+    for choice in (each.choice for each in entries if each.choice.adapter):
+        key = (choice.adapter, choice.binary)
+        if key not in known:
+            known[key] = _version(choice.adapter, choice.binary, environment.place(*key), comparison)
+    return [replace(each, problem=known.get((each.choice.adapter, each.choice.binary))) for each in entries]
 
 
-def _version(name: str, place: Place, comparison: Comparison) -> Result | None:
+def _version(name: str, binary: str, place: Place, comparison: Comparison) -> Result | None:
     one = adapter(name)
-    program = place.find(one)
+    program = Program((binary,)) if binary and isinstance(place, ThisMachine) else place.find(one)
     if isinstance(program, Missing):
         return Result(name, "", "", 0, "missing", f"{name} is not installed", program.install)
     try:
-        comparison.versions[name] = one.version(Program(place.reached(Command(program.argv)).argv))
+        comparison.versions[f"{name}@{binary}" if binary else name] = one.version(
+            Program(place.reached(Command(program.argv)).argv)
+        )
     except EnvironmentProblemError as error:
         return Result(name, "", "", 0, "failed", str(error), error.next_step, error.details)
     return None
 
 
-def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entry]:
+def from_files(configs: Sequence[str], replacements: Sequence[str], option: str = "--config") -> list[Entry]:
     """Return an entry for each `[NAME=]FILE[,FILE…]`, each with a different name.
 
-    Raise `BadArgumentsError`, also if a text to be replaced occurs in none of the files: after a typing error,
-    the production address would stay.
+    Raise `BadArgumentsError` also if a text to be replaced is in none of the files: it may be a typing error, and the
+    file would still contain the production address.
     """
     pairs = tuple(_replacement(each) for each in replacements)
-    found = [_files(text) for text in configs]
+    found = [_files(text, option) for text in configs]
     missed = unused(pairs, (path for _, paths in found for path in paths)) if found else []
     for old, part in missed:
         where = f"; it is part of a longer word at {part}" if part else ""
         raise BadArgumentsError(
-            f"--replace: {old!r} does not occur in any --config file as a whole word{where}",
+            f"--replace: {old!r} does not occur in any file of {option} as a whole word{where}",
             "give the address as the file writes it",
         )
     titles = distinct_titles([(name, paths[0]) for name, paths in found])
@@ -84,26 +145,70 @@ def from_files(configs: Sequence[str], replacements: Sequence[str]) -> list[Entr
     ]
 
 
-def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
-    """Note the hash of each entry's files.
+def with_routes(entries: Sequence[Entry], frontend: str, pool: str) -> list[Entry]:
+    """Return the entries; those whose files the lab imports get their route, and all the number of backends.
 
-    Raise `BadArgumentsError` if an earlier run of that name had other content.
+    Files are imported if they have no placeholders and nothing is to be replaced. `frontend` and `pool` choose the
+    route where there are several. Raise `BadArgumentsError` if no route can be chosen.
+    """
+    found = [replace(each, choice=_routed(each.choice, frontend, pool)) for each in entries]
+    most = max((each.choice.backends for each in found), default=0)
+    return [
+        each
+        if each.choice.backends or each.choice.files or each.choice.url
+        else replace(each, choice=replace(each.choice, backends=most))
+        for each in found
+    ]
+
+
+def _routed(choice: Choice, frontend: str, pool: str) -> Choice:
+    paths = [Path(each) for each in choice.files]
+    if not paths or choice.replace or has_placeholders(paths) or not can_import(adapter(choice.adapter).own_files):
+        return choice
+    route = import_files(choice.adapter, paths, frontend, pool).route
+    return replace(
+        choice,
+        listener=str(route.listener.place),
+        pool=str(route.pool.place),
+        backends=len(route.pool.servers),
+        host=choice.host or route.listener.host,
+    )
+
+
+def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
+    """Record for each balancer of a user's own a hash of what it is: program, files, command, URL.
+
+    Raise `BadArgumentsError` if an earlier run under that name used something else.
     """
     for entry in entries:
-        if not entry.choice.files:
+        if entry.settings != OWN:
             continue
-        digest = hashlib.sha256()
-        for path in entry.choice.files:
-            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-        name = entry.choice.name
-        if comparison.sources.setdefault(name, digest.hexdigest()) != digest.hexdigest():
+        choice = entry.choice
+        digest = hashlib.sha256(repr((choice.adapter, choice.binary, choice.command, choice.url)).encode())
+        for text in choice.texts().values():
+            digest.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
+        if comparison.sources.setdefault(choice.name, digest.hexdigest()) != digest.hexdigest():
             raise BadArgumentsError(
-                f"{name} is in the comparison already, with other content", "give the new file a different name"
+                f"{choice.name} is in the comparison already, with other content", "give the new one a different name"
             )
 
 
+def note_baseline(wanted: str, entries: Sequence[Entry], comparison: Comparison) -> None:
+    """Record the entry from which differences are told: the wanted one, else the first of `--entry`.
+
+    Raise `BadArgumentsError` if there is no entry of that name.
+    """
+    known = {each.choice.name: label(each.choice.name, each.settings) for each in entries}
+    known |= {name: name for name in known.values()}
+    known |= {name: name for name in (label(each.balancer, each.settings) for each in comparison.results)}
+    if wanted and wanted not in known:
+        raise BadArgumentsError(f"--baseline {wanted}: there is no such entry", f"there are {', '.join(known)}")
+    first = next((each.choice.name for each in entries if each.named), "")
+    comparison.baseline = known[wanted] if wanted else comparison.baseline or first
+
+
 def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """Return a name for each (program, main file), such as `haproxy (old.cfg)`, with folders where needed to differ."""
+    """Return a distinct name for each (program, main file), such as `haproxy (old.cfg)`, with folders if needed."""
     titles = []
     for number, (name, path) in enumerate(files):
         others = [other for each, other in files if each == name and other != path]
@@ -116,18 +221,14 @@ def distinct_titles(files: Sequence[tuple[str, Path]]) -> list[str]:
     return titles
 
 
-def _files(text: str) -> tuple[str, list[Path]]:
+def _files(text: str, option: str) -> tuple[str, list[Path]]:
     name, _, files = text.rpartition("=")
-    name = name or _guess(files)
+    name = name or guess(files.split(","))
     if name not in adapters():
         raise BadArgumentsError(
-            f"--config {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(adapters())}"
+            f"{option} {text}: cannot tell which balancer it is for", f"NAME=FILE, with one of {', '.join(adapters())}"
         )
-    paths = [Path(each).resolve() for each in files.split(",")]
-    for path in paths:
-        if not path.is_file():
-            raise BadArgumentsError(f"--config: there is no file {path}", "give the file of your balancer")
-    return name, paths
+    return name, collect(files.split(","), adapter(name).own_files or OwnFiles())
 
 
 def _replacement(text: str) -> tuple[str, str]:
@@ -140,14 +241,14 @@ def _replacement(text: str) -> tuple[str, str]:
 
 
 def from_command(text: str) -> Entry:
-    """Return the entry of a command with placeholders. Raise `BadArgumentsError`."""
+    """Return an entry for a command line with placeholders. Raise `BadArgumentsError` if it is empty."""
     if not text.strip():
         raise BadArgumentsError("--balancer-cmd is empty", "give the command that starts your balancer (docs/peers.md)")
     return Entry(Choice("own command", command=text), OWN)
 
 
 def from_url(url: str, ports: Sequence[int]) -> Entry:
-    """Return the entry of a balancer that is already running on loopback: the lab sends traffic nowhere else."""
+    """Return an entry for a running balancer. Raise `BadArgumentsError` unless it is on loopback and listens."""
     parts = urlsplit(url)
     try:
         port = parts.port or 80
@@ -171,7 +272,7 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
 
 
 def images(words: Sequence[str]) -> Mapping[str, str]:
-    """Parse `NAME=IMAGE` options. Raise `BadArgumentsError`."""
+    """Parse `NAME=IMAGE` options. Raise `BadArgumentsError` for an unknown name or a missing image."""
     found = {}
     for word in words:
         name, separator, image = word.partition("=")
@@ -186,15 +287,6 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise BadArgumentsError(f"there are no settings {text!r}", f"choose from {', '.join(Level)}") from None
-
-
-def _guess(files: str) -> str:
-    name = Path(files.split(",")[0]).name.lower()
-    named = [each for each in adapters() if each in name]
-    if named:
-        return min(named, key=name.index)
-    own = ((each, adapter.own_files) for each, adapter in adapters().items() if adapter.own_files is not None)
-    return next((each for each, files in own if re.fullmatch(files.named, name)), "")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where the runs of a comparison happen: an interface, and its implementation with processes of this machine."""
+"""Interface of the place where a comparison runs, and its implementation with processes of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 from ..balancers.selection import Choice, Place, ThisMachine
 from ..processes.readiness import log_end, telling
 from ..runtime import Say
-from ..runtime.local_lab import LocalRuntime
+from ..runtime.local_lab import DEFAULT_BACKENDS, LocalRuntime
 from ..services.endpoints import Endpoints
 
 
@@ -23,31 +23,31 @@ class RunningBalancer(Protocol):
     endpoints: Endpoints
 
     def ended(self) -> str:
-        """Return how the balancer ended; empty while it runs, or if that is not known."""
+        """Return how the balancer ended, or an empty string while it runs or if that is not known."""
 
     def log_tail(self) -> tuple[str, ...]:
         """Return the last relevant lines of its log."""
 
     def address_change(self) -> str:
-        """Return which backends no longer have the address in its configuration; empty if all have."""
+        """Return which backends no longer have the address in the balancer's configuration, or an empty string."""
 
 
 class Environment(Protocol):
-    """Creates a lab for each run."""
+    """Starts a lab for each run."""
 
     name: str
     """`local` or `docker`."""
 
-    def place(self, balancer: str) -> Place:
-        """Return where the program of that adapter runs. Call it inside `set_up`."""
+    def place(self, balancer: str, binary: str) -> Place:
+        """Return where the program of that adapter runs. Only valid inside `set_up`."""
 
     def set_up(self, say: Say) -> AbstractContextManager[None]:
-        """Start what all runs share, and stop it at the end. Raise `EnvironmentProblemError`."""
+        """Start what all runs share; stop it at the end. Raise `EnvironmentProblemError`."""
 
     def lab(self, choice: Choice) -> AbstractContextManager[RunningBalancer]:
         """Start a lab with this balancer and wait until it forwards requests.
 
-        Raise `LabError` if it is missing, rejects its configuration, or does not start.
+        Raise `LabError` if the balancer is missing, rejects its configuration, or does not start.
         """
 
 
@@ -58,7 +58,7 @@ class LocalRunningBalancer:
     endpoints: Endpoints
 
     def ended(self) -> str:
-        """Return how its process ended."""
+        """Return how its process ended, or an empty string while it runs or if there is none."""
         if not self.endpoints.balancer_pid:
             return ""
         try:
@@ -74,7 +74,7 @@ class LocalRunningBalancer:
         return telling(log_end(Path(self.endpoints.balancer_log)).splitlines())
 
     def address_change(self) -> str:
-        """Return an empty text: ports of processes do not change."""
+        """Return an empty string: processes keep their ports."""
         return ""
 
 
@@ -85,18 +85,19 @@ class LocalEnvironment:
     root: Path
     name: str = "local"
 
-    def place(self, balancer: str) -> Place:
+    def place(self, balancer: str, binary: str) -> Place:
         """Return this machine, with its installed programs."""
-        return ThisMachine()
+        return ThisMachine(binary)
 
     @contextlib.contextmanager
     def set_up(self, say: Say) -> Iterator[None]:
-        """Do nothing: the runs share nothing."""
+        """Do nothing, because the runs share nothing."""
         yield
 
     @contextlib.contextmanager
     def lab(self, choice: Choice) -> Iterator[RunningBalancer]:
-        """Start a lab of six processes, which takes a few seconds."""
+        """Start a complete lab, which takes a few seconds."""
         choice = replace(choice, watched=bool(choice.files or choice.command))
-        with LocalRuntime(self.root, other=choice).borrow(lambda _: None) as endpoints:
+        backends = choice.backends or DEFAULT_BACKENDS
+        with LocalRuntime(self.root, backends, other=choice).borrow(lambda _: None) as endpoints:
             yield LocalRunningBalancer(endpoints)

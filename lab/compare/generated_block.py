@@ -1,4 +1,4 @@
-"""A generated block between two markers in a file that is otherwise written by hand."""
+"""Replaces the generated block between two markers in a file that is otherwise written by hand."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from ..errors import BadArgumentsError
 
 BEGIN: Final = "<!-- lab compare: begin (generated) -->"
 END: Final = "<!-- lab compare: end -->"
+ADVICE: Final = ("<!-- lab bench advise: begin (generated) -->", "<!-- lab bench advise: end -->")
+"""The markers of the table of predicted beside measured."""
 
 
-def splice(path: Path, text: str) -> None:
-    """Put `text` between the markers of the file. Raise BadArgumentsError if it does not have both, in order."""
+def splice(path: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
+    """Put `text` between the markers of the file. Raise `BadArgumentsError` unless both are there, in order."""
+    first, last = markers
     try:
         whole = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadArgumentsError(f"--markdown {path}: {error.strerror}", f"a file with {BEGIN} and {END}") from error
-    before, begin, rest = whole.partition(BEGIN)
-    _, end, after = rest.partition(END)
+        raise BadArgumentsError(f"--markdown {path}: {error.strerror}", f"a file with {first} and {last}") from error
+    before, begin, rest = whole.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise BadArgumentsError(f"--markdown {path}: it has no markers", f"write {BEGIN} and {END} into it")
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+        raise BadArgumentsError(f"--markdown {path}: it has no markers", f"write {first} and {last} into it")
+    path.write_text(f"{before}{first}\n{text}{last}{after}", encoding="utf-8")

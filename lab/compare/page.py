@@ -10,6 +10,8 @@ from markupsafe import Markup
 from ..evidence.record import RunRecord, load_run
 from ..report.page_kit import render
 from .configs import read_configs
+from .differences import FEWEST, LEVEL, MEASURES, contrasts
+from .differences import cells as difference_cells
 from .document import Comparison, Result, label
 from .small_multiples import panel, span
 from .table import COLUMNS, cells, remarks
@@ -28,14 +30,18 @@ class Multiple:
 
 
 def write_page(comparison: Comparison, folder: Path) -> None:
-    """Write the page; `folder` has the runs."""
+    """Write the page into `folder`, which also has the folders of the runs."""
     rows = [cells(row) for row in comparison.rows()]
     values = {
         "comparison": comparison,
-        "columns": COLUMNS,
+        "columns": [column.heading for column in COLUMNS],
         "rows": rows,
         "contenders": len({(row.balancer, row.settings) for row in comparison.rows()}),
         "remarks": remarks(comparison),
+        "contrasts": [(each, difference_cells(each)) for each in contrasts(comparison)],
+        "measures": MEASURES,
+        "interval": f"{LEVEL:.0%}",
+        "fewest": FEWEST,
         "configs": read_configs(folder),
         "scenarios": [(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
     }

@@ -20,16 +20,16 @@ from ..run.experiment import LEAD_S, run_experiment
 from ..runtime import Say
 from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
-from .client_costs import measure, spoiled
 from .cpu_time import CpuMeter
 from .document import Comparison, Result, label
 from .environment import Environment, RunningBalancer
+from .measures import measure, spoiled
 
 _LB: Final = re.compile("^lb(?= )")
 """Name of the balancer in the supervisor's messages."""
 _ALL_THREE: Final = "it must forward to all three backends, /whoami included (docs/peers.md)"
 TRIES: Final = 2
-"""Attempts at a run: one that a busy host spoiled is repeated once."""
+"""Attempts at a run: a run that a busy host spoiled is repeated once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,10 @@ class Entry:
 
     choice: Choice
     settings: str
+    named: bool = False
+    """The user named it with `--entry`."""
     problem: Result | None = None
-    """Result of all its runs if it cannot run, because the program is missing, for example."""
+    """Result to record for each of its runs if it cannot run, for example because the program is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,17 @@ class ScheduledRun:
 
 
 class _Started(Progress):
-    """Notes when the run's time axis began."""
+    """Records when the run's time axis began."""
 
     zero = 0.0
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """Set t = 0, which is `LEAD_S` after traffic was told to start."""
+        """Set t = 0, which is `LEAD_S` after the order to start traffic."""
         self.zero = time.monotonic() + LEAD_S
 
 
 def schedule(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[int]) -> Iterator[ScheduledRun]:
-    """Yield all runs interleaved, so that other load on the machine affects all balancers alike.
+    """Yield all runs interleaved, so that other load on the machine affects all balancers equally.
 
     Each repeat starts with a different balancer.
     """
@@ -76,9 +78,9 @@ def schedule(entries: Sequence[Entry], plans: Sequence[Plan], repeats: Sequence[
 def run_all(
     comparison: Comparison, schedule: Iterator[ScheduledRun], folder: Path, environment: Environment, say: Say
 ) -> None:
-    """Do all runs, and write the comparison to disk after each.
+    """Execute all runs, and write the comparison to disk after each.
 
-    Raise only what ends the whole comparison, such as Ctrl-C or a full disk.
+    Raise only errors that end the whole comparison, such as Ctrl-C or a full disk.
     """
     refused: dict[str, Result] = {}
     for scheduled in schedule:
@@ -86,7 +88,7 @@ def run_all(
         known = refused.get(row) or scheduled.entry.problem
         result = _as(known, scheduled) if known else _run_valid(scheduled, folder, environment)
         if result.status in {"rejected", "failed"} and not result.folder:
-            refused[row] = result  # it would not start the next time either
+            refused[row] = result  # the next run would be refused for the same reason
         comparison.results.append(result)
         comparison.write(folder)
         say(f"{scheduled.plan.scenario} · {row} · {scheduled.repeat + 1}: {_outcome(result)}")

@@ -1,4 +1,4 @@
-"""One run as a small chart: outcomes in each tenth of a second, on an axis that all panels share."""
+"""Draws one run as a small chart: outcomes per tenth of a second, on axes that all panels share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from ..evidence.history import Outcome, Request
 from ..evidence.record import RunRecord
 from ..report.timeline.svg import element, number, text, title
-from .client_costs import Measures
+from .measures import Measures
 
 BIN_S: Final = 0.1
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 300.0, 118.0, 26.0, 18.0, 8.0

@@ -1,4 +1,4 @@
-"""The standard scenarios of a comparison: 8 to 10 s each, one fault on one of three backends, GETs and POSTs."""
+"""The standard scenarios of a comparison: each takes 8 to 10 s and faults one of three backends."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _FOLDER: Final = Path(__file__).resolve().parent / "standard_scenario_files"
 
 
 def scenario_file(name: str) -> Path:
-    """Return the file of a standard scenario, of one of the library, or of a path. Raise BadArgumentsError."""
+    """Return the file of a standard scenario, a library scenario or a path. Raise `BadArgumentsError`."""
     return _FOLDER / f"{name}.yaml" if name in STANDARD_SCENARIOS else find(name)

@@ -1,39 +1,40 @@
-"""The rows as a terminal table and as Markdown."""
+"""Formats the rows as a terminal table and as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from rich.table import Table
 
+from .differences import FEWEST, LEVEL, MEASURES, contrasts
+from .differences import cells as difference_cells
 from .document import Comparison, Row, Spread, label
 
-COLUMNS: Final = (
-    "Scenario", "Balancer", "Settings", "Failed", "of them POST", "Slow", "Reroute s", "Back s", "p99 in fault s",
-    "Lost/dup/zombie", "Herd ×", "CPU µs",
-)  # fmt: skip
-_SHORT: Final = (
-    "", "Fail", "POST", "Slow", "Reroute", "Back", "p99", "Lost/ dup/ zom.", "Herd", "CPU µs",
-)  # fmt: skip
 _EXPLAINED: Final = "Reroute, Back, p99: seconds. Of several runs: median, range. docs/peers.md explains each column."
-_WITHOUT_RANGE: Final = {"p99", "Herd", "CPU µs"}
 _LOG_LINES: Final = 6
 _LONG: Final = 240
-"""Characters shown of a log line: the reason is usually at its beginning."""
+"""Number of characters shown of a log line: the reason is usually at its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table."""
+
+    heading: str
+    """Heading on the page and in Markdown."""
+    cell: Callable[[Row], str]
+    """Function that returns the text of a row. Columns of measures are empty if the row has no run."""
+    short: str | None = None
+    """Heading in the terminal; None: the column names the row, so it has no place of its own there."""
+    range_in_terminal: bool = True
+    """Whether the terminal shows (lowest–highest) too. Some columns leave it out, so that the table fits."""
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return the texts of one row in the order of `COLUMNS`."""
-    spreads = row.spreads
-    lead = (row.scenario, row.balancer, row.settings)
-    if not row.runs:
-        return (*lead, *("–",) * (len(COLUMNS) - len(lead)))
-    jobs = "/".join(_middle(spreads[name]) for name in ("lost", "duplicated", "zombie"))
-    counts = tuple(_text(spreads[name], 0) for name in ("failed", "failed_posts", "slow"))
-    times = tuple(_text(spreads[name], 2) for name in ("reroute_s", "readmit_s", "p99_fault_s"))
-    return (*lead, *counts, *times, jobs, _text(spreads["herd"], 1), _text(spreads["cpu_us"], 0))
+    return tuple("–" if each.short is not None and not row.runs else each.cell(row) for each in COLUMNS)
 
 
 def table(comparison: Comparison) -> Table:
@@ -42,26 +43,46 @@ def table(comparison: Comparison) -> Table:
     Headings are short, each scenario has a line of its own and some ranges are left out, so that it fits 80 columns.
     """
     grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=_EXPLAINED, caption_justify="left")
-    for number, name in enumerate(_SHORT):
-        width = max(map(len, name.split()), default=0)
-        grid.add_column(name, justify="right" if number else "left", no_wrap=not number, min_width=width)
+    grid.add_column(no_wrap=True)
+    for column in COLUMNS:
+        if column.short is not None:
+            grid.add_column(column.short, justify="right", min_width=max(map(len, column.short.split())))
     levels = {row.settings for row in comparison.rows()}
     last = ""
     for row in comparison.rows():
-        scenario, balancer, settings, *numbers = cells(row)
-        if scenario != last:
-            grid.add_row(scenario)
-        last = scenario
-        grid.add_row(
-            f"  {label(balancer, settings) if len(levels) > 1 else balancer}", *map(_narrow, _SHORT[1:], numbers)
-        )
+        if row.scenario != last:
+            grid.add_row(row.scenario)
+        last = row.scenario
+        name = label(row.balancer, row.settings) if len(levels) > 1 else row.balancer
+        grid.add_row(f"  {name}", *_narrow(row))
     return grid
 
 
-def _narrow(heading: str, text: str) -> str:
-    """Return the median with its range below, if the column has room for one."""
-    median, _, spread = text.rstrip(")").partition(" (")
-    return f"{median}\n{spread}" if spread and heading not in _WITHOUT_RANGE else median
+def difference_table(comparison: Comparison) -> Table:
+    """Return the differences from the baseline for the terminal, with their intervals below."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=_interval(), caption_justify="left")
+    grid.add_column(f"Beside {comparison.baseline}")
+    for measure in MEASURES:
+        grid.add_column(measure.heading, justify="right")
+    last = ""
+    for each in contrasts(comparison):
+        if each.scenario != last:
+            grid.add_row(each.scenario)
+        last = each.scenario
+        grid.add_row(f"  {each.entry}", *(text.rstrip(")").replace(" (", "\n") for text in difference_cells(each)))
+    return grid
+
+
+def _interval() -> str:
+    return f"Median of the paired differences, {LEVEL:.0%} interval from {FEWEST} repeats on."
+
+
+def _narrow(row: Row) -> Iterator[str]:
+    """Yield each median with its range below, if the column has room for one."""
+    for column, text in zip(COLUMNS, cells(row), strict=True):
+        if column.short is not None:
+            median, _, spread = text.rstrip(")").partition(" (")
+            yield f"{median}\n{spread}" if spread and column.range_in_terminal else median
 
 
 def markdown(comparison: Comparison) -> str:
@@ -69,8 +90,8 @@ def markdown(comparison: Comparison) -> str:
     lines = [
         *provenance(comparison),
         "",
-        _line(COLUMNS),
-        _line("---" if number < 3 else "---:" for number in range(len(COLUMNS))),
+        _line(column.heading for column in COLUMNS),
+        _line("---" if column.short is None else "---:" for column in COLUMNS),
         *(_line(cells(row)) for row in comparison.rows()),
     ]
     quirks = [
@@ -79,6 +100,12 @@ def markdown(comparison: Comparison) -> str:
     tunings = [
         f"{name}: {each['advice']} ({each['source']})" for name, all_ in comparison.tunings.items() for each in all_
     ]
+    if found := contrasts(comparison):
+        heads = ("Scenario", "Entry", *(measure.heading for measure in MEASURES))
+        lines += ["", f"## Differences from {comparison.baseline}", "", _interval(), "", _line(heads)]
+        lines += [_line("---" if number < 2 else "---:" for number in range(len(heads)))]
+        lines += [_line((each.scenario, each.entry, *difference_cells(each))) for each in found]
+        lines += ["", *(f"- {each.sentence()}" for each in found)]
     lines += _section("Problems", [str(each) for each in remarks(comparison)])
     lines += _section("What they cannot express", quirks)
     lines += _section("What `tuned` adds, and its source", tunings)
@@ -124,7 +151,7 @@ def _short(row: Row | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A problem of a run, in words."""
+    """A problem of a run, as text."""
 
     text: str
     log: tuple[str, ...]
@@ -159,6 +186,11 @@ def _section(title: str, notes: list[str]) -> list[str]:
     return ["", f"## {title}", "", *(f"- {note}" for note in notes)] if notes else []
 
 
+def _measured(name: str, digits: int) -> Callable[[Row], str]:
+    """Return the function that formats this field of `Measures`."""
+    return lambda row: _text(row.spreads[name], digits)
+
+
 def _text(spread: Spread, digits: int) -> str:
     if spread.low is None:
         return "never" if digits == 2 else "–"
@@ -172,5 +204,26 @@ def _middle(spread: Spread) -> str:
     return "?" if spread.median is None else f"{spread.median:.0f}"
 
 
+def _jobs(row: Row) -> str:
+    return "/".join(_middle(row.spreads[name]) for name in ("lost", "duplicated", "zombie"))
+
+
 def _line(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
+
+
+COLUMNS: Final = (
+    Column("Scenario", lambda row: row.scenario),
+    Column("Balancer", lambda row: row.balancer),
+    Column("Settings", lambda row: row.settings),
+    Column("Failed", _measured("failed", 0), "Fail"),
+    Column("of them POST", _measured("failed_posts", 0), "POST"),
+    Column("Slow", _measured("slow", 0), "Slow"),
+    Column("Reroute s", _measured("reroute_s", 2), "Reroute"),
+    Column("Back s", _measured("readmit_s", 2), "Back"),
+    Column("p99 in fault s", _measured("p99_fault_s", 2), "p99", range_in_terminal=False),
+    Column("Lost/dup/zombie", _jobs, "Lost/ dup/ zom."),
+    Column("Herd ×", _measured("herd", 1), "Herd", range_in_terminal=False),
+    Column("CPU µs", _measured("cpu_us", 0), "CPU µs", range_in_terminal=False),
+)
+"""All columns, in order. Each is declared only here."""

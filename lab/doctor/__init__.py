@@ -1,7 +1,8 @@
-"""Checks of what this machine offers a lab. No check changes anything, and each has a time-out."""
+"""Checks what this machine offers to a lab. No check changes anything, and each has a time-out."""
 
 from __future__ import annotations
 
+from ..runtime.selection import RuntimeName
 from .docker import docker_findings
 from .findings import Finding, Level
 from .host import host_findings
@@ -18,4 +19,4 @@ def examine() -> list[Finding]:
 def usable(findings: list[Finding]) -> dict[str, bool]:
     """Return which runtimes can work. A runtime cannot if a finding that it needs is missing."""
     lacking = {need for finding in findings if finding.level is Level.MISSING for need in finding.needed_by}
-    return {runtime: runtime not in lacking for runtime in ("local", "docker")}
+    return {name.value: name not in lacking for name in RuntimeName}

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import EnvironmentProblemError
 from ..runtime.docker_cli import compose_version, docker, engine_version
 from ..runtime.docker_lab import COMPOSE_FILE
+from ..runtime.selection import RuntimeName
 from .findings import Finding, good, less, missing
 
 ENV_FILE = COMPOSE_FILE.with_name(".env")
@@ -22,7 +23,7 @@ def docker_findings() -> list[Finding]:
     try:
         engine = good("Docker engine", engine_version())
     except EnvironmentProblemError as error:
-        return [missing("Docker engine", str(error), COSTS, error.next_step, ("docker",))]
+        return [missing("Docker engine", str(error), COSTS, error.next_step, (RuntimeName.DOCKER,))]
     return [engine, compose(), buildx(), base_image()]
 
 
@@ -31,7 +32,7 @@ def compose() -> Finding:
     try:
         return good("Docker Compose", compose_version())
     except EnvironmentProblemError as error:
-        return missing("Docker Compose", str(error), COSTS, error.next_step, ("docker",))
+        return missing("Docker Compose", str(error), COSTS, error.next_step, (RuntimeName.DOCKER,))
 
 
 def buildx() -> Finding:
@@ -59,7 +60,7 @@ def base_image() -> Finding:
     costs = "images cannot be built"
     own = COMPOSE_FILE.with_name("Makefile").exists()  # a clone, not an installed wheel
     mend = "make base-image" if own else "set BASE_IMAGE to an image with Debian and Python 3.11 or newer"
-    return missing("base image", f"{image} is neither local nor in a registry", costs, mend, ("docker",))
+    return missing("base image", f"{image} is neither local nor in a registry", costs, mend, (RuntimeName.DOCKER,))
 
 
 def configured_base(env_file: Path = ENV_FILE) -> str:

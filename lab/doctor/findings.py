@@ -19,7 +19,8 @@ class Level(StrEnum):
 class Finding:
     """One row of the table.
 
-    `costs` says what does not work without it, `mend` is the command that provides it; both are empty if all is well.
+    `costs` says what does not work without it; `mend` is the command that provides it. Both are empty if
+    there is no problem.
     """
 
     name: str
@@ -41,7 +42,7 @@ def good(name: str, found: str) -> Finding:
 
 
 def less(name: str, found: str, costs: str, mend: str = "") -> Finding:
-    """Return a finding that works, with a cost."""
+    """Return a finding for something that works with a limitation."""
     return Finding(name, Level.LESS, found, costs, mend)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from ..errors import BadArgumentsError
 from ..runtime import ports
+from ..runtime.selection import RuntimeName
 from .findings import Finding, good, less, missing
 
 MIN_PYTHON: Final = (3, 11)
@@ -29,7 +30,7 @@ def python() -> Finding:
     found = platform.python_version()
     if sys.version_info >= MIN_PYTHON:
         return good("Python", found)
-    return missing("Python", found, "nothing runs", "install Python 3.11 or newer", ("local", "docker"))
+    return missing("Python", found, "nothing runs", "install Python 3.11 or newer", tuple(RuntimeName))
 
 
 def packages() -> Finding:
@@ -38,7 +39,7 @@ def packages() -> Finding:
     if not absent:
         return good("packages", "all that a local lab needs are installed")
     mend = "pip install --require-hashes -r requirements/local.txt"
-    return missing("packages", f"without {', '.join(absent)}", "no runtime local", mend, ("local",))
+    return missing("packages", f"without {', '.join(absent)}", "no runtime local", mend, (RuntimeName.LOCAL,))
 
 
 def port(published: ports.Published) -> Finding:
@@ -47,7 +48,7 @@ def port(published: ports.Published) -> Finding:
     try:
         number = ports.wanted(published)
     except BadArgumentsError as error:
-        return missing(name, str(error), "no lab starts", f"unset {published.variable}", ("local", "docker"))
+        return missing(name, str(error), "no lab starts", f"unset {published.variable}", tuple(RuntimeName))
     if ports.is_free(number):
         return good(name, f"{number} is free")
     costs = "runtime docker cannot start a second lab; runtime local takes another port"

@@ -1,4 +1,4 @@
-"""What the kernel offers for link faults and containers. Modules are looked for, never loaded."""
+"""Checks what the kernel offers for link faults and containers. Modules are searched for, never loaded."""
 
 from __future__ import annotations
 

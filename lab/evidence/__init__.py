@@ -1,1 +1,1 @@
-"""The record of a run: what is written while it goes on, and how it is read back. Files, clocks and their formats."""
+"""The record of a run: files, clocks and their formats, both for writing during the run and for reading afterwards."""

@@ -1,4 +1,4 @@
-"""When each backend was out of use, according to the balancer's own events. Pure."""
+"""When each backend was out of use, according to the balancer's own events. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ DRAIN = "drain"
 
 @dataclass(frozen=True, slots=True)
 class StateSpan:
-    """One state from `since` to `until`, seconds since the run's start; `until` is infinite if it did not end."""
+    """One state, from `since` to `until` (infinite if it did not end), in seconds since the run's start."""
 
     since: float
     until: float
     state: str
-    """In lower case, as the balancer names it; also `suspected` and `panic`."""
+    """Name in lower case: a state of the balancer, `suspected` or `panic`."""
 
     def covers(self, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the state certainly held from `since` to `until`, given edges inexact by `margin_s`."""
+        """Return whether the state certainly held from `since` to `until`. Its edges are exact to ± `margin_s`."""
         return self.since + margin_s < since and until < self.until - margin_s
 
     def overlaps(self, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the state may have held at any moment between, given edges inexact by `margin_s`."""
+        """Return whether the state may have held at any moment of that time. Its edges are exact to ± `margin_s`."""
         return self.since - margin_s < until and since < self.until + margin_s
 
 
@@ -36,26 +36,26 @@ class Availability:
     """The balancer's view of its backends during a run."""
 
     out: dict[str, list[StateSpan]] = field(default_factory=dict)
-    """Per backend id: when it was in any state except `up`, one span for each state."""
+    """Backend id → a span for each state other than `up`."""
     suspected: dict[str, list[StateSpan]] = field(default_factory=dict)
-    """Per backend id: when it was avoided because requests to it stalled."""
+    """Backend id → spans in which it was avoided because requests to it stalled."""
     panic: tuple[StateSpan, ...] = ()
-    """When no backend was usable; the balancer may then try any backend."""
+    """Spans without a usable backend; the balancer may then try any backend."""
     reports_states: bool = False
     """Whether the balancer sends events about its backends at all."""
 
     def was_out(self, backend: str, since: float, until: float, margin_s: float) -> StateSpan | None:
-        """Return the state that kept the backend out during the whole time; None if it may have been up in it."""
+        """Return the state that kept the backend out during all of that time, or None if it may have been up."""
         spans = self.out.get(backend, ())
         return next((span for span in spans if span.covers(since, until, margin_s)), None)
 
     def was_doubtful(self, backend: str, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the backend may have been out or suspected at any moment of the time."""
+        """Return whether the backend may have been out or suspected at any moment of that time."""
         spans = (*self.out.get(backend, ()), *self.suspected.get(backend, ()))
         return any(span.overlaps(since, until, margin_s) for span in spans)
 
     def in_panic(self, since: float, until: float, margin_s: float) -> bool:
-        """Return whether the balancer may have been without a usable backend at any moment of the time."""
+        """Return whether the balancer may have had no usable backend at any moment of that time."""
         return any(span.overlaps(since, until, margin_s) for span in self.panic)
 
 
@@ -83,7 +83,7 @@ def _by_backend(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 
 def _outages(events: list[Event]) -> list[StateSpan]:
-    """Return a span for each state other than `up`; a state lasts until the next transition."""
+    """Return a span for each state other than `up`. A state lasts until the next transition."""
     ends = [*(event.t for event in events[1:]), float("inf")]
     spans = [
         StateSpan(event.t, end, str(event.data.get("new", "")).lower()) for event, end in zip(events, ends, strict=True)
@@ -92,7 +92,7 @@ def _outages(events: list[Event]) -> list[StateSpan]:
 
 
 def _spans(events: list[Event], state: str, begins: Callable[[Event], bool]) -> list[StateSpan]:
-    """Return a span from each event that begins the state to the next one that does not."""
+    """Return a span from each event that begins the state to the event that ends it."""
     spans: list[StateSpan] = []
     since: float | None = None
     for event in events:

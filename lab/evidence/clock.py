@@ -1,7 +1,7 @@
 """Convert times of other processes' monotonic clocks to the run's time axis.
 
-The offset is measured with Cristian's algorithm (1989): of several readings, the one with the shortest round trip is
-the most exact.
+The offset is measured with Cristian's algorithm (1989): of several readings, the most exact is the one with the
+shortest round trip.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 ROUNDS = 8
-"""A round trip on loopback takes about 1 ms; at least one of eight is nearly always undisturbed."""
+"""Number of readings. A round trip on loopback takes about 1 ms; at least one of eight is nearly always undisturbed."""
 
 
 @dataclass(frozen=True, slots=True)

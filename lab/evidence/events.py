@@ -1,6 +1,6 @@
 """The events of a run (`events.jsonl`): those of the balancer, of the chaos service and of the lab, on one time axis.
 
-The lab's own events hold everything else that checkers need, so that a run can be judged from its folder alone:
+The lab's own events contain everything else that checkers need, so a run can be judged from its folder alone:
 `run_started` `act` `clock` `config` `bounds` `backends` `targets` `phase` `step` `fault` `stall` `wall_step`
 `not_readmitted` `ledger` `ledger_missing` `interrupted` `run_ended`. Entries of the backends' ledgers are events of
 source `api` and type `executed`.
@@ -47,13 +47,13 @@ class Event:
 
 
 class EventLog:
-    """Writer of `events.jsonl`. Each event is passed to the kernel at once, in order of arrival, not of time."""
+    """Writer of `events.jsonl`. Events are passed to the kernel at once, in order of arrival, not of time."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
 
     def write(self, event: Event) -> None:
-        """Append one event, also if the kernel accepts only a part of the line at a time. Raise OSError (disk full)."""
+        """Append one event. Raise OSError (disk full)."""
         line = memoryview(event.to_line().encode())
         while line:
             line = line[os.write(self._descriptor, line) :]
@@ -69,10 +69,10 @@ class Events:
 
     all: tuple[Event, ...]
     defects: tuple[str, ...] = ()
-    """Lines of the file that could not be read."""
+    """Descriptions of the lines that could not be read."""
 
     def of(self, source: str, *types: str) -> list[Event]:
-        """Return the events of one source; only those of the given types, if any are given."""
+        """Return the events of one source. If types are given, return only those."""
         return [event for event in self.all if event.source == source and (not types or event.type in types)]
 
     def last(self, source: str, kind: str) -> Event | None:

@@ -1,4 +1,7 @@
-"""Time to reroute and time to readmit: how long after a fault traffic leaves its target, and how long until it returns.
+"""Time to reroute and time to readmit, computed from the record of a run.
+
+Time to reroute: from a fault's injection until traffic leaves its target. Time to readmit: from the heal until the
+balancer uses the target again.
 
 All functions are pure and take times from the record of a run.
 """
@@ -15,8 +18,8 @@ from .record import Fault, RunRecord
 def reroute_s(fault: Fault, requests: Iterable[Request], slow_s: float) -> float | None:
     """Return the seconds from injection to the last request that still went to the target.
 
-    Return 0.0 if no request did, None if the fault was not injected. A request counts if the balancer tried the target
-    for it during the fault, or if it was bad (see `Request.is_bad`) and nothing proves that it did not reach the
+    Return 0.0 if no request did, and None if the fault was not injected. A request counts if the balancer tried the
+    target for it during the fault, or if it was bad (see `Request.is_bad`) and nothing proves that it did not reach the
     target. Its due time counts, because that is when its client wanted an answer.
     """
     begin, end = fault.window
@@ -34,9 +37,9 @@ def _is_affected(fault: Fault, request: Request, begin: float, end: float, slow_
 
 
 def readmitted_at(fault: Fault, run: RunRecord) -> float | None:
-    """Return when the balancer used the target again after healing began, seconds since the run's start, or None.
+    """Return when the balancer used the target again after healing began, in seconds since the run's start, or None.
 
-    The balancer's event that the target is up decides; of a balancer without events, the first good answer.
+    The balancer's event that the target is up decides. For a balancer without events, the first good response decides.
     """
     _, healing = fault.window
     reported = next((event.t for event in _came_up(fault, run) if event.t >= healing), None)
@@ -44,7 +47,7 @@ def readmitted_at(fault: Fault, run: RunRecord) -> float | None:
 
 
 def first_answer_at(fault: Fault, run: RunRecord) -> float | None:
-    """Return when the target gave its first good answer to a request that was due after healing began, or None."""
+    """Return when the target gave its first good response to a request that was due after healing began, or None."""
     _, healing = fault.window
     answers = (
         request.ended
@@ -61,7 +64,7 @@ def troubled_until(fault: Fault, run: RunRecord) -> float:
 
 
 def readmit_s(fault: Fault, run: RunRecord) -> float | None:
-    """Return the seconds from when the healed target was seen to work until the balancer used it; None if it did not.
+    """Return the seconds from the verified heal until the balancer used the target again, or None if it did not.
 
     Never negative: the balancer may notice that the target works before the chaos service has verified it.
     """

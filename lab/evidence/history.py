@@ -23,50 +23,52 @@ class Outcome(StrEnum):
 
     OK = "ok"
     FAIL = "fail"
-    """Answered with an error, or refused before anything was sent: the client knows that it failed."""
+    """The request certainly failed: an error response, or refused before anything was sent."""
     UNKNOWN = "unknown"
     """Possibly executed: the client stopped waiting, or the connection was cut after the request was sent."""
 
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-"""RFC 9110 §9.2.2, without TRACE, which no load sends."""
+"""Methods that are idempotent by RFC 9110 §9.2.2, without TRACE, which no load uses."""
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
-    """How a request ended, without the time. Requests that ended alike share one `Ending`, which saves memory."""
+    """How a request ended, without the time. Requests with equal endings share one `Ending`, which saves memory."""
 
     outcome: Outcome | None = None
-    """None if the history ends before the outcome."""
+    """How the request ended for its client; None if the history ends before the outcome."""
     status: int | None = None
     """HTTP status."""
     instance: str | None = None
-    """Name that the answering backend gave itself."""
+    """Name that the responding backend gave itself."""
     backend: str | None = None
-    """Id of the answering backend in the balancer."""
+    """Id of the responding backend in the balancer."""
     tried: tuple[str, ...] = ()
-    """Ids of all backends that the balancer tried, in order; empty if no answer came or it does not name them."""
+    """Ids of all backends that the balancer tried, in order; empty if there was no response or it does not name
+    them."""
     error: str | None = None
     """Why the request failed, such as `timeout`, `reset` or the balancer's `X-Lb-Error`."""
     size: int | None = None
-    """Bytes of the answer's body as received; None if they were not counted."""
+    """Bytes of the response body as received; None if they were not counted."""
     pinned: bool = False
-    """Sent on a WebSocket whose backend was chosen for an earlier message, so the balancer could not reroute it."""
+    """Whether it was sent on a WebSocket whose backend was chosen for an earlier message, so it could not be
+    rerouted."""
 
 
 NO_ENDING = Ending()
-"""Of a request whose outcome is not in the history."""
+"""Ending of a request whose outcome is not in the history."""
 
 
 class Request(msgspec.Struct, eq=False, gc=False):
-    """One request as its client saw it. Times are seconds since the run's start.
+    """One request as its client saw it. Times are in seconds since the run's start.
 
-    The garbage collector does not track requests, as it would traverse a million of them again and again. They cannot
+    The garbage collector does not track requests, because it would traverse a million of them repeatedly. They cannot
     be part of a reference cycle.
     """
 
     id: int
     due: float
-    """When the open-loop schedule wanted it sent; latency counts from here."""
+    """Time at which the open-loop schedule sends it. Latency counts from here."""
     sent: float
     method: str
     path: str
@@ -79,42 +81,42 @@ class Request(msgspec.Struct, eq=False, gc=False):
 
     @property
     def outcome(self) -> Outcome | None:
-        """`Ending.outcome`."""
+        """See `Ending.outcome`."""
         return self.ending.outcome
 
     @property
     def status(self) -> int | None:
-        """`Ending.status`."""
+        """See `Ending.status`."""
         return self.ending.status
 
     @property
     def instance(self) -> str | None:
-        """`Ending.instance`."""
+        """See `Ending.instance`."""
         return self.ending.instance
 
     @property
     def backend(self) -> str | None:
-        """`Ending.backend`."""
+        """See `Ending.backend`."""
         return self.ending.backend
 
     @property
     def tried(self) -> tuple[str, ...]:
-        """`Ending.tried`."""
+        """See `Ending.tried`."""
         return self.ending.tried
 
     @property
     def error(self) -> str | None:
-        """`Ending.error`."""
+        """See `Ending.error`."""
         return self.ending.error
 
     @property
     def size(self) -> int | None:
-        """`Ending.size`."""
+        """See `Ending.size`."""
         return self.ending.size
 
     @property
     def pinned(self) -> bool:
-        """`Ending.pinned`."""
+        """See `Ending.pinned`."""
         return self.ending.pinned
 
     @property
@@ -147,14 +149,14 @@ class History:
 
     requests: list[Request]
     defects: tuple[str, ...] = ()
-    """Damaged lines, outcomes without invocation and second outcomes. With any of them, the verdict is unknown."""
+    """Damaged lines, outcomes without invocation and second outcomes. With any of them, the verdict is `unknown`."""
 
 
 class HistoryWriter:
     """Writer of `history.jsonl`.
 
-    Call `invoke` for all requests that are due, `flush` once, then send them: one system call for each batch. Outcomes
-    are written with the next flush.
+    Call `invoke` for all requests that are due, `flush` once, then send them: one system call per batch. Outcomes are
+    written by the next flush.
     """
 
     def __init__(self, path: Path) -> None:
@@ -252,8 +254,10 @@ _decode = msgspec.json.Decoder(_Invocation | _Ok | _Fail | _Unknown).decode
 
 @dataclass(slots=True)
 class _Assembly:
-    """Joins outcomes to invocations line by line. To save memory, equal values are shared, and only requests without an
-    outcome are indexed."""
+    """Joins outcomes to invocations line by line.
+
+    To save memory, equal values are shared, and only requests without an outcome are indexed.
+    """
 
     requests: list[Request] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
@@ -286,7 +290,7 @@ class _Assembly:
         request.ended, request.ending = line.t, self._shared.setdefault(ending, ending)
 
     def _known(self, request_id: int) -> bool:
-        """Return whether a request has this id; ids only grow, so the list is sorted by them."""
+        """Return whether a request has this id. Ids only grow, so the list is sorted by them."""
         index = bisect_left(self.requests, request_id, key=lambda request: request.id)
         return index < len(self.requests) and self.requests[index].id == request_id
 

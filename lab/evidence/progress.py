@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrafficCounts:
-    """Requests of the generator so far, the warm-up included."""
+    """Requests of the generator so far, including the warm-up."""
 
     sent: int = 0
     ok: int = 0
@@ -31,19 +31,19 @@ class TrafficCounts:
 
 
 class Progress:
-    """Receiver of the progress of one run after another. This base class ignores all calls."""
+    """Receives the progress of one run after another. This base class ignores all calls."""
 
     def started(self, run_id: str, plan: Plan, endpoints: Endpoints) -> None:
-        """The lab is ready, and t = 0 follows at once."""
+        """Report that the lab is ready and t = 0 follows at once."""
 
     def phase(self, t: float, name: str, ends_at: float | None) -> None:
-        """A phase begins: `warm-up`, `steady`, `faults`, `settle`, `collect` or `judge`; `ends_at` is an estimate."""
+        """Report that `warm-up`, `steady`, `faults`, `settle`, `collect` or `judge` begins; `ends_at` is estimated."""
 
     def event(self, event: Event) -> None:
-        """An event was recorded; `lab.evidence.events` lists the types."""
+        """Report a recorded event. `lab.evidence.events` lists the types."""
 
     def traffic(self, t: float, counts: TrafficCounts) -> None:
-        """Counts of the generator, about four times a second while traffic flows."""
+        """Report the generator's counts, about four times a second while traffic flows."""
 
     def finished(self, verdict: RunVerdict) -> None:
-        """The run has been judged, and `verdict.json` is written."""
+        """Report that the run has been judged and `verdict.json` is written."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import BadArgumentsError
 from ..scenario.expectations import Expect
 from ..scenario.plan import Plan
-from .balancer_config import seconds
+from ..scenario.units import parse_duration
 from .events import Event, Events
 from .history import History, Request
 from .run_folder import read_run_folder
@@ -19,28 +19,28 @@ from .run_folder import read_run_folder
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The balancer's bounds for one kind of fault, seconds; None if its configuration implies no bound."""
+    """The balancer's bounds for one kind of fault in seconds, or None if its configuration implies no bound."""
 
     reroute_s: float | None
     reroute_traffic_s: float | None
-    """Bound that holds while requests flow: failed requests make the balancer probe at once. For a backend that passes
-    its health checks but fails requests, it is the only bound."""
+    """Bound while requests flow: failed requests make the balancer probe at once. It is the only bound for a backend
+    that passes its health checks but fails requests."""
     readmit_s: float | None
     formula: str
 
     @property
     def allowed_s(self) -> float | None:
-        """The bound that a run must keep: the one without traffic if there is one, else the one with traffic."""
+        """Bound that a run must keep: the bound without traffic if there is one, otherwise the bound with traffic."""
         return self.reroute_traffic_s if self.reroute_s is None else self.reroute_s
 
 
 BALANCER = "lb"
-"""Target of steps that concern the balancer itself (every request goes there) or all backends."""
+"""Target of steps that concern the balancer itself (which every request uses) or all backends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of the run as it happened. Times are seconds since the run's start, None if that did not happen."""
+    """One fault of the run as it happened. Times are in seconds since the run's start; None if it did not happen."""
 
     kind: str
     target: str
@@ -63,18 +63,18 @@ class Fault:
 
     @property
     def begun_at(self) -> float:
-        """When its injection was requested, or took effect if that is all that is known; infinite without either."""
+        """When its injection was requested, or, if only that is known, when it took effect; infinite without either."""
         return self.window[0] if self.requested_at is None else self.requested_at
 
     @property
     def window(self) -> tuple[float, float]:
-        """From taking effect until healing begins. After that the target may work before this has been verified."""
+        """From taking effect until healing begins. Afterwards the target may work before this has been verified."""
         ends = [at for at in (self.heal_started_at, self.healed_at) if at is not None]
         begin = float("inf") if self.injected_at is None else self.injected_at
         return begin, min(ends, default=float("inf"))
 
     def was_being_injected(self, request: Request) -> bool:
-        """Return whether the request was in flight between the call that injects the fault and the call's return."""
+        """Return whether the request was in flight between the call that injects the fault and that call's return."""
         if self.requested_at is None or self.injected_at is None or request.ended is None:
             return False
         return request.due < self.injected_at and request.ended > self.requested_at
@@ -90,9 +90,10 @@ class Fault:
         return None
 
     def touches_moved(self, request: Request) -> bool:
-        """Return whether the request was sent to the target at its new address before the target worked there.
+        """Return whether the request went to the target at its new address before the target worked there.
 
-        A restarted container may get the address of another one, and is then used before its server listens.
+        A restarted container may get the address of another container, and then gets requests before its server
+        listens.
         """
         if self.heal_started_at is None or request.ended is None or request.ended <= self.heal_started_at:
             return False
@@ -119,7 +120,7 @@ class RunRecord:
 
     @cached_property
     def measured(self) -> list[Request]:
-        """Requests due after the warm-up: only these are judged."""
+        """Requests due after the warm-up. Only these are judged."""
         return [request for request in self.history.requests if request.due >= self.plan.warm_up_s]
 
     @cached_property
@@ -136,13 +137,13 @@ class RunRecord:
 
     @cached_property
     def bounds(self) -> dict[str, Bound]:
-        """Bounds by fault kind; empty if the balancer names none."""
+        """Bounds by fault kind; empty if the balancer publishes none."""
         event = self.events.last("lab", "bounds")
         return {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """The balancer's live configuration before the first request; empty if it has no API for it."""
+        """The balancer's live configuration before the first request; empty if the balancer does not publish it."""
         event = self.events.last("lab", "config")
         config = event.data.get("config") if event else None
         return config if isinstance(config, Mapping) else {}
@@ -152,7 +153,7 @@ class RunRecord:
         """Longest duration of a health check according to the configuration, seconds; 0 if that is not known."""
         health = self.config.get("health")
         timeout = health.get("timeout") if isinstance(health, Mapping) else None
-        return 0.0 if timeout is None else seconds(timeout, "health.timeout")
+        return 0.0 if timeout is None else parse_duration(timeout)
 
     @cached_property
     def instances(self) -> dict[str, str]:
@@ -162,7 +163,7 @@ class RunRecord:
 
     @cached_property
     def executions(self) -> Mapping[str, tuple[float, ...]] | None:
-        """Times at which each job was executed, by job id, from the backends' ledgers; None if these were not read."""
+        """Times at which each job was executed, by job id, from the backends' ledgers; None if they were not read."""
         if self.events.last("lab", "ledger") is None:
             return None
         found: dict[str, tuple[float, ...]] = {}
@@ -206,12 +207,12 @@ class RunRecord:
 
     @cached_property
     def jobs(self) -> dict[str, Request]:
-        """Every POST by its job id, those of the warm-up included."""
+        """Every POST by its job id, including those of the warm-up."""
         return {request.key: request for request in self.history.requests if request.key is not None}
 
 
 def load_run(run_dir: Path) -> RunRecord:
-    """Read the record from a run's folder. Raise BadArgumentsError without a valid plan.
+    """Return the record in a run's folder. Raise BadArgumentsError if it has no valid plan.
 
     A history or events file that cannot be read becomes a defect of the record.
     """

@@ -1,4 +1,4 @@
-"""Record every event of a run: convert its time, write it to `events.jsonl`, and report it as progress."""
+"""Records every event of a run: converts its time, writes it to `events.jsonl`, and reports it as progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Recorder:
         self._progress = progress
 
     def note(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
-        """Record an event of the lab itself at the present time, or at 0 if the run has not started yet."""
+        """Record an event of the lab itself at the present time, or at 0 if the run has not started."""
         self.record(Event(max(0.0, self.clock.now()), "lab", kind, data or {}))
 
     def phase(self, name: str, ends_at: float | None = None) -> None:

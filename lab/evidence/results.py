@@ -28,7 +28,7 @@ def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
 
 
 def expect_writable(results: Path) -> None:
-    """Raise EnvironmentProblemError if no run can be stored there. To be called before a lab is started."""
+    """Raise EnvironmentProblemError if no run can be stored there. Call it before a lab is started."""
     try:
         results.mkdir(parents=True, exist_ok=True)
         why = "" if os.access(results, os.W_OK | os.X_OK) else "it cannot be written to"

@@ -1,6 +1,6 @@
-"""Read the folder of a run, of which any file may be missing, damaged or cut short.
+"""Reads the folder of a run, in which any file may be missing, damaged or cut short.
 
-Both readers of runs start here: `lab.evidence.record` for checkers, `lab.report.run_files` for reports.
+Both readers of runs use it: `lab.evidence.record` for checkers, `lab.report.run_files` for reports.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def is_run_folder(folder: Path) -> bool:
 
 
 def read_run_folder(run_dir: Path) -> RunFolder:
-    """Read as much of `run_dir` as can be read. Raise nothing; see `RunFolder.problems`."""
+    """Return what can be read of `run_dir`. Raise nothing; `RunFolder.problems` lists what cannot."""
     problems: dict[str, str] = {}
 
     def read(name: str, reader: Callable[[Path], T]) -> T | None:

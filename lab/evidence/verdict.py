@@ -12,7 +12,7 @@ from ..output.atomic_write import write_atomically
 from ..output.json_text import dumps, loads
 
 SCHEMA = 1
-"""Version of `verdict.json`; to be increased whenever a reader of the old version would misread the new one."""
+"""Version of `verdict.json`. Increase it whenever a reader of the old version would misread the new one."""
 
 
 class Verdict(StrEnum):
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst verdict (fail, then unknown, then pass); `unknown` if there is none, as nothing was checked."""
+    """Return the worst verdict (fail, then unknown, then pass), or `unknown` if nothing was checked."""
     found = set(verdicts)
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         if verdict in found:
@@ -39,7 +39,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one checker; `detail` says in one or a few sentences what was found, with numbers."""
+    """The result of one checker. `detail` says in one or a few sentences what was found, with numbers."""
 
     name: str
     verdict: Verdict
@@ -49,7 +49,7 @@ class Check:
 
     @classmethod
     def not_asserted(cls, name: str, why: str = "not asserted by the scenario") -> Check:
-        """Return the result of a checker that the scenario does not use, or that has no object in this run."""
+        """Return the result of a checker that the scenario does not use, or that has nothing to check in this run."""
         return cls(name, Verdict.PASS, why, asserted=False)
 
 
@@ -85,7 +85,7 @@ class FaultResult:
     reroute_traffic_bound_s: float | None = None
     """The tighter bound that holds while traffic flows; reported, not asserted."""
     heal_started_at: float | None = None
-    """End of the fault's window: from here on the target may work again, although nothing has verified it yet."""
+    """End of the fault's window: from here on the target may work again, although no probe has verified it yet."""
     instance: str = ""
     backends: tuple[str, ...] = ()
     """Ids of the target in the balancer when the fault was injected."""
@@ -96,31 +96,31 @@ class FaultResult:
 class Work:
     """Jobs (POST requests) compared with the backends' ledgers. Counts are numbers of job ids.
 
-    Everything but `sent` is None if jobs were sent and the ledgers could not be read.
+    All counts except `sent` are None if jobs were sent and the ledgers could not be read.
     """
 
     sent: int = 0
     executed: int | None = 0
     lost: int | None = 0
-    """Answered ok, but in no ledger."""
+    """Jobs acknowledged to the client, but in no ledger."""
     duplicated: int | None = 0
-    """Executed more than once."""
+    """Jobs executed more than once."""
     zombie: int | None = 0
-    """Executed after the client had received an error or stopped waiting."""
+    """Jobs executed after the client had received an error or stopped waiting."""
 
 
 class Phase(StrEnum):
-    """The stage of a fault in which a bad request was sent."""
+    """When, relative to its fault, a bad request was sent."""
 
     BEFORE_DETECTION = "before_detection"
-    """Before the balancer took the backend out."""
+    """Sent before the balancer took the backend out."""
     DRAINING = "draining"
     """Sent before the fault or before its detection, and ended after it."""
     AFTER_BOUND = "after_bound"
     """Sent to the faulted backend later than the bound allows."""
     INJECTING = "injecting"
     """In flight while the fault was being injected. Either its target did not answer, because the fault took effect
-    before its injection was reported; or the answer was slow while the injection itself kept the host busy."""
+    before its injection was reported, or the response was slow because the injection kept the host busy."""
     UNEXPLAINED = "unexplained"
     """No fault explains the request."""
 
@@ -158,7 +158,7 @@ class RunVerdict:
     lag_p99_s: float | None
     """99th percentile of how late the generator sent its requests, seconds; None without requests."""
     attributions: tuple[Attribution, ...] = ()
-    """One for each bad request, in order of invocation."""
+    """One entry per bad request, in order of invocation."""
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> str:
@@ -168,7 +168,7 @@ class RunVerdict:
 
     @classmethod
     def from_json(cls, text: str) -> RunVerdict:
-        """Return the verdict that the text of a `verdict.json` holds. Raise ValueError if it is not of this schema."""
+        """Return the verdict in the text of a `verdict.json`. Raise ValueError if it is not of this schema."""
         raw: dict[str, Any] = loads(text)
         if raw.get("schema") != SCHEMA:
             raise ValueError(f"verdict.json has schema {raw.get('schema')!r}, this lab reads {SCHEMA}")

@@ -1,1 +1,1 @@
-"""Judge the record of a run. Pure: an old run can be judged again, with the same result."""
+"""Judges the record of a run with pure functions: judging an old run again gives the same result."""

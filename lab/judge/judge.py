@@ -1,4 +1,4 @@
-"""Turn the record of a run into its verdict."""
+"""Turns the record of a run into its verdict."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .checkers.registry import PRECONDITIONS, SENSITIVE_TO_HOST, checkers
 
 
 def judge(run: RunRecord, wanted: Mapping[str, Callable[[RunRecord], Check]] | None = None) -> RunVerdict:
-    """Run every checker and return the worst result, or `unknown` if a precondition does not hold.
+    """Run every checker and return the worst result, or `unknown` if a precondition is not met.
 
-    If the record is incomplete or clocks stepped, that may be the reason for a failed check. The check is shown as
-    failed, but does not fail the run.
+    If the record is incomplete or a clock stepped, that may have caused a failed check. The check is shown as failed,
+    but does not fail the run.
     """
     known = checkers() if wanted is None else wanted
     checks = tuple(_run_checker(name, checker, run) for name, checker in known.items())
@@ -53,7 +53,7 @@ def judge_folder(run_dir: Path) -> RunVerdict:
 
 
 def count_requests(run: RunRecord) -> RequestCounts:
-    """Count the outcomes of requests after the warm-up; a request without an outcome is unknown."""
+    """Return the number of each outcome after the warm-up. A request without an outcome is unknown."""
     failed = sum(request.outcome is Outcome.FAIL for request in run.bad)
     slow = sum(request.outcome is Outcome.OK for request in run.bad)
     unknown = len(run.bad) - failed - slow
@@ -62,7 +62,7 @@ def count_requests(run: RunRecord) -> RequestCounts:
 
 
 def is_unknown_because_of_host(verdict: RunVerdict) -> bool:
-    """Return whether a busy host is the only reason why the run did not pass, so that it should be repeated."""
+    """Return whether a busy host is the only reason why the run did not pass, so that repeating it may help."""
     not_passed = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
     return bool(not_passed) and all(
         check.verdict is Verdict.UNKNOWN and check.name in SENSITIVE_TO_HOST for check in not_passed

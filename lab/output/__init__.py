@@ -1,1 +1,1 @@
-"""Output of the lab: terminal, atomically written files, JSON, and neutralised control characters in foreign text."""
+"""Output of the lab: terminal, atomically written files, JSON, and text from outside with inert control characters."""

@@ -1,4 +1,4 @@
-"""Write a file atomically: a reader sees the old or the new content, never a part, even if the disk is full."""
+"""Writes a file atomically: a reader sees the old or the new content, never a part, even if the disk is full."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str) -> None:
-    """Replace the file `path`. Raise OSError (disk full); no temporary file remains then.
+    """Replace the file `path`. Raise OSError (disk full); then no temporary file remains.
 
     The file is valid UTF-8: a lone surrogate, which UTF-8 cannot encode, becomes text such as `\\ud800`.
     """

@@ -1,4 +1,4 @@
-"""Neutralise control characters in text that does not come from the lab.
+"""Makes control characters inert in text that does not come from the lab.
 
 Backends, headers, scenario files, file names and error messages may contain anything. A terminal executes escape
 sequences in them, a bidirectional override changes how a line reads, XML 1.0 cannot represent most control characters,
@@ -16,7 +16,7 @@ _INVISIBLE: Final = frozenset(
 ) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
 """Invisible letters and marks (Default_Ignorable_Code_Point of Unicode) that `str.isprintable` accepts."""
 MAX_LINE: Final = 500
-"""Longest quoted line in characters: about five rows of a terminal, more than any message of the lab needs."""
+"""Maximum characters of a quoted line: about five rows of a terminal, more than any message of the lab needs."""
 _MARKDOWN: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", "|": "\\|", "\\": "&#92;", "`": "&#96;", "*": "&#42;", "[": "&#91;", "\n": " "}
 )
@@ -40,7 +40,7 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a short `repr` of any value on one line, also if it is huge, deeply nested or contains itself."""
+    """Return a short `repr` of any value on one line, even if it is huge, deeply nested or contains itself."""
     try:
         return one_line(_SHORT.repr(value), 200)
     except ValueError:  # Python refuses to write integers of more than 4,300 digits
@@ -48,7 +48,7 @@ def quoted(value: Any) -> str:
 
 
 def finalize(value: Any) -> Any:
-    """Return a value for a page (`finalize` of jinja): strings are made inert, Markup is known to be so already."""
+    """Return a value for a page (`finalize` of jinja). Strings are made inert; Markup is inert already."""
     return inert(value, keep="\n") if type(value) is str else value
 
 

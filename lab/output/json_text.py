@@ -1,4 +1,4 @@
-"""Write JSON that every parser accepts, whatever the values are, and read JSON with ValueError as the only error."""
+"""Writes JSON that every parser accepts, whatever the values are, and reads JSON with ValueError as the only error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error, also if they have another encoding, a closed pipe, or a full disk."""
+"""Standard output and standard error, even with another encoding, a closed pipe, or a full disk."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class OutputClosedError(SystemExit):
 
 
 class Terminal(Console):
-    """A console whose output is inert (`lab.output.inert`), and that ends the program if the output is closed."""
+    """A console whose output is inert (`lab.output.inert`), and which ends the program if the output is closed."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as rich does, but make all text inert; control codes of rich itself are kept."""
+        """Render as rich does, but make all text inert; keep rich's own control codes."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -69,7 +69,7 @@ class Terminal(Console):
                 yield Segment(inert(segment.text, keep="\n"), segment.style)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise OutputClosedError; rich calls this method."""
+        """Raise OutputClosedError. Rich calls this method."""
         _output_closed()
 
 
@@ -90,7 +90,7 @@ def write(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print lines for people to standard error; ignore errors, since they could not be reported."""
+    """Print lines for people to standard error. Ignore errors, because they could not be reported."""
     with contextlib.suppress(OSError):
         sys.stderr.write(inert(text, keep="\n"))
         sys.stderr.flush()
@@ -122,7 +122,7 @@ def _discard(stream: TextIO) -> None:
 
 
 def _usable(stream: TextIO | None) -> TextIO:
-    """Return a stream that can be written to; it is None if its descriptor was closed before Python started."""
+    """Return a stream that can be written to. `stream` is None if its descriptor was closed before Python started."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")
     if (reconfigure := getattr(stream, "reconfigure", None)) is not None:  # streams of tests do not have it
@@ -131,7 +131,7 @@ def _usable(stream: TextIO | None) -> TextIO:
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """Error handler for `codecs` that replaces characters that the encoding does not have by ASCII."""
+    """Replace characters that the encoding does not have by ASCII. This is an error handler for `codecs`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

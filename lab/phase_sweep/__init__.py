@@ -1,8 +1,8 @@
 """Phase sweep: run the same plan with its faults at k phases of the interval between two health checks.
 
 The phase has the largest influence on the time to reroute: a fault right after a check is detected a whole interval
-later than one right before it. A single run measures one phase; the sweep shows all of them beside the bound, which
-must hold for every phase.
+later than one right before it. A single run measures one phase; the sweep shows all of them together with the bound,
+which must hold for every phase.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Point:
     bound_s: float | None
     verdict: Verdict
     traffic_bound_s: float | None = None
-    """The tighter bound that holds while traffic flows, as in a sweep; shown, not asserted."""
+    """The tighter bound that holds while traffic flows, as in a sweep. It is shown, not asserted."""
 
     @property
     def within(self) -> bool | None:
@@ -92,7 +92,7 @@ def points(plan: Plan, run: RunRecord, verdict: RunVerdict, interval_s: float) -
 def _phase(run: RunRecord, backends: tuple[str, ...], at: float | None, interval_s: float) -> float | None:
     """Return the time since the target's last check ended, as a fraction of the interval.
 
-    It can exceed 1 because of jitter and the duration of a check: the next check has then begun.
+    It can exceed 1 because of jitter and the duration of a check. Then the next check had already begun.
     """
     ends = [event.t for event in run.events.of("lb", "probed") if event.data.get("backend") in backends]
     before = [t for t in ends if at is not None and t <= at]

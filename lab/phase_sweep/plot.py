@@ -1,4 +1,4 @@
-"""Plot the time to reroute against the phase, with the bound as a line."""
+"""Plots the time to reroute against the phase, with the bound as a line."""
 
 from __future__ import annotations
 

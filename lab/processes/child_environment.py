@@ -1,7 +1,8 @@
 """The environment of every process of the lab: what the lab sets, and a short list of inherited variables.
 
-A caller's `LB_LISTEN` would move the lab's own balancer, the `LB_PORT=tcp://…` of a Kubernetes service would end it,
-and `LB_POLICY` would measure another policy without a word. `PYTHONPATH`, `PYTHONWARNINGS` and a proxy are no better.
+Other variables of the caller could change the result silently: `LB_LISTEN` would move the lab's balancer, the
+`LB_PORT=tcp://…` of a Kubernetes service would stop it, and `LB_POLICY` would select another policy. `PYTHONPATH`,
+`PYTHONWARNINGS` and proxy variables have similar effects.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ PASSED: Final = (
 MORE: Final = "LAB_PASS_ENV"
 """Names of further variables, separated by commas, such as those that a balancer's own configuration reads."""
 SET: Final = {"LANG": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
-"""The same for everybody: how text is encoded, and that a log is complete when its process is killed."""
+"""Set for every process: how text is encoded, and unbuffered output, so that a log is complete after SIGKILL."""
 UMASK: Final = 0o022
-"""A balancer that gives up root must still read its files; a caller's 077 would hide them."""
+"""Balancers that give up root must still be able to read their files, which a caller's umask 077 would prevent."""
 
 
 def child_environment(own: Mapping[str, str] | None = None, caller: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a child: `own` counts most, then `SET`, then what is let through of the caller's."""
+    """Return the environment of a child: the caller's allowed variables, overridden by `SET`, then by `own`."""
     caller = os.environ if caller is None else caller
     names = {*PASSED, *(name.strip() for name in caller.get(MORE, "").split(","))}
     return {**{name: value for name, value in caller.items() if name in names}, **SET, **(own or {})}

@@ -11,9 +11,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> None:
-        """Never: the caller gets an `HTTPError` with the status and the Location."""
+        """Return None: the caller gets an `HTTPError` with status and Location."""
 
 
 def direct_opener() -> urllib.request.OpenerDirector:
-    """An opener that uses no proxy from the environment, which must not see loopback traffic, and follows nothing."""
+    """Return an opener that follows no redirects and ignores proxies, which must not get loopback traffic."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())

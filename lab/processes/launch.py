@@ -1,7 +1,7 @@
 """Runs a module of this project in any working directory: `python -P …/lab/processes/launch.py -m MODULE [ARGUMENT…]`.
 
-`python -m api` runs whatever is called `api` first on the search path, such as the `api.py` of the repository in which
-the lab was started. Here our four packages come from the folder that holds this file, and nothing else is changed.
+`python -m api` would run the first `api` on the search path, such as an `api.py` in the user's repository. With this
+file, our four packages come from the folder that contains it, and nothing else is changed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class OurPackages:
-    """Finds our packages in `ROOT`, before anything else is asked."""
+    """Finds our packages in `ROOT` before any other finder."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The protocol of `sys.meta_path`; None leaves the name to the next finder."""
+        """Implement the protocol of `sys.meta_path`. None leaves the name to the next finder."""
         return PathFinder.find_spec(name, [str(ROOT)], target) if path is None and name in OURS else None
 
 
 PREFIX = __name__.removesuffix("lab.processes.launch")
-"""Empty in a source tree; `reroute_lab.` where the lab is installed, so that a child has the names of its parent."""
+"""Empty in a source tree; `reroute_lab.` if the lab is installed, so that child processes use the same names."""
 
 
 def words(module: str, *arguments: str) -> tuple[str, ...]:

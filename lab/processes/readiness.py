@@ -13,31 +13,31 @@ import aiohttp
 from ..output.inert import inert
 
 NO_AFTER_S: Final = 3.0
-"""A program that has given the same 4xx for so long has decided. Traefik, the slowest to read its files, takes 1 s."""
+"""After this many seconds, the same 4xx is final. Traefik, the slowest to read its files, takes 1 s."""
 _LOG_READ: Final = 256 * 1024
-"""Bytes of the end of a log that are looked at; an access log may have any size."""
+"""Bytes that are read from the end of a log, because an access log may be very large."""
 _LOCATION_LONG: Final = 200
-"""Characters of a Location that are told: one line."""
+"""Maximum characters of a Location in a message: one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To one request."""
+    """The answer to one request."""
 
     status: int = 0
-    """0: there was none."""
+    """Status; 0 if there was no response."""
     location: str = ""
     problem: str = ""
-    """Why there was none."""
+    """Reason why there was no response."""
 
     @property
     def works(self) -> bool:
-        """Whether what was asked does its work."""
+        """Whether the program is ready."""
         return self.status == 200
 
     @property
     def final(self) -> bool:
-        """Whether asking again is of no use: redirects are not followed, and do not go away."""
+        """Whether another request cannot change the result: redirects are not followed, and stay."""
         return 300 <= self.status < 400
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Answer:
 
 
 async def ask(session: aiohttp.ClientSession, url: str, host: str = "") -> Answer:
-    """One GET that follows no redirect."""
+    """Send one GET without following redirects."""
     try:
         async with session.get(url, headers={"Host": host} if host else None, allow_redirects=False) as answer:
             return Answer(answer.status, answer.headers.get("Location", ""))
@@ -61,21 +61,21 @@ async def ask(session: aiohttp.ClientSession, url: str, host: str = "") -> Answe
 
 
 class Patience:
-    """Notices when the same refusal has been given for long enough."""
+    """Decides when repeated refusals are final."""
 
     def __init__(self) -> None:
         self._last: int | None = None
         self._since = 0.0
 
     def ended(self, answer: Answer, now: float) -> bool:
-        """Whether there is nothing to wait for any more. `now`: monotonic seconds."""
+        """Return whether waiting is pointless. `now`: monotonic seconds."""
         if answer.status != self._last:
             self._last, self._since = answer.status, now
         return answer.final or (400 <= answer.status < 500 and now - self._since >= NO_AFTER_S)
 
 
 def gave_up(answer: Answer, log: str) -> bool:
-    """Whether a 503 will stay: HAProxy has written that a check's answer is wrong, and that no server is left."""
+    """Return whether a 503 is final: HAProxy logged that a check got a wrong status and no server is left."""
     if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or not log:
         return False
     said = log_end(Path(log)).lower()
@@ -83,7 +83,7 @@ def gave_up(answer: Answer, log: str) -> bool:
 
 
 def log_end(log: Path) -> str:
-    """The last 256 KiB of a log; empty if there is none."""
+    """Return the last 256 KiB of a log; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_READ))
@@ -93,14 +93,14 @@ def log_end(log: Path) -> str:
 
 
 def advice(answer: Answer, host: str, words: tuple[str, ...]) -> str:
-    """What to do about an answer that is no 200, as far as it tells."""
+    """Return what to do about an answer other than 200, or an empty string if that is not known."""
     said = "\n".join(words).lower()
     if "code: 404" in said or "status code: 404" in said or "unexpected status code" in said:
-        return "its health checks ask a path that the lab's backends do not have: --replace /healthz=HEALTH"
+        return "its health checks request a path that the lab's backends do not have: --replace /healthz=HEALTH"
     if answer.final:
-        return "try the part of the file that forwards, or give the name it forwards for with --host"
+        return "use the part of the file that forwards, or give the host name for which it forwards with --host"
     if answer.status in {404, 421} and not host:
-        return "if the file forwards only for some names or paths, say --host NAME or --health PATH"
+        return "if the file forwards only for some names or paths, use --host NAME or --health PATH"
     return ""
 
 
@@ -108,14 +108,14 @@ _TELLING: Final = (
     "layer4", "layer7", "wrong status", "no server available", "health", "emerg", "alert", "fatal", "error", "refused",
     "cannot", "denied", "lab: ",
 )  # fmt: skip
-"""Of a log whose end may be nothing but requests."""
+"""Words in log lines that give a reason. The end of an access log may contain requests only."""
 _LINE_LONG: Final = 300
 TOLD_LINES: Final = 6
-"""As many as tables and pages show."""
+"""As many lines as tables and pages show."""
 
 
 def telling(lines: list[str], wanted: int = TOLD_LINES) -> tuple[str, ...]:
-    """The end of a log, with lines before it that say why in the place of the oldest; control characters are inert."""
+    """Return the last lines of a log, with earlier lines that give a reason in place of the oldest. All are inert."""
     reasons = [line for line in lines[:-wanted] if any(word in line.lower() for word in _TELLING)]
     kept = list(dict.fromkeys(reasons))[-(wanted // 2) :]
     chosen = [*kept, *lines[-(wanted - len(kept)) :]]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 PROC = Path("/proc")
 Threads = dict[tuple[int, int], int]
-"""Nanoseconds on a CPU so far, by (process, thread)."""
+"""CPU time in nanoseconds by (process, thread)."""
 
 
 def family(pid: int, proc: Path = PROC) -> set[int]:
-    """The process and its descendants, as far as they live."""
+    """Return the ids of the process and its living descendants."""
     children: dict[int, list[int]] = {}
     for entry in proc.iterdir():
         if entry.name.isdigit() and (parent := _parent(entry)) is not None:
@@ -25,24 +25,24 @@ def family(pid: int, proc: Path = PROC) -> set[int]:
 
 
 def cpu_times(pid: int, proc: Path = PROC) -> Threads:
-    """First field of every thread's schedstat (the kernel's sched-stats.rst): exact, not sampled by ticks."""
+    """Return the first field of each thread's schedstat (the kernel's sched-stats.rst): exact, not sampled."""
     times: Threads = {}
     for member in family(pid, proc):
         try:
             for task in (proc / str(member) / "task").iterdir():
                 times[member, int(task.name)] = int((task / "schedstat").read_text().split()[0])
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
+            continue  # the thread has ended
     return times
 
 
 def cpu_seconds(before: Threads, after: Threads) -> float:
-    """CPU time between two readings. A thread that ended in between takes its share with it."""
+    """Return the CPU seconds between two readings. Threads that ended in between are not included."""
     return sum(time - before.get(thread, 0) for thread, time in after.items()) / 1e9
 
 
 def resident_bytes(pid: int, proc: Path = PROC) -> int:
-    """Resident memory of the family. Pages that two of them share count twice, so use differences."""
+    """Return resident memory of the process and its descendants. Shared pages count several times: use differences."""
     page, total = os.sysconf("SC_PAGE_SIZE"), 0
     for member in family(pid, proc):
         try:
@@ -54,7 +54,7 @@ def resident_bytes(pid: int, proc: Path = PROC) -> int:
 
 def _parent(entry: Path) -> int | None:
     try:
-        # The command's name, in brackets, may hold spaces and brackets itself: count from the last one.
+        # The command name, in brackets, may itself contain spaces and brackets: search the last bracket.
         return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return None

@@ -13,7 +13,7 @@ __all__ = ["Run", "write_reports"]
 
 
 def write_reports(run_dir: Path) -> Run:
-    """Write `report.html` and `junit.xml` from the other files of the run, as far as these exist; return the run.
+    """Write `report.html` and `junit.xml` from the run's other files, as far as these exist; return the run.
 
     Raise FileNotFoundError if the folder has no file of a run, OSError if it cannot be written to.
     """

@@ -1,4 +1,4 @@
-"""How the host disturbed a run: when it stalled or had no CPU to spare (`lab.evidence.host_monitor`)."""
+"""How the host disturbed a run: when it stalled or had no spare CPU (`lab.evidence.host_monitor`)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ WHAT_TO_DO: Final = "stop other work on this machine or lower the scenario's rat
 
 @dataclass(frozen=True, slots=True)
 class HostStalls:
-    """The stalls of one run. Times are seconds since the run's start."""
+    """The stalls of one run. Times are in seconds since the run's start."""
 
     spans: tuple[tuple[float, float], ...]
-    """Start and end of each, in order and without overlaps."""
+    """Start and end of each stall, in order and without overlaps."""
     late_s: float
     """Largest delay of a wake-up, seconds; 0 if none was late."""
     pressure: float
-    """Largest share of a tenth of a second in which some task waited for a CPU."""
+    """Largest share of any tenth of a second in which some task waited for a CPU."""
 
     @property
     def total_s(self) -> float:
@@ -28,7 +28,7 @@ class HostStalls:
 
 
 def host_stalls(events: Events) -> HostStalls:
-    """Return the stalls that the events record; overlapping ones are merged."""
+    """Return the recorded stalls. Overlapping stalls are merged."""
     stalls = events.of("lab", "stall")
     spans: list[tuple[float, float]] = []
     for since, until in sorted((_number(each.data.get("since"), each.t), each.t) for each in stalls):
@@ -40,7 +40,7 @@ def host_stalls(events: Events) -> HostStalls:
 
 
 def busy_host(events: Events) -> str:
-    """Return a sentence that says when the host was busy and what to do about it; empty if it was not busy."""
+    """Return a sentence with when the host was busy and what to do about it, or an empty string."""
     stalls = host_stalls(events)
     if not stalls.spans:
         return ""

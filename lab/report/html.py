@@ -1,4 +1,4 @@
-"""`report.html`: one file that opens offline. It contains its style and script, and its policy permits no others."""
+"""`report.html`: one file that opens offline. It contains its style and script; its policy permits no others."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from . import sentences
 from .host_disturbance import busy_host
 from .page_kit import TEMPLATES, render
 from .run_files import OutcomeClass, Run
-from .timeline import readout, timeline
+from .timeline.chart import readout, timeline
 from .timeline.panels import rows_needed
 
 ROWS_SHOWN = 2000
-"""Most bad requests that are listed one by one; a table of all 30,000 would be most of the file, and useless."""
+"""Maximum number of bad requests that are listed one by one. A table of 30,000 would be most of the file, and
+useless."""
 Row = dict[str, Any]
 
 
@@ -53,13 +54,13 @@ def bad_requests(run: Run) -> list[Row]:
 
 
 def grouped(rows: list[Row]) -> list[tuple[str, str, str, str, int]]:
-    """Return (outcome, fault, backend, phase, count), the most frequent first."""
+    """Return (outcome, fault, backend, phase, count), most frequent first."""
     counts = Counter((row["outcome"].value, row["fault"], row["backend"], row["phase"]) for row in rows)
     return [(*key, count) for key, count in counts.most_common()]
 
 
 def facts(run: Run) -> dict[str, str]:
-    """Return the origin of the run by label: everything that is needed to repeat it."""
+    """Return the origin of the run by label: everything needed to repeat it."""
     found: dict[str, str] = {"run": run.folder, "scenario": run.scenario}
     if run.plan:
         load = run.plan.load

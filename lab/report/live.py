@@ -51,12 +51,12 @@ class View(Progress):
 
 
 def view(console: Console) -> View:
-    """Return the view that suits `console`: a panel on a terminal, plain lines otherwise."""
+    """Return the view for `console`: a panel on a terminal, plain lines otherwise."""
     return PanelView(console) if console.is_terminal and not console.is_dumb_terminal else LineView(console)
 
 
 class PanelView(View):
-    """A panel, redrawn only when the experiment reports something. So it does not flicker and needs no thread."""
+    """A panel that is redrawn only when the experiment reports something: no flicker, and no thread."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -145,7 +145,7 @@ class LineView(View):
 
 
 def panel(state: LiveState) -> RenderableType:
-    """Return the whole panel. Its height is constant during a run, as the terminal would scroll otherwise."""
+    """Return the whole panel. Its height stays constant during a run, because the terminal would scroll otherwise."""
     recent = [
         Text.assemble((f"{t:7.2f} s  ", "dim"), line, no_wrap=True, overflow="ellipsis") for t, line in state.recent
     ]
@@ -168,7 +168,7 @@ def _elapsed(state: LiveState) -> RenderableType:
 
 
 def _counted(state: LiveState) -> list[Text]:
-    """Return the counts of requests so far. Counts that should be zero and are not have a colour.
+    """Return the counts of requests so far. Counts that should be zero but are not have a colour.
 
     The generator's lag is shown only if it is large enough to make the run unknown.
     """
@@ -200,7 +200,7 @@ def _faults(state: LiveState) -> list[Text]:
 
 
 def _one_line(parts: list[Text], label: str = "") -> Text:
-    """Return the parts on one line. A narrow terminal cuts it off, as wrapping would change the panel's height."""
+    """Return the parts on one line. A narrow terminal cuts it off, because wrapping would change the panel's height."""
     line = Text.assemble((label.ljust(_LABEL) if label else "", "dim"), Text("  ").join(parts))
     line.no_wrap, line.overflow = True, "ellipsis"
     return line

@@ -1,4 +1,4 @@
-"""State of a run in progress, as the live view shows it. Uses neither clock nor terminal: reports carry their time."""
+"""State of a run in progress for the live view. It uses neither clock nor terminal: reports carry their time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .run_files import fault_record
 RECENT = 6
 """Number of recent events shown."""
 RATE_WINDOW_S = 1.0
-"""The rate is averaged over this time: a shorter one makes the number flicker, a longer one hides dips."""
+"""Seconds over which the rate is averaged: with less, the number flickers; with more, dips are hidden."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class BackendView:
 
 @dataclass(frozen=True, slots=True)
 class ActiveFault:
-    """A fault that has not been healed; `ends_at` is seconds since the run's start, None if that is not known."""
+    """A fault that has not been healed. `ends_at` is in seconds since the run's start, None if it is not known."""
 
     kind: str
     target: str
@@ -43,13 +43,13 @@ class ActiveFault:
 
 @dataclass(slots=True)
 class LiveState:
-    """Updated by the calls of `Progress`, drawn by `lab.report.live`. All times are seconds since the run's start."""
+    """Updated by the calls of `Progress`, drawn by `lab.report.live`. Times are in seconds since the run's start."""
 
     run_id: str
     title: str
     scenario: str
     ends_at: float
-    """Estimated end; the run really ends once every target is readmitted."""
+    """Estimated end. The actual end is when every target is readmitted."""
     t: float = 0.0
     phase: str = "starting"
     counts: TrafficCounts = field(default_factory=TrafficCounts)
@@ -77,19 +77,19 @@ class LiveState:
         return (sent - before) / (now - began) if now > began else 0.0
 
     def enter(self, t: float, phase: str, ends_at: float | None) -> None:
-        """Take in that a phase begins."""
+        """Update the state: a phase begins."""
         self.t, self.phase = max(self.t, t), phase
         self.ends_at = max(self.ends_at, ends_at or 0.0)
 
     def count(self, t: float, counts: TrafficCounts) -> None:
-        """Take in a report of the generator."""
+        """Update the counts from a report of the generator."""
         self.t, self.counts = max(self.t, t), counts
         self._sent.append((t, counts.sent))
         while t - self._sent[0][0] > RATE_WINDOW_S:
             self._sent.popleft()
 
     def note(self, event: Event) -> str:
-        """Take in an event. Return a line that describes it, empty for events that are not shown."""
+        """Update the state from an event. Return a line that describes it, or an empty string if it is not shown."""
         self.t = max(self.t, event.t)
         line = self._balancer(event) if event.source == "lb" else self._chaos(event) if event.source == "chaos" else ""
         if event.source == "lab" and event.type == "backends":

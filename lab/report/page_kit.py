@@ -25,9 +25,9 @@ def render(
 ) -> str:
     """Render one page as a single file that opens offline.
 
-    `style` is a CSS file that is appended to the style of the reports, whose colours and fonts all pages share. The
-    template gets `values` and three more: `style`, `script` and `policy`, a Content-Security-Policy that permits only
-    this style and this script, by their SHA-256 (CSP Level 3, section 2.3.1). All other text is escaped.
+    `style` is a CSS file appended to the style of the reports, whose colours and fonts all pages share. The template
+    gets `values`, and also `style`, `script` and `policy`: a Content-Security-Policy that permits only this style and
+    this script, by their SHA-256 (CSP Level 3, section 2.3.1). All other text is escaped.
     """
     css = (TEMPLATES / "report.css").read_text("utf-8") + (style.read_text("utf-8") if style else "")
     code = script.read_text("utf-8") if script else ""

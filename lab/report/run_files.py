@@ -1,4 +1,4 @@
-"""A run as reports show it, from its files. If files are missing or cut short, the reports name what is missing."""
+"""A run as reports show it, from its files. If files are missing or cut short, the reports say so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..scenario.plan import Plan
 NO_BACKEND = ""
 """The lane of requests that reached no known backend."""
 DEFAULT_SLOW_S = 0.25
-"""Threshold of slow answers if the plan cannot be read: the default of scenarios."""
+"""Threshold of slow responses in seconds if the plan cannot be read: the default of scenarios."""
 
 
 class OutcomeClass(StrEnum):
@@ -37,26 +37,26 @@ class Run:
     plan: Plan | None = None
     verdict: RunVerdict | None = None
     requests: list[Request] = field(default_factory=list)
-    """In order of due time."""
+    """All requests in order of due time."""
     events: Events = field(default_factory=lambda: Events(()))
     faults: tuple[FaultResult, ...] = ()
     problems: list[str] = field(default_factory=list)
-    """What is missing or damaged in the record, or was noted about it during the run, one sentence each."""
+    """One sentence for each missing or damaged part of the record, and for each problem noted during the run."""
     damage: list[str] = field(default_factory=list)
-    """The problems of the files themselves. With any of them, the run cannot be `pass`."""
+    """The problems of the files themselves. With any of them, the run is never `pass`."""
     names: dict[str, str] = field(default_factory=dict)
     """Target names by backend id."""
 
     @property
     def final_verdict(self) -> Verdict:
-        """The verdict, or `unknown` if the run was never judged, or has passed but its files are damaged now."""
+        """The verdict, or `unknown` if the run was never judged, or passed but has damaged files now."""
         if self.verdict is None:
             return Verdict.UNKNOWN
         return worst([self.verdict.verdict, Verdict.UNKNOWN]) if self.damage else self.verdict.verdict
 
     @property
     def scenario(self) -> str:
-        """The scenario's name, from the verdict or else the plan."""
+        """The scenario's name, from the verdict or the plan."""
         source = self.verdict or self.plan
         return source.scenario if source else "unknown scenario"
 
@@ -64,8 +64,8 @@ class Run:
     def checks(self) -> list[Check]:
         """The checks, worst first, and those that were not asserted last.
 
-        In an unknown run, the unknown checks come first, since failed ones do not count there. If the files were
-        damaged after the run was judged, there is a further check `record`.
+        In an unknown run, the unknown checks come first, because failed ones do not count there. If files were damaged
+        after the run was judged, there is an additional check `record`.
         """
         first = [Verdict.FAIL, Verdict.UNKNOWN]
         order = [*(reversed(first) if self.final_verdict is Verdict.UNKNOWN else first), Verdict.PASS]
@@ -84,12 +84,12 @@ class Run:
 
     @property
     def slow_s(self) -> float:
-        """Answers with a higher latency than this are slow, seconds."""
+        """Latency in seconds above which good responses are slow."""
         return self.plan.load.slow_s if self.plan else DEFAULT_SLOW_S
 
     @property
     def warm_up_s(self) -> float:
-        """Requests due earlier than this are drawn but not judged, seconds."""
+        """Duration of the warm-up in seconds. Requests due in it are drawn but not judged."""
         return self.plan.warm_up_s if self.plan else 0.0
 
     @property
@@ -104,7 +104,7 @@ class Run:
         return OutcomeClass.FAILED if request.outcome is Outcome.FAIL else OutcomeClass.UNKNOWN
 
     def lane(self, request: Request) -> str:
-        """Return the name of the backend that answered, else of the last one tried, else `NO_BACKEND`."""
+        """Return the name of the backend that answered, or of the last one tried, or `NO_BACKEND`."""
         backend = request.backend or (request.tried[-1] if request.tried else NO_BACKEND)
         return self.names.get(backend, backend)
 
@@ -115,7 +115,7 @@ class Run:
 
 
 def load(run_dir: Path) -> Run:
-    """Read as much of a run as there is in `run_dir`. Raise FileNotFoundError if there is no file of a run in it."""
+    """Return what can be read of the run in `run_dir`. Raise FileNotFoundError if it has no file of a run."""
     if not is_run_folder(run_dir):
         raise FileNotFoundError(f"{run_dir} is not the folder of a run")
     files = read_run_folder(run_dir)
@@ -135,7 +135,7 @@ def _problem(clause: str) -> str:
 
 
 def _cut_short(run: Run, history: History | None, events: Events | None) -> list[str]:
-    """Return a sentence for each file that has become shorter since the run was judged, without a damaged line."""
+    """Return a sentence for each file that has lost whole lines since the run was judged."""
     found = []
     if run.verdict and run.plan and history and not history.defects:
         had, has = run.verdict.requests.total, sum(request.due >= run.warm_up_s for request in history.requests)
@@ -150,7 +150,7 @@ def _cut_short(run: Run, history: History | None, events: Events | None) -> list
 
 
 def _first_of(defects: tuple[str, ...]) -> list[str]:
-    """Return a sentence with the first defect and the number of the others, which could fill the page."""
+    """Return a sentence with the first defect and the number of the others, because a list could fill the page."""
     if not defects:
         return []
     more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
@@ -170,7 +170,7 @@ def fault_record(event: Event) -> Mapping[str, Any]:
 
 
 def _names(run: Run) -> dict[str, str]:
-    """Return target names by backend id: ids may be addresses, and instance names container ids."""
+    """Return target names by backend id. Reports show these, because ids may be addresses."""
     instances = {r.backend: r.instance for r in run.requests if r.backend and r.instance}
     targets: dict[str, str] = {}
     for event in run.events.of("lab", "targets"):

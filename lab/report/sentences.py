@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from ..evidence.verdict import FaultResult, Phase, Verdict
+from ..scenario.fault_kinds import find
 from .run_files import Run
 
-_EFFECTS = {
-    "kill": "was killed",
-    "stop": "was stopped",
-    "restart": "was restarted",
-    "pause": "was paused",
-    "delay": "had its traffic delayed",
-    "blackhole": "was cut off (packets dropped)",
-    "refuse": "refused connections",
-}
 PHASES = {
     Phase.BEFORE_DETECTION: "before detection",
     Phase.DRAINING: "already on its way",
@@ -62,7 +54,8 @@ def _describe(fault: FaultResult) -> str:
     if fault.injected_at is None:
         return f"{fault.kind} on {fault.target} was never injected."
     lasted = "" if fault.healed_at is None else f" for {fault.healed_at - fault.injected_at:.1f} s"
-    effect = _EFFECTS.get(fault.kind, f"was under the fault “{fault.kind}”")
+    kind = find(fault.kind)
+    effect = kind.past if kind else f"was under the fault “{fault.kind}”"
     doubt = "" if fault.bit is not False else " (but the fault had no measurable effect)"
     return f"{fault.target} {effect}{lasted}{doubt}; {_rerouted(fault)}{_readmitted(fault)}."
 

@@ -158,7 +158,7 @@ def _not_passed(runs: Sequence[JudgedRun]) -> list[tuple[JudgedRun, Check]]:
 
 
 def _verdict_word(run: JudgedRun, check: Check) -> str:
-    """Return the check's verdict; a failed check of an unknown run is marked, since it does not count (`lab.judge`)."""
+    """Return the check's verdict. A failed check of an unknown run is marked: it does not count (`lab.judge`)."""
     uncounted = check.verdict is Verdict.FAIL and run.verdict.verdict is Verdict.UNKNOWN
     return _WORDS[check.verdict] + (", not counted" if uncounted else "")
 
@@ -177,7 +177,7 @@ def _failing(runs: Sequence[JudgedRun]) -> list[Text]:
 
 
 def _not_asserted_lines(runs: Sequence[JudgedRun]) -> list[str]:
-    """Return the checks that were not asserted, with one line for all scenarios that have the same ones."""
+    """Return the checks that were not asserted. Scenarios with the same ones share a line."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         names = tuple(check.name for check in run.verdict.checks if not check.asserted)

@@ -1,4 +1,4 @@
-"""Give the balancer the settings that a scenario asks for, for the duration of the run."""
+"""Gives the balancer the settings that a scenario asks for, for the duration of the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READY_WITHIN_S = 15.0
 
 @contextlib.asynccontextmanager
 async def override_balancer_settings(plan: Plan, endpoints: Endpoints, balancer: BalancerView) -> AsyncIterator[None]:
-    """Restart the balancer with the plan's settings, and without them afterwards. Do nothing if the plan has none.
+    """Restart the balancer with the plan's settings, and afterwards without them. Do nothing if the plan has none.
 
     Raise EnvironmentProblemError if this lab cannot restart its balancer, or if the balancer does not start.
     """

@@ -1,6 +1,6 @@
-"""Run one plan against one lab: send traffic, inject faults on schedule, record everything, and judge the record.
+"""Runs one plan against one lab: sends traffic, injects faults on schedule, records everything, and judges the record.
 
-However the run ends (completed, Ctrl-C, a crash, a service that stops answering), its faults are healed and the traffic
+However the run ends (completed, Ctrl-C, a crash, an unresponsive service), its faults are healed and the traffic
 process is stopped. A run that did not reach its planned end gets the verdict `unknown`.
 """
 
@@ -38,15 +38,16 @@ from .preflight import Readiness, prepare, wait_until_all_up
 from .run_metadata import Injection
 
 LEAD_S = 0.1
-"""Time from choosing t = 0 until t = 0: enough for the generator to receive it."""
+"""Seconds from choosing t = 0 until t = 0: enough for the generator to receive it."""
 HEAL_MARGIN_S = 30.0
-"""Longest wait for a fault to be healed after its duration; the chaos service itself gives up sooner."""
+"""Seconds to wait for a fault to be healed after its duration. The chaos service itself gives up sooner."""
 CLEAN_UP_WITHIN_S = 15.0
 PHASE_POLL_S = 0.01
 PHASE_MISSED_S = 0.02
-"""Two polls. If the wanted phase passed longer ago than this, wait for the same phase after the next check."""
+"""The time of two polls, in seconds. If the wanted phase passed longer ago, wait for the same phase after the next
+check."""
 PHASE_WITHIN = 4
-"""Health-check intervals after which a phase is no longer waited for (no checks are seen); the step then runs."""
+"""Number of health-check intervals without a visible check after which the step runs without waiting for its phase."""
 LEDGER_WITHIN_S = 5.0
 
 
@@ -57,8 +58,8 @@ async def run_experiment(
 
     `run_dir` is an existing, empty folder; its name is the id of the run.
 
-    Raise LabError if the lab is not ready for the run or fails during it, and re-raise whatever interrupted it. Once
-    traffic has started, a verdict is written in these cases too.
+    Raise LabError if the lab is not ready for the run or fails during it, and re-raise any interruption. Once traffic
+    has started, a verdict is written in these cases too.
     """
     watcher = progress or Progress()
     with _translate_write_errors():
@@ -164,7 +165,7 @@ class Experiment:
         self._recorder.phase("judge")
 
     async def abandon(self, reason: BaseException) -> None:
-        """Record why the run ended early and undo everything. Raise nothing: the caller re-raises `reason`."""
+        """Record why the run ended early and undo everything. Raise nothing, because the caller re-raises `reason`."""
         text = "it was cancelled" if isinstance(reason, asyncio.CancelledError | KeyboardInterrupt) else str(reason)
         with contextlib.suppress(OSError):
             self._recorder.note("interrupted", {"reason": text or type(reason).__name__})
@@ -172,7 +173,7 @@ class Experiment:
             async with asyncio.timeout(CLEAN_UP_WITHIN_S):
                 await asyncio.gather(self._heal_all(), self._traffic.stop(0.0), return_exceptions=True)
         except TimeoutError:
-            pass  # the chaos service itself heals each fault at the end of its duration
+            pass  # the chaos service itself heals each fault when its duration ends
         with contextlib.suppress(OSError):
             self._note_faults({})
 
@@ -204,7 +205,7 @@ class Experiment:
                 self._services.balancer, self._services.chaos, self._plan.settle_limit_s
             )
         except EnvironmentProblemError as error:
-            # A target that is not readmitted in time is a finding about the balancer; checkers judge it.
+            # A target that is not readmitted in time is a finding about the balancer, which checkers judge.
             self._recorder.note("not_readmitted", {"reason": str(error)})
             backends = await self._services.balancer.backends()
             identities = identify(await self._services.chaos.targets(), backends)
@@ -278,7 +279,7 @@ class Experiment:
             return
 
         async def is_healed() -> bool:
-            # The chaos service may be killed and restarted; its journal then still has the fault.
+            # The chaos service may have been killed and restarted. Its journal then still has the fault.
             with contextlib.suppress(EnvironmentProblemError):
                 injection.record = await self._services.chaos.fault(injection.record["id"])
             return bool(injection.record["state"] == "healed")
@@ -297,7 +298,7 @@ class Experiment:
 
 @contextlib.asynccontextmanager
 async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run jobs concurrently with the body and cancel them when it ends. Re-raise the error of a job that failed."""
+    """Run jobs concurrently with the body, and cancel them when it ends. Re-raise the error of a failed job."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -306,5 +307,5 @@ async def _background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.cancel()
         endings = await asyncio.gather(*tasks, return_exceptions=True)
     for ending in endings:
-        if isinstance(ending, Exception):  # a collector that failed has lost events, so the run must not pass
+        if isinstance(ending, Exception):  # a failed collector has lost events, so the run must not pass
             raise ending

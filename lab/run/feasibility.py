@@ -1,4 +1,4 @@
-"""Check, before any traffic is sent, whether this lab can carry out a plan."""
+"""Checks, before any traffic is sent, whether this lab can carry out a plan."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def _needs(step: PlannedStep) -> Needs | None:
 
 
 def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]:
-    """Return why the lab cannot carry out the plan, one clause for each reason; empty if it can.
+    """Return why the lab cannot carry out the plan, as one clause for each reason; empty if it can.
 
-    `capabilities` is what the chaos service answers to `GET /capabilities`, by fault kind.
+    `capabilities` is the chaos service's response to `GET /capabilities`, by fault kind.
     """
     found = [_missing_capability(step.fault, capabilities) for step in plan.steps if step.fault]
     if endpoints.runtime_control is None:

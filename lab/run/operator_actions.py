@@ -1,7 +1,7 @@
 """Performs the actions of a plan (`lab.actions`) in one run, and records them.
 
-An action that may explain a bad request (the balancer gone, a backend restarted or leaving) is recorded like a fault; a
-drain, a weight or a new backend is not, because no request may suffer from those.
+If an action may explain a bad request (the balancer is gone, a backend restarts or leaves), it is recorded like a
+fault. A drain, a weight or a new backend is not, because they must not affect any request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .run_metadata import Injection
 
 @dataclass(slots=True)
 class OperatorActions:
-    """The lab of one run, for its actions."""
+    """The actions of one run, with what they need of its lab."""
 
     balancer: BalancerView
     chaos: ChaosClient
@@ -38,7 +38,7 @@ class OperatorActions:
     """Everything that is recorded like a fault; this class appends to it."""
 
     async def perform(self, injection: Injection) -> None:
-        """Perform the action of a step. A refusal is recorded; the run is then unknown and not aborted."""
+        """Perform the action of a step. A refusal is recorded and makes the run unknown, but does not abort it."""
         step = injection.step
         began = self.recorder.clock.now()
         data: Json = {"step": injection.index, "act": step.act, "target": injection.target, "began_at": round(began, 6)}

@@ -1,4 +1,4 @@
-"""Check and measure the lab before traffic starts: all backends up, no fault active, all clock offsets known."""
+"""Checks and measures the lab before traffic starts: all backends up, no fault active, all clock offsets known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..services.clients import ChaosClient, Json
 
 READY_WITHIN_S = 20.0
 SEPARATION_S = 2.0
-"""A target is not chosen again for this long after its fault should have ended: it may not be readmitted yet."""
+"""Seconds after the planned end of a fault before its target is chosen again: it may not be readmitted yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Readiness:
     """The state of the lab just before the run."""
 
     backends: list[Json]
-    """Answer of `GET /backends`."""
+    """Response to `GET /backends`."""
     identities: dict[str, Identity]
-    """By target name."""
+    """Identities by target name."""
     config: Json
     bounds: list[Json]
     lb_clock: ClockOffset
@@ -66,8 +66,8 @@ async def wait_until_all_up(
 ) -> tuple[list[Json], dict[str, Identity]]:
     """Wait until the balancer uses every target; return its backends and the identities of the targets.
 
-    A service that does not answer may be restarting, so it is asked again. `at_start` says that no fault has been
-    injected yet: a balancer that then refuses every request is misconfigured, and waiting longer would not help.
+    A service that does not answer may be restarting, so it is asked again. `at_start`: whether no fault has been
+    injected yet. A balancer that then refuses every request is misconfigured, and waiting longer would not help.
 
     Raise EnvironmentProblemError if a target is still not in use after `within_s` seconds.
     """

@@ -1,4 +1,4 @@
-"""Events that describe the run itself: everything, besides the traffic, that checkers need later."""
+"""Records events that describe the run itself: everything besides the traffic that checkers need later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .preflight import Readiness
 
 @dataclass(slots=True)
 class Injection:
-    """One step of the plan while it is carried out."""
+    """One step of the plan while it is being carried out."""
 
     index: int
     step: PlannedStep
@@ -29,11 +29,11 @@ class Injection:
     before: Identity
     """Identity of the target before the step."""
     record: Json
-    """Latest record of the fault from the chaos service; only `error` if the fault was refused."""
+    """Latest record of the fault from the chaos service. If the fault was refused, it has only `error`."""
 
 
 def run_description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
-    """Return the fields of the `run_started` event, some of which `verdict.json` repeats."""
+    """Return the fields of the `run_started` event. `verdict.json` repeats some of them."""
     return {
         "run_id": run_id,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -55,7 +55,7 @@ def note_readiness(recorder: Recorder, ready: Readiness, plan: Plan) -> None:
 
 
 def _other_bounds(bounds: list[Json], plan: Plan) -> Iterator[Json]:
-    """Yield a bound for each planned fault that the balancer does not know: that of a kind which looks the same."""
+    """Yield a bound for each planned fault that the balancer does not know, from a kind that has the same effect."""
     known = {each["fault"]: each for each in bounds}
     for kind in dict.fromkeys(step.fault for step in plan.steps if step.fault):
         if kind not in known and (same := known.get(like(kind))):
@@ -63,18 +63,18 @@ def _other_bounds(bounds: list[Json], plan: Plan) -> Iterator[Json]:
 
 
 def note_identities(recorder: Recorder, backends: list[Json], identities: Mapping[str, Identity]) -> None:
-    """Record which target is which backend of the balancer at this moment."""
+    """Record which ids the targets have in the balancer at this moment."""
     recorder.note("backends", {"backends": backends})
     recorder.note("targets", {"targets": {name: asdict(each) for name, each in identities.items()}})
 
 
 def note_clock(recorder: Recorder, of: str, offset: ClockOffset) -> None:
-    """Record the present offset of another process' clock from the lab's clock; `of` is `lb` or `chaos`."""
+    """Record the present offset between another process' clock and the lab's. `of` is `lb` or `chaos`."""
     recorder.note("clock", {"of": of, **asdict(offset)})
 
 
 def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_clock: ClockOffset) -> None:
-    """Record one fault, its times in seconds since the run's start; `after` is the target's identity once healed."""
+    """Record one fault with times in seconds since the run's start. `after`: the target's identity once healed."""
     record = injection.record
 
     def when(name: str) -> float | None:
@@ -98,9 +98,9 @@ def note_fault(recorder: Recorder, injection: Injection, after: Identity, chaos_
 
 
 def note_ledger(recorder: Recorder, entries: Iterable[Json], lb_clock: ClockOffset) -> None:
-    """Record the entries of the backends' ledgers, their times in seconds since the run's start.
+    """Record the entries of the backends' ledgers with times in seconds since the run's start.
 
-    Backends and balancer run on one kernel, in containers or not, so they share CLOCK_MONOTONIC and its offset.
+    Backends and balancer run on the same kernel, also in containers, so they share CLOCK_MONOTONIC and its offset.
     """
     count = 0
     for entry in entries:

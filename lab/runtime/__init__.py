@@ -10,7 +10,7 @@ from typing import Protocol
 from ..services.endpoints import Endpoints
 
 Say = Callable[[str], None]
-"""Tells people one line: a port that moved, an image that is being built."""
+"""Shows the user one line, such as a changed port or an image that is being built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +20,29 @@ class Member:
     name: str
     role: str
     state: str
-    """`running`, `exited`, …; of a container with its health."""
+    """`running`, `exited` and the like; for a container, with its health."""
     address: str
 
 
 class Runtime(Protocol):
-    """Brings labs up and takes them down. All calls block, and raise `lab.errors.EnvironmentProblemError`."""
+    """Starts and stops labs. All calls block and raise `lab.errors.EnvironmentProblemError`."""
 
     name: str
 
     def find(self) -> Endpoints | None:
-        """The lab that runs in the background, if there is one."""
+        """Return the lab that runs in the background, or None."""
 
     def up(self, say: Say) -> Endpoints:
-        """Bring up a lab that outlives this command, or find it. Every member works when this returns."""
+        """Start a lab that outlives this command, or find a running one. Every member is ready when this returns."""
 
     def borrow(self, say: Say) -> AbstractContextManager[Endpoints]:
-        """The running lab, left as it is afterwards; where there is none, one for the length of the context."""
+        """Yield the running lab, which keeps running. If there is none, start one for the length of the context."""
 
     def down(self, say: Say) -> bool:
-        """Stop the background lab and everything of it. False: there was none."""
+        """Stop the background lab and all its members. Return whether there was one."""
 
     def status(self) -> list[Member]:
-        """The members of the background lab; empty if there is none."""
+        """Return the members of the background lab; empty if there is none."""
 
     def logs(self, tail: int) -> str:
-        """The last `tail` lines of every member, for a person to read."""
+        """Return the last `tail` lines of every member as text for people."""

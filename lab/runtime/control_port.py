@@ -1,7 +1,7 @@
-"""A control port on loopback: authentication, limits on bodies and connections, and the form of errors.
+"""A control port on loopback: authentication, limits on bodies and connections, and the format of errors.
 
-Its clients are the lab's own processes. So every call needs the token, and the `Host` must be a loopback name, which
-excludes a web page whose name was made to resolve to this address. Requests with an `Origin` are refused.
+Its only clients are the lab's own processes. Every call needs the token. The `Host` must be a loopback name, which
+excludes web pages whose name was made to resolve to this address. Requests with an `Origin` are refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from aiohttp.typedefs import Handler, Middleware
 from .ports import LOOPBACK
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes. The largest call that makes sense, a start with another environment, has a few KiB."""
+"""Maximum size of a body in bytes. The largest useful call, a start with another environment, has a few KiB."""
 MAX_DEPTH: Final = 16
-"""Lists and objects within each other. No call needs more than 2; the parser's own stack bears about 1,000."""
+"""Maximum nesting of lists and objects. No call needs more than 2; the parser's stack overflows at about 1,000."""
 MOST_CONNECTIONS: Final = 256
-"""At a time; the chaos service and the command of the lab need a few. As of the other APIs."""
+"""Maximum number of open connections, as for the other APIs. The chaos service and the `lab` command need a few."""
 IDLE_S: Final = 75.0
 """Seconds without a complete request head, however many bytes of a head come. aiohttp's own default is an hour."""
 BODY_S: Final = 10.0
@@ -39,7 +39,7 @@ _REFUSAL: Final = (
 
 
 class CallError(Exception):
-    """A call that is refused: answered with `status` and `{"error": code, "detail": text}`."""
+    """A refused call. The response has `status` and the body `{"error": code, "detail": text}`."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -139,8 +139,8 @@ def _guarded(token: str) -> Middleware:
 class _Bounded(asyncio.Protocol):
     """Passes a connection to the server's own protocol, or refuses it if there are too many.
 
-    The decision is made in `connection_made`, because the event loop accepts all connections of a burst, and makes a
-    protocol for each, before the first of them is counted.
+    The decision is made in `connection_made`: the event loop accepts all connections of a burst, and creates a protocol
+    for each, before the first of them is counted.
     """
 
     def __init__(self, connections: Callable[[], int], serve: Callable[[], asyncio.Protocol]) -> None:
@@ -148,7 +148,7 @@ class _Bounded(asyncio.Protocol):
         self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connections, before anything is read."""
+        """Count the connections before anything is read."""
         made = cast(asyncio.Transport, transport)
         if self._connections() >= MOST_CONNECTIONS:
             made.write(_REFUSAL)

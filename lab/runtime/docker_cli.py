@@ -16,11 +16,11 @@ from ..errors import EnvironmentProblemError
 
 MIN_ENGINE: Final = (20, 10)
 MIN_COMPOSE: Final = (2, 20)
-"""The first that knows `!reset`, `include` and a dependable `up --wait`."""
+"""The first version with `!reset`, `include` and a reliable `up --wait`."""
 QUICK_S: Final = 15.0
-"""For calls that only ask the engine something."""
+"""Time-out in seconds of calls that only query the engine."""
 END_GRACE_S: Final = 5.0
-"""From SIGTERM to SIGKILL for an interrupted command; Compose then finishes the call that it is in."""
+"""Seconds between SIGTERM and SIGKILL for an interrupted command; Compose needs them to finish its current call."""
 
 
 def docker(
@@ -30,9 +30,9 @@ def docker(
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `docker …` and answer what it said. Out of Ctrl-C's reach: callers decide what an interruption undoes.
+    """Run `docker …` and return its result. Ctrl-C does not reach it: the caller decides what to undo.
 
-    Raises `EnvironmentProblemError` if there is no such command or it does not come back.
+    Raise `EnvironmentProblemError` if there is no docker command, or it does not return in time.
     """
     if shutil.which("docker") is None:
         raise EnvironmentProblemError("there is no docker command", "scripts/docker-setup, or use --runtime local")
@@ -52,7 +52,7 @@ def docker(
     except subprocess.TimeoutExpired as error:
         _end(process)
         raise EnvironmentProblemError(
-            f"`docker {' '.join(arguments[:6])}` did not come back within {timeout_s:g} s", "is the engine stuck?"
+            f"`docker {' '.join(arguments[:6])}` did not return within {timeout_s:g} s", "is the engine stuck?"
         ) from error
     except BaseException:
         _end(process)
@@ -61,7 +61,7 @@ def docker(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the command and its plugins: a Compose that outlives it would go on creating containers."""
+    """End the command and its plugins; otherwise Compose would continue to create containers."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -71,7 +71,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def engine_version() -> str:
-    """The engine's version. Raises `EnvironmentProblemError`: no command, no permission, no engine, too old."""
+    """Return the engine's version. Raise `EnvironmentProblemError`: no command, no permission, no engine, too old."""
     result = docker(["version", "--format", "{{.Server.Version}}"])
     version = result.stdout.strip()
     if result.returncode != 0 or not version:
@@ -84,7 +84,7 @@ def engine_version() -> str:
 
 
 def compose_version() -> str:
-    """Compose's version. Raises `EnvironmentProblemError` if it is missing or too old."""
+    """Return Compose's version. Raise `EnvironmentProblemError` if it is missing or too old."""
     result = docker(["compose", "version", "--short"])
     version = result.stdout.strip()
     if result.returncode != 0 or not version:
@@ -98,13 +98,13 @@ def compose_version() -> str:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: `v2.26.1-4` → (2, 26, 1). Empty for what is none, which is older than all."""
+    """Return the leading numbers of a version: `v2.26.1-4` → (2, 26, 1). Without any: empty, which counts as oldest."""
     found = re.match(r"v?(\d+(?:\.\d+)*)", version)
     return tuple(map(int, found[1].split("."))) if found else ()
 
 
 def dotted(version: tuple[int, ...]) -> str:
-    """(2, 20) → `2.20`."""
+    """Return (2, 20) as `2.20`."""
     return ".".join(map(str, version))
 
 

@@ -1,4 +1,4 @@
-"""Controls a Docker lab during a run: its balancer and its number of backends, through compose and the engine."""
+"""Controls a Docker lab during a run (balancer, number of backends), by Compose and the engine."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..errors import EnvironmentProblemError
 from .docker_cli import docker
 
 _STOP_S: Final = 12
-"""The balancer's own grace, as in compose.yaml."""
+"""The balancer's own grace period in seconds, as in compose.yaml."""
 _SCALE_WITHIN_S: Final = 60.0
 
 
 class Compose(Protocol):
-    """Compose on one project."""
+    """Calls Compose for one project."""
 
     def __call__(
         self, *arguments: str, timeout_s: float = 30.0, override: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command; `override` is one more compose file."""
+        """Run a command. `override` is an additional compose file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,23 @@ class DockerRuntimeControl:
     compose: Compose
 
     async def scale(self, count: int) -> None:
-        """The balancer follows the service's DNS records; `--no-recreate` leaves the others alone."""
+        """Change the number of containers; existing ones are not recreated. The balancer follows DNS."""
         arguments = ("up", "--detach", "--no-build", "--no-recreate", "--no-deps", "--scale", f"api={count}", "api")
         await self._compose(*arguments)
 
     async def stop_balancer(self, *, kill: bool) -> None:
-        """By the engine: compose would wait for more than we want to."""
+        """Stop the container by the engine; Compose would wait longer."""
         how = ["kill"] if kill else ["stop", "--time", str(_STOP_S)]
         await self._docker([*how, await self._balancer()])
 
     async def start_balancer(self) -> None:
-        """Starting what runs is no error to the engine."""
+        """Start the container. The engine reports no error if it already runs."""
         await self._docker(["start", await self._balancer()])
 
     async def configure_balancer(self, environment: Mapping[str, str]) -> None:
-        """The container is made anew, from compose.yaml and an override with the variables.
+        """Recreate the container from compose.yaml and an override file with the variables.
 
-        Whoever asked waits for the balancer's own answer, which comes seconds before Docker's next look at its health.
+        The caller waits for the balancer's own answer, which comes seconds before Docker's next health check.
         """
         with tempfile.TemporaryDirectory(prefix="lab-") as folder:
             override = Path(folder) / "override.json"

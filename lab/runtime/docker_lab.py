@@ -25,16 +25,16 @@ DEFAULT_PROJECT: Final = "reroute"
 ADMIN_TOKEN: Final = "REROUTE_ADMIN_TOKEN"
 COMPOSE_FILE: Final = Path(__file__).resolve().parents[2] / "compose.yaml"
 UP_WITHIN_S: Final = 600.0
-"""The first time, images are built: two minutes on a slow line; five times that is stuck."""
+"""Seconds. The first start builds images, which takes two minutes on a slow line; this is five times as long."""
 HEALTHY_WITHIN_S: Final = 120
 DOWN_WITHIN_S: Final = 90.0
 RECOVER_WITHIN_S: Final = 20.0
-"""A balancer that lacked backends is healthy again within two of its checks: 4 s; five times that."""
+"""Seconds. A balancer that lacked backends is healthy again after two of its checks (4 s); this is five times that."""
 RECOVER_POLL_S: Final = 2.0
 ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-"""Colours and cursor movements (ECMA-48, control sequences)."""
+"""Pattern of colours and cursor movements (ECMA-48, control sequences)."""
 TRAFFIC, ADMIN, CHAOS = ("lb", 8080), ("lb", 8081), ("chaos", 8082)
-"""Service and port inside its container."""
+"""Service, and port inside its container."""
 
 
 @dataclass(slots=True)
@@ -43,16 +43,16 @@ class DockerRuntime:
 
     project: str = DEFAULT_PROJECT
     compose_file: Path = COMPOSE_FILE
-    """Any one with services called lb, api and chaos, labelled as docs/pytest.md says."""
+    """Any compose file with services called lb, api and chaos and the labels in docs/pytest.md."""
     name: str = "docker"
     environment: Mapping[str, str] = field(default_factory=dict)
-    """For compose, on top of this process' own."""
+    """Environment for Compose, in addition to this process' own."""
     _checked: bool = field(default=False, init=False, repr=False)
     _own_token: str = field(default="", init=False, repr=False)
-    """The balancer's admin token where the environment names none: compose must be told the same one again."""
+    """The balancer's admin token if the environment has none. Compose needs the same token in every call."""
 
     def find(self) -> Endpoints | None:
-        """The lab, if its balancer and its chaos service run."""
+        """Return the lab if its balancer, its chaos service and its backends run, or None."""
         containers = self._containers()
         running = {each["Service"] for each in containers if each["State"] == "running"}
         if not {"lb", "chaos", "api"} <= running:
@@ -71,9 +71,9 @@ class DockerRuntime:
         )
 
     def up(self, say: Say) -> Endpoints:
-        """Build and start what does not run yet; everything is healthy when this returns.
+        """Build images and start what does not run yet; return when everything is healthy.
 
-        A lab that was not there before and does not come up, or is interrupted, is removed again.
+        A new lab that does not become healthy, or is interrupted, is removed again.
         """
         containers = self._containers()
         fresh = not containers
@@ -96,7 +96,7 @@ class DockerRuntime:
 
     @contextlib.contextmanager
     def borrow(self, say: Say) -> Iterator[Endpoints]:
-        """The running lab, else one for the length of the context."""
+        """Yield the running lab, or a new one for the length of the context."""
         if (running := self.find()) is not None:
             if folder := self._foreign_folder():
                 say(f"this lab was started from {folder}: its code is measured, not that of {self.compose_file.parent}")
@@ -110,7 +110,7 @@ class DockerRuntime:
                 self.down(say)
 
     def down(self, say: Say) -> bool:
-        """Remove the project's containers, network and volumes."""
+        """Remove the project's containers, networks and volumes."""
         if not self._containers():
             return False
         self._refuse_foreign("removed")
@@ -119,18 +119,18 @@ class DockerRuntime:
         return True
 
     def status(self) -> list[Member]:
-        """All containers of the project, also those that do not run."""
+        """Return all containers of the project, including those that do not run."""
         return [_member(each) for each in self._containers()]
 
     def logs(self, tail: int) -> str:
-        """What the containers wrote last."""
+        """Return the last lines that the containers wrote."""
         return self.compose("logs", "--no-color", "--tail", str(tail), timeout_s=30).stdout
 
     def _up(self, fresh: bool) -> Endpoints:
         self._unpause()
         arguments = ["--detach", "--wait", "--wait-timeout", str(HEALTHY_WITHIN_S)]
         result = self.compose("up", "--build", *arguments, timeout_s=UP_WITHIN_S)
-        # Compose gives up on a container that was unhealthy before: it needs a moment with what it was lacking.
+        # Compose gives up on a container that was unhealthy before, although it is about to recover.
         until = time.monotonic() + RECOVER_WITHIN_S
         while not fresh and result.returncode != 0 and "is unhealthy" in result.stderr and time.monotonic() < until:
             time.sleep(RECOVER_POLL_S)
@@ -139,11 +139,11 @@ class DockerRuntime:
             raise up_problem(result.stderr, self.logs(tail=5))
         endpoints = self.find()
         if endpoints is None:
-            raise EnvironmentProblemError("the containers came up but not all of them stay", "lab doctor")
+            raise EnvironmentProblemError("the containers started, but not all of them still run", "lab doctor")
         return endpoints
 
     def _unpause(self) -> None:
-        """A fault that nobody lived to undo must not keep the lab down: Compose cannot start a paused container."""
+        """Resume containers that a fault left paused, because Compose cannot start a paused container."""
         paused = [each["Name"] for each in self._containers() if each["State"] == "paused"]
         if paused and (result := docker(["unpause", *paused], timeout_s=30)).returncode != 0:
             raise EnvironmentProblemError(
@@ -151,7 +151,7 @@ class DockerRuntime:
             )
 
     def _foreign_folder(self) -> str | None:
-        """The folder that the project was started from, where that is another than ours."""
+        """Return the folder from which the project was started if it is not ours, or None."""
         label = "com.docker.compose.project"
         shown = '{{.Label "' + label + '.working_dir"}}'
         result = docker(["ps", "--all", "--filter", f"label={label}={self.project}", "--format", shown])
@@ -168,7 +168,7 @@ class DockerRuntime:
             )
 
     def _remove(self) -> None:
-        # The members' own grace periods are for requests that somebody still waits for.
+        # The members' own grace periods are for requests that clients still wait for; here there are none.
         result = self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
         if result.returncode != 0:
             raise EnvironmentProblemError(
@@ -186,7 +186,7 @@ class DockerRuntime:
         return parse_ps(result.stdout)
 
     def token(self) -> str:
-        """The chaos service's. Raises `EnvironmentProblemError` if it cannot be read."""
+        """Return the chaos service's token. Raise `EnvironmentProblemError` if it cannot be read."""
         result = self.compose("exec", "-T", "chaos", "cat", "/state/token")
         token = result.stdout.strip()
         if result.returncode != 0 or not token:
@@ -198,7 +198,7 @@ class DockerRuntime:
     def compose(
         self, *arguments: str, timeout_s: float = 30.0, override: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Any other command of compose on this project; `override` is one more compose file."""
+        """Run any other Compose command on this project. `override` is an additional compose file."""
         whole = ["compose", "--ansi", "never", "--progress", "plain", "-f", str(self.compose_file), "-p", self.project]
         files = ["-f", str(override)] if override else []
         own = {**self.environment, **({ADMIN_TOKEN: self._own_token} if self._own_token else {})}
@@ -207,7 +207,7 @@ class DockerRuntime:
         return docker(command, timeout_s=timeout_s, directory=self.compose_file.parent, environment=environment)
 
     def _admin_token(self, containers: list[dict[str, Any]]) -> str:
-        """The token that the running balancer has; remembered, so that compose does not make it anew without one."""
+        """Return the running balancer's token and keep it; without it, Compose would recreate the container."""
         names = [each["Name"] for each in containers if each["Service"] == "lb"]
         shown = docker(["inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", *names[:1]])
         found = [line.partition("=")[2] for line in shown.stdout.splitlines() if line.startswith("LB_ADMIN__TOKEN=")]
@@ -219,7 +219,7 @@ class DockerRuntime:
 
 
 def _has_admin_token(compose_file: Path) -> bool:
-    """Whether the environment, or compose's own file for it, names the balancer's admin token."""
+    """Return whether the environment, or Compose's own .env file, contains the balancer's admin token."""
     with contextlib.suppress(OSError):
         if any(line.startswith(f"{ADMIN_TOKEN}=") for line in compose_file.with_name(".env").read_text().splitlines()):
             return True
@@ -227,7 +227,7 @@ def _has_admin_token(compose_file: Path) -> bool:
 
 
 def parse_ps(text: str) -> list[dict[str, Any]]:
-    """The containers in `docker compose ps --format json`: one array until 2.20, an object a line since 2.21."""
+    """Return the containers in `docker compose ps --format json`: an array up to 2.20, then an object per line."""
     lines = [json.loads(line) for line in text.splitlines() if line.strip()]
     return [each for line in lines for each in (line if isinstance(line, list) else [line])]
 
@@ -252,7 +252,7 @@ def _member(container: dict[str, Any]) -> Member:
 
 
 def _check_ports() -> None:
-    """Compose's own complaint about a taken port comes after half of the lab has started."""
+    """Raise `EnvironmentProblemError` for a port in use. Compose would report it only with half the lab started."""
     for published in ports.PUBLISHED:
         port = ports.wanted(published)
         if not ports.is_free(port):
@@ -263,7 +263,7 @@ def _check_ports() -> None:
 
 
 def up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
-    """What `docker compose up` complained about, with the next step."""
+    """Return the error of `docker compose up` with the next step."""
     if "pull access denied" in stderr or "failed to resolve" in stderr or "failed to do request" in stderr:
         return EnvironmentProblemError(
             "the base image cannot be fetched", "on a host without an image registry: make base-image", _tail(stderr)
@@ -280,7 +280,7 @@ def _tail(text: str, lines: int = 12) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not cut the clean-up short that the first one asked for."""
+    """Ignore further Ctrl-C, so that a second one does not interrupt the clean-up that the first one started."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -1,9 +1,7 @@
-"""Controls a local lab during a run: its balancer and its number of backends, through supervisor and admin API."""
+"""Controls a local lab during a run (balancer, number of backends), by the supervisor and the admin API."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,12 +9,13 @@ from typing import Any, Final
 import aiohttp
 
 from ..errors import EnvironmentProblemError
+from ..polling import until
 from .supervisor_handshake import Ready
 
 _WITHIN: Final = aiohttp.ClientTimeout(total=35.0)
-"""A backend that starts is given 25 s by the supervisor."""
+"""Seconds. The supervisor waits 25 s for a backend that starts."""
 _GONE_WITHIN_S: Final = 15.0
-"""A backend that leaves first ends the requests on it."""
+"""Seconds. A backend that leaves first completes its requests."""
 _POLL_S: Final = 0.02
 
 
@@ -27,7 +26,7 @@ class LocalRuntimeControl:
     ready: Ready
 
     async def scale(self, count: int) -> None:
-        """Ids in the balancer are the names of the processes."""
+        """Start or remove backends. The balancer uses the names of the processes as ids."""
         async with aiohttp.ClientSession(timeout=_WITHIN) as session:
             before = await self._backends(session)
             for name in [*before][count:]:
@@ -38,29 +37,31 @@ class LocalRuntimeControl:
                     await self._admin(session, "POST", "/backends", {"id": name, "address": address})
 
     async def stop_balancer(self, *, kill: bool) -> None:
-        """The supervisor does not bring it back: it was told to stop it."""
+        """Stop the balancer. The supervisor does not restart a process that it was asked to stop."""
         async with aiohttp.ClientSession(timeout=_WITHIN) as session:
             body = {"signal": "KILL" if kill else "TERM"}
             await self._supervisor(session, "POST", "/processes/lb/stop", body)
 
     async def start_balancer(self) -> None:
-        """409 means that it runs."""
+        """Start the balancer; 409 means that it already runs."""
         async with aiohttp.ClientSession(timeout=_WITHIN) as session:
             await self._supervisor(session, "POST", "/processes/lb/start", {}, fine=(200, 409))
 
     async def configure_balancer(self, environment: Mapping[str, str]) -> None:
-        """Stop, start with another environment."""
+        """Restart the balancer with another environment."""
         async with aiohttp.ClientSession(timeout=_WITHIN) as session:
             await self._supervisor(session, "POST", "/processes/lb/stop", {"signal": "TERM"})
             await self._supervisor(session, "POST", "/processes/lb/start", {"environment": dict(environment)})
 
     async def _leave(self, session: aiohttp.ClientSession, name: str) -> None:
         await self._admin(session, "DELETE", f"/backends/{name}", None)
-        until = time.monotonic() + _GONE_WITHIN_S
-        while name in {each["id"] for each in (await self._admin(session, "GET", "/backends", None))["backends"]}:
-            if time.monotonic() > until:
-                raise EnvironmentProblemError(f"the balancer did not let {name} go within {_GONE_WITHIN_S:g} s")
-            await asyncio.sleep(_POLL_S)
+
+        async def gone() -> bool:
+            listed = await self._admin(session, "GET", "/backends", None)
+            return all(each["id"] != name for each in listed["backends"])
+
+        if not await until(gone, _GONE_WITHIN_S, _POLL_S):
+            raise EnvironmentProblemError(f"the balancer did not let {name} go within {_GONE_WITHIN_S:g} s")
 
     async def _backends(self, session: aiohttp.ClientSession) -> dict[str, str]:
         listed = await self._supervisor(session, "GET", "/processes", None)

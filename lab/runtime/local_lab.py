@@ -1,4 +1,4 @@
-"""The lab as processes on loopback, without Docker and without root. `lab.runtime.supervisor` is their parent."""
+"""The lab as processes on loopback, without Docker and without root. Their parent is `lab.runtime.supervisor`."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ from .supervisor_handshake import DETACH, Failed, Notice, Ready, decode
 from .topology import OUR_BALANCER
 
 STOP_WITHIN_S: Final = 10.0
-"""The supervisor gives its processes 3 s before SIGKILL; more than three times that means that it is stuck."""
+"""Seconds. The supervisor gives its processes 3 s before SIGKILL; after three times as long it must be stuck."""
 DEFAULT_BACKENDS: Final = 3
 SUPERVISOR = "lab.runtime.supervisor"
 KEPT_RUNS: Final = 5
-"""Folders of failed runs that stay, the newest: their logs say why."""
+"""Number of folders of failed runs to keep (the newest), because their logs contain the reason."""
 
 
 @dataclass(slots=True)
 class LocalRuntime:
-    """Local labs whose state lives under `root` (`lab.runtime.state_folder`)."""
+    """Local labs whose files are below `root` (`lab.runtime.state_folder`)."""
 
     root: Path
     backends: int = DEFAULT_BACKENDS
     name: str = "local"
     balancer_command: tuple[str, ...] = OUR_BALANCER
-    """What starts the balancer of a lab that is brought up here; a lab that runs already keeps its own."""
+    """Command that starts the balancer of a new lab. A lab that already runs keeps its balancer."""
     other: Choice | None = None
-    """Another balancer instead, one without our admin API (`lab compare`)."""
+    """Another balancer to use instead, which lacks our admin API (`lab compare`)."""
 
     @property
     def state_dir(self) -> Path:
-        """The background lab's folder: there is one background lab to a working directory."""
+        """Folder of the background lab. Each working directory has at most one background lab."""
         return self.root / "local"
 
     def find(self) -> Endpoints | None:
-        """The background lab, if its supervisor answers; a state file whose supervisor is gone counts for nothing."""
+        """Return the background lab if its supervisor answers, or None. A stale state file is ignored."""
         ready = self._state()
         return _endpoints(ready) if ready and _ask(ready, "GET", "/processes") is not None else None
 
     def up(self, say: Say) -> Endpoints:
-        """Start a lab in the background, or find the one that runs."""
+        """Start a lab in the background, or return the one that runs."""
         if (running := self.find()) is not None:
             return running
         self._tell_where(say)
@@ -75,9 +75,9 @@ class LocalRuntime:
 
     @contextlib.contextmanager
     def borrow(self, say: Say) -> Iterator[Endpoints]:
-        """The background lab, else one of our own, whose folder stays only if the context fails: its logs say why.
+        """Yield the background lab, or a new one whose folder is kept only if the context fails, for its logs.
 
-        An interruption is no failure, nor is an output that nobody reads any more.
+        An interruption does not count as a failure, nor does a closed output.
         """
         if (running := self.find()) is not None:
             yield running
@@ -95,7 +95,7 @@ class LocalRuntime:
             shutil.rmtree(state_dir, ignore_errors=True)
 
     def down(self, say: Say) -> bool:
-        """Stop the background lab; returns when its processes are gone."""
+        """Stop the background lab; return when its processes have ended."""
         ready = self._state()
         if ready is None or _ask(ready, "POST", "/shutdown") is None:
             return False
@@ -110,7 +110,7 @@ class LocalRuntime:
         return True
 
     def status(self) -> list[Member]:
-        """The processes as the supervisor sees them."""
+        """Return the processes as the supervisor reports them."""
         ready = self._state()
         answer = _ask(ready, "GET", "/processes") if ready else None
         if answer is None:
@@ -118,7 +118,7 @@ class LocalRuntime:
         return [Member(p["name"], p["role"], p["state"], p["address"]) for p in answer["processes"]]
 
     def logs(self, tail: int) -> str:
-        """The ends of the log files, each under its name."""
+        """Return the last lines of each log file below its name."""
         parts = []
         for path in sorted((self.state_dir / "logs").glob("*.log")):
             lines = path.read_text(errors="replace").splitlines()[-tail:]
@@ -126,7 +126,7 @@ class LocalRuntime:
         return "\n\n".join(parts)
 
     def _tell_where(self, say: Say) -> None:
-        """Make the folder, and say where it is unless it is in the working directory."""
+        """Create the folder, and tell the user where it is unless it is in the working directory."""
         make_private(self.root)
         if self.root.is_absolute():
             say(f"the lab keeps its files in {self.root}")
@@ -140,7 +140,7 @@ class LocalRuntime:
 
 
 class _Child:
-    """A supervisor of ours: stopped when the context ends, unless it was detached."""
+    """A supervisor that this process started. It is stopped when the context ends, unless it was detached."""
 
     def __init__(self, state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None) -> None:
         self._state_dir = state_dir
@@ -167,7 +167,7 @@ class _Child:
 
     def __exit__(self, *_: object) -> None:
         _pipe(self._process.stdout).close()
-        # Closing the lifeline is what stops the supervisor; after `detach` it no longer listens to it.
+        # Closing the lifeline stops the supervisor; after `detach` the supervisor ignores it.
         with contextlib.suppress(BrokenPipeError):
             _pipe(self._process.stdin).close()
         if self._detached:
@@ -179,7 +179,7 @@ class _Child:
             self._process.wait()
 
     def wait_ready(self, say: Say) -> Ready:
-        """Pass its notices on until it is ready. Raises `EnvironmentProblemError` with its reason where it fails."""
+        """Show the supervisor's notices until it is ready. Raise `EnvironmentProblemError` if it fails."""
         for line in _pipe(self._process.stdout):
             match decode(line):
                 case Notice(text):
@@ -192,17 +192,17 @@ class _Child:
         raise EnvironmentProblemError("the local supervisor ended before the lab was ready", f"read {log}")
 
     def detach(self) -> None:
-        """From now on the supervisor lives until `down`."""
+        """Let the supervisor run until `down`."""
         _pipe(self._process.stdin).write(DETACH)
         _pipe(self._process.stdin).flush()
         self._detached = True
 
 
 def prune(root: Path, kept: int) -> None:
-    """Remove the folders of earlier runs but for the newest `kept`, and never one that a lab uses."""
+    """Remove the folders of earlier runs except the newest `kept` and those that a lab uses."""
     dated = []
     for folder in root.glob("run-*"):
-        with contextlib.suppress(OSError):  # another lab's clean-up was faster
+        with contextlib.suppress(OSError):  # another lab removed it first
             dated.append((folder.stat().st_mtime, folder))
     for _, folder in sorted(dated, reverse=True)[kept:]:
         with contextlib.suppress(OSError), _in_use(folder):
@@ -211,7 +211,7 @@ def prune(root: Path, kept: int) -> None:
 
 @contextlib.contextmanager
 def _in_use(folder: Path) -> Iterator[None]:
-    """Hold the folder for oneself. Raises `BlockingIOError` if somebody else does; ends with the process."""
+    """Lock the folder until the context or the process ends. Raise `BlockingIOError` if another process has it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -242,7 +242,7 @@ def _endpoints(ready: Ready) -> Endpoints:
 
 
 def _ask(ready: Ready, method: str, path: str) -> dict[str, Any] | None:
-    """The supervisor's JSON answer; None where nobody, or somebody else, answers at its address."""
+    """Return the supervisor's JSON answer, or None if nothing, or another program, answers at its address."""
     request = urllib.request.Request(
         ready.supervisor + path, method=method, headers={"Authorization": f"Bearer {ready.supervisor_token}"}
     )

@@ -1,8 +1,8 @@
 """Chooses the ports of a local lab: the published defaults if they are free, otherwise others.
 
-A port that nobody listens on now may belong to a lab whose backend is dead for a moment, or to one that is just
-starting. So a port is leased before it is used: a lock on one byte of a file that all labs of this user share. The
-operating system ends the lease with the process that took it.
+A port on which nothing listens may belong to a lab whose backend is dead for a moment, or to a lab that is starting. So
+a port is leased before it is used: a lock on one byte of a file that all labs of this user share. The operating system
+ends the lease with the process that holds it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ..errors import BadArgumentsError, EnvironmentProblemError
 
 LOOPBACK = "127.0.0.1"
 
-# Below the ranges that Linux (32768+) and macOS (49152+) give to outgoing connections: while a backend is dead, no
-# client's connection can take its port, so it can always listen there again.
+# Below the ranges that Linux (32768+) and macOS (49152+) use for outgoing connections: no client's connection can take
+# the port of a backend while it is dead, so the backend can always listen there again.
 PICK_FROM = range(20000, 32000)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A port that people know by number."""
+    """A port with a documented default number."""
 
     name: str
     variable: str
@@ -42,9 +42,9 @@ PUBLISHED = (TRAFFIC, ADMIN, CHAOS)
 
 
 def wanted(published: Published, environment: Mapping[str, str] = os.environ) -> int:
-    """The port that the environment asks for, else the default.
+    """Return the port that the environment sets, or the default.
 
-    Raises `BadArgumentsError` if the variable is no port number.
+    Raise `BadArgumentsError` if the variable is not a port number.
     """
     text = environment.get(published.variable, "").strip()
     if not text:
@@ -58,12 +58,12 @@ def wanted(published: Published, environment: Mapping[str, str] = os.environ) ->
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on the port now. TIME_WAIT leftovers do not count: servers ignore them too."""
+    """Return whether a server could listen on the port now. TIME_WAIT does not count, because servers ignore it too."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-            # On some kernels a second bind succeeds until somebody listens.
+            # On some kernels a second bind succeeds until a socket listens.
             probe.listen(1)
         except OSError:
             return False
@@ -71,10 +71,10 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 class Leases:
-    """Port numbers that this process holds, exclusively among all processes that use the same lock file.
+    """Port numbers that this process holds, to the exclusion of all processes that use the same lock file.
 
     A lease is a record lock (fcntl(2)) on the byte whose offset is the port. Such locks belong to the process, are not
-    inherited by its children, and vanish when it closes any descriptor of the file: hence one descriptor, kept open.
+    inherited by its children, and end when it closes any descriptor of the file. So it keeps one descriptor open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,21 +83,21 @@ class Leases:
         self._held: set[int] = set()
 
     def take(self, port: int) -> bool:
-        """Lease the port. Return False where this or another process holds it already.
+        """Lease the port. Return False if this or another process already holds it.
 
-        Raises `EnvironmentProblemError` if the lock file cannot be opened.
+        Raise `EnvironmentProblemError` if the lock file cannot be opened.
         """
         if port in self._held:
             return False
         try:
             fcntl.lockf(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-        except (BlockingIOError, PermissionError):  # POSIX allows both for a lock that somebody else holds
+        except (BlockingIOError, PermissionError):  # POSIX allows both for a lock that another process holds
             return False
         self._held.add(port)
         return True
 
     def release(self, port: int) -> None:
-        """End the lease. Without one, do nothing."""
+        """End the lease, if there is one."""
         if port in self._held:
             self._held.discard(port)
             fcntl.lockf(self._open(), fcntl.LOCK_UN, 1, port)
@@ -114,13 +114,13 @@ class Leases:
 
 
 LEASES = Leases(Path(tempfile.gettempdir()) / f"reroute-ports-{os.getuid()}.lock")
-"""All labs of this user share these, whatever folder they are started from."""
+"""Shared by all labs of this user, whatever folder they are started from."""
 
 
 def free_ports(rng: random.Random | None = None, among: range = PICK_FROM, leases: Leases = LEASES) -> Iterator[int]:
-    """Yield distinct free ports, each leased to this process, from a random start.
+    """Yield distinct free ports from a random start, each leased to this process.
 
-    Raises `EnvironmentProblemError` after the last one.
+    Raise `EnvironmentProblemError` when no port is left.
     """
     start = (rng or random.Random()).randrange(len(among))
     for offset in range(len(among)):
@@ -138,7 +138,7 @@ def free_ports(rng: random.Random | None = None, among: range = PICK_FROM, lease
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The port taken for a published one, and the sentence to say when it is another than people expect."""
+    """The chosen port, and a notice for people if it is not the usual one."""
 
     port: int
     notice: str = ""
@@ -150,13 +150,13 @@ def choose(
     environment: Mapping[str, str] = os.environ,
     leases: Leases = LEASES,
 ) -> Choice:
-    """Return the wanted port; where only the default is taken or leased, the next spare one.
+    """Return the wanted port. If it is a default and taken or leased, return the next spare port.
 
-    Raises `EnvironmentProblemError` if the port was asked for by name and is taken: moving would be a surprise.
+    Raise `EnvironmentProblemError` if the environment sets the port and it is taken: another port would be unexpected.
     """
     port = wanted(published, environment)
     if environment.get(published.variable, "").strip():
-        # Not leased: who names a port may hold the lease, to keep it for this lab.
+        # Not leased here: a caller that sets the port may hold the lease itself, to reserve the port for this lab.
         if is_free(port):
             return Choice(port)
         raise EnvironmentProblemError(

@@ -1,7 +1,7 @@
 """Ends a balancer under test if it listens beyond loopback or connects to an address outside the lab.
 
-Only needed where it shares this machine's network; in a network of the lab's own (`lab.processes.isolation.network`)
-it can do neither.
+Only needed if it shares this machine's network. In a network of the lab's own (`lab.processes.isolation.network`) it
+can do neither.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from .supervised_process import Process
 
 _OFTEN_S: Final = 0.1
 _OFTEN_FOR_S: Final = 10.0
-"""While it starts, which is when it binds its ports and makes its first checks."""
+"""Seconds between checks while it starts, which is when it binds its ports and makes its first connections."""
 _SELDOM_S: Final = 1.0
-"""Each look walks /proc, which must not become a load of its own."""
+"""Seconds between later checks. Each check walks /proc and must not become a load of its own."""
 
 
 async def watch(process: Process, backends: Collection[str], files: Collection[Path]) -> None:
-    """Look again and again until it had to be ended, or until cancelled."""
+    """Check repeatedly until the balancer had to be ended, or until cancelled."""
     began = time.monotonic()
-    while not await end_if_it_leaves(process, backends, files):  # noqa: ASYNC110 - the kernel tells nobody
+    while not await end_if_it_leaves(process, backends, files):  # noqa: ASYNC110 - the kernel sends no event
         await asyncio.sleep(_OFTEN_S if time.monotonic() - began < _OFTEN_FOR_S else _SELDOM_S)
 
 
 async def end_if_it_leaves(process: Process, backends: Collection[str], files: Collection[Path]) -> bool:
-    """Look once; return whether it had to be ended. The reason, with file and line, is in the process and its log."""
+    """Check once and return whether it was ended. The reason, with file and line, is in the process and its log."""
     pid = process.report().pid
     found = next(offences(sockets_of(pid), backends), None) if pid else None
     if found is None:

@@ -1,7 +1,7 @@
 """The folder with the state of a local lab, where later commands find a lab that runs in the background.
 
-`.lab` in the working directory, where that can be written to and is nobody else's. Elsewhere the folder is one of the
-user's own, a different one for each working directory, so that `lab status` finds what `lab up` started.
+It is `.lab` in the working directory if that is writable and not shared. Otherwise it is a folder in the user's home, a
+different one for each working directory, so that `lab status` finds what `lab up` started.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..errors import EnvironmentProblemError
 STATE_DIR: Final = "LAB_STATE_DIR"
 HERE: Final = Path(".lab")
 _PRIVATE: Final = 0o700
-"""The folder holds tokens, and the state file names a process that `lab down` may kill."""
+"""Access for the owner only: the folder holds tokens, and the state file names a process that `lab down` may kill."""
 
 
 def state_root(environment: Mapping[str, str] | None = None) -> Path:
-    """Return the folder; it need not exist. Relative only for `.lab`. Raise EnvironmentProblemError for none at all."""
+    """Return the folder, which may not exist; only `.lab` is relative. Raise `EnvironmentProblemError` if none fits."""
     environment = os.environ if environment is None else environment
     here = _here()
     if named := environment.get(STATE_DIR):
@@ -39,24 +39,24 @@ def state_root(environment: Mapping[str, str] | None = None) -> Path:
 def _here() -> Path | None:
     try:
         return Path.cwd()
-    except OSError:  # it has been removed
+    except OSError:  # the working directory has been removed
         return None
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, where it is missing, for its owner alone. Raise EnvironmentProblemError if it cannot be."""
+    """Create the folder if missing, with access for its owner only. Raise `EnvironmentProblemError` on failure."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE if folder != HERE else 0o755)
     except OSError as error:
         raise EnvironmentProblemError(
-            f"{folder} cannot be made: {error.strerror}", f"--state-dir DIR, or {STATE_DIR}=DIR"
+            f"{folder} cannot be created: {error.strerror}", f"--state-dir DIR, or {STATE_DIR}=DIR"
         ) from error
     if not _writable(folder):
         raise EnvironmentProblemError(f"{folder} cannot be written to", f"--state-dir DIR, or {STATE_DIR}=DIR")
 
 
 def _elsewhere(environment: Mapping[str, str]) -> list[Path]:
-    """By the XDG Base Directory Specification, which wants relative values ignored; then the temporary folder."""
+    """Return the absolute folders of the XDG Base Directory Specification, then a temporary folder."""
     home = Path(environment.get("HOME", "/nonexistent"), ".local/state")
     parents = [Path(environment.get("XDG_STATE_HOME", "")), home]
     return [
@@ -66,7 +66,7 @@ def _elsewhere(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _can_be_made(folder: Path) -> bool:
-    """Whether the folder, and the one that holds those of all working directories, are there and the user's own."""
+    """Return whether the folder and its parent can be created, or exist and belong to this user."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
         folder.mkdir(exist_ok=True, mode=_PRIVATE)
@@ -76,7 +76,7 @@ def _can_be_made(folder: Path) -> bool:
 
 
 def _here_is_fit(here: Path) -> bool:
-    """In a shared folder such as /tmp somebody else may have put a `.lab` there for us."""
+    """Return whether `.lab` can be used here. In a shared folder such as /tmp, another user may have created it."""
     if not os.path.lexists(HERE):
         return _writable(here)
     return _writable(HERE) and _owner(HERE) in {os.geteuid(), 0}

@@ -19,32 +19,32 @@ from ..processes.readiness import TOLD_LINES, Answer, Patience, gave_up, log_end
 from .topology import Spec
 
 STOP_GRACE_S: Final = 3.0
-"""From SIGTERM to SIGKILL. Whoever tears a lab down does not wait for requests that nobody reads."""
+"""Seconds between SIGTERM and SIGKILL: short, because no client waits for requests when a lab is stopped."""
 RESTART_DELAYS_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Waits before the first, second, … restart in a row; the last one repeats."""
+"""Seconds to wait before the first, second and later restarts in a row; the last value repeats."""
 STABLE_AFTER_S: Final = 10.0
-"""A process that lived this long has recovered: the next restart is prompt again."""
+"""A process that ran for this many seconds has recovered: the next restart uses the first delay again."""
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
-    """Between fork and exec: SIGKILL for the child when the supervisor dies, even of SIGKILL. Linux only (prctl(2))."""
+    """Let the kernel kill this child when the supervisor ends. Runs between fork and exec; Linux only (prctl(2))."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A process as `GET /processes` tells it."""
+    """A process as `GET /processes` reports it."""
 
     name: str
     role: str
     pid: int | None
     state: str
     exit_code: int | None
-    """Negative: the signal that ended it."""
+    """Exit code; negative: the number of the signal that ended it."""
     address: str
     upstream: str | None
     control: str | None
@@ -52,34 +52,34 @@ class Report:
     instance: str
 
     def as_json(self) -> dict[str, object]:
-        """The wire format of docs/interfaces.md."""
+        """Return the wire format of docs/interfaces.md."""
         return asdict(self)
 
 
 Ready = Callable[[Spec], Awaitable[Answer]]
-"""Asks whether a process does its work."""
+"""Requests the ready URL of a process."""
 
 
 class Process:
-    """A process from its spec. All methods belong to one event loop."""
+    """A supervised process. All methods belong to one event loop."""
 
     def __init__(self, spec: Spec, log_dir: Path) -> None:
         self.spec = spec
         self.log = log_dir / f"{spec.name}.log"
         self.exit_code: int | None = None
         self.refusal: Answer | None = None
-        """What `wait_ready` was answered last, where it gave up."""
+        """The last answer that `wait_ready` got before it gave up."""
         self.ended_for = ""
-        """Why the lab itself ended it; empty if it did not."""
+        """Reason why the lab itself ended it; empty if it did not."""
         self.environment: dict[str, str] = {}
-        """On top of the spec's, from the next start on."""
+        """Additional environment variables from the next start on."""
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self._restarts_in_a_row = 0
         self._stopping = False
         self._turn = asyncio.Lock()
-        """Starting takes a moment: who asks meanwhile, to start or to stop, waits and sees the outcome."""
+        """Held while the process starts or stops. A second caller waits, and then sees the result."""
 
     @property
     def running(self) -> bool:
@@ -87,7 +87,7 @@ class Process:
         return self._child is not None and self._child.returncode is None
 
     def report(self) -> Report:
-        """What to tell about it now."""
+        """Return its present state."""
         return Report(
             name=self.spec.name,
             role=self.spec.role,
@@ -102,7 +102,7 @@ class Process:
         )
 
     async def start(self) -> bool:
-        """Start it and watch over it. False: it is running already."""
+        """Start it and watch it. Return False if it already runs."""
         async with self._turn:
             if self.running:
                 return False
@@ -112,12 +112,12 @@ class Process:
             return True
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
-        """SIGTERM, then SIGKILL after the grace (0: at once); returns when it is gone. Stopping twice is fine."""
+        """Send SIGTERM, then SIGKILL after `grace_s` (0: at once). Return when it has ended. Safe to call twice."""
         async with self._turn:
             await self._stop(grace_s)
 
     async def wait_ready(self, ready: Ready, deadline_s: float) -> str:
-        """Poll until it does its work. Answers why it does not, within `deadline_s`; an empty string is success."""
+        """Poll until it is ready. Return why it was not ready within `deadline_s`, or an empty string."""
         until = time.monotonic() + deadline_s
         answer, patience = Answer(), Patience()
         while (now := time.monotonic()) < until and not (patience.ended(answer, now) or gave_up(answer, str(self.log))):
@@ -133,11 +133,11 @@ class Process:
             await asyncio.sleep(0.05)
         self.refusal = answer
         host = f" for Host {inert(self.spec.ready_host)}" if self.spec.ready_host else ""
-        when = f"was not ready after {deadline_s:g} s" if now >= until else "does not come to work"
+        when = f"was not ready after {deadline_s:g} s" if now >= until else "does not become ready"
         return f"{self.spec.name} {when}: GET {self.spec.ready_url}{host} is not answered with 200 but: {answer}"
 
     def log_tail(self, lines: int = TOLD_LINES) -> list[str]:
-        """The last lines it wrote, and earlier ones that tell more; none if it wrote nothing."""
+        """Return the last lines of its log, and earlier lines that contain a reason; empty if it wrote nothing."""
         return [*telling(log_end(self.log).splitlines(), lines)]
 
     async def _stop(self, grace_s: float) -> None:
@@ -193,7 +193,7 @@ class Process:
 
 
 def describe_exit(code: int | None) -> str:
-    """An exit code in words: `code 3`, `signal SIGKILL`."""
+    """Return an exit code as text: `code 3`, `signal SIGKILL`."""
     if code is None:
         return "no exit code"
     if code >= 0:

@@ -1,8 +1,8 @@
 """The parent of all processes of a local lab: `python -m lab.runtime.supervisor --state-dir DIR`.
 
-It runs in a session of its own, so that the terminal's Ctrl-C does not reach the lab's processes, and lives as long as
-its lifeline (stdin, see `lab.runtime.supervisor_handshake`): however the lab's command ends, nothing is left behind.
-The second belt, for the supervisor's own SIGKILL, is PR_SET_PDEATHSIG on its children (Linux).
+It runs in a session of its own, so that the terminal's Ctrl-C does not reach the lab's processes. It lives as long as
+its lifeline (stdin, see `lab.runtime.supervisor_handshake`): however the `lab` command ends, no process is left behind.
+If the supervisor itself gets SIGKILL, PR_SET_PDEATHSIG ends its children (Linux).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import shlex
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ import aiohttp
 
 from ..balancers.selection import Choice
 from ..errors import ExitCode, LabError
+from ..polling import until
 from ..processes.isolation.network import has_only_loopback
 from ..processes.readiness import Answer, advice, ask
 from . import ports
@@ -36,15 +36,15 @@ from .supervisor_handshake import DETACH, Failed, Message, Notice, Ready, encode
 from .topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
 
 READY_WITHIN_S: Final = 60.0
-"""A cold start of nine Python processes on two slow cores takes 5 s; this is for several labs that start at once."""
+"""Seconds. A cold start of nine Python processes on two slow cores takes 5 s; several labs may start at once."""
 STARTS_AT_MOST: Final = 3
-"""A program that takes one of our ports while the lab starts is rare; one that does it three times is no accident."""
+"""Attempts to start a lab. Another program may take one of its ports meanwhile, but rarely three times in a row."""
 OURS_WITHIN_S: Final = 3.0
-"""Ready members answer within milliseconds who they are; this is for a busy machine."""
+"""Seconds for ready members to identify themselves. It takes milliseconds, except on a busy machine."""
 
 
 class Supervisor:
-    """The processes of one lab, by name."""
+    """Starts, checks, scales and stops the processes of one lab."""
 
     def __init__(
         self, processes: Sequence[Process], layout: Layout, stop_asked: asyncio.Event, spare: Iterator[int]
@@ -56,7 +56,10 @@ class Supervisor:
         self._watch: asyncio.Task[None] | None = None
 
     async def start_all(self) -> Failed | None:
-        """Start everything and wait until all of it, and nobody in its place, does its work; None: success."""
+        """Start everything and wait until each process is ready and no other program answers in its place.
+
+        Return None on success.
+        """
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
             problems = await self._start_in_turn(session)
             foreign = (
@@ -68,8 +71,11 @@ class Supervisor:
         )
 
     async def _start_in_turn(self, session: aiohttp.ClientSession) -> list[tuple[Process, str]]:
-        """All at once; a balancer without our API last, when its backends work: Caddy as shipped checks them when it
-        starts, and again after 30 s. Where it could leave the lab, its sockets are watched from its first moment on."""
+        """Start all processes at once, except a balancer without our API, which starts when its backends are ready.
+
+        Caddy as shipped checks backends only at its start and 30 s later. If the balancer could leave the lab, its
+        sockets are watched from the beginning. Return the processes that are not ready, with the reason.
+        """
         last = [each for each in self.processes.values() if self.layout.other and each.spec.role is Role.LB]
         first = [each for each in self.processes.values() if each not in last]
         relays = {each.spec.address for each in self.processes.values() if each.spec.role is Role.API}
@@ -85,7 +91,7 @@ class Supervisor:
         return [(process, process.ended_for or problem) for process, problem in problems]
 
     async def _foreign(self, session: aiohttp.ClientSession) -> Failed | None:
-        """Whether a program that is not of this lab answers at one of the ports that people know."""
+        """Return a failure if another program answers at one of the published ports, or None."""
         relays = {process.spec.address for process in self.processes.values() if process.spec.role is Role.API}
         bearer = {"Authorization": f"Bearer {self.layout.chaos_token}"}
 
@@ -111,7 +117,7 @@ class Supervisor:
         return None
 
     async def scale(self, count: int) -> str:
-        """Run so many backends, each behind its relay; answers why the new ones do not work, or an empty string."""
+        """Run `count` backends, each behind its relay. Return why new ones are not ready, or an empty string."""
         names = [process.spec.name for process in self.processes.values() if process.spec.role is Role.API]
         for name in names[count:]:
             for part in (name, f"{name}-relay"):
@@ -126,7 +132,7 @@ class Supervisor:
             return "; ".join(filter(None, await _start(added, session)))
 
     async def stop_all(self) -> None:
-        """Stop every process; returns when all are gone."""
+        """Stop every process; return when all have ended."""
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
@@ -139,7 +145,7 @@ def _failed(process: Process, problem: str) -> Failed:
 
 
 async def _start(processes: Sequence[Process], session: aiohttp.ClientSession) -> list[str]:
-    """Start them at once and wait until they work; for each, why it does not, or an empty string."""
+    """Start processes at once and wait until they are ready. Return for each why it is not, or an empty string."""
 
     async def ready(spec: Spec) -> Answer:
         return await ask(session, spec.ready_url, spec.ready_host)
@@ -151,7 +157,7 @@ async def _start(processes: Sequence[Process], session: aiohttp.ClientSession) -
 async def supervise(
     state_dir: Path, backends: int, balancer_command: tuple[str, ...], other: Choice | None = None
 ) -> ExitCode:
-    """Bring the lab up, keep it up until asked to stop, take it down."""
+    """Start the lab, run it until asked to stop, and stop it."""
     stop_asked = asyncio.Event()
     _stop_on_signals(stop_asked)
     lifeline = await _hold_lifeline(stop_asked)
@@ -182,7 +188,7 @@ def _prepare(
     other: Choice | None,
     stop_asked: asyncio.Event,
 ) -> Supervisor:
-    """Choose the ports and what is to run on them."""
+    """Choose the ports and the processes to run on them."""
     spare = ports.free_ports()
     chosen = [ports.choose(published, spare) for published in ports.PUBLISHED]
     for choice in chosen:
@@ -211,7 +217,7 @@ def _prepare(
 
 
 async def _serve(supervisor: Supervisor) -> Failed | None:
-    """Run the lab until it is asked to stop. Return why it did not come up, or None if it did."""
+    """Run the lab until it is asked to stop. Return why it did not start, or None if it did."""
     layout = supervisor.layout
     control_port = int(layout.supervisor_url.rpartition(":")[2])
     token = layout.supervisor_token
@@ -227,7 +233,7 @@ async def _serve(supervisor: Supervisor) -> Failed | None:
 
 
 def _taken_by_others(supervisor: Supervisor) -> list[int]:
-    """Ports of this lab on which somebody listens although all processes of the lab are gone."""
+    """Return the lab's ports on which another program listens. All processes of the lab must have ended."""
     layout = supervisor.layout
     numbers = {layout.admin_port, int(layout.supervisor_url.rpartition(":")[2])}
     for process in supervisor.processes.values():
@@ -270,15 +276,14 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
 
 
 async def _soon(holds: Callable[[], Awaitable[bool]], within_s: float) -> bool:
-    """Ask until it holds, or has not within the time."""
-    until = time.monotonic() + within_s
-    while True:
+    """Poll until the condition holds. Return False if it does not within `within_s`. An error counts as not yet."""
+
+    async def answered() -> bool:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
-            if await holds():
-                return True
-        if time.monotonic() > until:
-            return False
-        await asyncio.sleep(0.05)
+            return await holds()
+        return False
+
+    return await until(answered, within_s, 0.05)
 
 
 async def _hold_lifeline(stop_asked: asyncio.Event) -> asyncio.Task[None]:
@@ -297,12 +302,12 @@ def _stop_on_signals(stop_asked: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_asked.set)
-    # A closing terminal is no reason to stop a background lab; for a foreground one the lifeline ends too.
+    # Closing the terminal must not stop a background lab; a foreground lab is stopped by its lifeline.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write the file whole or not at all, readable by its owner only: it holds tokens."""
+    """Write the file atomically, readable by its owner only, because it contains tokens."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -311,7 +316,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def _say(message: Message) -> None:
-    # The reader may be gone; then the lifeline says so too, and that is what ends the lab.
+    # The reader may have ended. Then the lifeline ends too, which stops the lab.
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(encode(message))
         sys.stdout.flush()
@@ -322,12 +327,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--state-dir", type=Path, required=True, help="logs, ledger, journal and state.json")
     parser.add_argument("--backends", type=int, default=3)
     parser.add_argument("--balancer-cmd", default=shlex.join(OUR_BALANCER), help="another balancer; gets --config FILE")
-    parser.add_argument("--other", default="", help="a balancer without our admin API: a JSON object of its choices")
+    parser.add_argument("--other", default="", help="a balancer without our admin API: JSON of `Choice`")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the supervisor; answers its exit code."""
+    """Run the supervisor; return its exit code."""
     arguments = _arguments(argv)
     arguments.state_dir.mkdir(parents=True, exist_ok=True)
     try:

@@ -15,7 +15,7 @@ from .control_port import CallError, body_of
 from .supervised_process import STOP_GRACE_S, Process
 
 Scale = Callable[[int], Awaitable[str]]
-"""Run so many backends; answers what went wrong, or an empty string."""
+"""Runs the given number of backends. Returns what went wrong, or an empty string."""
 MOST_BACKENDS = 20
 
 
@@ -23,7 +23,7 @@ MOST_BACKENDS = 20
 async def serve(
     processes: Mapping[str, Process], stop_asked: asyncio.Event, port: int, token: str, scale: Scale
 ) -> AsyncIterator[None]:
-    """Serve for the length of the context. `POST /shutdown` sets `stop_asked`; after that nothing is started."""
+    """Serve for the length of the context. `POST /shutdown` sets `stop_asked`; afterwards no process is started."""
     async with control_port.serving(application(processes, stop_asked, token, scale), port):
         yield
 
@@ -31,7 +31,7 @@ async def serve(
 def application(
     processes: Mapping[str, Process], stop_asked: asyncio.Event, token: str, scale: Scale
 ) -> web.Application:
-    """The routes; errors are `{"error", "detail"}`."""
+    """Return the routes. Errors have the body `{"error", "detail"}`."""
 
     def find(request: web.Request) -> Process:
         name = request.match_info["name"]
@@ -84,13 +84,13 @@ async def _grace_s(request: web.Request) -> float:
 
 async def _count(request: web.Request) -> int:
     count = (await body_of(request)).get("count")
-    if type(count) is not int or not 1 <= count <= MOST_BACKENDS:  # `true` is an `int`, too
+    if type(count) is not int or not 1 <= count <= MOST_BACKENDS:  # `True` is an `int` too
         raise CallError(422, "bad_count", f"count: expected 1 to {MOST_BACKENDS}; got {str(count)[:80]}")
     return count
 
 
 async def _set_environment(process: Process, request: web.Request) -> None:
-    """Of the next start, where the request names one."""
+    """Set the environment of the next start if the request has one."""
     environment = (await body_of(request)).get("environment")
     if environment is None:
         return
@@ -100,7 +100,7 @@ async def _set_environment(process: Process, request: web.Request) -> None:
 
 
 def _variables(value: Any) -> dict[str, str]:
-    """Return whether the kernel accepts this as an environment."""
+    """Return the value as variables. Raise `CallError` if the kernel would refuse it as an environment."""
     if not isinstance(value, dict):
         raise CallError(422, "bad_environment", "environment: expected an object of text values")
     for name, text in value.items():

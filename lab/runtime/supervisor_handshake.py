@@ -1,8 +1,8 @@
 """The messages between the supervisor and the `lab` command over their two pipes.
 
-Supervisor → lab, on its stdout, one JSON object a line: any number of notices, then `ready` or `failed`.
-Lab → supervisor, on its stdin: nothing while the lab is needed, or `detach` for a lab that is to outlive the command.
-The end of that pipe without `detach`, whatever ended it, stops the lab.
+The supervisor writes one JSON object per line to its stdout: any number of notices, then `ready` or `failed`. The `lab`
+command writes `detach` to the supervisor's stdin if the lab is to outlive the command, and otherwise nothing. If that
+pipe ends without `detach`, for any reason, the lab is stopped.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ DETACH = b"detach\n"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something people should know, such as a port other than the usual one."""
+    """Information for the user, such as a port other than the usual one."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Every process does its work. The same object is the content of `state.json`."""
+    """Every process is ready. The same object is the content of `state.json`."""
 
     traffic: str
     admin: str
@@ -33,17 +33,17 @@ class Ready:
     supervisor_token: str
     pid: int
     admin_token: str = ""
-    """Of changes through the balancer's admin API; empty if it has none."""
+    """Token for changes through the balancer's admin API; empty if it has none."""
     balancer: str = "reroute"
     balancer_pid: int = 0
     balancer_log: str = ""
     host: str = ""
-    """The Host header of requests through the balancer; empty: its address."""
+    """Host header of requests through the balancer; empty: its address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The lab did not come up; everything that was started has been stopped."""
+    """The lab did not start; all its processes have been stopped."""
 
     message: str
     next_step: str
@@ -55,12 +55,12 @@ _KINDS: dict[str, type[Message]] = {"notice": Notice, "ready": Ready, "failed": 
 
 
 def encode(message: Message) -> str:
-    """One line of JSON, newline included."""
+    """Return the message as one line of JSON, with newline."""
     return json.dumps({"kind": type(message).__name__.lower(), **asdict(message)}) + "\n"
 
 
 def decode(line: str | bytes) -> Message:
-    """The message in a line. Raises `ValueError` for anything else."""
+    """Return the message in a line. Raise `ValueError` for any other text."""
     try:
         fields: dict[str, Any] = json.loads(line)
         return _KINDS[fields.pop("kind")](**fields)

@@ -17,7 +17,7 @@ OUR_BALANCER = words("lb")
 
 
 class Role(StrEnum):
-    """What a process is in the lab."""
+    """The kind of a process in the lab."""
 
     API = "api"
     LB = "lb"
@@ -33,26 +33,26 @@ class Spec:
     role: Role
     command: tuple[str, ...]
     environment: dict[str, str]
-    """On top of `lab.processes.child_environment`."""
+    """Variables in addition to `lab.processes.child_environment`."""
     ready_url: str
-    """Answers 200 once the process does its work."""
+    """URL that answers 200 once the process is ready."""
     address: str
-    """Where others reach it; of a backend: its relay, which is what the balancer uses."""
+    """Address for other processes. For a backend, the address of its relay, which the balancer uses."""
     upstream: str | None = None
     """The backend's own address, behind the relay."""
     control: str | None = None
     """URL of the relay's control port."""
     ready_host: str = ""
-    """The Host header of that question; empty: the URL's."""
+    """Host header of requests to `ready_url`; empty: the URL's."""
     restarted: bool = True
-    """Whether the supervisor brings it back when it dies. Backends are the chaos service's to revive, as on Docker."""
+    """Whether the supervisor restarts it when it ends. Backends are restarted by the chaos service, as on Docker."""
     directory: Path | None = None
-    """Where it runs; None: where its log is, not where the caller happens to be."""
+    """Working directory; None: the folder of its log, whatever directory the caller is in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The choices that differ from one local lab to the next."""
+    """The settings that differ from one local lab to the next."""
 
     state_dir: Path
     traffic_port: int
@@ -62,25 +62,25 @@ class Layout:
     supervisor_token: str = field(repr=False)
     chaos_token: str = field(repr=False)
     misbehave_token: str = field(repr=False)
-    """Shared by the backends and the chaos service, and told to nobody else."""
+    """Secret shared by the backends and the chaos service only."""
     relay_token: str = field(repr=False)
     admin_token: str = field(repr=False)
     backends: int = 3
     balancer_command: tuple[str, ...] = OUR_BALANCER
-    """What starts the balancer; `--config FILE` is appended. It must speak the admin API of docs/interfaces.md."""
+    """Command of the balancer; `--config FILE` is appended. It must support the admin API of docs/interfaces.md."""
     other: Choice | None = None
-    """A balancer without that API, instead."""
+    """A balancer to use in place of ours, without the admin API."""
 
     @property
     def watched(self) -> bool:
-        """Whether the process is not ours, so that its sockets have to be watched unless its network is confined."""
+        """Whether the balancer is not ours, so that its sockets are watched unless its network is confined."""
         return self.other.watched if self.other else self.balancer_command != OUR_BALANCER
 
 
 def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
-    """Every process of the lab; also writes the balancer's configuration file.
+    """Return every process of the lab, and write the balancer's configuration file.
 
-    Raises LabError if another balancer is asked for that is not here, or rejects its configuration.
+    Raise `LabError` if another balancer is wanted and is not installed or rejects its configuration.
     """
     specs: list[Spec] = []
     addresses: dict[str, str] = {}
@@ -95,7 +95,7 @@ def local_lab(layout: Layout, spare_ports: Iterator[int]) -> list[Spec]:
 
 
 def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[int]) -> tuple[Spec, Spec]:
-    """A backend, and its relay, which listens on `relay`."""
+    """Return a backend, and its relay, which listens on `relay`."""
     port = next(spare_ports)
     upstream, control = f"{LOOPBACK}:{port}", _address(next(spare_ports))
     backend = Spec(
@@ -137,7 +137,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
         "discovery": {"kind": "static", "backends": [{"id": n, "address": a} for n, a in backends.items()]},
     }
     path = layout.state_dir / "lb.yaml"
-    path.write_text(json.dumps(config, indent=2) + "\n")  # JSON is YAML, and needs no writer
+    path.write_text(json.dumps(config, indent=2) + "\n")  # JSON is valid YAML
     command: tuple[str, ...] = (*layout.balancer_command, "--config", str(path))
     if layout.balancer_command != OUR_BALANCER:
         folder = layout.state_dir / "balancer"
@@ -147,7 +147,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
         name="lb",
         role=Role.LB,
         command=command,
-        environment={"LB_ADMIN__TOKEN": layout.admin_token},  # not in the file, which everybody may read
+        environment={"LB_ADMIN__TOKEN": layout.admin_token},  # not in the file, because other users can read the file
         ready_url=f"http://{admin}/readyz",
         address=_address(layout.traffic_port),
         directory=None if layout.balancer_command == OUR_BALANCER else Path.cwd(),
@@ -155,7 +155,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
 
 
 def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
-    """A balancer that is not restarted when it dies: that is a result. None if it runs elsewhere."""
+    """Return a balancer under test, or an empty list if it runs elsewhere. It is not restarted: its end is a result."""
     assert layout.other is not None
     workdir = layout.state_dir / "balancer"
     workdir.mkdir()
@@ -195,7 +195,7 @@ def _chaos(layout: Layout) -> Spec:
             "CHAOS_SUPERVISOR_TOKEN": layout.supervisor_token,
             "CHAOS_RELAY_TOKEN": layout.relay_token,
         },
-        ready_url=f"http://{address}/healthz",  # `/readyz` wants the token, and only asks for the supervisor
+        ready_url=f"http://{address}/healthz",  # `/readyz` needs the token, and only checks the supervisor
         address=address,
     )
 

@@ -1,4 +1,4 @@
-"""Describe a plan in words: what would happen, and when."""
+"""Describes a plan as text: what would happen, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expand the steps of a scenario: repetitions, groups and random choices become single steps at fixed times.
+"""Expands the steps of a scenario: repetitions, groups and random choices become single steps at fixed times.
 
 Every step has its own random generator, seeded by its position in the file. So naming a target, or adding a step at the
 end, does not change the random choices of other steps.
@@ -16,7 +16,7 @@ from .units import DurationRange
 
 
 def expand(steps: Sequence[Step], start_s: float, seed: str) -> Iterator[PlannedStep]:
-    """Yield all steps with their times, seconds since the run's start; their offsets count from `start_s`."""
+    """Yield all steps with their times in seconds since the run's start. Their offsets count from `start_s`."""
     for number, step in enumerate(steps):
         yield from _repeated(step, start_s, f"{seed}.{number}")
 

@@ -1,6 +1,6 @@
 """The `expect` section of a scenario. Each key is checked by one of `lab.judge.checkers`, which reads it from here.
 
-A plan stores the section as it is, so a new expectation needs a field here and a checker, and nothing else.
+A plan stores the section unchanged, so a new expectation needs only a field here and a checker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .units import Duration, Share
 
 
 class LatencyLimits(StrictModel):
-    """Upper limits on latencies of good answers; a percentile that is left out has no limit."""
+    """Upper limits on latencies of good responses. A percentile that is left out has no limit."""
 
     p50: Annotated[Duration, Field(gt=0)] | None = None
     p95: Annotated[Duration, Field(gt=0)] | None = None
@@ -37,7 +37,7 @@ class LatencyExpectation(StrictModel):
 
 
 class Expect(StrictModel):
-    """What must hold; a key that is left out is not asserted."""
+    """What must hold. A key that is left out is not asserted."""
 
     reroute: Literal["within_bound"] | None = None
     readmit: Literal["within_bound"] | None = None
@@ -54,7 +54,7 @@ class Expect(StrictModel):
     ejected: Literal["none"] | None = None
     """The balancer takes no backend out, not even the faulted one."""
     answer_within: Annotated[Duration, Field(gt=0)] | None = None
-    """Longest wait for any answer, good or bad."""
+    """Longest wait for any response, good or bad."""
     latency: LatencyExpectation | None = None
     checkers: dict[str, Any] = Field(default_factory=dict)
-    """What checkers of other packages expect, by the checker's name; each defines what may stand here."""
+    """What checkers of other packages expect, by the checker's name. Each checker defines the format of its value."""

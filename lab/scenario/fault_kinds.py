@@ -1,7 +1,8 @@
-"""The kinds of fault that a scenario may name and their parameters: what the chaos service publishes, read from a copy.
+"""The fault kinds of scenarios with their parameters, read from a copy of what the chaos service publishes.
 
-The chaos service checks every order itself, but a mistake should be reported where it was made: in the file, before a
-lab is up. `fault_kinds.json` is written by `make fault-kinds`; its format is described in `chaos/faults/published.py`.
+The chaos service checks every order itself. The lab checks too, so that a mistake is reported with its place in the
+file, before a lab is started. `fault_kinds.json` is written by `make fault-kinds`; `chaos/faults/published.py`
+describes its format.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from ..errors import EnvironmentProblemError
 from ..extensions import FAULTS, points
 from ..processes.child_environment import child_environment
 from ..processes.launch import words
+from .units import FAULT_KINDS_FILE, Quantity
 
-_FILE = Path(__file__).with_name("fault_kinds.json")
 _ASK_TIMEOUT_S: Final = 30.0
 _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("exclusiveMinimum", "above", operator.gt),
@@ -33,43 +33,25 @@ _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """The grammar of a number with a unit."""
-
-    pattern: str
-    units: Mapping[str, float]
-    """Unit → its size in the base unit."""
-    written_in: str
-    expected: str
-    """What an error message says was expected, such as `a duration such as 500ms`."""
-    maximum: float | None
-
-    def parse(self, text: str) -> float:
-        """Return the value in the base unit. Raise ValueError if the text is no such quantity."""
-        match = re.match(self.pattern, text.strip(), re.ASCII)
-        value = float(match[1]) * self.units[match[2]] if match else 0.0
-        if match is None or (self.maximum is not None and value > self.maximum):
-            raise ValueError(f"expected {self.expected}")
-        return value
-
-    def written(self, value: float) -> str:
-        """Return a value as people write it."""
-        return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
-
-
-@dataclass(frozen=True, slots=True)
 class FaultKind:
     """One kind, as the chaos service declares it."""
 
     summary: str
-    """What a balancer sees."""
+    """Description of what the balancer observes."""
+    past: str
+    """What happened to the target, such as `was paused`."""
+    layer: str
+    """Part of the target that it occupies."""
     family: str
-    """The family of time bounds that it falls under, as seen by an HTTP check."""
-    runtimes: frozenset[str]
-    """Where it is possible: `docker`, `local`."""
+    """Family of time bounds that applies to the fault if health checks use HTTP."""
     parameters: Mapping[str, Mapping[str, Any]]
-    """Name → JSON Schema."""
+    """Parameter name → JSON Schema."""
     required: frozenset[str]
+
+    @property
+    def example(self) -> dict[str, str]:
+        """Parameters with which the fault can be injected: an example of each required one."""
+        return {name: self.parameters[name]["examples"][0] for name in self.parameters if name in self.required}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +63,16 @@ class FaultKinds:
 
 
 def read(document: Mapping[str, Any]) -> FaultKinds:
-    """Return the kinds in a document as `GET /faults/kinds` answers it. Raise KeyError if it is none."""
-    quantities = {
-        name: Quantity(**{field: each[field] for field in Quantity.__dataclass_fields__})
-        for name, each in document["quantities"].items()
-    }
-    return FaultKinds(quantities, {name: _kind(each) for name, each in document["kinds"].items()})
+    """Return the kinds in a document of `GET /faults/kinds`. Raise KeyError if it has another format."""
+    return FaultKinds(Quantity.published(document), {name: _kind(each) for name, each in document["kinds"].items()})
 
 
 def _kind(each: Mapping[str, Any]) -> FaultKind:
     return FaultKind(
         summary=each["summary"],
+        past=each["past"],
+        layer=each["layer"],
         family=each["bound"]["http"]["family"],
-        runtimes=frozenset(runtime for runtime in ("docker", "local") if each["support"][runtime]),
         parameters=each["params"]["properties"],
         required=frozenset(each["params"]["required"]),
     )
@@ -102,15 +81,15 @@ def _kind(each: Mapping[str, Any]) -> FaultKind:
 @cache
 def built_in() -> FaultKinds:
     """Return the kinds that come with the chaos service."""
-    return read(json.loads(_FILE.read_text(encoding="utf-8")))
+    return read(json.loads(FAULT_KINDS_FILE.read_text(encoding="utf-8")))
 
 
 @cache
 def known() -> FaultKinds:
-    """Return all kinds of this installation: built in, and added by other packages.
+    """Return all kinds of this installation: built-in kinds, and those of other packages.
 
-    For the latter the chaos package is asked in a process of its own, because the lab shares no code with it. What
-    that process says of packages that are left out goes to stderr.
+    The latter are read by the chaos package in a separate process, because the lab shares no code with it. Its messages
+    about packages that were left out go to stderr.
     """
     if not points(FAULTS):
         return built_in()
@@ -119,24 +98,24 @@ def known() -> FaultKinds:
         told = subprocess.run(
             command, env=child_environment(), stdout=subprocess.PIPE, timeout=_ASK_TIMEOUT_S, check=True
         )
-    except subprocess.SubprocessError as error:  # it failed, with its reason on stderr, or took too long
+    except subprocess.SubprocessError as error:  # the process failed, with its reason on stderr, or took too long
         raise EnvironmentProblemError("the fault kinds of other packages cannot be read", str(error)) from error
     return read(json.loads(told.stdout))
 
 
 def find(kind: str) -> FaultKind | None:
-    """Return the kind of that name. Other packages are looked at only for one that is not built in."""
+    """Return the kind of that name, or None. Other packages are searched only if it is not built in."""
     return built_in().kinds.get(kind) or known().kinds.get(kind)
 
 
 def like(kind: str) -> str:
-    """Return the built-in kind that falls under the same time bound as `kind`; empty if there is none."""
+    """Return the built-in kind to which the same time bound applies as to `kind`; empty if there is none."""
     family = fault.family if (fault := find(kind)) else ""
     return next((name for name, each in built_in().kinds.items() if each.family == family), "")
 
 
 def complaints(kind: str, params: Mapping[str, str]) -> list[str]:
-    """Return everything that is wrong with the parameters of a fault, one clause each."""
+    """Return everything that is wrong with the parameters of a fault, as one clause each."""
     fault, quantities = find(kind), built_in().quantities
     if fault is None:
         return [f"{kind} is not a known fault"]
@@ -149,7 +128,7 @@ def complaints(kind: str, params: Mapping[str, str]) -> list[str]:
 
 
 def _complaint(rule: Mapping[str, Any], text: str, quantities: Mapping[str, Quantity]) -> str:
-    """Return what was expected; empty if the text is right."""
+    """Return what was expected, or an empty string if the text is valid."""
     if "enum" in rule:
         return "" if text in rule["enum"] else f"expected {', '.join(rule['enum'][:-1])} or {rule['enum'][-1]}"
     if text in rule.get("not", {}).get("enum", ()):
@@ -174,7 +153,7 @@ def _within(rule: Mapping[str, Any], value: float) -> bool:
 
 
 def _limits(rule: Mapping[str, Any], quantity: Quantity | None, before: str = " ") -> str:
-    """Return the limits in words, empty if there are none."""
+    """Return the limits as text, or an empty string if there are none."""
     words = [
         f"{word} {quantity.written(rule[keyword]) if quantity else rule[keyword]}"
         for keyword, word, _ in _LIMITS

@@ -1,4 +1,4 @@
-"""Read a scenario file, reporting all problems at once as `file:line: field: what was expected`."""
+"""Reads a scenario file and reports all problems at once as `file:line: field: what was expected`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .yaml_limits import find_excess
 
 _MAX_BYTES = 256 * 1024
 _NAME_LONG = 80
-"""Longest text that is compared with known names, in characters: the cost grows with the square of the length."""
+"""Maximum characters of a text that is compared with known names: the cost grows with the square of the length."""
 _TYPE_NAMES = {
     "model_type": "a mapping",
     "dict_type": "a mapping",
@@ -31,7 +31,7 @@ _TYPE_NAMES = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
 }
-"""What was expected instead, by pydantic's type of error."""
+"""What was expected, by pydantic's type of error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Problem:
 
 
 class ScenarioError(BadArgumentsError):
-    """The scenario is not valid. `problems` lists all problems; `str()` has a line for each."""
+    """The scenario is not valid. `problems` has all problems; `str()` has a line for each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -1,7 +1,7 @@
 """A plan: a scenario with all random choices made by a seed. The same scenario and seed give the same `plan.json`.
 
-A plan does not depend on the lab it will run on. A target that is not named is a number that later selects one of the
-lab's targets. The times of all requests follow from the seed (`lab.traffic.schedule`).
+A plan does not depend on the lab on which it will run. If a target is not named, the plan has a number that later
+selects one of the lab's targets. The times of all requests follow from the seed (`lab.traffic.schedule`).
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class PlannedLoad:
     """`constant` or `poisson`."""
     keep_alive: bool
     patience_s: float
-    """A request that has no answer this long after its due time is `unknown`."""
+    """A request without a response this many seconds after its due time is `unknown`."""
     slow_s: float
-    """A good answer with a higher latency than this is slow."""
+    """A good response with a latency above this many seconds is slow."""
     mix: tuple[PlannedRequest, ...]
     sessions: int = 0
-    """Number of clients that each keep their cookies; 0 if no client does."""
+    """Number of clients that keep their cookies; 0: no client keeps any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,14 @@ class PlannedStep:
     """One fault or operator action."""
 
     at_s: float
-    """Seconds since the run's start, warm-up and steady state included."""
+    """Seconds since the run's start, including warm-up and steady state."""
     fault: str
     """Kind of fault; empty for an operator action."""
     target: str | None
     """Name of the target; if None, `pick` selects it."""
     pick: float
-    """In [0, 1): selects element ⌊pick × n⌋ of the n target names in sorted order. Unused if the target is named."""
+    """Number in [0, 1) that selects element ⌊pick × n⌋ of the n target names in sorted order. Not used if the target is
+    named."""
     duration_s: float
     params: dict[str, str]
     allow_last: bool
@@ -69,7 +70,8 @@ class PlannedStep:
     value: float = 0.0
     """The weight, the number of backends, or 1 for a rolling restart with drains."""
     phase: float | None = None
-    """In [0, 1): wait, from `at_s`, until this part of the interval since the target's last health check has passed."""
+    """Fraction in [0, 1) of the health-check interval. From `at_s`, wait until it has passed since the target's last
+    check."""
 
     @property
     def name(self) -> str:
@@ -78,17 +80,17 @@ class PlannedStep:
 
     @property
     def needs_target(self) -> bool:
-        """Whether it happens to one backend."""
+        """Whether it applies to one backend."""
         return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].on_backend)
 
     @property
     def disrupts(self) -> bool:
-        """Whether it is recorded as a fault: something that may explain a bad request."""
+        """Whether it is recorded as a fault, which may explain a bad request."""
         return bool(self.fault) or (self.act in ACTIONS and ACTIONS[self.act].disrupts)
 
     @property
     def ends_s(self) -> float:
-        """When it should be over."""
+        """Planned end of the step, in seconds since the run's start."""
         return self.at_s + (ACTIONS[self.act].takes_s(self.duration_s) if self.act in ACTIONS else self.duration_s)
 
     def choose(self, names: list[str]) -> str:
@@ -112,12 +114,12 @@ class Plan:
     seed: int
     load: PlannedLoad
     warm_up_s: float
-    """Traffic that is sent but not judged."""
+    """Duration of the traffic that is sent but not judged."""
     steady_s: float
-    """Traffic before the first step."""
+    """Duration of the traffic before the first step."""
     steps: tuple[PlannedStep, ...]
     settle_s: float
-    """Traffic after all targets have been readmitted."""
+    """Duration of the traffic after all targets have been readmitted."""
     settle_limit_s: float
     """Longest wait for readmission after the last fault is healed."""
     expect: dict[str, Any]
@@ -128,17 +130,17 @@ class Plan:
 
     @property
     def faults_start_s(self) -> float:
-        """When the steady state ends; offsets of steps count from here."""
+        """End of the steady state, in seconds since the run's start. Offsets of steps count from here."""
         return self.warm_up_s + self.steady_s
 
     @property
     def faults_end_s(self) -> float:
-        """When the last step should have ended."""
+        """Planned end of the last step, in seconds since the run's start."""
         return max((step.ends_s for step in self.steps), default=self.faults_start_s)
 
     @property
     def traffic_limit_s(self) -> float:
-        """When the generator stops by itself, even if the experiment hangs."""
+        """Time at which the generator stops by itself, even if the experiment hangs."""
         return self.faults_end_s + self.settle_limit_s + self.settle_s
 
     @property
@@ -152,7 +154,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Return the plan that the text of a `plan.json` holds. Raise ValueError if it is not of a readable schema."""
+        """Return the plan in the text of a `plan.json`. Raise ValueError if its schema cannot be read."""
         raw: dict[str, Any] = loads(text)
         if not isinstance(raw, dict) or raw.get("schema") not in READABLE:
             raise ValueError(f"plan.json is not of schema {SCHEMA}")

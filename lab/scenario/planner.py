@@ -1,4 +1,4 @@
-"""Make a plan from a scenario and a seed. Nothing else has an influence, so equal inputs give equal plans."""
+"""Makes a plan from a scenario and a seed. Nothing else has an influence, so equal inputs give equal plans."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Scenario(StrictModel):
     @field_validator("expect")
     @classmethod
     def _checkers_are_installed(cls, expect: Expect) -> Expect:
-        """A scenario may only expect what can be checked here; an old run may be judged without the package."""
+        """Refuse expectations of checkers that are not installed. An old run can be judged without them."""
         names = [point.name for point in points(CHECKERS)] if expect.checkers else []
         for name in expect.checkers:
             if name not in names:

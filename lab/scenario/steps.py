@@ -17,7 +17,7 @@ from .units import Duration, DurationRange, DurationRangeField, PhaseOfInterval
 
 _LONGEST_S = 300.0
 _NAME_LONG = 80
-"""Characters of what may be a misspelt name; comparing grows with the square."""
+"""Maximum characters of a name that may be misspelt: the cost of comparing grows with the square of the length."""
 
 
 def _parameter(value: Any) -> Any:
@@ -33,7 +33,7 @@ def _kind(value: Any) -> Any:
 
 
 def _one_of(value: str, names: Collection[str]) -> str:
-    """Return the value where it is one of the names. Raise PydanticCustomError with a suggestion where it is not."""
+    """Return the value if it is one of the names. Otherwise raise PydanticCustomError with a suggestion."""
     if value in names:
         return value
     close = difflib.get_close_matches(value, names, n=1) if len(value) <= _NAME_LONG else []
@@ -75,22 +75,22 @@ class Step(StrictModel):
     one_of: Annotated[tuple[Step, ...], Field(min_length=2, max_length=20)] | None = None
     """The seed selects one of these steps, again for each repetition."""
     target: Annotated[str, Field(min_length=1)] = "any"
-    """Name of a target; `any` for the first free one in sorted order; `random` for one that the seed selects."""
+    """Name of a target, `any` (the first free target in sorted order), or `random` (a target that the seed selects)."""
     duration: DurationRangeField | None = None
     params: dict[str, Parameter] = Field(default_factory=dict, validate_default=True)
     allow_last: bool = False
-    """Permit it on the last healthy backend."""
+    """Whether to permit it on the last healthy backend."""
     to: Annotated[int, Field(ge=1, le=20, strict=True)] | None = None
-    """With `act: scale`: number of backends for the duration; then the former number is restored."""
+    """With `act: scale`: number of backends for the duration. Then the former number is restored."""
     weight: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """With `act: weight`: weight for the duration; then the former weight is restored."""
+    """With `act: weight`: weight for the duration. Then the former weight is restored."""
     drain: bool = True
     """With `act: rolling_restart`: drain each backend through the admin API before its restart."""
 
     @field_validator("params")
     @classmethod
     def _check_params(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        kind = info.data.get("fault")  # absent if the kind itself is invalid, which is a problem of its own
+        kind = info.data.get("fault")  # absent if the kind itself is invalid, which is reported separately
         if kind is not None and (found := complaints(kind, params)):
             raise PydanticCustomError("scenario", "{wrong}", {"wrong": "; ".join(found)})
         return params

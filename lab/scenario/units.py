@@ -1,55 +1,89 @@
-"""Parse quantities with units: `100ms`, `30s`, `200/s`, `80%`. A number without a unit is ambiguous and refused."""
+"""Parse quantities with units: `100ms`, `30s`, `200/s`, `80%`. A number without a unit is ambiguous and refused.
+
+The grammar is the one that the chaos service publishes with its fault kinds (`fault_kinds.json`).
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(\S*)")
-_SECONDS_PER = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_HERTZ_PER = {"/s": 1.0, "/min": 1 / 60}
-_FRACTION_PER = {"%": 0.01}
-_BYTES_PER = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2}
-_RATIO = re.compile(r"(\d{1,4})/([1-9]\d{0,3})")
+FAULT_KINDS_FILE: Final = Path(__file__).with_name("fault_kinds.json")
+_RATIO = re.compile(r"(\d{1,4})/([1-9]\d{0,3})", re.ASCII)
 
 
-def _read(value: Any, units: dict[str, float], noun: str, example: str) -> float:
-    wanted = f"expected {noun} with a unit, such as {example}"
-    if isinstance(value, bool | int | float):
-        raise PydanticCustomError("quantity", "{wanted}; got a bare {got}", {"wanted": wanted, "got": str(value)})
-    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or match[2] not in units:
-        raise PydanticCustomError("quantity", "{wanted}; got {got}", {"wanted": wanted, "got": repr(value)})
-    # Rounded because 1500 × 0.001 is not exactly 1.5, and plans are compared byte by byte.
-    return round(float(match[1]) * units[match[2]], 9)
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """The grammar of a number with a unit."""
+
+    pattern: str
+    units: Mapping[str, float]
+    """Unit → its size in the base unit."""
+    written_in: str
+    expected: str
+    """What an error message says was expected, such as `a duration such as 500ms`."""
+    maximum: float | None
+    whole: bool
+    """Whether a value must be a whole number of the base unit."""
+
+    @classmethod
+    def published(cls, document: Mapping[str, Any]) -> dict[str, Self]:
+        """Return the quantities in a document as `GET /faults/kinds` answers it, by name."""
+        fields = cls.__dataclass_fields__
+        return {name: cls(**{each: told[each] for each in fields}) for name, told in document["quantities"].items()}
+
+    def parse(self, value: object) -> float:
+        """Return the value in the base unit. Raise ValueError if it is no such quantity."""
+        match = re.match(self.pattern, value.strip(), re.ASCII) if isinstance(value, str) else None
+        # Rounded because 1500 × 0.001 is not exactly 1.5, and plans are compared byte by byte.
+        amount = round(float(match[1]) * self.units[match[2]], 12) if match else 0.0
+        too_much = self.maximum is not None and amount > self.maximum
+        if match is None or too_much or (self.whole and not amount.is_integer()):
+            raise ValueError(f"expected {self.expected}")
+        return amount
+
+    def written(self, value: float) -> str:
+        """Return a value as people write it."""
+        return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 
-def parse_duration(value: Any) -> float:
+_QUANTITIES: Final = Quantity.published(json.loads(FAULT_KINDS_FILE.read_text(encoding="utf-8")))
+
+
+def _read(name: str, value: object) -> float:
+    try:
+        return _QUANTITIES[name].parse(value)
+    except ValueError as error:
+        message = {"wanted": str(error), "got": repr(value)}
+        raise PydanticCustomError("quantity", "{wanted}; got {got}", message) from error
+
+
+def parse_duration(value: object) -> float:
     """Return the seconds of `100ms`, `1.5s`, `2m` or `1h`. Raise PydanticCustomError, which is a ValueError."""
-    return _read(value, _SECONDS_PER, "a duration", "500ms or 2s")
+    return _read("duration", value)
 
 
-def parse_rate(value: Any) -> float:
+def parse_rate(value: object) -> float:
     """Return the events per second of `200/s` or `30/min`. Raise PydanticCustomError."""
-    return _read(value, _HERTZ_PER, "a rate", "200/s or 30/min")
+    return _read("rate", value)
 
 
-def parse_share(value: Any) -> float:
+def parse_share(value: object) -> float:
     """Return the fraction of `80%`. Raise PydanticCustomError outside 0–100 %."""
-    share = _read(value, _FRACTION_PER, "a share", "80%")
-    if share > 1.0:
-        raise PydanticCustomError("quantity", "expected a share of at most 100%; got {got}", {"got": repr(value)})
-    return share
+    return _read("share", value)
 
 
-def parse_size(value: Any) -> int:
+def parse_size(value: object) -> int:
     """Return the bytes of `512B`, `4KiB` or `1MiB`. Raise PydanticCustomError."""
-    return int(_read(value, _BYTES_PER, "a size", "512B or 4KiB"))
+    return int(_read("size", value))
 
 
 def parse_phase(value: Any) -> float:
@@ -91,34 +125,35 @@ def parse_duration_range(value: Any) -> DurationRange:
 
 
 def _decimal(value: float) -> str:
-    """Return the number without an exponent, as exact as `_read` rounds it."""
+    """Return the number without an exponent, without binary noise."""
     return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
-def _text(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern})
+def _json_schema(name: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": _QUANTITIES[name].pattern})
 
 
-_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|min|h)$"}
+_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _QUANTITIES["duration"].pattern}
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
     PlainSerializer(lambda seconds: f"{_decimal(seconds)}s", when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-"""Seconds."""
-Rate = Annotated[float, BeforeValidator(parse_rate), _text(r"^\d+(\.\d+)?/(s|min)$")]
-"""Per second."""
+"""Seconds, written with a unit."""
+Rate = Annotated[float, BeforeValidator(parse_rate), _json_schema("rate")]
+"""Events per second, written with a unit."""
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
     PlainSerializer(lambda share: f"{_decimal(share * 100)}%", when_used="json"),
-    _text(r"^\d+(\.\d+)?%$"),
+    _json_schema("share"),
 ]
 """A fraction in 0–1."""
-Size = Annotated[int, BeforeValidator(parse_size), _text(r"^\d+(\.\d+)?(B|KiB|MiB)$")]
-"""Bytes."""
-PhaseOfInterval = Annotated[float, BeforeValidator(parse_phase), _text(r"^(\d{1,4}/\d{1,4}|\d+(\.\d+)?%)$")]
+Size = Annotated[int, BeforeValidator(parse_size), _json_schema("size")]
+"""Bytes, written with a unit."""
+_PHASE_SCHEMA = {"type": "string", "pattern": rf"^\d{{1,4}}/\d{{1,4}}$|{_QUANTITIES['share'].pattern}"}
+PhaseOfInterval = Annotated[float, BeforeValidator(parse_phase), WithJsonSchema(_PHASE_SCHEMA)]
 """A part of a period, in [0, 1)."""
 _BETWEEN_SCHEMA = {"type": "array", "items": _DURATION_SCHEMA, "minItems": 2, "maxItems": 2}
 DurationRangeField = Annotated[

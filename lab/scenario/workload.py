@@ -15,7 +15,7 @@ _REQUEST = re.compile(r"([A-Z]+) (/[!-~]*)")
 _METHODS = ("GET", "PUT", "POST", "WS")
 _JOBS, _ECHO, _WS = "/jobs", "/echo", "/ws"
 _SHARE_TOLERANCE = 1e-6
-"""Accepts three times 33.3333% as 100%."""
+"""Large enough for three times 33.3333% to count as 100%."""
 _PUT_BODY, _WS_BODY = 1024, 64
 
 
@@ -71,11 +71,11 @@ class Load(StrictModel):
     pacing: Literal["constant", "poisson"] = "constant"
     connections: Literal["keep-alive", "fresh"] = "keep-alive"
     sessions: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = None
-    """Number of clients that keep their cookies; each request is of a random one. Without it, no client does."""
+    """Number of clients that keep their cookies. Each request belongs to a random client. Default: no cookies."""
     patience: Annotated[Duration, Field(gt=0, le=60)] = 3.0
-    """How long the client waits for an answer; then the outcome is unknown."""
+    """How long the client waits for a response. Afterwards the outcome is unknown."""
     slow: Annotated[Duration, Field(gt=0)] = 0.25
-    """A good answer with a higher latency than this is slow."""
+    """A good response with a higher latency than this is slow."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

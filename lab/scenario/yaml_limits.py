@@ -1,4 +1,4 @@
-"""Refuse YAML whose document would be much larger than its text, before the document is built.
+"""Refuses YAML whose document would be much larger than its text, before the document is built.
 
 Nested aliases can double the document with each line ("billion laughs"), and the time to read deeply nested YAML grows
 with the square of the depth, or exceeds Python's recursion limit. Counting the parser's events instead takes time
@@ -24,32 +24,47 @@ from ruamel.yaml.events import (
 
 MAX_DEPTH: Final = 16
 """Levels of nesting. The deepest field of a scenario is at level 5; tools may wrap a scenario in a few more."""
-MAX_VALUES: Final = 20_000
-"""Keys and values after all aliases are resolved. The largest scenario of the library has about 100."""
-MAX_SCALAR: Final = 16 * 1024
-"""Characters of one key or value. The longest are descriptions of a paragraph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a document of one kind may hold."""
+
+    kind: str
+    depth: int
+    """Levels of nesting."""
+    values: int
+    """Keys and values after all aliases are resolved."""
+    scalar: int
+    """Characters of one key or value."""
+
+
+SCENARIO: Final = Limits("scenario", MAX_DEPTH, 20_000, 16 * 1024)
+"""The largest scenario of the library has 100 values, the longest value is a description of one paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """A limit that is exceeded, and the line where that happens, counted from 1."""
+    """An exceeded limit, and its line, counted from 1."""
 
     line: int
     message: str
 
 
-def find_excess(text: str) -> Excess | None:
+def find_excess(text: str, limits: Limits = SCENARIO) -> Excess | None:
     """Return the first limit that the document exceeds, or None. Raise YAMLError if the text is not YAML."""
+    counter = _Counter(limits)
     try:
-        return _Counter().count_all(YAML().parse(text))
+        return counter.count_all(YAML().parse(text))
     except RecursionError:
-        return Excess(1, _too_deep())
+        return Excess(1, counter.too_deep())
 
 
 class _Counter:
     """Counts the values of a document with all its aliases resolved."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._open: list[tuple[str | None, int]] = []
         """Anchor of each open collection, and the number of values before it."""
         self._size: dict[str, int] = {}
@@ -83,14 +98,15 @@ class _Counter:
             self._size[anchor] = self._values - before
 
     def _too_much(self, event: Event) -> str:
-        if len(self._open) > MAX_DEPTH:
-            return _too_deep()
-        if self._values > MAX_VALUES:
-            return f"holds more than {MAX_VALUES:,} values once its aliases are written out, which no scenario does"
-        if isinstance(event, ScalarEvent) and len(event.value) > MAX_SCALAR:
-            return f"holds a value of more than {MAX_SCALAR:,} characters, which no scenario does"
+        limits = self._limits
+        if len(self._open) > limits.depth:
+            return self.too_deep()
+        if self._values > limits.values:
+            most = f"{limits.values:,} values once its aliases are written out"
+            return f"holds more than {most}, which no {limits.kind} does"
+        if isinstance(event, ScalarEvent) and len(event.value) > limits.scalar:
+            return f"holds a value of more than {limits.scalar:,} characters, which no {limits.kind} does"
         return ""
 
-
-def _too_deep() -> str:
-    return f"is nested deeper than {MAX_DEPTH} levels, which no scenario is"
+    def too_deep(self) -> str:
+        return f"is nested deeper than {self._limits.depth} levels, which no {self._limits.kind} is"

@@ -1,1 +1,1 @@
-"""HTTP clients of the balancer, the chaos service and the backends, and where they listen."""
+"""HTTP clients of the balancer, the chaos service and the backends, and the addresses of these services."""

@@ -1,7 +1,7 @@
 """What an experiment needs from a balancer, and its two implementations: with Reroute's admin API and without.
 
-Of a balancer without that API, only the traffic port is known. Which backends it uses is inferred from the names of
-the backends that answer requests. It has no bounds and no events.
+Without that API, only the traffic port is known. Which backends the balancer uses is inferred from the names of the
+backends that answer requests, and there are no bounds and no events.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .clients import BalancerClient, ChaosClient, Json
 from .endpoints import Endpoints
 
 SEEN_FOR_S: Final = 1.0
-"""A backend that answered within this time counts as in use. At the polling rate, round robin over three backends
-reaches each of them within 0.1 s."""
+"""Seconds. A backend that answered within this time counts as in use. At the polling rate, round robin over three
+backends reaches each of them within 0.1 s."""
 _REQUESTS_PER_TARGET: Final = 2
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=1.0)
 
@@ -31,22 +31,22 @@ class BalancerView(Protocol):
         """Return all known backends, each with `id`, `name`, `address` and `state` (`up` if it is in use)."""
 
     def refusal(self) -> str:
-        """Return the answer that every request gets if waiting for backends is pointless, else an empty string."""
+        """Return the answer that every request gets if waiting for backends is pointless, or an empty string."""
 
     async def reset_history(self, backends: Iterable[Json]) -> None:
-        """Make the balancer forget earlier failures of these backends, which are all up."""
+        """Make the balancer forget earlier failures of these backends, all of which are up."""
 
     async def config(self) -> Json:
-        """Return the live configuration; empty if the balancer has no API for it."""
+        """Return the live configuration; empty if the balancer does not publish it."""
 
     async def bounds(self) -> list[Json]:
-        """Return one bound for each fault kind; empty if the balancer names none."""
+        """Return one bound for each fault kind; empty if the balancer publishes none."""
 
     async def clock(self) -> float:
         """Return the monotonic time of the kernel that the balancer runs on, seconds."""
 
     def events(self) -> AsyncIterator[Json]:
-        """Yield the balancer's events without end; a balancer without events never yields."""
+        """Yield the balancer's events without end, or nothing if it has no events."""
 
 
 class OpaqueBalancer:
@@ -63,7 +63,7 @@ class OpaqueBalancer:
         self._patience = Patience()
 
     async def backends(self) -> list[Json]:
-        """Return the lab's targets, each `up` if it answered through the balancer within `SEEN_FOR_S`, else `unseen`.
+        """Return the lab's targets: `up` if it answered through the balancer within `SEEN_FOR_S`, otherwise `unseen`.
 
         Raise EnvironmentProblemError if the chaos service, which knows the targets, does not answer.
         """
@@ -77,7 +77,7 @@ class OpaqueBalancer:
         ]
 
     def refusal(self) -> str:
-        """Return the answer to all requests once it is certain that it will not change; empty until then."""
+        """Return the answer to all requests if it certainly will not change, or an empty string."""
         now = time.monotonic()
         last = max(self._seen.values(), default=float("-inf"))
         ended = self._patience.ended(self._last_refusal, now) or gave_up(self._last_refusal, self._log)
@@ -91,7 +91,7 @@ class OpaqueBalancer:
         return {}
 
     async def bounds(self) -> list[Json]:
-        """Return an empty list: this balancer names no bounds."""
+        """Return an empty list: the balancer publishes no bounds."""
         return []
 
     async def clock(self) -> float:
@@ -107,7 +107,7 @@ class OpaqueBalancer:
         return "up" if now - self._seen.get(name, float("-inf")) <= SEEN_FOR_S else "unseen"
 
     def _why(self, name: str, now: float) -> str:
-        """Return the last answer that came from no backend; empty for a backend that is up."""
+        """Return the last answer that did not come from a backend; empty for a backend that is up."""
         if self._state(name, now) == "up" or self._last_refusal.works:
             return ""
         return f"GET {self._url}: {self._last_refusal}"
@@ -132,7 +132,7 @@ class OpaqueBalancer:
 
 
 def balancer_view(session: aiohttp.ClientSession, endpoints: Endpoints, chaos: ChaosClient) -> BalancerView:
-    """Return a client of the admin API if `endpoints` names one, else a view through the traffic port."""
+    """Return a client of the admin API if `endpoints` has one, otherwise a view through the traffic port."""
     if endpoints.admin:
         return BalancerClient(session, endpoints)
     return OpaqueBalancer(session, endpoints, chaos)

@@ -19,11 +19,11 @@ Json = dict[str, Any]
 
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _INJECT_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
-"""The chaos service answers once the fault is verified, and starting a helper container takes seconds."""
+"""Time-out of an injection: the service responds after verification, and a helper container takes seconds to start."""
 
 
 class FaultRefusedError(LabError):
-    """The chaos service refused to inject this fault; `status` is the HTTP status of its answer."""
+    """The chaos service refused to inject this fault. `status` is the HTTP status of its response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message, "`lab faults list` shows what is possible on this host")
@@ -98,7 +98,7 @@ class BalancerClient(_Service):
         return body
 
     def refusal(self) -> str:
-        """Return an empty string: the states of the backends say why one is not in use."""
+        """Return an empty string: the states of the backends say why a backend is not in use."""
         return ""
 
     async def reset_history(self, backends: Iterable[Json]) -> None:
@@ -153,7 +153,7 @@ class ChaosClient(_Service):
         return await self.get(f"/faults/{fault_id}")
 
     async def active_faults(self) -> list[Json]:
-        """Return the records of all faults that are not healed, `failed` ones (not yet undone) included."""
+        """Return the records of all faults that are not healed, including `failed` ones (not yet undone)."""
         faults: list[Json] = (await self.get("/faults"))["faults"]
         return [fault for fault in faults if fault["state"] != "healed"]
 

@@ -1,4 +1,4 @@
-"""How to reach the parts of a running lab: what a runtime returns when it has started one."""
+"""Addresses and properties of a running lab, which a runtime returns when it has started the lab."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Protocol
 
 
 class RuntimeControl(Protocol):
-    """Operations of a runtime on the balancer and on the number of backends, which the chaos service does not offer.
+    """Operations of a runtime on the balancer and the number of backends. The chaos service does not offer them.
 
     Each method raises EnvironmentProblemError if it fails.
     """
 
     async def scale(self, count: int) -> None:
-        """Run `count` backends and update the balancer. The newest are removed first, once the balancer is drained."""
+        """Run `count` backends and update the balancer. The newest leave first, after the balancer has drained them."""
 
     async def stop_balancer(self, *, kill: bool) -> None:
         """Stop the balancer with SIGKILL, or with SIGTERM and a grace period. Return when its process has ended."""
@@ -23,7 +23,7 @@ class RuntimeControl(Protocol):
         """Start the balancer again; do nothing if it runs."""
 
     async def configure_balancer(self, environment: Mapping[str, str]) -> None:
-        """Restart the balancer with its usual environment variables and these; those of the last call are dropped."""
+        """Restart the balancer with its usual environment variables and these, but without those of the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Endpoints:
 
     traffic: str
     admin: str
-    """Empty if the balancer does not have Reroute's admin API."""
+    """Base URL of the admin API; empty if the balancer does not have Reroute's."""
     chaos: str
     chaos_token: str = field(repr=False)
     runtime: str
@@ -48,4 +48,4 @@ class Endpoints:
     admin_token: str = field(default="", repr=False)
     """Bearer token for changes through the admin API; empty if none is needed or known."""
     runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
-    """None if the runtime of this lab offers no such operations."""
+    """Operations on the balancer and the backends; None if this lab's runtime does not offer them."""

@@ -12,11 +12,11 @@ import aiohttp
 
 _RECONNECT_AFTER_S = 0.2
 _SILENCE_S = 15.0
-"""Both services send a comment at least every 5 s; a connection that is silent for three of them is dead."""
+"""Seconds. Both services send a comment at least every 5 s; a connection without three of them is dead."""
 
 
 class SseParser:
-    """Incremental parser that returns the data fields and skips all others, which the data repeats."""
+    """Incremental parser that returns only the data fields, because the data repeats the others."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -54,10 +54,10 @@ class _LastSeen:
 async def follow(
     session: aiohttp.ClientSession, url: str, headers: dict[str, str] | None = None
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield every event that `url` still has, each once, then each new event, without end.
+    """Yield every event that `url` still has, then each new event, without end and each only once.
 
-    After a lost connection, request all events again and skip those already received. Requesting only later numbers
-    would lose events of a service that was restarted in between, since it numbers from 1 again.
+    After a lost connection, request all events again and skip those already received. Requesting only higher numbers
+    would lose events of a service that was restarted meanwhile, because it numbers from 1 again.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=_SILENCE_S)
     last_seen = _LastSeen()

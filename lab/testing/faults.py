@@ -38,8 +38,8 @@ class Faults:
     ) -> dict[str, Any]:
         """Inject and verify a fault; return its record (`id`, `bit`, `evidence`, …).
 
-        `duration` has its unit (`5s`); the fault then ends by itself. Raise FaultRefusedError with the service's
-        reason, and ValueError for a duration without unit.
+        `duration` has a unit (`5s`); the fault ends by itself after it. Raise FaultRefusedError with the service's
+        reason, and ValueError for a duration without a unit.
         """
         step = PlannedStep(0.0, kind, target, 0.0, parse_duration(duration), dict(params or {}), allow_last)
         record = run(self._inject(step, target))

@@ -73,8 +73,8 @@ def _runtime(config: pytest.Config) -> Runtime:
 
     Raise pytest.UsageError for options that exclude each other, LabError for a command that cannot be used.
     """
-    from ..cli.common import RuntimeName, runtime
     from ..runtime.docker_lab import DockerRuntime
+    from ..runtime.selection import RuntimeName, runtime
 
     name, compose = RuntimeName(config.getoption("--lab-runtime")), config.getoption("--lab-compose")
     if compose is None:

@@ -17,7 +17,7 @@ from .lab import run_folder
 from .synchronous import Runner
 
 LONGEST_S = 300.0
-"""Traffic ends by itself after this time, even if the test hangs."""
+"""Seconds after which traffic ends by itself, even if the test hangs."""
 _LEAD_S = 0.1
 
 

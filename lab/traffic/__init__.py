@@ -1,1 +1,1 @@
-"""Open-loop traffic generator: sends requests on schedule, whether or not earlier ones were answered. A process."""
+"""Open-loop traffic generator, run as a process: it sends requests on schedule, even if earlier ones are unanswered."""

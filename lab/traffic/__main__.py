@@ -1,4 +1,4 @@
-"""`python -m lab.traffic`: the generator as a process, controlled by its parent over stdin and stdout.
+"""`python -m lab.traffic`: the generator as a process that its parent controls over stdin and stdout.
 
 stdin: `go SECONDS` (the run's start on the monotonic clock, which all processes of a machine share), `stop`.
 stdout, one JSON object a line: `{"type":"ready"}`, `{"type":"counts",…}` four times a second, `{"type":"done",…}`.
@@ -88,7 +88,7 @@ async def _report_counts(generator: Generator) -> None:
 
 
 async def _wait_for_go(stop: Callable[[], None]) -> float | None:
-    """Wait for `go` and return its time, or None if `stop` came first. Afterwards, `stop` is still obeyed."""
+    """Wait for `go` and return its time, or None if `stop` came first. A later `stop` still takes effect."""
     loop = asyncio.get_running_loop()
     go: asyncio.Future[float | None] = loop.create_future()
     received = bytearray()
@@ -144,8 +144,8 @@ def _raise_descriptor_limit() -> None:
 def _raise_priority() -> None:
     """Make this a real-time process if that is permitted (as root, in containers), so that requests are sent on time.
 
-    With two busy processes on each core, 99 % of its wake-ups come within 1.0 ms as a real-time process, and within
-    4.5 ms as an ordinary one, niced or not. It needs little CPU, and the kernel throttles real-time processes.
+    With two busy processes on each core, a real-time process is woken within 1.0 ms in 99 % of cases, an ordinary one
+    within 4.5 ms, niced or not. The generator needs little CPU, and the kernel throttles real-time processes.
     """
     with contextlib.suppress(AttributeError, OSError):  # not on macOS, or not permitted
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))

@@ -33,20 +33,20 @@ class Exchange:
 
     id: int
     due: float
-    """Seconds since the run's start."""
+    """Due time in seconds since the run's start."""
     give_up_at: float
-    """Monotonic seconds."""
+    """Time at which the client stops waiting, in monotonic seconds."""
     payload: bytes
     kind: PlannedRequest
     session: int | None = None
     connection: ClientConnection | None = None
-    """Set once the request has been written."""
+    """The connection on which the request was written; None before."""
     connecting: asyncio.Task[None] | None = None
     ended: bool = False
 
 
 OnEnd = Callable[[Exchange, Ending, Sequence[str]], None]
-"""Called when a request has ended; the last argument has `name=value` of each cookie that the answer set."""
+"""Called when a request has ended. The last argument has `name=value` of each cookie that the response set."""
 
 
 class Connection(asyncio.Protocol):
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing() and self._exchange is None
 
     def send(self, exchange: Exchange) -> None:
-        """Write the request; the connection is in use until the answer is complete."""
+        """Write the request. The connection is in use until the response is complete."""
         assert self._transport is not None
         self._exchange = exchange
         self._fields = {}
@@ -89,11 +89,11 @@ class Connection(asyncio.Protocol):
 
     # --- asyncio.Protocol ---
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's class has the methods, but is no subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class has the methods but is no subclass
 
     def data_received(self, data: bytes) -> None:
         if self._exchange is None:
-            self.abandon()  # an answer without a request: later answers could be assigned to the wrong request
+            self.abandon()  # data without a request: later responses could be assigned to the wrong request
             return
         try:
             self._parser.feed_data(data)
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._echo += data
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim response, the final one follows
+        if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim response; the final response follows
             self._fields = {}
             self._head_complete = False
             return

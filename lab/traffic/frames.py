@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455 §5) as a client of an echo server needs them: unfragmented, without extensions."""
+"""WebSocket frames (RFC 6455 §5) for the client of an echo server: unfragmented, without extensions."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .schedule import Arrival, Renderer, arrivals
 from .websocket import WebSocket
 
 _FINEST_WAIT_S = 0.001
-"""Event loops have timers of whole milliseconds; a shorter wait would return at once, again and again."""
+"""Shortest wait in seconds. Timers of event loops have whole milliseconds; a shorter wait would return at once."""
 
 
 class Generator:
@@ -33,9 +33,9 @@ class Generator:
         self._history = history
         self._zero = 0.0
         self._waiting: deque[Exchange] = deque()
-        """Requests in order of `give_up_at` (patience is the same for all). Ended ones are removed at the front."""
+        """Requests in order of `give_up_at` (all have the same patience). Ended requests are removed at the front."""
         self._idle: list[Connection] = []
-        """Used last in, first out, so that light load uses the same few connections."""
+        """Idle connections, used last in, first out, so that light load uses the same few connections."""
         self._idle_sockets: list[WebSocket] = []
         self._upgrade_fields = f"Host: {host or url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
         self._cookies = CookieJars()
@@ -44,9 +44,9 @@ class Generator:
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, zero: float) -> None:
-        """Send all requests, due times counting from `zero` (monotonic seconds), and wait for the last answer.
+        """Send all requests and wait for the last response. Due times count from `zero` (monotonic seconds).
 
-        Raise OSError if the history cannot be written: no request is sent that would not be recorded.
+        Raise OSError if the history cannot be written: a request that cannot be recorded is not sent.
         """
         self._zero = zero
         self._next = next(self._arrivals, None)
@@ -58,19 +58,19 @@ class Generator:
         self._history.flush()
 
     def stop(self) -> None:
-        """Send no more requests; `run` returns when those in flight have ended, at the latest after the patience."""
+        """Send no more requests. `run` returns when those in flight have ended, at the latest after the patience."""
         self._next = None
         self._arrivals = iter(())
         self._settle()
 
     def take_counts(self) -> TrafficCounts:
-        """Return the counts so far; `lag_max_s` is of the time since the previous call."""
+        """Return the counts so far. `lag_max_s` is the largest lag since the previous call."""
         self._history.flush()
         worst, self._lag_max = self._lag_max, 0.0
         return TrafficCounts(**self._counts, lag_max_s=worst)
 
     def _advance(self) -> None:
-        """Send due requests, give up on overdue ones, and schedule the next call for when there is more to do."""
+        """Send due requests, give up on overdue ones, and schedule the next call."""
         now = time.monotonic()
         self._give_up(now)
         try:

@@ -8,12 +8,12 @@ from random import Random
 
 
 def constant(rate: float) -> Iterator[float]:
-    """Yield evenly spaced due times in seconds, from 0. Each is computed by division, so errors do not accumulate."""
+    """Yield evenly spaced due times in seconds from 0. Each is computed by division, so errors do not accumulate."""
     return (hit / rate for hit in count())
 
 
 def poisson(rate: float, rng: Random) -> Iterator[float]:
-    """Yield the due times of a Poisson process in seconds, as of many independent users."""
+    """Yield the due times of a Poisson process in seconds, like those of many independent users."""
     due = 0.0
     while True:
         due += rng.expovariate(rate)

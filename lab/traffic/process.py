@@ -60,7 +60,7 @@ class TrafficProcess:
                 on_counts(TrafficCounts(**message))  # type: ignore[arg-type] # our own dataclass, as JSON
 
     async def stop(self, patience_s: float) -> None:
-        """Send no more requests and wait for those in flight; kill the process after `patience_s` and a margin."""
+        """Send no more requests and wait for those in flight. Kill the process after `patience_s` and a margin."""
         self._write("stop\n")
         try:
             async with asyncio.timeout(patience_s + _STOP_MARGIN_S):
@@ -71,7 +71,7 @@ class TrafficProcess:
             await self.kill()
 
     async def failure(self) -> str:
-        """Return why the process failed; empty if it did not."""
+        """Return why the process failed, or an empty string."""
         return "" if self._process.returncode == 0 else await self._error()
 
     async def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Which request is sent when. This follows from the plan alone, so a run can be repeated request by request."""
+"""Which request is sent when. The plan alone determines it, so a run can be repeated request by request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Arrival:
 
 
 def arrivals(plan: Plan) -> Iterator[Arrival]:
-    """Yield every request of the plan in order of due time, limited in time and in number."""
+    """Yield every request of the plan in order of due time, up to the plan's limits of time and number."""
     load = plan.load
     times = due_times(load.pacing, load.rate, Random(f"{plan.seed}:arrivals"))
     pick = Random(f"{plan.seed}:mix")
@@ -56,7 +56,7 @@ class Renderer:
         self._invocations: dict[tuple[PlannedRequest, int | None], str] = {}
 
     def render(self, arrival: Arrival, cookies: str = "") -> Message:
-        """Return the message of one request; `cookies` is its `Cookie` header. A POST carries the id of its job."""
+        """Return the message of one request. `cookies` is its `Cookie` header. A POST carries the id of its job."""
         kind = arrival.kind
         if kind.method == "WS":
             return Message(_body(arrival.id, kind.body_bytes), self._invocation(arrival))

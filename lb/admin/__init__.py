@@ -1,1 +1,1 @@
-"""The admin API on its own port: what the balancer knows, what it is told to change, and what happens as it happens."""
+"""The admin API, on a port of its own: the state of the balancer, changes by operators, and the event stream."""

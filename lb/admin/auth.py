@@ -1,6 +1,6 @@
-"""Who may ask and who may change: no web page of another site may do either, and changes need the token.
+"""Access control of the admin API: no web page of another site may use it, and changes need the token.
 
-Reading is open to whoever reaches the port by one of its own names. A change is open on loopback until a token is set.
+Any client that uses one of the port's own names may read. On loopback, changes need a token only if one is configured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import ForbiddenError, TooLargeError, UnauthorizedError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY = 64 * 1024
-"""Bytes of a request's body. The largest call that makes sense, a backend with its longest id, has under 1 KiB."""
+"""Maximum of a request's body in bytes. The largest useful body, a backend with a long id, has less than 1 KiB."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _SCHEME = "bearer "
 _NO_TOKEN = "changes are refused: the admin address is not loopback and no admin.token is configured"
@@ -26,15 +26,15 @@ _WEB = frozenset({"http", "https"})
 
 
 class Gate:
-    """Lets a change through, or raises `UnauthorizedError` with the reason."""
+    """Checks the token of changes."""
 
     def __init__(self, listen: Address, token: str) -> None:
-        """`token` is empty if none is configured; on a loopback address that leaves the gate open."""
+        """`token` is empty if none is configured. Then changes are allowed only on a loopback address."""
         self._token = token.encode()
         self._open = not token and is_loopback(listen.host)
 
     def check(self, authorization: str) -> None:
-        """Judge the `Authorization` field of a change (RFC 6750 §2.1)."""
+        """Raise UnauthorizedError unless the `Authorization` field of a change has the token (RFC 6750 §2.1)."""
         if self._open:
             return
         if not self._token:
@@ -47,9 +47,9 @@ class Gate:
 
 
 def guarded(gate: Gate, hosts: Callable[[], Collection[str]]) -> Middleware:
-    """The middleware around every route: new ones are guarded without being told so.
+    """Return the middleware that checks the requests of all routes, including future ones.
 
-    `hosts` are the names (lower case) that the configuration allows in addition, asked for at each request.
+    `hosts` is called at each request and returns the additional names (lower case) that the configuration allows.
     """
 
     @web.middleware
@@ -59,28 +59,28 @@ def guarded(gate: Gate, hosts: Callable[[], Collection[str]]) -> Middleware:
         if request.method not in _READING:
             gate.check(request.headers.get("Authorization", ""))
         if (request.content_length or 0) > MAX_BODY:
-            raise TooLargeError(f"body: {request.content_length} bytes; at most {MAX_BODY} are read")
+            raise TooLargeError(f"body: {request.content_length} bytes; at most {MAX_BODY} are allowed")
         return await handler(request)
 
     return guard
 
 
 def check_host(given: Sequence[str], allowed: Collection[str]) -> None:
-    """Raise `ForbiddenError` unless the request names this service by an address or a name that is its own.
+    """Raise ForbiddenError unless the Host field has an address or a name of this service.
 
-    A page of `evil.example` whose name is made to resolve to this address (DNS rebinding) is of the same origin for the
-    browser; only `Host` tells. It always names the page's own site, so what no site on the internet can be called is
-    safe: an IP address, `localhost`, and a name without a dot, such as the `lb` of compose.
+    If the name of `evil.example` is made to resolve to this address (DNS rebinding), the browser treats a page of that
+    site as of this origin. Only `Host` shows the site. Therefore the names that no site on the internet can have are
+    safe: IP addresses, `localhost`, and names without a dot, such as `lb` in compose.
     """
     if len(given) != 1:
         raise ForbiddenError(f"expected one Host header, found {len(given)}")
     name = _name_of(given[0])
     if not (_is_address(name) or ("." not in name and is_host_name(name)) or name in allowed):
-        raise ForbiddenError(f"Host {given[0][:80]!r} is no name of this service; admin.hosts can allow more")
+        raise ForbiddenError(f"Host {given[0][:80]!r} is not a name of this service; admin.hosts can allow more")
 
 
 def check_origin(given: Sequence[str], host: str) -> None:
-    """Raise `ForbiddenError` for a request that a page of another site has made."""
+    """Raise ForbiddenError if a page of another site has made the request."""
     for origin in given:
         scheme, _, site = origin.partition("://")
         if scheme not in _WEB or site.lower() != host.lower():
@@ -88,7 +88,7 @@ def check_origin(given: Sequence[str], host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address. A name other than `localhost` could be anything."""
+    """Return whether only this host can reach the address. Of all names, only `localhost` counts as loopback."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -96,12 +96,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """The name or address in `name:port`, in lower case; empty if there is none."""
+    """Return the name or address in `name:port`, in lower case, or an empty string if it is invalid."""
     if any(sign in host for sign in "/?#@\\ \t"):
         return ""
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises for what is no port number
+        _ = parts.port  # raises ValueError for an invalid port
         return parts.hostname or ""
     except ValueError:
         return ""

@@ -1,4 +1,4 @@
-"""What the admin API changes: every change is checked completely before any of it is done."""
+"""Changes by the admin API. Each change is checked completely before any part of it is made."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .views import Shown
 
 
 class Changeable(Shown, Protocol):
-    """What the changes need of the balancer."""
+    """The part of the balancer that the changes use."""
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
         """Add a backend."""
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain a backend and let it go."""
+        """Drain the backend, then remove it."""
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Operator's word."""
+        """Set the state that an operator has requested."""
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Operator's word."""
+        """Set the weight that an operator has requested."""
 
     def use_policy(self, name: str) -> None:
-        """Pick by another policy. Raises `UnknownPolicyError`."""
+        """Use another policy. Raise UnknownPolicyError."""
 
 
 class _Body(BaseModel):
@@ -41,7 +41,7 @@ class _Body(BaseModel):
 
 
 class Adjustment(_Body):
-    """`PUT /backends/{id}`: at least one of the two."""
+    """Body of `PUT /backends/{id}`: weight, state or both."""
 
     weight: Weight | None = None
     state: Literal["up", "drain", "maint"] | None = None
@@ -55,25 +55,25 @@ class Adjustment(_Body):
 
 
 class Removal(_Body):
-    """`DELETE /backends/{id}`."""
+    """Body or query of `DELETE /backends/{id}`."""
 
     force: bool = False
 
 
 class ReloadQuery(_Body):
-    """`POST /reload?force=1`."""
+    """Query of `POST /reload`."""
 
     force: bool = False
 
 
 class PolicyChange(_Body):
-    """`PUT /policy`."""
+    """Body of `PUT /policy`."""
 
     policy: Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=sorted(POLICIES)))]
 
 
 class DecisionQuery(_Body):
-    """The query of `GET /decisions`; the limits of `last` are those of the configuration's `decisions`."""
+    """Query of `GET /decisions`. `last` has the same limits as the configuration's `decisions`."""
 
     last: Annotated[int, Field(ge=1, le=100_000)] = 50
     backend: str = ""
@@ -81,7 +81,7 @@ class DecisionQuery(_Body):
 
 
 class Addition(BackendEntry):
-    """`POST /backends`."""
+    """Body of `POST /backends`."""
 
     weight: Weight = 1.0
 
@@ -90,7 +90,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(model: type[Model], body: Any) -> Model:
-    """Check a body. Raises `InvalidError` naming each field that is wrong."""
+    """Return the body as `model`. Raise InvalidError with each invalid field."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -98,19 +98,19 @@ def parse(model: type[Model], body: Any) -> Model:
 
 
 def add(balancer: Changeable, addition: Addition, now: float) -> Backend:
-    """Raises `ConflictError` when the id or the address is already somebody's, or there are too many."""
+    """Add a backend. Raise ConflictError if the id or the address is in use or there are too many backends."""
     if len(balancer.backends) >= MOST_BACKENDS:
-        raise ConflictError(f"there are {MOST_BACKENDS} backends, and may not be more")
+        raise ConflictError(f"there are already {MOST_BACKENDS} backends, which is the maximum")
     for one in balancer.backends:
         if one.id == addition.id:
             raise ConflictError(f"id: {one.id!r} is in use")
         if (one.host, one.port) == addition.address:
-            raise ConflictError(f"address: {addition.address} is backend {one.id!r}")
+            raise ConflictError(f"address: {addition.address} is in use by backend {one.id!r}")
     return balancer.insert(addition.id, *addition.address, now, addition.weight)
 
 
 def adjust(balancer: Changeable, backend_id: str, adjustment: Adjustment, now: float) -> Backend:
-    """Raises `UnknownBackendError`, `ConflictError`."""
+    """Change weight or state. Raise UnknownBackendError, or ConflictError if no usable backend would be left."""
     backend = find(balancer, backend_id)
     if not adjustment.force:
         if adjustment.state in ("drain", "maint"):
@@ -126,7 +126,7 @@ def adjust(balancer: Changeable, backend_id: str, adjustment: Adjustment, now: f
 
 
 def use_policy(balancer: Changeable, change: PolicyChange) -> str:
-    """Raises `InvalidError`, naming the policies that exist."""
+    """Use another policy and return its name. Raise InvalidError, with the existing policies, if it is unknown."""
     try:
         balancer.use_policy(change.policy)
     except UnknownPolicyError as error:
@@ -135,7 +135,7 @@ def use_policy(balancer: Changeable, change: PolicyChange) -> str:
 
 
 def remove(balancer: Changeable, backend_id: str, removal: Removal, now: float) -> Backend:
-    """Raises `UnknownBackendError`, `ConflictError`."""
+    """Remove a backend. Raise UnknownBackendError, or ConflictError if no usable backend would be left."""
     backend = find(balancer, backend_id)
     if not removal.force:
         refuse_last(balancer, backend, "removal")
@@ -146,7 +146,7 @@ def remove(balancer: Changeable, backend_id: str, removal: Removal, now: float) 
 
 @contextmanager
 def _refusing_leavers(backend_id: str) -> Iterator[None]:
-    """A removed backend is shown until its last request ends, but the core lets nobody change it any more."""
+    """Raise ConflictError if the backend is removed already and shown only until its last request ends."""
     try:
         yield
     except KeyError as error:
@@ -154,7 +154,7 @@ def _refusing_leavers(backend_id: str) -> Iterator[None]:
 
 
 def find(balancer: Shown, backend_id: str) -> Backend:
-    """The backend of this id. Raises `UnknownBackendError`."""
+    """Return the backend with this id. Raise UnknownBackendError."""
     for one in balancer.backends:
         if one.id == backend_id:
             return one
@@ -162,7 +162,7 @@ def find(balancer: Shown, backend_id: str) -> Backend:
 
 
 def refuse_last(balancer: Shown, backend: Backend, change: str) -> None:
-    """Raises `ConflictError` if nobody but `backend` serves with a weight."""
+    """Raise ConflictError if `backend` is the only usable one with a weight above 0."""
     others = any(one.state is State.UP and one.weight > 0 for one in balancer.backends if one is not backend)
     if backend.state is State.UP and not others:
         raise ConflictError(f"{change} of {backend.id!r} would leave no usable backend; repeat with force to do it")

@@ -1,4 +1,4 @@
-"""The JSON body of a call, bounded in depth and time; in size it is by the server (`lb.admin.site`)."""
+"""Reads the JSON body of a request, with limits on nesting and time. `lb.admin.site` limits its size."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from aiohttp import web
 from ..errors import BadRequestError, InvalidError, LateError
 
 MAX_DEPTH = 16
-"""Lists and objects within each other. No call needs more than 1. The parser refuses what is beyond its own 1,000."""
+"""Levels of nested lists and objects. No call needs more than 1. The parser itself refuses more than about 1,000."""
 
 BODY_S = 10.0
-"""Seconds from the head of a request to the end of its body, however steadily bytes come: as `limits.slow_body` of the
-data plane, whose bodies may be long and therefore have a minimum rate instead of a total."""
+"""Seconds from the head of a request to the end of its body, even if bytes arrive steadily. The data plane, whose
+bodies may be long, limits the rate instead (`limits.slow_body`)."""
 
 
 async def body_of(request: web.Request) -> Any:
-    """Return the JSON body. Raise `InvalidError`, `LateError`, or `BadRequestError` for one that is nested too deep.
+    """Return the parsed JSON body. Raise InvalidError, LateError, or BadRequestError if it is incomplete or nested too
+    deeply.
 
-    The content type must be JSON: a browser sends that across origins only after a preflight, which is never answered.
+    The content type must be JSON, because a browser sends it across origins only after a preflight request, which this
+    API does not allow.
     """
     if request.content_type != "application/json":
         raise InvalidError("body: expected Content-Type: application/json")
@@ -48,7 +50,7 @@ async def body_of(request: web.Request) -> Any:
 
 
 def is_deep(value: Any) -> bool:
-    """Return whether lists and objects are within each other more than `MAX_DEPTH` times."""
+    """Return whether lists and objects are nested deeper than `MAX_DEPTH`."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         nested = [each for each in level if isinstance(each, list | dict)]

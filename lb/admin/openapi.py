@@ -1,4 +1,4 @@
-"""`GET /openapi.json`: drawn from the routes themselves, so that it cannot list what is not there or miss what is."""
+"""`GET /openapi.json`, generated from the application's routes, so that it is always complete and correct."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODIES: dict[tuple[str, str], type[BaseModel]] = {
     ("DELETE", "/backends/{id}"): changes.Removal,
     ("PUT", "/policy"): changes.PolicyChange,
 }
-"""What each change is told; routes without an entry take no body."""
+"""Model of each route's body. Routes without an entry have no body."""
 
 QUERIES: dict[tuple[str, str], dict[str, str]] = {
     ("GET", "/events"): {"since": "integer"},
@@ -32,7 +32,7 @@ _CREATING = {("POST", "/backends")}
 
 
 def document(app: web.Application, version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the application."""
+    """Return the OpenAPI 3.1 document of the application."""
     keys, definitions = models_json_schema(
         [(model, "validation") for model in BODIES.values()], ref_template="#/components/schemas/{model}"
     )
@@ -52,7 +52,7 @@ def document(app: web.Application, version: str) -> dict[str, Any]:
 
 
 def routes(app: web.Application) -> Iterator[tuple[str, str, Callable[..., Any]]]:
-    """Every (method, path, handler) of the application; aiohttp adds a HEAD to each GET, which needs no mention."""
+    """Yield method, path and handler of each route, without the HEAD that aiohttp adds to each GET."""
     for route in app.router.routes():
         if route.resource is not None and route.method != "HEAD":
             yield route.method, route.resource.canonical, route.handler
@@ -65,14 +65,14 @@ def _operation(method: str, path: str, handler: Callable[..., Any], schema: Any)
         "parameters": [*_in_path(path), *_in_query(method, path)],
         "responses": {
             "201" if (method, path) in _CREATING else "200": {
-                "description": "Done" if method != "GET" else "As it is now",
+                "description": "Done" if method != "GET" else "Current state",
                 "content": {_MEDIA.get(path, "application/json"): {}},
             },
             "default": {"description": "Refused, with the reason", "content": {"application/json": _ERROR_REF}},
         },
     }
     if schema is not None:
-        required = method != "DELETE"  # many clients send no body with it
+        required = method != "DELETE"  # many clients send no body with DELETE
         operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     if method.lower() != _READ_ONLY:
         operation["security"] = [{"token": []}, {}]
@@ -89,7 +89,7 @@ def _in_query(method: str, path: str) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "schema": {"type": kind}}
 
 
-_TOKEN = "`admin.token`; needed for changes where it is set, or where the admin address is not loopback"
+_TOKEN = "`admin.token`; changes need it if it is configured or the admin address is not loopback"
 _ERROR_REF = {"schema": {"$ref": "#/components/schemas/Error"}}
 _ERROR = {
     "type": "object",

@@ -1,7 +1,7 @@
-"""The listening socket of the admin API. It serves a limited number of connections at a time and answers 503 to others.
+"""The listening socket of the admin API. It serves a limited number of connections and answers 503 to further ones.
 
-The admin API and the traffic are in one process and share its file descriptors. Long event streams and idle connections
-must not use up the descriptors that clients need.
+The admin API and the traffic share the file descriptors of one process. Event streams and idle connections must not
+use up the descriptors that the traffic needs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from aiohttp import web
 
 BACKLOG: Final = 128
 MOST_CONNECTIONS: Final = 256
-"""Connections at a time, those of event streams included: many times what a lab, a monitor and a few pages open, and a
-quarter of the smallest usual limit of descriptors (1,024)."""
+"""Maximum of open connections, including event streams. It is many times what a lab, a monitor and a few pages open,
+and a quarter of the smallest usual limit of file descriptors (1,024)."""
 IDLE_S: Final = 75.0
-"""Seconds without a complete request head: from the connection or the last answer on, however many bytes of a head come
-meanwhile. aiohttp's own default is an hour."""
+"""Seconds from connect or the last response to a complete request head, after which the connection is closed, even if
+parts of a head arrive. aiohttp's default is an hour."""
 SHUTDOWN_S: Final = 0.5
-"""Seconds that requests have at a stop: event streams never end by themselves."""
+"""Seconds that open requests get at a stop, because event streams never end by themselves."""
 _BODY: Final = json.dumps(
     {"error": "too_many", "detail": f"{MOST_CONNECTIONS} connections to the admin port are open; try again later"}
 ).encode()
@@ -62,7 +62,7 @@ class AdminSite(web.BaseSite):
 
 
 class _Bounded(asyncio.Protocol):
-    """Passes a connection to the server's own protocol, or refuses it if there are too many.
+    """Passes a connection to the server's protocol, or refuses it if there are too many.
 
     The decision is made in `connection_made`, because the event loop accepts all connections of a burst, and makes a
     protocol for each, before the first of them is counted.
@@ -73,7 +73,7 @@ class _Bounded(asyncio.Protocol):
         self._serve = serve
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connections, before anything is read."""
+        """Refuse or accept the connection, before anything is read from it."""
         made = cast(asyncio.Transport, transport)
         if self._connections() >= MOST_CONNECTIONS:
             made.write(_REFUSAL)

@@ -10,28 +10,28 @@ from ..errors import InvalidError, TooManyError
 from ..telemetry.event_log import EventLog, as_sse
 
 HEARTBEAT_S = 5.0
-"""A comment this often shows both ends that the other is still there."""
+"""Seconds between comment lines, by which each end notices if the other is no longer there."""
 WRITE_TIMEOUT_S = 10.0
-"""A reader that takes nothing for this long is dropped; it can come back with `Last-Event-ID`."""
+"""Seconds after which a reader that reads nothing is disconnected. It can continue with `Last-Event-ID`."""
 MOST_STREAMS = 64
-"""Readers at a time. Each one keeps a connection, and costs as much CPU for each event as a small request; a lab needs
-two, a page one."""
+"""Maximum of simultaneous readers. Each keeps a connection, and an event costs as much CPU for each reader as a small
+request. A lab needs two, each open page one."""
 GATHER_S = 0.05
-"""Events of so long are written together: many readers of a burst would otherwise be woken by each one. The time of an
-event is in the event."""
+"""Seconds over which events are collected and written together, because otherwise each event of a burst would wake all
+readers. The delay does not matter, because an event contains its time."""
 _BATCH = 500
 _MAX_DIGITS = 18
-"""Of a sequence number: more events than any process lives to see. `int` refuses 4,300 digits with an error."""
+"""Maximum length of a sequence number, far above any real one. `int` raises an error for more than 4,300 digits."""
 
 
 class Overtaken(Exception):  # noqa: N818 (what happened to the reader, not an error of the balancer)
-    """The ring has dropped what the reader was to get next. The gap in the numbers shows when it comes back."""
+    """The log no longer has the reader's next event. When the reader reconnects, the sequence numbers show the gap."""
 
 
 async def stream(request: web.Request, log: EventLog) -> web.StreamResponse:
-    """Replay from the reader's position, then follow. Ends when the reader leaves or cannot keep up.
+    """Send the events after the reader's position, then new ones, until the reader disconnects or cannot keep up.
 
-    Raises `TooManyError`, `InvalidError`.
+    Raise TooManyError, or InvalidError for an invalid position.
     """
     position = start(request.headers.get("Last-Event-ID") or request.query.get("since"), log)
     if log.readers >= MOST_STREAMS:
@@ -49,7 +49,7 @@ async def _stream(request: web.Request, log: EventLog, position: int) -> web.Str
     try:
         await _follow(response, log, position)
     except (TimeoutError, ConnectionError, Overtaken):
-        # Cut, not ended: the reader must not take what it has for all there is.
+        # Abort the connection, so that the reader does not take the stream for complete.
         if request.transport is not None:
             request.transport.abort()
     return response
@@ -73,9 +73,9 @@ async def _follow(response: web.StreamResponse, log: EventLog, position: int) ->
 
 
 def start(since: str | None, log: EventLog) -> int:
-    """Where to begin: after `since` as far as that is still here, or with what comes next. Raises `InvalidError`.
+    """Return the position after which to send: `since` as far as events are kept, else the end. Raise InvalidError.
 
-    A position that this process has never reached is one of a former process: begin with everything.
+    A position that this process has never reached is from an earlier process. Then all kept events are sent.
     """
     if since is None:
         return log.last_seq

@@ -1,4 +1,4 @@
-"""What the admin API shows: pure functions from the balancer's state to JSON."""
+"""Pure functions from the balancer's state to the JSON of the admin API."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..core.backend import Backend, State
 
 
 class Shown(Protocol):
-    """What the views read of the balancer."""
+    """The part of the balancer that the views read."""
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends."""
+        """Return all known backends."""
 
     @property
     def policy(self) -> str:
-        """The policy that picks."""
+        """Return the name of the current policy."""
 
     @property
     def panic(self) -> bool:
-        """No backend is usable."""
+        """Return whether no backend is usable."""
 
 
 def backends(
     shown: Shown, in_flight: Mapping[str, int], now: float, held: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """`GET /backends`."""
+    """Return the response of `GET /backends`."""
     listed = [backend(one, in_flight, now, held) for one in shown.backends]
     return {"backends": listed, "policy": shown.policy, "panic": shown.panic}
 
@@ -36,9 +36,12 @@ def backends(
 def backend(
     one: Backend, in_flight: Mapping[str, int], now: float, held: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """One backend; `in_flight` counts attempts by id, `held` has the ids that discovery no longer names, each with the
-    time at which it leaves at the latest. Times in seconds (`_s`) or milliseconds (`_ms`); `latency_ms` is null before
-    the first answer, `leaves_in_s` for a backend that is not held."""
+    """Return the JSON of one backend.
+
+    `in_flight` has the number of attempts by id, `held` the latest time of removal of each backend that discovery no
+    longer names, by id. Times are in seconds (`_s`) or milliseconds (`_ms`). `latency_ms` is null before the first
+    response, `leaves_in_s` if the backend is not held.
+    """
     leaves = held.get(one.id) if held else None
     return {
         "id": one.id,
@@ -57,7 +60,7 @@ def backend(
 
 
 def last_probe(one: Backend, now: float) -> dict[str, Any] | None:
-    """How the last probe went; null before the first."""
+    """Return the result of the last probe, or None before the first one."""
     probe = one.last_probe
     if probe is None:
         return None
@@ -70,7 +73,7 @@ def last_probe(one: Backend, now: float) -> dict[str, Any] | None:
 
 
 def unready(shown: Shown) -> str:
-    """Why the balancer should get no traffic yet; empty when it should."""
+    """Return why the balancer should get no traffic yet, or an empty string."""
     unprobed = [one.id for one in shown.backends if one.last_probe is None and one.state is State.UNKNOWN]
     if unprobed:
         return f"not probed yet: {', '.join(unprobed)}"

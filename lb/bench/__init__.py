@@ -1,1 +1,1 @@
-"""CPU cost of a request in the balancer's own code, without sockets."""
+"""Measures the CPU cost of a request in the balancer's code, without sockets."""

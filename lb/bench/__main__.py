@@ -10,13 +10,14 @@ from . import log_cost
 from .request_cost import Cost, measure
 
 BASELINES = {False: 18.0, True: 4.5}
-"""Cost of a request in yardsticks, not compiled and compiled, as measured at the last intended change."""
+"""Cost of a request in multiples of the yardstick, for plain (False) and compiled modules (True), as measured at the
+last intended change."""
 TOLERANCE = 1.25
 """Factor for noise and for differences between interpreters. Regressions that matter are larger."""
 
 
 LOGGED_US = 5.0
-"""Limit on the cost of metrics and access log together, in microseconds per request, with every request logged."""
+"""Upper limit of the cost of metrics and access log, in microseconds per request, if every request is logged."""
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, default=15, help="rounds of 2,000 requests; the lowest cost counts (default: 15)"
     )
-    parser.add_argument("--check", action="store_true", help="fail when the cost has grown beyond the baseline")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if the cost exceeds the baseline")
     options = parser.parse_args()
     rounds = max(1, options.rounds)
     cost = measure(rounds)
@@ -37,7 +38,7 @@ def main() -> int:
 
 
 def allowed() -> float:
-    """Return the highest cost that `--check` accepts, in yardsticks per request."""
+    """Return the highest cost of a request that `--check` accepts, in multiples of the yardstick."""
     return BASELINES[is_compiled()] * TOLERANCE
 
 

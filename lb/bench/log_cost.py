@@ -18,7 +18,7 @@ REQUESTS = 20_000
 
 
 def measure(rounds: int, sample: float) -> float:
-    """Return CPU microseconds per request, the lowest of `rounds`, with the share `sample` of the requests logged."""
+    """Return CPU microseconds per request, the lowest of `rounds`. `sample` is the share of logged requests."""
     return min(_cost(sample) for _ in range(rounds)) * 1e6
 
 

@@ -1,4 +1,4 @@
-"""In-memory transports with negligible cost, so that only the balancer's own cost is measured."""
+"""In-memory transports with negligible cost, so that the measurement shows only the cost of the balancer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = (
 
 
 class ClientTransport(asyncio.Transport):
-    """A client that reads everything at once."""
+    """Transport of a client that reads all data immediately."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 40000), "sockname": ("127.0.0.1", 8080)})
@@ -25,7 +25,7 @@ class ClientTransport(asyncio.Transport):
         self.last = b""
 
     def write(self, data: Any) -> None:
-        """Count the bytes, and keep the last piece for inspection."""
+        """Count the bytes, and keep the last chunk for inspection."""
         self.written += len(data)
         self.last = data
 
@@ -35,7 +35,7 @@ class ClientTransport(asyncio.Transport):
 
 
 class BackendTransport(asyncio.Transport):
-    """A backend that responds to each request when `MemoryBackends.answer` is called."""
+    """Transport of a backend that responds to its requests when `MemoryBackends.answer` is called."""
 
     def __init__(self, protocol: UpstreamConnection, pending: list[UpstreamConnection]) -> None:
         super().__init__({})
@@ -43,7 +43,7 @@ class BackendTransport(asyncio.Transport):
         self._pending = pending
 
     def write(self, data: Any) -> None:
-        """Record a request. The response comes later, as on a real network, and not inside this call."""
+        """Record a request. The response does not come inside this call but later, as on a real network."""
         self._pending.append(self._protocol)
 
     def is_closing(self) -> bool:
@@ -52,13 +52,13 @@ class BackendTransport(asyncio.Transport):
 
 
 class MemoryBackends:
-    """Replaces the network: connects at once, and responds to all pending requests."""
+    """Replaces the network: connects immediately, and responds to all pending requests."""
 
     def __init__(self) -> None:
         self._pending: list[UpstreamConnection] = []
 
     async def dial(self, backend: Backend, plane: DataPlane) -> UpstreamConnection:
-        """Connect to the backend (a `Dial`)."""
+        """Connect to the backend. Implements `Dial`."""
         connection = UpstreamConnection(plane, backend)
         connection.connection_made(BackendTransport(connection, self._pending))
         return connection

@@ -1,8 +1,8 @@
-"""Measures one request through the data plane and the core, wired as in production, and a yardstick.
+"""Measures one request through data plane and core, connected as in production, and compares it with a yardstick.
 
-CPU time differs between machines, so the cost is also given relative to a yardstick. On the same interpreter and in the
-same minute, the yardstick does what no proxy of this kind can avoid: parse both heads with llhttp and collect the
-fields. The ratio can be compared with a committed baseline.
+CPU time differs between hosts, so the cost is also given as a multiple of a yardstick, measured on the same interpreter
+at the same time: the work that every such proxy has to do, which is parsing both heads with llhttp and collecting the
+fields. This ratio can be compared with a committed baseline.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from ..telemetry.request_stats import RequestStats
 from .memory_transports import ANSWER, ClientTransport, MemoryBackends
 
 REQUEST = b"GET /bytes/64 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
-"""A request as wrk sends it."""
+"""A request of the kind that wrk sends."""
 _BATCH = 2000
 
 
 class Cost(NamedTuple):
-    """Microseconds of CPU, the lowest of all rounds, because noise only adds to the cost."""
+    """CPU time in microseconds, the lowest of all rounds, because noise can only increase it."""
 
     request_us: float
     yardstick_us: float
 
     @property
     def ratio(self) -> float:
-        """Cost of a request in yardsticks."""
+        """Cost of a request in multiples of the yardstick."""
         return self.request_us / self.yardstick_us
 
 
@@ -68,7 +68,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 async def request_through_balancer() -> Callable[[], None]:
-    """Return a function that sends one request, kept alive, with metrics, decision log, retries and hedges on."""
+    """Return a function that sends one request on a kept-alive connection, with all logs, retries and hedges."""
     balancer, backends = Balancer(Settings(), Random(1), _discard), MemoryBackends()
     counts, decisions = RequestStats(), DecisionLog(1000)
 

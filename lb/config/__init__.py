@@ -1,1 +1,1 @@
-"""The configuration: its schema, the reader of the YAML file and the environment, units, and upper limits."""
+"""The configuration: schema, reader of the YAML file and the environment, units, and limits of all values."""

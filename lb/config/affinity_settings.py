@@ -1,4 +1,4 @@
-"""How a configuration keeps clients together with backends: by a hash, or by a signed cookie."""
+"""Settings of affinity: requests of a client go to the same backend by a hash or by a signed cookie."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .units import duration, format_duration
 from .value_types import Section, Token, at_most, expect, split
 
 SECRET_LENGTH = 16
-"""Characters at least: what a shorter one signs can be forged by trying."""
+"""Minimum number of characters. With a shorter secret, a signature could be forged by brute force."""
 
 _SOURCE = re.compile(r"client|path|(?:header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _source(value: object) -> object:
     known = "client, path, header:NAME or cookie:NAME"
-    expect(bool(_SOURCE.fullmatch(str(value))), f"{str(value)!r} is nothing to hash by; allowed: {known}")
+    expect(bool(_SOURCE.fullmatch(str(value))), f"{str(value)!r} is not a key to hash by; allowed: {known}")
     return value
 
 
@@ -38,7 +38,7 @@ CookieAge = Annotated[
 
 
 class Hash(Section):
-    """What the policies `ring_hash` and `maglev` pick by."""
+    """Settings of the policies `ring_hash` and `maglev`."""
 
     by: Annotated[str, BeforeValidator(_source)] = "client"
 
@@ -52,8 +52,9 @@ class Sticky(Section):
         BeforeValidator(split),
         Field(min_length=1, max_length=MOST_SECRETS),
     ]
-    """The first one signs, all of them verify: put a new one in front, and drop the old one when its cookies are."""
+    """Cookies are signed with the first secret and verified with all. To replace a secret, put the new one first, and
+    remove the old one when its cookies have expired."""
     ttl: CookieAge = 0.0
-    """After which a browser forgets its pin; 0: when it is closed."""
+    """Time after which a browser deletes the cookie. 0: when the browser is closed."""
     secure: bool = False
-    """Only to be sent over TLS; not what we see where somebody in front of us ends it, so it must be said."""
+    """Whether browsers send the cookie only over TLS. The balancer cannot know this if TLS ends in front of it."""

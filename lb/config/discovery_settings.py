@@ -1,11 +1,12 @@
-"""How a configuration names the backends: one model for each kind of discovery."""
+"""Settings of discovery: one model for each kind."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -16,14 +17,14 @@ _BACKEND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def backend_id(value: object) -> str:
-    """Ids travel in `X-Backend` and, comma-separated, in `X-Tried`. Raises `ValueError`."""
+    """Return a valid id. Raise ValueError for one that cannot be sent in `X-Backend` and, in a list, in `X-Tried`."""
     if not isinstance(value, str) or not _BACKEND_ID.fullmatch(value):
         raise ValueError(f"{value!r} is not a backend id: up to 128 of A-Z a-z 0-9 . _ : - (a letter or digit first)")
     return value
 
 
 class BackendEntry(Section):
-    """One backend of a static or file discovery; `id=host:port` or just `host:port` is its short spelling."""
+    """One backend of static or file discovery. Its short form is `id=host:port` or `host:port`."""
 
     id: Annotated[str, BeforeValidator(backend_id)]
     address: Listen
@@ -39,7 +40,7 @@ class BackendEntry(Section):
 
 
 def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
-    """Refuse two backends of one id or one address, and more than there may be. Raises `ValueError`."""
+    """Return the backends. Raise ValueError if two have the same id or address, or if there are too many."""
     expect(len(backends) <= MOST_BACKENDS, f"{len(backends)} backends are too many; at most {MOST_BACKENDS}")
     for what in ("id", "address"):
         values = Counter(str(getattr(backend, what)) for backend in backends)
@@ -49,17 +50,19 @@ def unique(backends: tuple[BackendEntry, ...]) -> tuple[BackendEntry, ...]:
 
 
 class _Discovery(Section):
-    """What every kind of discovery has: how far its answers are trusted (`lb.discovery.retention`)."""
+    """Settings of every kind of discovery: when its answers are delayed (`lb.discovery.retention`)."""
 
     hold: Annotated[Duration, Field(le=LONGEST_HOLD_S)] = 60.0
-    """How long a backend that passes its checks stays, at most, when an answer takes away most of those; 0s: no time.
-    One minute: ten times what a new backend needs to start and pass."""
+    """How long passing backends are kept at most if an answer would remove most of them; 0s: not at all.
+
+    The default, a minute, is ten times as long as a new backend needs to start and pass its checks.
+    """
     max_loss: Share = 0.5
-    """Share of the passing backends that one answer may take away; taking all of them is never followed at once."""
+    """Share of the passing backends that one answer may remove at once. Removing all is always delayed."""
 
 
 class StaticDiscovery(_Discovery):
-    """Backends named in the configuration."""
+    """Backends listed in the configuration."""
 
     kind: Literal["static"]
     backends: Annotated[tuple[BackendEntry, ...], BeforeValidator(split)] = ()
@@ -71,18 +74,18 @@ class StaticDiscovery(_Discovery):
 
 
 class DnsDiscovery(_Discovery):
-    """Backends are the addresses of a name, asked for again and again."""
+    """Backends that are the addresses of a DNS name, which is resolved repeatedly."""
 
     kind: Literal["dns"]
     name: HostName
     port: Annotated[int, Field(ge=1, le=65535)]
     interval: Interval = 1.0
     timeout: Positive = 2.0
-    """An answer that takes longer counts as none, and the known backends stay."""
+    """Time limit of a lookup. After it, the known backends are kept."""
 
 
 class FileDiscovery(_Discovery):
-    """Backends are listed in a YAML file of their own, read again when it changes."""
+    """Backends listed in a separate YAML file, which is read again when it changes."""
 
     kind: Literal["file"]
     path: Path
@@ -90,3 +93,7 @@ class FileDiscovery(_Discovery):
 
 
 Discovery = StaticDiscovery | DnsDiscovery | FileDiscovery
+KINDS: Final[Mapping[str, type[Section]]] = {
+    name: model for model in get_args(Discovery) for name in get_args(model.model_fields["kind"].annotation)
+}
+"""The model of each kind, by its name in the configuration."""

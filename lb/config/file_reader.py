@@ -1,4 +1,5 @@
-"""Reads the configuration: YAML file, then environment on top. Every problem is one line that says where it is."""
+"""Reads the configuration from a YAML file and overrides it from the environment. Each problem becomes one line with
+its location."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ..errors import ConfigError
 from . import yaml_bounds
-from .discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
+from .discovery_settings import KINDS
 from .schema import Config
 from .value_types import Section
 
@@ -23,17 +24,16 @@ DEFAULT = Path(__file__).with_name("default.yaml")
 PREFIX = "LB_"
 NOT_KEYS = frozenset({"LB_CONFIG"})
 
-_KINDS: dict[str, type[Section]] = {"static": StaticDiscovery, "dns": DnsDiscovery, "file": FileDiscovery}
 Key = tuple[str | int, ...]
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read `path`, apply every `LB_…` of `environ`. Raises `ConfigError` with all problems at once."""
+    """Read `path` and apply the `LB_…` variables of `environ`. Raise ConfigError with all problems."""
     return parse(read_mapping(path), path.name, environ)
 
 
 def read_mapping(path: Path) -> CommentedMap:
-    """The YAML mapping in `path`, with line numbers. Raises `ConfigError`."""
+    """Return the YAML mapping in `path`, with line numbers. Raise ConfigError."""
     data = read_yaml(path)
     if data is None:
         return CommentedMap()
@@ -43,7 +43,7 @@ def read_mapping(path: Path) -> CommentedMap:
 
 
 def read_yaml(path: Path) -> Any:
-    """Whatever YAML is in `path`. Raises `ConfigError` naming the line of a syntax error or a repeated key."""
+    """Return the content of the YAML file. Raise ConfigError, with the line, for a syntax error or a repeated key."""
     try:
         text = _text(path)
         yaml_bounds.check(text)
@@ -59,12 +59,12 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError([f"{path.name}:{line}: {' '.join(str(error.problem).split())}"]) from error
     except YAMLError as error:
         raise ConfigError([f"{path.name}: {' '.join(str(error).split())}"]) from error
-    except ValueError as error:  # what looks like a date or a number and is none
+    except ValueError as error:  # an invalid date or number
         raise ConfigError([f"{path.name}: a value cannot be read: {' '.join(str(error).split())[:200]}"]) from error
 
 
 def _text(path: Path) -> str:
-    """What is in the file, as far as it may be. Raises `ConfigError`, `OSError`, `UnicodeDecodeError`."""
+    """Return the text of the file. Raise ConfigError if it is too long, OSError or UnicodeDecodeError."""
     with path.open("rb") as file:
         raw = file.read(yaml_bounds.MAX_BYTES + 1)
     if len(raw) > yaml_bounds.MAX_BYTES:
@@ -73,7 +73,7 @@ def _text(path: Path) -> str:
 
 
 def parse(data: CommentedMap, source: str, environ: Mapping[str, str]) -> Config:
-    """Check `data` (from a file called `source`) with the overrides of `environ`. Raises `ConfigError`."""
+    """Return the configuration in `data` (from the file `source`), overridden by `environ`. Raise ConfigError."""
     overrides = {_key(name): (name, value) for name, value in environ.items() if _is_ours(name)}
     for key, (_, value) in sorted(overrides.items(), key=lambda item: item[0] != ("discovery", "kind")):
         _override(data, key, value)
@@ -89,12 +89,12 @@ def _is_ours(name: str) -> bool:
 
 
 def _key(name: str) -> tuple[str, ...]:
-    """`LB_HEALTH__INTERVAL` → `("health", "interval")`."""
+    """Return the key of a variable: `("health", "interval")` for `LB_HEALTH__INTERVAL`."""
     return tuple(name.removeprefix(PREFIX).lower().split("__"))
 
 
 def _override(data: CommentedMap, key: tuple[str, ...], value: str) -> None:
-    """Set a scalar. Another kind of discovery does not inherit the keys of the one in the file."""
+    """Set a value. If it changes the kind of discovery, remove the keys of the kind in the file."""
     if key == ("discovery", "kind") and _kind(data) != value:
         data["discovery"] = CommentedMap()
     for part in key[:-1]:
@@ -119,7 +119,7 @@ def _line(problem: ErrorDetails, data: CommentedMap, source: str, names: Mapping
 
 
 def _variable(problem: ErrorDetails, key: Key, names: Mapping[tuple[str, ...], str]) -> str | None:
-    """The environment variable that the problem came by, if it was one."""
+    """Return the environment variable that caused the problem, or None."""
     unknown = problem["type"] == "extra_forbidden"
     for known, name in names.items():
         if key[: len(known)] == known or (unknown and known[: len(key)] == key):
@@ -128,11 +128,11 @@ def _variable(problem: ErrorDetails, key: Key, names: Mapping[tuple[str, ...], s
 
 
 def _locate(data: Any, location: Key) -> tuple[Key, int | None]:
-    """The key as written in the file and the line it is on; a union's tag in `location` is not written anywhere."""
+    """Return the key as in the file, and its line. The tag of a union in `location` does not appear in the file."""
     key, line = [], None
     for part in location:
         if isinstance(data, CommentedMap):
-            if part not in data and part in _KINDS:
+            if part not in data and part in KINDS:
                 continue
             line = data.lc.key(part)[0] + 1 if part in (data.lc.data or {}) else line
             data = data.get(part)
@@ -155,9 +155,9 @@ def _reason(problem: ErrorDetails) -> str:
         case "literal_error":
             return f"{_shown(problem)} is not allowed; allowed: {context['expected'].replace(chr(39), '')}"
         case "union_tag_invalid":
-            return f"kind {context['tag']!r} is not allowed; allowed: {', '.join(_KINDS)}"
+            return f"kind {context['tag']!r} is not allowed; allowed: {', '.join(KINDS)}"
         case "union_tag_not_found":
-            return f"kind is required; allowed: {', '.join(_KINDS)}"
+            return f"kind is required; allowed: {', '.join(KINDS)}"
         case "int_parsing" | "int_type" | "int_from_float":
             return f"{_shown(problem)} is not a whole number"
         case "bool_parsing" | "bool_type":
@@ -193,15 +193,15 @@ def _unknown(name: str, allowed: list[str]) -> str:
 def _allowed(location: Key) -> frozenset[str]:
     section: type[Section] = Config
     for part in location:
-        if part in _KINDS:
-            section = _KINDS[str(part)]
+        if part in KINDS:
+            section = KINDS[str(part)]
         elif part in section.model_fields:
             section = next(_sections(section.model_fields[str(part)].annotation), section)
     return frozenset(section.model_fields)
 
 
 def _sections(annotation: Any) -> Iterator[type[Section]]:
-    """The section that a field holds: directly, or as the items of a tuple."""
+    """Yield the sections in a field's type, directly or as items of a tuple."""
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             yield candidate

@@ -1,4 +1,4 @@
-"""How a configuration guards its doors: TLS, the PROXY protocol, and a listener for raw connections."""
+"""Settings of listeners: TLS, the PROXY protocol, and the listener of TCP mode."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from .ceilings import MOST_FILES
-from .value_types import Listen, Networks, Positive, Section, split
+from .value_types import AT_START, Listen, Networks, Positive, Section, split
 
 
 def _version(value: object) -> object:
-    """`1.2` without quotes is a number in YAML."""
+    """Return a TLS version as text, because `1.2` without quotes is a number in YAML."""
     return str(value) if isinstance(value, float) else value
 
 
 class Certificate(Section):
-    """A certificate chain and its key, PEM; a single path in its place is a file that holds both."""
+    """Paths of a certificate chain and its key, in PEM. A single path means a file with both."""
 
     cert: Path
     key: Path
@@ -32,28 +32,28 @@ class Tls(Section):
     """TLS for clients: see `lb.process.tls`."""
 
     certificates: Annotated[tuple[Certificate, ...], BeforeValidator(split), Field(min_length=1, max_length=MOST_FILES)]
-    """Chosen by the name that the client asks for; the first one for those who ask for none, or another."""
+    """Certificates, chosen by the name in the client's SNI. The first one is used if no other matches."""
     min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(_version)] = "1.2"
-    handshake_timeout: Positive = 10.0
+    handshake_timeout: Annotated[Positive, AT_START] = 10.0
 
 
 class ProxyProtocol(Section):
-    """PROXY headers, in and out: see `lb.proxy.proxy_protocol`."""
+    """PROXY headers from clients and to backends (`lb.proxy.proxy_protocol`)."""
 
     accept_from: Networks = ()
-    """Networks that must begin each connection with a header; once there is one, nobody else is let in."""
+    """Networks whose connections must begin with a header. If any is set, connections from others are refused."""
     timeout: Positive = 3.0
-    send: Literal["off", "v1", "v2"] = "off"
-    """What backends are told; a connection to a backend then serves one client connection only."""
+    send: Annotated[Literal["off", "v1", "v2"], AT_START] = "off"
+    """Header to send to backends. A connection to a backend then serves only one client connection."""
 
 
 class Tcp(Section):
-    """A second listener, whose connections are balanced as they are."""
+    """A second listener, in TCP mode: each connection is forwarded to a backend without being parsed."""
 
-    listen: Listen | None = None
+    listen: Annotated[Listen | None, AT_START] = None
     idle: Positive = 3600.0
-    tls: bool = False
-    """End TLS here, with the certificates of `tls`; else it goes through, as all else does."""
+    tls: Annotated[bool, AT_START] = False
+    """Whether to terminate TLS, with the certificates of `tls`. Otherwise it is forwarded like all other bytes."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,33 +1,33 @@
-"""What a new configuration changes, and which of that a running balancer cannot change. Pure."""
+"""Compares two configurations, and refuses changes that need a restart. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
+
+from pydantic import BaseModel
 
 from ..errors import FixedKeyError
 from .schema import Config
+from .value_types import AT_START
 
-FIXED = frozenset(
-    {
-        "version",
-        "workers",
-        "listen",
-        "admin.listen",
-        "admin.token",
-        "tls",
-        "tls.handshake_timeout",
-        "proxy_protocol.send",
-        "tcp.listen",
-        "tcp.tls",
-        "access_log.path",
-    }
-)
-"""Keys of sockets that listen, of what guards them, of files and processes. `tls` means having it or not."""
+
+def fixed_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Yield all keys that are marked with `AT_START`."""
+    for name, field in section.model_fields.items():
+        if AT_START in field.metadata:
+            yield f"{prefix}{name}"
+        for inner in get_args(field.annotation) or (field.annotation,):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from fixed_keys(inner, f"{prefix}{name}.")
+
+
+FIXED: Final = frozenset(fixed_keys())
+"""Keys that only a restart can change. `tls`: whether it is set."""
 
 
 class Change(NamedTuple):
-    """One key that is different; values as they would be written, secrets hidden."""
+    """One key with a different value. Values are as in the file, with secrets hidden."""
 
     key: str
     old: Any
@@ -35,18 +35,18 @@ class Change(NamedTuple):
 
 
 def changes(old: Config, new: Config) -> list[Change]:
-    """All keys whose values differ. Raises `FixedKeyError`, naming each one that needs a restart."""
+    """Return all keys whose values differ. Raise FixedKeyError with each key that needs a restart."""
     found = list(_differences(old.model_dump(), new.model_dump(), old.printable(), new.printable(), ""))
     fixed = [change.key for change in found if change.key in FIXED]
     if bool(old.proxy_protocol.accept_from) != bool(new.proxy_protocol.accept_from):
-        fixed.append("proxy_protocol.accept_from")  # which networks may change; whether there are any may not
+        fixed.append("proxy_protocol.accept_from")  # only adding the first or removing the last network needs a restart
     if fixed:
         raise FixedKeyError([f"{key}: cannot change while the balancer runs; restart it" for key in fixed])
     return found
 
 
 def _differences(old: Any, new: Any, shown_old: Any, shown_new: Any, key: str) -> Iterator[Change]:
-    """Compared as values, told as text: a secret that changed differs although both are shown alike."""
+    """Yield the differences. Values are compared before formatting, because formatted secrets look alike."""
     if old == new:
         return
     if not (isinstance(old, dict) and isinstance(new, dict)):

@@ -1,6 +1,6 @@
-"""The configuration: every key with its unit, its default and what it is checked against. Frozen once it is read.
+"""The configuration: every key with its unit, default and checks. It cannot be changed after it is read.
 
-Defaults come from the core's and the data plane's own settings, where the arithmetic behind each one is written.
+Defaults come from the settings of the core and the data plane, which also explain them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .discovery_settings import Discovery, StaticDiscovery
 from .listener_settings import ProxyProtocol, Tcp, Tls
 from .units import Address, format_duration, format_size
 from .value_types import (
+    AT_START,
     AtLeastOne,
     Count,
     Duration,
@@ -56,16 +57,17 @@ _CORE, _LIMITS = core.Settings(), ProxyLimits()
 class Admin(Section):
     """The admin API."""
 
-    listen: Listen = Address("127.0.0.1", 8081)
-    token: SecretStr | None = None
-    """The bearer token that every change needs, once it is set or the address is not loopback."""
+    listen: Annotated[Listen, AT_START] = Address("127.0.0.1", 8081)
+    token: Annotated[SecretStr | None, AT_START] = None
+    """Bearer token that changes need if it is set or the address is not loopback."""
     hosts: Annotated[tuple[HostName, ...], BeforeValidator(split)] = ()
-    """Names with a dot by which the admin port may be asked; addresses and names without one always may."""
+    """Additional names with a dot that requests may have as Host. Addresses and names without a dot are always
+    allowed."""
 
     @field_validator("token", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
-        return value or None  # a container's environment can only be empty, not absent
+        return value or None  # compose passes unset variables as empty ones
 
     @model_validator(mode="after")
     def _a_real_token(self) -> Self:
@@ -74,7 +76,7 @@ class Admin(Section):
 
 
 class Health(Section):
-    """Active checks: see `lb.core.settings.HealthSettings`."""
+    """Active checks (`lb.core.settings.HealthSettings`)."""
 
     kind: Literal["http", "tcp", "tls"] = "http"
     path: UrlPath = _HEALTH.path
@@ -106,7 +108,7 @@ class Health(Section):
 
 
 class Passive(Section):
-    """What live traffic says: see `lb.core.settings.PassiveSettings`."""
+    """Detection of failures from live traffic (`lb.core.settings.PassiveSettings`)."""
 
     consecutive_failures: AtLeastOne = _PASSIVE.consecutive_failures
     failure_window: Annotated[AtLeastOne, at_most(ceilings.MOST_OUTCOMES)] = _PASSIVE.failure_window
@@ -130,7 +132,7 @@ class Passive(Section):
 
 
 class Retry(Section):
-    """When a failed attempt is repeated: see `lb.core.settings.RetrySettings`."""
+    """When a failed attempt is repeated (`lb.core.settings.RetrySettings`)."""
 
     max_attempts: Annotated[AtLeastOne, at_most(ceilings.MOST_ATTEMPTS)] = _RETRY.max_attempts
     budget: Share = _RETRY.budget_ratio
@@ -149,7 +151,7 @@ class Retry(Section):
 
 
 class Admission(Section):
-    """How much one backend may hold: see `lb.core.settings.AdmissionSettings`."""
+    """Limits of requests per backend and of the queue (`lb.core.settings.AdmissionSettings`)."""
 
     max_in_flight: AtLeastOne = _ADMISSION.max_in_flight
     max_queue: Count = _ADMISSION.max_queue
@@ -159,12 +161,15 @@ class Admission(Section):
 
 def _trailers(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
-        expect(name.lower().encode() not in FORBIDDEN, f"{name} says how a message is read and can be no trailer field")
+        expect(
+            name.lower().encode() not in FORBIDDEN,
+            f"{name} controls how a message is parsed and cannot be a trailer field",
+        )
     return names
 
 
 class Limits(Section):
-    """How much and how long the data plane bears: see `lb.proxy.limits.Limits`."""
+    """Limits of the data plane on sizes, numbers and times (`lb.proxy.limits.Limits`)."""
 
     head: Annotated[Size, at_most(ceilings.MOST_HEAD_BYTES, format_size)] = _LIMITS.head
     fields: Annotated[AtLeastOne, at_most(ceilings.MOST_FIELDS)] = _LIMITS.fields
@@ -204,13 +209,13 @@ class Limits(Section):
 
 
 class AccessLog(Section):
-    """One JSON line a request on stdout. Requests that failed are always among them."""
+    """The access log, one JSON line for each logged request. Failed requests are always logged."""
 
     enabled: bool = True
     sample: Share = 0.0
-    """Share of the requests that went well."""
-    path: Path | None = None
-    """A file of its own, opened anew at each reload; stdout without one."""
+    """Share of the successful requests that is logged."""
+    path: Annotated[Path | None, AT_START] = None
+    """File for the log, opened again at each reload. Without one, the log goes to stdout."""
 
     @field_validator("path", mode="before")
     @classmethod
@@ -229,7 +234,7 @@ def _policy(value: object) -> object:
 def _workers(value: object) -> object:
     text = str(value)
     fits = text == "auto" or (text.isascii() and text.isdigit() and 1 <= int(text) <= 64)
-    expect(fits, f"{value!r} is no number of workers: 1 to 64, or auto")
+    expect(fits, f"{value!r} is not a number of workers: 1 to 64, or auto")
     return value if text == "auto" else int(text)
 
 
@@ -244,16 +249,20 @@ def _time_to_report(seconds: float) -> float:
 
 
 class Config(Section):
-    """Everything that the balancer is told."""
+    """The whole configuration."""
 
-    version: Literal[1] = 1
-    workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_workers)] = 1
-    """Processes for the traffic: 1 is all in one; `auto` is one for each processor."""
+    version: Annotated[Literal[1], AT_START] = 1
+    workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], BeforeValidator(_workers), AT_START] = 1
+    """Number of processes for the traffic. 1: one process does everything. `auto`: one for each processor."""
     worker_timeout: Annotated[Duration, AfterValidator(_time_to_report)] = 5.0
-    """A worker that says nothing for this long is killed and replaced; 0 never. Connections that the kernel gives to it
-    wait meanwhile, so it is as long as a request may take altogether, and five times the second between two reports."""
-    listen: Listen = Address("127.0.0.1", 8080)
-    tls: Tls | None = None
+    """A worker that sends no message for this long is killed and replaced; 0: never.
+
+    Its new connections wait until then, so the default is not longer than the total time-out of a request. It is five
+    times the interval at which workers report.
+    """
+    listen: Annotated[Listen, AT_START] = Address("127.0.0.1", 8080)
+    tls: Annotated[Tls | None, AT_START] = None
+    """Whether it is set is fixed at the start; the certificates may change."""
     proxy_protocol: ProxyProtocol = ProxyProtocol()
     tcp: Tcp = Tcp()
     admin: Admin = Admin()
@@ -267,9 +276,9 @@ class Config(Section):
     slow_start: Duration = _CORE.slow_start
     tick: Annotated[Positive, at_most(ceilings.LONGEST_TICK_S, format_duration)] = _CORE.tick
     shutdown_timeout: Duration = 10.0
-    """How long SIGTERM waits for requests in flight."""
+    """How long requests in flight may take after SIGTERM."""
     trusted_proxies: Networks = ()
-    """Networks whose `Forwarded` and `X-Forwarded-*` are believed."""
+    """Networks whose `Forwarded` and `X-Forwarded-*` fields are trusted."""
     health: Health = Health()
     passive: Passive = Passive()
     retry: Retry = Retry()
@@ -296,7 +305,7 @@ class Config(Section):
         return self
 
     def core_settings(self) -> core.Settings:
-        """What `lb.core` needs of it."""
+        """Return the settings of `lb.core`."""
         retry = dict(self.retry)
         return core.Settings(
             policy=self.policy,
@@ -313,10 +322,10 @@ class Config(Section):
         )
 
     def proxy_limits(self) -> ProxyLimits:
-        """What the data plane needs of it."""
+        """Return the limits of the data plane."""
         trailers = frozenset(name.lower().encode() for name in self.limits.trailers)
         return ProxyLimits(**{**dict(self.limits), "trailers": trailers})
 
     def printable(self) -> dict[str, Any]:
-        """Every key with its unit: as it could be written in a file."""
+        """Return all keys with their values and units, in the form of the configuration file."""
         return self.model_dump(mode="json")

@@ -1,39 +1,52 @@
-"""Values with units, as people write them: `500ms`, `20%`, `32KiB`, `127.0.0.1:8080`. Each parser has its formatter.
+"""Parses and formats values with units: `500ms`, `20%`, `32KiB`, `127.0.0.1:8080`.
 
 A bare number is refused wherever a unit is possible: `interval: 500` has been read as seconds and as milliseconds.
+docs/interfaces.md describes the grammar, and `tests/support/unit_grammar.py` compares it with that of chaos and lab.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
 _NUMBER = r"(\d{1,15}(?:\.\d{1,15})?)"
-"""So many digits that nothing sensible is left out, and few enough to be no work and never infinite."""
-_DURATION = re.compile(rf"{_NUMBER}(us|ms|s|m|h)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)")
+"""A number with a limited number of digits, so that parsing is fast and the result is never infinite."""
+_QUANTITY = re.compile(rf"{_NUMBER}\s*([A-Za-z%]+)", re.ASCII)
+_SECONDS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 _BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
-_SHARE = re.compile(rf"{_NUMBER}%")
+_FRACTIONS = {"%": 0.01}
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _MAX_NAME = 253
 
 
-def duration(value: object) -> float:
-    """Seconds of `500ms`, `2s`, `1.5m`, `1h`. Raises `ValueError`."""
+def _read(value: object, units: Mapping[str, float]) -> float | None:
+    """Return the value in the base unit; None if it is not a number with one of the units."""
+    match = _QUANTITY.fullmatch(str(value).strip())
+    if match is None or match[2] not in units:
+        return None
+    return round(float(match[1]) * units[match[2]], 12)  # 57 × 0.01 is not 0.57
+
+
+def _refuse_bare(value: object, suggestion: str) -> None:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"{value} has no unit: write {value}ms or {value}s")
-    match = _DURATION.fullmatch(str(value))
-    if match is None:
+        raise ValueError(f"{value} has no unit: write {suggestion}")
+
+
+def duration(value: object) -> float:
+    """Return the seconds of a duration such as `500ms`, `2s`, `1.5m` or `1h`. Raise ValueError."""
+    _refuse_bare(value, f"{value}ms or {value}s")
+    seconds = _read(value, _SECONDS)
+    if seconds is None:
         raise ValueError(f"{str(value)[:80]!r} is not a duration such as 500ms, 2s, 1.5m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
+    return seconds
 
 
 def positive_duration(value: object) -> float:
-    """A duration above zero. Raises `ValueError`."""
+    """Return the seconds of a duration above zero. Raise ValueError."""
     seconds = duration(value)
     if seconds == 0:
         raise ValueError(f"{str(value)!r} must be above zero")
@@ -41,7 +54,7 @@ def positive_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest exact spelling that reads well: 0.25 → `250ms`, 90 → `90s`, 3600 → `1h`."""
+    """Return a short and exact text: `250ms` for 0.25, `90s` for 90, `1h` for 3600."""
     if seconds >= 60:
         for unit in ("h", "m"):
             if seconds % _SECONDS[unit] == 0:
@@ -51,37 +64,39 @@ def format_duration(seconds: float) -> str:
 
 
 def share(value: object) -> float:
-    """The fraction that `20%` is. Raises `ValueError`."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"{value} has no unit: write {_plain(value * 100 if value <= 1 else value)}%")
-    match = _SHARE.fullmatch(str(value))
-    if match is None or float(match[1]) > 100:
+    """Return the fraction of a percentage such as `20%`. Raise ValueError."""
+    if isinstance(value, int | float):
+        _refuse_bare(value, f"{_plain(value * 100 if value <= 1 else value)}%")
+    fraction = _read(value, _FRACTIONS)
+    if fraction is None or fraction > 1:
         raise ValueError(f"{str(value)[:80]!r} is not a share such as 20% (0% to 100%)")
-    return float(match[1]) / 100
+    return fraction
 
 
 def format_share(fraction: float) -> str:
-    """0.2 → `20%`."""
+    """Return the percentage as text: `20%` for 0.2."""
     return f"{_plain(fraction * 100)}%"
 
 
 def size(value: object) -> int:
-    """Bytes of `512B`, `32KiB`, `1MiB`, `1GiB`. Raises `ValueError`."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"{value} has no unit: write {value}B or {value}KiB")
-    match = _SIZE.fullmatch(str(value))
-    if match is None or int(match[1]) == 0:
-        raise ValueError(f"{str(value)[:80]!r} is not a size such as 512B, 32KiB, 1MiB or 1GiB, above zero")
-    return int(match[1]) * _BYTES[match[2]]
+    """Return the bytes of a size such as `512B`, `32KiB`, `1.5MiB` or `1GiB`. Raise ValueError."""
+    _refuse_bare(value, f"{value}B or {value}KiB")
+    count = _read(value, _BYTES)
+    if count is None or not count.is_integer():
+        raise ValueError(f"{str(value)[:80]!r} is not a size such as 512B, 32KiB, 1MiB or 1GiB")
+    return int(count)
 
 
-def rate(value: object) -> int:
-    """Bytes per second of `500B` or `2KiB`; `0B` is none. Raises `ValueError`."""
-    return 0 if value == "0B" else size(value)
+def positive_size(value: object) -> int:
+    """Return the bytes of a size above zero. Raise ValueError."""
+    count = size(value)
+    if count == 0:
+        raise ValueError(f"{str(value)!r} must be above zero")
+    return count
 
 
 def format_size(count: int) -> str:
-    """32768 → `32KiB`."""
+    """Return the size as text: `32KiB` for 32768."""
     if not count:
         return "0B"
     unit = next(unit for unit, factor in _BYTES.items() if count % factor == 0)
@@ -89,10 +104,10 @@ def format_size(count: int) -> str:
 
 
 class Address(NamedTuple):
-    """Where something listens."""
+    """Address of a listener or a backend."""
 
     host: str
-    """A name or an IP address, an IPv6 one without its brackets."""
+    """Host name or IP address. An IPv6 address has no brackets."""
     port: int
 
     def __str__(self) -> str:
@@ -100,7 +115,7 @@ class Address(NamedTuple):
 
 
 def address(value: object) -> Address:
-    """Parse `host:port`. Raises `ValueError`."""
+    """Parse `host:port`. Raise ValueError."""
     match = _ADDRESS.fullmatch(str(value))
     if match is None or int(match[2]) > 65535 or not _is_host(match[1]):
         raise ValueError(f"{str(value)[:80]!r} is not an address such as 127.0.0.1:8080 or [::1]:8080")
@@ -108,7 +123,7 @@ def address(value: object) -> Address:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether the resolver can be asked for the name (RFC 1035 §2.3.4).
+    """Return whether the resolver accepts the name (RFC 1035 §2.3.4).
 
     `getaddrinfo` raises `UnicodeError`, not `OSError`, for a label that is empty or longer than 63 characters.
     """
@@ -127,5 +142,5 @@ def _is_host(host: str) -> bool:
 
 
 def _plain(number: float) -> str:
-    """Twelve significant digits hide what binary fractions add (0.3 × 100), and never show an exponent."""
+    """Return the number with twelve significant digits, which hide binary rounding (0.3 × 100), without an exponent."""
     return f"{number:.9f}".rstrip("0").rstrip(".") if number < 1e12 else f"{number:.0f}"

@@ -1,4 +1,4 @@
-"""The types that configuration values have: each parses what people write, and prints it the same way."""
+"""Types of configuration values. Each parses the text in the file and can format the value in the same form."""
 
 from __future__ import annotations
 
@@ -29,31 +29,38 @@ from .units import (
     format_size,
     is_host_name,
     positive_duration,
-    rate,
+    positive_size,
     share,
     size,
 )
 
 
 class Section(BaseModel):
-    """A mapping in the file: no unknown keys, no changes afterwards."""
+    """A mapping in the file. Unknown keys are refused, and it cannot be changed later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AtStart:
+    """Marker of a key that only a restart can change. Such keys concern listening sockets, files and processes."""
+
+
+AT_START = AtStart()
+
+
 def split(value: object) -> object:
-    """A list can be given in one environment variable, separated by commas."""
+    """Split a text at commas, so that an environment variable can contain a list."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
 def expect(holds: bool, problem: str) -> None:
-    """Raise `ValueError(problem)` unless it holds; pydantic adds where."""
+    """Raise ValueError with the problem unless `holds`. pydantic adds the location."""
     if not holds:
         raise ValueError(problem)
 
 
 def at_most(most: Any, shown: Callable[[Any], str] = str) -> AfterValidator:
-    """Refuse values above `most`; `shown` writes a value with its unit."""
+    """Return a validator that refuses values above `most`. `shown` formats a value with its unit."""
 
     def check(value: Any) -> Any:
         expect(value <= most, f"{shown(value)} is too much; at most {shown(most)}")
@@ -63,7 +70,7 @@ def at_most(most: Any, shown: Callable[[Any], str] = str) -> AfterValidator:
 
 
 def at_least(least: Any, shown: Callable[[Any], str] = str) -> AfterValidator:
-    """Refuse values below `least`; `shown` writes a value with its unit."""
+    """Return a validator that refuses values below `least`. `shown` formats a value with its unit."""
 
     def check(value: Any) -> Any:
         expect(value >= least, f"{shown(value)} is too little; at least {shown(least)}")
@@ -96,7 +103,7 @@ def _token(value: object) -> object:
 
 
 def _fields(value: object) -> object:
-    """A mapping, or `Name: value, Name: value` in an environment variable."""
+    """Parse header fields: a mapping, or `Name: value, Name: value` in an environment variable."""
     if isinstance(value, str):
         lines = (line.partition(":") for line in value.split(",") if line.strip())
         value = {name.strip(): text.strip() for name, _, text in lines}
@@ -108,7 +115,7 @@ def _fields(value: object) -> object:
 
 
 def _statuses(value: object) -> object:
-    """`200`, or `200-399` for a range."""
+    """Parse a status such as `200`, or a range such as `200-399`."""
     if isinstance(value, tuple):
         return value
     match = _STATUSES.fullmatch(str(value))
@@ -133,7 +140,7 @@ _FIELD_VALUE = re.compile(r"[\t -~]*")
 _STATUSES = re.compile(r"(\d{3})(?:-(\d{3}))?")
 
 Token = Annotated[str, BeforeValidator(_token)]
-"""RFC 9110 §5.6.2: what field names and cookie names are made of."""
+"""Name of a header field or cookie (token, RFC 9110 §5.6.2)."""
 Fields = Annotated[Mapping[str, str], BeforeValidator(_fields), Field(max_length=MOST_PROBE_FIELDS)]
 HostName = Annotated[str, BeforeValidator(_host_name)]
 Statuses = Annotated[tuple[int, int], BeforeValidator(_statuses), PlainSerializer(_show_statuses, return_type=str)]
@@ -151,15 +158,15 @@ Positive = Annotated[
     PlainSerializer(format_duration, return_type=str),
 ]
 Interval = Annotated[Positive, at_least(SHORTEST_INTERVAL_S, format_duration)]
-"""Of work that is repeated for ever."""
+"""Interval of repeated work."""
 Share = Annotated[float, BeforeValidator(share), PlainSerializer(format_share, return_type=str)]
 Size = Annotated[
-    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+    int, BeforeValidator(positive_size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
 ]
 Rate = Annotated[
-    int, BeforeValidator(rate), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
+    int, BeforeValidator(size), at_most(MOST_BYTES, format_size), PlainSerializer(format_size, return_type=str)
 ]
-"""Bytes per second."""
+"""Rate in bytes per second."""
 Listen = Annotated[
     Address,
     BeforeValidator(address),
@@ -170,7 +177,7 @@ AtLeastOne = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 Number = Annotated[float, Field(ge=0, le=MOST_COUNT, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_weight)]
-"""Of a backend."""
+"""Weight of a backend."""
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(split), Field(max_length=MOST_NETWORKS)]
 UrlPath = Annotated[str, BeforeValidator(_path)]

@@ -1,6 +1,6 @@
-"""How large a YAML text may be in itself and once its aliases are replaced by what they stand for. Pure.
+"""Limits on the size of a YAML text, also after its aliases are expanded. Pure.
 
-The parser's events are read lazily and no object is built, so what is refused costs nothing beyond the limit.
+The parser's events are read one by one and no object is built, so a refused text costs nothing beyond the limit.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ruamel.yaml.events import (
 )
 
 MAX_BYTES = 1024 * 1024
-"""Of a file: 10,000 backends in the long spelling take 700 KiB, and a second or two to parse each MiB."""
+"""Longest file. 10,000 backends in the long form take 700 KiB. Parsing takes a second or two per MiB."""
 MAX_DEPTH = 16
-"""Lists and mappings within each other; the deepest key of the configuration is at 4."""
+"""Levels of nested lists and mappings. The deepest key of the configuration is at level 4."""
 MAX_NODES = 100_000
-"""Values, with every alias counted as what it stands for: 10,000 backends have 70,000."""
+"""Most values, with aliases expanded. 10,000 backends have 70,000."""
 
 MAX_PLAIN = 4096
-"""Characters of a value without quotes. Python refuses a number of 4,300 digits with an error that names no line."""
+"""Longest value without quotes, in characters. For a number of more than 4,300 digits Python's error has no line."""
 
 
 class BoundsError(Exception):
-    """The text goes beyond a limit; `line` starts at 1."""
+    """The text exceeds a limit. `line` starts at 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -36,7 +36,7 @@ class BoundsError(Exception):
 
 
 def check(text: str) -> None:
-    """Raise `BoundsError`, or what ruamel raises for text that is no YAML."""
+    """Raise BoundsError if the text exceeds a limit, or ruamel's error if it is not valid YAML."""
     count = _Count()
     for event in YAML(typ="rt").parse(text):
         problem = count.see(event)
@@ -45,17 +45,17 @@ def check(text: str) -> None:
 
 
 class _Count:
-    """What has been seen of one text."""
+    """Counts the values and levels of one text."""
 
     def __init__(self) -> None:
         self._nodes = 0
         self._sizes: dict[str, int] = {}
-        """Nodes that each anchor stands for."""
+        """Number of values of each anchor, with aliases expanded."""
         self._opened: list[tuple[str | None, int]] = []
-        """Of each open list or mapping: its anchor, and the nodes seen before it."""
+        """For each open list or mapping: its anchor, and the number of values before it."""
 
     def see(self, event: Event) -> str:
-        """Return what is wrong with the text up to this event, or nothing."""
+        """Return the problem of the text up to this event, or an empty string."""
         problem = ""
         match event:
             case SequenceStartEvent() | MappingStartEvent():
@@ -71,7 +71,7 @@ class _Count:
         if len(self._opened) > MAX_DEPTH:
             return f"nested deeper than {MAX_DEPTH} levels"
         if self._nodes > MAX_NODES:
-            return f"more than {MAX_NODES} values, with aliases counted as what they stand for"
+            return f"more than {MAX_NODES} values, with aliases expanded"
         return problem
 
     def _scalar(self, event: ScalarEvent) -> str:

@@ -1,4 +1,4 @@
-"""What the balancer returns to the shell: the next step of an exchange, and actions that a tick brings about."""
+"""Results that the core returns to the shell: the next step of an exchange, and the actions of a tick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .exchange import Attempt, Exchange
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No attempt is possible, or none any more: send this response to the client."""
+    """No attempt, or no further one, is possible. Send this response to the client."""
 
     status: int
     reason: str

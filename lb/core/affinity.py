@@ -22,7 +22,7 @@ SIGNATURE_BYTES: Final = 16
 
 
 MAX_VERIFIED_COOKIES: Final = 8
-"""Limit on the cookies with our name that are verified in one request. Browsers send one for each domain and path that
+"""Limit on the cookies with this name that are verified in one request. Browsers send one for each domain and path that
 has set it. One request head has room for a thousand, and verification takes 2 µs for each secret."""
 
 
@@ -41,7 +41,7 @@ class StickyCookie:
         return f"{backend_id}.{self._signature(backend_id, self._secrets[0])}"
 
     def read(self, value: str) -> str:
-        """Return the backend id in a cookie value; an empty string if none of our secrets signed it."""
+        """Return the backend id in a cookie value, or an empty string if no secret verifies its signature."""
         backend_id, _, signature = value.rpartition(".")
         given = signature.encode("utf-8", "replace")
         valid = [compare_digest(given, self._signature(backend_id, secret).encode()) for secret in self._secrets]
@@ -50,8 +50,8 @@ class StickyCookie:
     def find(self, cookie_header: str) -> str:
         """Return the backend id in a `Cookie` header (RFC 6265 §4.2.1); an empty string if there is none.
 
-        If several cookies have our name, the first valid one counts: an attacker on a sibling domain can add cookies
-        but cannot sign them.
+        If several cookies have this name, the first valid one counts, because an attacker on a sibling domain can add
+        cookies but cannot sign them.
         """
         tries = MAX_VERIFIED_COOKIES
         for pair in cookie_header.split(";"):

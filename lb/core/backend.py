@@ -52,20 +52,20 @@ class Backend:
     effective_weight: float = 1.0
     """Weight after slow start and load reports. The registry writes it; policies read it."""
     load_factor: float = 1.0
-    """Factor on the weight that follows from load reports; 1 is neutral and stands for missing and stale reports."""
+    """Factor on the weight from load reports. It is 1 (neutral) if reports are missing or stale."""
     suspected: bool = False
-    """Requests stall on the backend. Not picked while another one is usable, until it responds or passes a probe."""
+    """Whether requests stall on the backend. Until a response or passed probe, it is picked only as a last resort."""
     unreliable: bool = False
-    """A connection to the backend broke, and no probe or request has succeeded since. Non-idempotent requests go to
-    other backends if any accepts them."""
+    """Whether a connection to the backend broke and no probe or request has succeeded since. Non-idempotent requests go
+    to other backends if any accepts them."""
     in_flight: int = 0
     """Number of attempts that have started and not ended."""
     waiting: dict[Attempt, float] = field(default_factory=dict)
-    """Attempts sent that have no first response byte yet → when they were sent, oldest first."""
+    """When each attempt without a first response byte was sent, oldest first."""
     last_probe: ProbeResult | None = None
     latency_mean: float = 0.0
     latency_deviation: float = 0.0
-    """Smoothed time to first byte (`latency_mean`) and its mean deviation in seconds (RFC 6298); 0 without a sample."""
+    """Smoothed time to first byte (`latency_mean`) and its mean deviation, in seconds (RFC 6298); initially 0."""
 
     def __post_init__(self) -> None:
         self.name = self.name or self.id

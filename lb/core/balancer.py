@@ -1,6 +1,6 @@
-"""The interface between the core and the shell. The shell reports what happened, and the balancer returns what to do.
+"""The interface between core and shell: the shell reports events, and the balancer returns the next actions.
 
-Synchronous and pure: time is an argument, and so is the random generator.
+Synchronous and pure: time and random generator are arguments.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Balancer:
         self.policy = settings.policy
         """Name of the current policy."""
         self.uses_hash_key = settings.policy in policies.HASHING
-        """The policy picks by `hash_key`. If False, the shell need not compute one."""
+        """Whether the policy picks by `hash_key`. If not, the shell need not compute one."""
         self._registry = Registry(settings, rng, emit)
         self._retries = Retries(settings.retry)
         self._queue = Queue(settings.admission)
@@ -51,7 +51,7 @@ class Balancer:
 
     # --- membership: discovery and admin ---
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
-        """Add a backend in state UNKNOWN, or restore one with the same id and address that is still draining out."""
+        """Add a backend in state UNKNOWN, or restore one with the same id and address that is still draining."""
         return self._registry.insert(backend_id, host, port, now, weight)
 
     def remove(self, backend_id: str, now: float) -> None:
@@ -71,7 +71,7 @@ class Balancer:
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends in order of insertion, those that drain out included."""
+        """All known backends in order of insertion, including removed ones that are still draining."""
         return self._registry.backends
 
     def member(self, backend_id: str) -> Backend | None:
@@ -106,7 +106,7 @@ class Balancer:
 
     @property
     def panic(self) -> bool:
-        """No backend is usable."""
+        """Whether no backend is usable."""
         return self._registry.panic
 
     def use_policy(self, name: str) -> None:
@@ -301,7 +301,7 @@ class Balancer:
         exchange.tried.append(backend)
         exchange.attempts.append(attempt)
         self._load.in_flight += 1
-        self._registry.attempt_started(attempt, now)
+        self._registry.attempt_started(attempt)
         self._stalls.started(attempt)
         return attempt
 

@@ -1,6 +1,6 @@
 """Upper bounds on the time to reroute and to readmit for each kind of fault, computed from the configuration.
 
-A bound depends on how a fault looks from the balancer, so the kinds of fault fall into a few families with their own
+A bound depends on how the balancer notices a fault, so the kinds of fault are grouped into families with their own
 formulae. Symbols (seconds unless noted otherwise):
 
     I' f'  interval and fast interval, with the full jitter             F R  fall and rise (counts)
@@ -49,7 +49,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Formulae for faults that look alike from the balancer."""
+    """Formulae for faults that look alike to the balancer."""
 
     formula: str
     reroute: Callable[[dict[str, float]], float | None]
@@ -107,33 +107,36 @@ def _never(_: dict[str, float]) -> None:
 
 
 def _hang(v: dict[str, float]) -> float:
-    """The fault begins just after a probe passed: one full wait, then F probes time out with fast waits between."""
+    """Worst case: the fault begins just after a passed probe. One full wait, then F time-outs with fast waits
+    between."""
     return v["I'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _fast(v: dict[str, float]) -> float:
-    """As for a hang, but each probe fails at once."""
+    """Worst case: as `_hang`, but each probe fails at once."""
     return v["I'"] + (v["F"] - 1) * v["f'"] + 2 * v["F"] * v["t"]
 
 
 def _unhealthy_response(v: dict[str, float]) -> float:
-    """The response to the first probe is a failure, which makes the backend suspected whatever F is."""
+    """The response to the first probe is a failure, which makes the backend suspected, independently of F."""
     return v["I'"] + 2 * v["t"]
 
 
 def _recover(v: dict[str, float]) -> float:
-    """A probe that lost its first packet to the fault must still time out; then one full wait and R passes."""
+    """Worst case: a probe whose first packet was lost in the fault times out. Then one full wait and R passes
+    follow."""
     return v["T"] + v["I'"] + (v["R"] - 1) * v["f'"] + v["R"] * v["T"] + 2 * v["R"] * v["t"] + v["W"]
 
 
 def _recover_member(v: dict[str, float]) -> float:
-    """As above, after discovery has found the backend again."""
+    """Worst case: as `_recover`, after discovery has found the backend again."""
     return v["D"] + _recover(v)
 
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused (suspected at once), cannot connect (C), or is cut. In the last two cases the probe
-    that it requests must fail too, and that probe may have to wait a fast interval after the previous one."""
+    """The next request is refused (the backend is suspected at once), cannot connect (C), or is cut. In the last two
+    cases the probe that it requests must also fail, and it may have to wait for the fast interval after the last probe.
+    """
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 
@@ -144,8 +147,8 @@ def _silent_under_traffic(v: dict[str, float]) -> float:
 
 
 def _late_under_traffic(v: dict[str, float]) -> float:
-    """Responses still arrive, and each one clears the suspicion, so only probes decide; but the first one is requested
-    after S. With S above T, a delay between the two stalls no request, so traffic does not help."""
+    """Responses still arrive and each clears the suspicion, so only probes decide. Traffic requests the first probe
+    after S. If S is above T, a delay between T and S stalls no request, so traffic does not help."""
     if v["S"] > v["T"]:
         return _hang(v)
     return v["g"] + v["S"] + v["f'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * (v["F"] + 1) * v["t"]
@@ -157,7 +160,8 @@ def _refused_under_traffic(v: dict[str, float]) -> float:
 
 
 def _failing_under_traffic(v: dict[str, float]) -> float:
-    """An error response requests a probe, whose response is a failure; or a row of error responses ejects."""
+    """An error response requests a probe, whose response is a failure, or a row of error responses ejects the
+    backend."""
     return min(_row_under_traffic(v), _refused_under_traffic(v))
 
 
@@ -166,7 +170,7 @@ def _row_under_traffic(v: dict[str, float]) -> float:
 
 
 def _after_ejection(v: dict[str, float]) -> float:
-    """The fault may end just after the longest ejection began. From DOWN, probes decide on readmission."""
+    """Worst case: the fault ends just after the longest ejection began. From DOWN, probes decide on readmission."""
     return max(v["X"] + v["t"] + v["W"], _recover(v))
 
 
@@ -236,4 +240,4 @@ FAMILIES: Final = {
     "lying": _LYING,
     "harmless": _HARMLESS,
 }
-"""By the names that fault kinds declare; `fault_looks.py` says which kind is in which."""
+"""Families by the names that fault kinds declare. `fault_looks.py` has the family of each kind."""

@@ -23,7 +23,8 @@ class _Bucket:
 
 
 class RetryBudget:
-    """In every window that ends with a retry: retries ≤ `ratio` × requests + `min_per_s` × `window` (seconds)."""
+    """Guarantees, for every window that ends with a retry: retries ≤ `ratio` × requests + `min_per_s` × `window`
+    (seconds)."""
 
     def __init__(self, ratio: float, min_per_s: float, window: float) -> None:
         self._ratio = ratio

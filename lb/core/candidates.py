@@ -1,4 +1,4 @@
-"""Which backends may be picked: the snapshot that policies work on, and panic when no backend is usable."""
+"""Determines which backends may be picked: the snapshot for policies, and panic if no backend is usable."""
 
 from __future__ import annotations
 

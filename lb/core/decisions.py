@@ -1,6 +1,7 @@
-"""Why a request went to its backend: the decisions about each exchange, kept as small objects and formatted when read.
+"""The decisions about each exchange, which explain why a request went to its backend.
 
-Most requests have one decision, `Picked`. Everything else about a request is in the record that the shell keeps.
+They are small objects and formatted only when they are read. Most requests have one decision, `Picked`. All other facts
+about a request are in the record that the shell keeps.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Final, NamedTuple
 from .backend import Backend, State
 
 MAX_LOADS: Final = 16
-"""Fleets of up to this size have the load of every candidate recorded at each pick, at 20 ns a candidate."""
+"""Maximum number of candidates whose loads are recorded at each pick, which takes 20 ns per candidate."""
 
 
 MAX_BACKENDS: Final = 100
-"""A snapshot holds at most this many backends, so that it is cheap to take and to keep."""
+"""Maximum number of backends in a snapshot, so that it is cheap to take and to keep."""
 
 
 class FleetSnapshot(NamedTuple):
@@ -37,7 +38,7 @@ class Picked:
     at: float
     backend: Backend
     why: str
-    """`policy`, `pinned`, `retry`, `hedge` or `queued` (the exchange came out of the queue)."""
+    """`policy`, `pinned`, `retry`, `hedge` or `queued` (the exchange had waited in the queue)."""
     policy: str
     snapshot: FleetSnapshot
     loads: tuple[int, ...]
@@ -78,7 +79,7 @@ class Waited(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """No attempt was possible, or none any more."""
+    """No attempt, or no further one, was possible."""
 
     at: float
     status: int

@@ -42,7 +42,7 @@ class Ejections:
         reason.
 
         With `suspect_only` the backend is suspected instead. It is set while no probe has passed since an earlier
-        failure: the backend may be dead, which probes decide. Otherwise a crash under load would end in an ejection,
+        failure: the backend may be dead, and probes must decide. Otherwise a crash under load would end in an ejection,
         and readmission would have to wait for its end.
         """
         reason = self._detector.record(record.outcomes, failed, now)

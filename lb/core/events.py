@@ -1,4 +1,4 @@
-"""What the core reports while it runs: small immutable events, each with its time (`at`, monotonic seconds).
+"""Events of the core: small immutable objects, each with its time (`at`, monotonic seconds).
 
 The admin event stream, the log and the metrics are all fed from these events, so they cannot contradict each other.
 """
@@ -28,7 +28,7 @@ class Added(Event):
 
 @dataclass(frozen=True, slots=True)
 class Removed(Event):
-    """The backend left the registry: it was removed, and nothing is in flight on it any more."""
+    """The backend left the registry, because it was removed and nothing is in flight on it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Probed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProbeWanted(Event):
-    """Traffic gives a reason to probe now instead of after the interval."""
+    """Traffic has requested a probe now instead of after the interval."""
 
     reason: str
 
@@ -64,7 +64,7 @@ class Suspected(Event):
     threshold: float
     reason: str = ""
     firm: bool = False
-    """Only a passed probe ends the suspicion; responses to requests do not."""
+    """Whether only a passed probe ends the suspicion. If not, a response to a request also ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +94,14 @@ class Hedged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Held(Event):
-    """The backend stays in rotation although discovery removed it, because most passing backends would leave with
-    it."""
+    """The backend stays in rotation although discovery removed it together with most passing backends."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Released(Event):
-    """The backend is no longer held: discovery decides about it again."""
+    """The backend is no longer held, so discovery decides about it again."""
 
     reason: str
 
@@ -115,4 +114,4 @@ class PanicChanged(Event):
 
 
 Emit = Callable[[Event], None]
-"""Receives the events of the core. It must not block."""
+"""Function that receives the events of the core. It must not block."""

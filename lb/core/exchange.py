@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from .decisions import Step
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-"""RFC 9110 §9.2.2. The proxy refuses TRACE before it reaches the core; it is listed because the RFC lists it."""
+"""Idempotent methods (RFC 9110 §9.2.2). TRACE is listed as in the RFC, although the proxy refuses it earlier."""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""RFC 9110 §9.2.1: a client does not ask for any effect with these, so executing one of them twice does no harm."""
+"""Safe methods (RFC 9110 §9.2.1). They request no effect, so executing one twice is harmless."""
 
 
 class Failure(StrEnum):
@@ -23,7 +23,7 @@ class Failure(StrEnum):
     REFUSED = "refused"
     """The connection was refused or unreachable: nothing was sent."""
     EXHAUSTED = "exhausted"
-    """The balancer has no socket left to connect with. No backend is to blame, and another backend would not help."""
+    """The balancer has no socket left to connect with. It is no backend's fault, and another backend would not help."""
     CONNECT_TIMEOUT = "connect_timeout"
     RESET = "reset"
     """The connection ended before a complete response head."""
@@ -34,16 +34,16 @@ class Failure(StrEnum):
     GATEWAY = "gateway"
     """The backend responded with 502, 503 or 504."""
     TRUNCATED = "truncated"
-    """The connection ended inside the response body. It is too late to retry; the client's is cut as well."""
+    """The connection ended within the response body. It is too late to retry, so the client's connection is cut too."""
 
 
 @dataclass(slots=True, eq=False, init=False)
 class Exchange:
-    """One client request: what the core knows about it and its progress."""
+    """One client request and its progress, as far as the core needs to know."""
 
     method: str
     idempotent: bool
-    """Its method is idempotent, or the client sent an `Idempotency-Key`."""
+    """Whether its method is idempotent or the client sent an `Idempotency-Key`."""
     started: float
     deadline: float
     """Monotonic seconds. No attempt starts after it."""
@@ -52,13 +52,13 @@ class Exchange:
     pinned_to: str
     """Id of the backend in its sticky cookie, which is preferred if it accepts the request; empty without a cookie."""
     replayable: bool
-    """False if no other attempt may follow: its body is gone, or a backend's response cannot be forwarded."""
+    """Whether another attempt may follow. Not if its body is not buffered or a response cannot be forwarded."""
     response_begun: bool
-    """At least one byte of a response has arrived from a backend, so a backend has executed the request."""
+    """Whether a byte of a response has arrived from a backend, so that a backend has executed the request."""
     accepts_unreliable: bool
-    """The request is not idempotent, and only unreliable backends accept it, so it may go to one of them."""
+    """Whether it may go to an unreliable backend. True for a non-idempotent request that only such backends accept."""
     responding: bool
-    """At least one response byte was sent to the client. Nothing is retried after that."""
+    """Whether a response byte was sent to the client. Nothing is retried after that."""
     tried: list[Backend]
     """Backends tried so far, in order; a backend is never tried twice."""
     sent: int
@@ -68,8 +68,8 @@ class Exchange:
     steps: list[Step]
     """Decisions about the exchange, in order; empty if decisions are not recorded."""
     won: bool
-    """The response of one attempt goes to the client: nothing is retried any more, and the other attempt has lost. The
-    winner is not stored, because that would make every exchange a reference cycle for the garbage collector."""
+    """Whether the response of one attempt has been chosen for the client. Then nothing is retried, and the other
+    attempt has lost. The winner is not stored, because that would make every exchange a reference cycle."""
 
     def __init__(
         self, method: str, idempotent: bool, started: float, deadline: float, hash_key: bytes = b"", pinned_to: str = ""
@@ -99,8 +99,8 @@ class Attempt:
     backend: Backend
     started: float
     sent: float | None
-    """When the request was written to the backend: its first byte, then (once it is complete) its last. None while
-    connecting, when no backend can have executed it."""
+    """When the first byte of the request was written to the backend, replaced by the time of its last byte. None while
+    connecting, so that no backend can have executed the request."""
     answered: float | None
     """When the response head was complete."""
     is_hedge: bool

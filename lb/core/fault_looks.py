@@ -16,8 +16,8 @@ LOOKS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "http": ("silent", ""),
         "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
     },
-    "restart": {"http": ("dead", "from the moment the process is gone; the fault ends when it listens again")},
-    "stop": {"http": ("dead", "from the moment the process is gone")},
+    "restart": {"http": ("dead", "from the end of the process; the fault ends when it listens again")},
+    "stop": {"http": ("dead", "from the end of the process")},
     "bandwidth": {
         "http": ("late", "the response takes longer than T; a shorter delay ejects no backend"),
         "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
@@ -57,7 +57,7 @@ LOOKS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
     },
     "hang": {
-        "http": ("silent", "on the health path too"),
+        "http": ("silent", "health checks hang too"),
         "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),
         "tls": ("harmless", "the TLS handshake succeeds whatever the application behind it does"),
     },

@@ -1,7 +1,7 @@
-"""Changes that an intermediary makes to a message head: hop-by-hop removal, provenance, and the balancer's own fields.
+"""Changes of a proxy to message heads: removal of hop-by-hop fields, provenance, and the balancer's own fields.
 
 Pure functions on parsed fields. A field keeps the case that its sender chose. Sources: RFC 9110 §7.6 (Connection, Via),
-RFC 7239 (Forwarded), RFC 9112 §6 (framing), docs/interfaces.md (our own fields).
+RFC 7239 (Forwarded), RFC 9112 §6 (framing), docs/interfaces.md (the balancer's fields).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Field = tuple[bytes, bytes, bytes]
 HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
-"""RFC 9110 §7.6.1: these fields describe one connection and are not forwarded."""
+"""Fields that describe one connection and are not forwarded (RFC 9110 §7.6.1)."""
 
 NEVER_REMOVED_BY_CONNECTION: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """Fields that routing and framing depend on. `Connection: host` must not remove them."""
@@ -57,7 +57,7 @@ STATUS_LINES: Final = {
     code: b"HTTP/1.1 %d %s\r\n" % (code, HTTPStatus(code).phrase.encode() if code in set(HTTPStatus) else b"")
     for code in range(100, 600)  # RFC 9110 §15: others are invalid
 }
-"""Status lines with our own reason phrase, which recipients may ignore (RFC 9112 §4)."""
+"""Status lines with the balancer's reason phrases, which recipients may ignore (RFC 9112 §4)."""
 
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -67,7 +67,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Peer:
-    """The client's end of one connection, and what its requests may claim about their origin."""
+    """The client's end of one connection, and whether the provenance fields of its requests are trusted."""
 
     __slots__ = ("_forwarded", "_plain", "address", "scheme", "trusted")
 
@@ -125,7 +125,7 @@ def request_head(
 
 
 def response_head(status: int, fields: Iterable[Field], removed: frozenset[bytes], own: bytes) -> bytes:
-    """Return the response head for the client. `removed` and `own` as in `request_head`; `Content-Length` is kept."""
+    """Return the response head for the client. For `removed` and `own` see `request_head`."""
     dropped = _REWRITTEN_IN_RESPONSES | removed if removed else _REWRITTEN_IN_RESPONSES
     kept = b"".join([b"%s: %s\r\n" % (name, value) for name, lower, value in fields if lower not in dropped])
     return b"%s%s%s%s\r\n" % (STATUS_LINES[status], kept, VIA, own)

@@ -1,4 +1,4 @@
-"""The health machine: the states of a backend as one table, and how probes move it.
+"""The health state machine of a backend as one table, and the effect of probes on it.
 
 Rules:
 
@@ -91,7 +91,7 @@ def move(state: State, cause: Cause) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Number of equal probe results in a row: at most one of the two counts is not zero."""
+    """Number of consecutive equal probe results. At most one of the two counts is not zero."""
 
     passes: int = 0
     failures: int = 0
@@ -102,7 +102,7 @@ class Streak:
 
 
 def cause_of(state: State, streak: Streak, settings: HealthSettings) -> Cause | None:
-    """Return the cause that the latest probe results give rise to; None if they are not enough for a change."""
+    """Return the cause of a state change that the latest probe results are enough for, or None."""
     if state is not State.DOWN and streak.failures >= settings.fall:
         return Cause.PROBES_FAIL
     if streak.passes >= (settings.rise if state is State.DOWN else 1):
@@ -111,7 +111,7 @@ def cause_of(state: State, streak: Streak, settings: HealthSettings) -> Cause | 
 
 
 def in_doubt(state: State, streak: Streak, settings: HealthSettings) -> bool:
-    """Return whether the latest probes contradict `state` without having changed it: probes must come faster."""
+    """Return whether the latest probes contradict `state` without having changed it. If so, probes are faster."""
     if state is State.DOWN:
         return 0 < streak.passes < settings.rise
     return state in (State.UNKNOWN, State.UP, State.EJECTED) and streak.failures > 0
@@ -138,7 +138,7 @@ class FlapDamper:
     """Counts how often a backend goes DOWN, and holds it DOWN for longer if that happens often (Rule 6)."""
 
     falls: float = 0.0
-    """Recent falls: one more for each, one less for each `flap_forget` seconds spent UP."""
+    """Number of recent falls. It decreases by one for each `flap_forget` seconds spent UP."""
     held_until: float = 0.0
     """Monotonic seconds. A passed probe does not readmit the backend before this time."""
 

@@ -27,10 +27,11 @@ class HealthRecord:
     outcomes: Outcomes = field(default_factory=Outcomes)
     ejection_backoff: EjectionBackoff = field(default_factory=EjectionBackoff)
     doubted: bool = False
-    """Traffic gave a reason to probe, and no success has followed. If the probe fails too, the backend is suspected."""
+    """Whether traffic has requested a probe and no success has followed. If that probe fails, the backend is
+    suspected."""
     firm: bool = False
-    """Only a passed probe ends the suspicion. The backend accepts no connections, or its health check fails, so
-    responses on connections that still exist do not clear it."""
+    """Whether only a passed probe ends the suspicion, because the backend accepts no connections or its health check
+    fails. Then responses on connections that still exist do not clear it."""
     passed_at: float = float("-inf")
     """When a probe last passed, in monotonic seconds."""
     _last_early_close: float = float("-inf")
@@ -70,7 +71,7 @@ class HealthRecord:
 
     @property
     def passed_since_transition(self) -> bool:
-        """A probe has passed since the backend entered its state, and none has failed after it."""
+        """Whether a probe has passed since the backend entered its state, and none has failed after it."""
         return self.passed_at > self.backend.since and self.streak.failures == 0
 
     def suspect(self, reason: str, now: float, waited: float = 0.0, threshold: float = 0.0) -> None:
@@ -148,7 +149,7 @@ class HealthRecord:
 
     @property
     def probe_pending(self) -> bool:
-        """A requested probe is postponed."""
+        """Whether a requested probe is postponed."""
         return bool(self._pending_reason)
 
     def emit_pending_probe(self, now: float) -> None:

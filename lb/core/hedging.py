@@ -1,4 +1,4 @@
-"""Which attempts have waited so long that a second backend should be tried in parallel.
+"""Finds attempts that have waited so long that a second backend should be tried in parallel.
 
 Dean and Barroso, "The Tail at Scale": a hedge that is sent after the expected latency costs little and shortens the
 tail. Here the expected latency is the stall threshold of the backend. When a backend is suspected, all attempts that
@@ -26,7 +26,7 @@ class HedgeWatch:
         self._connecting[attempt] = None
 
     def sent(self, attempt: Attempt) -> None:
-        """The attempt now waits for its first byte, in `backend.waiting`."""
+        """Record that the attempt now waits for its first byte, in `backend.waiting`."""
         self._connecting.pop(attempt, None)
         self._in_use[attempt.backend] = None
 

@@ -8,7 +8,7 @@ Every `STEP` seconds the factor f of each backend moves by the distance of u fro
 
     log f ← log f − GAIN · (u − ū) · STEP,   then all are shifted so that the largest f is 1,   and f ≥ FLOOR
 
-At equilibrium all utilisations are equal, whatever the capacities of the backends are. The loop cannot oscillate: the
+At equilibrium all utilisations are equal, even if capacities differ. The loop cannot oscillate, because the
 effect of a factor on the u of its own backend is at most u itself, so the loop gain is at most GAIN = 0.15/s. With a
 delay d of about 2 s (report 0.5, smoothing 1, step 0.5), GAIN · d = 0.3 stays below 1/e, above which an integrator with
 delay overshoots. The price is slowness: a difference of 0.5 halves a factor in some 9 s. The rule uses differences and
@@ -29,7 +29,7 @@ from typing import Any, Final
 from .backend import Backend
 
 FLOOR: Final = 0.1
-"""Reports reduce a weight to a tenth at most: a backend without traffic would give no evidence of recovery."""
+"""Lowest factor. It is not 0, because a backend without traffic could not show that it has recovered."""
 GAIN: Final = 0.15
 SMOOTHING: Final = 1.0
 """Time constant of the smoothing, in seconds."""
@@ -50,12 +50,12 @@ class LoadReport:
     """Load that a backend reports; None for a value that is missing."""
 
     cpu: float | None = None
-    """Share of its processors in use, 0–1."""
+    """Share of the backend's processors in use, 0–1."""
     in_flight: float | None = None
-    """Requests that it works on, from all clients."""
+    """Number of requests in progress on the backend, from all clients."""
 
     def utilisation(self, max_in_flight: int) -> float | None:
-        """Return the utilisation, 0–1; None if the report holds no value."""
+        """Return the utilisation, 0–1, or None if the report has no value."""
         shares = [self.cpu] if self.cpu is not None else []
         if self.in_flight is not None:
             shares.append(self.in_flight / max_in_flight)
@@ -120,7 +120,7 @@ class LoadFeedback:
         self._states.pop(backend, None)
 
     def tick(self, now: float) -> list[Backend]:
-        """Every `STEP` seconds, return the backends whose `load_factor` has changed noticeably."""
+        """Adjust the factors every `STEP` seconds. Return the backends whose `load_factor` has changed noticeably."""
         if now - self._stepped < STEP or not self._states:
             return []
         self._stepped = now

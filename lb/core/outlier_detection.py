@@ -1,7 +1,7 @@
 """Outlier detection from live traffic: failures in a row, the share of failures compared with the others, and latency.
 
-A backend is ejected for failing only while others do not. If all of them fail, the fault is behind the backends (such
-as their database), and ejections would only add load to the rest.
+A backend is ejected for failures only if others do not fail. If all fail, the fault is in something that they share,
+such as their database, and ejections would only add load to the others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Outcomes:
 
     @property
     def share(self) -> float:
-        """Share of failures in `latest`; 0 if it is empty."""
+        """Share of failures in `latest`, or 0 if it is empty."""
         return self.failures / len(self.latest) if self.latest else 0.0
 
 
@@ -93,7 +93,7 @@ class OutlierDetector:
         return ""
 
     def _others_share_during_row(self, outcomes: Outcomes) -> float:
-        """Return the others' share of failures in this row: older successes would hide a common cause."""
+        """Return the others' share of failures since the row began. Older successes would hide a common cause."""
         total_then, failures_then = outcomes.row_start
         total = self._lifetime_total - total_then - outcomes.consecutive_failures
         failures = self._lifetime_failures - failures_then - outcomes.consecutive_failures
@@ -109,7 +109,7 @@ class EjectionBackoff:
     """Length of the ejections of one backend, which grows with each ejection."""
 
     recent_ejections: float = 0.0
-    """One more for each ejection, one less for each `forgive_after` seconds since the last one ended."""
+    """Number of recent ejections. It decreases by one for each `forgive_after` seconds since the last one ended."""
     until: float = 0.0
     """When the current or last ejection ends, in monotonic seconds."""
 

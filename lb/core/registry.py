@@ -1,8 +1,8 @@
 """The set of backends, the health record of each, and which of them are usable.
 
-Facts come in (probe results, the events of each attempt, the passing of time) and change the health records; events go
-out. Each attempt is reported as `attempt_started`, then optionally `attempt_sent` and `attempt_answered`, then exactly
-one of `attempt_completed`, `attempt_failed` and `attempt_cancelled`, which releases its slot.
+Probe results, reports of attempts and the passing of time change the health records and cause events. Each attempt is
+reported as `attempt_started`, then optionally `attempt_sent` and `attempt_answered`, then exactly one of
+`attempt_completed`, `attempt_failed` and `attempt_cancelled`, which releases its slot.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Registry:
 
     @property
     def panic(self) -> bool:
-        """No backend is UP. `usable` holds the DOWN and EJECTED ones with panic mode `open`, and none with `closed`."""
+        """Whether no backend is UP. Then `usable` has the DOWN and EJECTED ones (panic mode `open`) or none."""
         return self._rotation.panic
 
     def use(self, settings: Settings, now: float) -> None:
@@ -80,14 +80,14 @@ class Registry:
         """Add a backend in state UNKNOWN and return it.
 
         If a member has the same id and address, only its weight is updated. If a backend with the same id and address
-        is still draining out, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
+        is still draining, it is restored as UNKNOWN. If a member has the same id at another address, it is removed
         first.
         """
         known = self.get(backend_id)
         if known is not None and (known.host, known.port) == (host, port):
             if backend_id not in self._members:
                 self._members[backend_id] = self._leaving.pop(backend_id)
-                self._move(self._records[known], Cause.RESUME, "taken back while draining out", now)
+                self._move(self._records[known], Cause.RESUME, "added again while draining", now)
             self.set_weight(backend_id, weight, now)
             return known
         if backend_id in self._members:
@@ -128,11 +128,11 @@ class Registry:
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends in order of insertion, those that drain out included."""
+        """All known backends in order of insertion, including removed ones that are still draining."""
         return tuple(self._records)
 
     def get(self, backend_id: str) -> Backend | None:
-        """Return the member with that id, else a removed backend with that id that still drains out, else None."""
+        """Return the member with that id, else a removed backend with that id that is still draining, else None."""
         return self._members.get(backend_id) or self._leaving.get(backend_id)
 
     def member(self, backend_id: str) -> Backend | None:
@@ -177,7 +177,7 @@ class Registry:
         record.passed_at = now
         record.backend.unreliable = False
         if record.doubted and record.backend.state is State.UP:
-            # The backend works, so its pending requests are just slow: without this sample it would be suspected again.
+            # The backend works, so its pending requests are only slow. Without this sample it would be suspected again.
             add_lower_bound(record.backend, max(took, self._watch.wait(record.backend, now)))
             self._clear(record, "probe passed", now)
             if record.reset_history(now):
@@ -192,7 +192,7 @@ class Registry:
             self._feedback.reported(backend, report, now)
 
     # --- attempts ---
-    def attempt_started(self, attempt: Attempt, now: float) -> None:
+    def attempt_started(self, attempt: Attempt) -> None:
         """Count the attempt as in flight on its backend."""
         attempt.backend.in_flight += 1
 
@@ -205,8 +205,8 @@ class Registry:
     def attempt_answered(self, attempt: Attempt, status: int, now: float) -> None:
         """Record a response head: a latency sample, an outcome for outlier detection, and the end of a suspicion.
 
-        A 5xx is counted as a failure here, so a later `attempt_failed(…, GATEWAY)` does not count it again. It is no
-        latency sample, because a backend that fails fast must not seem fast.
+        A 5xx counts as a failure here, so a later `attempt_failed(…, GATEWAY)` does not count it again. It does not
+        count as a latency sample, because a backend that fails fast must not seem fast.
         """
         backend, failed = attempt.backend, status >= 500
         sent = backend.waiting.pop(attempt, None)

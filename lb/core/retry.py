@@ -1,8 +1,8 @@
-"""The rules that decide whether an exchange may be retried on another backend, in the order in which they are applied.
+"""The rules that decide whether an exchange may be retried on another backend, in the order of their application.
 
 1. Never after a response byte was sent to the client: it would receive two responses in one.
 2. Never while another attempt of the exchange (a hedge) is running.
-3. Never when body bytes that a second backend would need are gone, nor after a response that violates HTTP: the backend
+3. Never if body bytes that a second backend needs are no longer buffered, nor after an invalid response: the backend
    has executed the request, and another one would most likely respond in the same way.
 4. At most `max_attempts` that reached a backend, including hedges, and none after the deadline, when the client has
    stopped waiting. A refused connection does not count: when four of five replicas stop at once, only the fifth can
@@ -38,7 +38,7 @@ class RetryDecision(NamedTuple):
 
 
 class Retries:
-    """Applies the rules, and holds the budget that retries and hedges share."""
+    """Applies the rules, and has the budget that retries and hedges share."""
 
     def __init__(self, settings: RetrySettings) -> None:
         self._settings = settings
@@ -89,7 +89,7 @@ class Retries:
         return self._budget.withdraw(now)
 
     def _forbidden(self, exchange: Exchange, attempt: Attempt, now: float) -> str:
-        """Apply rules 1 to 4: return why no further attempt is allowed; an empty string if one is."""
+        """Apply rules 1 to 4. Return why no further attempt is allowed, or an empty string if one is."""
         if exchange.responding or exchange.won:
             return "responding"
         if any(other is not attempt for other in exchange.attempts):

@@ -1,4 +1,4 @@
-"""Settings of the core, with the arithmetic behind each default. All times are in seconds."""
+"""Settings of the core, with the reasons for their defaults. All times are in seconds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """Active checks. The schedule is end-to-start: the next probe starts `interval` after the last one ended."""
+    """Active checks. The schedule is end-to-start: the next probe starts `interval` after the last one ended.
+
+    A setting that changes when a check starts or ends also belongs in the formulae of `bounds.py`.
+    """
 
     kind: str = "http"
-    """`http` sends a request. `tcp` only connects, which also works if the backend hangs or is paused. `tls` also makes
-    a handshake, which a paused backend fails."""
+    """`http` sends a request. `tcp` only connects, which also succeeds if the backend hangs or is paused. `tls` also
+    performs a handshake, which fails on a paused backend."""
     path: str = "/health"
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every probe. `Host` replaces the backend's address."""
+    """Header fields of every probe. `Host` replaces the backend's address."""
     expect_status: tuple[int, int] = (200, 200)
     """Lowest and highest status that passes."""
     expect_body: str = ""
@@ -31,19 +34,19 @@ class HealthSettings:
     jitter: float = 0.1
     """Each wait is multiplied by a uniform factor in [1, 1 + jitter], so that probes do not synchronise."""
     flap_limit: float = 4.0
-    """Number of falls in short order without a hold-down. Each further fall doubles the hold-down before readmission.
-    With four, neither a deployment (one restart) nor a few faults injected in succession are ever delayed."""
+    """Number of falls in a short time without a hold-down. Each further fall doubles the hold-down before readmission.
+    With four, neither a deployment (one restart) nor a few successive faults delay a readmission."""
     flap_forget: float = 10.0
     """Time UP after which one fall is no longer counted."""
     hold_down: float = 1.0
     """First hold-down: how long a flapping backend stays DOWN although its probes pass."""
     max_hold_down: float = 30.0
     start_phase: float = 0.0
-    """Time after a backend became known in which failing probes do not take it from UNKNOWN to DOWN, because it is
-    still booting. It is probed at the fast interval, and one pass brings it UP, where from DOWN it would take
-    `rise`."""
+    """Time after a backend became known in which failed probes do not take it from UNKNOWN to DOWN, because it is still
+    booting. It is probed at the fast interval, and one pass brings it UP, while from DOWN it would need `rise`
+    passes."""
     assume_up: bool = False
-    """A new backend is UP before its first probe: for a fleet that is known to work when the balancer restarts."""
+    """Whether new backends are UP before their first probe, if they are known to work when the balancer starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,9 @@ class PassiveSettings:
     failure_max_age: float = 10.0
     """Older outcomes do not count."""
     failure_share: float = 0.4
-    """A backend is ejected when its share of failures exceeds the others' by this. Ten outcomes at a true share of 10 %
-    contain five failures once in 600 windows, at 1 % practically never. A share of 50 % is detected within 10 to 20
-    requests."""
+    """A backend is ejected when its share of failures exceeds the others' by this. Ten outcomes of a backend that fails
+    10 % of its requests contain five failures once in 600 windows, at 1 % practically never. A share of 50 % is
+    detected within 10 to 20 requests."""
     latency_factor: float = 0.0
     """A backend is ejected when its mean latency exceeds this multiple of the others' median (and `stall_ceiling`). Off
     (0) by default: a slow backend still responds, and policies can avoid it (`peak_ewma`, `p2c`)."""
@@ -72,15 +75,15 @@ class PassiveSettings:
     max_ejected_share: float = 0.5
     """No ejection may leave more than this share of the backends EJECTED, counted after the ejection."""
     stall_floor: float = 0.05
-    """A request stalls at the earliest after mean latency + this, which exceeds scheduling noise."""
+    """A request stalls at the earliest after mean latency + this. The default is above scheduling noise."""
     stall_ceiling: float = 0.25
-    """A longer wait always justifies a probe and a hedge, however slow the backend has been."""
+    """A longer wait always causes a probe and a hedge, even on a backend that is usually slow."""
     stall_deviations: float = 6.0
     """A request stalls without a first byte after mean + this many mean deviations (RFC 6298 uses 4)."""
     max_tick_gap: float = 0.05
-    """If ticks are further apart than this, the balancer itself was delayed. Responses may lie unread in its sockets,
-    so the gap does not count against any backend. Five ticks, so that ordinary lateness does not disable stall
-    detection."""
+    """If two ticks are further apart than this, the balancer itself was delayed. Its sockets may contain unread
+    responses, so the gap does not count as a stall of any backend. The default is five ticks, so that usual delays do
+    not disable stall detection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,14 @@ class RetrySettings:
     """Retries per second that are allowed in any case, so that a balancer with little traffic can retry at all."""
     budget_window: float = 10.0
     per_try_timeout: float = 1.0
-    """From sending the request to the response head. After this the attempt has failed."""
+    """Time from sending the request to the response head. After this the attempt has failed."""
     total_timeout: float = 5.0
-    """From the arrival of the request to its response head, all attempts and waits together."""
+    """Time from the arrival of the request to its response head, including all attempts and waits."""
     connect_timeout: float = 0.25
-    """After `docker kill`, packets are dropped and connections are not refused, so only this time-out detects it."""
+    """Time-out of connecting. After `docker kill`, packets are dropped instead of refused, so only this detects it."""
     hedge: bool = True
-    """Send a stalled idempotent request to a second backend, within the retry budget. The first response wins."""
+    """Whether to send a stalled idempotent request to a second backend, within the retry budget. The first response
+    wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,12 @@ class Settings:
     slow_start: float = 0.0
     """The weight of a backend that comes UP ramps from 10 % to 100 % over this time; 0 disables the ramp."""
     discovery_interval: float = 0.0
-    """How often membership is read; 0 if it is static. A term of the bounds."""
+    """Interval at which discovery reads its source; 0 if the backends are static. It is a term of the bounds."""
     load_feedback: bool = False
-    """Weights follow the load that backends report (`lb.core.load_weights`)."""
+    """Whether weights follow the load that backends report (`lb.core.load_weights`)."""
     decisions: int = 1000
-    """Number of requests whose decisions are kept, plus up to 100 that went smoothly; 0 keeps none."""
+    """Number of eventful requests whose decisions are kept, plus up to 100 without any event; 0: none are kept."""
     panic: str = "open"
-    """When no backend is usable, `open` tries the DOWN ones anyway, and `closed` responds with 503."""
+    """Reaction if no backend is usable: `open` tries those that are DOWN, `closed` responds with 503."""
     follower: bool = False
-    """Another process, with a share of the same traffic, decides when an ejection ends."""
+    """Whether another process, with another part of the same traffic, decides when an ejection ends."""

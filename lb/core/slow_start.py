@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 START: Final = 0.1
-"""Share of its weight that a backend starts with: enough requests to show that it works, few enough to do no harm."""
+"""Share of its weight with which a backend starts: enough requests to show that it works, too few to overload it."""
 STEP: Final = 0.05
 """Step of the weight, so that a policy with tables rebuilds them 18 times in a ramp and not at every tick."""
 

@@ -7,7 +7,7 @@ from .exchange import Attempt
 
 
 class TickGapDetector:
-    """Detects that the balancer itself did not run for a while: responses may then lie unread in its sockets."""
+    """Detects that the balancer itself did not run for a while, so that its sockets may contain unread responses."""
 
     def __init__(self, max_gap: float) -> None:
         self._max_gap = max_gap
@@ -19,9 +19,11 @@ class TickGapDetector:
         self._max_gap = max_gap
 
     def late(self, now: float) -> bool:
-        """Record a tick; return True if it came more than `max_gap` after the last one, so no wait may be judged.
+        """Record a tick. Return True if it came more than `max_gap` after the last one, so that no wait counts as a
+        stall.
 
-        Never True twice in a row: on a host that is always late, nothing would ever stall or time out.
+        It is never True twice in a row, because otherwise nothing would ever stall or time out on a host that is always
+        late.
         """
         late = self._last_tick is not None and now - self._last_tick > self._max_gap
         self._excused = late and not self._excused
@@ -56,7 +58,7 @@ class StallWatch:
             del self._watched[attempt.backend]
 
     def clear(self, backend: Backend) -> None:
-        """Stop watching all attempts on the backend: it has proved that it works, so their waits have other reasons."""
+        """Stop watching all attempts on the backend. It has shown that it works, so their waits have other reasons."""
         self._watched.pop(backend, None)
 
     def wait(self, backend: Backend, now: float) -> float:

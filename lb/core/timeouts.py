@@ -1,4 +1,4 @@
-"""Which attempts have timed out. Both time-outs are constants, so attempts expire in order of arrival: O(expired).
+"""Finds attempts that have timed out. Both time-outs are constants, so attempts expire in order of arrival: O(expired).
 
 After a reload that shortens a time-out, new attempts expire only after the older ones with the longer time-out.
 """

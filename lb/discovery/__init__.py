@@ -1,8 +1,8 @@
-"""Discovery of backends: a source is read repeatedly, and differences become the changes `Insert` and `Remove`.
+"""Discovery of backends. A source is read repeatedly, and differences become the changes `Insert` and `Remove`.
 
 Discovery is fail-static: if a source fails or returns no backend, the problem is more likely in the source than in the
-backends, so the last known ones are kept. An answer that takes away most of the backends that pass their checks is not
-followed at once either (`retention`).
+backends, so the last known ones are kept. An answer that would remove most of the backends that pass their checks is
+not applied at once either (`retention`).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from .member import Member
 from .retention import FOLLOW_ALL, Retention, Rules
 
 RECHECK_S = 0.5
-"""How often held backends are looked at again between two readings of the source, in seconds."""
+"""Interval, in seconds, at which held backends are reconsidered between two readings of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """The backend is new, or known at another address or weight."""
+    """The backend is new, or its address or weight has changed."""
 
     member: Member
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """The backend is gone: drain it."""
+    """The backend is no longer named and is to be drained."""
 
     id: str
 
@@ -39,29 +39,29 @@ Change = Insert | Remove
 
 
 class DiscoveryError(Exception):
-    """The source could not be read; the message says why, in a few words."""
+    """The source could not be read. The message says why in a few words."""
 
 
 class Source(Protocol):
-    """Something that knows the backends of this moment."""
+    """A source that names the current backends."""
 
     @property
     def interval(self) -> float:
-        """Seconds between two readings; 0 where one is enough."""
+        """Return the seconds between two readings, or 0 if one reading is enough."""
 
     async def read(self) -> Sequence[Member]:
-        """All backends. Raises `DiscoveryError`."""
+        """Return all backends. Raise DiscoveryError if the source cannot be read."""
 
 
 def diff(known: Mapping[str, Member], found: Sequence[Member]) -> list[Change]:
-    """What turns `known` into `found`. Arrivals first: a replaced set is never empty in between."""
+    """Return the changes from `known` to `found`. Inserts come first, so that the set never becomes empty."""
     present = {member.id for member in found}
     arrived: list[Change] = [Insert(member) for member in found if known.get(member.id) != member]
     return [*arrived, *(Remove(gone) for gone in known if gone not in present)]
 
 
 class Follower:
-    """Reads one source for as long as it runs and applies what changes, within the rules of `retention`."""
+    """Reads a source repeatedly and applies its changes, within the rules of `retention`."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Follower:
         emit: Emit = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`complain` is called once when the source starts to fail, and again only after it has worked in between.
+        """`complain` is called when the source starts to fail, and again only after the source has recovered.
 
         `passing` returns the ids of all backends that pass their checks and have a weight.
         """
@@ -88,23 +88,23 @@ class Follower:
         self._clock = clock
         self._known: dict[str, Member] = {}
         self._answer: Sequence[Member] = ()
-        """The last good answer of the source."""
+        """The last valid answer of the source."""
         self._failing = False
 
     @property
     def held(self) -> Mapping[str, float]:
-        """The backends that are kept although the source no longer names them; id → the latest time of removal."""
+        """Latest time of removal of each backend that is kept although the source no longer names it, by id."""
         return self._retention.until()
 
     async def follow(self, source: Source, rules: Rules) -> None:
-        """Replace the source and read it once. Backends that it does not name are removed, unless they are held."""
+        """Replace the source and read the new one once. Backends not in it are removed, unless they are held."""
         self._source = source
         self._retention.rules = rules
         self._failing = False
         await self.step()
 
     async def run(self) -> None:
-        """Read the source repeatedly. Return only if one reading is enough and no backend is held."""
+        """Read the source repeatedly until cancelled. Return if one reading is enough and no backend is held."""
         while True:
             await self.step()
             interval = left = self._source.interval
@@ -119,11 +119,11 @@ class Follower:
                 await self._sleep(left)
 
     async def step(self) -> None:
-        """Read once and apply the difference."""
+        """Read the source once and apply the differences."""
         try:
             found = await self._source.read()
             if self._known and not found:
-                raise DiscoveryError("it names no backend any more")
+                raise DiscoveryError("the source names no backend any more")
         except DiscoveryError as error:
             if not self._failing:
                 self._complain(f"discovery: {error}; keeping the {len(self._known)} known backends")
@@ -134,12 +134,12 @@ class Follower:
         self._settle()
 
     def force(self) -> None:
-        """Apply the last good answer completely, without holding any backend."""
+        """Apply the last valid answer completely, without holding any backend."""
         self._tell((), self._retention.forget())
         self._go_by(self._answer)
 
     def _settle(self) -> None:
-        """Apply the last good answer as far as the rules of `retention` allow. While it fails, remove none."""
+        """Apply the last valid answer as far as `retention` allows. While the source fails, change nothing."""
         if self._failing:
             return
         settled = self._retention.settle(self._known, self._answer, self._passing(), self._clock())
@@ -155,7 +155,11 @@ class Follower:
         now, hold = self._clock(), self._retention.rules.hold
         for name in held:
             self._emit(
-                Held(now, name, f"discovery would remove it and most others that pass: kept for {hold:g} s at most")
+                Held(
+                    now,
+                    name,
+                    f"discovery would remove it and most others that pass their checks; kept for at most {hold:g} s",
+                )
             )
         for name, reason in released.items():
             self._emit(Released(now, name, reason))

@@ -1,4 +1,4 @@
-"""Backends are the addresses of a DNS name: what `docker compose --scale` and headless services offer."""
+"""Backends from DNS: each address of a name, as with `docker compose --scale` and headless services."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from . import DiscoveryError
 from .member import Member
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""All IP addresses of a name. Raises `OSError`."""
+"""Function that returns all IP addresses of a name. It raises OSError."""
 
 
 class DnsSource:
-    """Each address of the name is one backend; its id is `address:port`."""
+    """Source whose backends are the addresses of a name. The id of a backend is `address:port`."""
 
     def __init__(self, name: str, port: int, interval: float, timeout: float, resolve: Resolve | None = None) -> None:
         self.interval = interval
@@ -27,7 +27,7 @@ class DnsSource:
         self._resolve = resolve or SystemResolver().addresses
 
     async def read(self) -> Sequence[Member]:
-        """The addresses of this moment, in a stable order. Raises `DiscoveryError`."""
+        """Resolve the name and return its addresses in sorted order. Raise DiscoveryError."""
         try:
             found = await asyncio.wait_for(self._resolve(self._name), self._timeout)
         except TimeoutError as error:
@@ -35,25 +35,25 @@ class DnsSource:
         except OSError as error:
             raise DiscoveryError(f"{self._name}: {error.strerror or error}") from error
         except UnicodeError as error:
-            raise DiscoveryError(f"{self._name}: is no host name") from error
+            raise DiscoveryError(f"{self._name}: not a host name") from error
         return [Member(str(Address(ip, self._port)), ip, self._port) for ip in one_family(found)]
 
 
 def one_family(addresses: Sequence[str]) -> list[str]:
-    """Sorted and without duplicates: the IPv4 ones where there are any, else the IPv6 ones.
+    """Return the IPv4 addresses if there are any, else the IPv6 ones, sorted and without duplicates.
 
-    A replica with an address of each family would otherwise be two backends and get twice its share.
+    Otherwise a replica with an address of each family would be two backends and get twice its share.
     """
     unique = sorted(set(addresses))
     return [address for address in unique if ":" not in address] or unique
 
 
 class SystemResolver:
-    """`getaddrinfo` in a thread, one at a time.
+    """Calls `getaddrinfo` in a thread, one call at a time.
 
-    The call cannot be interrupted and may take tens of seconds when the DNS server is silent. A caller that gives up
-    leaves it running, and the next one waits for the same call instead of starting another. The thread is a daemon,
-    so that it does not hold up the end of the process either, which an executor's thread would.
+    The call cannot be interrupted and may take tens of seconds if the DNS server does not answer. If a caller gives up,
+    the call continues, and the next caller waits for its result instead of starting another. The thread is a daemon, so
+    that the end of the process does not wait for it, as it would for an executor's thread.
     """
 
     def __init__(self, getaddrinfo: Callable[..., Sequence[tuple[object, ...]]] = socket.getaddrinfo) -> None:
@@ -61,7 +61,7 @@ class SystemResolver:
         self._under_way: Future[Sequence[str]] | None = None
 
     async def addresses(self, name: str) -> Sequence[str]:
-        """Raises `OSError` (`socket.gaierror`)."""
+        """Return all IP addresses of the name. Raise OSError (`socket.gaierror`)."""
         if self._under_way is None or self._under_way.done():
             self._under_way = Future()
             threading.Thread(target=self._look_up, args=(name, self._under_way), name="dns", daemon=True).start()
@@ -71,5 +71,5 @@ class SystemResolver:
         try:
             found = self._getaddrinfo(name, None, type=socket.SOCK_STREAM)
             answer.set_result([str(entry[4][0]) for entry in found])  # type: ignore[index]  # (…, sockaddr)
-        except (OSError, UnicodeError) as error:  # `UnicodeError`: what cannot be a name
+        except (OSError, UnicodeError) as error:  # UnicodeError: not a valid name
             answer.set_exception(error)

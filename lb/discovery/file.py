@@ -1,4 +1,4 @@
-"""Backends are listed in a YAML file of their own, which may be replaced at any time.
+"""Backends from a YAML list in a separate file, which may be replaced at any time.
 
 ```yaml
 - {id: api-1, address: 10.0.0.5:8000}
@@ -25,7 +25,7 @@ _ENTRIES = TypeAdapter(tuple[BackendEntry, ...])
 
 
 class FileSource:
-    """Looks at the file's modification time, and reads it only when that changed."""
+    """Source that reads the file again only if its modification time, size or inode has changed."""
 
     def __init__(self, path: Path, interval: float) -> None:
         self.interval = interval
@@ -34,7 +34,7 @@ class FileSource:
         self._members: Sequence[Member] = ()
 
     async def read(self) -> Sequence[Member]:
-        """The listed backends. Raises `DiscoveryError`."""
+        """Return the listed backends. Raise DiscoveryError."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> Sequence[Member]:
@@ -42,7 +42,7 @@ class FileSource:
             status = self._path.stat()
         except OSError as error:
             raise DiscoveryError(f"{self._path}: {error.strerror}") from error
-        # A replaced file has another inode even when both were written within one tick of the file system's clock.
+        # A replaced file has another inode, even if both were written within one tick of the file system's clock.
         version = (status.st_ino, status.st_mtime_ns, status.st_size)
         if version != self._seen:
             self._members = parse(self._path)
@@ -51,7 +51,7 @@ class FileSource:
 
 
 def parse(path: Path) -> Sequence[Member]:
-    """Raises `DiscoveryError` in one line."""
+    """Return the backends in the file. Raise DiscoveryError with a message of one line."""
     try:
         return members(unique(_ENTRIES.validate_python(read_yaml(path))))
     except ConfigError as error:

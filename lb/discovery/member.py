@@ -1,4 +1,4 @@
-"""One backend as discovery names it."""
+"""One backend in an answer of discovery."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A backend's id, address and weight, as a source names them."""
+    """Id, address and weight of a backend, as its source names them."""
 
     id: str
     host: str

@@ -1,6 +1,6 @@
 """Decides which backends are kept although discovery no longer names them. Pure: time is an argument.
 
-An answer without all or most of the backends that pass their health checks is more often wrong than right: a DNS server
+An answer that lacks all or most of the backends that pass their health checks is usually wrong: a DNS server
 with an empty cache, a half-written file, a reload of the wrong configuration. So new backends are added at once, but
 most of the passing ones are removed only when others pass in their place
 (docs/decisions/0051-discovery-does-not-overrule-health.md).
@@ -16,39 +16,39 @@ from .member import Member
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When an answer is suspicious, and how long its removals are put off. Defaults: `lb.config.discovery_settings`."""
+    """When an answer is suspicious, and how long its removals are delayed. Defaults: `lb.config.discovery_settings`."""
 
     hold: float
-    """Longest time for which a passing backend is kept, seconds since the first answer without it; 0: none is kept."""
+    """How long a passing backend is kept at most, in seconds after the first answer without it. 0: not at all."""
     max_loss: float
-    """Share of the passing backends that one answer may remove. Removing all is suspicious at any share."""
+    """Share of the passing backends that one answer may remove. An answer that removes all is always suspicious."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The effect of one answer of discovery."""
+    """Effect of one answer of discovery."""
 
     members: Sequence[Member]
-    """The backends to use: all that the answer names, and those that are held."""
+    """The backends to use: those in the answer, and the held ones."""
     held: Collection[str] = ()
-    """Ids that are held from now on and were not before."""
+    """Ids of the backends that are newly held."""
     released: Mapping[str, str] | None = None
-    """Ids that are no longer held, each with the reason."""
+    """Reason by id, for backends that are no longer held."""
 
 
 FOLLOW_ALL = Rules(hold=0.0, max_loss=1.0)
-"""Every answer is applied at once."""
+"""Rules by which every answer is applied at once."""
 
 
 class Retention:
-    """Keeps backends that pass their checks if an answer would remove most of them."""
+    """Holds backends that pass their checks if an answer would remove most of them."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._missing_since: dict[str, float] = {}
 
     def until(self) -> Mapping[str, float]:
-        """Return the held backends: id → the latest time of removal."""
+        """Return the latest time of removal of each held backend, by id."""
         return {backend: since + self.rules.hold for backend, since in self._missing_since.items()}
 
     def settle(
@@ -57,8 +57,8 @@ class Retention:
         """Decide what the answer `found` changes.
 
         `known` are the members used until now, `passing` the ids of backends that pass their checks and have a weight.
-        A backend that the answer names at another address counts as missing: while it is held, the new address waits,
-        because an id belongs to one address.
+        A backend that the answer names with another address counts as missing. While it is held, the new address is not
+        used, because an id has only one address.
         """
         named = {member.id: member for member in found}
         missing = {name for name, member in known.items() if name in passing and not _same(named.get(name), member)}
@@ -77,7 +77,7 @@ class Retention:
         return Settled(members, [name for name in held if name not in before], released)
 
     def forget(self) -> Mapping[str, str]:
-        """Release all held backends, because an operator asked for it; return their ids, each with the reason."""
+        """Release all held backends, because an operator has requested it. Return the reason by id."""
         released = dict.fromkeys(self._missing_since, "forced by the operator")
         self._missing_since = {}
         return released

@@ -1,4 +1,4 @@
-"""Backends named in the configuration: read once."""
+"""Backends from the configuration, which are read once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .member import Member
 
 
 def members(entries: Iterable[BackendEntry]) -> tuple[Member, ...]:
-    """Entries of a configuration as members."""
+    """Return the entries of a configuration as members."""
     return tuple(Member(entry.id, entry.address.host, entry.address.port, entry.weight) for entry in entries)
 
 
 class StaticSource:
-    """Always the same backends."""
+    """Source that always returns the same backends."""
 
     interval = 0.0
 
@@ -22,5 +22,5 @@ class StaticSource:
         self._members = members(entries)
 
     async def read(self) -> Sequence[Member]:
-        """The configured backends."""
+        """Return the configured backends."""
         return self._members

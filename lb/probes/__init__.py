@@ -1,1 +1,1 @@
-"""Active health checks: the scheduler, and one check over HTTP, TCP or TLS."""
+"""Active health checks: the scheduler, and the checks by HTTP, TCP and TLS."""

@@ -1,7 +1,7 @@
-"""One active check over HTTP: a GET on its own connection, and a name for the failure.
+"""Active check by HTTP: a GET on a new connection, and a name for the failure.
 
-It has its own protocol because a check with aiohttp's client costs several times the CPU, and checks are most of the
-work of an idle balancer.
+It implements a protocol of its own because a check with aiohttp's client needs several times the CPU, and checks are
+most of the work of an idle balancer.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import socket
-import ssl
-from collections.abc import Awaitable
 from typing import Any, cast
 
 import httptools
@@ -21,18 +18,10 @@ from ..config.units import Address
 from ..core.backend import Backend
 from ..core.load_weights import LoadReport, report_in_health
 from ..core.settings import HealthSettings
-from ..errors import is_our_own
 from .scheduler import Report
 
 MAX_BODY = 64 * 1024
 MAX_NAME = 128
-_FAILURE_NAMES = {
-    errno.ECONNREFUSED: "refused",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.ENETUNREACH: "unreachable",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-}
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
@@ -56,10 +45,7 @@ class HttpProbe:
         self._names_host = any(name.lower() == "host" for name in settings.headers)
 
     async def __call__(self, backend: Backend) -> Report:
-        """Probe once, within the probe time-out, which includes connecting."""
-        return await report_of(self._probe(backend), self._settings.timeout)
-
-    async def _probe(self, backend: Backend) -> Report:
+        """Probe once. Raise OSError, or HttpParserError if the response is not HTTP."""
         status, body = await self._request(backend)
         failure = self._failure(status, body)
         name, load = parse_report(body)
@@ -90,7 +76,7 @@ class HttpProbe:
 class _ProbeProtocol(asyncio.Protocol):
     """Sends the request, and sets the future to the status and the body (up to `MAX_BODY`) or to an error.
 
-    It waits for the complete body: a backend that stalls in the middle of its report has not passed.
+    It waits for the complete body, because a backend that stalls within its report must not pass.
     """
 
     def __init__(self, request: bytes, answer: asyncio.Future[tuple[int, bytes]]) -> None:
@@ -140,7 +126,7 @@ class _ProbeProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status:
             self._end()
-        self._framed = False  # after an interim response the final one follows
+        self._framed = False  # an interim response is followed by the final one
 
     def _end(self) -> None:
         if not self._answer.done():
@@ -151,28 +137,8 @@ class _ProbeProtocol(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-async def report_of(probe: Awaitable[Report], limit_s: float) -> Report:
-    """Wait up to `limit_s` seconds for the report of a probe. Errors of the connection become a failed report."""
-    try:
-        async with asyncio.timeout(limit_s):
-            return await probe
-    except TimeoutError:
-        return Report("timeout")
-    except (ssl.SSLError, httptools.HttpParserError):
-        return Report("bad_response")
-    except OSError as error:
-        return Report(failure_name(error), inconclusive=is_our_own(error))
-
-
-def failure_name(error: OSError) -> str:
-    """Return one word for a connection that failed."""
-    if isinstance(error, socket.gaierror):
-        return "unresolved"
-    return _FAILURE_NAMES.get(error.errno or 0, "unreachable")
-
-
 def parse_report(body: bytes) -> tuple[str, LoadReport | None]:
-    """Return `instance` and `load` of a JSON health report; an empty string and None if they are missing."""
+    """Return `instance` and `load` of a JSON health report, or an empty string and None if they are missing."""
     try:
         report: Any = json.loads(body)
     except ValueError:

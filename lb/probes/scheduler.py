@@ -1,4 +1,4 @@
-"""Schedules the active checks: one loop per backend, all in parallel, with one probe at a time for each backend."""
+"""Schedules the active checks: one loop per backend, in parallel. A backend gets one probe at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.load_weights import LoadReport
 RETRY_S = 0.1
 """Seconds until a probe that could not be made is repeated."""
 START_SPREAD_S = 0.02
-"""First probes start within this many seconds: practically at once, but not all in one burst."""
+"""Seconds over which first probes are spread, so that they start early but not in one burst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Report:
     failure: str = ""
     """One word for the failure; empty if the probe passed."""
     unhealthy_response: bool = False
-    """The backend responded, and the response was a failure."""
+    """Whether the backend responded, but the response was a failure."""
     name: str = ""
     """Name of the backend according to its health report."""
     load: LoadReport | None = None
     """Load of the backend according to its health report."""
     inconclusive: bool = False
-    """The probe could not be made because the balancer lacked a resource, so it says nothing about the backend."""
+    """Whether the probe could not be made because the balancer lacked a resource. It then has no effect."""
 
 
 class HealthSink(Protocol):
@@ -39,7 +39,7 @@ class HealthSink(Protocol):
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends."""
+        """Return all known backends."""
 
     def probed(
         self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
@@ -74,7 +74,7 @@ class Prober:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Probe until cancelled. An error in one loop ends all loops: otherwise one backend could stay unprobed."""
+        """Probe until cancelled. An error in one loop ends all, because otherwise one backend would stay unprobed."""
         async with asyncio.TaskGroup() as self._group:
             self.sync()
             await asyncio.get_running_loop().create_future()

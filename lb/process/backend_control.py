@@ -1,4 +1,4 @@
-"""Keeps the balancer's backends up to date: discovery says which there are, the prober says in which state they are."""
+"""Keeps the balancer's backends up to date: discovery determines which exist, the prober their states."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from ..config.schema import Config
 from ..core.backend import Backend, State
 from ..core.events import Added, Emit, Event, Probed, ProbeWanted, Removed
 from ..discovery import Change, Follower, Insert
+from ..discovery.sources import source_of
 from ..probes.scheduler import HealthSink, Prober
-from .wiring import checks_of, rules_of, source_of
+from .wiring import checks_of, rules_of
 
 
 class ManagedBackends(HealthSink, Protocol):
-    """What this module needs of a balancer."""
+    """The part of a balancer that this module uses."""
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
         """Add a backend, or change its weight."""
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain a backend, then remove it. Raise KeyError if there is none of that id."""
+        """Drain a backend, then remove it. Raise KeyError if the id is unknown."""
 
 
 class BackendControl:
-    """Runs discovery and prober as tasks. Both can be reconfigured while they run."""
+    """Runs discovery and prober as tasks, which can be reconfigured while they run."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class BackendControl:
         self._checks = checks_of(config)
         self._prober = Prober(backends, self._checks, clock, rng)
         self._follower = Follower(
-            source_of(config),
+            source_of(config.discovery),
             self._apply,
             warn,
             rules=rules_of(config),
@@ -58,14 +59,14 @@ class BackendControl:
         self._group: asyncio.TaskGroup | None = None
         self._sync_due = False
         self._passed: set[str] = set()
-        """Ids of backends with a passed check since they were added; `health.assume_up` makes one UP without it."""
+        """Ids of backends that have passed a check since they were added. With `assume_up`, others can be UP too."""
 
     async def discover_once(self) -> None:
-        """Read the source once, so that there are backends before the first request."""
+        """Read the source once, so that backends are known before the first request."""
         await self._follower.step()
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Run until `stop`, as tasks of `group`: an error in one of them ends the balancer."""
+        """Run both until `stop`, as tasks of `group`, so that an error in one of them ends the balancer."""
         self._group = group
         self._probing = group.create_task(self._prober.run())
         self._following = group.create_task(self._follower.run())
@@ -77,7 +78,7 @@ class BackendControl:
                 task.cancel()
 
     async def reconfigure(self, config: Config) -> None:
-        """Apply another configuration. If it names another source, that one is read before this returns."""
+        """Apply another configuration. If it names another source, read that before returning."""
         before, self._config = self._config, config
         if config.health != before.health:
             self._checks.use(config.core_settings().health)
@@ -85,12 +86,12 @@ class BackendControl:
         if config.discovery != before.discovery and self._group is not None:
             if self._following is not None:
                 self._following.cancel()
-            await self._follower.follow(source_of(config), rules_of(config))
+            await self._follower.follow(source_of(config.discovery), rules_of(config))
             self._following = self._group.create_task(self._follower.run())
 
     @property
     def held(self) -> Mapping[str, float]:
-        """The backends that are kept although discovery no longer names them; id → the latest time of removal."""
+        """Latest time of removal of each backend that is kept although discovery no longer names it, by id."""
         return self._follower.held
 
     def force(self) -> None:
@@ -106,7 +107,7 @@ class BackendControl:
         if isinstance(event, ProbeWanted):
             self._prober.wake(event.backend)
         elif isinstance(event, Added | Removed) and not self._sync_due:
-            # Later, since the core is in the middle of the change that it reports; and once for all changes of a turn.
+            # Synchronize later, because the core is still making the change that it reports, and once for many changes.
             self._sync_due = True
             self._loop.call_soon(self._sync_prober)
 
@@ -123,5 +124,5 @@ class BackendControl:
             member = change.member
             self._backends.insert(member.id, member.host, member.port, now, member.weight)
         else:
-            with contextlib.suppress(KeyError):  # an operator has removed it already
+            with contextlib.suppress(KeyError):  # already removed by an operator
                 self._backends.remove(change.id, now)

@@ -1,4 +1,7 @@
-"""The data plane built from the configuration: listeners, limits, access log, statistics. Only addresses are fixed."""
+"""The data plane built from the configuration: listeners, limits, access log, statistics.
+
+All settings but the addresses can be changed while it runs.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,10 @@ Sockets = Mapping[str, Sequence[socket.socket]]
 
 
 class DataPlaneService:
-    """One data plane. Create it on the event loop that is to run it."""
+    """One data plane. It must be created on the event loop that will run it."""
 
     workers_died = 0
-    """Workers that had to be replaced: there are none."""
+    """Number of workers that were replaced. It is 0, because this process has no workers."""
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class DataPlaneService:
         self.reconfigure(config)
 
     def reconfigure(self, config: Config) -> None:
-        """Apply another configuration from now on; requests under way end by the one that they began with."""
+        """Apply another configuration from now on. Requests in flight keep the configuration with which they began."""
         self._config = config
         self.decisions.resize(config.decisions)
         self._access.sample = config.access_log.sample
@@ -90,13 +93,13 @@ class DataPlaneService:
         )
 
     def open(self) -> Mapping[str, Address]:
-        """Bind every configured address and return the actual ones. Raise `EnvironmentUnfitError`."""
+        """Bind all configured addresses. Return the actual ones, by configuration key. Raise EnvironmentUnfitError."""
         wanted = {"listen": self._config.listen, "tcp.listen": self._config.tcp.listen}
         self._sockets = {key: bind(where) for key, where in wanted.items() if where is not None}
         return {key: address_of(sockets) for key, sockets in self._sockets.items()}
 
     async def start(self, inherited: Sockets | None = None) -> None:
-        """Accept connections on the sockets that `open` has bound, or on `inherited` ones of the parent process."""
+        """Accept connections on the sockets that `open` has bound, or on those `inherited` from the parent process."""
         sockets = self._sockets if inherited is None else inherited
         await self._runner.setup()
         tls = self._tls()
@@ -106,18 +109,18 @@ class DataPlaneService:
             await self._site(sock, self.proxy.tcp, tls if self._config.tcp.tls else None).start()
 
     async def stop(self) -> None:
-        """Stop accepting, and end the connections that are not done within `shutdown_timeout`."""
+        """Stop accepting connections, and end those that have not finished within `shutdown_timeout`."""
         await self._runner.cleanup()
 
     def close(self) -> None:
-        """Do nothing: the end of the process closes the rest."""
+        """Do nothing, because the end of the process closes everything."""
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the core (`Emit`)."""
         self.proxy.on_event(event)
 
     async def refresh(self) -> None:
-        """Do nothing: statistics and gauges of this process are always current."""
+        """Do nothing, because statistics and gauges of this process are always current."""
 
     async def explain(self, last: int, backend: str, request_id: str) -> list[dict[str, Any]]:
         """Return the decisions about the latest requests, newest first."""
@@ -125,14 +128,14 @@ class DataPlaneService:
 
     @property
     def totals(self) -> RequestTotals:
-        """All counts so far."""
+        """Return all counts so far."""
         totals = self._stats.totals()
         totals.dropped_lines = sum(lines.dropped for lines in {*self._lines})
         return totals
 
     @property
     def gauges(self) -> Gauges:
-        """The current values."""
+        """Return the current values."""
         in_flight = Counter({one.id: one.in_flight for one in self._balancer.backends if one.in_flight})
         return Gauges(self.proxy.connections, self.proxy.requests, self.proxy.tunnels, in_flight)
 

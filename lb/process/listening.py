@@ -1,4 +1,4 @@
-"""Listening sockets. They are bound before anything else is started, so that a port in use is reported at once."""
+"""Binds listening sockets. It happens before anything else starts, so that a port in use is reported at once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ..config.units import Address
 from ..errors import EnvironmentUnfitError
 
 UNSENT = 256 * 1024
-"""Bytes of a response that the kernel buffers beyond what the client's window allows (TCP_NOTSENT_LOWAT; accepted
+"""Bytes of a response that the kernel buffers in addition to the client's window (TCP_NOTSENT_LOWAT; accepted
 connections inherit it). Without it, the send buffer of a client that does not read grows to 4 MiB
-(`net.ipv4.tcp_wmem`), and some hundreds of such clients use up what the whole host may use for TCP
+(`net.ipv4.tcp_wmem`), and some hundreds of such clients use up the TCP memory of the whole host
 (`net.ipv4.tcp_mem`). The event loop reads at most this much at a time, so that one read still becomes one write."""
 
 
 def bind(where: Address, *, shared: bool = False) -> list[socket.socket]:
     """Return a bound socket, not yet listening, for each address that `where` resolves to.
 
-    Raise `EnvironmentUnfitError` if an address cannot be bound. `shared` allows more sockets to be bound to the same
-    address (SO_REUSEPORT); the kernel distributes connections over them.
+    Raise EnvironmentUnfitError if an address cannot be bound. `shared` allows several sockets on the same address
+    (SO_REUSEPORT); the kernel distributes the connections over them.
     """
     with ExitStack() as opened:
         sockets = []
@@ -52,5 +52,5 @@ def address_of(sockets: Sequence[socket.socket]) -> Address:
 def _addresses(where: Address) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
     found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     unique = list(dict.fromkeys(found))
-    # With port 0, only one: a port that is free on one address may be in use on another.
+    # With port 0, use only one address, because a port that is free on it may be in use on another.
     return unique[:1] if where.port == 0 else unique  # type: ignore[return-value]

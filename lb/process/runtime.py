@@ -1,4 +1,4 @@
-"""How a process of the balancer is set up: event loop, open files, garbage collection, and which build it runs."""
+"""Sets up a process of the balancer: event loop, limit of open files, garbage collection. Describes the build."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..core import balancer
 
 GC_THRESHOLDS: Final = (10_000, 50, 50)
 """New objects before the youngest generation is collected (Python's default is 700), and collections of one generation
-before the next older one is collected. What the admin API leaves behind is still found within a few thousand requests.
+before the next older one is collected. Garbage of the admin API is still found within a few thousand requests.
 
 A request leaves no cycles (`tests/unit/lb/proxy/test_lb_proxy_garbage.py`), so there is little to collect, but each
-collection visits everything that connections hold: with 10,000 of them it takes tens of milliseconds, all at once."""
+collection visits all objects of connections. With 10,000 connections it blocks for tens of milliseconds."""
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop factory if uvloop is installed, else None: nothing depends on it, it is only faster."""
+    """Return uvloop's loop factory if uvloop is installed, else None. uvloop is only faster; nothing depends on it."""
     try:
         import uvloop
     except ImportError:
@@ -30,25 +30,25 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def raise_open_files_limit() -> None:
-    """Raise the soft limit of open files, often 1024, to the hard one: each request in flight takes two sockets."""
+    """Raise the soft limit of open files, often 1024, to the hard limit. A request in flight needs two sockets."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def tune_garbage_collection() -> None:
-    """Collect rarely from now on, and never visit again what exists now. Call it once everything is started."""
+    """Collect rarely from now on, and never visit the existing objects again. Call this at the end of the start."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
 def is_compiled() -> bool:
-    """Return whether the hot modules are those that `scripts/compile_lb.py` has made (docs/decisions/0010)."""
+    """Return whether the modules compiled by `scripts/compile_lb.py` are in use (docs/decisions/0010)."""
     return not balancer.__file__.endswith(".py")
 
 
 def describe_build() -> str:
-    """Return, for example, `CPython 3.13.5 (GCC 14.2.0), compiled`: the cost of a request depends on all of it."""
+    """Return a text such as `CPython 3.13.5 (GCC 14.2.0), compiled`. The cost of a request depends on all of these."""
     compiler = platform.python_compiler()
     kind = "compiled" if is_compiled() else "pure Python"
     return f"{platform.python_implementation()} {platform.python_version()} ({compiler}), {kind}"

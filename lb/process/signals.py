@@ -1,4 +1,4 @@
-"""The signals that the balancer handles."""
+"""Handlers of the balancer's signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def stop_signals(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Yield two events: the first SIGTERM or SIGINT sets one, the second sets the other."""
+    """Yield two events. The first SIGTERM or SIGINT sets the first event, another one sets the second event."""
     first, second = asyncio.Event(), asyncio.Event()
 
     def received() -> None:
@@ -38,7 +38,7 @@ def on_hangup(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
 
 
 async def run_until(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Run `work`, and cancel it if `event` is set before it is done."""
+    """Run `work`, but cancel it if `event` is set before it has ended."""
     tasks = {asyncio.create_task(work), asyncio.create_task(event.wait())}
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:

@@ -1,8 +1,8 @@
-"""TLS for clients: loading certificates, choosing one by SNI, and replacing them while connections are served.
+"""TLS for clients: loads certificates, chooses one by SNI, and replaces them while connections are served.
 
-Every handshake starts with one `SSLContext` that stays the same. Its SNI callback switches to the context of the
-certificate that matches the requested name. The table of names is replaced as a whole: a handshake sees either the old
-certificates or the new ones, and established connections are not affected.
+Every handshake starts with the same `SSLContext`. Its SNI callback switches to the context of the certificate that
+matches the requested name. The table of names is replaced as a whole, so a handshake sees either the old certificates
+or the new ones, and established connections are not affected.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..config.listener_settings import Certificate, Tls
 from ..errors import ConfigError
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""TLS 1.2 with forward secrecy and AEAD only (RFC 9325 §4.2); all ciphers of TLS 1.3 are of this kind."""
+"""Ciphers of TLS 1.2 with forward secrecy and AEAD (RFC 9325 §4.2). All ciphers of TLS 1.3 have both."""
 PROTOCOLS = ["http/1.1"]
 WARN_BEFORE_S = 7 * 24 * 3600.0
-"""Seconds; a week. ACME clients renew 90-day certificates after 60 days, so by then renewal has failed."""
+"""Seconds (a week). ACME clients renew 90-day certificates after 60 days, so at this time a renewal has failed."""
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -34,7 +34,7 @@ class LoadedCertificate:
 
     path: Path
     names: tuple[str, ...]
-    """Lower case, as in the certificate: `a.example`, `*.example`."""
+    """Names in the certificate in lower case, such as `a.example` or `*.example`."""
     expires: float
     """Unix time."""
     fingerprint: str
@@ -43,7 +43,7 @@ class LoadedCertificate:
 
 
 class Certificates:
-    """The context to listen with, and the certificates that its handshakes use."""
+    """The context for listening, and the certificates that its handshakes use."""
 
     def __init__(self, settings: Tls) -> None:
         """Raise `ConfigError` with a line for each file that cannot be used."""
@@ -63,7 +63,7 @@ class Certificates:
         self._by_name, self.served = by_name, tuple(served)
 
     def reload(self, settings: Tls, warn: Callable[[str], None]) -> None:
-        """Read the files again. If one cannot be used, `warn` of each problem and keep all old certificates."""
+        """Read the files again. If one cannot be used, call `warn` for each problem and keep all old certificates."""
         try:
             self.replace(load(settings), settings)
         except ConfigError as error:
@@ -97,7 +97,7 @@ def load(settings: Tls) -> list[LoadedCertificate]:
 
 
 def context_for(settings: Tls) -> ssl.SSLContext:
-    """Return a server context with our defaults, without a certificate."""
+    """Return a server context with the balancer's defaults and without a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[settings.min_version]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -130,7 +130,7 @@ def _load(certificate: Certificate, settings: Tls) -> LoadedCertificate:
         why = (
             f"is not the key of the certificate {certificate.cert}"
             if mismatch
-            else "holds no usable private key in PEM"
+            else "contains no usable private key in PEM"
         )
         raise _UnusableError("key", f"{certificate.key}: {why}") from error
     fingerprint = leaf.fingerprint(SHA256()).hex()
@@ -142,7 +142,7 @@ def _leaf(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(_read("cert", path))[0]
     except ValueError as error:
-        raise _UnusableError("cert", f"{path}: holds no certificate in PEM") from error
+        raise _UnusableError("cert", f"{path}: contains no certificate in PEM") from error
 
 
 def _read(key: str, path: Path) -> bytes:
@@ -153,7 +153,7 @@ def _read(key: str, path: Path) -> bytes:
 
 
 def _no_passphrase() -> str:
-    """Raise instead of returning a passphrase: without this callback, OpenSSL asks for one on the terminal."""
+    """Raise an error. Without this callback, OpenSSL would ask for the passphrase on the terminal."""
     raise _PassphraseNeededError
 
 
@@ -167,7 +167,7 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 
 def describe(served: Sequence[LoadedCertificate]) -> list[str]:
-    """Return a line for each certificate: path, expiry, fingerprint."""
+    """Return one line for each certificate: path, expiry, fingerprint."""
     return [f"{one.path}: until {_day(one.expires)}, SHA-256 {one.fingerprint[:16]}…" for one in served]
 
 

@@ -1,17 +1,12 @@
-"""Builds the parts that the configuration selects: discovery source, health checks, sticky cookie, TLS, log file."""
+"""Creates the parts that the configuration selects: health checks, sticky cookie, TLS, log file."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
-from ..config.discovery_settings import DnsDiscovery, FileDiscovery, StaticDiscovery
 from ..config.schema import Config
 from ..core.affinity import StickyCookie
-from ..discovery import Source
-from ..discovery.dns import DnsSource
-from ..discovery.file import FileSource
 from ..discovery.retention import Rules
-from ..discovery.static import StaticSource
 from ..errors import ConfigError
 from ..probes.active_check import ActiveCheck
 from ..proxy.affinity_key import Stickiness
@@ -21,7 +16,7 @@ from .tls import Certificates
 
 
 def stickiness_of(config: Config) -> Stickiness | None:
-    """Return the configured sticky cookie; None without one."""
+    """Return the configured sticky cookie, or None."""
     sticky = config.sticky
     if sticky is None:
         return None
@@ -37,12 +32,12 @@ def checks_of(config: Config) -> ActiveCheck:
 
 
 def certificates_of(config: Config) -> Certificates | None:
-    """Return the certificates for TLS; None without TLS. Raise `ConfigError` with a line for each unusable file."""
+    """Return the certificates, or None without TLS. Raise ConfigError with a line for each unusable file."""
     return Certificates(config.tls) if config.tls is not None else None
 
 
 def open_log(config: Config) -> TextIO | None:
-    """Open the access log's file; None if it has none. Raise `ConfigError` if it cannot be written."""
+    """Open and return the access log's file, or None if there is none. Raise ConfigError if it cannot be written."""
     path = config.access_log.path
     if path is None:
         return None
@@ -52,17 +47,6 @@ def open_log(config: Config) -> TextIO | None:
         raise ConfigError([f"access_log.path: {path}: cannot be written: {error.strerror}"]) from error
 
 
-def source_of(config: Config) -> Source:
-    """Return the configured source of backends."""
-    match config.discovery:
-        case StaticDiscovery(backends=backends):
-            return StaticSource(backends)
-        case DnsDiscovery(name=name, port=port, interval=interval, timeout=timeout):
-            return DnsSource(name, port, interval, timeout)
-        case FileDiscovery(path=path, interval=interval):
-            return FileSource(path, interval)
-
-
 def rules_of(config: Config) -> Rules:
-    """Return how far the answers of discovery are trusted."""
+    """Return the rules by which answers of discovery are applied or delayed."""
     return Rules(config.discovery.hold, config.discovery.max_loss)

@@ -1,1 +1,1 @@
-"""The data plane: asyncio protocols on llhttp that perform what `lb.core` decides. See docs/data-plane.md."""
+"""The data plane: asyncio protocols on llhttp that carry out the decisions of `lb.core`. See docs/data-plane.md."""

@@ -1,8 +1,9 @@
 """Accepts client connections: a listening socket, TLS, and PROXY headers.
 
-Without PROXY headers and TLS, the event loop accepts by itself. With them, each new connection is a task of ours until
-its header is read and the handshake is done. The header is read from the socket to the exact byte, so that TLS can
-begin right behind it; and the event loop's own server does not report why a handshake has failed.
+Without PROXY headers and TLS, the event loop's server accepts connections. With them, this module accepts, in a task
+for each new connection until its header is read and the handshake is done. There are two reasons: the header must be
+read from the socket to the exact byte, so that TLS can begin right after it, and the event loop's server does not
+report why a handshake has failed.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from .origin import Origin
 from .proxy_protocol import SIGNATURE, V1_LONGEST, V2_HEAD, ProxyHeaderError, parse_v1, parse_v2, v2_size
 
 BACKLOG: Final = 1024
-"""Connections that may wait to be accepted, such as a burst of clients during one turn of the event loop."""
+"""Connections that may wait to be accepted, such as a burst of clients during one iteration of the event loop."""
 _TLS_SHUTDOWN_S: Final = 2.0
-"""Seconds for the client to answer our TLS close_notify; the response has been sent by then."""
+"""Seconds for the client to answer the balancer's TLS close_notify. The response has been sent before."""
 _PAUSE_S: Final = 0.1
-"""Seconds until accepting is tried again when no file descriptor is left."""
+"""Seconds until the next attempt to accept if no file descriptor is left."""
 
 ProtocolFactory = Callable[[Origin | None], asyncio.Protocol]
 OnRefused = Callable[[str, str], None]
-"""Called with the address of a refused connection and the reason."""
+"""Function that is called with the address of a refused connection and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class TlsHandshake:
 
 @dataclass(slots=True)
 class AcceptRules:
-    """Which connections are accepted; may be changed at any time."""
+    """Which connections are accepted. The rules may be changed at any time."""
 
     networks: Sequence[Network]
     """The networks that must send PROXY headers; if headers are required, all others are refused."""
@@ -61,11 +62,11 @@ class AcceptRules:
     """Seconds from accepting a connection to the end of its header."""
     on_refused: OnRefused
     max_pending: int
-    """The most connections at a time without a complete header or handshake."""
+    """Maximum of simultaneous connections without a complete header or handshake."""
 
 
 class ListeningSite(web.BaseSite):
-    """One listening socket of an aiohttp runner, with a protocol of our own."""
+    """One listening socket of an aiohttp runner, with the balancer's protocol instead of aiohttp's."""
 
     def __init__(
         self,
@@ -87,11 +88,11 @@ class ListeningSite(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """Used only by aiohttp."""
+        """Name of the socket, which only aiohttp uses."""
         return str(self._sock.getsockname())
 
     async def start(self) -> None:
-        """Start accepting."""
+        """Start to accept connections."""
         await super().start()
         loop = asyncio.get_running_loop()
         if not self._proxy_headers and self._tls is None:
@@ -124,7 +125,7 @@ class Acceptor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Start listening and accepting."""
+        """Start to listen and to accept connections."""
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         self._accepting = self._loop.create_task(self._accept())
@@ -194,7 +195,7 @@ class Acceptor:
 
 
 async def read_origin(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Origin | None:
-    """Read one header and not a byte more. Raise `ProxyHeaderError` or OSError."""
+    """Read exactly one header. Raise ProxyHeaderError or OSError."""
     start = await _exactly(loop, sock, len(SIGNATURE))
     if start == SIGNATURE:
         head = start + await _exactly(loop, sock, V2_HEAD - len(start))
@@ -215,7 +216,7 @@ async def _exactly(loop: asyncio.AbstractEventLoop, sock: socket.socket, size: i
 
 
 async def _line(loop: asyncio.AbstractEventLoop, sock: socket.socket, start: bytes) -> bytes:
-    """Read the rest of a line. It is peeked at first, since the bytes after it belong to TLS or HTTP."""
+    """Read the rest of a line. The bytes are peeked at first, because those after the line belong to TLS or HTTP."""
     line = start
     while not line.endswith(b"\n"):
         room = V1_LONGEST - len(line)

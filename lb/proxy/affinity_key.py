@@ -1,4 +1,4 @@
-"""What ties a client to a backend: the key for hash policies, and the sticky cookie."""
+"""Affinity of clients to backends: the key for hash policies, and the sticky cookie."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .request import Request
 
 KeyOf = Callable[["Request", Peer], bytes]
-"""Returns the hash key of a request; empty if it has none, and then any backend may be picked."""
+"""Function that returns the hash key of a request. If it is empty, any backend may be picked."""
 
 
 def no_key(request: Request, peer: Peer) -> bytes:
@@ -36,17 +36,17 @@ def key_source(by: str, trusted: Sequence[Network] = ()) -> KeyOf:
 
 
 def header(request: Request, name: bytes) -> bytes:
-    """Return the value of the first field of that name (in lower case); empty without one."""
+    """Return the value of the first field with this name (in lower case), or empty bytes."""
     return next((value for _, lower, value in request.fields if lower == name), b"")
 
 
 def cookies(request: Request) -> bytes:
-    """Return all `Cookie` lines as one: RFC 9113 §8.2.3 allows a gateway in front of us to split them."""
+    """Return all `Cookie` lines as one, because a gateway may have split them (RFC 9113 §8.2.3)."""
     return b"; ".join([value for _, lower, value in request.fields if lower == b"cookie"])
 
 
 def cookie(request: Request, wanted: bytes) -> bytes:
-    """Return the value of the first cookie of that name; empty without one."""
+    """Return the value of the first cookie with this name, or empty bytes."""
     for pair in cookies(request).split(b";"):
         name, _, value = pair.strip().partition(b"=")
         if name == wanted:
@@ -61,16 +61,17 @@ class Stickiness:
         """`ttl` is the cookie's lifetime in seconds; 0: until the browser is closed."""
         self._cookie = cookie
         lifetime = f"; Max-Age={ttl:.0f}" if ttl else ""
-        # Scripts need not read it, and other sites may cause it to be sent only by links (RFC 6265bis §5.6.7).
+        # Scripts cannot read it, and requests from other sites carry it only if they follow a link (RFC 6265bis
+        # §5.6.7).
         self._attributes = f"; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{lifetime}\r\n"
 
     def pinned_to(self, request: Request) -> str:
-        """Return the id of the backend that the request's cookie names; empty without a cookie that we have signed."""
+        """Return the id of the backend in the request's cookie, or an empty string without a valid cookie."""
         sent = cookies(request)
         return self._cookie.find(sent.decode("latin-1")) if sent else ""
 
     def line(self, backend_id: str) -> bytes:
-        """Return the `Set-Cookie` line that pins the client to the backend; empty if the id is empty."""
+        """Return the `Set-Cookie` line that pins the client to the backend, or empty bytes if the id is empty."""
         if not backend_id:
             return b""
         return f"Set-Cookie: {self._cookie.name}={self._cookie.issue(backend_id)}{self._attributes}".encode("latin-1")

@@ -1,4 +1,4 @@
-"""The client's side: one connection and its requests, one after the other."""
+"""A client's connection, which handles its requests one after the other."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class ClientConnection(RequestSource):
-    """An `asyncio.Protocol` by its methods. It does not inherit from it, so that mypyc compiles it to a C structure.
+    """Has the methods of `asyncio.Protocol`, but does not inherit from it, so that mypyc compiles it to a C structure.
 
-    It relays the first request of the reader's queue; the others wait for their turn (RFC 9112 §9.3.2). Which time-out
-    `deadline` stands for depends on what the connection waits for.
+    It relays the first request of the reader's queue, while the others wait for their turn (RFC 9112 §9.3.2).
+    `deadline` is the end of the time-out that applies to what the connection currently waits for.
     """
 
     def __init__(self, plane: DataPlane, origin: Origin | None = None) -> None:
@@ -42,20 +42,20 @@ class ClientConnection(RequestSource):
         self._relay: Relay | None = None
         self._gathering: asyncio.TimerHandle | None = None
         self._gathered = False
-        """The first request no longer waits for its body."""
+        """Whether the first request no longer waits for its body."""
         self._advancing = False
         self._reading = True
         self._ending = False
-        """The last response is written; what the client still sends is discarded."""
+        """Whether the last response is written, so that further bytes of the client are discarded."""
         self._linger_until = 0.0
-        """Monotonic seconds; the latest end of discarding what the client sends. 0 unless that has begun."""
+        """Time (monotonic seconds) until which bytes of the client are discarded at most. 0 if that has not begun."""
         self._unsent = 0
-        """Bytes in the transport's buffer when it was last seen to shrink."""
+        """Bytes in the transport's buffer when it last shrank."""
         self._head_deadline = inf
         self._rate_timer: MinimumRateTimer | None = None
-        """For the request body that is being received."""
+        """Timer of the request body that is being received."""
         self._idle_since = 0
-        """Value of `_served` when the client became idle: bytes that begin no request do not extend the idle time."""
+        """Value of `_served` when the client became idle. Only a new request ends the idle time."""
 
     # --- called by the event loop ---
 
@@ -86,7 +86,7 @@ class ClientConnection(RequestSource):
             relay.client_gone()
 
     def eof_received(self) -> None:
-        """Flush written responses; the transport then closes, since half-closed clients are not served."""
+        """Flush written responses. The transport then closes, because half-closed clients are not served."""
         self._plane.write_batch.flush()
 
     def pause_writing(self) -> None:
@@ -157,7 +157,7 @@ class ClientConnection(RequestSource):
         else:
             self._transport.pause_reading()
         if not self._ending:
-            self._rearm()  # the minimum rate of an upload applies only while we read
+            self._rearm()  # the minimum rate of an upload applies only while reading
 
     # --- called by the ticker and the server ---
 
@@ -181,7 +181,7 @@ class ClientConnection(RequestSource):
     # --- one request after the other ---
 
     def _advance(self) -> None:
-        """Start the next request if none is relayed, and pass on what has come for the current one.
+        """Start the next request if none is being relayed, and forward the data received for the current one.
 
         A request that is answered at once ends inside this loop, so that a pipeline of them needs no recursion.
         """
@@ -200,7 +200,7 @@ class ClientConnection(RequestSource):
             self._rearm()
 
     def _start_next(self) -> bool:
-        """Take one step towards the next request; return False when there is nothing to do for now."""
+        """Take one step towards the next request. Return False if there is nothing to do now."""
         reader = self._reader
         if self._ending or self.blocked:
             return False
@@ -222,8 +222,7 @@ class ClientConnection(RequestSource):
         return True
 
     def _continue_reading(self) -> bool:
-        """Parse waiting bytes, refuse a malformed request, or parse what follows a refused upgrade. The queue is
-        empty."""
+        """Parse waiting bytes, or those after a refused upgrade, or refuse a malformed request. The queue is empty."""
         reader = self._reader
         if reader.unparsed:
             reader.parse_more()
@@ -246,10 +245,10 @@ class ClientConnection(RequestSource):
             relay.upload()
 
     def _should_gather(self, request: Request) -> bool:
-        """Return whether to wait for the small body of the request, which usually follows its head at once.
+        """Return whether to wait for the small body of the request, which usually arrives right after its head.
 
-        Head and body then leave in one write, and the request can be repeated. Not with `Expect: 100-continue`, where
-        the client waits for us to ask for the body.
+        Head and body are then sent in one write, and the request can be repeated. With `Expect: 100-continue` the
+        client sends no body before it gets a response, so the result is False.
         """
         limits, framing = self._plane.limits, request.framing
         if self._gathered or framing.expects_continue or max(request.buffered, framing.length) > limits.buffered:
@@ -281,7 +280,7 @@ class ClientConnection(RequestSource):
         self._linger()
 
     def _close(self) -> None:
-        """Close once everything is written, or the client reads too slowly."""
+        """Close when everything is written, or when the client reads too slowly."""
         self._plane.write_batch.flush()
         self._ending = True
         self._unsent = self._transport.get_write_buffer_size()
@@ -289,8 +288,10 @@ class ClientConnection(RequestSource):
         self._transport.close()
 
     def _linger(self) -> None:
-        """Close after the client has had time to read the response: closing a socket with unread input resets the
-        connection, and the response may be lost (RFC 9112 §9.6)."""
+        """Close after the client has had time to read the response.
+
+        Closing a socket with unread input resets the connection, and the response may be lost (RFC 9112 §9.6).
+        """
         if self._transport.is_closing():
             self._close()
             return
@@ -300,14 +301,12 @@ class ClientConnection(RequestSource):
         self._unsent = self._transport.get_write_buffer_size()
         self._linger_until = now + plane.limits.linger_total
         self.deadline = now + min(plane.limits.linger, plane.limits.linger_total)
-        if (
-            self._transport.can_write_eof()
-        ):  # TLS cannot be half-closed: there, only `Connection: close` announces the end
+        if self._transport.can_write_eof():  # TLS cannot be half-closed, so only `Connection: close` announces the end
             self._transport.write_eof()
         self.regulate_reading()
 
     def _rearm(self) -> None:
-        """Set the deadline according to what the connection waits for now."""
+        """Set the deadline for what the connection waits for now."""
         reader, limits, now = self._reader, self._plane.limits, self._plane.clock()
         if not reader.in_head:
             self._head_deadline = inf

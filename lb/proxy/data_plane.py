@@ -1,4 +1,4 @@
-"""What every connection of one data plane shares."""
+"""State that all connections of one data plane share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class DataPlane:
-    """The core, the pool of backend connections, and the sets of everything that is under way."""
+    """The core, the pool of backend connections, and all open connections, exchanges and tunnels."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class DataPlane:
         self.connect_timeout = connect_timeout
         """Seconds; `Settings.retry.connect_timeout`."""
         self.key_of = key_of
-        """Returns the key of a hash policy; called only while such a policy is used."""
+        """Function that returns the key for a hash policy. It is called only while such a policy is used."""
         self.sticky = sticky
         self.load_feedback = load_feedback
         """Whether to look for `X-Load` in responses."""
@@ -74,9 +74,9 @@ class DataPlane:
         self.owners: dict[Exchange, ExchangeOwner] = {}
         self.tunnels: set[OpenTunnel] = set()
         self.gathering: dict[BackendConnection, float] = {}
-        """Connections that wait for the body of a small response, and until when (monotonic seconds); oldest first."""
+        """Connections that wait for the body of a small response, with the end of the wait, oldest first."""
         self.stopping = False
-        """The balancer stops: responses say `Connection: close`, and no connection outlives its request."""
+        """Whether the balancer is stopping. Then responses have `Connection: close`, and connections end with them."""
         self._empty: asyncio.Event | None = None
         self._connections_by_address: Counter[bytes] = Counter()
         """Number of connections of each client address, including tunnels."""
@@ -86,7 +86,7 @@ class DataPlane:
         self._deadline_ms = 0
         self._deadline_line = b""
         self.unix_offset = time.time() - clock()
-        """Wall clock minus `clock`, seconds; updated at every sweep, since the wall clock may be stepped."""
+        """Wall clock minus `clock`, in seconds, updated at every sweep because the wall clock may be adjusted."""
 
     def set_limits(self, limits: Limits) -> None:
         """Apply other limits from now on."""
@@ -107,7 +107,7 @@ class DataPlane:
         return b"%s-%x" % (self._id_prefix, next(self._ids))
 
     def client_connected(self, client: Client) -> str:
-        """Register a client. Return the limit that is exceeded, in which case it must be refused; empty if none is."""
+        """Register a client. Return an empty string, or the exceeded limit if the client must be refused."""
         self.clients.add(client)
         address = client.peer.address
         self._connections_by_address[address] += 1
@@ -119,7 +119,7 @@ class DataPlane:
         return ""
 
     def client_upgraded(self, client: Client) -> None:
-        """Note that a client's connection has become a tunnel; `client_disconnected` follows when that ends."""
+        """Record that a client's connection has become a tunnel. `client_disconnected` follows at its end."""
         self.clients.discard(client)
         if self.pool.private:
             self.pool.close_private(client)
@@ -145,7 +145,8 @@ class DataPlane:
     def admit(self, request: Request, client: Client, now: float) -> Exchange:
         """Return the core's exchange for a request. Its hash key is computed only if the policy uses one.
 
-        A client with a private connection stays with that connection's backend, whatever its sticky cookie says.
+        A client with a private connection stays with that connection's backend, even if its sticky cookie names
+        another.
         """
         balancer, sticky = self.balancer, self.sticky
         pinned_to = sticky.pinned_to(request) if sticky is not None else ""
@@ -175,7 +176,7 @@ class DataPlane:
             owner = self.owners.get(item.exchange)
             if owner is not None:
                 owner.proceed(item.step)
-            elif isinstance(item.step, Attempt):  # the client has disconnected meanwhile
+            elif isinstance(item.step, Attempt):  # the client has disconnected
                 waiting.extend(self.balancer.cancelled(item.step, self.clock()))
 
     def deadline_line(self, deadline: float) -> bytes:
@@ -187,7 +188,7 @@ class DataPlane:
         return self._deadline_line
 
     def single_attempt_lines(self, backend: Backend) -> bytes:
-        """Return the `X-Backend` and `X-Tried` lines of a request with one attempt, as most have; they are cached."""
+        """Return the `X-Backend` and `X-Tried` lines of a request with one attempt, the usual case. They are cached."""
         lines = self._single_attempt_lines.get(backend.id)
         if lines is None:
             name = backend.id.encode("ascii", "replace")

@@ -1,21 +1,24 @@
-"""Connecting to a backend: the only step of a request that takes a task."""
+"""Connects to a backend. Of all steps of a request, only this one needs a task."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..core.exchange import Attempt, Failure
 from ..errors import is_our_own
 from .ports import Link, ResponseReceiver
 from .proxy_protocol import encode
+from .sockets import connected_socket
+from .upstream import UpstreamConnection
 
 if TYPE_CHECKING:
+    from ..core.backend import Backend
     from .data_plane import DataPlane
 
 
 class Dialing(Link):
-    """Connects for one attempt, and reports the result to the relay unless it is dropped before."""
+    """Connects for one attempt and reports the result to the relay, unless the attempt is dropped before."""
 
     def __init__(self, plane: DataPlane, relay: ResponseReceiver, attempt: Attempt) -> None:
         self.attempt: Attempt | None = attempt
@@ -37,3 +40,16 @@ class Dialing(Link):
             if self._plane.proxy_header:
                 connection.write(encode(self._plane.proxy_header, self._relay.client.origin), complete=False)
             self._relay.connected(self, connection)
+
+
+async def connect(backend: Backend, plane: DataPlane) -> UpstreamConnection:
+    """Return a new connection to `backend`. Raise OSError (refused, unreachable) or TimeoutError."""
+    sock = await connected_socket(backend, plane.connect_timeout)
+    loop = asyncio.get_running_loop()
+    try:
+        connection = UpstreamConnection(plane, backend, sock)
+        await loop.create_connection(lambda: cast(asyncio.Protocol, connection), sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    return connection

@@ -1,4 +1,4 @@
-"""Relays one client request: performs what the core decides, and passes bytes in both directions."""
+"""Relays one client request: carries out the core's decisions, and passes bytes in both directions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from .response_framing import ResponseHead
 
 _BODY_UNDEFINED: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
-"""RFC 9110 §9.3: a body of these methods has no defined meaning, and some servers do not read it, so that it stays in
-front of the next request."""
+"""Methods whose body has no defined meaning (RFC 9110 §9.3). Some servers do not read it, and then parse it as the
+start of the next request."""
 
 
 class Relay(ResponseReceiver):
-    """Exists from the start of a request until its response is written or the request is given up.
+    """Relay of one request. It exists until the response is written or the request is abandoned.
 
-    It has a link for each attempt under way: a `Dialing`, then a `BackendConnection`. There are two while a hedge is
-    under way, else one. Once the core accepts a response, its link is the only one left.
+    It has a link for each attempt in progress: a `Dialing`, then a `BackendConnection`. There are two links while a
+    hedge is in progress, else one. When the core accepts a response, all other links are dropped.
     """
 
     __slots__ = ("_client", "_links", "_plane", "_progress", "_rate_timer", "_uplink", "_writer", "exchange", "request")
@@ -44,9 +44,9 @@ class Relay(ResponseReceiver):
         self._client = client
         self._links: list[Link] = []
         self._uplink: BackendConnection | None = None
-        """The connection that gets the rest of the request body, while that is being received."""
+        """The connection to which the rest of the request body is sent while the client is still sending it."""
         self._rate_timer: MinimumRateTimer | None = None
-        """For the backend that responds or reads; created by the first `check_stall` that needs it."""
+        """Timer of the backend that sends the response or reads the request. `check_stall` creates it when needed."""
         self._writer = ResponseWriter(plane, request)
         self._progress = plane.clock()
         self.exchange: Exchange = plane.admit(request, client, self._progress)
@@ -63,14 +63,14 @@ class Relay(ResponseReceiver):
     # --- attempts ---
 
     def proceed(self, step: Attempt | Queued | Refusal) -> None:
-        """Perform the step that the core has decided on. For `Queued`, a later `Resume` brings the next step."""
+        """Perform the step that the core has decided on. After `Queued`, the next step comes with a `Resume`."""
         if isinstance(step, Attempt):
             self._launch(step)
         elif isinstance(step, Refusal):
             self._answer(step.status, step.reason, step.retry_after)
 
     def hedge(self, attempt: Attempt) -> None:
-        """Start a second attempt beside the stalled one, unless the exchange has moved on meanwhile."""
+        """Start a second attempt beside the stalled one. Cancel it if that one has responded or ended meanwhile."""
         if self._links and not self.exchange.responding and self.request.complete and not self._is_private():
             self._launch(attempt)
         else:
@@ -145,7 +145,7 @@ class Relay(ResponseReceiver):
             connection.reusable = False
 
     def _is_private(self) -> bool:
-        """Whether the client is authenticated by its backend connection: another backend would not know the client."""
+        """Return whether the client is authenticated on its backend connection, so that no other one can serve it."""
         return any(isinstance(link, BackendConnection) and link.private for link in self._links)
 
     def _unlink(self, link: Link) -> None:
@@ -158,14 +158,14 @@ class Relay(ResponseReceiver):
 
     @property
     def uploading(self) -> bool:
-        """Whether a backend waits for the rest of the request body."""
+        """Return whether a backend waits for the rest of the request body."""
         return self._uplink is not None
 
     def upload(self) -> None:
         connection, request = self._uplink, self.request
         if connection is None:
             if self.exchange.responding:
-                request.take()  # the backend has refused it: discard it
+                request.take()  # the backend does not read it any more: discard it
             return
         if connection.blocked or not (request.parts or request.complete):
             return
@@ -183,14 +183,14 @@ class Relay(ResponseReceiver):
         return self.request.take()
 
     def _restart_clocks(self, connection: BackendConnection) -> None:
-        """Start the attempt's time-outs anew: until now the client, not the backend, was being waited for."""
+        """Restart the attempt's time-outs, because the balancer waited for the client and not for the backend."""
         if connection.attempt is not None and connection.attempt.answered is None:
             self._plane.balancer.sent(connection.attempt, self._progress)
 
-    # --- the answer ---
+    # --- the response ---
 
     def interim(self, answer: ResponseHead) -> None:
-        if answer.status != 100:  # all others mean that the backend has begun to process the request
+        if answer.status != 100:  # any other one means that the backend processes the request
             self.exchange.response_begun = True
         if not self.exchange.responding:
             self._progress = self._plane.clock()
@@ -242,19 +242,19 @@ class Relay(ResponseReceiver):
         tunnel.open(client_transport, connection.hand_over(), early, rest)
 
     def client_ready(self) -> None:
-        """Resume reading from the backend: the client reads again."""
+        """Resume reading from the backend, because the client reads again."""
         for link in self._links:
             if isinstance(link, BackendConnection):
                 link.resume_reading()
 
     def client_blocked(self) -> None:
-        """Pause reading from the backend: the client does not keep up."""
+        """Pause reading from the backend, because the client does not keep up."""
         for link in self._links:
             if isinstance(link, BackendConnection):
                 link.pause_reading()
 
     def _accepted(self, connection: BackendConnection, status: int, now: float) -> Attempt | None:
-        """Ask the core whether to accept this response. If so, cancel all other attempts; if not, end this one."""
+        """Ask the core whether to accept this response. If it does, cancel all other attempts, else end this one."""
         plane, attempt = self._plane, connection.attempt
         assert attempt is not None
         if not plane.balancer.answered(attempt, status, now):
@@ -269,7 +269,7 @@ class Relay(ResponseReceiver):
         return attempt
 
     def _note_load(self, backend: Backend, answer: ResponseHead, now: float) -> None:
-        """Pass the `X-Load` field of the response, if there is one, on to the core."""
+        """Report the `X-Load` field of the response to the core, if there is one."""
         for _, lower, value in answer.fields:
             if lower == b"x-load":
                 report = report_in_header(value.decode("latin-1"))
@@ -280,20 +280,20 @@ class Relay(ResponseReceiver):
     # --- endings: exactly one of these is reached ---
 
     def client_gone(self) -> None:
-        """Cancel the exchange: the client has disconnected."""
+        """Cancel the exchange, because the client has disconnected."""
         self._cancel_links()
         self._plane.balancer.abandoned(self.exchange)
         self._finish("client_gone")
 
     def refuse(self, status: int, reason: str) -> None:
-        """Refuse the request: the rest of it is malformed, too large, or too slow."""
+        """Refuse the request, because the rest of it is malformed, too large, or too slow."""
         self._cancel_links()
         self._plane.balancer.abandoned(self.exchange)
         self._answer(status, reason)
 
     def check_stall(self, now: float) -> None:
         """End the exchange if its backend stalls, or is below the minimum rate, while it sends the response or reads
-        the request; and a response of unknown length after `answer_total`."""
+        the request. Also end a response of unknown length after `answer_total`."""
         limits = self._plane.limits
         waiting = self.exchange.responding or (self._uplink is not None and self._uplink.blocked)
         if self._rate_timer is None:
@@ -313,7 +313,7 @@ class Relay(ResponseReceiver):
 
     @property
     def _transferred(self) -> int:
-        """Body bytes that have been passed on, in both directions."""
+        """Return the number of body bytes that have been forwarded, in both directions."""
         return self.request.received - self.request.buffered + self._writer.bytes_out
 
     def _complete(self, connection: BackendConnection) -> None:
@@ -328,7 +328,7 @@ class Relay(ResponseReceiver):
             self._plane.resume(resumed)
 
     def _answer(self, status: int, reason: str, retry_after: float | None = None) -> None:
-        """Send a response of the balancer itself; if a backend's response has begun, truncate that one instead."""
+        """Send a response of the balancer itself. If a backend's response has begun, truncate it instead."""
         if self.exchange.responding:
             self._truncate(reason)
             return

@@ -25,7 +25,7 @@ def to_backend(plane: DataPlane, peer: Peer, request: Request, request_id: bytes
     """Return the request's head for `attempt`."""
     framing = request.framing
     backend = attempt.backend
-    host = framing.host or b"%s:%d" % (backend.host.encode(), backend.port)  # HTTP/1.0 requests may have none
+    host = framing.host or b"%s:%d" % (backend.host.encode(), backend.port)  # HTTP/1.0 requests may have no Host
     return request_head(
         b"%s %s HTTP/1.1\r\n" % (request.method.encode(), framing.target),
         host,
@@ -62,7 +62,7 @@ def added_lines(
 
 
 def tried_line(exchange: Exchange) -> bytes:
-    """Return the `X-Tried` line; empty if no backend was tried."""
+    """Return the `X-Tried` line, or empty bytes if no backend was tried."""
     names = ",".join(backend.id for backend in exchange.tried)
     return b"X-Tried: %s\r\n" % names.encode("ascii", "replace") if names else b""
 
@@ -78,14 +78,14 @@ def _framing(framing: RequestFraming) -> bytes:
 
 
 def _connection(framing: RequestFraming) -> bytes:
-    """Return the lines for what we support on this hop; keep-alive is the default of HTTP/1.1."""
+    """Return the lines for this hop (Connection, TE, Upgrade). Keep-alive is the default of HTTP/1.1."""
     if framing.upgrade:
         return b"Connection: upgrade\r\nUpgrade: %s\r\n" % framing.upgrade
     return b"Connection: TE\r\nTE: trailers\r\n" if framing.trailers_welcome else b""
 
 
 def _deadline(plane: DataPlane, request: Request, attempt: Attempt) -> bytes:
-    """Return the `X-Deadline` line; empty while the body is being received, since the time-out has not started then."""
+    """Return the `X-Deadline` line, or empty bytes while the body is being received, before the time-out starts."""
     if not request.complete:
         return b""
     return plane.deadline_line(plane.balancer.gives_up_at(attempt, plane.clock()))

@@ -9,8 +9,8 @@ class MinimumRateTimer:
     """Runs down with time, and is extended by the time that the received bytes take at the minimum rate, as in Apache's
     `mod_reqtimeout`.
 
-    The remaining time never exceeds the initial one, so that a fast start cannot be saved up for a slow end. If every
-    byte restored all of it, one byte per time-out would hold a connection, and a slot of a backend, for ever.
+    The remaining time never exceeds the initial one, so that a fast start does not allow a slow end. If every byte
+    restored the whole time, one byte per time-out could occupy a connection, and a slot of a backend, for ever.
     """
 
     __slots__ = ("_min_rate", "_remaining", "_running", "_timeout", "_transferred", "_updated", "since")
@@ -19,7 +19,7 @@ class MinimumRateTimer:
         """`timeout` is seconds, `min_rate` bytes per second (0: any byte restores the whole time-out). `transferred` is
         the number of bytes at the start."""
         self.since = now
-        """When the timer was started; monotonic seconds."""
+        """When the timer was started, in monotonic seconds."""
         self._timeout = timeout
         self._min_rate = min_rate
         self._remaining = timeout
@@ -28,7 +28,10 @@ class MinimumRateTimer:
         self._running = True
 
     def deadline(self, transferred: int, now: float, *, running: bool = True) -> float:
-        """Return when the time-out ends, with `transferred` bytes in total. From now on it runs only if `running`."""
+        """Return when the time-out ends if `transferred` bytes have been received in total.
+
+        `running`: whether the time runs from now on.
+        """
         if self._running:
             self._remaining -= now - self._updated
         new = transferred - self._transferred

@@ -20,15 +20,15 @@ class Origin(NamedTuple):
     source: Endpoint
     destination: Endpoint
     over_tls: bool = False
-    """The sender of the PROXY header has terminated the client's TLS."""
+    """Whether the sender of the PROXY header has terminated the client's TLS."""
 
 
 NO_ENDPOINT: Final = Endpoint("", 0)
-"""Stands for an unknown address: there is no client, or no TCP connection."""
+"""The unknown address, if there is no client or no TCP connection."""
 
 
 def origin_of(transport: asyncio.BaseTransport) -> Origin:
-    """Return the kernel's addresses of the connection; `NO_ENDPOINT` if it is not TCP over IP."""
+    """Return the addresses of the connection from the kernel, or `NO_ENDPOINT` if it is not TCP over IP."""
     return Origin(_endpoint(transport, "peername"), _endpoint(transport, "sockname"))
 
 

@@ -1,4 +1,4 @@
-"""The responses of the balancer itself: short fixed bodies, without anything that the client sent."""
+"""The responses of the balancer itself. They have short fixed bodies that contain nothing from the request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINAL_FAILURES: Final = {
     Failure.GATEWAY: (502, "gateway"),
     Failure.TRUNCATED: (502, "truncated"),
 }
-"""Status and `X-Lb-Error` when the last attempt has failed: 504 for a time-out, 503 if the balancer itself lacks
+"""Status and `X-Lb-Error` after the last attempt has failed: 504 for a time-out, 503 if the balancer itself lacks
 resources, else 502."""
 
 _ALLOW: Final = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"

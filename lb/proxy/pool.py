@@ -1,4 +1,5 @@
-"""Idle connections to backends, a stack for each: the most recently used one is taken first, so that others expire."""
+"""Idle connections to backends. Each backend has a stack: the last used connection is taken first, so that others
+expire."""
 
 from __future__ import annotations
 
@@ -9,28 +10,29 @@ from .limits import Limits
 from .ports import BackendConnection, Client
 
 _POOLED_STATES: Final = frozenset({State.UP, State.UNKNOWN})
-"""No idle connections are kept to a backend in another state: what broke it may have broken them, too."""
+"""Backend states in which idle connections are kept. A fault that caused another state may have broken them too."""
 
 _FRESH_S: Final = 1.0
-"""A connection that was idle for less is not checked: no backend closes so early, and checking is a system call."""
+"""Seconds of idle time below which a connection is not checked: no backend closes so early."""
 
 
 class Pool:
-    """Keeps idle connections. It never connects: without an idle connection the caller must do so."""
+    """Keeps idle connections. It never connects; without an idle connection, the caller must."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._idle: dict[Backend, list[BackendConnection]] = {}
         self._by_id: dict[str, list[Backend]] = {}
-        """Backends with a stack, by id: usually one; two while a removed backend of the same id is draining."""
+        """Backends with a stack, by id. An id has two backends while a removed backend with the same id is draining."""
         self.private: dict[Client, BackendConnection] = {}
-        """Idle connections that belong to one client, such as after an NTLM login; the longest idle one is first."""
+        """Idle connections that belong to one client, for example after an NTLM login. The longest idle one is
+        first."""
 
     def take(self, backend: Backend, now: float, *, check_open: bool) -> BackendConnection | None:
-        """Return the most recently used idle connection that is still open; None if there is none.
+        """Return the last used idle connection that is still open, or None.
 
-        With `check_open`, check the socket even if the connection was in use a moment ago: for requests that cannot be
-        repeated.
+        With `check_open`, the socket is checked even if the connection was used a moment ago. It is for requests that
+        cannot be repeated.
         """
         stack = self._idle.get(backend)
         while stack:
@@ -42,7 +44,7 @@ class Pool:
         return None
 
     def private_backend(self, client: Client) -> str:
-        """Return the id of the backend to which this client has a private connection; empty without one."""
+        """Return the id of the backend to which this client has a private connection, or an empty string."""
         connection = self.private.get(client)
         return connection.backend.id if connection is not None else ""
 
@@ -58,7 +60,7 @@ class Pool:
         return connection
 
     def release_private(self, client: Client, connection: BackendConnection) -> None:
-        """Keep a connection for `client` only; it is closed with the client's connection."""
+        """Keep a connection for `client` only. It is closed with the client's connection."""
         self.close_private(client)
         if connection.backend.state not in _POOLED_STATES:
             connection.close()
@@ -74,7 +76,7 @@ class Pool:
             connection.close()
 
     def release(self, connection: BackendConnection, now: float) -> None:
-        """Keep a connection that has finished its request, or close it if there are enough."""
+        """Keep a connection whose request has finished, or close it if there are enough."""
         backend = connection.backend
         stack = self._idle.get(backend)
         if backend.state not in _POOLED_STATES or (stack and len(stack) >= self.limits.idle_per_backend):
@@ -127,8 +129,8 @@ class Pool:
 
 
 class NoPool(Pool):
-    """Keeps nothing: the PROXY header of each connection has named one client, so no other client may use it."""
+    """Keeps no connection, because each one began with a PROXY header for one client and cannot serve another."""
 
     def release(self, connection: BackendConnection, now: float) -> None:
-        """Close a connection that has finished its request."""
+        """Close a connection whose request has finished."""
         connection.close()

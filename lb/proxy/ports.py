@@ -1,11 +1,11 @@
-"""Interfaces between the parts of the data plane, so that no two of them import each other.
+"""Interfaces between the parts of the data plane, so that they do not import each other.
 
-The circle that these classes cut: a client's connection starts a relay, the relay sends to a backend's connection, and
-that one reports back to the relay, which answers the client.
+Without these classes the imports would be circular: a client's connection starts a relay, the relay sends to a
+backend's connection, and that connection reports back to the relay, which answers the client.
 
 `RequestSource`, `ResponseReceiver` and `BackendConnection` are base classes because every request goes through them:
 mypyc treats them like any compiled class, while it uses generic operations for a `Protocol` that is not inherited from.
-The protocols are for what only a timer or a stopping balancer calls.
+The protocols are for methods that only a timer or a stopping balancer calls.
 """
 
 from __future__ import annotations
@@ -23,65 +23,65 @@ from .response_framing import ResponseHead
 
 
 class Client(Protocol):
-    """One client's connection, as the data plane and its ticker see it."""
+    """Interface of a client's connection for the data plane and its ticker."""
 
     deadline: float
     """When `expire` is to be called; monotonic seconds."""
     peer: Peer
 
     def expire(self, now: float) -> None:
-        """Act on the deadline, which has passed."""
+        """Handle the passed deadline."""
 
     def stop(self) -> None:
-        """End the connection now if it is idle, else when its request is done: the balancer stops."""
+        """End the connection now if it is idle, else after its request. Called when the balancer stops."""
 
     def abort(self) -> None:
         """End the connection at once."""
 
 
 class ExchangeOwner(Protocol):
-    """The performer of an exchange: the relay of an HTTP request, or a connection of TCP mode."""
+    """Interface of the object that carries out an exchange: the relay of a request, or a TCP mode connection."""
 
     def proceed(self, step: Attempt | Queued | Refusal) -> None:
         """Perform the step that the core has decided on."""
 
     def timed_out(self, attempt: Attempt) -> None:
-        """End the attempt: its time-out has passed."""
+        """End the attempt, because its time-out has passed."""
 
     def hedge(self, attempt: Attempt) -> None:
-        """Start a second attempt beside the one that stalls."""
+        """Start a second attempt beside the stalled one."""
 
     def check_stall(self, now: float) -> None:
-        """End the exchange if its backend has stopped in the middle."""
+        """End the exchange if its backend stalls during the transfer."""
 
 
 class OpenTunnel(Protocol):
-    """Two connected sockets, as the data plane, its ticker and its server see them."""
+    """Interface of a tunnel for the data plane, its ticker and its server."""
 
     backend: Backend
     deadline: float
     """When `expire` is to be called; monotonic seconds."""
 
     def expire(self) -> None:
-        """Close the tunnel: its deadline has passed."""
+        """Close the tunnel, because its deadline has passed."""
 
     def drain(self) -> None:
-        """Begin to end it gracefully: the balancer stops."""
+        """Begin to end the tunnel gracefully. Called when the balancer stops."""
 
     def close(self) -> None:
-        """End both directions; what is buffered still goes out."""
+        """End both directions after sending the buffered bytes."""
 
 
 class RequestSource(Client):
-    """A client's connection, as the relay of its current request sees it."""
+    """Interface of a client's connection for the relay of its current request."""
 
     blocked: bool
-    """The client does not read: answers wait in the transport's buffer, which has passed its high-water mark."""
+    """Whether the client does not read: the transport's buffer is above its high-water mark."""
 
     @property
     @abstractmethod
     def origin(self) -> Origin:
-        """Both ends of the connection that the client made."""
+        """Return both ends of the connection that the client made."""
 
     @abstractmethod
     def write(self, data: bytes) -> None:
@@ -89,79 +89,80 @@ class RequestSource(Client):
 
     @abstractmethod
     def response_finished(self, *, close: bool) -> None:
-        """Start the next request, or close the connection if `close`: the response has announced that."""
+        """Start the next request. If `close`, which the response has announced, close the connection instead."""
 
     @abstractmethod
     def truncate(self, *, reset: bool) -> None:
-        """End a response that cannot be completed, so that the client cannot take it for complete.
+        """End a response that cannot be completed, so that the client notices that it is incomplete.
 
-        A response with a length or chunks is visibly short. One that lasts until EOF is not, unless the connection
-        ends with a reset.
+        If the response has a length or chunks, the client sees that a part is missing. If the response lasts until EOF,
+        the connection must end with a reset.
         """
 
     @abstractmethod
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
-        """Give the transport to a tunnel, with the bytes that were read ahead."""
+        """Pass the transport to a tunnel. Return it with the bytes that were read ahead."""
 
     @abstractmethod
     def regulate_reading(self) -> None:
-        """Pause or resume reading: a pipeline or an upload must not fill our memory."""
+        """Pause or resume reading, so that pipelined requests and uploads do not fill the memory."""
 
 
 class Link(metaclass=ABCMeta):
-    """The way of one attempt to its backend: a `Dialing`, then a `BackendConnection`."""
+    """What connects one attempt to its backend: first a `Dialing`, then a `BackendConnection`."""
 
     attempt: Attempt | None
 
     @abstractmethod
     def drop(self) -> None:
-        """Give the attempt up: nothing more is reported of it."""
+        """End the attempt without further reports to the relay."""
 
 
 class BackendConnection(Link):
-    """A connection to a backend, as relay, pool and ticker see it. It carries one request at a time."""
+    """Interface of a backend's connection for relay, pool and ticker. It carries one request at a time."""
 
     backend: Backend
     idle_since: float
-    """Monotonic seconds; only of a pooled connection."""
+    """When the connection became idle, in monotonic seconds. Only valid in the pool."""
     blocked: bool
-    """The backend does not read: write no more than necessary."""
+    """Whether the backend does not read, so that nothing more should be written for now."""
     reusable: bool
-    """Another request may follow on this connection."""
+    """Whether another request may follow on this connection."""
     private: bool
-    """It speaks for one client: an authentication that belongs to the connection was requested or given."""
+    """Whether the connection belongs to one client, because an authentication of the connection was requested or
+    given."""
 
     @abstractmethod
     def begin(self, receiver: ResponseReceiver, attempt: Attempt, method: str, data: bytes, *, complete: bool) -> None:
-        """Write the start of a request; `complete`: that is the whole request."""
+        """Write the start of a request. `complete`: `data` is the whole request."""
 
     @abstractmethod
     def write(self, data: bytes, *, complete: bool) -> None:
-        """Write more of the request."""
+        """Write more of the request. `complete`: `data` is its end."""
 
     @abstractmethod
     def pause_reading(self) -> None:
-        """Read no more for now: the client does not keep up."""
+        """Pause reading, because the client does not keep up."""
 
     @abstractmethod
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
     @abstractmethod
     def end_gathering(self) -> None:
-        """Pass on the head of a small response without waiting any longer for its body."""
+        """Forward the head of a small response without waiting any longer for its body."""
 
     @abstractmethod
     def retire(self, now: float) -> None:
-        """End the request: keep the connection if both messages ended cleanly, else close it."""
+        """End the request. Keep the connection if request and response ended cleanly, else close it."""
 
     @abstractmethod
     def hand_over(self) -> asyncio.Transport:
-        """Give the transport to a tunnel."""
+        """Pass the transport to a tunnel."""
 
     @abstractmethod
     def is_stale(self) -> bool:
-        """Return whether the backend has closed, or sent unrequested bytes, which the event loop has yet to notice."""
+        """Return whether the backend has closed or sent unrequested bytes, not yet reported by the event loop."""
 
     @abstractmethod
     def close(self) -> None:
@@ -169,30 +170,30 @@ class BackendConnection(Link):
 
     @abstractmethod
     def abort(self) -> None:
-        """Close at once, whatever is still to be written."""
+        """Close at once and discard unsent bytes."""
 
 
 class ResponseReceiver(metaclass=ABCMeta):
-    """The relay of a request, as its links to backends see it."""
+    """Interface of a request's relay for its links to backends."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def client(self) -> RequestSource:
-        """The connection that the request came on."""
+        """Return the connection on which the request arrived."""
 
     @abstractmethod
     def connected(self, dialing: Link, connection: BackendConnection) -> None:
-        """Send the request on `connection`, which `dialing` has made."""
+        """Send the request on `connection`, which `dialing` has established."""
 
     @abstractmethod
     def upload(self) -> None:
-        """Send what there is of the request body: more has come, or the backend reads again."""
+        """Send the buffered part of the request body, because more has arrived or the backend reads again."""
 
     @abstractmethod
     def interim(self, answer: ResponseHead) -> None:
-        """Pass on a 1xx response, which commits to nothing."""
+        """Forward a 1xx response, which does not exclude a retry."""
 
     @abstractmethod
     def received(
@@ -202,13 +203,13 @@ class ResponseReceiver(metaclass=ABCMeta):
         parts: list[bytes],
         trailers: list[Field] | None,
     ) -> None:
-        """Pass on what one segment brought: perhaps the head, parts of the body, and the trailers when it is complete
-        (None until then)."""
+        """Forward the content of one segment: the head (or None), parts of the body, and the trailers (None until the
+        body is complete)."""
 
     @abstractmethod
     def switched(self, connection: BackendConnection, answer: ResponseHead, rest: bytes) -> None:
-        """Make a tunnel: the backend has agreed to another protocol, whose first bytes are `rest`."""
+        """Create a tunnel, because the backend has switched to another protocol. `rest` are its first bytes."""
 
     @abstractmethod
     def attempt_failed(self, link: Link, failure: Failure) -> None:
-        """Try again, wait for the other attempt, or give up: this one has failed."""
+        """Handle a failed attempt: retry, wait for the other attempt, or give up."""

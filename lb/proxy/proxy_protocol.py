@@ -1,7 +1,7 @@
-"""The PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt): a header with the client's address in front of
-its first byte.
+"""The PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt): a header with the client's address at the start
+of a connection.
 
-Pure: parses bytes to an `Origin`, and encodes it. The parser is strict, since the addresses are trusted.
+Pure: parses bytes to an `Origin`, and encodes it. The parser is strict, because the addresses are trusted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from .origin import Endpoint, Origin
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
-"""The first 12 bytes of version 2; neither version 1 nor HTTP begins like this."""
+"""The first 12 bytes of version 2. Neither version 1 nor HTTP begins with them."""
 V2_HEAD: Final = 16
 """Bytes before the addresses."""
 V1_LONGEST: Final = 107
@@ -32,11 +32,11 @@ _TLV_SSL, _CLIENT_SSL = 0x20, 0x01
 
 
 class ProxyHeaderError(ValueError):
-    """The bytes are not a valid PROXY header; the message says why."""
+    """The bytes are not a valid PROXY header. The message says why."""
 
 
 def parse_v1(line: bytes) -> Origin | None:
-    """Parse a complete line. Return None for `UNKNOWN`: use the kernel's addresses. Raise `ProxyHeaderError`."""
+    """Parse a complete line. Return None for `UNKNOWN`; then the kernel's addresses apply. Raise ProxyHeaderError."""
     if _UNKNOWN.fullmatch(line):
         return None
     match = _V1.fullmatch(line)

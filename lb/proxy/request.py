@@ -7,7 +7,7 @@ from .request_framing import Body, RequestFraming
 
 
 class Request:
-    """The request reader adds the body, and the relay takes it."""
+    """A request. The request reader adds its body, and the relay takes it."""
 
     __slots__ = (
         "buffered",
@@ -39,17 +39,17 @@ class Request:
         self.complete = framing.body is Body.NONE
 
     def add(self, part: bytes) -> None:
-        """Add a piece of the body."""
+        """Add a part of the body."""
         self.parts.append(part)
         self.buffered += len(part)
         self.received += len(part)
 
     def join(self) -> None:
-        """Join the pieces of the body into one."""
+        """Join the parts of the body into one."""
         self.parts = [b"".join(self.parts)]
 
     def peek(self) -> bytes:
-        """Return the buffered body, encoded for a backend; it is kept for another attempt."""
+        """Return the buffered body, encoded for a backend, and keep it for another attempt."""
         return encode_body(self.framing.body, self.parts, self.trailers if self.complete else None)
 
     def take(self) -> bytes:

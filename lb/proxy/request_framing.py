@@ -1,7 +1,7 @@
 """Strict checks of request heads: which requests are refused, and how the bodies of the others are framed.
 
-llhttp refuses most of what RFC 9112 forbids. What it accepts but another parser may read differently is refused here,
-because request smuggling exploits such differences.
+llhttp refuses most of what RFC 9112 forbids. This module refuses what llhttp accepts but other parsers may interpret
+differently, because request smuggling exploits these differences.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Body(Enum):
 
 
 class MalformedError(Exception):
-    """A message must not be forwarded. `status` is that of the refusal, `reason` the value of `X-Lb-Error`."""
+    """A message must not be forwarded. `status` and `reason` (the value of `X-Lb-Error`) are those of the refusal."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status} {reason}")
@@ -37,17 +37,17 @@ class MalformedError(Exception):
 
 @dataclass(slots=True, init=False)
 class RequestFraming:
-    """What follows from the framing and routing fields of a request."""
+    """Target, host, body framing and other facts from the framing and routing fields of a request."""
 
     target: bytes
-    """In origin form, or `*`."""
+    """The request target in origin form, or `*`."""
     host: bytes
     body: Body
     length: int
     removed: frozenset[bytes]
-    """Fields that are not passed on: those named by `Connection`, and `Expect` of HTTP/1.0."""
+    """Fields that are not forwarded: those named by `Connection`, and `Expect` of HTTP/1.0."""
     upgrade: bytes
-    """The requested protocol; empty without one."""
+    """The protocol of a requested upgrade, or empty bytes."""
     expects_continue: bool
     trailers_welcome: bool
     special: dict[bytes, bytes]
@@ -79,7 +79,7 @@ class RequestFraming:
 
 NO_NAMES: Final[frozenset[bytes]] = frozenset()
 _NO_REMOVAL: Final = frozenset({b"keep-alive", b"close"})
-"""Nearly every `Connection` has one of these values; neither names a field that would be passed on."""
+"""Usual values of `Connection`. They name no field that would be forwarded."""
 _MAX_LENGTH: Final = 2**63 - 1
 """The largest length that every backend can represent: a signed 64-bit integer."""
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
@@ -103,16 +103,16 @@ _TRAILERS: Final = re.compile(rb"(?i)(?:^|,)[ \t]*trailers[ \t]*(?:;|,|$)")
 def check_request(
     method: str, target: bytes, version: str, fields: Sequence[Field], limits: Limits, raw: Sequence[bytes]
 ) -> RequestFraming:
-    """Check a request head. `raw` are the segments that hold it, for what llhttp does not report.
+    """Check a request head. `raw` are the segments that contain it, for facts that llhttp does not report.
 
-    Raise `MalformedError`; the connection must then be closed, since its framing cannot be trusted.
+    Raise MalformedError. Then the connection must be closed, because its framing cannot be trusted.
     """
     _check_start(method, target, version, limits)
     if len(fields) > limits.fields:
         raise MalformedError(431, "fields")
     special = collect(fields, _INSPECTED_IN_REQUESTS, _ONCE)
     at = len(method) + len(target) + 2
-    if not raw or raw[0][at : at + 5] != b"HTTP/":  # not at the beginning of a segment: search
+    if not raw or raw[0][at : at + 5] != b"HTTP/":  # not at the start of a segment: search for it
         _check_protocol(method, target, raw)
     host = _host(special.get(b"host"), version)
     if not target.startswith(b"/"):
@@ -197,14 +197,18 @@ def _host(value: bytes | None, version: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """Return whether `value` is a valid host. Cached, since most requests name the same few hosts; a host is not longer
-    than a head, so that the cache takes at most 8 MiB."""
+    """Return whether `value` is a valid host.
+
+    The result is cached, because most requests name the same few hosts. A host is not longer than a head, so the cache
+    takes at most 8 MiB.
+    """
     return _HOST.fullmatch(value) is not None
 
 
 def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes, bytes]:
-    """Return the target as a gateway forwards it, and its host (RFC 9112 §3.2). `host` is None without a `Host` field,
-    which HTTP/1.0 allows.
+    """Return the target in the form for a backend, and its host (RFC 9112 §3.2).
+
+    `host` is None without a `Host` field, which HTTP/1.0 allows.
 
     The authority of an absolute form replaces `Host`, which must name the same one; a default port makes no difference.
     """
@@ -223,7 +227,7 @@ def _origin_form(method: str, target: bytes, host: bytes | None) -> tuple[bytes,
 
 
 def _normal(authority: bytes, scheme: bytes) -> bytes:
-    """Normalize an authority: case makes no difference, nor does an empty or default port (RFC 9110 §4.2.3)."""
+    """Return the authority in lower case and without an empty or default port (RFC 9110 §4.2.3)."""
     return authority.lower().removesuffix(_DEFAULT_PORT[scheme]).removesuffix(b":")
 
 
@@ -251,8 +255,8 @@ def _request_body(special: dict[bytes, bytes], version: str, limits: Limits, raw
 
 
 def check_coding(coding: bytes, version: str, *, has_length: bool) -> None:
-    """Accept only `chunked` (RFC 9112 §6.1, §6.3). Variants of it are attacks (400); other codings are unknown
-    (501)."""
+    """Raise MalformedError unless the coding is `chunked` (RFC 9112 §6.1, §6.3): 400 for variants of it, which indicate
+    an attack, 501 for other codings."""
     if has_length or version == "1.0":
         raise MalformedError(400, "framing")
     if coding.lower() != b"chunked":

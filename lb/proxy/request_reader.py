@@ -1,4 +1,4 @@
-"""Parses a client's bytes into checked requests, in order, until one has to be refused."""
+"""Parses a client's bytes into checked requests, in order, until one must be refused."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ from .trailers import allowed_trailers
 
 PIPELINED: Final = 4
 """Requests of one connection that may be parsed but not answered, so that the next one can start at once. A parsed
-request takes about 2 KiB, seventy times the bytes of the smallest one; further requests therefore wait as bytes."""
+request takes about 2 KiB, seventy times the bytes of the smallest request, so further requests wait as bytes."""
 STEP: Final = 256
-"""Bytes that are parsed before the parsed requests are counted: they hold a dozen of the smallest ones at most."""
+"""Bytes that are parsed before the parsed requests are counted. They contain at most a dozen requests."""
 LONGEST_STEP: Final = 16 * 1024
-"""Bytes that are parsed at once, except for a body with a Content-Length: each chunk of a chunked body is an object
-until the chunks are joined."""
+"""Most bytes that are parsed at once, because each chunk of a chunked body is an object until the chunks are joined. It
+does not apply to a body with a Content-Length."""
 MOST_PARTS: Final = 64
-"""Pieces of a body that are kept separate; more are joined, since each bytes object takes about 40 bytes more."""
+"""Most parts of a body that are kept separate. More are joined, because a bytes object costs 40 bytes."""
 FRAMING_EXCESS: Final = 256 * 1024
-"""By how much the framing of a chunked body may exceed twice its content, bytes; 400 beyond. This is Go's rule with 16
-times its allowance: 87,000 chunks of one byte are accepted, and any number of three bytes. Each chunk costs as much CPU
-as 1 KiB of content in a single one."""
+"""Bytes by which the framing of a chunked body may exceed twice its content; above it: 400. This is Go's rule with 16
+times its allowance: 87,000 chunks of one byte are accepted, and any number of chunks of three bytes. Each chunk costs
+as much CPU as 1 KiB of content in a single chunk."""
 _BLANK_LINE: Final = b"\r\n\r\n"
 _SOME_METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |$)")
 
 
 class RequestReader:
-    """llhttp with additional checks. It never raises: a request that cannot be accepted sets `refusal`, and nothing
-    after it is parsed."""
+    """llhttp with additional checks. Its methods do not raise: a request that cannot be accepted sets `refusal`, and
+    the bytes after it are not parsed."""
 
     def __init__(self, limits: Limits) -> None:
         self.queue: deque[Request] = deque()
         """Requests whose head is parsed and whose response is not finished."""
         self.incoming: Request | None = None
-        """The request whose body is still being received; always the last of the queue."""
+        """The request whose body is still being received. It is always the last in the queue."""
         self.refusal: MalformedError | None = None
         self.in_head = False
-        """A head has begun and is not complete."""
+        """Whether a head has begun and is not complete."""
         self.after_upgrade = b""
-        """Bytes after a request for an upgrade: of the other protocol if the backend agrees, else the next request."""
+        """Bytes after a request for an upgrade. If the backend agrees they are of the other protocol, else HTTP."""
         self._limits = limits
         self.unparsed = b""
-        """Bytes that are parsed, from `_unparsed_at` on, when the queue is empty."""
+        """Bytes that will be parsed, from `_unparsed_at` on, when the queue is empty."""
         self._unparsed_at = 0
         self._excess = 0
-        """Bytes of framing beyond twice the content in the current body; see `FRAMING_EXCESS`."""
+        """Bytes by which the framing of the current body exceeds twice its content (`FRAMING_EXCESS`)."""
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._target = b""
         self._fields: list[Field] = []
         self._segments: list[bytes] = []
-        """The segments that hold the current head."""
+        """The segments that contain the current head."""
         self._head_size = 0
-        """Upper bound of the size of that head: everything in its segments counts. Inside a body, the bytes since its
-        last byte of content: chunk extensions and trailers are limited like a head."""
+        """Upper bound of the size of that head: the size of its segments. Within a body: the bytes after its last byte
+        of content, because chunk extensions and trailers are limited like a head."""
 
     @property
     def awaiting_upgrade(self) -> bool:
-        """Whether parsing waits for the backend's decision on an upgrade."""
+        """Return whether parsing waits for the backend's decision on an upgrade."""
         return self._parser is None
 
     def feed(self, data: bytes) -> None:
-        """Parse a segment, as far as the queue has room."""
+        """Parse a segment until the queue is full."""
         if self.refusal is not None:
             return
         if self._parser is None:
@@ -87,7 +87,7 @@ class RequestReader:
         self._feed_in_steps(unparsed, at)
 
     def _feed_in_steps(self, data: bytes, at: int) -> None:
-        """Parse `data` from `at` on, as far as the queue has room."""
+        """Parse `data` from `at` on until the queue is full."""
         end = len(data)
         while at < end and self.refusal is None:
             parser = self._parser
@@ -102,7 +102,7 @@ class RequestReader:
             at = upto
 
     def _step(self, data: bytes, at: int) -> int:
-        """Return where the next step ends: behind a head or body, if much follows."""
+        """Return where the next step ends: after a head or body, if many bytes follow."""
         incoming, end = self.incoming, len(data)
         if incoming is not None and incoming.framing.body is Body.LENGTH:
             return min(end, at + incoming.framing.length - incoming.received)
@@ -129,8 +129,11 @@ class RequestReader:
             self._refuse(MalformedError(431, "trailers"))
 
     def _check_chunk_overhead(self, body: Request, size: int, content: int) -> None:
-        """Join small pieces, and refuse a body that consists mostly of framing. `content` of the `size` bytes received
-        are content of the body; -1: unknown, since the body has just begun."""
+        """Join small parts, and refuse a body that consists mostly of framing.
+
+        Of the `size` bytes received, `content` bytes are content of the body. -1: unknown, because the body has just
+        begun.
+        """
         if content < 0:
             self._excess, content = 0, size // 3
         if len(body.parts) > MOST_PARTS:
@@ -140,14 +143,14 @@ class RequestReader:
             self._refuse(MalformedError(400, "chunks"))
 
     def upgrade_refused(self) -> None:
-        """Parse the bytes after a request for an upgrade as HTTP: the backend has not agreed to it."""
+        """Parse the bytes after a request for an upgrade as HTTP, because the backend has not agreed to the upgrade."""
         after_upgrade, self.after_upgrade = self.after_upgrade, b""
         self._parser = httptools.HttpRequestParser(self)
         if after_upgrade:
             self.feed(after_upgrade)
 
     def close(self) -> None:
-        """Break the reference cycle with the parser rather than wait for the garbage collector."""
+        """Break the reference cycle with the parser, so that the garbage collector is not needed."""
         self._parser = None
         self.unparsed = b""
 
@@ -215,7 +218,7 @@ class RequestReader:
         except httptools.HttpParserError as error:
             last = self.queue[-1] if self.queue else None
             if last is None or last.keep_alive or not last.complete:
-                self._refuse(parse_error(error))  # else the bytes follow the last request and are ignored
+                self._refuse(parse_error(error))  # bytes after the last request are ignored
 
     def _checked(self, parser: httptools.HttpRequestParser, target: bytes, fields: list[Field]) -> Request:
         limits = self._limits
@@ -225,7 +228,7 @@ class RequestReader:
         framing = check_request(method, target, version, fields, limits, self._segments)
         switches = parser.should_upgrade()
         if (switches and (framing.length or framing.body is Body.CHUNKED)) or (framing.upgrade and not switches):
-            raise MalformedError(400, "upgrade")  # llhttp would take the body for the other protocol
+            raise MalformedError(400, "upgrade")  # llhttp would treat the body as bytes of the other protocol
         return Request(method, version, fields, framing, keep_alive=parser.should_keep_alive())
 
     def _check_unfinished_head(self) -> None:
@@ -242,7 +245,7 @@ class RequestReader:
 
 
 def _bad_method(segments: Sequence[bytes]) -> MalformedError:
-    """Return 501 for an unknown method (RFC 9110 §9.1), and 400 for what is not a token."""
+    """Return the refusal of an unknown method: 501 (RFC 9110 §9.1), or 400 if it is not a token."""
     if _SOME_METHOD.match(b"".join(segments)):
         return MalformedError(501, "method")
     return MalformedError(400, "syntax")

@@ -1,4 +1,7 @@
-"""Records of finished requests and TCP connections, from which access log, metrics and decision log are made."""
+"""Records of finished requests and TCP connections, for access log, metrics and decision log.
+
+They are filled by `ResponseWriter.record` and `TcpConnection._record`.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,18 @@ class RequestRecord:
     started: float
     """Monotonic seconds."""
     total_s: float
-    """From the complete head (or body, if that is small) to handing over the last byte for writing to the client."""
+    """Time from the complete head (or small body) to the write of the last byte to the client."""
     backend_s: float
-    """From the start of the accepted attempt to the head of its response; 0 without one."""
+    """Time from the start of the accepted attempt to the head of its response, or 0."""
     bytes_in: int
     bytes_out: int
     error: str
-    """The reason of a failure: an `X-Lb-Error` word, `truncated`, or `client_gone`; empty on success."""
+    """Reason of a failure: a value of `X-Lb-Error`, `truncated`, or `client_gone`; empty on success."""
     request_id: bytes
     client: bytes
     """The client's address."""
     story: Sequence[Step]
-    """The decisions about the request; empty unless decisions are kept."""
+    """Decisions about the request, empty if decisions are not kept."""
 
     def __init__(
         self,
@@ -102,17 +105,17 @@ class TcpRecord:
     """Bytes from the client."""
     bytes_out: int
     error: str
-    """The reason of a failure: a word as in `X-Lb-Error`, `idle`, `total`, `reset` (by its backend, before the first
-    byte), or `client_gone` (before a backend was found); empty on success."""
+    """Reason of a failure: a value of `X-Lb-Error`, `idle`, `total`, `reset` (by the backend, before the first byte),
+    or `client_gone` (before a backend was found); empty on success."""
     client: bytes
     """The client's address."""
 
 
 OnTcpDone = Callable[[TcpRecord], None]
-"""Called once for every connection of TCP mode; otherwise like `OnDone`."""
+"""Function that is called once for every connection of TCP mode, like `OnDone` for requests."""
 
 OnDone = Callable[[RequestRecord], None]
-"""Called once for every request, including refused ones, on the event loop: it must be fast and must not raise."""
+"""Function that is called once for every request, including refused ones. It must be fast and must not raise."""
 
 
 def ignore_request(record: RequestRecord) -> None:

@@ -17,17 +17,17 @@ from .request_framing import NO_NAMES, Body, MalformedError, check_coding, colle
 
 @dataclass(slots=True, init=False)
 class ResponseFraming:
-    """What follows from the framing fields of a response."""
+    """Body framing and other facts from the framing fields of a response."""
 
     body: Body
     length: int
     removed: frozenset[bytes]
-    """Fields that are not passed on: those named by `Connection`, and framing fields without meaning here."""
+    """Fields that are not forwarded: those named by `Connection`, and framing fields without meaning here."""
     upgrade: bytes
     private: bool
-    """The response mentions an authentication that belongs to the connection."""
+    """Whether the response mentions an authentication of the connection itself."""
     contradictory: bool
-    """It has framing fields that a response of this kind cannot have: a body may follow nevertheless."""
+    """Whether it has framing fields that a response of this kind cannot have, so that a body may follow."""
 
     def __init__(self, body: Body, length: int, removed: frozenset[bytes], upgrade: bytes) -> None:
         self.body = body
@@ -58,8 +58,8 @@ _ONCE_IN_RESPONSES: Final = frozenset({b"content-length", b"transfer-encoding"})
 _NO_BODY: Final = frozenset({204, 304})
 _LENGTH: Final = frozenset({b"content-length"})
 _CONNECTION_SCHEMES: Final = re.compile(rb"(?i)(?:^|[,\s])(?:ntlm|negotiate|nego2|kerberos)(?:$|[,\s])")
-"""RFC 4559 §6, [MS-NLMP], [MS-N2HT]: later requests on the connection are made as the authenticated user. If the match
-is inside a quoted string, the connection is only kept from other clients."""
+"""Schemes that authenticate a connection, so that later requests on it act for the same user (RFC 4559 §6, [MS-NLMP],
+[MS-N2HT]). A false match inside a quoted string only prevents other clients from using the connection."""
 _OTHER_AFTER_INTERIM: Final = re.compile(rb"(?:HTTP/1\.1 1\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r\n)+(?:RTSP|ICE)/")
 
 
@@ -89,7 +89,7 @@ def is_http(data: bytes) -> bool:
 
 
 def is_http_after_interim(data: bytes) -> bool:
-    """Return whether what follows the 1xx responses at the beginning of `data` may be HTTP."""
+    """Return whether the bytes after the 1xx responses at the start of `data` may be HTTP."""
     return _OTHER_AFTER_INTERIM.match(data) is None
 
 

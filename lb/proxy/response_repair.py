@@ -13,7 +13,8 @@ _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class PartialHead:
-    """The received part of a response head that is not parsed yet. Rarely needed: most heads come in one segment."""
+    """The received part of a response head that is not parsed yet. It is rarely needed: most heads arrive in one
+    segment."""
 
     __slots__ = ("interims", "raw", "refused")
 
@@ -22,10 +23,10 @@ class PartialHead:
         self.interims = 0
         """Number of complete 1xx heads at the beginning of `raw`."""
         self.refused = False
-        """The parser has refused the head after them, which is not complete yet."""
+        """Whether the parser has refused the head after them, which is not complete yet."""
 
     def repair(self, data: bytes, method: str) -> bytes | None:
-        """Add `data`, and return the repaired head and what follows it, for a new parser.
+        """Add `data`. Return the repaired head and the bytes after it, for a new parser.
 
         Return empty bytes while the head is not complete, and None if it cannot be repaired.
         """

@@ -1,4 +1,4 @@
-"""Encodes the response of one request for its client, counts its bytes, and makes the request's record."""
+"""Encodes the response of one request for its client, counts its bytes, and creates the request's record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ResponseWriter:
-    """Encodes a backend's response, or one of the balancer itself, into bytes; it sends nothing."""
+    """Encodes a backend's response, or one of the balancer itself, into bytes. It does not send them."""
 
     __slots__ = (
         "_backend",
@@ -44,7 +44,7 @@ class ResponseWriter:
         self._backend_s = 0.0
         self.bytes_out = 0
         self.close = False
-        """The response head announced that the connection closes."""
+        """Whether the response head announces that the connection closes."""
         self.request_id = heads.choose_request_id(plane, request)
 
     @property
@@ -65,13 +65,13 @@ class ResponseWriter:
         return response_head(answer.status, answer.fields, answer.framing.removed, b"")
 
     def accept(self, attempt: Attempt, status: int, now: float) -> None:
-        """Record whose response was accepted."""
+        """Record which attempt's response was accepted."""
         self._status = status
         self._backend = attempt.backend.id
         self._backend_s = now - attempt.started
 
     def head(self, answer: ResponseHead, attempt: Attempt, now: float) -> bytes:
-        """Return the head for the client. HTTP/1.0 has no chunks: there a body of unknown length ends with EOF."""
+        """Return the head for the client. On HTTP/1.0, a body of unknown length ends with EOF instead of chunks."""
         request = self._request
         body = answer.framing.body
         if body is Body.EOF or body is Body.CHUNKED:
@@ -86,7 +86,7 @@ class ResponseWriter:
         return heads.switching(answer, protocol, self._added_lines(attempt, now))
 
     def body(self, parts: list[bytes], trailers: list[Field] | None) -> bytes:
-        """Return parts of the body, encoded; `trailers` is None until the body is complete."""
+        """Return encoded parts of the body. `trailers` is None until the body is complete."""
         if parts:
             for part in parts:
                 self.bytes_out += len(part)
@@ -129,5 +129,6 @@ class ResponseWriter:
         return added + plane.panic_line
 
     def _must_close(self) -> bool:
-        """Return whether to close the connection. An unread rest of the request would be parsed as the next one."""
+        """Return whether to close the connection, for example because an unread rest of the request would be parsed as
+        the next one."""
         return not self._request.keep_alive or not self._request.complete or self._plane.stopping

@@ -1,4 +1,4 @@
-"""Starts and stops the data plane: a protocol factory for aiohttp's runner and sites."""
+"""Protocol factory of the data plane for aiohttp's runner and sites, which start and stop it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ..core.headers import Network
 from .affinity_key import KeyOf, Stickiness, no_key
 from .client import ClientConnection
 from .data_plane import DataPlane
+from .dialing import connect
 from .limits import Limits
 from .origin import Origin
 from .request_record import OnDone, OnTcpDone, ignore_request, ignore_tcp, refused_record
 from .tcp_mode import TcpConnection
 from .ticker import Ticker
-from .upstream import connect
 
 if TYPE_CHECKING:
     from ..core.balancer import Balancer
 
 
 class ProxyServer:
-    """Creates the protocol of each client connection. Must be created on the event loop that is to run it."""
+    """Creates the protocol of each client connection. It must be created on the event loop that will run it."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ProxyServer:
         loop = loop or asyncio.get_running_loop()
         self._plane = DataPlane(
             balancer,
-            time.monotonic,  # what loop.time() is, but for uvloop's, which is cached and counts in milliseconds
+            time.monotonic,  # same clock as loop.time(), but uvloop caches that, in milliseconds
             connect,
             limits,
             soon=loop.call_soon,
@@ -86,7 +86,7 @@ class ProxyServer:
         panic: str,
         tcp_idle: float,
     ) -> None:
-        """Apply other settings from now on, with the meaning of `__init__`. What is already parsed does not change."""
+        """Apply other settings (see `__init__`) from now on. Requests that are already parsed do not change."""
         plane = self._plane
         plane.set_limits(limits)
         plane.connect_timeout = connect_timeout
@@ -107,7 +107,7 @@ class ProxyServer:
         return self.http(None)
 
     def http(self, origin: Origin | None) -> asyncio.Protocol:
-        """Return the protocol of an HTTP connection; `origin` comes from a PROXY header."""
+        """Return the protocol of an HTTP connection. `origin` comes from a PROXY header."""
         return cast(asyncio.Protocol, ClientConnection(self._plane, origin))
 
     def tcp(self, origin: Origin | None) -> TcpConnection:
@@ -132,7 +132,7 @@ class ProxyServer:
 
     @property
     def requests(self) -> int:
-        """Number of requests under way."""
+        """Number of requests in flight."""
         return len(self._plane.owners)
 
     def on_event(self, event: Event) -> None:
@@ -145,7 +145,7 @@ class ProxyServer:
             self._plane.purge(event.backend)
 
     def pre_shutdown(self) -> None:
-        """Begin to stop: close idle connections now, and the others after their response."""
+        """Begin to stop: close idle connections now, and others after their response."""
         self._plane.stopping = True
         for client in tuple(self._plane.clients):
             client.stop()
@@ -153,7 +153,7 @@ class ProxyServer:
             tunnel.drain()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's server interface)
-        """Wait at most `timeout` seconds for requests under way and tunnels, then close the rest."""
+        """Wait at most `timeout` seconds for requests in flight and tunnels, then close the remaining connections."""
         plane = self._plane
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
@@ -162,27 +162,27 @@ class ProxyServer:
             tunnel.close()
         for client in tuple(plane.clients):
             client.abort()
-        await asyncio.sleep(0)  # the aborted connections report their end on the next turn of the loop
+        await asyncio.sleep(0)  # aborted connections report their end in the next iteration of the loop
         self._ticker.stop()
         plane.pool.close()
 
 
 class ProxyRunner(web.BaseRunner):
-    """Hosts a `ProxyServer` in aiohttp's sites: listening, TLS, and graceful stop are aiohttp's."""
+    """Runs a `ProxyServer` with aiohttp's listening sockets, TLS, and graceful stop."""
 
     def __init__(self, proxy: ProxyServer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._proxy = proxy
 
     def set_shutdown_timeout(self, seconds: float) -> None:
-        """Set how long a graceful stop waits for requests under way and tunnels."""
+        """Set how long a graceful stop waits for requests in flight and tunnels."""
         self._shutdown_timeout = seconds
 
     async def shutdown(self) -> None:
-        """Do nothing: `ProxyServer.shutdown` does it all."""
+        """Do nothing, because `ProxyServer.shutdown` does everything."""
 
     async def _make_server(self) -> web.Server:
         return cast(web.Server, self._proxy)  # sites and runner use only __call__, pre_shutdown and shutdown
 
     async def _cleanup_server(self) -> None:
-        """Do nothing: `ProxyServer.shutdown` has closed everything."""
+        """Do nothing, because `ProxyServer.shutdown` has closed everything."""

@@ -1,4 +1,4 @@
-"""What the data plane does with sockets directly, beside asyncio's transports."""
+"""Operations on sockets that asyncio's transports do not offer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 _MOST_READS: Final = 16
 _READ: Final = 64 * 1024
-"""Together 1 MiB: a response that refuses a request before its end is shorter, and memory for the client is bounded."""
+"""Size and number of reads, together 1 MiB. A response that refuses a request early is shorter, and the limit bounds
+the memory for a client."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: on, 0 seconds."""
 
 
 def received(fileno: int) -> Iterator[bytes]:
-    """Yield what the kernel has received on a non-blocking socket that cannot be written to any more, up to 1 MiB."""
+    """Yield the bytes, up to 1 MiB, that the kernel has received on a non-blocking socket on which writing has
+    failed."""
     for _ in range(_MOST_READS):
         try:
             data = os.read(fileno, _READ)
@@ -33,7 +35,7 @@ def received(fileno: int) -> Iterator[bytes]:
 
 
 def abort_with_reset(transport: asyncio.Transport) -> None:
-    """Close at once with a reset, which no client takes for the regular end of a response."""
+    """Close at once with a reset, which no client mistakes for the regular end of a response."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -1,9 +1,8 @@
-"""TCP mode: balances whole connections, without parsing them. For the core, each connection is an exchange.
+"""TCP mode: balances whole connections without parsing them. For the core, each connection is an exchange.
 
-It is admitted and assigned by the same policy and under the same caps as a request, and is in flight until it ends.
-Until a backend has accepted the connection nothing is sent, so that another one may be tried (rule 6 of
-`lb.core.retry`). Accepting counts as a response; if the backend then resets the connection before its first byte, the
-attempt has failed.
+A connection is admitted and assigned by the same policy and caps as a request, and is in flight until it ends. Nothing
+is sent until a backend has accepted the connection, so that another backend may be tried (rule 6 of `lb.core.retry`).
+Accepting counts as a response. If the backend then resets the connection before its first byte, the attempt has failed.
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ if TYPE_CHECKING:
     from .data_plane import DataPlane
 
 METHOD: Final = "TCP"
-"""The method of the exchange for core and access log; not idempotent."""
+"""Method of the exchange for core and access log. It is not idempotent."""
 
 
 class _WaitingSide(asyncio.Protocol):
-    """Buffers what one side sends before the tunnel is open: one segment, after which reading is paused."""
+    """Buffers the first segment that one side sends before the tunnel is open. Reading is paused after it."""
 
     transport: asyncio.Transport
     early_data: bytes = b""
     half_closed: bool = False
-    """This side has half-closed the connection."""
+    """Whether this side has half-closed the connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        # Not earlier: uvloop ignores pausing a transport that does not read yet.
+        # Pause only now, because uvloop ignores that on a transport that does not read yet.
         self.early_data += data
         self.transport.pause_reading()
 
@@ -53,11 +52,11 @@ class _WaitingSide(asyncio.Protocol):
 
 
 class TcpConnection(_WaitingSide):
-    """A client's connection until a backend has accepted it; then a `Tunnel` takes over both sockets."""
+    """A client's connection until a backend has accepted it. Then a `Tunnel` takes over both sockets."""
 
     def __init__(self, plane: DataPlane, origin: Origin | None = None) -> None:
         self.deadline = inf
-        """Never: the core's `retry.total_timeout` applies."""
+        """No deadline, because the core's `retry.total_timeout` applies."""
         self.peer: Peer
         self._plane = plane
         self._origin = origin
@@ -110,13 +109,13 @@ class TcpConnection(_WaitingSide):
         self._plane.resume(self._plane.balancer.cancelled(attempt, self._plane.clock()))
 
     def check_stall(self, now: float) -> None:
-        """Do nothing: connecting has a time-out of its own."""
+        """Do nothing, because connecting has a time-out of its own."""
 
     def expire(self, now: float) -> None:
-        """Do nothing: `deadline` never passes."""
+        """Do nothing, because `deadline` never passes."""
 
     def stop(self) -> None:
-        """Do nothing: a connection that has begun may continue."""
+        """Do nothing, because a connection that has begun may continue."""
 
     def abort(self) -> None:
         """End the connection at once."""

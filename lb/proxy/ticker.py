@@ -1,4 +1,4 @@
-"""The timer of the data plane: performs the actions of the core's `tick`, and ends what is past its deadline."""
+"""The timer of the data plane: performs the actions of the core's `tick`, and ends connections after their deadline."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from .data_plane import DataPlane
 
 SWEEP_S: Final = 0.2
-"""Interval at which deadlines of connections are checked; precise enough, since they are seconds."""
+"""Seconds between two checks of the connections' deadlines. It is precise enough, because time-outs are in seconds."""
 
 
 class Ticker:
-    """One timer for all connections and requests, none of which has its own.
+    """One timer for all connections and requests, which have no timers of their own.
 
-    It also ticks while nothing is under way: ejections and slow starts must end on time on an idle balancer, too, and a
+    It also ticks without any request, because ejections and slow starts must also end on time on an idle balancer. A
     tick costs a few microseconds.
     """
 
@@ -56,7 +56,7 @@ class Ticker:
 
 
 def perform(plane: DataPlane, action: Action) -> None:
-    """Perform an action of the core. Its exchange may have ended through a previous action."""
+    """Perform an action of the core, unless its exchange has ended by a previous action."""
     match action:
         case TimedOut(attempt):
             owner = plane.owners.get(attempt.exchange)
@@ -73,13 +73,13 @@ def perform(plane: DataPlane, action: Action) -> None:
 
 
 def end_gathering(plane: DataPlane, now: float) -> None:
-    """Pass on the small responses that are not complete in time. They are in order of expiry: O(expired)."""
+    """Forward the heads of small responses that are not complete in time. They are ordered, so it is O(expired)."""
     while plane.gathering and (connection := next(iter(plane.gathering))) and plane.gathering[connection] <= now:
         connection.end_gathering()
 
 
 def sweep(plane: DataPlane, now: float) -> None:
-    """End what is past its deadline. O(connections), therefore not at every tick."""
+    """Expire connections and tunnels whose deadline has passed. O(connections), so not at every tick."""
     plane.unix_offset = time.time() - plane.clock()
     plane.pool.expire(now)
     for client in [client for client in plane.clients if client.deadline <= now]:

@@ -1,4 +1,4 @@
-"""Two connected sockets that pass bytes both ways unchanged: after an upgrade, and in TCP mode from the start."""
+"""Two connected sockets that pass bytes both ways unchanged: after an upgrade, and in TCP mode."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from .data_plane import DataPlane
 
 OnEnd = Callable[["Tunnel"], None]
-"""Called once, when the tunnel has ended."""
+"""Function that is called once, when the tunnel has ended."""
 
 
 class Tunnel:
-    """Two connected sockets. A half-close is passed on; the tunnel ends when one of the connections is lost."""
+    """Two connected sockets. A half-close is forwarded. The tunnel ends when one of the connections is lost."""
 
     def __init__(
         self, plane: DataPlane, backend: Backend, on_end: OnEnd, *, idle: float, websocket: bool = False
@@ -41,7 +41,7 @@ class Tunnel:
         self.bytes_down = 0
 
     def open(self, client: asyncio.Transport, backend: asyncio.Transport, to_backend: bytes, to_client: bytes) -> None:
-        """Take over both transports; `to_backend` and `to_client` are bytes that were read before."""
+        """Take over both transports. `to_backend` and `to_client` are bytes that were read before."""
         towards_client = _WebSocketEnd(self, client, masked=False) if self._websocket else _End(self, client)
         towards_backend = _WebSocketEnd(self, backend, masked=True) if self._websocket else _End(self, backend)
         towards_client.other, towards_backend.other = towards_backend, towards_client
@@ -59,40 +59,40 @@ class Tunnel:
             self.drain()
 
     def half_closed(self, *, by_client: bool) -> None:
-        """Pass on a half-close that came before the tunnel was open."""
+        """Forward a half-close that came before the tunnel was open."""
         if self._ends is not None:
             end = self._ends[0 if by_client else 1]
             if not end.eof_received():
                 end.transport.close()
 
     def touch(self) -> None:
-        """Extend the deadline: bytes have passed."""
+        """Extend the deadline, because bytes have passed."""
         self.deadline = min(self._plane.clock() + self._idle, self._ends_at)
 
     def drain(self) -> None:
-        """End gracefully: a WebSocket gets close frames both ways; other tunnels continue until the balancer exits."""
+        """End gracefully: send close frames both ways on a WebSocket. Other tunnels last until the balancer exits."""
         if self._ends is not None:
             for end in self._ends:
                 end.send_close_frame()
 
     def close_frame_sent(self) -> None:
-        """Leave the sides `Limits.linger` seconds to close, once both have got their close frame."""
+        """Record a sent close frame. When both sides have got one, they have `Limits.linger` seconds to close."""
         if self._ends is not None and all(end.write_closed for end in self._ends):
             self.deadline = self._plane.clock() + self._plane.limits.linger
 
     def expire(self) -> None:
-        """Close the tunnel: it was idle for too long, or has reached its total time."""
+        """Close the tunnel, because it was idle for too long or has reached its total time."""
         self.error = "total" if self.deadline == self._ends_at else "idle"
         self.close()
 
     def end_lost(self, end: _End, error: Exception | None) -> None:
-        """Close the tunnel: one connection is lost."""
+        """Close the tunnel, because one connection is lost."""
         if error is not None and self._ends is not None and end is self._ends[1] and not self.bytes_down:
             self.error = "reset"
         self.close()
 
     def close(self) -> None:
-        """Close both connections; buffered bytes are still sent if they are read in time."""
+        """Close both connections after sending the buffered bytes, if they are read in time."""
         if self._ends is None:
             return
         client, backend = self._ends
@@ -114,7 +114,7 @@ class Tunnel:
 
 
 class _End(asyncio.Protocol):
-    """One of the two connections: what it receives, the other sends."""
+    """One of the two connections. The other one sends the bytes that this one receives."""
 
     other: _End
 
@@ -122,7 +122,7 @@ class _End(asyncio.Protocol):
         self.transport = transport
         self.sent = 0
         self.write_closed = False
-        """Nothing more is written to this socket."""
+        """Whether nothing more is written to this socket."""
         self._tunnel = tunnel
 
     def send(self, data: bytes) -> None:
@@ -133,13 +133,13 @@ class _End(asyncio.Protocol):
             self.transport.write(data)
 
     def send_close_frame(self) -> None:
-        """Announce the end, if the protocol has a message for it."""
+        """Do nothing, because only WebSocket has a close frame."""
 
     def data_received(self, data: bytes) -> None:
         self.other.send(data)
 
     def eof_received(self) -> bool:
-        """Pass the half-close on; return whether to keep the connection open for the other direction."""
+        """Forward the half-close. Return whether to keep the connection open for the other direction."""
         other = self.other
         was_open = not other.write_closed
         other.write_closed = True
@@ -160,13 +160,13 @@ class _End(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         sock = self.transport.get_extra_info("socket")
         if error is not None and sock is not None and self.transport.get_extra_info("sslcontext") is None:
-            for data in received(sock.fileno()):  # it was received before writing failed
+            for data in received(sock.fileno()):  # received before writing failed
                 self.other.send(data)
         self._tunnel.end_lost(self, error)
 
 
 class _WebSocketEnd(_End):
-    """Tracks WebSocket frames, to write a close frame between two of them."""
+    """Tracks WebSocket frames, so that a close frame can be written between two of them."""
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, *, masked: bool) -> None:
         super().__init__(tunnel, transport)

@@ -1,4 +1,4 @@
-"""The backend's side: a connection that carries one request at a time, and parses its response."""
+"""A connection to a backend, which carries one request at a time and parses its response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .ports import BackendConnection, ResponseReceiver
 from .request_framing import Body, MalformedError, head_size
 from .response_framing import ResponseFraming, ResponseHead, check_response, is_http, is_http_after_interim
 from .response_repair import PartialHead
-from .sockets import connected_socket, received
+from .sockets import received
 from .trailers import allowed_trailers
 
 if TYPE_CHECKING:
@@ -22,27 +22,15 @@ if TYPE_CHECKING:
     from .data_plane import DataPlane
 
 
-async def connect(backend: Backend, plane: DataPlane) -> UpstreamConnection:
-    """Return a new connection to `backend`. Raise OSError (refused, unreachable) or TimeoutError."""
-    sock = await connected_socket(backend, plane.connect_timeout)
-    loop = asyncio.get_running_loop()
-    try:
-        connection = UpstreamConnection(plane, backend, sock)
-        await loop.create_connection(lambda: cast(asyncio.Protocol, connection), sock=sock)
-    except BaseException:
-        sock.close()
-        raise
-    return connection
-
-
 _FIRST_BYTE: Final = ord("H")
 """First byte of every status line (RFC 9112 §4)."""
 
 
 class UpstreamConnection(BackendConnection):
-    """An `asyncio.Protocol` by its methods, like `ClientConnection`.
+    """Has the methods of `asyncio.Protocol`, like `ClientConnection`.
 
-    It collects what one segment brings, and then calls its receiver once, so that the client gets one write a segment.
+    It collects the content of one segment and then calls its receiver once, so that the client gets one write per
+    segment.
     """
 
     def __init__(self, plane: DataPlane, backend: Backend, sock: socket.socket | None = None) -> None:
@@ -54,7 +42,7 @@ class UpstreamConnection(BackendConnection):
         self.reusable = True
         self.private = False
         self.upload_done = True
-        """The request is completely written."""
+        """Whether the request is completely written."""
         self._plane = plane
         self._sock = sock
         self._transport: asyncio.Transport
@@ -73,13 +61,13 @@ class UpstreamConnection(BackendConnection):
         self._parts: list[bytes] = []
         self._complete = False
         self._started = False
-        """At least one byte of a response head has come."""
+        """Whether at least one byte of a response head has arrived."""
         self._in_interim = False
         self._malformed = False
         self._delivered = False
         self._partial_head: PartialHead | None = None
         self._gathered = False
-        """The head of a small response no longer waits for its body."""
+        """Whether the head of a small response no longer waits for its body."""
 
     # --- called by relay, pool and ticker ---
 
@@ -192,7 +180,7 @@ class UpstreamConnection(BackendConnection):
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None and self.receiver is not None and self._sock is not None:
             self._read_remaining(self._sock)
-        self._parser = None  # break the reference cycle rather than wait for the garbage collector
+        self._parser = None  # break the reference cycle, so that no garbage collection is needed
         if self.receiver is None:
             self._idle_ended()
             return
@@ -219,7 +207,7 @@ class UpstreamConnection(BackendConnection):
     def on_headers_complete(self) -> None:
         parser = self._parser
         if self._complete or self._malformed or parser is None:
-            return  # what follows a malformed head must not be taken for the response
+            return  # bytes after a malformed head are not part of a response
         status = parser.get_status_code()
         fields, self._fields = self._fields, []
         limits = self._plane.limits
@@ -240,7 +228,7 @@ class UpstreamConnection(BackendConnection):
                 self._interims.append(answer)
                 return
             if not parser.should_upgrade():
-                self._malformed = True  # a switch to nothing (RFC 9110 §15.2.2)
+                self._malformed = True  # a 101 without a requested protocol (RFC 9110 §15.2.2)
                 return
         self._answer, self._framing = answer, framing
         if framing.contradictory or not parser.should_keep_alive():
@@ -265,14 +253,14 @@ class UpstreamConnection(BackendConnection):
     # --- from the parser to the receiver ---
 
     def _keep_partial_head(self, data: bytes) -> None:
-        """Keep an incomplete head, which may have to be repaired."""
+        """Keep an incomplete head, in case it must be repaired."""
         if self._partial_head is None:
             self._partial_head = PartialHead()
         self._partial_head.raw += data
         self._partial_head.interims += len(self._interims)
 
     def _repair(self, data: bytes) -> None:
-        """Parse the head, which llhttp has refused, again without its harmless faults."""
+        """Remove the harmless faults of a head that llhttp has refused, and parse it again."""
         partial = self._partial_head = self._partial_head or PartialHead()
         before = len(self._interims)
         partial.interims += before
@@ -292,11 +280,11 @@ class UpstreamConnection(BackendConnection):
             self._partial_head.raw, self._partial_head.interims = head, len(self._interims) - before
 
     def _read_remaining(self, sock: socket.socket) -> None:
-        """Process what the kernel has received before writing failed.
+        """Process the bytes that the kernel had received before writing failed.
 
-        If a backend responds and closes without reading the whole request, our writing fails (RFC 9112 §9.6), and the
-        event loop stops reading, although the response is in the kernel's buffer. The end of that data is not taken for
-        the end of the response: after a reset they cannot be told apart.
+        If a backend responds and closes without reading the whole request, writing to it fails (RFC 9112 §9.6), and the
+        event loop stops reading although the response is in the kernel's buffer. The end of these bytes does not count
+        as the end of the response, because after a reset the response may be incomplete.
         """
         for data in received(sock.fileno()):
             if self.receiver is None:
@@ -310,12 +298,12 @@ class UpstreamConnection(BackendConnection):
             self._plane.balancer.closed_early(self.backend, now)
 
     def _end_without_body(self) -> None:
-        """Replace the parser: llhttp cannot be told that this is a response to HEAD, and would wait for a body."""
+        """Replace the parser, because llhttp would wait for the body of a response to HEAD."""
         self._complete = True
         self._parser = httptools.HttpResponseParser(self)
 
     def _deliver(self, rest: bytes | None) -> None:
-        """Pass on what has been collected; `rest` follows a 101 and belongs to the other protocol."""
+        """Pass the collected content to the receiver. `rest` follows a 101 and belongs to the other protocol."""
         receiver = self.receiver
         if receiver is None:
             return
@@ -342,7 +330,7 @@ class UpstreamConnection(BackendConnection):
             self.attempt.exchange.response_begun = True
 
     def _should_gather(self) -> bool:
-        """Return whether the head of a small response is to wait for the body (`Limits.gather_answer`)."""
+        """Return whether the head of a small response should wait for the body (`Limits.gather_answer`)."""
         answer, plane = self._answer, self._plane
         if answer is None or self._complete or self._gathered:
             return False

@@ -1,4 +1,4 @@
-"""The part of WebSocket (RFC 6455) that is needed to send a close frame between two frames of others."""
+"""The part of WebSocket (RFC 6455) that is needed to insert a close frame between two frames of a forwarded stream."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from typing import Final
 
 GOING_AWAY: Final = 1001
-"""Close code of an endpoint that goes away, such as a server that stops (RFC 6455 §7.4.1)."""
+"""Close code of an endpoint that is going away, such as a stopping server (RFC 6455 §7.4.1)."""
 _CLOSE: Final = 0x88
 _MASKED: Final = 0x80
 
 
 class Frames:
-    """Tracks the frame boundaries of one direction of a connection; buffers at most one frame head."""
+    """Tracks the frame boundaries of one direction of a connection. It buffers at most one frame head."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -50,7 +50,7 @@ def close_frame(*, masked: bool) -> bytes:
 
 
 def _head_size(head: bytes) -> int:
-    """Return the size of the frame head that begins with `head` (§5.2); 2 while that is not known."""
+    """Return the size of the frame head that begins with `head` (§5.2), or 2 if that is not known yet."""
     if len(head) < 2:
         return 2
     length = head[1] & 0x7F

@@ -1,4 +1,4 @@
-"""Collects all writes of one turn of the event loop and performs them together at its end."""
+"""Collects all writes of one iteration of the event loop and performs them together at its end."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Callable
 from typing import Final
 
 CallSoon = Callable[[Callable[[], None]], object]
-"""`loop.call_soon`: calls the function in the next turn of the event loop."""
+"""Type of `loop.call_soon`, which calls a function in the next iteration of the event loop."""
 
 _MOST: Final = 256 * 1024
-"""Bytes that may wait. One read of the event loop can bring as many, and a turn may have hundreds of reads."""
+"""Most bytes that may wait. One read can bring as many, and an iteration may have hundreds of reads."""
 
 
 class WriteBatch:
-    """Delays writes to the end of a turn: microseconds if the balancer is idle, a batch of segments if it is busy.
+    """Delays writes to the end of the event loop's iteration: by microseconds if the balancer is idle, and until a
+    batch of segments is read if it is busy.
 
-    A write to a sleeping process wakes its processor, which costs as much as the rest of the write; for the next write
-    it is awake. Also, the code that reads and the code that writes do not displace each other in the processor's
-    caches.
+    This saves CPU time. A write to a sleeping process wakes its processor, which costs as much as the write itself; for
+    the next write of the batch it is awake. Also, the code for reading and the code for writing do not displace each
+    other in the processor's caches.
 
-    The order of writes is kept, for each transport and among them. Call `flush` before closing a connection gracefully
-    or handing over its transport. If a connection is aborted, its waiting writes are lost, as they should be.
+    The order of all writes is kept. Call `flush` before closing a connection gracefully or passing its transport on. If
+    a connection is aborted, its waiting writes are discarded.
     """
 
     def __init__(self, soon: CallSoon) -> None:
@@ -29,11 +30,11 @@ class WriteBatch:
         self._due = False
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []
         self._next = 0
-        """Index of the first one that is not written. A write may cause another, and that one a nested `flush`."""
+        """Index of the first waiting write, kept because a write may cause another one and a nested `flush`."""
         self._size = 0
 
     def put(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Write `data` at the end of the turn."""
+        """Write `data` at the end of the iteration."""
         self._waiting.append((transport, data))
         self._size += len(data)
         if self._size > _MOST:

@@ -19,7 +19,6 @@ from .scenario import SCENARIOS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return exit code 0, or 2 for bad arguments."""
-    """Exit code 0, or 2 for bad arguments."""
     add_policies()
     options = _parser().parse_args(arguments)
     for document in _documents(options):
@@ -55,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_subparsers(dest="what", required=True)
     what.add_parser("list", help="the names of scenarios and policies")
     what.add_parser("keys", help="share of the keys that move when a backend leaves")
-    what.add_parser("cost", help="CPU time of a pick")
+    what.add_parser("cost", help="CPU time of picking a backend")
     run_ = what.add_parser("run", help="simulate policies in scenarios, with the theoretical values")
     run_.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="may be repeated; default: all")
     run_.add_argument("--policy", action="append", choices=sorted(POLICIES), help="may be repeated; default: all")

@@ -20,9 +20,9 @@ class Disruption:
     policy: str
     backends: int
     moved: float
-    """Keys that have another backend afterwards."""
+    """Share of the keys that have another backend afterwards."""
     without_need: float
-    """Moved keys whose old backend is still there."""
+    """Share of the keys that moved although their old backend is still in the set."""
     theory: float = 1.0 / BACKENDS
     formula: str = "1/N: the keys of the backend that left"
     source: str = "Karger 1997 (ring); Eisenbud 2016, §5.3 (Maglev: a few more)"

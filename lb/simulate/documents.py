@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 def describe_scenario(scenario: Scenario) -> Document:
-    """Describe the scenario."""
+    """Return the document that describes a scenario."""
     floor = expected.floor(scenario)
     return {
         "kind": "scenario",
@@ -46,7 +46,7 @@ def describe_scenario(scenario: Scenario) -> Document:
 
 
 def combine_runs(scenario: Scenario, policy: str, results: Sequence[Result]) -> Document:
-    """Combine the runs of one policy in one scenario: sum the counts, and average times and shares over the seeds."""
+    """Return the result of one policy in one scenario: sums of counts, and means of times and shares over the seeds."""
     latency, shares = expected.latency(scenario, policy), expected.shares(scenario, policy)
     return {
         "kind": "cell",

@@ -13,13 +13,13 @@ from .scenario import ActiveParts, Scenario
 from .service_times import Exponential
 
 SPLITTING = ("maglev", "random")
-"""Policies that pick at random whatever the load is, so the arrivals of each backend are a Poisson process. This holds
-for Maglev too, because every simulated request has another key."""
+"""Policies whose picks are random and independent of the load, so that the arrivals at each backend are a Poisson
+process. Maglev is one of them, because every simulated request has another key."""
 TAKING_TURNS = ("round_robin", "weighted")
 RAMPED_KEYS = ("maglev", "ring_hash")
-"""During a ramp these policies pass on some keys of the backend, instead of scaling its weight."""
+"""Policies that, during slow start, move some of the backend's keys to other backends instead of scaling its weight."""
 BY_TABLE = ("maglev", "ring_hash")
-"""Their tables are not exactly even: 100 slots per backend are within 1 %, n points of a ring within 1/√n."""
+"""Policies whose tables are not exactly even: within 1 % for 100 slots per backend, within 1/√n for n ring points."""
 
 
 class Relation(StrEnum):
@@ -31,7 +31,7 @@ class Relation(StrEnum):
     AT_MOST = "≤"
     AT_LEAST = "≥"
     UNSTABLE = "∞"
-    """Some backend gets more than it can serve: no steady state, and latency grows with the run."""
+    """Some backend gets more than it can serve, so there is no steady state and the latency grows during the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def shares(scenario: Scenario, policy: str) -> Shares | None:
     if policy in (*TAKING_TURNS, *SPLITTING, "ring_hash"):
         each = static_shares(scenario, policy)
         if policy == "ring_hash" and len(set(scenario.fleet)) > 1:
-            return None  # the load bound passes keys on from busy backends
+            return None  # the load bound moves keys away from busy backends
         formula = "1/N: ignores weights" if policy == "round_robin" else "wᵢ / Σw"
         return Shares(_relation(policy), formula, each, _at(each, scenario.focus))
     if len(set(scenario.fleet)) == 1:
@@ -91,7 +91,7 @@ def latency(scenario: Scenario, policy: str) -> Latency | None:
 
 
 def floor(scenario: Scenario) -> Latency | None:
-    """Return the lowest mean latency of any policy: one queue, so that no server is idle while a request waits."""
+    """Return the lowest possible mean latency: with one common queue no server is idle while a request waits."""
     works = {model.service.mean for model in scenario.fleet if isinstance(model.service, Exponential)}
     if scenario.changes or len(works) != 1 or len(works) != len({model.service for model in scenario.fleet}):
         return None
@@ -136,7 +136,7 @@ def _two_choices(scenario: Scenario) -> Latency:
 
 
 def _general(scenario: Scenario, policy: str, rates: Sequence[float]) -> Latency | None:
-    """Return the mean of M/G/1. Quantiles have no closed form, nor has the mean with more than one server."""
+    """Return the mean of M/G/1. There is no closed form for quantiles, nor for the mean with several servers."""
     if policy == "p2c" or any(model.servers != 1 for model in scenario.fleet):
         return None
     mean = sum(
@@ -157,16 +157,16 @@ def _shares_in_a_fault(scenario: Scenario, policy: str) -> Shares | None:
         return _shares_in_a_pause(scenario, policy)
     settings = scenario.settings(policy)
     seen_after = settings.passive.stall_ceiling + settings.tick
-    # Each of these policies picks it with 1/N until the first stall is detected, and then not before it responds.
+    # Each of these policies picks the backend with 1/N until the first stall is detected, then not until it responds.
     return Shares(Relation.AT_MOST, "1/N · (stall ceiling + tick) / pause", focus=even * seen_after / scenario.measured)
 
 
 def _shares_in_a_pause(scenario: Scenario, policy: str) -> Shares | None:
     """Return the share of first attempts that go to a paused backend that is not detected.
 
-    Retries never go to a backend on which the attempt timed out. `weighted` counts retries as turns of the other
-    backends and therefore gives the paused one more first attempts: f = (1 + f)/N, which is 1/(N − 1), once the first
-    attempts have timed out.
+    Retries never go to a backend on which an attempt of the request has timed out. `weighted` counts retries as turns
+    of the other backends. Therefore, after the first time-outs, the paused one gets more first attempts: f = (1 + f)/N,
+    which is f = 1/(N − 1).
     """
     size, timeout = len(scenario.fleet), scenario.settings(policy).retry.per_try_timeout
     if policy == "ring_hash":

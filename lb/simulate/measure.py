@@ -12,9 +12,9 @@ from .scenario import ActiveParts, Scenario
 from .simulation import Request, Simulation
 
 BINS = 60
-"""Number of points in the series: about as many as a small chart can show."""
+"""Number of points in the series, about as many as a small chart can show."""
 SLOW = 0.250
-"""Seconds; the lab's default threshold."""
+"""Seconds after which a response counts as slow, the same as the lab's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Result:
 
 
 def run(scenario: Scenario, policy: str, seed: int) -> Result:
-    """Simulate and measure."""
+    """Simulate the scenario and return the measured result."""
     probing = scenario.parts is not ActiveParts.POLICY_ONLY
     simulation = Simulation(scenario.settings(policy), scenario.fleet, seed=seed, probing=probing)
     simulation.traffic(lambda rng: rng.expovariate(scenario.rate), until=scenario.ends)

@@ -1,4 +1,4 @@
-"""CPU time of a pick on this machine: the only measurement here that uses a real clock."""
+"""Measures the CPU time of picking a backend on this host. Only this module of the simulation uses a real clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_FLIGHT = 100
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Median CPU time of a pick and the release that belongs to it, in microseconds."""
+    """Median CPU time of one pick and its release, in microseconds."""
 
     policy: str
     backends: int

@@ -1,4 +1,4 @@
-"""Active checks on the simulated clock, as `lb.probes.scheduler` does them on the real one."""
+"""Active checks on the simulated clock, with the same rules as `lb.probes.scheduler` on the real clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Schedule:
 
 
 class Prober:
-    """Probes each backend repeatedly, one probe at a time, and at once when traffic requests it."""
+    """Probes each backend repeatedly, one probe at a time, and immediately if traffic requests it."""
 
     def __init__(self, agenda: Agenda, balancer: Balancer, timeout: float) -> None:
         self._agenda = agenda
@@ -28,7 +28,7 @@ class Prober:
         self._schedules: dict[str, _Schedule] = {}
 
     def add(self, backend: Backend, station: Station) -> None:
-        """Probe the backend from now on."""
+        """Start to probe the backend."""
         schedule = self._schedules[backend.id] = _Schedule(backend, station)
         self._plan(schedule, 0.0)
 

@@ -34,9 +34,9 @@ class Model:
     weight: float = 1.0
     """Weight that the balancer is configured with."""
     cold_factor: float = 1.0
-    """Just after a restart, work takes this many times longer …"""
+    """Factor by which work takes longer just after a restart."""
     warm_up_s: float = 1.0
-    """… and the excess decays with this time constant, in seconds."""
+    """Time constant, in seconds, with which `cold_factor` decays to 1."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +51,7 @@ class Job:
 
 
 class Station:
-    """Serves jobs. A job whose client has cancelled it is still executed, as by most servers."""
+    """Serves jobs. A job that its client has cancelled is still executed, as in most servers."""
 
     def __init__(self, agenda: Agenda, model: Model, rng: Random) -> None:
         self.model = model
@@ -60,7 +60,7 @@ class Station:
         self._rng = rng
         self._waiting: deque[Job] = deque()
         self._running: dict[Job, float] = {}
-        """Job → when it will be done."""
+        """By job: when it will be done."""
         self._frozen: list[Job] = []
         self._unanswered_probes: list[Action] = []
         self._restarted = -inf
@@ -72,7 +72,7 @@ class Station:
         self._fill()
 
     def probe(self, end: Callable[[str], None]) -> None:
-        """Start a health check. `end` gets the failure (empty if it passed); it is not called without a response."""
+        """Start a health check. `end` is called with the failure (empty: passed), or never without a response."""
         match self.condition:
             case Condition.WELL:
                 self._agenda.after(PROBE_DURATION_S, lambda: end(""))
@@ -84,7 +84,7 @@ class Station:
                 pass
 
     def set_condition(self, condition: Condition) -> None:
-        """Begin a fault, or end it (WELL)."""
+        """Begin a fault, or end it with the condition WELL."""
         if condition is Condition.WELL and self.condition in (Condition.DEAD, Condition.GONE):
             self._restarted = self._agenda.now
         self.condition = condition

@@ -12,7 +12,7 @@ from .service_times import Exponential, LogNormal
 WORK = 0.010
 """Seconds."""
 NEVER = 1e9
-"""Seconds or requests: more than any run reaches."""
+"""A number of seconds or requests that no run reaches."""
 
 
 class ActiveParts(StrEnum):
@@ -42,7 +42,7 @@ class Scenario:
     rate: float
     """Requests per second."""
     warm_up: float
-    """Seconds before the measurement: several relaxation times S / (1 − √ρ)² of the slowest queue."""
+    """Seconds before the measurement, several relaxation times S / (1 − √ρ)² of the slowest queue."""
     measured: float
     """Seconds."""
     cool_down: float = 0.0
@@ -53,7 +53,7 @@ class Scenario:
     parts: ActiveParts = ActiveParts.POLICY_ONLY
     slow_start: float = 0.0
     from_readmission: bool = False
-    """Measure from the time at which the backend in focus is used again after its fault."""
+    """Whether the measurement starts when the backend in focus is used again after its fault."""
 
     @property
     def servers(self) -> int:
@@ -67,7 +67,7 @@ class Scenario:
 
     @property
     def utilisation(self) -> float:
-        """ρ: share of the capacity that the traffic needs."""
+        """Share of the capacity that the traffic needs (ρ)."""
         return self.rate / self.capacity
 
     @property

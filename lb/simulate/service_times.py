@@ -25,7 +25,7 @@ class ServiceTime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """Memoryless: the case that queueing theory solves in closed form."""
+    """Exponential distribution, for which queueing theory has closed forms."""
 
     mean: float
     scv: float = 1.0
@@ -37,7 +37,7 @@ class Exponential:
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """Long-tailed, as measured service times usually are."""
+    """Log-normal distribution. It has a long tail, as measured service times usually have."""
 
     mean: float
     scv: float

@@ -1,4 +1,4 @@
-"""The shell of the simulation: clients, connections and ticks around the real balancer."""
+"""Simulated clients, connections and ticks around the real balancer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .prober import Prober
 from .queueing_station import Condition, Model, Station
 
 Gaps = Callable[[Random], float]
-"""Returns the seconds until the next request."""
+"""Function that returns the seconds until the next request."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,8 +42,7 @@ class Request:
 
 
 class Simulation:
-    """A balancer with `fleet` behind it, and open-loop clients: each request is sent regardless of the results of
-    earlier ones.
+    """A balancer with the backends of `fleet`, and open-loop clients, which do not wait for earlier responses.
 
     Arrivals, work and the balancer each have their own random stream, so that two policies with one seed see the same
     requests.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import exp
 
 Tail = Callable[[float], float]
-"""P(latency > t)."""
+"""Function of t that returns P(latency > t)."""
 
 
 def erlang_c(servers: int, offered: float) -> float:
@@ -27,7 +27,7 @@ def mmc_mean(servers: int, service: float, rate: float) -> float:
 
 
 def mmc_tail(servers: int, service: float, rate: float) -> Tail:
-    """Return the latency of M/M/c: work Exp(1/S), preceded with probability C by a wait Exp(c/S − λ)."""
+    """Return the tail of the latency of M/M/c: work Exp(1/S), after a wait Exp(c/S − λ) with probability C."""
     waits, busy, drain = erlang_c(servers, rate * service), 1.0 / service, servers / service - rate
 
     def tail(t: float) -> float:
@@ -55,7 +55,7 @@ def round_robin_rate(backends: int, service: float, rate: float) -> float:
 
 
 def two_choices_tail(utilisation: float, service: float) -> Tail:
-    """Return the latency under two choices as N → ∞ (Mitzenmacher 2001): P(queue ≥ i) = ρ^(2ⁱ − 1).
+    """Return the tail of the latency under two choices as N → ∞ (Mitzenmacher 2001): P(queue ≥ i) = ρ^(2ⁱ − 1).
 
     An arriving request becomes at least the i-th in the queue if both choices hold i − 1 or more requests: ρ^(2ⁱ − 2).
     As the i-th it stays for i exponential service times.
@@ -71,12 +71,12 @@ def two_choices_tail(utilisation: float, service: float) -> Tail:
 
 
 def _places_taken(utilisation: float) -> list[float]:
-    """Return P(becoming at least the i-th in the queue), i = 1, 2, …; the eleventh is below 10⁻⁸ at ρ = 0.99."""
+    """Return P(an arriving request becomes at least the i-th in the queue), i ≤ 11. The rest is below 10⁻¹⁷."""
     return [float(utilisation ** (2**i - 2)) for i in range(1, 12)]
 
 
 def _poisson_below(count: int, mean: float) -> float:
-    """Return Σ meanᵏ / k! for k < count. Times e^(−mean): P(`count` service times take longer)."""
+    """Return Σ meanᵏ / k! for k < count. Multiplied by e^(−mean), this is P(`count` service times take longer)."""
     total, term = 0.0, 1.0
     for k in range(count):
         total += term
@@ -96,7 +96,7 @@ def pollaczek_khinchine(service: float, scv: float, rate: float) -> float:
 
 
 def mixture(parts: Sequence[tuple[float, Tail]]) -> Tail:
-    """Return the latency of all requests, from the (share, tail) of each backend."""
+    """Return the tail of the latency of all requests, from the (share, tail) of each backend."""
     return lambda t: sum(share * tail(t) for share, tail in parts)
 
 

@@ -1,1 +1,1 @@
-"""What the balancer reports about itself: metrics, events, decisions, and the access log."""
+"""Metrics, event log, decision log and access log of the balancer."""

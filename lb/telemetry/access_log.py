@@ -1,6 +1,6 @@
-"""The access log: a line for each request that failed, and for a sample of the others.
+"""The access log: a line for each failed request, and for a sample of the others.
 
-The log's thread formats the lines, by f-strings: `json.dumps` of a dictionary takes twice as long.
+The log's thread formats the lines. It uses f-strings, because `json.dumps` of a dictionary takes twice as long.
 """
 
 from __future__ import annotations

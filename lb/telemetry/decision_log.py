@@ -1,4 +1,4 @@
-"""`GET /decisions`: why the latest requests went to which backend. Records are kept, and formatted only when read."""
+"""`GET /decisions`: the latest requests, their backends and the reasons. Records are formatted only when read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..core.decisions import Cancelled, Failed, FleetSnapshot, Picked, Refused, 
 from ..proxy.request_record import RequestRecord
 
 MAX_UNEVENTFUL: Final = 100
-"""Kept requests whose first backend answered without an error. They are all alike and would displace the others.
-More of them also cost CPU: a record is a kilobyte of small objects, and a thousand of those do not fit the processor's
-cache beside everything else, which made each request a tenth more expensive."""
+"""Maximum of kept requests whose first backend answered without an error. They look alike and would displace the
+others. More of them would also cost CPU: a record is a kilobyte of small objects, and a thousand of them no longer fit
+into the processor's cache with everything else, which made each request a tenth more expensive."""
 
 
 class DecisionLog:
     """The last `capacity` requests that had a failure, retry, hedge or wait, and the last `MAX_UNEVENTFUL` others.
 
-    Keeping a request costs an append: its record exists anyway.
+    Keeping a request costs one append, because its record exists anyway.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -42,7 +42,7 @@ class DecisionLog:
         self._notable = deque(self._notable, maxlen=capacity)
 
     def latest(self, last: int, backend: str = "", request_id: str = "") -> list[dict[str, Any]]:
-        """Return at most `last` requests, newest first; if given, only those tried on `backend`, or with that id."""
+        """Return at most `last` requests, newest first. `backend` and `request_id`, if not empty, filter them."""
         chosen = (
             record
             for record in merge(reversed(self._uneventful), reversed(self._notable), key=_ended, reverse=True)
@@ -111,7 +111,7 @@ def _why(step: Picked) -> str:
         case "hedge":
             return f"hedge: another attempt stalls; {step.policy} {among}{load}"
         case "queued":
-            return f"its turn in the queue came; {step.policy} {among}{load}"
+            return f"first in the queue; {step.policy} {among}{load}"
         case _:
             return f"{step.policy} {among}{load}"
 

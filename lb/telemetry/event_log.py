@@ -1,4 +1,4 @@
-"""The last events of the core, numbered, so that a reader can start late, fall behind, or reconnect."""
+"""The last events of the core, numbered, so that readers can start late, fall behind, or reconnect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 from ..core.events import Event
 
 CAPACITY = 10_000
-"""Enough for an experiment: probes of three backends emit 6 events per second, and a fault under load some hundreds."""
+"""Number of kept entries, enough for an experiment: probes of three backends emit 6 events per second, and a fault
+under load some hundreds."""
 
 
 @dataclass(slots=True)
@@ -27,7 +28,7 @@ class Entry:
 
 
 class EventLog:
-    """A ring buffer of entries. Writing never waits for readers; a reader only remembers its position."""
+    """A ring buffer of entries. Writing never waits for readers; each reader keeps its own position."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._entries: deque[Entry] = deque(maxlen=capacity)

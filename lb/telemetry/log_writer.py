@@ -17,15 +17,15 @@ from typing import Any, NamedTuple, TextIO
 MAX_WAITING = 10_000
 """Lines that may wait for a stalled reader, about 4 MB; further ones are dropped and counted."""
 GATHER_S = 0.02
-"""Seconds between the first line and the write, to write several lines at once. Waking the thread for each line costs
-more than formatting it, since thread and event loop then compete for the interpreter's lock."""
+"""Seconds between the first line and the write, so that several lines are written at once. Waking the thread for each
+line costs more than formatting it, because thread and event loop then compete for the interpreter's lock."""
 
 Formatter = Callable[[Any], str]
-"""Returns the JSON fields that follow time and event in a line, without braces; called by the thread."""
+"""Function that returns the JSON fields after time and event, without braces. The thread calls it."""
 
 
 class Line(NamedTuple):
-    """One line that is not formatted yet."""
+    """One log line, not formatted yet."""
 
     at: float
     """Unix time."""
@@ -50,7 +50,7 @@ class LogWriter:
         """Lines that were not written: too many waited, or writing failed."""
 
     def start(self) -> None:
-        """Start the thread; lines that were put before wait until then."""
+        """Start the thread, which then also writes the lines that were logged before."""
         self._thread.start()
 
     def put(self, event: str, **fields: Any) -> None:
@@ -109,7 +109,7 @@ class LogWriter:
             try:
                 self._out.write(text)
                 self._out.flush()
-            except (OSError, ValueError):  # the reader is gone or the disk full; traffic continues without a log
+            except (OSError, ValueError):  # no reader, or the disk is full; traffic continues without a log
                 self.dropped += count
 
     def _redirect(self, out: TextIO) -> None:
@@ -122,7 +122,7 @@ class LogWriter:
 def batches(lines: Sequence[str], limit: int) -> Iterator[tuple[int, str]]:
     """Join lines into batches of at most `limit` characters, or one longer line; yield each with its number of lines.
 
-    Writes to a pipe of up to PIPE_BUF bytes are atomic (pipe(7)); our JSON is ASCII, so characters are bytes.
+    Writes to a pipe of up to PIPE_BUF bytes are atomic (pipe(7)). The JSON is ASCII, so characters are bytes.
     """
     start, size = 0, 0
     for at, line in enumerate(lines):

@@ -1,6 +1,6 @@
-"""Prometheus metrics, built at each scrape from `request_stats`, counted events, and the state of the balancer.
+"""Prometheus metrics, computed at each scrape from `request_stats`, counted events, and the balancer's state.
 
-A prometheus-client counter takes a lock for each increment, so none is used while a request is served.
+A prometheus-client counter takes a lock for each increment, so requests do not use any.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Metrics(Collector):
         self._holds: Counter[str] = Counter()
         self._held: set[str] = set()
         self.reloads: Counter[str] = Counter()
-        """By result: `changed`, `unchanged`, `refused`."""
+        """Number of reloads by result: `changed`, `unchanged`, `refused`."""
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
@@ -119,19 +119,19 @@ class Metrics(Collector):
         yield _counter(
             "lb_probes_wanted", "Active checks triggered by traffic", ("backend",), _keyed(self._probes_wanted)
         )
-        yield _counter("lb_discovery_holds", "Removals by discovery put off", ("backend",), _keyed(self._holds))
+        yield _counter("lb_discovery_holds", "Delayed removals by discovery", ("backend",), _keyed(self._holds))
         yield _counter(
             "lb_transitions", "Transitions of the health state machine", ("backend", "state"), self._transitions
         )
 
     def _backend_states(self, gauges: Gauges) -> Iterator[Metric]:
         state = GaugeMetricFamily("lb_backend_state", "1 for the current state", labels=["backend", "state"])
-        in_flight = GaugeMetricFamily("lb_backend_in_flight", "Attempts under way", labels=["backend"])
+        in_flight = GaugeMetricFamily("lb_backend_in_flight", "Attempts in flight", labels=["backend"])
         weight = GaugeMetricFamily(
             "lb_backend_effective_weight", "Weight after slow start and load", labels=["backend"]
         )
         suspected = GaugeMetricFamily("lb_backend_suspected", "1 while the backend is suspected", labels=["backend"])
-        held = GaugeMetricFamily("lb_backend_held", "1 while kept although discovery lacks it", labels=["backend"])
+        held = GaugeMetricFamily("lb_backend_held", "1 while kept without being discovered", labels=["backend"])
         for backend in self._balancer.backends:
             held.add_metric([backend.id], float(backend.id in self._held))
             for one in State:

@@ -1,6 +1,6 @@
-"""What is counted of requests and TCP connections: cheap to feed, sent from one process to another, added up.
+"""Counters of requests and TCP connections, which can be sent to another process and added up.
 
-A request costs `RequestStats` a few increments; `RequestTotals` are made of it only when they are read.
+A request costs only a few increments in `RequestStats`. `RequestTotals` are computed from it when they are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STATUS_CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 @dataclass(slots=True)
 class DurationHistogram:
-    """A histogram of durations by `BUCKETS`; the last count is of those above all bounds."""
+    """A histogram of durations by `BUCKETS`. The last count is for durations above all bounds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     total: float = 0.0
@@ -55,7 +55,7 @@ class RequestTotals:
     """All counts of a data plane since its start."""
 
     requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By backend (empty if the balancer itself responded), method, and status class."""
+    """Finished requests by backend (empty if the balancer itself responded), method, and status class."""
     seconds: defaultdict[str, DurationHistogram] = field(default_factory=_timings)
     attempts: int = 0
     bytes_in: int = 0
@@ -86,11 +86,11 @@ class Gauges:
     connections: int = 0
     """Client connections, including tunnels."""
     requests: int = 0
-    """Requests under way."""
+    """Requests in flight."""
     tunnels: Counter[str] = field(default_factory=Counter)
     """Open tunnels by backend."""
     in_flight: Counter[str] = field(default_factory=Counter)
-    """Attempts under way, by backend."""
+    """Attempts in flight, by backend."""
 
     def add(self, other: Gauges) -> None:
         """Add the values of `other` to these."""
@@ -109,7 +109,7 @@ def sum_totals(parts: Iterable[RequestTotals]) -> RequestTotals:
 
 
 class _Row:
-    """Counts of the requests that one backend answered; one row, named "", is for those that no backend answered."""
+    """Counts of the requests that one backend answered. The row "" is for requests that no backend answered."""
 
     __slots__ = ("answers", "buckets", "seconds")
 

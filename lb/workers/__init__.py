@@ -1,1 +1,1 @@
-"""`workers: N`: N processes serve traffic, and their parent does everything else (docs/decisions/0015)."""
+"""With `workers: N`, N processes serve the traffic and their parent does everything else (docs/decisions/0015)."""

@@ -1,4 +1,4 @@
-"""A worker process: `python -m lb.workers FD`. Only the balancer starts it; FD is its end of a socket pair."""
+"""`python -m lb.workers FD`: a worker process. Only the balancer starts it. FD is the worker's end of a socket pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .worker import Worker
 
 
 def main() -> int:
-    """Serve until the parent says stop, and return the exit code."""
+    """Serve until the parent sends Stop. Return the exit code."""
     lines = LogWriter(atomic=True)
     lines.start()
     try:
@@ -34,7 +34,7 @@ async def _serve(descriptor: int, lines: LogWriter) -> None:
     channel = await MessageChannel.open(socket.socket(fileno=descriptor))
     try:
         start = await channel.receive()
-    except EOFError:  # the parent ended meanwhile
+    except EOFError:  # the parent has ended
         return
     await Worker(start, channel, lines).run()
 

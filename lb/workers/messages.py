@@ -1,4 +1,4 @@
-"""The messages between the balancer and its workers, pickled, on a socket pair that no other process has."""
+"""Messages between the balancer and its workers. They are pickled and sent over a socket pair that only they have."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..telemetry.request_stats import Gauges, RequestTotals
 
 _SIZE = 4
 MAX_UNSENT = 4 << 20
-"""Bytes that may wait for the reader; beyond, messages that it can do without are not sent."""
+"""Bytes that may wait for a slow reader. Above this, messages that are not essential are not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """To a worker: the first message."""
+    """To a worker: the first message, with what it needs to start."""
 
     config: Config
     share: int
@@ -31,7 +31,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class BalancerCall:
-    """To a worker: call this method of your balancer."""
+    """To a worker: call this method of its balancer."""
 
     method: str
     arguments: tuple[Any, ...]
@@ -53,7 +53,7 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True)
 class DecisionsRequest:
-    """To a worker: reply with your latest decisions."""
+    """To a worker: reply with the latest decisions."""
 
     request: int
     last: int
@@ -63,17 +63,17 @@ class DecisionsRequest:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To a worker: finish the requests under way, then exit."""
+    """To a worker: finish the requests in flight, then exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: it accepts connections. To a worker: the state of all backends is sent, so accept connections."""
+    """To a worker: all backend states have been sent, so accept connections. From a worker: it accepts connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventReport:
-    """From a worker: its own traffic caused this event."""
+    """From a worker: an event that its traffic caused."""
 
     event: Event
 
@@ -110,25 +110,25 @@ class MessageChannel:
 
     @property
     def congested(self) -> bool:
-        """Whether the other end does not keep up."""
+        """Whether more than `MAX_UNSENT` bytes wait for the other end to read them."""
         return self._writer.transport.get_write_buffer_size() > MAX_UNSENT
 
     def send(self, message: object) -> None:
-        """Send the message without waiting; do nothing if the other end is gone."""
+        """Send the message without waiting. Do nothing if the other end is closed."""
         if not self._writer.is_closing():
             data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
             self._writer.write(len(data).to_bytes(_SIZE, "big") + data)
 
     async def receive(self) -> Any:
-        """Return the next message. Raise `EOFError` when the other end is gone."""
+        """Return the next message. Raise EOFError if the other end is closed."""
         try:
             size = int.from_bytes(await self._reader.readexactly(_SIZE), "big")
-            return pickle.loads(await self._reader.readexactly(size))  # only our own process can write to this socket
+            return pickle.loads(await self._reader.readexactly(size))  # only parent and worker have this socket
         except ConnectionError as error:
             raise EOFError from error
 
     async def flush(self) -> None:
-        """Wait until everything is written, or the other end is gone."""
+        """Wait until all messages are written or the other end is closed."""
         try:
             await self._writer.drain()
         except ConnectionError:

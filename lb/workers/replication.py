@@ -1,6 +1,7 @@
-"""Keeps the workers' balancers in the same state as the parent's, by repeating every call that changes it.
+"""Keeps the workers' balancers in the same state as the parent's, by repeating each state-changing call on them.
 
-Inputs are replicated, not state: each worker runs the same health machine on the same probe results in the same order.
+The inputs are replicated, not the state: the health state machine of each worker gets the same probe results in the
+same order.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Send = Callable[[BalancerCall], None]
 
 
 class ReplicatingBalancer:
-    """The parent's balancer for discovery, prober and admin API: each change is also sent to all workers."""
+    """Balancer of the parent, for discovery, prober and admin API. It also sends each change to all workers."""
 
     def __init__(self, balancer: Balancer, send: Send) -> None:
         self._balancer = balancer
@@ -27,21 +28,21 @@ class ReplicatingBalancer:
 
     @property
     def backends(self) -> Sequence[Backend]:
-        """All known backends."""
+        """Return all known backends."""
         return self._balancer.backends
 
     @property
     def policy(self) -> str:
-        """Name of the current policy."""
+        """Return the name of the current policy."""
         return self._balancer.policy
 
     @property
     def panic(self) -> bool:
-        """Whether no backend is usable."""
+        """Return whether no backend is usable."""
         return self._balancer.panic
 
     def use(self, settings: Settings, now: float) -> None:
-        """Apply other settings. Workers take theirs from the configuration that is sent to them."""
+        """Apply other settings. The workers get them with their configuration (`Reconfigure`)."""
         self._balancer.use(settings, now)
 
     def insert(self, backend_id: str, host: str, port: int, now: float, weight: float = 1.0) -> Backend:
@@ -51,17 +52,17 @@ class ReplicatingBalancer:
         return backend
 
     def remove(self, backend_id: str, now: float) -> None:
-        """Drain a backend, then remove it."""
+        """Drain the backend, then remove it."""
         self._balancer.remove(backend_id, now)
         self._pass_on("remove", backend_id)
 
     def set_state(self, backend_id: str, state: State, now: float) -> None:
-        """Set the state by order of an operator."""
+        """Set the state that an operator has requested."""
         self._balancer.set_state(backend_id, state, now)
         self._pass_on("set_state", backend_id, state)
 
     def set_weight(self, backend_id: str, weight: float, now: float) -> None:
-        """Set the weight by order of an operator."""
+        """Set the weight that an operator has requested."""
         self._balancer.set_weight(backend_id, weight, now)
         self._pass_on("set_weight", backend_id, weight)
 
@@ -73,7 +74,7 @@ class ReplicatingBalancer:
     def probed(
         self, backend: Backend, failure: str, took: float, now: float, name: str = "", unhealthy_response: bool = False
     ) -> float:
-        """Record a finished probe; return the seconds until the next."""
+        """Record a finished probe and return the seconds until the next one."""
         wait = self._balancer.probed(backend, failure, took, now, name, unhealthy_response)
         self._pass_on("probed", backend.id, failure, took, name, unhealthy_response)
         return wait
@@ -88,7 +89,10 @@ class ReplicatingBalancer:
 
 
 def replay(balancer: Balancer, fall: int) -> Iterator[BalancerCall]:
-    """Yield the calls that bring a new worker's balancer to the state of `balancer`; `fall` probes make it DOWN."""
+    """Yield the calls that bring a new worker's balancer to the state of `balancer`.
+
+    `fall` is the number of failed probes that make a backend DOWN.
+    """
     yield BalancerCall("use_policy", (balancer.policy,))
     for backend in balancer.backends:
         yield BalancerCall("insert", (backend.id, backend.host, backend.port, backend.weight))
@@ -108,16 +112,16 @@ def _replay_state(backend: Backend, fall: int) -> Iterator[BalancerCall]:
         case State.UNKNOWN:
             return
     if backend.state is State.EJECTED:
-        yield BalancerCall("eject", (backend.id, "ejected before this worker began"))
+        yield BalancerCall("eject", (backend.id, "ejected before this worker started"))
     elif backend.suspected:
-        yield BalancerCall("suspect", (backend.id, "suspected before this worker began", False))
+        yield BalancerCall("suspect", (backend.id, "suspected before this worker started", False))
 
 
 def share_event(balancer: Balancer, event: Event, now: float, send_others: Send, send_source: Send) -> bool:
-    """Apply what one worker's traffic has shown about a backend to the parent and all other workers.
+    """Apply a state change that one worker's traffic caused to the parent and to all other workers.
 
-    Return False if the event is of another kind. Two workers may each eject a backend at the same moment, and together
-    more than the limit allows. The parent accepts the first ejection, and makes the other worker reinstate its backend.
+    Return False if the event is of another kind. If two workers eject backends at the same moment, they may exceed the
+    ejection limit together. The parent accepts the first ejection and makes the other worker reinstate its backend.
     """
     backend = event.backend
     match event:
@@ -129,20 +133,20 @@ def share_event(balancer: Balancer, event: Event, now: float, send_others: Send,
             send_others(BalancerCall("clear_suspicion", (backend, reason)))
         case Transition(new=State.EJECTED, reason=reason):
             member = balancer.member(backend)
-            if member is None or member.state is not State.UP:  # it is out already, and all workers know
+            if member is None or member.state is not State.UP:  # not UP any more, which all workers know
                 return True
             if balancer.may_eject():
                 balancer.eject(backend, reason, now)
                 send_others(BalancerCall("eject", (backend, reason)))
             else:
-                send_source(BalancerCall("reinstate", (backend, "too many are ejected")))
+                send_source(BalancerCall("reinstate", (backend, "too many backends are ejected")))
         case _:
             return False
     return True
 
 
 def end_of_ejection(event: Event) -> BalancerCall | None:
-    """Return the call for all workers if this event of the parent ends an ejection: it ends everywhere at once."""
+    """Return the call that ends an ejection on all workers, or None if the parent's event does not end one."""
     match event:
         case Transition(backend=backend, old=State.EJECTED, new=State.UP, reason=reason):
             return BalancerCall("reinstate", (backend, reason))
@@ -150,14 +154,14 @@ def end_of_ejection(event: Event) -> BalancerCall | None:
 
 
 class BalancerReplica:
-    """Performs the parent's calls on a worker's balancer. Calls for backends that are gone are ignored."""
+    """Performs the parent's calls on a worker's balancer. Calls for removed backends are ignored."""
 
     def __init__(self, balancer: Balancer, clock: Callable[[], float]) -> None:
         self._balancer = balancer
         self._clock = clock
 
     def do(self, call: BalancerCall) -> None:
-        """Perform the call at the current time of this process, since the balancer's time must not go back."""
+        """Perform the call with the current time of this process, because a balancer's time must never decrease."""
         now = self._clock()
         match call:
             case BalancerCall("insert", (backend_id, host, port, weight)):
@@ -175,6 +179,6 @@ class BalancerReplica:
                     getattr(self._balancer, method)(backend_id, *rest, now)
 
     def _known(self, backend_id: str) -> list[Backend]:
-        """Return the backend of that id, unless it is being removed."""
+        """Return a list with the backend of this id, empty if it is unknown or being removed."""
         found = self._balancer.member(backend_id)
         return [found] if found is not None else []

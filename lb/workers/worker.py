@@ -36,16 +36,16 @@ from .messages import (
 from .replication import BalancerReplica
 
 SNAPSHOT_S = 1.0
-"""Interval at which statistics are sent. If a worker dies, what it has counted since then is lost."""
+"""Seconds between two reports of statistics. If a worker dies, its counts since the last report are lost."""
 _ALWAYS_REPORTED = (Suspected, Cleared, ProbeWanted)
 _REPORTED_UNLESS_CONGESTED = (AttemptFailed, Hedged)
 
 
 class Worker:
-    """Serves until its parent says stop or is gone."""
+    """Serves traffic until its parent sends Stop or ends."""
 
     def __init__(self, start: Start, channel: MessageChannel, lines: LogWriter) -> None:
-        """Must be called on the running event loop."""
+        """Create the worker. This must happen on the running event loop."""
         self._share = start.share
         self._channel = channel
         self._lines = lines
@@ -67,12 +67,12 @@ class Worker:
         }
 
     async def run(self) -> None:
-        """Serve until the parent says stop or ends, or until SIGTERM."""
+        """Serve until the parent sends Stop or ends, or until SIGTERM."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         for number in (signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, lambda: None)  # Ctrl-C goes to all: the parent handles it
+            loop.add_signal_handler(number, lambda: None)  # Ctrl-C reaches all processes; the parent handles it
         if self._requests is not self._lines:
             self._requests.start()
         receiving = loop.create_task(self._receive(stop))
@@ -95,7 +95,7 @@ class Worker:
                     break
                 await self._handle(message)
         except EOFError:
-            pass  # the parent is gone, and with it the probes
+            pass  # the parent has ended, so there are no more probes
         stop.set()
 
     async def _handle(self, message: object) -> None:
@@ -108,13 +108,13 @@ class Worker:
                 self._channel.send(Reply(request, self._snapshot()))
             case DecisionsRequest(request, last, backend, request_id):
                 self._channel.send(Reply(request, await self._traffic.explain(last, backend, request_id)))
-            case Ready():  # the state of all backends has come before
+            case Ready():  # all backend states have been received before
                 await self._traffic.start(self._sockets)
                 tune_garbage_collection()
                 self._channel.send(Ready())
 
     def _reconfigure(self, config: Config) -> None:
-        """Apply a configuration that the parent has checked. A file that has become unusable since changes nothing."""
+        """Apply a configuration that the parent has checked. If one of its files is unusable now, change nothing."""
         self._config = config
         self._apply(lambda: self._balancer.use(settings_of(config, self._share), time.monotonic()))
         self._traffic.reconfigure(divide_limits(config, self._share))
@@ -126,7 +126,7 @@ class Worker:
                 self._requests.redirect(out)
 
     def _apply(self, change: Callable[[], None]) -> None:
-        """Make a change that comes from the parent, without reporting the resulting events to it."""
+        """Make a change that the parent has sent, without reporting the resulting events to it."""
         self._applying = True
         try:
             change()
@@ -162,13 +162,13 @@ class Worker:
 
 
 def divide_limits(config: Config, share: int) -> Config:
-    """Return the configuration with one worker's part of the limits, of `share` workers, rounded up."""
+    """Return the configuration for one of `share` workers: each limit is divided by their number and rounded up."""
     limits = config.limits.model_copy(update={"connections": ceil(config.limits.connections / share)})
     return config.model_copy(update={"limits": limits})
 
 
 def settings_of(config: Config, share: int) -> Settings:
-    """Return the core's settings with one worker's part of the limits that hold for all `share` workers together."""
+    """Return the core's settings for one of `share` workers, with its part of the limits that apply to all together."""
     whole = config.core_settings()
     admission = replace(
         whole.admission,

@@ -1,4 +1,4 @@
-"""All workers together: the counterpart of `lb.process.data_plane_service` for a balancer of several processes."""
+"""Manages all workers. Replaces `lb.process.data_plane_service` if the balancer has several processes."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from .replication import end_of_ejection, replay, share_event
 from .worker_process import WorkerProcess
 
 REPLY_S = 1.0
-"""Seconds that a worker may take to reply; beyond, its last statistics are used."""
+"""Seconds to wait for a worker's reply. After that, its last statistics are used."""
 PAUSE_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before a worker is replaced, by the number of times that it has ended early in a row."""
+"""Seconds before a worker is replaced, by the number of consecutive times that it has ended early."""
 EARLY_S = 10.0
-"""A worker that ends sooner than this after its start has ended early."""
+"""A worker that ends within this many seconds of its start has ended early."""
 LATE_S = 2.0
-"""Seconds that a worker gets beyond `shutdown_timeout` before it is killed."""
+"""Seconds after `shutdown_timeout` at which a worker that has not ended is killed."""
 
 
 class WorkerPool:
     """Starts workers, sends them all changes, sums up their statistics, and replaces those that die."""
 
     def __init__(self, config: Config, share: int, balancer: Balancer, emit: Emit, lines: LogWriter) -> None:
-        """`balancer` serves no traffic; it has the state that the workers' have. `emit` gets the workers' events."""
+        """`balancer` serves no traffic but has the same state as the workers' balancers. `emit` gets their events."""
         self._config = config
         self._share = share
         self._balancer = balancer
@@ -50,12 +50,13 @@ class WorkerPool:
         self._stopping = False
         self.workers_died = 0
 
-    # --- called by the service, as of `DataPlaneService` ---
+    # --- the interface of `DataPlaneService`, called by the service ---
 
     def open(self) -> Mapping[str, Address]:
-        """Bind a socket for each worker to every address. Raise `EnvironmentUnfitError`.
+        """Bind one socket for each worker to each address. Raise EnvironmentUnfitError if that fails.
 
-        The sockets stay open here, too: connections that arrive while a worker is replaced wait for the new one.
+        The sockets also stay open in the parent, so that connections that arrive while a worker is replaced wait for
+        the new one.
         """
         found = {}
         for key, where in (("listen", self._config.listen), ("tcp.listen", self._config.tcp.listen)):
@@ -68,7 +69,7 @@ class WorkerPool:
         return found
 
     async def start(self) -> None:
-        """Return once every worker accepts connections. Raise `EnvironmentUnfitError` if one ends before."""
+        """Return when all workers accept connections. Raise EnvironmentUnfitError if one ends before that."""
         self._tasks = [asyncio.create_task(self._watch())]
         for number in range(self._share):
             self._workers[number] = await self._start_worker(number)
@@ -85,7 +86,7 @@ class WorkerPool:
         self.send_all(Reconfigure(config))
 
     async def stop(self) -> None:
-        """Stop accepting, and let every worker finish within `shutdown_timeout`."""
+        """Stop accepting connections, and let all workers finish their requests within `shutdown_timeout`."""
         self._stopping = True
         for sockets in self._sockets:
             for sock in (sock for group in sockets.values() for sock in group):
@@ -100,7 +101,7 @@ class WorkerPool:
             self.close()
 
     def close(self) -> None:
-        """Kill the workers that are left."""
+        """Kill the workers that have not ended."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -108,7 +109,7 @@ class WorkerPool:
             worker.kill()
 
     def on_event(self, event: Event) -> None:
-        """Send the end of an ejection to all workers; other changes of state reach them as calls."""
+        """Send the end of an ejection to all workers. They get other state changes from `ReplicatingBalancer`."""
         call = end_of_ejection(event)
         if call is not None:
             self.send_all(call)
@@ -134,14 +135,14 @@ class WorkerPool:
 
     @property
     def totals(self) -> RequestTotals:
-        """The counts of all workers, including those that have ended."""
+        """Return the counts of all workers, including those that have ended."""
         whole = sum_totals([self._retired, *(worker.latest.totals for worker in self._workers.values())])
         whole.dropped_lines += self._lines.dropped
         return whole
 
     @property
     def gauges(self) -> Gauges:
-        """The current values, summed over all workers."""
+        """Return the current values, summed over all workers."""
         whole = Gauges()
         for worker in self._workers.values():
             whole.add(worker.latest.gauges)
@@ -166,7 +167,7 @@ class WorkerPool:
         return worker
 
     async def _replace_whenever_ended(self, number: int) -> None:
-        """Replace the worker each time that it ends."""
+        """Replace the worker each time it ends."""
         deaths = 0
         while True:
             started = time.monotonic()
@@ -185,7 +186,7 @@ class WorkerPool:
                 self._lines.put("worker_started", worker=number, pid=worker.pid)
 
     async def _watch(self) -> None:
-        """Kill workers that hang; `_replace_whenever_ended` then replaces them like others that have ended."""
+        """Kill workers that hang. `_replace_whenever_ended` replaces them like others that have ended."""
         looked = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_S)
@@ -195,17 +196,17 @@ class WorkerPool:
                 if worker.running and worker.liveness.is_hung(self._config.worker_timeout, started=worker.started):
                     silent_s = round(worker.liveness.silent_s, 3)
                     self._lines.put("worker_hung", worker=worker.number, pid=worker.pid, silent_s=silent_s)
-                    worker.liveness.heard()  # so that it is logged again only if killing it fails
+                    worker.liveness.heard()  # so that it is logged again only if the kill fails
                     worker.kill()
 
     async def _tick(self) -> None:
-        """Tick the parent's balancer, which has no data plane to do so."""
+        """Tick the parent's balancer, which has no data plane that does so."""
         while True:
             await asyncio.sleep(self._config.tick)
             self._balancer.tick(time.monotonic())
 
     def _on_worker_event(self, source: WorkerProcess, event: Event) -> None:
-        """Handle an event of one worker: share it with the others if it changes a backend's state, else emit it."""
+        """Handle a worker's event: apply it to the other workers if it changes a backend's state, else emit it."""
         if self._balancer.member(event.backend) is None:
             return
         send_others = partial(self.send_all, except_for=source)
@@ -213,7 +214,7 @@ class WorkerPool:
             self._emit(event)
 
     def _show_latency(self) -> None:
-        """Set each backend's latency to the mean of the workers' means. It is only displayed, not used by a policy."""
+        """Set each backend's latency, which is only displayed, to the mean of the workers' means."""
         found: defaultdict[str, list[float]] = defaultdict(list)
         for worker in self._workers.values():
             for backend_id, mean in worker.latest.latency.items():

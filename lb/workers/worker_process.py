@@ -1,4 +1,4 @@
-"""One worker as theirs parent sees it: a process, a message channel, and theirs latest statistics."""
+"""The parent's handle on one worker: its process, its message channel, and its latest statistics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Sockets = Mapping[str, Sequence[socket.socket]]
 
 
 class WorkerProcess:
-    """Starts a worker, exchanges messages with it, and waits for theirs end."""
+    """Starts a worker, exchanges messages with it, and waits until it ends."""
 
     def __init__(self, number: int, sockets: Sockets, on_event: Callable[[WorkerProcess, Event], None]) -> None:
         """`on_event` gets the events that the worker's traffic causes."""
@@ -43,14 +43,14 @@ class WorkerProcess:
         return self._process.pid
 
     async def start(self, config: Config, share: int, replay: Callable[[], Sequence[BalancerCall]]) -> None:
-        """Start the process and send it the current state, the calls that `replay` returns. See `ready`."""
+        """Start the process and send it the current state, as the calls that `replay` returns. See `ready`."""
         ours, theirs = socket.socketpair()
         descriptors = {key: [sock.fileno() for sock in sockets] for key, sockets in self._sockets.items()}
         with theirs:
             self._process = await asyncio.to_thread(self._spawn, theirs, descriptors)
         channel = await MessageChannel.open(ours)
         channel.send(Start(config, share, descriptors))
-        # Nothing is awaited from here on, so that every later change is sent exactly once.
+        # Nothing is awaited from here on, so that the worker gets every later change exactly once.
         for call in replay():
             channel.send(call)
         channel.send(Ready())
@@ -63,23 +63,23 @@ class WorkerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     @property
     def started(self) -> bool:
-        """Whether the worker accepts connections, or has done so."""
+        """Whether the worker accepts, or has accepted, connections."""
         return self._ready.is_set()
 
     async def ready(self) -> bool:
-        """Wait until the worker accepts connections; return False if it has ended instead."""
+        """Wait until the worker accepts connections. Return False if it has ended instead."""
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait({ready, self._listening}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         return self.started
 
     async def wait(self) -> int:
-        """Wait until the worker has ended; return theirs exit code, negative for a signal."""
+        """Wait until the worker has ended. Return its exit code, negative for a signal."""
         await self._listening
         return await asyncio.to_thread(self._process.wait)
 
@@ -89,12 +89,15 @@ class WorkerProcess:
             self._process.kill()
 
     def send(self, message: object) -> None:
-        """Send a message; do nothing before the worker has started and after it has ended."""
+        """Send a message. Do nothing if the worker is not running."""
         if self._channel is not None:
             self._channel.send(message)
 
     async def ask(self, make_request: Callable[[int], object], timeout_s: float) -> Any:
-        """Send a request, made of theirs number, and return the reply; None if there is none within `timeout_s`."""
+        """Send a request and return the reply, or None if none comes within `timeout_s` seconds.
+
+        `make_request` gets the number that identifies request and reply.
+        """
         number = next(self._request_numbers)
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
         self.send(make_request(number))

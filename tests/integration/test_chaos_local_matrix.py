@@ -26,12 +26,14 @@ from tests.support.chaos_matrix import GRACE_S, Ending, sample_params
 from tests.support.chaos_supervisor import RELAY_TOKEN, Backend, FakeSupervisor
 from tests.support.chaos_waiting import eventually
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 AT_ONCE = 6
 STRIKE_ALL_S = 15.0
 """The duration where chaos is struck: all kinds must be in by then, and none over."""
 READING_S = 2.0
+VERIFIED_WITHIN_S = 2.0
+PUNCTUAL_S = 0.2
 
 
 @dataclass
@@ -102,7 +104,12 @@ async def inject_all(cells: list[Cell], ending: Ending, chaos: ChaosProcess, lab
     async def one(cell: Cell) -> None:
         async with turn:
             cell.record = await chaos.inject(cell.kind, cell.kind, f"{duration_s:g}s", **sample_params(cell.kind))
-            if cell.record["bit"] is False:
+            if cell.record["verified_mono"] - cell.record["injected_mono"] > VERIFIED_WITHIN_S:
+                cell.problems.append("verified late")
+            mechanism = FAULTS[cell.kind].support.on("local")
+            if mechanism not in cell.record["mechanism"]:
+                cell.problems.append(f"by {cell.record['mechanism']}, not by {mechanism}")
+            if cell.record["bit"] is not True:
                 cell.problems.append(f"did not bite: {cell.record['evidence']}")
             await strike(cell, ending, chaos, lab)
 
@@ -135,6 +142,10 @@ async def judge_records(cells: list[Cell], ending: Ending, chaos: ChaosProcess) 
         except AssertionError as error:
             cell.problems.append(str(error))
             continue
+        if ending is Ending.EXPIRES:
+            stayed = record["heal_started_mono"] - record["injected_mono"]
+            if record["healed_by"] != "expiry" or record["error"] or abs(stayed - record["duration_s"]) > PUNCTUAL_S:
+                cell.problems.append(f"healed by {record['healed_by']} after {stayed:.2f} s: {record['error']}")
         if record["healed_mono"] > cell.due(ending):
             cell.problems.append(f"healed {record['healed_mono'] - cell.due(ending):.1f} s late")
 

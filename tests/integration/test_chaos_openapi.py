@@ -22,7 +22,7 @@ from chaos.engine.engine import Engine
 from chaos.engine.events import EventLog
 from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
-from chaos.http.service import create_app
+from chaos.http.routes import create_app
 from chaos.monkey.monkey_runner import MonkeyRunner
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_matrix import SAMPLES, sample_params

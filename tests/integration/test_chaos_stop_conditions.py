@@ -138,9 +138,9 @@ async def test_a_fault_that_ends_before_takes_its_watch_along(chaos: ChaosProces
 @pytest.mark.parametrize(
     ("condition", "code", "detail"),
     [
-        ({"url": "{}/status", "op": "==", "value": 200}, 409, "met already"),
+        ({"url": "{}/status", "op": "==", "value": 200}, 409, "already holds"),
         ({"url": "{}/gone", "read": "json:/x", "op": "==", "value": 1}, 422, "HTTP 404"),
-        ({"url": "{}/json", "read": "json:/x", "op": "==", "value": 1}, 422, "nothing at /x"),
+        ({"url": "{}/json", "read": "json:/x", "op": "==", "value": 1}, 422, "the answer has no /x"),
         ({"url": "{}/away", "read": "json:/x", "op": "==", "value": 1}, 422, "HTTP 302"),
         ({"url": "http://192.0.2.1/", "op": "==", "value": 1}, 422, "neither loopback"),
         ({"url": "http://169.254.169.254/", "op": "==", "value": 1}, 422, "neither loopback"),

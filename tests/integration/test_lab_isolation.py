@@ -26,7 +26,7 @@ def shell(script: str, folder: Path | None) -> subprocess.CompletedProcess[str]:
 
 
 def confined(tmp_path: Path) -> bool:
-    return "no namespaces" not in shell("true", tmp_path).stderr
+    return "its own namespaces" not in shell("true", tmp_path).stderr
 
 
 def test_it_writes_into_its_folder_and_nowhere_else(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import trustme
 from lb.core.backend import Backend
 from lb.core.bounds import bounds
 from lb.core.settings import HealthSettings, Settings
-from lb.probes.tcp_probe import TlsProbe
+from lb.probes.active_check import ActiveCheck
 from lb.proxy.origin import NO_ENDPOINT, Origin
 from lb.proxy.proxy_protocol import encode
 from tests.support.lb_shell.stubs import started
@@ -21,7 +21,7 @@ from tests.support.raw_http import Peer, Stub, silent
 
 
 async def checked(port: int, proxy_header: bytes = b"") -> str:
-    return (await TlsProbe(0.4, proxy_header)(Backend("a", "127.0.0.1", port))).failure
+    return (await ActiveCheck(HealthSettings(kind="tls"), proxy_header)(Backend("a", "127.0.0.1", port))).failure
 
 
 @pytest.fixture

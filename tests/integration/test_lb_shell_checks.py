@@ -13,9 +13,9 @@ import pytest
 from lb.core.backend import Backend
 from lb.core.load_weights import LoadReport
 from lb.core.settings import HealthSettings
-from lb.probes.http_probe import MAX_BODY, HttpProbe
+from lb.probes.active_check import ActiveCheck
+from lb.probes.http_probe import MAX_BODY
 from lb.probes.scheduler import Report
-from lb.probes.tcp_probe import TcpProbe
 from tests.support.raw_http import Peer, Script, Stub, answering, silent
 
 HEALTHY = b'{"status":"ok","instance":"x","load":{"in_flight":2,"cpu":0.25}}'
@@ -37,7 +37,7 @@ async def behind(script: Script) -> AsyncIterator[tuple[Stub, Backend]]:
 
 async def checked(script: Script, **health: Any) -> Report:
     async with behind(script) as (_, backend):
-        return await HttpProbe(HealthSettings(**health))(backend)
+        return await ActiveCheck(HealthSettings(**health))(backend)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_a_change_of_protocol_is_its_status() -> None:
 
 
 async def test_a_name_that_nobody_knows_is_unresolved() -> None:
-    assert await HttpProbe(HealthSettings())(Backend("api-1", "backend.invalid", 80)) == Report("unresolved")
+    assert await ActiveCheck(HealthSettings())(Backend("api-1", "backend.invalid", 80)) == Report("unresolved")
 
 
 async def test_a_path_is_sent_as_it_is_quoted_in_a_url() -> None:
@@ -151,23 +151,23 @@ async def test_the_configured_headers_are_sent() -> None:
 
 async def test_over_tcp_connecting_is_enough_and_nothing_is_asked() -> None:
     async with behind(silent) as (stub, backend):
-        assert await TcpProbe(0.4)(backend) == Report()
+        assert await ActiveCheck(HealthSettings(kind="tcp"))(backend) == Report()
     assert stub.heads == []
 
 
 async def test_over_tcp_a_closed_port_fails() -> None:
     async with behind(silent) as (_, backend):
         pass
-    assert (await TcpProbe(0.4)(backend)).failure == "refused"
+    assert (await ActiveCheck(HealthSettings(kind="tcp"))(backend)).failure == "refused"
 
 
-@pytest.mark.parametrize("probe", [TcpProbe(0.4), HttpProbe(HealthSettings())])
+@pytest.mark.parametrize("kind", ["http", "tcp", "tls"])
 async def test_a_check_that_could_not_be_made_says_nothing_about_the_backend(
-    probe: TcpProbe | HttpProbe, monkeypatch: pytest.MonkeyPatch
+    kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def exhausted(*_: Any, **__: Any) -> Any:
         raise OSError(errno.EMFILE, "Too many open files")
 
     async with behind(silent) as (_, backend):
         monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", exhausted)
-        assert (await probe(backend)).inconclusive
+        assert (await ActiveCheck(HealthSettings(kind=kind))(backend)).inconclusive

@@ -1,6 +1,7 @@
 """Every kind of hostile client at once: the balancer's memory stays bounded, and ordinary clients do not notice.
 
-As in `test_soak_slow_clients.py`, a second balancer that nobody attacks is what the first one is compared with.
+Runs with `--soak` only: `test_soak_hostile_docker.py` runs with every push. As in `test_soak_slow_clients.py`, a second
+balancer that nobody attacks is what the first one is compared with.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SETTLE_S = 5.0
 MEMORY = 256 * 1024 * 1024
 """What the balancer may have in a container that is given no more."""
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(800)]
+pytestmark = [pytest.mark.alone, pytest.mark.long, pytest.mark.timeout(800)]
 
 
 async def test_all_hostile_clients_at_once(soak: bool) -> None:

@@ -68,7 +68,9 @@ class Window(NamedTuple):
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize(
+    "attack", [pytest.param(each, marks=() if each == "slow bodies" else pytest.mark.long) for each in ATTACKS]
+)
 async def test_ordinary_clients_do_not_notice(attack: str, soak: bool) -> None:
     windows: list[Window] = []
     with more_open_files(4 * ATTACKERS), _backend() as port:

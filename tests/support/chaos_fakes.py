@@ -10,6 +10,7 @@ from chaos.drivers.probe import Address, Answer
 from chaos.drivers.targets import Capability, Injection, Member, MemoryUse, ReadBack, Running, Target, TargetInfo
 from chaos.engine.records import Entry, FaultRecord
 from chaos.errors import BadRequestError, ChaosError, NotPossibleError, RuntimeUnavailableError, TargetGoneError
+from chaos.inputs.settings import RuntimeName
 from chaos.links.impairment import Impairment
 
 
@@ -144,7 +145,7 @@ class FakeTarget:
 class FakeRuntime:
     """Holds `FakeTarget`s by name; `ask` stands in for `chaos.drivers.probe.ask`."""
 
-    name = "fake"
+    name: RuntimeName = "docker"
 
     def __init__(self, *names: str) -> None:
         self.backends = {name: FakeTarget(name) for name in names}

@@ -160,7 +160,7 @@ class World:
 
     def attempt(self, backend: Backend) -> None:
         attempt = Attempt(Exchange("GET", True, self.now, self.now + 5), backend, self.now)
-        self.registry.attempt_started(attempt, self.now)
+        self.registry.attempt_started(attempt)
         behaviour = self._behaviour[backend]
         if behaviour.refuses:
             self.registry.attempt_failed(attempt, Failure.REFUSED, self.now)

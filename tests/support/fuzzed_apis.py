@@ -34,7 +34,7 @@ from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
 from chaos.http.connection import Patience
 from chaos.http.connection import connections as chaos_connections
-from chaos.http.service import create_app as chaos_app
+from chaos.http.routes import create_app as chaos_app
 from chaos.monkey.monkey_runner import MonkeyRunner
 from chaos.relay.control import control_app
 from chaos.relay.relay import Relay

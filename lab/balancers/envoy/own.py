@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..adapter import Command, OwnFiles, Program
+from ..configuration import Configuration, Edit, Listener, Pool
+from . import edits, reader
 
 
 class EnvoyFiles(OwnFiles):
-    """One bootstrap file."""
+    """A user's files are a bootstrap file and the discovery files that it names."""
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<address>[\w.-]+)"""
+    content = r'^[ \t{"]*(?:static|dynamic)_resources\b'
+    in_folder = ("*.yaml", "*.yml", "*.json")
+
+    def read(self, files: Sequence[Path]) -> Configuration:
+        return reader.read(files)
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        return edits.edits(configuration, listener, pool)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         file = str(files[0])

@@ -22,7 +22,7 @@ _DOCS = "https://docs.haproxy.org/2.6/configuration.html"
 
 
 class Haproxy:
-    """`haproxy`, from Debian."""
+    """Runs `haproxy`, from Debian."""
 
     name = "haproxy"
     own_files = HaproxyFiles()
@@ -33,45 +33,45 @@ class Haproxy:
     )
 
     def find(self) -> Program | Missing:
-        """`haproxy`."""
+        """Return the installed `haproxy`, or how to install it."""
         return programs.find("haproxy", "apt-get install haproxy")
 
     def version(self, program: Program) -> str:
-        """As in `HAProxy version 2.6.12`."""
+        """Return the version number in output such as `HAProxy version 2.6.12`."""
         return programs.version(program, "-v")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """One file."""
+        """Write one file."""
         return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
 
     def check(self, program: Program, workdir: Path) -> Command:
-        """`-c` parses and resolves everything."""
+        """Return `haproxy -c`, which parses the file and resolves all names."""
         return Command((*program.argv, "-c", "-f", str(workdir / _FILE)))
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """`-db`: stay in the foreground, without a master process."""
+        """Return the command with `-db`: stay in the foreground, without a master process."""
         return Command((*program.argv, "-db", "-f", str(workdir / _FILE)))
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """Servers are up until a check says otherwise, so answering is all there is to wait for."""
+        """Return the health URL. Servers count as up until a check fails."""
         return (health_url(spec),)
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """What it cannot say."""
+        """Return what HAProxy cannot express."""
         if not spec.ours:
             return (
-                Quirk("time-outs", "it ships with none: those of Debian's default file (5 s, 50 s, 50 s)"),
-                Quirk("active checks", "as shipped every 2 s, three failures take a server out"),
+                Quirk("time-outs", "none as shipped; those of Debian's default file are used (5 s, 50 s, 50 s)"),
+                Quirk("active checks", "as shipped every 2 s; three failures take a server out"),
             )
         return (
-            Quirk("per-try time-out", "`timeout server` also ends a response that pauses for as long"),
+            Quirk("per-try time-out", "`timeout server` also ends a response that pauses for that long"),
             Quirk("total time-out", "none over all attempts: per-try time-out × attempts is the limit"),
-            Quirk("retry budget", "retries are limited per request only, so they multiply load when all is slow"),
-            Quirk("hedging", "a request waits for its one server until the per-try time-out"),
-            Quirk("retries elsewhere", "a retry avoids the server that was tried last, and no earlier one"),
-            Quirk("checks that say no", "count towards `fall` like silent ones, where Reroute believes one"),
-            Quirk("check time-out", "`timeout check` begins when the check is connected: connecting has its own time"),
-            Quirk("failures", "of a request that is tried again only the last attempt counts against its server"),
-            Quirk("ejection", "a server that live traffic took out comes back by its checks, not after a time"),
+            Quirk("retry budget", "retries are limited per request only; they multiply the load if all is slow"),
+            Quirk("hedging", "a request stays on its one server until the per-try time-out"),
+            Quirk("retries elsewhere", "a retry avoids only the server of the last attempt"),
+            Quirk("failing responses", "count towards `fall` like time-outs; one is enough for Reroute"),
+            Quirk("check time-out", "`timeout check` begins after connecting, which has a time-out of its own"),
+            Quirk("failures", "if a request is retried, only its last attempt counts against the server"),
+            Quirk("ejection", "a server that live traffic took out returns through its checks, not after a time"),
             *policy_quirks(spec, _POLICIES),
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from ..adapter import Command, OwnFiles, Program
+from ..configuration import Configuration, Edit, Listener, Pool
 from ..own_files import inside, read
+from . import edits, reader
 
 _SECTION: Final = re.compile(
     r"^(?:global|defaults|frontend|backend|listen|resolvers|peers|userlist|mailers|cache|program|ring|http-errors)\b",
@@ -18,13 +21,21 @@ _WRITES: Final = re.compile(r"^([ \t]*(?:stats[ \t]+socket|pidfile)[ \t]+)(?:uni
 
 
 class HaproxyFiles(OwnFiles):
-    """`-f` for each file that has sections."""
+    """A user's files with sections are each given as a `-f` option."""
 
     forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
     named = r".*\.cfg"
+    content = r"^(?:global|defaults|frontend|backend|listen)\b[^{:=]*$"
+    in_folder = ("*.cfg",)
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         return _WRITES.sub(lambda found: found[1] + inside(found[2], Path(values["DIR"])), text)
+
+    def read(self, files: Sequence[Path]) -> Configuration:
+        return reader.read(files)
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        return edits.edits(configuration, listener, pool, os.environ)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         words = [word for each in files if _has_sections(each, files[0]) for word in ("-f", str(each))]
@@ -32,5 +43,5 @@ class HaproxyFiles(OwnFiles):
 
 
 def _has_sections(path: Path, main: Path) -> bool:
-    """Return whether the file is a configuration (`-f`), not an error page, map or certificate that one names."""
+    """Return whether the file is a configuration (`-f`), not an error page, map or certificate."""
     return path == main or path.suffix == ".cfg" or _SECTION.search(read(path)) is not None

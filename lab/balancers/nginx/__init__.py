@@ -24,11 +24,11 @@ _POLICIES = {
 _DOCS = "https://nginx.org/en/docs/http"
 
 
-_FAILURES = Quirk("failures", "a 5xx answer counts only where it is also passed on to the next server, so not here")
+_FAILURES = Quirk("failures", "a 5xx response counts only if it is also retried on the next server, so not here")
 
 
 class Nginx:
-    """`nginx`, from Debian's nginx-light."""
+    """Runs `nginx`, from Debian's nginx-light."""
 
     name = "nginx"
     own_files = NginxFiles()
@@ -38,21 +38,21 @@ class Nginx:
             f"{_DOCS}/ngx_http_upstream_module.html#server",
         ),
         Tuning(
-            "pass 500, 502, 503 and 504 on to the next server too",
+            "retry on the next server after 500, 502, 503 and 504 too",
             f"{_DOCS}/ngx_http_proxy_module.html#proxy_next_upstream",
         ),
     )
 
     def find(self) -> Program | Missing:
-        """`nginx`."""
+        """Return the installed `nginx`, or how to install it."""
         return programs.find("nginx", "apt-get install nginx-light")
 
     def version(self, program: Program) -> str:
-        """As in `nginx version: nginx/1.22.1`."""
+        """Return the version number in output such as `nginx version: nginx/1.22.1`."""
         return programs.version(program, "-v")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """One file; everything that nginx writes stays in `workdir`."""
+        """Write one file; everything that nginx writes stays in `workdir`."""
         path = write(
             HERE,
             workdir,
@@ -60,28 +60,28 @@ class Nginx:
             spec,
             policy=policy_or_round_robin(spec, _POLICIES),
             fail_timeout_s=fail_timeout_s(spec),
-            # Started as root it would serve as `nobody`, who may not enter a private folder.
+            # Started as root, nginx would serve as `nobody`, which has no access to a private folder.
             user=getpass.getuser() if os.geteuid() == 0 else "",
         )
         return (path,)
 
     def check(self, program: Program, workdir: Path) -> Command:
-        """`-t` parses and opens everything."""
+        """Return `nginx -t`, which parses the file and opens everything that it names."""
         return Command((*program.argv, *_arguments(workdir), "-t"))
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """A master process and its workers; the file says `daemon off`."""
+        """Return the command of a master process with workers; the file has `daemon off`."""
         return Command((*program.argv, *_arguments(workdir)))
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """There are no checks to wait for."""
+        """Return the health URL, because there are no checks to wait for."""
         return (health_url(spec),)
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """What it cannot say."""
+        """Return what nginx cannot express."""
         passive = Quirk(
             "active checks",
-            "only in NGINX Plus: live requests must fail first, and a server comes back by being tried with one",
+            "only in NGINX Plus: live requests must fail first, and a live request tests whether a server works again",
         )
         if not spec.ours:
             return (passive,)
@@ -89,22 +89,22 @@ class Nginx:
             passive,
             Quirk(
                 "interval and rise",
-                f"whole seconds only: a failed server is left alone for fail_timeout={fail_timeout_s(spec)}s",
+                f"whole seconds only: a failed server gets no requests for fail_timeout={fail_timeout_s(spec)}s",
             ),
             *([] if spec.tuned else [_FAILURES]),
-            Quirk("per-try time-out", "`proxy_read_timeout` is between two reads, so a trickling answer passes"),
+            Quirk("per-try time-out", "`proxy_read_timeout` applies between two reads, so a slow stream continues"),
             Quirk("retry budget", "retries are limited per request only"),
-            Quirk("hedging", "a request waits for its one server until the per-try time-out"),
+            Quirk("hedging", "a request stays on its one server until the per-try time-out"),
             *policy_quirks(spec, _POLICIES),
         )
 
 
 def fail_timeout_s(spec: ProxySpec) -> int:
-    """How long a failed server is left alone: as long as our checks take to bring one back, in whole seconds."""
+    """Return for how many whole seconds a failed server gets no requests: as long as Reroute takes to readmit it."""
     health = spec.health
     return max(1, math.ceil(health.interval_s + (health.rise - 1) * health.fast_interval_s))
 
 
 def _arguments(workdir: Path) -> tuple[str, ...]:
-    # -e: without it, the log path that was compiled in is opened before the file is read.
+    # -e: without it, nginx first opens the log path that was set at compile time, and only then reads the file.
     return ("-p", str(workdir), "-c", str(workdir / _FILE), "-e", "stderr")

@@ -1,4 +1,4 @@
-"""Adapter of Reroute, as one balancer among others: a process that is used over HTTP only."""
+"""Adapter of Reroute: a process that, like every other balancer, is used over HTTP only."""
 
 from __future__ import annotations
 
@@ -20,52 +20,52 @@ _FILE = "lb.yaml"
 
 
 class Reroute:
-    """`python -m lb`."""
+    """Runs `python -m lb`."""
 
     tuning: tuple[Tuning, ...] = ()
     own_files = RerouteFiles()
 
     def __init__(self, name: str = "reroute", build: Path | None = None) -> None:
-        """`build`: the folder of another build of the package `lb`, such as the compiled one of `make compiled`."""
+        """`build`: folder of another build of the package `lb`, such as the compiled build of `make compiled`."""
         self.name = name
         self._build = build
 
     def find(self) -> Program | Missing:
-        """This Python, where the package is; a build that is not that of the present source is none."""
+        """Return this Python with the package `lb`. A build is found only if it was made from the present source."""
         ours = ROOT / "lb"
         if not ours.is_dir():
-            return Missing("pip install 'reroute[lb]'")
+            return Missing("pip install reroute-lab")
         if self._build is None:
             return Program(words("lb"))
         if not _is_build_of(ours, self._build / "lb"):
             return Missing("make compiled")
-        # -P: the current folder, which may hold the source, must not come before PYTHONPATH.
+        # -P: the current folder may contain the source, and must not come before PYTHONPATH.
         return Program((sys.executable, "-P", "-m", "lb"))
 
     def version(self, program: Program) -> str:
-        """Of the installed distribution; a bare source tree has none."""
+        """Return the version of the installed distribution; a source tree without one has none."""
         return release()
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """JSON, which is YAML."""
+        """Write the configuration as JSON, which is valid YAML."""
         path = workdir / _FILE
         path.write_text(json.dumps(_minimum(spec) | (_settings(spec) if spec.ours else {}), indent=2) + "\n")
         return (path,)
 
     def check(self, program: Program, workdir: Path) -> Command:
-        """Reads the file and exits."""
+        """Return the command that validates the file and exits."""
         return Command((*program.argv, "--config", str(workdir / _FILE), "--check"), self._environment())
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """In the foreground, as always."""
+        """Return the command, which runs in the foreground."""
         return Command((*program.argv, "--config", str(workdir / _FILE)), self._environment())
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """Every backend probed, one usable; and traffic flows."""
+        """Return the URL that answers 200 once every backend is probed and one is usable, and the health URL."""
         return (f"http://{spec.admin}/readyz", health_url(spec))
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """One process so far."""
+        """Return a quirk for several threads, because this adapter starts one process."""
         if spec.threads == 1:
             return ()
         return (Quirk(f"{spec.threads} threads", "it serves from one process"),)
@@ -75,7 +75,10 @@ class Reroute:
 
 
 def _is_build_of(source: Path, build: Path) -> bool:
-    """Whether the build holds every module as it is now, compiled for this Python: another one would run the source."""
+    """Return whether the build has every module in its present state, compiled for this Python.
+
+    Otherwise Python would run the source instead.
+    """
     modules = [path.relative_to(source) for path in source.rglob("*.py")]
     compiled = any(build.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
     return compiled and not any(filecmp.cmpfiles(source, build, modules)[1:])

@@ -9,9 +9,11 @@ from ..adapter import Command, OwnFiles, Program
 
 
 class RerouteFiles(OwnFiles):
-    """One YAML file."""
+    """A user's files are one YAML file."""
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<other>[^\s"',}]+)"""
+    content = r"^discovery:"
+    in_folder = ("*.yaml", "*.yml")
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         command = (*program.argv, "--config", str(files[0]))

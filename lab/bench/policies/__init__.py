@@ -1,4 +1,4 @@
-"""`lab bench policies`: every policy in every scenario, by simulation of the real balancer core, beside theory."""
+"""`lab bench policies`: every policy in every scenario, simulated with the real core and compared with theory."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Wanted:
     policies: tuple[str, ...] = ()
     seeds: int = 3
     scale: float = 1.0
-    """Factor on the measured time of steady scenarios."""
+    """Factor by which the measured time of steady scenarios is multiplied."""
     jobs: int = 1
-    """Simulations at a time, each in a process of its own."""
+    """Number of simulations that run at the same time, each in its own process."""
 
     @property
     def command(self) -> str:

@@ -1,4 +1,4 @@
-"""The JSON documents that `python -m lb.simulate` prints, and the record of a benchmark. Times are seconds."""
+"""The JSON documents that `python -m lb.simulate` prints, and the record of a benchmark. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Change(_Record):
 
 
 class TheoryLatency(_Record):
-    """Latency according to queueing theory. `relation` is = ≈ ≤ ≥ or ∞ (no steady state)."""
+    """Latency according to queueing theory. `relation` is one of = ≈ ≤ ≥, or ∞ (no steady state)."""
 
     relation: str
     formula: str

@@ -42,7 +42,7 @@ class _Rows:
 def latency(scenario: Scenario, cells: Sequence[Cell]) -> str:
     """Return a chart on a log axis: bars from median to 99th percentile, a dot at the mean, hollow marks for theory."""
     rows = _Rows(cells)
-    x = Log(*_range(scenario, cells), NAMES, RIGHT)
+    x = Log(*_range(cells), NAMES, RIGHT)
     parts = [*_log_axis(x, rows.bottom)]
     if scenario.floor and scenario.floor.mean_s:
         parts.append(_floor(x(scenario.floor.mean_s), rows.bottom))
@@ -52,7 +52,7 @@ def latency(scenario: Scenario, cells: Sequence[Cell]) -> str:
     return rows.draw(parts, f"Latency of each policy: {scenario.title}")
 
 
-def _range(scenario: Scenario, cells: Sequence[Cell]) -> tuple[float, float]:
+def _range(cells: Sequence[Cell]) -> tuple[float, float]:
     """Return the range of the axis, slightly larger than that of all values."""
     values = [value for cell in cells for value in (cell.p50_s.low, cell.p99_s.high, cell.mean_s.value)]
     values += [v for c in cells if (t := c.theory.latency) for v in (t.mean_s, t.p50_s, t.p99_s) if v]
@@ -144,7 +144,7 @@ def _edge_kind(cell: Cell) -> str:
 
 
 def _edges(cell: Cell, order: Sequence[int]) -> Iterable[float]:
-    """Yield the theoretical ends of the stacked parts, except the last, as shares."""
+    """Yield the theoretical end of each part of a stacked bar, except the last, as a share."""
     theory = cell.theory.shares
     if theory is None:
         return

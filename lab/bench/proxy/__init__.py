@@ -1,1 +1,1 @@
-"""`lab bench proxy`: CPU time of a request and memory of an idle connection in each balancer."""
+"""`lab bench proxy`: CPU time per request and memory per idle connection of each balancer."""

@@ -63,7 +63,7 @@ async def serve(host: str, ports: list[int]) -> None:
 
 
 def main() -> None:
-    """`HOST PORT…`"""
+    """Serve on the `HOST PORT…` of the command line."""
     parser = argparse.ArgumentParser(prog="lab.bench.proxy.backend_server")
     parser.add_argument("host")
     parser.add_argument("ports", type=int, nargs="+")

@@ -1,8 +1,8 @@
 """The whole benchmark.
 
 The contender under test has one core; load and backends have the others. All contenders run from beginning to end, and
-rounds are interleaved, so that other load on the machine affects all alike. CPU time is what the kernel charged to the
-contender's threads; requests are those that the load generator received a good response to.
+rounds are interleaved, so that other load on the machine affects all equally. CPU time is the time that the kernel
+charged to the contender's threads. Requests are counted if the load generator received a good response.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to run."""
+    """The extent of a benchmark."""
 
     contenders: tuple[str, ...] = ()
     """Names of contenders; empty means all."""
@@ -48,7 +48,7 @@ class Settings:
 
 
 QUICK = Settings(shapes=(Shape(64),), rounds=3, seconds=1, idle=1000)
-"""Less than a minute for all contenders."""
+"""Settings that take less than a minute for all contenders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def shapes(connections: Sequence[int], bodies: Sequence[tuple[int, int]], base: 
 async def bench(settings: Settings, say: Say) -> Report:
     """Run the benchmark.
 
-    Raise `EnvironmentProblemError` if this machine cannot, `BadArgumentsError` for unknown names.
+    Raise `EnvironmentProblemError` if this machine cannot run it, `BadArgumentsError` for unknown names.
     """
     adapters = contenders.chosen(settings.contenders)
     cores, machine = divide_cores(), _machine()
@@ -139,7 +139,7 @@ async def _sample(contender: Running, shape: Shape, number: int, seconds: int, g
 
 
 def rotated(field: Sequence[Running], number: int) -> Sequence[Running]:
-    """Return the contenders with a different one first in each round, so that disturbances hit all alike."""
+    """Return the contenders with a different one first in each round, so that disturbances affect all equally."""
     start = number % len(field)
     return [*field[start:], *field[:start]]
 

@@ -1,20 +1,19 @@
-"""Closed-loop load: a number of connections, each of which sends the next request when it has its response.
+"""Closed-loop load: each of several connections sends its next request when it has received its response.
 
-It is right for measuring the cost of a request at full load. Its latencies show the length of the queue, not what a
-user would see; experiments use open-loop traffic for that.
+This is suitable for measuring the cost of a request at full load. Its latencies reflect the length of the queue, not
+what a user would see; experiments use open-loop traffic for that.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Protocol
 
 from ...errors import BadArgumentsError
+from ...scenario import units
 
-_SIZE = re.compile(r"(\d+)(KiB|MiB)?")
-_UNITS = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_UNITS = {"MiB": 1024 * 1024, "KiB": 1024}
 MAX_BODY = 64 * 1024 * 1024
 MAX_CONNECTIONS = 10_000
 
@@ -79,26 +78,28 @@ def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
         sent, colon, received = item.strip().partition(":")
         if not colon:
             raise BadArgumentsError(
-                f"{item!r} is not a pair of sizes", "write SENT:RECEIVED, such as 0:64 or 16KiB:64KiB"
+                f"{item!r} is not a pair of sizes", "write SENT:RECEIVED, such as 0B:64B or 16KiB:64KiB"
             )
         pairs.append((parse_size(sent), parse_size(received)))
     return tuple(pairs)
 
 
 def parse_size(text: str) -> int:
-    """Parse a size such as `64`, `16KiB` or `1MiB` into bytes. Raise `BadArgumentsError`, also above `MAX_BODY`."""
-    match = _SIZE.fullmatch(text.strip())
-    size = int(match[1]) * _UNITS[match[2] or ""] if match else -1
-    if not 0 <= size <= MAX_BODY:
-        raise BadArgumentsError(f"{text!r} is not a size of at most {format_size(MAX_BODY)}", "write 64, 16KiB or 1MiB")
+    """Parse a size such as `64B`, `16KiB` or `1MiB` into bytes. Raise `BadArgumentsError`, also above `MAX_BODY`."""
+    try:
+        size = units.parse_size(text)
+    except ValueError as error:
+        raise BadArgumentsError(str(error), "write 64B, 16KiB or 1MiB") from error
+    if size > MAX_BODY:
+        raise BadArgumentsError(f"{text!r} is above {format_size(MAX_BODY)}")
     return size
 
 
 def format_size(size: int) -> str:
-    """Format bytes as `16 KiB`, or as bytes if it is not a multiple."""
-    for unit in ("MiB", "KiB"):
-        if size and size % _UNITS[unit] == 0:
-            return f"{size // _UNITS[unit]} {unit}"
+    """Format a size as `16 KiB` or `1 MiB`, or as `100 B` if it is not a multiple of these."""
+    for unit, factor in _UNITS.items():
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
     return f"{size} B"
 
 

@@ -137,7 +137,7 @@ async def load(host: str, port: int, shape: Shape, seconds: float) -> LoadResult
 
 
 def main() -> None:
-    """Run the generator as the arguments say and print the result as JSON."""
+    """Run the generator with the given arguments and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="lab.bench.proxy.closed_loop_own")
     parser.add_argument("url", help="http://HOST:PORT")
     for name in ("connections", "sends", "receives", "seconds"):

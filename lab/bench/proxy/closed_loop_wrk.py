@@ -32,7 +32,7 @@ class Wrk:
     name = "wrk"
 
     def __init__(self, program: str, workdir: Path, cores: Collection[int]) -> None:
-        """`cores`: wrk runs only on these."""
+        """`cores`: the only cores on which wrk runs."""
         self._program, self._workdir, self._cores = program, workdir, cores
 
     async def run(self, url: str, shape: Shape, seconds: int) -> LoadResult:

@@ -52,7 +52,7 @@ class AiohttpProxy(BaseAdapter):
 
 
 BASELINE = "haproxy"
-"""Contender that the ratios refer to."""
+"""The contender to which ratios refer."""
 _EXTRA: tuple[Adapter, ...] = (Reroute("reroute-mypyc", Path("build/compiled")), AiohttpProxy())
 ALL: dict[str, Adapter] = {**ADAPTERS, **{adapter.name: adapter for adapter in _EXTRA}}
 """Name → adapter: those of the lab, our build by `make compiled`, and the plain aiohttp proxy."""
@@ -81,7 +81,7 @@ async def start(
     cores: Collection[int],
     stack: AsyncExitStack,
 ) -> Field:
-    """Start all contenders in the matched setting; `stack` stops them. Errors of single ones are in the result."""
+    """Start the contenders in the matched setting; `stack` stops them. The result also has those that failed."""
     field_of = Field()
     ports = free_ports()
     for adapter in adapters:

@@ -24,7 +24,7 @@ class Idle:
 
     asked: int
     held: int
-    """Still open afterwards."""
+    """Number of connections that are still open afterwards."""
     bytes_each: float
     """Resident memory per connection, without memory of the kernel."""
 

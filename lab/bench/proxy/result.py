@@ -46,7 +46,7 @@ class Row:
     p50_s: float
     p99_s: float
     errors: int
-    """Over all rounds."""
+    """Failed requests of all rounds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ NAME = "attribution"
 FAILS_WHEN = "no fault explains a bad request"
 UNKNOWN_WHEN = "all unexplained requests are merely slow, and the host stalled or the generator lagged"
 EARLY_S = 0.3
-"""A fault may take effect this long before its injection is reported. A kill, stop or pause takes no longer in all (the
-limit of `lab bench faults`); a longer injection begins by starting a helper, and has no effect meanwhile."""
+"""Seconds by which a fault may take effect before its injection is reported. A kill, stop or pause takes less in total
+(the limit of `lab bench faults`). A longer injection begins with starting a helper, and has no effect until that
+runs."""
 _SHOWN = 5
 
 
@@ -68,7 +69,7 @@ def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> 
 
 
 def _overlaps(request: Request, fault: Fault) -> bool:
-    """Return whether the request was in flight while the target was faulted or not yet verified to work again."""
+    """Return whether the request was in flight while the target was faulted, or not yet verified to work again."""
     begin, healing = fault.window
     until = healing if fault.healed_at is None else fault.healed_at
     return request.due < until and (request.ended is None or request.ended > begin)
@@ -78,7 +79,7 @@ def _hit_early(request: Request, fault: Fault) -> bool:
     """Return whether the target did not answer the request shortly before the fault was reported as injected.
 
     A killed process ends some milliseconds before its runtime reports it (`injected_at`). Such a request failed because
-    of the fault; an answer that was merely late needs another explanation.
+    of the fault. A response that was only late needs another explanation.
     """
     if _is_ok(request) or request.ended is None or fault.injected_at is None:
         return False

@@ -1,6 +1,6 @@
 """Did the offsets between all clocks stay the same? Otherwise times of two processes cannot be compared.
 
-All recorded times are monotonic, so setting the host's clock does not change them. Such a run is unknown nevertheless:
+All recorded times are monotonic, so setting the host's clock does not change them. The run is still unknown, because
 deadlines between balancer and backends are wall time, and so is the end of a fault that the reaper heals.
 """
 
@@ -16,7 +16,8 @@ FAILS_WHEN = "never"
 UNKNOWN_WHEN = "a service's clock stepped against the lab's, or the host's was set during the run"
 _SHOWN = 3
 TOLERANCE_S = 0.005
-"""Far below any bound, far above the drift of two monotonic clocks within minutes (NTP slews at most 0.5 ms/s)."""
+"""Seconds: far below any bound, far above the drift of two monotonic clocks in minutes (NTP slews by 0.5 ms/s at
+most)."""
 
 
 def check(run: RunRecord) -> Check:

@@ -1,4 +1,4 @@
-"""Is the record complete? A run that was cut short or lost data can be neither passed nor failed."""
+"""Is the record complete? A run that was cut short or lost data neither passes nor fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FAILS_WHEN = "never"
 UNKNOWN_WHEN = "the run was interrupted, a record is damaged, a request has no outcome, or a numbered event is missing"
 _SHOWN = 3
 _REORDERED = 20
-"""By how much event numbers may fall in order of time. It exceeds the events of one iteration of an event loop."""
+"""How much event numbers may decrease in order of time: more than the events of one iteration of an event loop."""
 
 
 def check(run: RunRecord) -> Check:
@@ -39,10 +39,10 @@ def _gaps(run: RunRecord) -> list[str]:
 
 
 def _by_process(numbers: list[int]) -> list[set[int]]:
-    """Group event numbers by process: a restarted service numbers from 1 again.
+    """Group event numbers by process, because a restarted service numbers from 1 again.
 
-    In order of time, the numbers of one process may fall a little, because an event is numbered when it is published
-    and timed when it happens. A larger fall means a restart.
+    In order of time, the numbers of one process may decrease slightly, because an event is numbered when it is
+    published and timed when it happens. A larger decrease means a restart.
     """
     processes: list[set[int]] = []
     latest = None

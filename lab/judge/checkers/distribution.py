@@ -2,11 +2,11 @@
 
 Shares are tested at a significance of one in a million. The library has about thirty scenarios, and a night of runs
 repeats it a hundred times: of these 3,000 tests, a correct balancer fails one in 300 nights. The test still has power:
-for the 400 requests of two steady seconds, shares of 50/25/25 % instead of thirds give χ² = 50, and the limit is 27.6.
+for the 400 requests of two steady seconds, shares of 50/25/25 % instead of thirds give χ² = 50; the limit is 27.6.
 
-Round robin does not pick at random, so its χ² is far smaller than the test assumes, and it is never failed by chance.
+Round robin does not choose at random, so its χ² is far smaller than the test assumes, and it never fails by chance.
 Policies that follow the load (`least_requests`, `p2c`, `peak_ewma`) promise no shares. For them, no backend may get
-significantly less than half of an equal share.
+significantly less than half of an equal share. The policies in `UNPROMISED` are not judged.
 """
 
 from __future__ import annotations
@@ -21,23 +21,33 @@ from ...evidence.verdict import Check, Verdict
 
 NAME = "distribution"
 FAILS_WHEN = "undisturbed answers are not spread as the live policy promises (χ², one in a million)"
-UNKNOWN_WHEN = "the policy picks by key, or there were too few requests"
+UNKNOWN_WHEN = (
+    "the policy promises no distribution (it picks by key or prefers fast backends), or there were too few requests"
+)
 SIGNIFICANCE = 1e-6
 LEAST_EXPECTED = 5.0
-"""With fewer expected requests in a cell, the statistic does not follow the χ² distribution (Cochran)."""
+"""Minimum of expected requests in a cell: with fewer, the statistic does not follow the χ² distribution (Cochran)."""
 PROPORTIONAL = frozenset({"round_robin", "weighted", "random"})
 FOLLOWS_LOAD = frozenset({"least_requests", "p2c", "peak_ewma"})
+UNPROMISED = {
+    "maglev": "it picks by key",
+    "ring_hash": "it picks by key",
+    "prequal": "it prefers the fastest backend, so slower ones may get few requests",
+}
+"""Policies that promise no distribution, each with its reason."""
 
 
 def check(run: RunRecord) -> Check:
-    """Compare the answers of each backend between warm-up and the first fault with its share."""
+    """Compare each backend's responses between warm-up and first fault with its share."""
     if not run.expect.distribution:
         return Check.not_asserted(NAME)
     policy, weights = _policy(run)
     if not weights:
         return Check(NAME, Verdict.UNKNOWN, "this balancer does not report its backends and their weights")
+    if policy in UNPROMISED:
+        return Check(NAME, Verdict.UNKNOWN, f"policy {policy} promises no distribution: {UNPROMISED[policy]}")
     if policy not in PROPORTIONAL | FOLLOWS_LOAD:
-        return Check(NAME, Verdict.UNKNOWN, f"policy {policy} promises no distribution")
+        return Check(NAME, Verdict.UNKNOWN, f"it is not known which distribution policy {policy} promises")
     counts = _counts(run, weights)
     total = sum(counts.values())
     shares = _shares(weights)
@@ -81,8 +91,11 @@ def _counts(run: RunRecord, known: Iterable[str]) -> Counter[str]:
 
 
 def _is_starved(count: int, total: int, share: float) -> bool:
-    """Return whether a backend with this share of all requests would get so few with a probability below SIGNIFICANCE
-    (normal approximation of the binomial distribution, with continuity correction)."""
+    """Return whether the count is too small for a backend with this share of all requests.
+
+    It is too small if its probability is below SIGNIFICANCE (normal approximation of the binomial distribution, with
+    continuity correction).
+    """
     deviation = math.sqrt(total * share * (1 - share))
     z = (count + 0.5 - total * share) / deviation if deviation else 0.0
     return 0.5 * math.erfc(-z / math.sqrt(2)) < SIGNIFICANCE

@@ -1,8 +1,8 @@
 """Did the balancer take out a healthy backend?
 
-A backend may be taken out from the beginning of a fault on it until it is readmitted. At any other time an ejection
-has no reason: the balancer flaps, or misjudges health. `expect.ejected: none` also forbids ejections that a fault
-explains, for faults so short or mild that a good balancer keeps the backend.
+A backend may be taken out from the beginning of a fault on it until it is readmitted. At any other time an ejection is
+unfounded: the balancer flaps, or misjudges health. `expect.ejected: none` also forbids ejections that a fault explains,
+for faults so short or mild that a good balancer keeps the backend.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHOWN = 3
 
 
 def check(run: RunRecord) -> Check:
-    """Look for ejections that no fault explains. Those while the host was busy are excused: probes are late then."""
+    """Look for ejections that no fault explains. While the host was busy they do not count: probes are late then."""
     if not run.events.of("lb"):
         return Check.not_asserted(NAME, "this balancer does not report its backends' states")
     moves = [event for event in run.events.of("lb", "transition") if _was_taken_out(event)]
@@ -43,7 +43,7 @@ def check(run: RunRecord) -> Check:
 
 
 def _was_taken_out(event: Event) -> bool:
-    """Return whether the event takes out a backend that was in use; a new one may fail its first health checks."""
+    """Return whether the event takes out a backend that was in use. A new backend may fail its first health checks."""
     new, old = (str(event.data.get(name, "")).lower() for name in ("new", "old"))
     return new in OUT and old != "unknown"
 

@@ -11,11 +11,11 @@ NAME = "generator_lag"
 FAILS_WHEN = "never"
 UNKNOWN_WHEN = "more than 1 % of the requests left over 5 ms late"
 LIMIT_S = 0.005
-"""At 200 requests/s, the time between two requests. With a larger lag, the load is not the planned one."""
+"""Limit in seconds: at 200 requests/s, the time between two requests. Above it, the load is not the planned one."""
 
 
 def p99(run: RunRecord) -> float | None:
-    """Return the 99th percentile of sent − due in seconds, without the warm-up; None without requests."""
+    """Return the 99th percentile of sent − due in seconds, without the warm-up, or None without requests."""
     count = len(run.measured)
     latest = nlargest(count - int(count * 0.99), (request.lag for request in run.measured))
     return round(latest[-1], 6) if latest else None

@@ -1,4 +1,4 @@
-"""Do idempotent requests succeed? A balancer can retry them, so they need not fail because one backend does."""
+"""Do idempotent requests succeed? A balancer can retry them, so one failed backend need not make them fail."""
 
 from __future__ import annotations
 

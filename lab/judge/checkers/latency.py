@@ -17,9 +17,9 @@ UNKNOWN_WHEN = "it is over budget only because of requests on a busy host, or th
 
 
 def check(run: RunRecord) -> Check:
-    """Compare percentiles of the latencies of good answers with the budgets; other checkers count failed requests.
+    """Compare percentiles of the latencies of good responses with the limits; other checkers count failed requests.
 
-    The result is unknown if the budget is kept without the requests that were in flight while the host was busy.
+    The result is unknown if the limits hold without the requests that were in flight while the host was busy.
     """
     expected = run.expect.latency
     if expected is None:
@@ -36,12 +36,12 @@ def check(run: RunRecord) -> Check:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the quantile by nearest rank: the smallest value such that at least `share` of all are not larger."""
+    """Return the quantile by nearest rank: the smallest value with at least `share` of all values at or below it."""
     return ordered[max(0, -int(-len(ordered) * share // 1) - 1)]
 
 
 def _split(run: RunRecord) -> tuple[list[Request], list[Request]]:
-    """Return the good answers outside and inside faults. A fault counts until its target is in use again."""
+    """Return the good responses outside and inside faults. A fault counts until its target is in use again."""
     spans = [(fault.begun_at, troubled_until(fault, run)) for fault in run.faults]
     outside: list[Request] = []
     inside: list[Request] = []
@@ -67,8 +67,8 @@ def _judge(word: str, requests: list[Request], budget: LatencyLimits, run: RunRe
 
 
 def _compare(budget: LatencyLimits, requests: Iterable[Request]) -> tuple[bool, str]:
-    """Return whether the budget is kept, and the percentiles in words."""
-    # Whole microseconds, as in the history: a million answers have a few thousand different values, which need little
+    """Return whether the limits hold, and the percentiles as text."""
+    # Whole microseconds, as in the history: a million responses have only a few thousand different values, which saves
     # memory.
     counts = Counter(round((request.latency or 0.0) * 1e6) for request in requests)
     ordered = sorted(counts.elements())

@@ -17,12 +17,13 @@ FAILS_WHEN = (
 )
 UNKNOWN_WHEN = ""
 MARGIN_S = 0.02
-"""Delay from the balancer's decision, the time of its event, to the start of an attempt, if its event loop is busy."""
+"""Seconds from the balancer's decision (the time of its event) to the start of an attempt, if its event loop is
+busy."""
 _SHOWN = 3
 
 
 def check(run: RunRecord) -> Check:
-    """Look for requests whose backend was out from before they were due until after they ended.
+    """Look for requests that went to a backend that was out from before they were due until after they ended.
 
     Three kinds are allowed: any request while no backend is usable (panic), requests of a session whose backend is
     draining, and messages on a WebSocket that was opened before.

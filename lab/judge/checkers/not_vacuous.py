@@ -1,5 +1,5 @@
-"""Could this run have failed at all? Every backend must have served before the first fault, and traffic must have
-flowed during each one."""
+"""Could this run have failed? Every backend must have served before the first fault, and requests must have been due
+during each fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAME = "not_vacuous"
 FAILS_WHEN = "never"
 UNKNOWN_WHEN = "a backend served nothing before the fault, or fewer than 10 requests were due during one"
 ENOUGH = 10
-"""Least requests due during a fault. With fewer, a balancer may pass by chance."""
+"""Minimum of requests due during a fault. With fewer, a balancer may pass by chance."""
 
 
 def check(run: RunRecord) -> Check:

@@ -9,7 +9,7 @@ NAME = "punctuality"
 FAILS_WHEN = "never"
 UNKNOWN_WHEN = "a step began more than 50 ms after its time"
 TOLERANCE_S = 0.05
-"""A tenth of the default interval between two probes, so a fault begins at about its planned phase of the interval."""
+"""Seconds: a tenth of the default interval between two probes, so a fault begins close to its planned phase."""
 
 
 def check(run: RunRecord) -> Check:

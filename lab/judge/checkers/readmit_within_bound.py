@@ -12,7 +12,7 @@ UNKNOWN_WHEN = "it was not watched for long enough"
 
 
 def check(run: RunRecord) -> Check:
-    """Compare each time to readmit with its bound. The balancer's event decides, but an answer is needed as well."""
+    """Compare each time to readmit with its bound. The balancer's event decides, but the target must also answer."""
     if not run.expect.readmit:
         return Check.not_asserted(NAME)
     findings = [_judge(fault, run) for fault in run.faults if fault.healed_at is not None]
@@ -42,7 +42,7 @@ def _judge(fault: Fault, run: RunRecord) -> tuple[Verdict, str]:
 
 
 def _never_readmitted(name: str, fault: Fault, bound_s: float, run: RunRecord) -> tuple[Verdict, str]:
-    """Return `fail` if traffic continued for longer than the bound, else `unknown`."""
+    """Return `fail` if traffic continued for longer than the bound, otherwise `unknown`."""
     last_due = max((request.due for request in run.history.requests), default=0.0)
     watched = last_due - (fault.healed_at or 0.0)
     text = f"{name}: not readmitted {watched:.3f} s after it had healed, bound {bound_s:.3f} s"

@@ -35,7 +35,7 @@ from . import (
 
 
 class Checker(Protocol):
-    """What the module of a checker offers."""
+    """The members that the module of a checker has."""
 
     NAME: str
     """Name of the check in `verdict.json`."""
@@ -72,16 +72,16 @@ CHECKERS: tuple[Checker, ...] = (
 )
 
 PRECONDITIONS = frozenset({completeness.NAME, clocks.NAME})
-"""Unless these pass, the run is unknown, whatever the other checkers say: its record or its times are not reliable."""
+"""Unless these pass, the run is unknown whatever the other checkers find: its record or its times are not reliable."""
 SENSITIVE_TO_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
 """Checkers that are unknown only if the host was busy."""
 
 
 @cache
 def checkers() -> dict[str, Callable[[RunRecord], Check]]:
-    """Return all checkers by name: ours, then those of other packages.
+    """Return all checkers by name: the built-in ones, then those of other packages.
 
-    Raise EnvironmentProblemError if two have one name.
+    Raise EnvironmentProblemError if two have the same name.
     """
     ours: dict[str, Callable[[RunRecord], Check]] = {module.NAME: module.check for module in CHECKERS}
     return ours | load("checker", ours, lambda _, checker: callable(checker), points(GROUP))

@@ -1,7 +1,7 @@
 """Did the balancer keep to its own budget of retries and hedges?
 
-The budget: in every window, retries ≤ budget × requests + minimum per second × window. It is compared with what clients
-saw, not with the balancer's own counters: each backend tried after the first one is a retry.
+In every window, retries ≤ budget × requests + minimum per second × window. Retries are counted from what clients saw,
+not by the balancer's own counters: each backend tried after the first is a retry.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from ...evidence.balancer_config import seconds, share
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
+from ...scenario.units import parse_duration, parse_share
 
 NAME = "retry_budget"
 FAILS_WHEN = "in some window more backends were tried a second time than the live budget allows"
 UNKNOWN_WHEN = ""
 SLACK_S = 0.1
-"""Requests due this long before a window may still arrive in it. Twenty times the largest allowed generator lag."""
+"""Requests due this many seconds before a window may still arrive in it: twenty times the largest generator lag
+allowed."""
 
 
 class Budget(NamedTuple):
@@ -58,7 +59,7 @@ def _worst_window(
     """Return the window with the highest ratio of retries to allowed retries: both numbers, and when it ended.
 
     `retried` has (end, due time, retries) of each retried request, sorted by end; `dues` has all due times, sorted.
-    Only retries that certainly fell into the window count.
+    Only retries that certainly happened in the window count.
     """
     ends = [ended for ended, _, _ in retried]
     total = [0, *accumulate(extra for _, _, extra in retried)]
@@ -67,7 +68,8 @@ def _worst_window(
     for index, end in enumerate(ends):
         begin = end - budget.window_s
         first = bisect_left(ends, begin)
-        # A request that was due before the window and ended inside it may have been retried before it: not counted.
+        # A request that was due before the window and ended inside it may have been retried before it, so it does not
+        # count.
         spent = total[index + 1] - total[first] - begun_before(first, index + 1, begin)
         requests = bisect_right(dues, end) - bisect_left(dues, begin - SLACK_S)
         allowed = budget.share * requests + budget.per_s * budget.window_s
@@ -81,7 +83,7 @@ def _worst_window(
 def _begun_before(retried: list[tuple[float, float, int]]) -> Any:
     """Return a function that counts the retries with indices [first, last) of requests due before a time.
 
-    Only requests that ended within the longest duration after that time can be among them, so it visits few.
+    Only requests that ended within the longest duration after that time can be among them, so few are visited.
     """
     longest_s = max(ended - due for ended, due, _ in retried)
 
@@ -101,5 +103,5 @@ def _budget(run: RunRecord) -> Budget | None:
     retry = run.config.get("retry")
     if not isinstance(retry, Mapping) or "budget" not in retry:
         return None
-    window_s = seconds(retry.get("budget_window", "10s"), "retry.budget_window")
-    return Budget(share(retry["budget"]), float(retry.get("budget_min_per_s", 0.0)), window_s)
+    window_s = parse_duration(retry.get("budget_window", "10s"))
+    return Budget(parse_share(retry["budget"]), float(retry.get("budget_min_per_s", 0.0)), window_s)

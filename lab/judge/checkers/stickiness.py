@@ -1,10 +1,10 @@
 """Did every session stay on its backend while that backend was available?
 
 A session is the sequence of requests with one client's cookies (`session` in the history). Its home is the backend of
-its first good answer. Another backend may answer only if home was in doubt at the time: out or suspected according to
+its first good response. Another backend may answer only if home was in doubt at the time: out or suspected according to
 the balancer's events, under a fault, or tried for that same request. The balancer sets a new cookie only if home is
-really unavailable. So after a doubtful move both backends count as home, until an answer at a time without doubt
-decides.
+unavailable. So after a move in doubt, both backends count as home until a response without doubt comes from one of
+them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _saw_several(requests: list[Request]) -> bool:
 
 
 def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iterator[tuple[str, Request]]:
-    """Yield each unjustified move: the backend that was left, and the request.
+    """Yield each unjustified move: the backend that the session left, and the request.
 
     Sends and answers are visited in order of time: a request carries the cookie that its client had when it was sent.
     """
@@ -75,7 +75,7 @@ def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iter
         backend, pins = request.backend or "", known_when_sent[request.id]
         doubtful = {home for home in pins if _in_doubt(home, request, run, known)}
         if backend in pins and homes == pins:
-            homes = frozenset({backend} | doubtful)  # the cookie may still name a backend that is in doubt
+            homes = frozenset({backend} | doubtful)  # the cookie may still name a backend that was in doubt
         elif not pins or backend in pins or doubtful:
             homes |= {backend}
         else:
@@ -84,9 +84,9 @@ def _moves(requests: list[Request], run: RunRecord, known: Availability) -> Iter
 
 
 def _in_order(requests: list[Request]) -> list[tuple[Request, bool]]:
-    """Return each request twice, when it was sent and when it was answered (True), in order of time.
+    """Return each request twice in order of time: when it was sent, and when it was answered (True).
 
-    Of two with the same time, the one that was sent comes first.
+    If two times are equal, sending comes first.
     """
     moments = [(request.sent, False, request) for request in requests]
     moments += [(request.ended or 0.0, True, request) for request in requests]

@@ -1,7 +1,7 @@
 """Was any answer truncated in a way that its client could not detect?
 
 A detectable truncation (fewer bytes than announced, no last chunk) is an `unknown` outcome, which other checkers count.
-This one looks at answers that seemed complete, for paths whose body has a known length.
+This checker looks at responses that seemed complete, for paths whose body has a known length.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(run: RunRecord) -> Check:
 
 @lru_cache(maxsize=1024)
 def expected_size(path: str) -> int | None:
-    """Return the bytes of a good answer's body (docs/interfaces.md); None if the path does not determine them."""
+    """Return the bytes of a good response body (docs/interfaces.md), or None if the path does not determine them."""
     parts = urlsplit(path)
     query = parse_qs(parts.query)
     if parts.path == "/work" and "bytes" in query:

@@ -1,4 +1,4 @@
-"""Compare jobs with the backends' ledgers: was a job lost, executed twice, or executed after its client gave up?"""
+"""Compares jobs with the backends' ledgers: was a job lost, executed twice, or executed after its client gave up?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN_WHEN = "the ledgers could not be read"
 
 
 def count(run: RunRecord) -> Work:
-    """Count jobs and violations. Job ids contain the run's id, so entries of other runs in a ledger do not matter."""
+    """Return the counts of jobs and violations. Job ids contain the run's id, so other runs do not count."""
     done, jobs = run.executions, run.jobs
     if done is None:
         return Work(len(jobs), *[None] * 4) if jobs else Work()

@@ -14,16 +14,16 @@ from typing import Final
 from . import kernel
 
 COPIED: Final = ("/etc", "/home", "/root", "/run", "/tmp", "/var")
-"""Where programs keep caches, logs, sockets and pid files. They may write there, and nobody else sees it."""
+"""Folders of caches, logs, sockets and pid files. Programs may write there; nothing outside sees it."""
 EMPTIED: Final = ("/dev/shm", "/run", "/tmp")
-"""Empty where the host has no overlayfs; the other folders are then read-only."""
+"""Private folders that start empty if the host has no overlayfs; the others are then read-only."""
 _MEMORY: Final = "size=64m,mode=755"
-"""Of the host's memory, for what is written there; what programs write in a run is far smaller."""
+"""Limit of memory for those copies. A run writes far less."""
 _SAFE: Final = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 def confine(folder: Path) -> None:
-    """Needs a mount namespace of one's own. Raise `OSError` if the kernel refuses."""
+    """Make everything except `folder` read-only or private, in the process's own mount namespace. Raise `OSError`."""
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     scratch = tempfile.mkdtemp(prefix="private-", dir=folder)
     kernel.mount(str(folder), str(folder), "", kernel.MS_BIND)
@@ -31,7 +31,7 @@ def confine(folder: Path) -> None:
     kernel.make_read_only("/")
     kernel.make_writable(str(folder))
     kernel.make_writable(scratch)
-    # Both are named by descriptors from here on: a copy of a folder above them hides their paths.
+    # From here on, both folders are named by descriptors, because a copy of a parent folder hides their paths.
     kept, memory = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (folder, scratch))
     for path in dict.fromkeys((*COPIED, *EMPTIED)):
         if Path(path).is_dir() and not Path(path).is_symlink():

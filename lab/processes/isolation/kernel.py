@@ -15,19 +15,19 @@ CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
-"""linux/sched.h"""
+"""Values from linux/sched.h."""
 MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_BIND: Final = 0x1000
 MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
-"""linux/mount.h"""
+"""Values from linux/mount.h."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
-"""linux/prctl.h"""
+"""Values from linux/prctl.h."""
 _SYS_MOUNT_SETATTR: Final = 442
-"""The number on every architecture (Linux 5.12)."""
+"""The system call's number on every architecture (Linux 5.12)."""
 _MOUNT_ATTR_RDONLY: Final = 0x1
 _AT_RECURSIVE: Final = 0x8000
 _AT_FDCWD: Final = -100
@@ -39,12 +39,12 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def unshare(flags: int) -> None:
-    """Give this process namespaces of its own; of processes, its next children."""
+    """Move this process to new namespaces. A new process namespace applies to its future children only."""
     _call("unshare", flags)
 
 
 def own_user_namespace(flags: int) -> None:
-    """As `unshare`, without privileges: in a user namespace where this user and group have their own numbers."""
+    """Do the same as `unshare` without privileges: in a new user namespace in which user and group keep their ids."""
     user, group = os.getuid(), os.getgid()
     unshare(CLONE_NEWUSER | flags)
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
@@ -53,17 +53,17 @@ def own_user_namespace(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
+    """Call mount(2)."""
     _call("mount", source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode())
 
 
 def make_read_only(path: str) -> None:
-    """All mounts below `path`, this one included."""
+    """Make `path` and all mounts below it read-only."""
     _mount_attributes(path, _AT_RECURSIVE, to_set=_MOUNT_ATTR_RDONLY)
 
 
 def make_writable(path: str) -> None:
-    """This mount only."""
+    """Make the mount at `path` writable, but not those below it."""
     _mount_attributes(path, 0, to_clear=_MOUNT_ATTR_RDONLY)
 
 
@@ -76,7 +76,7 @@ def _mount_attributes(path: str, flags: int, *, to_set: int = 0, to_clear: int =
 
 
 def die_with_parent(number: int) -> None:
-    """Have the kernel send this signal when the parent ends."""
+    """Let the kernel send this signal when the parent ends."""
     _call("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
@@ -86,12 +86,12 @@ def adopt_orphans() -> None:
 
 
 def no_new_privileges() -> None:
-    """No program that is started from here on gains any by set-uid bits or file capabilities."""
+    """Prevent that programs started from here gain privileges by set-uid bits or file capabilities."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def loopback_up() -> None:
-    """In a fresh network namespace the loopback interface is down."""
+    """Turn the loopback interface on, which is off in a new network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         asked = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, asked))[1]
@@ -100,7 +100,7 @@ def loopback_up() -> None:
 
 def _call(name: str, *arguments: object) -> None:
     if _libc is None:
-        raise OSError(errno.ENOSYS, f"{name} is of Linux only")
+        raise OSError(errno.ENOSYS, f"{name} exists on Linux only")
     if getattr(_libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

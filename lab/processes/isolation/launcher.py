@@ -1,8 +1,8 @@
 """Runs a program that can change only one folder. `launched` returns its command line.
 
-The program runs in namespaces of its own for files and processes, where the kernel allows them. It gains no
-privileges. When it ends, or this process does, everything that it started ends too, in the background or not. The exit
-code is the program's, or 128 and the number of the signal that ended it.
+If the kernel allows it, the program runs in its own namespaces for files and processes. It gains no privileges. When it
+or this process ends, everything that it started ends too, even in the background. The exit code is the program's, or
+128 plus the number of the signal that ended it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from . import files, kernel
 
 _ANYWHERE: Final = "-"
 NOT_RUN: Final = 127
-"""Exit code of a program that could not be started, as a shell's."""
+"""Exit code if the program could not be started, as in a shell."""
 BACKGROUND: Final = 125
-"""Exit code where the program went into the background: nobody can tell when it ends."""
+"""Exit code if the program went into the background, because its end could not be noticed there."""
 _PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SETTLE_S: Final = 0.2
-"""Children of a program that ended in an ordinary way get so long to end too."""
+"""Seconds for the children of a program that ended normally to end too."""
 _STEP_S: Final = 0.01
 
 
 def launched(command: Sequence[str], folder: Path | None) -> tuple[str, ...]:
-    """The words that run `command` so. Without a folder its files are left alone."""
+    """Return the words that run `command` confined to `folder`. Without a folder, its files are not confined."""
     return words("lab.processes.isolation.launcher", str(folder or _ANYWHERE), "--", *command)
 
 
@@ -46,13 +46,13 @@ def main(arguments: Sequence[str]) -> int:
     if not child:
         os._exit(_first_process(folder, command, confined=not problem))
     if problem:
-        _tell(f"this host gives the program no namespaces of its own: {problem}")
+        _tell(f"this host does not allow the program to have its own namespaces: {problem}")
     _pass_signals_to(child)
     return _code(_wait_for(child))
 
 
 def _own_namespaces(flags: int) -> str:
-    """Return why not, or an empty string."""
+    """Create the namespaces. Return why that failed, or an empty string."""
     try:
         try:
             kernel.unshare(flags)
@@ -64,7 +64,7 @@ def _own_namespaces(flags: int) -> str:
 
 
 def _first_process(folder: str, command: Sequence[str], *, confined: bool) -> int:
-    """Start the program and be the parent of all that it leaves behind; everything ends with this process."""
+    """Start the program and become the parent of all processes that it leaves behind. They end with this process."""
     kernel.die_with_parent(signal.SIGKILL)
     if not confined:
         kernel.adopt_orphans()
@@ -79,15 +79,15 @@ def _first_process(folder: str, command: Sequence[str], *, confined: bool) -> in
     _pass_signals_to(child)
     code = _code(_wait_for(child))
     if _left_after(_SETTLE_S) and code == 0:
-        _tell("the program went into the background, where it is ended now")
+        _tell("the program went into the background; it is now ended")
         code = BACKGROUND
-    if not confined:  # else the kernel ends all with this, the first process of the namespace
+    if not confined:  # otherwise the kernel ends all processes with this one, the first of the namespace
         _end_all()
     return code
 
 
 def _tell(text: str) -> None:
-    """A line in the program's own log."""
+    """Write a line to the program's log."""
     sys.stderr.write(f"lab: {text}\n")
     sys.stderr.flush()
 
@@ -97,7 +97,7 @@ def _become(command: Sequence[str]) -> NoReturn:
         kernel.die_with_parent(signal.SIGKILL)
         os.environ.pop(
             "PYTHONSAFEPATH", None
-        )  # of `lab.processes.launch`; a program in Python may want its own folder's modules
+        )  # set by `lab.processes.launch`; a Python program may need the modules in its own folder
         os.execvp(command[0], list(command))
     except OSError as error:
         _tell(f"{command[0]} cannot be started: {error.strerror}")
@@ -113,7 +113,7 @@ def _pass_signals_to(child: int) -> None:
 
 
 def _wait_for(child: int) -> int:
-    """Its wait status; other children that end meanwhile are reaped."""
+    """Return the child's wait status; reap other children meanwhile."""
     while True:
         ended, status = os.wait()
         if ended == child:
@@ -126,7 +126,7 @@ def _code(status: int) -> int:
 
 
 def _left_after(settle_s: float) -> bool:
-    """Whether a moment after the program ended there are still processes of it."""
+    """Return whether some of its processes still run `settle_s` seconds after the program ended."""
     until = time.monotonic() + settle_s
     while _any_child() and time.monotonic() < until:
         time.sleep(_STEP_S)
@@ -134,7 +134,7 @@ def _left_after(settle_s: float) -> bool:
 
 
 def _any_child() -> bool:
-    """Whether there is a child that lives; those that have ended are reaped."""
+    """Return whether a child is alive; reap those that have ended."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -144,7 +144,7 @@ def _any_child() -> bool:
 
 
 def _end_all() -> None:
-    """SIGKILL to all children, also to those that become so only when their own parent has ended."""
+    """Send SIGKILL to all children, including those that become children when their own parent ends."""
     children = Path("/proc/thread-self/children")
     while _any_child() and (pids := children.read_text(encoding="ascii").split()):
         for pid in pids:

@@ -1,7 +1,7 @@
 """A network namespace for the lab with nothing but a loopback interface.
 
-The whole lab moves there (the command before it starts anything), not the balancer alone: then no forwarder stands
-between traffic, balancer and backends, which would hide refused connections and add its own time.
+The `lab` command enters it before it starts anything, so the whole lab runs there. If only the balancer were in it,
+traffic would need a forwarder, which hides refused connections and adds latency.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from ..launch import words
 from . import kernel
 
 _PROBE_S: Final = 20.0
-"""A Python that only makes namespaces; on a busy host its start takes a second or two."""
+"""Time-out in seconds of the process that tries the steps. On a busy host its start takes a second or two."""
 
 
 def enter_own_network() -> str:
-    """Move this process and its future children into a network of their own.
+    """Move this process and its future children to a network of their own.
 
-    Return an empty string, or why this host does not allow it; then nothing has changed.
+    Return an empty string, or why this host does not allow it; in that case nothing has changed.
     """
     if threading.active_count() > 1:
         return "this process has threads"
-    # What was begun cannot be undone, so a child tries all of it first.
+    # The steps cannot be undone, so a child process tries all of them first.
     try:
         done = subprocess.run(
             words("lab.processes.isolation.network"), capture_output=True, text=True, timeout=_PROBE_S, check=False
@@ -44,7 +44,7 @@ def has_only_loopback() -> bool:
 
 
 def move() -> None:
-    """Raise `OSError` if it is not allowed; the process may then be half-way."""
+    """Move this process to a network of its own. Raise `OSError` if that fails, perhaps after some of the steps."""
     try:
         kernel.unshare(kernel.CLONE_NEWNET)
     except PermissionError:

@@ -15,7 +15,7 @@ from ..usage import PROC, family
 _ESTABLISHED: Final = "01"
 _SYN_SENT: Final = "02"
 _LISTEN: Final = "0A"
-"""include/net/tcp_states.h"""
+"""State from include/net/tcp_states.h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,20 @@ class Socket:
 
     @property
     def port(self) -> str:
-        """The local one."""
+        """The local port."""
         return self.local.rpartition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """Something that leaves the lab."""
+    """A socket that reaches outside the lab."""
 
     what: str
     address: str
 
 
 def sockets_of(pid: int, proc: Path = PROC) -> list[Socket]:
-    """TCP sockets that listen, are connected or are connecting."""
+    """Return the TCP sockets that listen, are connected or are connecting."""
     held, tables = set(), []
     for member in family(pid, proc):
         with suppress(OSError):
@@ -55,7 +55,7 @@ def sockets_of(pid: int, proc: Path = PROC) -> list[Socket]:
 
 
 def offences(found: Collection[Socket], backends: Collection[str]) -> Iterator[Offence]:
-    """What of the sockets is neither on loopback nor the lab's."""
+    """Yield the sockets that are neither on loopback nor connected to the lab's backends."""
     own = {each.port for each in found if each.listens}
     for each in found:
         if each.listens:
@@ -64,11 +64,11 @@ def offences(found: Collection[Socket], backends: Collection[str]) -> Iterator[O
             continue
         to_itself = _loopback(each.remote) and each.remote.rpartition(":")[2] in own
         if each.port not in own and each.remote not in backends and not to_itself:
-            yield Offence(f"it connects to {each.remote}, which is not the lab's", each.remote)
+            yield Offence(f"it connects to {each.remote}, which is not part of the lab", each.remote)
 
 
 def blame(offence: Offence, files: Collection[Path]) -> str:
-    """`file:line: ` of the first line that names the address, or its port; empty if none does."""
+    """Return `file:line: ` of the first line that names the address or its port, or an empty string."""
     host, _, port = offence.address.rpartition(":")
     for wanted in (offence.address, host, port):
         word = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?![\w.])")
@@ -87,7 +87,7 @@ def _socket(fields: list[str], held: Collection[str]) -> Iterator[Socket]:
 
 
 def _address(text: str) -> str:
-    """`0100007F:1F90` as `127.0.0.1:8080`: words of 32 bits in the machine's order."""
+    """Return `0100007F:1F90` as `127.0.0.1:8080`. The table has 32-bit words in the machine's byte order."""
     host, _, port = text.partition(":")
     raw = b"".join(bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8))
     address = ipaddress.ip_address(raw)

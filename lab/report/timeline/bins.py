@@ -1,4 +1,4 @@
-"""Reduce many requests to what can be drawn: rates and percentiles of time bins, and thinned-out points."""
+"""Reduces many requests to what can be drawn: rates and percentiles per time bin, and a thinned set of points."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bin:
 
 
 def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
-    """Return all bins from `start` to `end`, empty ones included, so that a gap in the traffic is visible."""
+    """Return all bins from `start` to `end`, including empty ones, so that a gap in the traffic is visible."""
     count = max(1, round((end - start) / width + 0.499))
     members: list[list[Request]] = [[] for _ in range(count)]
     for request in run.requests:
@@ -46,7 +46,7 @@ def binned(run: Run, start: float, end: float, width: float) -> list[Bin]:
 
 
 def thinned(items: Iterable[T], place: Callable[[T], Point], cell: float) -> list[T]:
-    """Return the first item in each square of `cell` × `cell` pixels; the others would be hidden behind it."""
+    """Return the first item in each square of `cell` × `cell` pixels, because it would hide the others."""
     kept: dict[tuple[int, int], T] = {}
     for item in items:
         x, y = place(item)

@@ -11,7 +11,7 @@ WIDTH = 1200.0
 LEFT, RIGHT = 116.0, 1180.0
 """Edges of the plot; names and units are left of it."""
 CHARACTER = 6.2
-"""Estimated width of a character in the chart's 11 px labels, in pixels; rather too wide, so that labels fit."""
+"""Estimated width of a character in the chart's 11 px labels, in pixels: slightly too wide, so that labels fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Panel:
 
     height: float
     fixed: str = ""
-    """Does not change on zoom."""
+    """The part that does not change on zoom."""
     stretched: str = ""
-    """Is stretched along the time axis."""
+    """The part that is stretched along the time axis."""
     placed: str = ""
-    """Moves along the time axis and keeps its shape."""
+    """The part that moves along the time axis and keeps its shape."""
 
 
 def width_of(label: str) -> float:

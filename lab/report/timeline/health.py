@@ -16,7 +16,7 @@ StateChange = tuple[str, str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class HealthSpan:
-    """A state of a backend from `start` to `end` in seconds; `reason` is the balancer's reason for entering it."""
+    """A state of a backend from `start` to `end` in seconds. `reason` is the balancer's reason for entering it."""
 
     state: str
     start: float
@@ -25,7 +25,7 @@ class HealthSpan:
 
 
 def health_spans(run: Run, backend: str, end: float) -> list[HealthSpan]:
-    """Return the states of the backend named `backend`, without gaps, from the first known one until `end` seconds.
+    """Return the states of the backend named `backend`, without gaps, from the first known state to `end` seconds.
 
     `suspected` is treated as a state.
     """
@@ -41,8 +41,8 @@ def health_spans(run: Run, backend: str, end: float) -> list[HealthSpan]:
 def _changes(run: Run, backend: str) -> Iterator[tuple[float, str, str]]:
     """Yield time, state and reason of each change.
 
-    A backend that returns at another address is a new one for the balancer, which may know the old one for a while. Of
-    the ids that it still knows, the one that an event named last counts.
+    For the balancer, a backend that returns at another address is a new backend, and the old id may stay for a while.
+    Of the known ids, the id in the latest event counts.
     """
     known: dict[str, str] = {}
     shown = ""

@@ -48,7 +48,7 @@ def _of_fault(fault: FaultResult) -> Iterable[Moment]:
 def place_labels(
     found: list[Moment], left_of: Callable[[Moment], float], width_of: Callable[[str], float]
 ) -> list[Moment]:
-    """Give each label the lowest row in which it overlaps no other. Positions and widths are in pixels.
+    """Put each label into the lowest row in which it overlaps no other. Positions and widths are in pixels.
 
     The line of a mark crosses the rows below its label, so labels in those rows must end left of it.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...evidence.history import Request
 from ..run_files import NO_BACKEND, OutcomeClass, Run
 from ..sentences import milliseconds, seconds
-from .bins import Bin, Point, T, thinned
+from .bins import Bin, Point, T, binned, thinned
 from .frame import RIGHT, Frame, Panel, axis_label, heading, mark, rule, span_label
 from .health import HealthSpan, health_spans
 from .scale import Linear, Log, decades, round_step
@@ -21,7 +21,7 @@ REROUTED = "left"
 STRIP, TICKS, ROW = 16.0, 16.0, 11.0
 """Heights inside a lane: health strip, ticks of good requests, one row for each other kind of mark."""
 EXACT_UP_TO = 6000
-"""Largest number of requests that are all drawn; of more, marks that would cover each other are left out."""
+"""Maximum number of requests that are all drawn. Above it, marks that would cover each other are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,26 @@ class MarkPosition:
     x: float
     y: float
     request: Request
+
+
+def all_panels(frame: Frame, run: Run, top: float) -> tuple[list[Panel], float]:
+    """Return the panels from top to bottom, and the y of the bottom."""
+    bins = binned(run, frame.start, frame.end, frame.bin_s)
+    panels = [rate_panel(frame, bins, top)]
+    y = top + panels[0].height
+    for backend in backends(run):
+        panels.append(lane_panel(frame, run, backend, y))
+        y += panels[-1].height
+    panels.append(latency_panel(frame, run, bins, y))
+    return panels, y + panels[-1].height - 14
+
+
+def backends(run: Run) -> list[str]:
+    """Return the lanes: every backend that a request or a fault names, and `NO_BACKEND` if a request has none."""
+    named = {run.lane(r) for r in run.requests} | {name for r in run.requests for name in run.also_tried(r)}
+    named |= {fault.target for fault in run.faults}
+    known = sorted(name for name in named if name != NO_BACKEND)
+    return [*known, NO_BACKEND] if NO_BACKEND in named else known
 
 
 def rate_panel(frame: Frame, bins: Sequence[Bin], top: float, height: float = 76.0) -> Panel:
@@ -58,7 +78,7 @@ def _bars(frame: Frame, bins: Sequence[Bin], y: Linear, outcome: OutcomeClass) -
 
 
 def lane_panel(frame: Frame, run: Run, backend: str, top: float) -> Panel:
-    """Return the lane of a backend: its state as a strip, below it its requests, with a row for each kind of mark."""
+    """Return the lane of a backend: its state as a strip above its requests, with a row for each kind of mark."""
     here = [r for r in run.requests if run.lane(r) == backend]
     rerouted = [r for r in run.requests if backend != NO_BACKEND and backend in run.also_tried(r)]
     spans = health_spans(run, backend, run.end) if backend != NO_BACKEND else []
@@ -144,7 +164,7 @@ def _marks(run: Run, positions: Sequence[MarkPosition], class_: str = "") -> str
 
 
 def _thin(run: Run, items: Sequence[T], place: Callable[[T], Point]) -> Sequence[T]:
-    """Thin out the items of a long run. All lanes are thinned alike, so that they can be compared."""
+    """Thin out the items of a long run. All lanes are thinned in the same way, so that they can be compared."""
     return items if len(run.requests) <= EXACT_UP_TO else thinned(items, place, 1.0)
 
 
@@ -153,13 +173,13 @@ def _itself(point: Point) -> Point:
 
 
 def rows_needed(run: Run, here: Sequence[Request], rerouted: Sequence[Request]) -> list[str]:
-    """Return the kinds of marks, besides ticks of good requests, that a lane with these requests needs."""
+    """Return the kinds of marks that a lane with these requests needs, besides ticks of good requests."""
     outcomes = {run.classify(r) for r in here}
     return ([REROUTED] if rerouted else []) + [outcome.value for outcome in BAD_ROWS if outcome in outcomes]
 
 
 def tip(run: Run, request: Request) -> str:
-    """Describe one request in a line, which is shown on hover and read by screen readers."""
+    """Return one line about a request, which is shown on hover and read by screen readers."""
     answer = f"status {request.status}" if request.status else request.error or "no answer"
     via = f", tried {' → '.join(run.names.get(b, b) for b in request.tried)}" if request.tried else ""
     latency = milliseconds(request.latency, "no outcome")

@@ -29,7 +29,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Logarithmic scale from `low`…`high` (both > 0) to pixels; values outside are drawn at the edge."""
+    """Logarithmic scale from `low`…`high` (both > 0) to pixels. Values outside are drawn at the edge."""
 
     low: float
     high: float
@@ -48,13 +48,13 @@ class Log:
 
 
 def round_step(least: float) -> float:
-    """Return the smallest of 1, 2, 5 × 10ⁿ that is not less than `least` (> 0)."""
+    """Return the smallest of 1, 2 or 5 × 10ⁿ that is at least `least` (> 0)."""
     decade: float = 10.0 ** floor(log10(least))
     return next(step * decade for step in (*_STEPS, 10.0) if step * decade >= least * (1 - 1e-9))
 
 
 def decades(values: list[float], least: float, most: float) -> tuple[float, float]:
-    """Return the range of a log axis: at least one whole decade around `values`, within `least`…`most`."""
+    """Return the range of a log axis: at least one decade around `values`, within `least`…`most`."""
     inside = [min(max(value, least), most) for value in values if value > 0] or [least]
     low, high = 10.0 ** floor(log10(min(inside))), 10.0 ** ceil(log10(max(inside)))
     return low, max(high, low * 10)

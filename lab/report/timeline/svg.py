@@ -1,4 +1,4 @@
-"""Write SVG as text. All content and attributes are escaped here, and numbers are short."""
+"""Writes SVG as text. All content and attributes are escaped here, and numbers are short."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Value = str | float | int | None
 
 
 def number(value: float) -> str:
-    """Return a number with at most two decimals: 0.01 CSS pixels are not visible on any screen."""
+    """Return a number with at most two decimals, because 0.01 CSS pixels are not visible on any screen."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
 
@@ -19,7 +19,7 @@ def number(value: float) -> str:
 def element(tag: str, *children: str, **attributes: Value) -> str:
     """Return one element. `children` must be markup (see `text`); attributes are escaped.
 
-    In names of attributes, `_` becomes `-`, and a trailing `_` is dropped (`class_`). Attributes of None are omitted.
+    In attribute names, `_` becomes `-`, and a trailing `_` is dropped (`class_`). Attributes with None are omitted.
     """
     rendered = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
     return f"<{tag}{rendered}>{''.join(children)}</{tag}>" if children else f"<{tag}{rendered}/>"
@@ -47,7 +47,7 @@ def ticks(points: Iterable[tuple[float, float]], height: float) -> str:
 
 
 def dots(points: Iterable[tuple[float, float]]) -> str:
-    """Return path data of zero-length strokes; a round line cap draws them as dots that zooming does not stretch."""
+    """Return path data of zero-length strokes. A round line cap draws them as dots, which zooming does not stretch."""
     return "".join(f"M{number(x)} {number(y)}h0" for x, y in points)
 
 

@@ -1,4 +1,7 @@
-"""The load-balancing policies: each picks one backend of an immutable snapshot."""
+"""The load-balancing policies: each picks one backend of an immutable snapshot.
+
+A new policy is registered here, in `POLICIES`, and in `HASHING` if it picks by key.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interface of a policy: one function that picks from an immutable snapshot, and two notifications."""
+"""Interface of a policy: one method that picks from an immutable snapshot, and two notifications."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ..backend import Backend
 from ..exchange import Exchange
 
 Candidates = tuple[Backend, ...]
-"""The usable backends. The same object until membership changes, so a policy may cache by identity."""
+"""The usable backends. It is the same object until they change, so a policy may cache by identity."""
 
 DRAWS: Final = 4
-"""Random draws before all candidates are examined. With half of them excluded, 15 of 16 picks need no more."""
+"""Random draws before all candidates are examined. If half of them are excluded, 15 of 16 picks need only these
+draws."""
 
 
 @dataclass(slots=True)
@@ -29,14 +30,14 @@ class Load:
 
 
 class Policy(ABC):
-    """A load-balancing policy. It holds only the state that it needs for the next pick."""
+    """A load-balancing policy. It keeps only the state that it needs for the next pick."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
 
     @abstractmethod
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """Return a candidate that `takes` the exchange; None if there is none."""
+        """Return a candidate that accepts the exchange (`takes`), or None."""
 
     def responded(self, backend: Backend, took: float, now: float) -> None:  # noqa: B027 - most policies do not care
         """Record that an attempt got its first byte, or timed out, `took` seconds after it was sent."""
@@ -47,15 +48,15 @@ class Policy(ABC):
     def takes(self, backend: Backend, exchange: Exchange) -> bool:
         """Return whether the backend may get the exchange.
 
-        It may if it is below its cap, was not tried by this exchange, and is not unreliable or the exchange accepts
-        that.
+        It may if it is below its cap and was not tried by this exchange. If it is unreliable, the exchange must also
+        accept unreliable backends.
         """
         if backend.unreliable and not (exchange.idempotent or exchange.accepts_unreliable):
             return False
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
     def takes_pinned(self, backend: Backend, exchange: Exchange) -> bool:
-        """As `takes`, for a pinned session, which stays on an unreliable backend."""
+        """Return the same as `takes`, but for a pinned session, which also stays on an unreliable backend."""
         return backend.in_flight < self.load.max_in_flight and backend not in exchange.tried
 
     def draw(
@@ -84,5 +85,5 @@ def relative_load(backend: Backend) -> float:
 
 
 def ramp_share(backend: Backend) -> float:
-    """Return the share of its configured weight that the backend may carry: 1 but for slow start or load reports."""
+    """Return the share of its configured weight that the backend may carry: 1 without slow start and load reports."""
     return min(1.0, backend.effective_weight / backend.weight) if backend.weight > 0 else 0.0

@@ -1,9 +1,9 @@
-"""The part that both hash policies share: a table that is built in slices, so that no request waits for all of it.
+"""Base of both hash policies: a table that is built in slices, so that no request waits for the whole table.
 
-A table has a bounded size whatever the weights are, but 65,536 entries still take some 50 ms, and the event loop is
-blocked meanwhile. So a pick builds at most one slice, and at most one per `SLICE_S` whatever the traffic is. The old
-table is used until the new one is complete: backends that are gone are skipped, and new ones wait. If the old table
-holds no usable backend, as at the start, a coarse table is used.
+The size of a table is limited, but building 65,536 entries takes about 50 ms, during which the event loop is blocked.
+So a pick builds at most one slice, and there is at most one slice per `SLICE_S`. Until the new table is complete, the
+old one is used: removed backends are skipped, and new ones are not used yet. If the old table has no usable backend, as
+at the start, a coarse table is used.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .base import Candidates, Load, Policy
 REFRESH: Final = 1.0
 """Seconds between two checks of the configured weights, which may change within one snapshot."""
 SLICE: Final = 2048
-"""Entries made in one slice, or work that costs as much: about 1.5 ms in plain Python, so that the event loop is
-blocked for less than 5 ms on a machine a third as fast."""
+"""Entries of one slice, or work that costs as much. A slice takes about 1.5 ms in plain Python, so the event loop is
+blocked for less than 5 ms on a host that is three times slower."""
 SLICE_S: Final = 0.01
 """Seconds between two slices: building takes at most a fifth of the time. 65,536 entries take 0.7 s."""
 SMALL_FLEET, FIRST_SLICES = 4, 3
@@ -31,7 +31,7 @@ COARSE: Final = 256
 
 
 class TablePolicy(Policy):
-    """Looks keys up in a table of the backends. `live` holds the backends that may be picked, with their weights."""
+    """Looks keys up in a table of the backends. `live` has the backends that may be picked, with their weights."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -52,7 +52,7 @@ class TablePolicy(Policy):
 
     @property
     def building(self) -> bool:
-        """The current table lacks backends or has outdated weights."""
+        """Whether the current table lacks backends or has outdated weights."""
         return self._building is not None
 
     @property
@@ -93,7 +93,7 @@ class TablePolicy(Policy):
 
 
 def finished(steps: Iterator[None], count: int) -> bool:
-    """Take `count` steps. Return True if there were fewer."""
+    """Advance the iterator by `count` steps. Return True if it has ended."""
     for _ in steps:
         count -= 1
         if not count:
@@ -102,6 +102,6 @@ def finished(steps: Iterator[None], count: int) -> bool:
 
 
 def run(steps: Iterable[None]) -> None:
-    """Take all steps."""
+    """Run the iterator to its end."""
     for _ in steps:
         pass

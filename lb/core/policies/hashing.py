@@ -1,4 +1,4 @@
-"""Hashes that agree between processes and versions, for policies that must pick the same backend everywhere."""
+"""Hashes that are equal in all processes and versions, for policies that must pick the same backend everywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..exchange import Exchange
 
 
 def hash64(data: bytes, purpose: bytes = b"") -> int:
-    """Return 64 bits of BLAKE2b. `hash()` would differ between processes."""
+    """Return 64 bits of a BLAKE2b hash. Python's `hash()` differs between processes."""
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "big")
 
 
@@ -21,7 +21,7 @@ def key_of(exchange: Exchange, rng: Random) -> int:
 
 
 def blocks_of(name: str, count: int) -> Iterator[list[int]]:
-    """Yield the first `count` of the endless sequence of 64-bit points of `name`, eight from each digest."""
+    """Yield `count` pseudorandom 64-bit points that depend only on `name`, in lists of eight, one for each digest."""
     for block in range((count + 7) // 8):
         digest = blake2b(name.encode(), digest_size=64, salt=block.to_bytes(4, "big")).digest()
         yield [value for (value,) in iter_unpack(">Q", digest)][: count - 8 * block]

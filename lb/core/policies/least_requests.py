@@ -13,7 +13,7 @@ from ..exchange import Exchange
 from .base import Candidates, Load, Policy, relative_load
 
 SLACK: Final = 64
-"""Outdated heap entries allowed beyond four per backend before the heap is rebuilt."""
+"""The heap is rebuilt, to drop outdated entries, if it has more entries than this plus four for each backend."""
 
 
 class LeastRequests(Policy):

@@ -1,7 +1,7 @@
 """Maglev hashing: a lookup table with nearly equal shares that changes little when a backend leaves.
 
 Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), §3.4: every backend has its
-own permutation of the M slots (M prime), and backends take turns in claiming the next free slot of their permutation.
+own permutation of the M slots (M prime), and each backend in turn claims the next free slot of its permutation.
 Turns in proportion to the weights are Envoy's addition.
 """
 
@@ -26,17 +26,17 @@ SLOTS_PER_BACKEND: Final = 100
 
 _FREE: Final = -1
 _CHECKS_PER_SLICE: Final = 8 * SLICE
-"""Slots examined in one slice of filling: each costs an eighth of a point of the ring."""
+"""Slots examined in one slice. Examining one costs an eighth of making a point of a ring (`ring_hash`)."""
 _OWNERS_PER_SLICE: Final = SLICE // 4
-"""Backends whose permutations are computed in one slice. Each costs two digests, eight points of the ring cost one."""
+"""Backends whose permutations are computed in one slice. Each needs two digests; eight points of a ring need one."""
 _CHECKS_PER_CLAIM: Final = 10
 """Cost of claiming a free slot, in slots examined."""
 
 
 class Maglev(TablePolicy):
-    """A pick is one lookup, O(1), unless the slot's backend is gone, full or tried.
+    """Maglev hashing. A pick is one lookup, O(1), unless the slot's backend is removed, full or tried.
 
-    The table grows but never shrinks: another M moves nearly all keys, which the loss of a backend must not.
+    The table grows but never shrinks, because another M moves nearly all keys, which the loss of a backend must not do.
     """
 
     def __init__(self, load: Load) -> None:

@@ -1,4 +1,4 @@
-"""Power of two choices: of two backends drawn at random, the less loaded one.
+"""Power of two choices: picks the less loaded of two backends drawn at random.
 
 Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing": the longest queue grows like log log n instead of
 log n / log log n. There is no herd effect, because no backend is the best choice for all requests at once.
@@ -14,7 +14,7 @@ from .base import Candidates, Policy, relative_load
 
 
 class PowerOfTwoChoices(Policy):
-    """O(1), without state."""
+    """Power of two choices. O(1), without state."""
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
         """Return the less loaded of two different backends that take the exchange."""

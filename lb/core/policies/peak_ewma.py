@@ -1,8 +1,8 @@
-"""Peak EWMA: two choices compared by latency × load, where a latency peak counts at once and decays slowly.
+"""Peak EWMA: compares two random choices by latency × load. A latency peak counts at once and decays slowly.
 
 Modelled on finagle's `PeakEwma`: cost = EWMA of the latency × (attempts in flight + 1). A sample above the average
 replaces it; a sample below it is smoothed in with the weight 1 − e^(−Δt/τ). A backend without a response so far costs
-nothing while idle and very much with one attempt in flight, so that exactly one request tests it.
+nothing while idle and `PENALTY` with one attempt in flight, so that exactly one request tests it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ DECAY: Final = 10.0
 PENALTY: Final = 1e6
 """Seconds. Cost of a second attempt on a backend that has not responded yet."""
 SLACK: Final = 64
-"""Averages of backends that are not candidates are dropped when there are more than this many plus two for each
-candidate: a backend may be absent for a short time only."""
+"""Averages of backends that are not candidates are kept, because a backend may be absent only for a short time. They
+are dropped if there are more averages than this plus two for each candidate."""
 
 
 class _Average(NamedTuple):
@@ -31,7 +31,7 @@ class _Average(NamedTuple):
 
 
 class PeakEwma(PowerOfTwoChoices):
-    """O(1). Keeps its own averages because `latency_mean` is smoothed without peaks."""
+    """Peak EWMA. O(1). It keeps its own averages, because `latency_mean` is smoothed without peaks."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

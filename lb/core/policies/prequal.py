@@ -29,7 +29,7 @@ RECOMPUTE: Final = 16
 
 
 class Prequal(Policy):
-    """The hot/cold rule on a random sample of the candidates. O(1)."""
+    """Prequal's hot/cold rule on a random sample of the candidates. O(1)."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -38,7 +38,7 @@ class Prequal(Policy):
         self._picks = 0
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:
-        """Return the fastest cold backend of the sample; if all are hot, the least loaded one."""
+        """Return the fastest cold backend of the sample, or the least loaded one if all are hot."""
         sample = self._sample(candidates, exchange, rng)
         if not sample:
             return None

@@ -26,15 +26,16 @@ MAX_POINTS_PER_WEIGHT, MAX_POINTS = 1024, 65536
 at 1,024. If the weights ask for more than 65,536 points, all backends get fewer in proportion, and the load bound evens
 the shares out. Each backend has at least one point, which sets a lower limit of 1/65,536 on its share."""
 _ARCS: Final = 256
-"""Parts of the hash space that are sorted separately: sorting all at once would block the event loop."""
+"""Number of parts of the hash space. They are sorted one by one, because sorting all would block the event loop."""
 
 _NUMBER_BITS: Final = 20
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
-"""A point and its owner's number form one integer while sorted: so many tuples would start the garbage collector."""
+"""Mask of the owner's number. For sorting, a point and its owner's number form one integer, because so many tuples
+would trigger the garbage collector."""
 
 
 class RingHash(TablePolicy):
-    """A pick is a bisection, O(log n), and a walk past backends that are gone, full, tried or above the bound."""
+    """Ring hash. A pick is a bisection, O(log n), and a walk past removed, full, tried and overloaded backends."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
@@ -43,7 +44,7 @@ class RingHash(TablePolicy):
 
     @property
     def max_entries(self) -> int:
-        """Maximum number of points; each backend that its weight gives none has one in addition."""
+        """Maximum number of points, not counting the one point of each backend whose weight is too small for any."""
         return MAX_POINTS
 
     def pick(self, candidates: Candidates, exchange: Exchange, rng: Random, now: float) -> Backend | None:

@@ -1,4 +1,4 @@
-"""Round robin: each backend in turn, in order of insertion."""
+"""Round robin: picks each backend in turn, in order of insertion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .base import Candidates, Load, Policy, ramp_share
 
 
 class RoundRobin(Policy):
-    """Ignores weights, except that a backend in slow start skips turns according to its ramp."""
+    """Round robin. It ignores weights, but a backend in slow start skips turns according to its ramp."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

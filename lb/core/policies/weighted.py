@@ -1,9 +1,8 @@
-"""Smooth weighted round robin: exact shares in every cycle, and no backend twice in a row unless its weight requires
-it.
+"""Smooth weighted round robin, with exact shares in every cycle. Picks of one backend are spread over the cycle.
 
 nginx's algorithm raises the current weight of every peer at each pick, which is O(n). This one gives the same guarantee
 in O(log n): backend *i* is due at the virtual times (k + phase_i) / weight_i for k = 0, 1, 2, …, and a pick takes the
-backend that is due first. Within any unit of virtual time a backend of weight w is due exactly w times, whatever its
+backend that is due first. Within any unit of virtual time a backend of weight w is due exactly w times, for every
 phase, so a cycle is exact. Times are computed from the count k and not by addition, so that no rounding errors
 accumulate. Phases spread by the golden ratio keep equal backends from being due at the same moment.
 """
@@ -50,7 +49,7 @@ class _Turns:
 
 
 class Weighted(Policy):
-    """Weights may be fractions and may change at any time; a backend of weight 0 gets no request."""
+    """Smooth weighted round robin. Weights may be fractions and may change at any time; weight 0 means no requests."""
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)

@@ -21,7 +21,7 @@ from tests.support.lab_docker import need_docker
 from tests.support.lab_load import Load
 from tests.support.lab_processes import eventually
 
-pytestmark = [pytest.mark.docker, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 SERVICES = ("api", "lb", "chaos", "reaper")
 HEALS_WITHIN_S = 20.0

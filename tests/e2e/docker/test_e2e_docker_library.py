@@ -1,7 +1,7 @@
 """The library of scenarios on containers, in one lab, as `lab run --runtime docker` does it.
 
-Every push runs a sample: two that plain processes run too, and what only containers can do, of three that shape packets
-one. `--soak` runs the whole library.
+Every push runs a sample: two that plain processes run too, and three that only containers can do. `--soak` runs the
+whole library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.e2e.conftest import Cli, spare_ports
 from tests.support.lab_docker import need_docker
 from tests.support.lab_library import LibraryPass, library_pass
 
-SAMPLE = ["corrupt", "cpu", "disconnect", "kill", "memory", "partition", "pause"]
+SAMPLE = ["corrupt", "cpu", "kill", "partition", "pause"]
 WITHIN_S = 540.0
 """The whole library takes five minutes; what a busy host spoils is run again."""
 

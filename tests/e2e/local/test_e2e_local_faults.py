@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 import urllib.error
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lab.runtime.local_lab import LocalRuntime
 from tests.e2e.conftest import Cli, spare_ports
 from tests.support.lab_processes import eventually
 
@@ -29,11 +31,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 @pytest.fixture(autouse=True)
 def healed_afterwards(lab: Cli) -> Iterator[None]:
     yield
-    assert lab.run("faults", "heal", "--all").code == 0
+    ask_chaos(lab, "POST", "/reset")
+
+
+def ask_chaos(lab: Cli, method: str, path: str) -> Any:
+    """Ask the chaos service itself: a command takes a second to start."""
+    endpoints = LocalRuntime(lab.folder / ".lab").find()
+    assert endpoints is not None
+    token = {"Authorization": f"Bearer {endpoints.chaos_token}"}
+    order = urllib.request.Request(endpoints.chaos + path, headers=token, method=method)
+    with urllib.request.urlopen(order, timeout=20) as answer:
+        return json.load(answer)
 
 
 def faults(lab: Cli) -> list[dict[str, Any]]:
-    return list(lab.run("faults", "list", "--json").document["faults"])
+    return list(ask_chaos(lab, "GET", "/faults")["faults"])
 
 
 def unhealed(lab: Cli) -> list[str]:
@@ -66,7 +78,7 @@ def test_one_order_for_several_and_the_same_choice_again(lab: Cli) -> None:
     chosen = [fault["target"] for fault in first.document["faults"]]
     assert len(chosen) == 2
     assert len({fault["order"] for fault in first.document["faults"]}) == 1
-    assert lab.run("faults", "heal", "--all").code == 0
+    ask_chaos(lab, "POST", "/reset")
     foreseen = lab.run(*order, "--seed", "7", "--dry-run", "--json")
     assert foreseen.document["targets"] == chosen
     assert unhealed(lab) == [], "a dry run does nothing"
@@ -104,6 +116,15 @@ def test_a_stop_condition_ends_the_fault(lab: Cli) -> None:
     assert outcome.code == 1, outcome
     assert time.monotonic() - began < 30
     assert "healed by stop_condition" in outcome.out
+
+
+def test_faults_are_listed_and_healed(lab: Cli) -> None:
+    with lab.popen("faults", "inject", "pause", "api-1", "--duration", "60s") as process:
+        eventually(lambda: unhealed(lab) == ["api-1"], 20, "the fault is in")
+        assert lab.run("faults", "list", "--json").document["faults"] == faults(lab)
+        assert lab.run("faults", "heal", "--all").code == 0
+        assert unhealed(lab) == []
+        process.communicate(timeout=20)
 
 
 def test_capabilities_name_the_mechanisms(lab: Cli) -> None:

@@ -14,7 +14,11 @@ ENOUGH = 200
 """Lines of history: half a second of traffic."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL],
+    ids=lambda number: number.name,
+)
 def test_what_was_recorded_is_kept_and_judged_unknown(cli: Cli, number: signal.Signals) -> None:
     with cli.popen("run", "kill", "--runtime", "local") as process:
         eventually(lambda: lines_of_history(cli) > ENOUGH, 30.0, "traffic flows")

@@ -1,7 +1,8 @@
 """Planted bugs: each is caught by its scenario, with the right checks; the same scenarios pass without a bug.
 
-Three labs run at a time: each is a handful of processes that take a third of a core, and a run that a busy host spoils
-is repeated. Runs start when the first test asks, so that a selection of tests runs nothing else.
+Every push runs a sample that needs each check of the others, too; `--soak` runs all. Three labs run at a time: each is
+a handful of processes that take a third of a core, and a run that a busy host spoils is repeated. Runs start when the
+first test asks, so that a selection of tests runs nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,18 @@ from tests.support.lab_library import LATE, failure
 
 ROOT = Path(__file__).parents[3]
 MUTANTS = {mutant.name: mutant for mutant in mutants()}
+SAMPLE = {
+    "breaks_stickiness",
+    "drops_on_drain",
+    "exceeds_the_retry_budget",
+    "flaps",
+    "forgets_to_give_up",
+    "keeps_a_stale_address",
+    "retries_post",
+    "truncates_silently",
+    "uneven_spread",
+    "uses_backends_that_are_down",
+}
 OWN_SCENARIOS = sorted(path.stem for path in (FOLDER / "scenarios").glob("*.yaml"))
 PATIENCE = ("at_most: 15s", "at_most: 4s")
 """A backend that does not come back is waited for in the library for 15 s; twice its bound is enough to tell."""
@@ -47,10 +60,10 @@ def run_of(folder: Path, mutant: Mutant) -> tuple[Outcome, dict[str, Any]]:
     return outcome, run
 
 
-def run_without_bugs(folder: Path) -> dict[str, dict[str, Any]]:
+def run_without_bugs(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
     """The judged runs of the planted bugs' own scenarios against the balancer as it is, in one lab."""
     cli = Cli(folder, spare_ports())
-    files = [str(FOLDER / "scenarios" / f"{name}.yaml") for name in OWN_SCENARIOS]
+    files = [str(FOLDER / "scenarios" / f"{name}.yaml") for name in names]
     outcome = cli.run("run", *files, "--runtime", "local", "--seed", "7", "--repeats", "3", "--json", within_s=200)
     cli.expect_nothing_left()
     assert "runs" in outcome.document, outcome
@@ -109,8 +122,19 @@ def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def runs_without_bugs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    return run_without_bugs(tmp_path_factory.mktemp("without"))
+def runs_without_bugs(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, dict[str, Any]]:
+    names = OWN_SCENARIOS if request.config.getoption("--soak") else [name for name in OWN_SCENARIOS if sampled(name)]
+    return run_without_bugs(tmp_path_factory.mktemp("without"), names)
+
+
+def sampled(scenario: str) -> bool:
+    return any(MUTANTS[name].scenario == scenario for name in SAMPLE)
+
+
+def long_unless(sample: bool, name: str) -> Any:
+    return pytest.param(name, marks=() if sample else pytest.mark.long)
 
 
 def failed(run: dict[str, Any]) -> dict[str, str]:
@@ -118,7 +142,7 @@ def failed(run: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["detail"] for check in run["checks"] if check["verdict"] == "fail"}
 
 
-@pytest.mark.parametrize("case", sorted(MUTANTS))
+@pytest.mark.parametrize("case", [long_unless(name in SAMPLE, name) for name in sorted(MUTANTS)])
 def test_a_planted_bug_is_caught(ask: Ask, case: str) -> None:
     mutant = MUTANTS[case]
     outcome, run = ask(case)
@@ -131,7 +155,7 @@ def test_a_planted_bug_is_caught(ask: Ask, case: str) -> None:
         assert phases & {*mutant.phases}, f"{phases}; {failed(run)}"
 
 
-@pytest.mark.parametrize("scenario", OWN_SCENARIOS)
+@pytest.mark.parametrize("scenario", [long_unless(sampled(name), name) for name in OWN_SCENARIOS])
 def test_without_a_bug_the_same_scenario_passes(runs_without_bugs: dict[str, dict[str, Any]], scenario: str) -> None:
     run = runs_without_bugs[scenario]
     open_checks = {check["name"]: check["detail"] for check in run["checks"] if check["verdict"] != "pass"}
@@ -141,4 +165,7 @@ def test_without_a_bug_the_same_scenario_passes(runs_without_bugs: dict[str, dic
 
 def test_there_are_enough_of_them() -> None:
     assert len(MUTANTS) >= 15
+    assert {check for mutant in MUTANTS.values() for check in mutant.caught_by} == {
+        check for name in SAMPLE for check in MUTANTS[name].caught_by
+    }
     assert len({mutant.story for mutant in MUTANTS.values()}) == len(MUTANTS)

@@ -29,7 +29,7 @@ def planned(scenario: str) -> Plan:
     return make_plan(load_scenario(find(scenario)), scenario, seed=1)
 
 
-IMPOSSIBLE = {kind for kind, fault in FAULTS.items() if not fault.support.processes}
+IMPOSSIBLE = {kind for kind, fault in FAULTS.items() if not fault.support.on("local")}
 LIBRARY = [name for name in names() if name not in IMPOSSIBLE and any(step.fault for step in planned(name).steps)]
 """Without those that plain processes refuse before any traffic, and those that inject nothing: draining, scaling and
 the like are no faults, and go another way."""

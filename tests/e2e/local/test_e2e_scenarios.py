@@ -80,7 +80,7 @@ def test_an_old_run_is_judged_again_alike(cli: Cli) -> None:
     assert cli.run("check", "no-such-run").code == 254
 
 
-@pytest.mark.alone
+@pytest.mark.long
 def test_the_phases_of_a_sweep_are_where_they_were_asked_for(cli: Cli) -> None:
     outcome = cli.run("run", "refuse", "--phases", "2", "--seed", "1", "--json")
     assert outcome.code in {0, 2}, outcome

@@ -32,8 +32,8 @@ expect: {idempotent_failures: 0}
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return install(tmp_path_factory.mktemp("wheel"))
+def installed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Installed:
+    return install(tmp_path_factory.mktemp("wheel"), with_pip=request.config.getoption("--soak"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from chaos.drivers.targets import LinkTarget
 from chaos.engine import guard
 from chaos.errors import ConflictError
 from chaos.faults import FAULTS
-from chaos.faults.base import AnyFault, Layer
+from chaos.faults.base import AnyFault, Layer, Support
 from chaos.faults.bound import LATE_LINK
 from chaos.faults.extensions import GROUP, NameTakenError, add_extensions
 from chaos.faults.link_fault import LinkFault, ShapedParams
@@ -19,7 +19,7 @@ from tests.support.chaos_fakes import record
 
 
 class Molasses(LinkFault):
-    kind, effect, summary = "molasses", "delay", "answers come late"
+    kind, effect, summary, past = "molasses", "delay", "answers come late", "answered late"
     layer, bound, params = Layer.SHAPE, LATE_LINK, ShapedParams
 
     def effects(self, params: ShapedParams) -> dict[str, float]:
@@ -65,9 +65,11 @@ def test_what_cannot_be_loaded_is_named_and_left_out(
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(NameTakenError, match=r"fault 'delay' .* has the name of the fault that is built in"):
+    with pytest.raises(
+        NameTakenError, match=r"fault 'delay' .* has the same name as a fault built into the chaos service"
+    ):
         added(point("delay"))
-    with pytest.raises(NameTakenError, match=r"'molasses' .*other:FAULT.* that is of package"):
+    with pytest.raises(NameTakenError, match=r"'molasses' .*other:FAULT.* as a fault of package"):
         added(point(), point(value="other:FAULT"))
 
 
@@ -76,3 +78,9 @@ def test_two_faults_with_one_effect_on_a_target_conflict(monkeypatch: pytest.Mon
     with pytest.raises(ConflictError, match="already has delay"):
         guard.check_conflicts(FAULT, "api-1", [record(kind="delay")])
     guard.check_conflicts(FAULT, "api-1", [record(kind="loss")])
+
+
+def test_a_runtime_that_a_fault_does_not_name_has_no_mechanism() -> None:
+    support = Support({"docker": "freezer"}, lacking="a freezer")
+    assert (support.on("docker"), support.on("local")) == ("freezer", "")
+    assert support.on("another") == ""  # type: ignore[arg-type]

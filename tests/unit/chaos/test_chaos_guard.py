@@ -108,8 +108,8 @@ async def test_the_last_ones_are_counted_together(runtime: FakeRuntime) -> None:
 @pytest.mark.parametrize(
     ("host", "reason"),
     [
-        ("2001:db8::2", "api-1 cannot be asked at [2001:db8::2]:80: network is unreachable"),
-        ("", "api-1 is in no network that gives it an address"),
+        ("2001:db8::2", "api-1 cannot be reached at [2001:db8::2]:80: network is unreachable"),
+        ("", "api-1 is in no network in which it has an address"),
     ],
 )
 async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
@@ -117,7 +117,7 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
 ) -> None:
     async def address() -> Address:
         if not host:
-            raise NoAddressError("api-1 is in no network that gives it an address")
+            raise NoAddressError("api-1 is in no network in which it has an address")
         return host, 80
 
     monkeypatch.setattr(runtime.backends["api-1"], "address", address)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chaos.errors import BadRequestError
 from chaos.inputs.units import parse_duration
-from chaos.monkey.monkey_orders import MonkeyBody, MonkeyOrder, Plan, check_order, check_plan, parse_rate
+from chaos.monkey.monkey_orders import MonkeyBody, MonkeyOrder, Plan, check_order, check_plan
 from chaos.monkey.planner import SETTLE_S, make_plan
 
 NAMES = ["api-1", "api-2", "api-3"]
@@ -145,7 +145,3 @@ def test_a_bad_step_is_named() -> None:
     plan.steps[1].duration = "1h"
     with pytest.raises(BadRequestError, match=r"steps\.1"):
         check_plan(plan, 300)
-
-
-def test_rates() -> None:
-    assert [parse_rate(text) for text in ("2/s", "6/min", "36 / h")] == pytest.approx([2, 0.1, 0.01])

@@ -97,14 +97,14 @@ def test_what_cannot_be_ordered_is_unreadable() -> None:
 
 def test_a_reading_that_crosses_the_line_stops() -> None:
     judge = StopConditionWatch(condition(op="!=", value=200))
-    assert judge.reading(200, 0.0) is None
-    assert "it was 503" in (judge.reading(503, 0.25) or "")
+    assert judge.reading(200) is None
+    assert "it was 503" in (judge.reading(503) or "")
 
 
 def test_a_condition_out_of_sight_for_long_enough_stops() -> None:
     judge = StopConditionWatch(condition())
     assert judge.failed_reading("timeout", 10.0, 10.5) is None
-    assert judge.reading(404, 10.75) is None, "seen again: the clock starts anew"
+    assert judge.reading(404) is None, "seen again: the clock starts anew"
     assert judge.failed_reading("timeout", 11.0, 11.5) is None
     assert "cannot be read: timeout" in (judge.failed_reading("timeout", 11.75, 11.0 + BLIND_S) or "")
 

@@ -304,9 +304,9 @@ def test_health_headers_and_statuses(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("hash: {by: moon}\n",
-         "lb.yaml:2: hash.by: 'moon' is nothing to hash by; allowed: client, path, header:NAME or cookie:NAME"),
+         "lb.yaml:2: hash.by: 'moon' is not a key to hash by; allowed: client, path, header:NAME or cookie:NAME"),
         ("hash: {by: 'header:'}\n",
-         "lb.yaml:2: hash.by: 'header:' is nothing to hash by; allowed: client, path, header:NAME or cookie:NAME"),
+         "lb.yaml:2: hash.by: 'header:' is not a key to hash by; allowed: client, path, header:NAME or cookie:NAME"),
         ("sticky: {cookie: lb, secrets: [short]}\n",
          "lb.yaml:2: sticky.secrets.0: a secret needs 16 characters or more"),
         ("sticky: {cookie: 'l b', secrets: [sixteen-characters]}\n",

@@ -72,7 +72,7 @@ async def test_a_failed_or_empty_answer_keeps_the_known_ones_and_is_told_once() 
     assert changes == [Insert(A)]
     assert complaints == [
         "discovery: api: no such name; keeping the 1 known backends",
-        "discovery: it names no backend any more; keeping the 1 known backends",
+        "discovery: the source names no backend any more; keeping the 1 known backends",
     ]
 
 

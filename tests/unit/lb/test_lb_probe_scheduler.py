@@ -11,7 +11,8 @@ import pytest
 
 from lb.core.backend import Backend
 from lb.core.load_weights import LoadReport
-from lb.probes.http_probe import failure_name, parse_report
+from lb.probes.active_check import failure_name
+from lb.probes.http_probe import parse_report
 from lb.probes.scheduler import Prober, Report
 
 A, B = Backend("a", "h", 1), Backend("b", "h", 2)

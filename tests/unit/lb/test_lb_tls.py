@@ -63,8 +63,8 @@ def test_every_file_that_cannot_be_used_is_named_with_the_reason(ca: trustme.CA,
     assert problems((nothing, key), (cert, nothing), (text, key), (cert, text), (cert, other)) == [
         f"tls.certificates.0.cert: {nothing}: cannot be read: No such file or directory",
         f"tls.certificates.1.key: {nothing}: cannot be read: No such file or directory",
-        f"tls.certificates.2.cert: {text}: holds no certificate in PEM",
-        f"tls.certificates.3.key: {text}: holds no usable private key in PEM",
+        f"tls.certificates.2.cert: {text}: contains no certificate in PEM",
+        f"tls.certificates.3.key: {text}: contains no usable private key in PEM",
         f"tls.certificates.4.key: {other}: is not the key of the certificate {cert}",
     ]
 

@@ -4,9 +4,12 @@ import shutil
 import sysconfig
 from pathlib import Path
 
+import pytest
+
 import lb
 from lab.balancers.adapter import Missing, Program
 from lab.balancers.reroute import Reroute
+from lab.release import DISTRIBUTION
 
 SOURCE = Path(lb.__path__[0])
 
@@ -41,3 +44,8 @@ def test_a_build_for_another_python_would_run_the_source_and_is_not_there(tmp_pa
     assert Reroute("reroute-mypyc", made(tmp_path, ".cpython-399-x86_64-linux-gnu.so")).find() == Missing(
         "make compiled"
     )
+
+
+def test_without_the_package_the_hint_names_our_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.balancers.reroute.ROOT", tmp_path)
+    assert Reroute().find() == Missing(f"pip install {DISTRIBUTION}")

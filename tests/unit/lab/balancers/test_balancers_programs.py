@@ -40,7 +40,7 @@ def test_the_version_is_read_off_what_each_program_prints(text: str, version: st
 
 
 def test_a_program_that_tells_no_version_is_an_error_with_its_words() -> None:
-    with pytest.raises(EnvironmentProblemError, match="names no version") as caught:
+    with pytest.raises(EnvironmentProblemError, match="prints no version") as caught:
         programs.version(printing("segmentation fault"))
     assert caught.value.details == ("segmentation fault",)
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from lab.bench.fault_latency import KINDS, LINK_LIMIT_S, PROCESS_LIMIT_S, Timing, possible
-from lab.scenario.fault_kinds import complaints
+from lab.bench.fault_latency import LINK_LIMIT_S, PROCESS_LIMIT_S, Timing, possible
 
 
 def test_the_median_decides_and_the_slowest_is_told() -> None:
@@ -13,15 +12,11 @@ def test_the_median_decides_and_the_slowest_is_told() -> None:
     assert not Timing("delay", "netem", (1.6, 1.7), LINK_LIMIT_S).within
 
 
-def test_what_is_asked_for_exists() -> None:
-    for kind, (params, _) in KINDS.items():
-        assert complaints(kind, params) == []
-
-
 def test_what_the_lab_cannot_do_is_not_measured() -> None:
     here = {
         "kill": {"possible": True},
         "partition": {"possible": False},
         "cpu": {"possible": True},
+        "loss": {"possible": True},
     }
-    assert possible(here) == ["kill"]
+    assert possible(here) == ["kill", "loss"]

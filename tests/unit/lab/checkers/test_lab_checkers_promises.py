@@ -33,7 +33,7 @@ def expecting(**changes: Any) -> Plan:
 
 
 def config(**settings: Any) -> Event:
-    retry = {"budget": 0.2, "budget_min_per_s": 3.0, "budget_window": "10s"}
+    retry = {"budget": "20%", "budget_min_per_s": 3.0, "budget_window": "10s"}
     return Event(0.0, "lab", "config", {"config": {"policy": "round_robin", "retry": retry, **settings}})
 
 
@@ -175,6 +175,16 @@ class TestDistribution:
     def test_policies_that_pick_by_key_and_too_few_requests_are_no_evidence(self) -> None:
         assert self.spread("maglev", api_1=400, api_2=0, api_3=0) is UNKNOWN
         assert self.spread(api_1=4, api_2=4, api_3=4) is UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("policy", "reason"),
+        [("ring_hash", "it picks by key"), ("prequal", "it prefers the fastest"), ("acme", "it is not known")],
+    )
+    def test_a_policy_without_a_promise_says_why_it_is_not_judged(self, policy: str, reason: str) -> None:
+        listed = backends(**{"api-1": 1.0, "api-2": 1.0})
+        found = distribution.check(run(config(policy=policy), listed, wanted=expecting(distribution="policy")))
+        assert found.verdict is UNKNOWN
+        assert reason in found.detail
 
     def test_traffic_from_the_fault_on_does_not_count(self) -> None:
         calm = [request(1.0 + n / 200, **via(f"api-{n % 3 + 1}")) for n in range(300)]

@@ -10,7 +10,7 @@ import pytest
 from lab.balancers import adapter
 from lab.balancers.adapter import OwnFiles, Program
 from lab.balancers.own_confinement import refuse_strangers
-from lab.balancers.own_files import adopt, layout
+from lab.balancers.own_files import adopt, layout, read
 from lab.balancers.selection import Choice, Wanted, prepare
 from lab.balancers.substitution import Substitution, fill
 from lab.compare import entries
@@ -30,6 +30,10 @@ def values(folder: Path) -> dict[str, str]:
     return WANTED.placeholders(folder)
 
 
+def texts(*names: str | Path) -> dict[Path, str]:
+    return {path: read(path) for path in map(Path, names)}
+
+
 def test_placeholders_give_whole_addresses_and_their_parts(tmp_path: Path) -> None:
     text = "@LISTEN@ @LISTEN_PORT@ @BACKEND_2@ @BACKEND_2_HOST@ @BACKENDS@ @DIR@"
     filled = fill(text, values(tmp_path), "f")
@@ -37,7 +41,7 @@ def test_placeholders_give_whole_addresses_and_their_parts(tmp_path: Path) -> No
 
 
 def test_an_unknown_placeholder_names_file_line_and_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(BadArgumentsError, match=r"prod.cfg:2: @BACKEND_9@ is no placeholder") as error:
+    with pytest.raises(BadArgumentsError, match=r"prod.cfg:2: @BACKEND_9@ is not a placeholder") as error:
         fill("a\n@BACKEND_9@", values(tmp_path), "prod.cfg")
     assert "@BACKEND_2@" in error.value.next_step
 
@@ -108,17 +112,19 @@ def test_dir_and_a_name_mean_the_one_file_of_that_name(tmp_path: Path) -> None:
     (source / "nginx.conf").write_text("include @DIR@/up.conf; listen 127.0.0.1:9001; # 9002")
     (source / "up" / "up.conf").write_text("")
     names = [str(source / "nginx.conf"), str(source / "up" / "up.conf")]
-    assert f"include {folder}/up/up.conf;" in adopt(own("nginx"), names, [], values(folder), folder)[0].read_text()
+    assert (
+        f"include {folder}/up/up.conf;" in adopt(own("nginx"), texts(*names), [], values(folder), folder)[0].read_text()
+    )
     (source / "up.conf.d").mkdir()
     (source / "up.conf.d" / "up.conf").write_text("")
     with pytest.raises(BadArgumentsError, match=r"nginx.conf:1: @DIR@/up.conf could be @DIR@/up/up.conf or "):
-        adopt(own("nginx"), [*names, str(source / "up.conf.d" / "up.conf")], [], values(folder), folder)
+        adopt(own("nginx"), texts(*names, str(source / "up.conf.d" / "up.conf")), [], values(folder), folder)
 
 
 def test_bytes_that_are_no_utf_8_stay_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
     file.write_bytes(b"# f\xfcr 9002\r\nserver a 10.0.0.5:80\r\n")
-    copied = adopt(own("haproxy"), [str(file)], [("10.0.0.5:80", "BACKEND_1")], values(tmp_path), tmp_path / "copy")
+    copied = adopt(own("haproxy"), texts(file), [("10.0.0.5:80", "BACKEND_1")], values(tmp_path), tmp_path / "copy")
     assert copied[0].read_bytes() == b"# f\xfcr 9002\r\nserver a 127.0.0.1:9001\r\n"
 
 
@@ -211,7 +217,7 @@ def test_several_files_are_copied_and_each_gets_its_addresses(tmp_path: Path) ->
     folder = tmp_path / "copy"
     folder.mkdir()
     pairs = [(":80", "LISTEN"), ("http://10.0.0.5:80", "BACKEND_1")]
-    adopted = adopt(own("traefik"), [str(main), str(other)], pairs, values(folder), folder)
+    adopted = adopt(own("traefik"), texts(main, other), pairs, values(folder), folder)
     assert adopted[0].read_text() == f"file: {folder}/dynamic.yaml\nlisten: 127.0.0.1:8080\n"
     assert (folder / "dynamic.yaml").read_text() == "url: 127.0.0.1:9001\nurl: 127.0.0.1:9002\n"
 
@@ -220,10 +226,13 @@ def test_a_file_without_any_backend_of_the_lab_is_refused(tmp_path: Path) -> Non
     file = tmp_path / "haproxy.cfg"
     file.write_text("frontend f")
     with pytest.raises(BadArgumentsError, match="does not name BACKEND_1, BACKEND_2 of the lab"):
-        adopt(own("haproxy"), [str(file)], [], values(tmp_path), tmp_path)
+        adopt(own("haproxy"), texts(file), [], values(tmp_path), tmp_path)
 
 
-def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path) -> None:
+def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     file = tmp_path / "nginx.conf"
     file.write_text("events {}\n")
     _, command = own("nginx").commands(Program(("nginx",)), [file])
@@ -231,6 +240,9 @@ def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path)
     file.write_text("daemon off; pid x.pid;\nevents {}\n")
     _, command = own("nginx").commands(Program(("nginx",)), [file])
     assert "-g" not in command.argv
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    _, command = own("nginx").commands(Program(("nginx",)), [file])
+    assert command.argv[-1].startswith("user "), "as root, nginx would serve as a user without access to the folder"
 
 
 def test_a_command_of_ones_own_gets_its_addresses_as_words_and_as_environment(tmp_path: Path) -> None:

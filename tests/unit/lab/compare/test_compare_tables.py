@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from rich.console import Console
 from lab.balancers.requirements import Level
 from lab.cli.compare_commands import command_line
 from lab.compare import entries
-from lab.compare.client_costs import Measures
 from lab.compare.configs import read_configs, write_configs
 from lab.compare.document import Comparison, Result, Spread, read
 from lab.compare.generated_block import BEGIN, END, splice
+from lab.compare.measures import Measures
 from lab.compare.page import write_page
 from lab.compare.runner import Entry, schedule
 from lab.compare.table import cells, markdown, matrix, remarks, table
@@ -63,6 +64,27 @@ def test_a_comparison_survives_being_written_and_read(tmp_path: Path) -> None:
     (tmp_path / "compare.json").write_text('{"schema": 99}')
     with pytest.raises(BadArgumentsError, match="is not a comparison"):
         read(tmp_path)
+
+
+def test_a_comparison_from_before_a_measure_existed_can_be_read(tmp_path: Path) -> None:
+    comparison(result("haproxy")).write(tmp_path)
+    document = json.loads((tmp_path / "compare.json").read_text())
+    older = {"requests", "failed", "failed_posts", "slow"}
+    for name in Measures.__slots__:
+        if name not in older:
+            del document["results"][0]["measures"][name]
+    (tmp_path / "compare.json").write_text(json.dumps(document))
+    assert read(tmp_path).results[0].measures == Measures(1000, 2, 1, 5)
+
+
+def test_every_measure_is_in_a_column_of_the_terminal_and_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {name: 611.0 + place for place, name in enumerate(Measures.__slots__) if name != "requests"}
+    told = comparison(result("haproxy", **numbers))
+    Console(width=200).print(table(told))
+    shown = capsys.readouterr().out
+    for number in numbers.values():
+        assert f"{number:.0f}" in shown
+        assert f"{number:.0f}" in markdown(told)
 
 
 def test_the_block_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lab.evidence.verdict import Check, Verdict
 from lab.report import write_reports
 from lab.report.html import bad_requests, facts, grouped, html
 from lab.report.run_files import load
-from lab.report.timeline import timeline
+from lab.report.timeline.chart import timeline
 from tests.support import report_samples as samples
 
 CSS = resources.files("lab.report.templates").joinpath("report.css").read_text()

@@ -112,7 +112,8 @@ FAULT = FaultResult("kill", "api-1", "SIGKILL", 3.0, 7.0, True, 0.0, 1.5, None, 
         (replace(FAULT, bit=False), "api-1 was killed for 4.0 s (but the fault had no measurable effect);"),
         (replace(FAULT, injected_at=None), "kill on api-1 was never injected."),
         (replace(FAULT, reroute_s=None), "when the balancer stopped sending it traffic is not known"),
-        (replace(FAULT, kind="bandwidth"), "api-1 was under the fault “bandwidth” for 4.0 s"),
+        (replace(FAULT, kind="bandwidth"), "api-1 had its bandwidth limited for 4.0 s"),
+        (replace(FAULT, kind="unheard-of"), "api-1 was under the fault “unheard-of” for 4.0 s"),
     ],
 )
 def test_the_headline_says_what_is_not_known_too(fault: FaultResult, expected: str) -> None:

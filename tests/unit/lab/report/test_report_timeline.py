@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from lab.evidence.events import Event, Events
 from lab.evidence.history import Outcome, Request
 from lab.report.run_files import Run, load
-from lab.report.timeline import backends, timeline
 from lab.report.timeline.bins import binned, thinned
+from lab.report.timeline.chart import timeline
 from lab.report.timeline.health import health_spans
 from lab.report.timeline.moments import Moment, moments, place_labels
+from lab.report.timeline.panels import backends
 from lab.report.timeline.scale import Linear, Log, decades, round_step
 from lab.report.timeline.svg import element
 from tests.support import report_samples as samples

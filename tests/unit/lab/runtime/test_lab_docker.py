@@ -93,7 +93,7 @@ def test_our_own_project_is_removed(engine: Engine) -> None:
 
 def test_containers_left_paused_are_unpaused_first(engine: Engine) -> None:
     engine.states["api"] = "paused"
-    with pytest.raises(EnvironmentProblemError, match="not all of them stay"):  # the fake stays paused
+    with pytest.raises(EnvironmentProblemError, match="not all of them still run"):  # the fake stays paused
         DockerRuntime().up(print)
     assert engine.changes == ["unpause reroute-api-1", "up"]
 

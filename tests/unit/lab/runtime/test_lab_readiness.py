@@ -1,4 +1,4 @@
-"""What is told of something that does not come to work, and when nobody waits for it any more."""
+"""What is reported about a service that does not become ready, and when waiting for it ends."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Run:
 
     def request(self, step: Step, backend: Backend) -> None:
         attempt = Attempt(Exchange("GET", True, self.now, self.now + 5.0), backend, self.now)
-        self.registry.attempt_started(attempt, self.now)
+        self.registry.attempt_started(attempt)
         if step.what in ("answer", "error", "hang"):
             self.registry.attempt_sent(attempt, self.now)
         if step.what == "hang":

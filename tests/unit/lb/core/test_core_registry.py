@@ -36,7 +36,7 @@ class Desk:
 
     def attempt(self, backend: Backend, now: float, *, sent: bool = True) -> Attempt:
         attempt = Attempt(Exchange("GET", True, now, now + 5.0), backend, now)
-        self.registry.attempt_started(attempt, now)
+        self.registry.attempt_started(attempt)
         if sent:
             self.registry.attempt_sent(attempt, now)
         return attempt

@@ -1,4 +1,4 @@
-"""Measures one run from the clients' side: history and ledgers only, by the same rules for every balancer."""
+"""Measures one run as clients see it, from history and ledgers only, by the same rules for every balancer."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ HERD_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Measures of one run. Times are seconds. None: nothing to measure, or it did not happen within the run."""
+    """Measures of one run. Times are seconds. None: there was nothing to measure, or the event never happened.
+
+    A new field defaults to None, because a `compare.json` that was written before it does not have it.
+    """
 
     requests: int
     failed: int
-    """Requests after the warm-up with a bad response or none."""
+    """Requests after the warm-up that got a bad response or none."""
     failed_posts: int
-    """POSTs among them. No balancer may send a POST twice, so every balancer loses some in a pause."""
+    """The POSTs among `failed`. No balancer may send a POST twice, so every balancer loses some in a pause."""
     slow: int
-    reroute_s: float | None
-    readmit_s: float | None
-    p99_fault_s: float | None
-    lost: int | None
-    duplicated: int | None
-    zombie: int | None
-    herd: float | None
-    cpu_us: float | None
+    reroute_s: float | None = None
+    readmit_s: float | None = None
+    p99_fault_s: float | None = None
+    lost: int | None = None
+    duplicated: int | None = None
+    zombie: int | None = None
+    herd: float | None = None
+    cpu_us: float | None = None
     """CPU time of the balancer's processes per request, microseconds."""
 
 
 def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
-    """Measure a run. `cpu_s`: CPU time of the balancer between the first and the last measured request, seconds."""
+    """Return the measures. `cpu_s`: CPU seconds of the balancer between the first and the last measured request."""
     slow_s = run.plan.load.slow_s
     bad = [request for request in run.measured if request.outcome is not Outcome.OK]
     tally = work.count(run) if run.executions is not None else None
@@ -58,11 +61,11 @@ def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
 
 
 def reroute_s(fault: Fault, requests: Sequence[Request], slow_s: float) -> float | None:
-    """Return the seconds from injection to the due time of the last affected request; 0.0 if there is none.
+    """Return the seconds from injection to the due time of the last affected request, or 0.0 if none was affected.
 
-    A request is affected if it was due during the fault, and it was bad or the faulted replica answered it. A retry
-    that the client does not notice does not count. Not every balancer reports what it tried, so only what clients can
-    observe is used, for all balancers.
+    A request is affected if it was due during the fault and was bad, or was answered by the faulted replica. A retry
+    that the client does not notice does not count. Not every balancer reports its attempts, so the rule uses only what
+    clients can observe.
     """
     if fault.injected_at is None:
         return None
@@ -72,7 +75,7 @@ def reroute_s(fault: Fault, requests: Sequence[Request], slow_s: float) -> float
 
 
 def readmit_s(fault: Fault, requests: Sequence[Request]) -> float | None:
-    """Return the seconds from the heal, as seen by a direct probe, to the target's first good response; at least 0."""
+    """Return the seconds from the heal (seen by a direct probe) to the target's first good response; at least 0."""
     if fault.healed_at is None:
         return None
     first = _first_answer(fault, requests)
@@ -82,7 +85,7 @@ def readmit_s(fault: Fault, requests: Sequence[Request]) -> float | None:
 def p99_fault_s(run: RunRecord) -> float | None:
     """Return the 99th percentile (nearest rank) of the latency of requests due during any fault, seconds.
 
-    A failed request counts as the client's whole patience, so that quick errors do not look like low latency.
+    A failed request counts as the client's full patience, so that quick errors do not look like low latency.
     """
     windows = [fault.window for fault in run.faults if fault.injected_at is not None]
     due = [each for each in run.measured if any(begin <= each.due < end for begin, end in windows)]
@@ -94,9 +97,9 @@ def p99_fault_s(run: RunRecord) -> float | None:
 
 
 def herd(run: RunRecord) -> float | None:
-    """Return the recovered replica's peak share of responses after its return, as a multiple of its fair share.
+    """Return the peak share of responses from the recovered replica, as a multiple of its fair share.
 
-    It is the peak over bins of `HERD_BIN_S` in the first `HERD_WITHIN_S`, for the last fault of the run.
+    The peak is taken over bins of `HERD_BIN_S` in the first `HERD_WITHIN_S` after its return, for the last fault.
     """
     fault = run.faults[-1] if run.faults else None
     first = _first_answer(fault, run.measured) if fault and fault.healed_at is not None else None
@@ -112,7 +115,7 @@ def herd(run: RunRecord) -> float | None:
 
 
 def spoiled(run: RunRecord) -> str:
-    """Return why the run says nothing about the balancer; empty if it does.
+    """Return the reason why the run does not count for the balancer, or an empty string if it counts.
 
     Reasons: not completed, a fault without effect, a late generator, late responses before the fault.
     """
@@ -125,11 +128,12 @@ def spoiled(run: RunRecord) -> str:
 
 
 def _late_before_fault(run: RunRecord) -> str:
-    """Return how many responses were late before any fault: later ones may have had the same cause. Empty if none.
+    """Return a text with the number of bad responses before any fault, or an empty string if none counts.
 
-    If most were late, the balancer itself is slow, and the run counts.
+    Their cause may affect later responses too. If more than half were bad, the balancer itself is slow, and the run
+    counts.
     """
-    # A container dies before the engine reports it: count the fault from its order on.
+    # A container dies before the engine reports it, so the fault counts from the time of its order.
     begin = min(
         (fault.window[0] if fault.requested_at is None else fault.requested_at for fault in run.faults), default=0.0
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.compare.client_costs import herd, measure, spoiled
+from lab.compare.measures import herd, measure, spoiled
 from lab.evidence.record import RunRecord
 from tests.support.lab_records import executed, fault_event, job, ledger, request, run, targets, via
 

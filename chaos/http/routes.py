@@ -25,20 +25,20 @@ from ..faults.published import document
 from ..inputs.validation_errors import expected
 from ..monkey.monkey_runner import MonkeyRunner
 from . import metrics
-from .bodies import BoundedBodies
+from .body_limits import BoundedBodies
 from .event_stream import EventStream
 from .monkeys import add_monkeys
 from .responses import Capabilities, Clock, FaultKinds, Faults, Healed, Status, Targets, problems
 from .token_middleware import AsciiResponse, Gate, error_response
 
-DRY_RUN = Query(description="Check everything and tell what would happen; do nothing.")
+DRY_RUN = Query(description="Check everything and return what would happen, without doing it.")
 BEARER = HTTPBearer(auto_error=False, description="The token in `<state>/token`, or CHAOS_TOKEN.")
-"""For the document only: the gate checks it, before anything is routed or parsed."""
+"""For OpenAPI only: the middleware `Gate` checks the token before routing and parsing."""
 
 
 def create_app(engine: Engine, runtime: Runtime, events: EventLog, runner: MonkeyRunner, token: str) -> FastAPI:
-    """The application, behind its gate."""
-    app = FastAPI(title="Reroute chaos", version="1", summary="Injects faults, and heals every one of them.")
+    """Return the application, with its token check."""
+    app = FastAPI(title="Reroute chaos", version="1", summary="Injects faults and heals each of them.")
     app.add_api_route("/healthz", _healthz, tags=["probes"], responses=problems(403))
     guarded = APIRouter(dependencies=[Security(BEARER)], responses=problems(401, 403))
     _add_views(guarded, engine, runtime)
@@ -53,14 +53,14 @@ def create_app(engine: Engine, runtime: Runtime, events: EventLog, runner: Monke
 
 
 async def _healthz() -> Status:
-    """The process runs. The only call without a token."""
+    """Return 200 while the process runs. The only call without a token."""
     return Status(status="ok")
 
 
 def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
     @app.get("/readyz", tags=["probes"], responses=problems(503))
     async def readyz() -> Status:
-        """503 while the runtime does not answer."""
+        """Return 503 while the runtime does not answer."""
         await runtime.targets()
         return Status(status="ready")
 
@@ -88,7 +88,7 @@ def _add_faults(app: APIRouter, engine: Engine, runner: MonkeyRunner) -> None:
         tags=["faults"],
         status_code=201,
         responses={
-            200: {"model": Preview, "description": "Dry run: what would happen."},
+            200: {"model": Preview, "description": "Dry run: what the order would do."},
             201: {"description": "A record for one target by name, all records of the order for a selection."},
             **problems(400, 404, 409, 422, 502, 503),
         },
@@ -96,7 +96,7 @@ def _add_faults(app: APIRouter, engine: Engine, runner: MonkeyRunner) -> None:
     async def inject(
         order: Order, response: Response, dry_run: Annotated[bool, DRY_RUN] = False
     ) -> FaultRecord | Placed | Preview:
-        """Answers once every fault of the order is injected and verified; all of them or none."""
+        """Inject all faults of the order or none. Return when each one is injected and verified."""
         if dry_run:
             response.status_code = 200
             return await engine.preview(order)
@@ -109,7 +109,7 @@ def _add_faults(app: APIRouter, engine: Engine, runner: MonkeyRunner) -> None:
 
     @app.get("/faults/kinds", tags=["faults"])
     async def kinds() -> FaultKinds:
-        """All kinds with the JSON Schema of their parameters, possible on this host or not."""
+        """Return all kinds with the JSON Schema of their parameters, including those that this host cannot inject."""
         return FaultKinds.model_validate(document(FAULTS.values()))
 
     @app.get("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
@@ -118,12 +118,12 @@ def _add_faults(app: APIRouter, engine: Engine, runner: MonkeyRunner) -> None:
 
     @app.delete("/faults/{fault_id}", tags=["faults"], responses=problems(404, 422))
     async def heal(fault_id: str) -> FaultRecord:
-        """Answers once the target was seen to work; a healed fault stays as it is."""
+        """Heal the fault and return when the target works again. A healed fault is returned unchanged."""
         return await engine.heal(fault_id)
 
     @app.post("/reset", tags=["faults"])
     async def reset() -> Healed:
-        """Ends the monkey, then heals everything."""
+        """Stop the monkey, then heal all faults."""
         await runner.stop_all("reset")
         return Healed(healed=await engine.reset())
 
@@ -145,7 +145,7 @@ def _add_streams(app: APIRouter, engine: Engine, events: EventLog) -> None:
         "/metrics",
         tags=["views"],
         response_class=Response,
-        responses={200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}},
+        responses={200: {"description": "Prometheus text format.", "content": {"text/plain": {}}}},
     )
     async def prometheus() -> Response:
         return Response(metrics.render(engine), media_type=CONTENT_TYPE_LATEST)
@@ -167,7 +167,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _explain(error: Any) -> str:
-    """The field and what was expected; a body's field by its own name."""
+    """Return the field and what was expected. The name of a union's member is left out of the field's path."""
     if error["type"] == "json_invalid":
         return f"body: not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
     if error["loc"] == ("body",):

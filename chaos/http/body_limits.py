@@ -12,13 +12,13 @@ from .token_middleware import error_response
 
 
 class BoundedBodies:
-    """Answers 413 or 400 instead of handing such a body on. What is no JSON is left to the route."""
+    """Answers 413 or 400 for a JSON body beyond the limits. A body that is not JSON is passed to the route."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body of a call that may have one, and serve the call with it."""
+        """Read and check the body if the method allows one, then pass the request on."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
@@ -47,6 +47,6 @@ async def _read(receive: Receive, most: int) -> bytes | None:
         body += message.get("body", b"")
         if len(body) > most or not message.get("more_body", False):
             break
-    with suppress(BadRequestError):  # the route says at which character
+    with suppress(BadRequestError):  # the route reports the position of the error
         parse(body, most)
     return body

@@ -1,0 +1,379 @@
+"""The arithmetic that all programs share. What a program does differently is a method that its model overrides.
+
+A fault looks to a balancer in one of four ways, the families of this file: a connection is refused or cut at once
+(kill, refuse), nothing comes back (pause, blackhole), every response is an error (error), or health checks fail while
+requests succeed (drain). Symbols, seconds unless noted otherwise:
+
+    I f d  interval of checks: server well, state in doubt, server down     F R  fall and rise (counts)
+    T      time-out of a check                                             n    failures that eject (count)
+    C S    time-out of connecting, of a response                           X    ejection
+    A      attempts (count)   P  pause between two on one server           g    gap between requests to the server
+    D      duration of the fault                                           m    allowance of the lab
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from ..balancers.configuration import CheckKind, Checks, FailoverSettings, Failure, Value
+from .prediction import SILENT, Duration, Estimate, Fault, Input, Outcome, Prediction, Result, Risk, Situation, Term
+from .terms import ALLOWANCE, Names, fault_ends, gap, half, one_less, stretched, times, total, whole
+
+_ATTEMPT: Final = {
+    Fault.KILL: (Failure.CONNECT, Failure.CLOSED),
+    Fault.REFUSE: (Failure.CONNECT, Failure.CLOSED),
+    Fault.PAUSE: (Failure.TIMEOUT,),
+    Fault.BLACKHOLE: (Failure.TIMEOUT, Failure.CONNECT),
+    Fault.ERROR: (Failure.ERROR,),
+    Fault.DRAIN: (Failure.CONNECT, Failure.CLOSED),
+}
+"""How an attempt fails: on a new connection, on a pooled one; the first is the one of most requests in the lab. In a
+drain, after the server has stopped."""
+BY_CHECKS: Final = "health checks"
+BY_TRAFFIC: Final = "live traffic"
+_NEVER_OUT: Final = "the server is never taken out"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One fault of one pool."""
+
+    fault: Fault
+    settings: FailoverSettings
+    situation: Situation
+
+    @property
+    def attempts(self) -> tuple[Failure, ...]:
+        """How attempts on the failed server fail; the usual way first."""
+        if self.fault is Fault.BLACKHOLE and self.situation.relayed:
+            return (Failure.TIMEOUT,)
+        return _ATTEMPT[self.fault]
+
+    @property
+    def lasting(self) -> tuple[Failure, ...]:
+        """How attempts fail during the whole fault: a connection that was cut is not cut again."""
+        return tuple(each for each in self.attempts if each is not Failure.CLOSED)
+
+    @property
+    def outage_s(self) -> float:
+        """How long requests to the server can be affected."""
+        return self.situation.drain_s if self.fault is Fault.DRAIN else self.situation.outage_s
+
+
+class FailoverModel:
+    """Predicts for one program. Subclasses set the class attributes and override what the program does differently."""
+
+    program: ClassVar[str]
+    docs: ClassVar[Mapping[str, str]]
+    """Symbol → address of the program's documentation; the key "" is for all others."""
+    bad_status_decides: ClassVar[bool] = False
+    """A check that is answered with a wrong status takes the server out at once, whatever F is."""
+    waits_after_checks: ClassVar[bool] = True
+    """An interval begins when a check ends; False: when it begins."""
+    retry_may_repeat_server: ClassVar[bool] = False
+    """The policy chooses again for a retry, and may choose the same server."""
+    total_ends_request: ClassVar[bool] = False
+    """The limit over all attempts ends the request; False: it only prevents another attempt."""
+
+    def __init__(self) -> None:
+        self.names = Names(self.program, self.docs)
+
+    def predict(self, settings: FailoverSettings, situation: Situation) -> tuple[Prediction, ...]:
+        """Return one prediction for each kind of fault."""
+        return tuple(self._predict(Case(fault, settings, situation)) for fault in Fault)
+
+    def _predict(self, case: Case) -> Prediction:
+        notice = self.notice(case)
+        get, post = (self._request(case, post=post) for post in (False, True))
+        visible = self._visible(case, notice, get, post)
+        longest = max((get.wait, post.wait), key=lambda wait: wait.seconds)
+        risk = self._risk(case, notice, get, post)
+        return Prediction(
+            case.fault, notice, visible, get, post, risk, longest, self.back(case, notice), self.notes(case)
+        )
+
+    # What a program may do differently.
+
+    def notes(self, case: Case) -> tuple[str, ...]:
+        """Return what a reader should know about this program and fault."""
+        if case.fault is Fault.KILL:
+            return ("if the host dies too, or the container's address: see blackhole",)
+        return ()
+
+    def check_timeout(self, case: Case, checks: Checks) -> Input:
+        """Return the longest duration of a check under this fault."""
+        return self.names.given("T", "time-out of a check", checks.timeout_s)
+
+    def counted_share(self, case: Case, failure: Failure) -> float:
+        """Return the fraction of the failed attempts that counts against the server in passive detection."""
+        passive = case.settings.passive
+        return 1.0 if passive is not None and failure in passive.counted.value else 0.0
+
+    def can_eject(self, case: Case) -> bool:
+        """Return whether passive detection may take out one server more."""
+        return True
+
+    def relapse(self, case: Case) -> Duration | None:
+        """Return the time from noticing by live traffic until a live request tries the server again.
+
+        None: only after health checks have passed.
+        """
+        passive = case.settings.passive
+        if passive is None or passive.returns_by_checks or self._by_checks(case).worst is not None:
+            return None
+        return total(whole(self.names.given("X", "ejection", passive.ejection_s)))
+
+    def ejection_ends(self, case: Case) -> Duration:
+        """Return the longest time from the end of the fault to the end of the ejection."""
+        passive = case.settings.passive
+        assert passive is not None
+        return total(whole(self.names.given("X", "ejection", passive.ejection_s)), whole(gap(case.situation)))
+
+    # Time to notice.
+
+    def notice(self, case: Case) -> Estimate:
+        """Return the time until no new request goes to the server: by checks or live traffic, whichever is sooner."""
+        checks, traffic = self._by_checks(case), self._by_traffic(case)
+        if checks.worst is None or traffic.worst is None:
+            if checks.worst is None and traffic.worst is None:
+                return Estimate(None, None, f"{checks.by}; {traffic.by}")
+            return checks if traffic.worst is None else traffic
+        return min(checks, traffic, key=lambda each: each.worst.seconds if each.worst else math.inf)
+
+    def _by_checks(self, case: Case) -> Estimate:
+        checks = case.settings.checks
+        if checks is None or checks.kind.value is CheckKind.NONE:
+            return Estimate(None, None, "there are no health checks")
+        if checks.kind.value is CheckKind.TCP:
+            if case.fault in {Fault.PAUSE, Fault.ERROR, Fault.DRAIN}:
+                return Estimate(None, None, "a TCP check passes, because the server accepts connections")
+            if case.fault is Fault.BLACKHOLE and case.situation.relayed:
+                return Estimate(None, None, "a TCP check passes, because the lab's relay accepts connections")
+        interval, doubt = self._intervals(checks)
+        fall = self.names.given("F", "failed checks in a row", checks.fall)
+        between = [one_less(fall, doubt)]
+        if case.fault in {Fault.ERROR, Fault.DRAIN} and self.bad_status_decides:
+            between = []
+        if case.fault in SILENT:
+            timeout = self.check_timeout(case, checks)
+            between = [times(fall, timeout), *between] if self.waits_after_checks else [*between, whole(timeout)]
+        return Estimate(
+            total(whole(interval), *between, whole(ALLOWANCE)),
+            total(half(interval), *between),
+            BY_CHECKS,
+        )
+
+    def _intervals(self, checks: Checks) -> tuple[Input, Input]:
+        jitter = self.names.given("j", "jitter", checks.jitter)
+        interval = self.names.given("I", "interval of checks", checks.interval_s)
+        doubt = self.names.given("f", "interval while the state is in doubt", checks.doubt_interval_s)
+        return stretched(interval, jitter), stretched(doubt, jitter)
+
+    def _by_traffic(self, case: Case) -> Estimate:
+        passive = case.settings.passive
+        if passive is None or not passive.failures.value:
+            return Estimate(None, None, "live traffic does not count")
+        if case.fault is Fault.DRAIN:
+            return Estimate(None, None, "requests succeed")
+        if not self.can_eject(case):
+            return Estimate(None, None, "the limit on ejected servers forbids the ejection")
+        found = [self._row(case, failure) for failure in case.lasting]
+        if any(each is None for each in found):
+            return Estimate(None, None, "such failures do not count in live traffic")
+        return max((each for each in found if each), key=lambda each: each.worst.seconds if each.worst else 0.0)
+
+    def _row(self, case: Case, failure: Failure) -> Estimate | None:
+        """Return the time until enough attempts have failed; None if it never comes to that.
+
+        If only some requests count, their arrivals are random. The time of n of them has a mean of n·g and a standard
+        deviation of √n·g; the worst case is two of these later.
+        """
+        passive = case.settings.passive
+        share = self.counted_share(case, failure)
+        if passive is None or not share:
+            return None
+        spacing = gap(case.situation, share)
+        failures = self.names.given("n", "failures that eject", passive.failures)
+        takes = self.attempt(case, failure)
+        if takes is None:
+            return None
+        if passive.window_s is not None and (failures.value - 1) * spacing.value > passive.window_s.value:
+            return None
+        late = passive.evaluated_every_s
+        evaluated = [] if late is None else [whole(self.names.given("E", "interval of its evaluation", late))]
+        mean = total(times(failures, spacing), whole(takes), *evaluated)
+        spread = Term("2√n·g", 2 * math.sqrt(failures.value) * spacing.value, (failures, spacing))
+        return Estimate(mean.plus(*([spread] if share < 1 else []), whole(ALLOWANCE)), mean, BY_TRAFFIC)
+
+    # What a client sees.
+
+    def attempt(self, case: Case, failure: Failure) -> Input | None:
+        """Return how long an attempt takes to fail; None if it has no time-out."""
+        settings = case.settings
+        if failure is Failure.TIMEOUT:
+            return self._limit("S", "time-out of a response", settings.response_timeout_s)
+        if failure is Failure.CONNECT and case.fault in SILENT:
+            limit = self._limit("C", "time-out of connecting", settings.connect_timeout_s)
+            return limit or Input("C", "time-out of connecting", 130.0, "the operating system's limit")
+        return Input("0", "fails at once", 0.0, "the fault")
+
+    def _limit(self, symbol: str, meaning: str, value: Value[float | None]) -> Input | None:
+        if value.value is None:
+            return None
+        return self.names.given(symbol, meaning, Value(value.value, value.place))
+
+    def _request(self, case: Case, *, post: bool) -> Outcome:
+        """Return the worst end of a request, over the ways in which an attempt may fail."""
+        ends = [self._end(case, failure, post=post) for failure in case.lasting]
+        return max(ends, key=lambda each: (each.failed_share, each.wait.seconds))
+
+    def _end(self, case: Case, failure: Failure, *, post: bool) -> Outcome:
+        takes = self.attempt(case, failure)
+        situation = case.situation
+        if takes is None:
+            return self._given_up(case, fault_ends(situation.outage_s), 0.0, "the response has no time-out")
+        retries = case.settings.retries
+        repeated = failure in (retries.non_idempotent_on if post else retries.on).value
+        if not repeated:
+            return self._given_up(case, total(whole(takes)), 1.0, f"not retried after {_AFTER[failure]}")
+        attempts = self.names.given("A", "attempts", retries.attempts)
+        pause = self.names.given("P", "pause before a retry on the same server", retries.pause_s)
+        elsewhere = retries.other_server_from.value
+        limit = retries.total_s.value
+        same = (
+            attempts
+            if elsewhere is None
+            else self.names.given(
+                "k", "first attempt on another server", Value(elsewhere, retries.other_server_from.place)
+            )
+        )
+        if elsewhere is None or elsewhere > attempts.value:
+            wait = total(times(attempts, takes), one_less(attempts, pause))
+            return self._given_up(case, self._capped(case, wait), 1.0, "every attempt goes to the same server")
+        waits = Input(f"({same.symbol}−1)", "attempts on the failed server", same.value - 1, same.source, same.place)
+        wait = total(times(waits, takes), one_less(waits, pause))
+        if limit is not None and wait.seconds >= limit:
+            return self._given_up(case, self._capped(case, wait), 1.0, "the limit over all attempts prevents a retry")
+        if not self.retry_may_repeat_server:
+            return self._given_up(case, wait, 0.0, "retried on another server")
+        again = 1 / situation.servers
+        wait = self._capped(case, total(times(attempts, takes), one_less(attempts, pause)))
+        return self._given_up(case, wait, again ** (attempts.value - 1), "retried, perhaps on the same server")
+
+    def _capped(self, case: Case, wait: Duration) -> Duration:
+        """Return the wait, ended by the limit over all attempts if the program has one that ends requests."""
+        limit = case.settings.retries.total_s
+        if not self.total_ends_request or limit.value is None or wait.seconds <= limit.value:
+            return wait
+        return total(whole(self.names.given("L", "limit over all attempts", Value(limit.value, limit.place))))
+
+    def _given_up(self, case: Case, wait: Duration, failed_share: float, why: str) -> Outcome:
+        """Return the outcome, with what the end of the fault and the client's patience make of it."""
+        situation = case.situation
+        if case.fault in SILENT and wait.seconds > situation.outage_s:
+            wait, failed_share = fault_ends(situation.outage_s), 0.0
+            why = f"{why}; answered when the fault ends"
+        if wait.seconds > situation.client_timeout_s:
+            patience = Input("p", "the client's time-out", situation.client_timeout_s, "assumed (--client-timeout)")
+            return Outcome(Result.FAILED, total(whole(patience)), 1.0, f"the client gives up ({why})")
+        slow = wait.seconds > situation.slow_s
+        result = Result.FAILED if failed_share == 1.0 else Result.SLOW if slow else Result.OK
+        return Outcome(result, wait, failed_share, why)
+
+    def _visible(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Estimate:
+        in_flight = total(whole(ALLOWANCE))
+        seen = get.result is not Result.OK or post.result is not Result.OK or max(get.failed_share, post.failed_share)
+        if case.fault is not Fault.DRAIN and not seen:
+            return Estimate(in_flight, total(), "retries hide it; requests in flight may be seen")
+        outage, relapse = fault_ends(case.outage_s), self.relapse(case)
+        out = notice.worst if notice.by == BY_TRAFFIC else None
+        if out is not None and relapse is not None and out.seconds + relapse.seconds < case.outage_s:
+            return Estimate(outage, outage, f"a live request tries the server again every {relapse.seconds:g} s")
+        return Estimate(_shorter(notice.worst, outage), _shorter(notice.expected, outage), notice.by)
+
+    def _risk(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Risk:
+        situation, posts = case.situation, case.situation.post_share
+        sent = self._exposed_s(case, notice) * situation.per_server
+        gets = sent * (1 - posts) + self._live_tests(case, notice)
+        # A POST in flight when its connection is cut was sent, so it is not retried.
+        cut = case.fault in {Fault.KILL, Fault.REFUSE}
+        in_flight = situation.per_server * ALLOWANCE.value * posts if cut else 0.0
+        return Risk(
+            _count(gets * get.failed_share),
+            _count(gets * (1 - get.failed_share)) if _slow(case, get) else 0,
+            _count(sent * posts * post.failed_share + in_flight),
+            _count(sent * posts * (1 - post.failed_share)) if _slow(case, post) else 0,
+        )
+
+    def _exposed_s(self, case: Case, notice: Estimate) -> float:
+        """Return for how long requests go to the server while it cannot serve them."""
+        seconds = math.inf if notice.worst is None else notice.worst.seconds
+        if case.fault is Fault.DRAIN:  # at its end the server stops, and that may be noticed sooner
+            stopped = self.notice(replace(case, fault=Fault.KILL)).worst
+            late_s = max(0.0, seconds - case.situation.drain_s)
+            seconds = late_s if stopped is None else min(late_s, stopped.seconds)
+        return min(seconds, case.situation.outage_s)
+
+    def _live_tests(self, case: Case, notice: Estimate) -> int:
+        """Return how many live requests find out that the server still fails."""
+        relapse = self.relapse(case)
+        if notice.by != BY_TRAFFIC or notice.worst is None or relapse is None or not relapse.seconds:
+            return 0
+        return max(0, math.floor((case.situation.outage_s - notice.worst.seconds) / relapse.seconds))
+
+    # Time to take the server back.
+
+    def back(self, case: Case, notice: Estimate) -> Estimate:
+        """Return the time from the end of the fault until the server gets requests again."""
+        if notice.worst is None:
+            return Estimate(total(), total(), _NEVER_OUT)
+        ends = []
+        passive = case.settings.passive
+        by_checks = self._back_by_checks(case)
+        if by_checks is not None:
+            ends.append(by_checks)
+        if passive is not None and not passive.returns_by_checks and self._by_traffic(case).worst is not None:
+            longest = self.ejection_ends(case)
+            ends.append(Estimate(longest.plus(whole(ALLOWANCE)), total(*(half(i) for i in longest.inputs)), BY_TRAFFIC))
+        if not ends:
+            return Estimate(None, None, "nothing takes it back")
+        return max(ends, key=lambda each: each.worst.seconds if each.worst else math.inf)
+
+    def _back_by_checks(self, case: Case) -> Estimate | None:
+        checks = case.settings.checks
+        if checks is None or checks.kind.value is CheckKind.NONE:
+            return None
+        jitter = self.names.given("j", "jitter", checks.jitter)
+        down = stretched(self.names.given("d", "interval while the server is down", checks.down_interval_s), jitter)
+        _, doubt = self._intervals(checks)
+        rise = self.names.given("R", "passed checks in a row", checks.rise)
+        first = [whole(self.check_timeout(case, checks))] if case.fault in SILENT else []
+        rest = [one_less(rise, doubt)]
+        spacing = gap(case.situation)
+        return Estimate(
+            total(*first, whole(down), *rest, whole(spacing), whole(ALLOWANCE)), total(half(down), *rest), BY_CHECKS
+        )
+
+
+_AFTER: Final = {
+    Failure.CONNECT: "a failed connection",
+    Failure.CLOSED: "a cut connection",
+    Failure.TIMEOUT: "a time-out",
+    Failure.ERROR: "an error response",
+}
+
+
+def _shorter(one: Duration | None, other: Duration) -> Duration:
+    return other if one is None or other.seconds < one.seconds else one
+
+
+def _slow(case: Case, outcome: Outcome) -> bool:
+    return outcome.failed_share < 1.0 and outcome.wait.seconds > case.situation.slow_s
+
+
+def _count(requests: float) -> int:
+    """Return a number of requests, rounded up, but not because of floating-point noise."""
+    return math.ceil(round(requests, 6))

@@ -1,0 +1,24 @@
+"""Caddy's quirks: checks begin on a clock, failures add up, a retry is chosen by the policy again."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from ..failover_model import FailoverModel
+
+_DOCS: Final = "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy"
+
+
+class CaddyModel(FailoverModel):
+    """Predicts for Caddy. A passed check does not reset the count of failed ones, so F failures are the most needed."""
+
+    program = "caddy"
+    docs: ClassVar = {
+        "": _DOCS,
+        **dict.fromkeys(("I", "f", "d", "F", "R", "T"), f"{_DOCS}#active-health-checks"),
+        **dict.fromkeys(("n", "X"), f"{_DOCS}#passive-health-checks"),
+        **dict.fromkeys(("A", "P", "L", "k"), f"{_DOCS}#load-balancing"),
+        **dict.fromkeys(("C", "S"), f"{_DOCS}#the-http-transport"),
+    }
+    waits_after_checks = False
+    retry_may_repeat_server = True

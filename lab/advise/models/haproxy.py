@@ -1,0 +1,61 @@
+"""HAProxy's quirks: how its checks time out, and which failures live traffic counts."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from ...balancers.configuration import Checks, Failure, Value
+from ..failover_model import Case, FailoverModel
+from ..prediction import Fault, Input
+
+_DOCS: Final = "https://docs.haproxy.org/2.6/configuration.html"
+
+
+class HaproxyModel(FailoverModel):
+    """Predicts for HAProxy."""
+
+    program = "haproxy"
+    docs: ClassVar = {
+        "": f"{_DOCS}#4.2",
+        "I": f"{_DOCS}#5.2-inter",
+        "f": f"{_DOCS}#5.2-fastinter",
+        "d": f"{_DOCS}#5.2-downinter",
+        "F": f"{_DOCS}#5.2-fall",
+        "R": f"{_DOCS}#5.2-rise",
+        "T": f"{_DOCS}#4.2-timeout%20check",
+        "n": f"{_DOCS}#5.2-error-limit",
+        "X": f"{_DOCS}#5.2-on-error",
+        "C": f"{_DOCS}#4.2-timeout%20connect",
+        "S": f"{_DOCS}#4.2-timeout%20server",
+        "A": f"{_DOCS}#4.2-retries",
+        "P": f"{_DOCS}#4.2-retries",
+        "k": f"{_DOCS}#4.2-option%20redispatch",
+    }
+
+    def check_timeout(self, case: Case, checks: Checks) -> Input:
+        """`timeout check` begins after connecting. A paused server accepts at once, so only the rest is waited for."""
+        accepted = case.fault is Fault.PAUSE or case.situation.relayed
+        if checks.connect_timeout_s is None or not accepted:
+            return super().check_timeout(case, checks)
+        rest = checks.timeout_s.value - checks.connect_timeout_s.value
+        return self.names.given("T", "time-out of a check after connecting", Value(rest, checks.timeout_s.place))
+
+    def counted_share(self, case: Case, failure: Failure) -> float:
+        """A request that is retried after it was sent counts only with its last attempt, on another server."""
+        share = super().counted_share(case, failure)
+        if failure is Failure.CONNECT:
+            return share
+        retries = case.settings.retries
+        posts = case.situation.post_share
+        retried = (1 - posts if failure in retries.on.value else 0.0) + (
+            posts if failure in retries.non_idempotent_on.value else 0.0
+        )
+        return share * round(1 - retried, 9)
+
+    def notes(self, case: Case) -> tuple[str, ...]:
+        """Add that a server returns through its checks."""
+        passive = case.settings.passive
+        told = super().notes(case)
+        if passive is not None and passive.returns_by_checks and case.settings.checks is None:
+            return (*told, "a server that live traffic took out never returns without health checks")
+        return told

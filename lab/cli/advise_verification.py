@@ -1,0 +1,88 @@
+"""Runs the faults of a verification, for `lab advise --verify` and `lab bench advise`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ..advise.prediction import Fault
+from ..compare import entries
+from ..compare.document import Comparison
+from ..compare.environment import LocalEnvironment
+from ..compare.runner import run_all
+from ..compare.verification import Subject, Verified, as_document, plans, schedule, table, verify
+from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..output.json_text import dumps
+from ..output.terminal import Terminal
+from ..runtime.state_folder import state_root
+from .compare_commands import begin_comparison, command_line, keep_entries_inside
+
+ALL_FAULTS: Final = ",".join(Fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The rows of a verification, and where its files are."""
+
+    rows: tuple[Verified, ...]
+    comparison: Comparison
+    folder: Path
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether a measured value is above its predicted worst case."""
+        return any(row.verdict == "exceeded" for row in self.rows)
+
+    def text(self) -> str:
+        """Return one line for each row."""
+        lines = []
+        for row in self.rows:
+            largest = f"{max(row.measured_s):.2f} s" if row.measured_s else "nothing"
+            lines.append(
+                f"{row.program} {row.settings} {row.fault}: predicted at most {row.worst_s:.2f} s, expected "
+                f"{row.expected_s:.2f} s, measured {largest}: {row.verdict}{f' ({row.why})' if row.why else ''}"
+            )
+        return "\n".join([*lines, f"{self.folder}/advise.md · advise.json"])
+
+
+def kinds(text: str) -> list[Fault]:
+    """Return the kinds of fault of a comma-separated list. Raise `BadArgumentsError`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    known = set(Fault)
+    if not words or not set(words) <= known:
+        raise BadArgumentsError(f"--faults {text}: unknown kind of fault", f"choose from {ALL_FAULTS}")
+    return [Fault(word) for word in words]
+
+
+def run_verification(
+    subjects: Sequence[Subject],
+    faults: Sequence[Fault],
+    phases: int,
+    seed: int | None,
+    results: Path,
+    console: Terminal,
+) -> Verification:
+    """Run every fault at every phase with every balancer, and write `advise.json` and `advise.md`.
+
+    Raise `EnvironmentProblemError` if none of them ran.
+    """
+    environment = LocalEnvironment(state_root() / "compare")
+    comparison, folder = begin_comparison(None, results, seed, "mixed", environment.name, "advise")
+    keep_entries_inside([each.entry for each in subjects], environment, console.print)
+    comparison.commands.append(command_line(sys.argv[1:]))
+    wanted = plans(faults, comparison.seed)
+    with environment.set_up(console.print):
+        folder.mkdir(parents=True, exist_ok=True)
+        found = entries.with_versions([each.entry for each in subjects], environment, comparison)
+        subjects = [replace(each, entry=entry) for each, entry in zip(subjects, found, strict=True)]
+        run_all(comparison, schedule(subjects, wanted, phases), folder, environment, console.print)
+    verified = Verification(tuple(verify(subjects, wanted, comparison)), comparison, folder)
+    document = dumps(as_document(verified.rows, comparison), indent=2)
+    (folder / "advise.json").write_text(document + "\n", encoding="utf-8")
+    (folder / "advise.md").write_text(table(verified.rows, comparison), encoding="utf-8")
+    if not any(row.measured_s for row in verified.rows):
+        raise EnvironmentProblemError("no balancer ran", f"{folder}/advise.md says why")
+    return verified

@@ -1,0 +1,232 @@
+"""Proves the adviser: measures each kind of fault at several phases of the health check, beside the prediction.
+
+A program that is not Reroute does not say when its checks run. Run k of n is therefore delayed by k/n of the interval;
+together with the random moment of the program's start, the runs cover the interval.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from ..advise.models import model
+from ..advise.prediction import Fault, Prediction, Situation
+from ..advise.terms import ALLOWANCE
+from ..balancers import adapter
+from ..balancers.configuration import Pool
+from ..balancers.importing import can_import
+from ..balancers.requirements import Address, Backend, Level, ProxySpec
+from ..errors import BadArgumentsError
+from ..scenario.file_reader import load_scenario
+from ..scenario.plan import Plan
+from ..scenario.planner import make_plan
+from .document import Comparison, Result, label
+from .runner import Entry, ScheduledRun
+from .standard_scenarios import scenario_file
+
+LOOSEST: Final = 1.5
+"""A predicted worst case above this multiple of the largest measured value needs an explanation."""
+_LONGEST_INTERVAL_S: Final = 10.0
+"""Runs are delayed by at most this, because a check every 30 s hardly ever falls into a fault of 3 s."""
+
+
+_CLOSE: Final = 0.75
+"""A request that takes this fraction of the response time-out waited for the failed server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One kind of fault with one balancer. Times are seconds from the fault to the last request that a client saw."""
+
+    program: str
+    settings: str
+    fault: str
+    formula: str
+    worst_s: float
+    expected_s: float
+    measured_s: tuple[float, ...]
+    """One value for each run that counts."""
+    failed: tuple[int, ...]
+    """Failed requests of the same runs."""
+    predicted_failed: int
+    verdict: str
+    """`holds`, `exceeded`, `loose` (holds, but above `LOOSEST` times the largest value) or `not run`."""
+    why: str
+    """A sentence for each verdict but `holds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A balancer whose settings are known."""
+
+    entry: Entry
+    program: str
+    pool: Pool
+
+
+def rendered_pool(name: str, level: Level) -> Pool:
+    """Return the pool that the program's own reader finds in the configuration that the lab renders.
+
+    Raise `BadArgumentsError` if the program's files cannot be read.
+    """
+    own = adapter(name).own_files
+    if own is None or not can_import(own):
+        raise BadArgumentsError(f"the lab cannot read files of {name}")
+    backends = tuple(Backend(f"api-{number}", Address("127.0.0.1", 9000 + number)) for number in (1, 2, 3))
+    spec = ProxySpec(Address("127.0.0.1", 8080), Address("127.0.0.1", 8081), backends, level=level)
+    with tempfile.TemporaryDirectory(prefix="lab-advise-") as folder:
+        files = adapter(name).render(spec, Path(folder))
+        pools = own.read(files).pools
+    return next(each for each in pools if len(each.servers) == len(backends))
+
+
+def plans(faults: Sequence[Fault], seed: int) -> dict[Fault, Plan]:
+    """Return the plan of the standard scenario of each fault."""
+    return {fault: make_plan(load_scenario(scenario_file(fault)), fault.value, seed) for fault in faults}
+
+
+def schedule(subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], phases: int) -> Iterator[ScheduledRun]:
+    """Yield all runs, interleaved by balancer, and phase by phase."""
+    for number in range(phases):
+        for plan in wanted.values():
+            for subject in subjects:
+                checks = subject.pool.settings.checks
+                interval_s = 0.0 if checks is None else min(checks.interval_s.value, _LONGEST_INTERVAL_S)
+                delayed = _delayed(_unmistakable(plan, subject), interval_s * number / phases)
+                yield ScheduledRun(subject.entry, delayed, number)
+
+
+def _delayed(plan: Plan, by_s: float) -> Plan:
+    return replace(plan, steps=tuple(replace(step, at_s=step.at_s + by_s) for step in plan.steps))
+
+
+def _unmistakable(plan: Plan, subject: Subject) -> Plan:
+    """Return the plan with a limit for slow requests close to what a request to the failed server waits for.
+
+    A busy host makes requests to other servers slow, too, and they must not count.
+    """
+    limit = subject.pool.settings.response_timeout_s.value
+    waits_s = min(plan.load.patience_s, plan.steps[0].duration_s if limit is None else limit)
+    return replace(plan, load=replace(plan.load, slow_s=max(plan.load.slow_s, _CLOSE * waits_s)))
+
+
+def situation(plan: Plan, servers: int, *, relayed: bool) -> Situation:
+    """Return what the plan's load and fault mean for a prediction."""
+    posts = sum(each.share for each in plan.load.mix if each.method == "POST")
+    duration_s = plan.steps[0].duration_s
+    return Situation(
+        servers=servers,
+        rate_per_s=plan.load.rate,
+        post_share=posts,
+        outage_s=duration_s,
+        drain_s=duration_s,
+        client_timeout_s=plan.load.patience_s,
+        slow_s=plan.load.slow_s,
+        relayed=relayed,
+    )
+
+
+def verify(subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], comparison: Comparison) -> list[Verified]:
+    """Return one row for each balancer and fault, from the results of the comparison."""
+    relayed = comparison.runtime == "local"
+    rows = []
+    for subject in subjects:
+        for fault, plan in wanted.items():
+            given = situation(_unmistakable(plan, subject), len(subject.pool.servers), relayed=relayed)
+            rows.append(_row(subject, _predicted(subject, fault, given), comparison))
+    return rows
+
+
+def _predicted(subject: Subject, fault: Fault, given: Situation) -> Prediction:
+    found = model(subject.program).predict(subject.pool.settings, given)
+    return next(each for each in found if each.fault is fault)
+
+
+def _row(subject: Subject, predicted: Prediction, comparison: Comparison) -> Verified:
+    choice, settings = subject.entry.choice, subject.entry.settings
+    results = [
+        each
+        for each in comparison.results
+        if (each.balancer, each.settings, each.scenario) == (choice.name, settings, predicted.fault)
+    ]
+    measured = [each.measures for each in results if each.counts and each.measures]
+    seconds = tuple(each.reroute_s for each in measured if each.reroute_s is not None)
+    worst, expected = predicted.visible.worst, predicted.visible.expected
+    assert worst is not None
+    assert expected is not None
+    verdict, why = _verdict(predicted, seconds, results)
+    return Verified(
+        subject.program,
+        settings,
+        predicted.fault,
+        worst.formula,
+        worst.seconds,
+        expected.seconds,
+        seconds,
+        tuple(each.failed for each in measured),
+        predicted.risk.get_failed + predicted.risk.post_failed,
+        verdict,
+        why,
+    )
+
+
+def _verdict(predicted: Prediction, seconds: Sequence[float], results: Sequence[Result]) -> tuple[str, str]:
+    """Return the verdict and its sentence."""
+    worst, expected = predicted.visible.worst, predicted.visible.expected
+    assert worst is not None
+    assert expected is not None
+    if not seconds:
+        return "not run", "; ".join(dict.fromkeys(each.reason for each in results if each.reason)) or "no valid run"
+    largest, runs = max(seconds), len(seconds)
+    if largest > worst.seconds:
+        return "exceeded", f"one run took {largest - worst.seconds:.2f} s longer than the model allows"
+    if worst.seconds <= LOOSEST * largest:
+        return "holds", ""
+    if worst.seconds - ALLOWANCE.value <= LOOSEST * largest:
+        return "loose", f"only because of the allowance of {ALLOWANCE.value * 1000:g} ms"
+    if predicted.visible.by.startswith("retries hide it"):
+        return "loose", predicted.visible.by
+    if expected.seconds <= LOOSEST * largest:
+        return "loose", f"near the expected value of {expected.seconds:.2f} s; none of {runs} runs had the worst phase"
+    return "loose", "not explained"
+
+
+def as_document(rows: Sequence[Verified], comparison: Comparison) -> dict[str, Any]:
+    """Return the content of `advise.json`."""
+    return {
+        "schema": 1,
+        "seed": comparison.seed,
+        "machine": comparison.machine,
+        "made": comparison.made,
+        "runtime": comparison.runtime,
+        "versions": comparison.versions,
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def table(rows: Sequence[Verified], comparison: Comparison) -> str:
+    """Return the table in Markdown, with the conditions under which it was made."""
+    lines = [
+        "| balancer | fault | predicted at most | expected | largest measured | runs | |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for row in rows:
+        largest = f"{max(row.measured_s):.2f}" if row.measured_s else "–"
+        said = row.verdict + (f": {row.why}" if row.why else "")
+        lines.append(
+            f"| {label(row.program, row.settings)} | {row.fault} | {row.worst_s:.2f} | {row.expected_s:.2f} "
+            f"| {largest} | {len(row.measured_s)} | {said} |"
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
+    lines += [
+        "",
+        "Seconds from the fault to the last request that a client saw fail, be slow, or (drain) go to the server.  ",
+        f"Versions: {versions}  ",
+        f"Machine: {comparison.machine}  ",
+        f"Date: {comparison.made}, seed {comparison.seed}, runtime {comparison.runtime}  ",
+        *(f"Command: `{each}`  " for each in comparison.commands),
+    ]
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,51 @@
+"""Chooses a runtime by its name."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from enum import StrEnum
+
+from ..errors import BadArgumentsError
+from . import Runtime, ports
+from .docker_lab import DEFAULT_PROJECT, DockerRuntime
+from .local_lab import LocalRuntime
+from .state_folder import state_root
+
+
+class RuntimeName(StrEnum):
+    """Names of the runtimes."""
+
+    LOCAL = "local"
+    DOCKER = "docker"
+
+
+def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str | None = None) -> Runtime:
+    """Return the runtime of that name.
+
+    Raise `BadArgumentsError` if a port in the environment is invalid or the balancer's command cannot be used.
+    """
+    for published in ports.PUBLISHED:
+        ports.wanted(published)
+    if balancer_cmd is None:
+        match name:
+            case RuntimeName.LOCAL:
+                return LocalRuntime(state_root())
+            case RuntimeName.DOCKER:
+                return DockerRuntime(project)
+    if name is not RuntimeName.LOCAL:
+        raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
+    lab = LocalRuntime(state_root(), balancer_command=_command(balancer_cmd))
+    if lab.find() is not None:
+        raise BadArgumentsError("--balancer-cmd cannot change the balancer of the running lab", "lab down")
+    return lab
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise BadArgumentsError(f"--balancer-cmd {text!r} is not a command: {error}", "quote as for a shell") from error
+    if not words or shutil.which(words[0]) is None:
+        raise BadArgumentsError(f"--balancer-cmd {text!r}: expected an executable program", "check its path")
+    return words

@@ -1,0 +1,28 @@
+"""Everything that has a runtime's name knows the same names."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from chaos.inputs.settings import RuntimeName as ChaosRuntimeName
+from lab.runtime.selection import RuntimeName, runtime
+from lab.testing.pytest_plugin import pytest_addoption
+
+
+@pytest.mark.parametrize("name", RuntimeName)
+def test_a_name_selects_the_runtime_of_that_name(name: RuntimeName) -> None:
+    assert runtime(name).name == name
+
+
+def test_the_pytest_plugin_offers_every_runtime() -> None:
+    """It repeats the names, because it imports the lab only when a test uses it."""
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    (option,) = [each for each in parser.getgroup("lab").options if "--lab-runtime" in each.names()]
+    assert set(option.attrs()["choices"]) == set(RuntimeName)
+
+
+def test_the_chaos_service_has_the_same_runtimes() -> None:
+    assert set(get_args(ChaosRuntimeName)) == set(RuntimeName)
