@@ -32,7 +32,7 @@ SETTLE_S = 2.0
 class ProcessTarget:
     """One process of the supervisor, in the state in which it was looked up."""
 
-    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[], str]) -> None:
+    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[str], str]) -> None:
         self.name = process.name
         self.role = process.role
         self.order_token = order_token
@@ -159,7 +159,7 @@ class LocalRuntime:
 
     name: RuntimeName = "local"
 
-    def __init__(self, supervisor: Supervisor, order_token: Callable[[], str]) -> None:
+    def __init__(self, supervisor: Supervisor, order_token: Callable[[str], str]) -> None:
         self._supervisor = supervisor
         self._order_token = order_token
 

@@ -224,8 +224,8 @@ class MemoryLimitable(Target, Protocol):
 class Orderable(Target, Protocol):
     """A target that accepts orders to misbehave (`PUT /misbehave`)."""
 
-    order_token: Callable[[], str]
-    """Return the current token for these orders, empty if none is known. Raise OSError if it cannot be read."""
+    order_token: Callable[[str], str]
+    """Return the current token for orders to this instance, or "". Raise OSError if it cannot be read."""
 
 
 class Member(Protocol):
