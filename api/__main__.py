@@ -82,7 +82,7 @@ def _server(settings: Settings, replica: Replica) -> Server:
     limits = Limits(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s, settings.max_connections)
     return Server(
         uvicorn.Config(
-            create_app(replica),
+            create_app(replica, settings.prefix),
             http=cast(type[asyncio.Protocol], connections(limits)),  # uvicorn only calls it
             access_log=False,
             log_level="warning",

@@ -29,12 +29,13 @@ def test_every_variable_changes_its_setting() -> None:
             "API_MAX_CONNECTIONS": "7",
             "API_SHUTDOWN_TIMEOUT": "2m",
             "API_OWN_USER": "1",
+            "API_PREFIX": "/v1",
             "API_MISBEHAVE_TOKEN_FILE": "/run/token",
         }
     )
 
     assert settings == Settings(
-        "0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 3.0, 4.0, 7, 120.0, True, "", Path("/run/token")
+        "0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 3.0, 4.0, 7, 120.0, True, "/v1", "", Path("/run/token")
     )
     assert from_environment({"API_MISBEHAVE_TOKEN": "x" * 16}).misbehave_token == "x" * 16
 
@@ -68,6 +69,8 @@ def test_a_folder_for_tokens_excludes_a_token() -> None:
         ("API_KEEP_ALIVE", "soon"),
         ("API_SHUTDOWN_TIMEOUT", "-5s"),
         ("API_OWN_USER", "yes"),
+        ("API_PREFIX", "v1"),
+        ("API_PREFIX", "/v1/"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_variable_and_its_value(name: str, value: str) -> None:
