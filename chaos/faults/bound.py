@@ -48,9 +48,9 @@ class Bound:
 
     http: Look
     tcp: Look | None = None
-    """For a check that only connects."""
+    """How it looks to a health check that only connects."""
     tls: Look | None = None
-    """For a check that ends after the TLS handshake."""
+    """How it looks to a health check that ends after the TLS handshake."""
 
     def by_check(self) -> dict[str, Look]:
         """Return the look for HTTP checks, and for the other kinds of check for which it differs."""

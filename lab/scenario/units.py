@@ -29,7 +29,7 @@ class Quantity:
     """Unit → its size in the base unit."""
     written_in: str
     expected: str
-    """What an error message says was expected, such as `a duration such as 500ms`."""
+    """Text for error messages, after "expected", such as `a duration such as 500ms`."""
     maximum: float | None
     whole: bool
     """Whether a value must be a whole number of the base unit."""

@@ -129,10 +129,10 @@ class RequestReader:
             self._refuse(MalformedError(431, "trailers"))
 
     def _check_chunk_overhead(self, body: Request, size: int, content: int) -> None:
-        """Join small parts, and refuse a body that consists mostly of framing.
+        """Join small parts, and refuse a chunked body that consists mostly of framing.
 
-        Of the `size` bytes received, `content` bytes are content of the body. -1: unknown, because the body has just
-        begun.
+        Of the `size` bytes received, `content` bytes are content of the body. `content` is -1 if that is not known,
+        because the body has just begun.
         """
         if content < 0:
             self._excess, content = 0, size // 3
