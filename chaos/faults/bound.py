@@ -71,4 +71,4 @@ OTHERS_WORK: Final = (
 )
 
 LATE_LINK: Final = Bound(ANSWERS_LATER, tcp=KERNEL_ACCEPTS, tls=HANDSHAKE_LATER)
-"""The whole process or its link is slow."""
+"""Bound of the faults that make the whole process or its link slow."""

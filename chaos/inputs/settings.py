@@ -59,7 +59,7 @@ class Settings(BaseModel):
     misbehave_token: str = ""
     """Token of the backends' PUT /misbehave (their API_MISBEHAVE_TOKEN)."""
     misbehave_token_file: Path | None = None
-    """File with that token instead, which the backends also read; generated at the first start."""
+    """File with the token of PUT /misbehave, if it is not set directly; generated at the first start."""
     service_port: int = Field(default=8000, ge=1, le=65535)
     """Docker: port on which backends serve; a target's label `reroute.port` overrides it."""
     helper_image: str = ""

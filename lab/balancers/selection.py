@@ -122,7 +122,7 @@ class Place(Protocol):
         """Return the adapter's program as it is called in this place, or how to install it."""
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """Return the command to run on this machine so that `command` runs there and ends; it can access `folder`."""
+        """Return a command of this machine that runs `command` in this place until it ends, with access to `folder`."""
 
     def kept_in(self, command: Command, folder: Path | None) -> Command:
         """Return the command, confined so that it can change only `folder` and leaves no processes behind."""

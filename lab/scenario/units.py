@@ -51,7 +51,7 @@ class Quantity:
         return amount
 
     def written(self, value: float) -> str:
-        """Return a value as people write it."""
+        """Return a value as text with its unit."""
         return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 

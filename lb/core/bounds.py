@@ -37,7 +37,7 @@ class Bound:
     reroute_s: float | None
     """Seconds from the fault until no new request goes to the backend, by probes alone."""
     reroute_traffic_s: float | None
-    """The same while the backend gets a request at least every `TRAFFIC_GAP`."""
+    """As `reroute_s`, if the backend gets a request at least every `TRAFFIC_GAP` seconds."""
     readmit_s: float | None
     """Seconds from the end of the fault until the backend is used again with its full weight."""
     formula: str

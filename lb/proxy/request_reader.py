@@ -46,7 +46,8 @@ class RequestReader:
         self.in_head = False
         """Whether a head has begun and is not complete."""
         self.after_upgrade = b""
-        """Bytes after a request for an upgrade. If the backend agrees they are of the other protocol, else HTTP."""
+        """Bytes after a request for an upgrade. They belong to the other protocol if the backend agrees to it. If not,
+        they are HTTP."""
         self._limits = limits
         self.unparsed = b""
         """Bytes that will be parsed, from `_unparsed_at` on, when the queue is empty."""
