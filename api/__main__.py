@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
         self._instance = instance
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept connections, then print the address in a JSON line, because `API_PORT=0` does not tell it."""
+        """Start to accept connections, then print the address in a JSON line: with `API_PORT=0` the kernel chose it."""
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]

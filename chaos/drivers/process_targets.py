@@ -26,7 +26,7 @@ BACKEND_ROLE = "api"
 GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
 """Exit codes of a process that was stopped on purpose. None: the process was never started."""
 SETTLE_S = 2.0
-"""Seconds to wait for a signal's effect in the process table. It shows well before this."""
+"""Longest wait, in seconds, until the process table shows the effect of a signal. Usually it takes far less."""
 
 
 class ProcessTarget:

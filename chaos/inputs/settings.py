@@ -65,9 +65,9 @@ class Settings(BaseModel):
     misbehave_token: str = ""
     """Token of the backends' PUT /misbehave (their API_MISBEHAVE_TOKEN)."""
     misbehave_token_file: Path | None = None
-    """File with that token instead, which the backends also read; generated at the first start."""
+    """File with the token of PUT /misbehave, if it is not set directly; generated at the first start."""
     misbehave_token_dir: Path | None = None
-    """Folder instead, in which each backend leaves its own token, in a file with the name of its instance."""
+    """Folder in which each backend leaves its own token instead, in a file with the name of its instance."""
     service_port: int = Field(default=8000, ge=1, le=65535)
     """Docker: port on which backends serve; a target's label `reroute.port` overrides it."""
     helper_image: str = ""
