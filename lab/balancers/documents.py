@@ -22,7 +22,7 @@ T = TypeVar("T")
 LIMITS: Final = Limits("configuration", 64, 200_000, 256 * 1024)
 """Envoy's routes begin at level 13, and certificates and scripts may be written inline."""
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
-_LONE: Final = re.compile("[\ud800-\udfff]")
+LONE: Final = re.compile("[\ud800-\udfff]")
 """Bytes that are not UTF-8, as `own_files.read` decodes them."""
 _TO_DASH: Final = re.compile(r"(?:&\S+)?(?:\s|#[^\n]*)*-")
 _BARE: Final = re.compile(r"true|false|-?\d+(?:\.\d+)?")
@@ -46,6 +46,7 @@ class Node:
         self.anchor = ""
         self.target: Node | None = None
         """The anchored value that this alias stands for."""
+        self.toml = False
         self.pieces: list[tuple[int, int]] = []
         """Sections of a TOML file that make up this table."""
 
@@ -122,6 +123,11 @@ class Node:
         return Edit(_place(self, start, start), f"{text}, " if self.flow else f"{text}\n{' ' * column}", reason)
 
 
+def absent() -> Node:
+    """Return a node that is not there."""
+    return Node(Path(), "", 0, 0)
+
+
 def _place(node: Node, start: int, end: int) -> Place:
     return Place(node.path, line_of(node.source, start), start, end)
 
@@ -177,23 +183,35 @@ def dump(node: Node) -> str:
     return f"{{{', '.join(f'{json.dumps(key)}: {dump(each)}' for key, each in node.value.items())}}}"
 
 
-def without_items(listing: Node, dropped: Iterable[tuple[Node, str]]) -> Iterator[Edit]:
-    """Yield the edits that remove some items of a list, each with its reason."""
-    items, gone = listing.listing(), {id(each): reason for each, reason in dropped}
-    if items and len(gone) == len(items):
-        yield listing.edit("[]", "; ".join(dict.fromkeys(gone.values())))
+def without(parent: Node, dropped: Iterable[tuple[Node, str]]) -> Iterator[Edit]:
+    """Yield the edits that remove some items of a list or entries of a mapping, each with its reason."""
+    entries = parent.value or []
+    items = sorted(entries.values() if isinstance(entries, dict) else parent.listing(), key=lambda each: each.key_start)
+    gone = {id(each): reason for each, reason in dropped}
+    if isinstance(entries, list) and items and len(gone) == len(items) and not items[0].pieces:
+        yield parent.edit("[]", "; ".join(dict.fromkeys(gone.values())))
         return
     for index, item in enumerate(items):
         if id(item) not in gone:
             continue
-        start, end = item.start, item.end
-        if not listing.flow:
-            start = _dash(listing, items[index - 1].end if index else listing.start)
-        elif any(id(each) not in gone for each in items[index:]):
-            end = items[index + 1].start
-        elif index:
+        start, end = item.key_start, item.end
+        if item.toml and not parent.flow:
+            yield from _sections(item, gone[id(item)])
+            continue
+        if not parent.flow and isinstance(entries, list):
+            start = _dash(parent, items[index - 1].end if index else parent.start)
+        elif parent.flow and any(id(each) not in gone for each in items[index:]):
+            end = items[index + 1].key_start
+        elif parent.flow and index:
             start = items[index - 1].end
-        yield Edit(_place(item, start, end), "", gone[id(item)])
+        yield Edit(_place(item, start, max(end, item.key_end)), "", gone[id(item)])
+
+
+def _sections(item: Node, reason: str) -> Iterator[Edit]:
+    """Yield the edits that remove an entry of TOML, or all sections that make up a table."""
+    pieces = [piece for each in item.walk() for piece in each.pieces]
+    for start, end in pieces or [(item.key_start, item.end)]:
+        yield Edit(_place(item, start, end), "", reason)
 
 
 def _dash(listing: Node, start: int) -> int:
@@ -239,7 +257,7 @@ def _disjoint(edits: Iterable[Edit]) -> list[Edit]:
 
 def read_yaml(path: Path, text: str) -> Node:
     """Return the document. Raise `BadArgumentsError` that names the line if it is not YAML, or too large."""
-    plain = _LONE.sub("?", text)
+    plain = LONE.sub("?", text)
     try:
         if excess := find_excess(plain, LIMITS):
             raise BadArgumentsError(f"{path.name}:{excess.line}: {excess.message}")

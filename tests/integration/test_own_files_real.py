@@ -39,8 +39,28 @@ REACHED = [
     ("caddy", "gateway/Caddyfile", "chat.apps.example.com", 1),  # ip_hash
     ("caddy", "json/caddy.json", "tickets.example.org", 2),
     ("caddy", "json/caddy.json", "tickets.example.org/api/", 2),
+    ("envoy", "edge/envoy.yaml", "booking", 3),
+    ("envoy", "canary/envoy.json", "api-stable", 3),
+    ("envoy", "canary/envoy.json", "api-canary", 2),
+    ("envoy", "discovery/envoy.yaml", "members", 4),
+    ("envoy", "sidecar/envoy.yaml", "ledger", 2),
+    ("envoy", "tcp/envoy.yaml", "workers", 1),  # each connection is balanced
+    ("envoy", "shop/envoy.yaml", "web", 2),
+    ("envoy", "shop/envoy.yaml", "api", 5),
+    ("envoy", "shop/envoy.yaml", "cart", 2),
+    ("envoy", "shop/envoy.yaml", "partners", 2),
+    ("envoy", "rechain/envoy.yaml", "app", 3),
+    ("traefik", "host/traefik.yml,app.yml", "app", 3),
+    ("traefik", "toml/traefik.toml", "portal", 3),
+    ("traefik", "toml/traefik.toml", "wiki", 2),
+    ("traefik", "folder/traefik.yaml", "shop", 2),
+    ("traefik", "folder/traefik.yaml", "api", 1),  # a cookie for each session
+    ("traefik", "compose/compose.yaml", "notes", 3),
+    ("traefik", "swarm/traefik.yml,stack.yml", "app", 3),
+    ("traefik", "swarm/traefik.yml,stack.yml", "jobs", 2),
+    ("traefik", "flat/traefik.yml,routes.toml,services.yml", "files", 2),
 ]
-"""Program, main file, pool, and how many of its servers get requests while all of them work."""
+"""Program, main file with further ones, pool, and how many of its servers get requests while all of them work."""
 
 
 @asynccontextmanager
@@ -81,20 +101,22 @@ async def test_requests_reach_the_backends_of_the_chosen_pool(
     assert own is not None
     if isinstance(installed, Missing):
         pytest.skip(f"{program} is not installed: {installed.install}")
-    found = own.read([CORPUS / program / main])
+    first, *more = main.split(",")
+    found = own.read([CORPUS / program / first, *((CORPUS / program / first).with_name(each) for each in more)])
     listener, pool = next((listener, pool) for listener, pool in ways(found) if pool.name == pool_name)
     listen = f"127.0.0.1:{free_port()}"
     async with backends(len(pool.servers)) as addresses:
         files = written(own, found, own.edits(found, listener, pool), lab_values(tmp_path, listen, addresses))
         check, command = own.commands(installed, files)
-        assert check is not None
-        environment = os.environ | dict(check.environment)
-        done = await asyncio.to_thread(
-            subprocess.run, check.argv, capture_output=True, text=True, env=environment, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        # Every path leads to the pool, also with the prefix that the user's clients need.
-        paths = {"/health"} | ({listener.path.rstrip("/") + "/health"} if pool.name == listener.pools[0] else set())
+        if check is not None:  # Traefik cannot check a file
+            environment = os.environ | dict(check.environment)
+            done = await asyncio.to_thread(
+                subprocess.run, check.argv, capture_output=True, text=True, env=environment, check=False
+            )
+            assert done.returncode == 0, done.stderr
+        # Every path leads to the pool, also with the prefix that the user's clients need; Traefik keeps the prefix.
+        prefixed = pool.name == listener.pools[0] and program != "traefik"
+        paths = {"/health"} | ({listener.path.rstrip("/") + "/health"} if prefixed else set())
         process = await asyncio.create_subprocess_exec(
             *command.argv, env=os.environ | dict(command.environment), stderr=asyncio.subprocess.DEVNULL
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from lab.balancers.adapter import OwnFiles
-from lab.balancers.configuration import Configuration, Edit, Listener, Pool
+from lab.balancers.configuration import Configuration, Edit, FailoverSettings, Listener, Pool, Value
 from lab.balancers.own_files import layout, write
 from lab.balancers.substitution import fill
 
@@ -70,3 +72,12 @@ def strangers(text: str) -> list[str]:
     """Addresses in the text that are not of this machine's loopback interface."""
     bare = re.sub(r"(?m)(?:^|\s)#.*$", "", text)
     return [each for each in _ADDRESS.findall(bare) if not re.match(r"127\.|localhost$", each)]
+
+
+def deciding(settings: FailoverSettings) -> list[Any]:
+    """Values without their places, and without the path and the kind of checks."""
+    checks, passive = settings.checks, settings.passive
+    parts = [settings, settings.retries, *([checks] if checks else []), *([passive] if passive else [])]
+    names = [(part, each.name) for part in parts for each in fields(part) if each.name not in ("path", "kind")]
+    found = [getattr(part, name) for part, name in names]
+    return [each.value for each in found if isinstance(each, Value)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..configuration import Configuration, Edit, Listener, Pool
-from ..documents import Node, settled, unknown, whole, without_items
+from ..documents import Node, absent, settled, unknown, whole, without
 from ..own_confinement import DEVICES
 from .bootstrap import Bootstrap, Way, is_type, name, source_path
 from .reader import servers, ways_to
@@ -113,7 +113,7 @@ def _outside(bootstrap: Bootstrap) -> Iterator[Edit]:
     yield from _removed(main.at("static_resources"), {"secrets": "nothing uses TLS any more"})
     layers = main.at("layered_runtime", "layers")
     outside = [each for each in layers.listing() if each.at("disk_layer") or each.at("rtds_layer")]
-    yield from without_items(layers, [(each, "reads settings from elsewhere") for each in outside])
+    yield from without(layers, [(each, "reads settings from elsewhere") for each in outside])
     dynamic = main.at("dynamic_resources")
     yield from _removed(dynamic, {"ads_config": "asks a control plane"})
     for field in ("lds_config", "cds_config"):
@@ -143,14 +143,14 @@ def _logs(bootstrap: Bootstrap) -> Iterator[Edit]:
             sent = [
                 each for each in logs.listing() if not any(is_type(each.at("typed_config"), kind) for kind in _LOGS)
             ]
-            yield from without_items(logs, [(each, "this log is sent elsewhere") for each in sent])
-        path = node.at("event_log_path") or (node.at("path") if is_type(node, "FileAccessLog") else node.at("no path"))
+            yield from without(logs, [(each, "this log is sent elsewhere") for each in sent])
+        path = node.at("event_log_path") or (node.at("path") if is_type(node, "FileAccessLog") else absent())
         if path and path.string() not in DEVICES:
             yield _in_folder(path, _WRITES)
 
 
 def _others(listing: Node, chosen: Node, reason: str) -> Iterator[Edit]:
-    yield from without_items(listing, [(each, reason) for each in listing.listing() if each is not chosen])
+    yield from without(listing, [(each, reason) for each in listing.listing() if each is not chosen])
 
 
 def _entrance(listener: Node, way: Way) -> Iterator[Edit]:
@@ -161,7 +161,7 @@ def _entrance(listener: Node, way: Way) -> Iterator[Edit]:
     odd = [
         each for each in filters.listing() if name(each).endswith(("proxy_protocol", "original_dst", "tls_inspector"))
     ]
-    yield from without_items(filters, [(each, "the lab connects directly, and without TLS") for each in odd])
+    yield from without(filters, [(each, "the lab connects directly, and without TLS") for each in odd])
     chain = way.chain
     yield from _removed(chain, {"transport_socket": "the lab's requests are not encrypted"})
     yield from _removed(chain, {"filter_chain_match": "all of the lab's connections take this filter chain"})
@@ -171,7 +171,7 @@ def _entrance(listener: Node, way: Way) -> Iterator[Edit]:
     refusing = [
         each for each in chain.at("filters").listing() if any(is_type(each.at("typed_config"), k) for k in _ASKERS)
     ]
-    yield from without_items(chain.at("filters"), [(each, "may refuse the lab's connections") for each in refusing])
+    yield from without(chain.at("filters"), [(each, "may refuse the lab's connections") for each in refusing])
 
 
 def _manager(way: Way) -> Iterator[Edit]:
@@ -190,7 +190,7 @@ def _manager(way: Way) -> Iterator[Edit]:
         for kind, why in _ASKERS.items()
         if is_type(each.at("typed_config"), kind)
     ]
-    yield from without_items(filters, asking)
+    yield from without(filters, asking)
 
 
 def _routing(bootstrap: Bootstrap, way: Way, pool: Pool, ways: list[Way]) -> Iterator[Edit]:
@@ -218,7 +218,7 @@ def _routing(bootstrap: Bootstrap, way: Way, pool: Pool, ways: list[Way]) -> Ite
     kept = {id(each.route) for each in reaching}
     routes = way.host.at("routes")
     others = [each for each in routes.listing() if id(each) not in kept]
-    yield from without_items(routes, [(each, f"this route does not lead to {pool.name}") for each in others])
+    yield from without(routes, [(each, f"this route does not lead to {pool.name}") for each in others])
     for one in reaching:
         yield from _removed(one.action, dict.fromkeys(_REWRITES, "the lab's backends get the path as the lab sends it"))
     if not any(each.any_request for each in reaching):
@@ -263,7 +263,7 @@ def _pool(bootstrap: Bootstrap, cluster: Node) -> Iterator[Edit]:
     assignment = bootstrap.assignments[name(cluster)]
     for listing in (document.at("resources") for document in bootstrap.documents.values()):
         unused = [each for each in listing.listing() if each.at("cluster_name") and each is not assignment]
-        yield from without_items(listing, [(each, _NEVER_USED) for each in unused])
+        yield from without(listing, [(each, _NEVER_USED) for each in unused])
     for number, endpoint in enumerate(servers(assignment), 1):
         yield from _server(endpoint, number)
     yield from _source(cluster.at("eds_cluster_config", "eds_config"))

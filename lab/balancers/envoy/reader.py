@@ -25,7 +25,7 @@ from ..configuration import (
     Unknown,
     Value,
 )
-from ..documents import Node, number, setting, truth, unknown, whole
+from ..documents import Node, absent, number, setting, truth, unknown, whole
 from .bootstrap import Bootstrap, Way, chains, name
 
 _ANY: Final = frozenset(Failure)
@@ -214,11 +214,11 @@ def _retries(cluster: Node, get: Way | None, post: Way | None) -> Retries:
     other policies may take the same one, which counts as never.
     https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/route/v3/route_components.proto
     """
-    policy = _retry_policy(get) if get else cluster.at("no policy")
+    policy = _retry_policy(get) if get else absent()
     posts = _retry_policy(post) if post else policy
     on = _retried(policy)
     times = setting(policy.at("num_retries"), whole, 1)
-    connects = get.manager.at("max_connect_attempts") if get and not get.route else policy.at("none")
+    connects = get.manager.at("max_connect_attempts") if get and not get.route else absent()
     if connects:  # TCP proxy
         on, times = Value(frozenset({Failure.CONNECT}), connects.place), Value(whole(connects) - 1, connects.place)
     attempts = Value(1 + times.value, times.place) if on.value else Value(1, times.place)
@@ -240,7 +240,7 @@ def _retried(policy: Node) -> Value[frozenset[Failure]]:
     words = [each.strip() for each in node.string().split(",")]
     found = frozenset[Failure]().union(*(_RETRIED.get(each, frozenset()) for each in words))
     codes = {whole(each) for each in policy.at("retriable_status_codes").listing()}
-    if "retriable-status-codes" in words and codes & set(range(500, 600)):
+    if "retriable-status-codes" in words and 500 in codes:  # stands for all errors
         found |= {Failure.ERROR}
     return Value(found, node.place if node else None)
 

@@ -6,14 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..adapter import Command, OwnFiles, Program
+from ..configuration import Configuration, Edit, Listener, Pool
+from . import edits, reader
 
 
 class TraefikFiles(OwnFiles):
-    """A user's files are the static file and the files that it names."""
+    """A user's files are a static file, dynamic files, and compose files with flags and labels."""
 
     forwards = r"""["']?\b(?:url|address)["']?[ \t]*[:=][ \t]*["']?(?P<address>[^\s"',}]+)"""
     content = r'^[ \t\["]*entryPoints\b|\btraefik\.http\.'
     in_folder = ("traefik.*", "*.yml", "*.yaml", "*.toml")
+
+    def read(self, files: Sequence[Path]) -> Configuration:
+        return reader.read(files)
+
+    def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
+        return edits.edits(configuration, listener, pool)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[None, Command]:
         return None, Command((*program.argv, f"--configFile={files[0]}"))

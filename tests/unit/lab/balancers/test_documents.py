@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lab.balancers.configuration import Edit
-from lab.balancers.documents import Node, dump, read_yaml, settled, without_items
+from lab.balancers.documents import Node, dump, read_yaml, settled, without
 from lab.errors import BadArgumentsError
 
 TEXT = """\
@@ -73,7 +73,7 @@ def test_a_merged_mapping_gives_what_is_not_there() -> None:
 def test_items_are_removed_from_any_list(text: str, dropped: list[int]) -> None:
     found = read(text).at("l")
     items = found.listing()
-    edits = settled(without_items(found, [(items[each], "why") for each in dropped]), [])
+    edits = settled(without(found, [(items[each], "why") for each in dropped]), [])
     kept = [each for index, each in enumerate(["a", {"b": 1}, "c"]) if index not in dropped]
     assert YAML(typ="safe", pure=True).load(applied(text, edits))["l"] == kept
 
