@@ -86,7 +86,7 @@ def advise_command(
     wrong = False
     if verify:
         paths = ",".join(map(str, configuration.texts))
-        (entry,) = entries.from_files([f"{name}={paths}"], [])
+        (entry,) = entries.from_files([f"{name}={paths}"], [], "FILE", frontend, pool)
         console = message_console(form is not Format.TERMINAL)
         verified = run_verification([Subject(entry, name, route.pool)], kinds(faults), phases, None, results, console)
         console.print(verified.text())
