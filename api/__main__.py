@@ -76,7 +76,7 @@ def _parser() -> _Parser:
 def _server(settings: Settings, replica: Replica) -> Server:
     return Server(
         uvicorn.Config(
-            create_app(replica),
+            create_app(replica, settings.prefix),
             access_log=False,
             log_level="warning",
             # The replica must show the fields that the balancer sent, not uvicorn's interpretation of them.

@@ -17,6 +17,7 @@ from .errors import RefusedError
 from .head import HeadMiddleware
 from .metrics import MeterMiddleware
 from .misbehave import MisbehaviourMiddleware
+from .prefix import PrefixMiddleware
 from .replica import Replica
 from .routes import router as calls
 from .streams import router as streams
@@ -27,8 +28,11 @@ on request. Every answer names the replica in `X-Instance`.
 """
 
 
-def create_app(replica: Replica) -> FastAPI:
-    """Return the app with all routes and middlewares. It closes `replica` when it shuts down."""
+def create_app(replica: Replica, prefix: str = "") -> FastAPI:
+    """Return the app with all routes and middlewares. It closes `replica` when it shuts down.
+
+    Each route also exists below `prefix`, for a balancer that forwards only such paths.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +50,8 @@ def create_app(replica: Replica) -> FastAPI:
     app.add_middleware(MisbehaviourMiddleware, conduct=replica.conduct, rng=replica.rng)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(MeterMiddleware, metrics=replica.metrics, in_flight=replica.in_flight, load=replica.load_line)
+    if prefix:
+        app.add_middleware(PrefixMiddleware, prefix=prefix)
     return app
 
 

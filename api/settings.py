@@ -39,6 +39,7 @@ class Settings:
     own_user: bool = field(
         default=False, metadata={"meaning": "1: change from root to a user id of this instance only"}
     )
+    prefix: str = field(default="", metadata={"meaning": "beginning of the path that calls may also have, such as /v1"})
     misbehave_token: str = field(
         default="", repr=False, metadata={"meaning": "bearer token of PUT /misbehave; without a token, it is refused"}
     )
@@ -58,6 +59,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         keep_alive_s=_duration(environ, "API_KEEP_ALIVE", default.keep_alive_s),
         shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
         own_user=_switch(environ, "API_OWN_USER"),
+        prefix=_prefix(environ, "API_PREFIX"),
         misbehave_token=_token(environ, "API_MISBEHAVE_TOKEN"),
         misbehave_token_file=_file(environ, "API_MISBEHAVE_TOKEN_FILE", unless="API_MISBEHAVE_TOKEN"),
     )
@@ -100,6 +102,13 @@ def _switch(environ: Mapping[str, str], name: str) -> bool:
     if value not in ("0", "1"):
         raise SettingsError(f"{name}={value!r}: expected 0 or 1")
     return value == "1"
+
+
+def _prefix(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "")
+    if re.fullmatch(r"(?:/[^/?#\s]+)*", value) is None:
+        raise SettingsError(f"{name}={value!r}: expected a path without a slash at its end, such as /v1")
+    return value
 
 
 def _token(environ: Mapping[str, str], name: str) -> str:

@@ -37,8 +37,9 @@ class Route:
     pool: Pool
 
     def __str__(self) -> str:
-        servers = ", ".join(each.address for each in self.pool.servers)
-        return f"{self.listener.name} ({self.listener.place}) → {self.pool.name} ({self.pool.place}): {servers}"
+        servers = ", ".join(dict.fromkeys(each.address for each in self.pool.servers))
+        way = f"{self.listener.name} ({self.listener.place}) → {self.pool.name} ({self.pool.place})"
+        return f"{way}, {len(self.pool.servers)} servers: {servers}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Choice:
     """Ports of the backends, for a balancer whose backend addresses cannot be set. Empty: any free ports."""
     host: str = ""
     """Host header of all requests through the balancer; empty: the balancer's address."""
+    prefix: str = ""
+    """Path with which the path of every request through the balancer begins, such as `/v1`; the backends accept it."""
     watched: bool = False
     """Whether to watch its sockets if it shares this machine's network."""
     health: str = HEALTH_PATH

@@ -100,6 +100,11 @@ class DockerEnvironment:
         """Start the balancer in a container that listens in the project's network and on this machine's loopback."""
         if not choice.adapter:
             raise BadArgumentsError(f"{choice.name} runs on this machine", "leave --runtime docker out")
+        if choice.prefix:
+            problem = (
+                f"{choice.name} forwards only paths below {choice.prefix}, which this runtime's backends do not have"
+            )
+            raise BadArgumentsError(problem, "leave --runtime docker out")
         if choice.backends not in {0, self._replicas}:
             problem = f"{choice.name} has {choice.backends} servers, and this runtime {self._replicas} backends"
             raise BadArgumentsError(problem, "leave --runtime docker out")

@@ -17,7 +17,7 @@ from ..balancers.adapter import Command, Missing, OwnFiles, Program
 from ..balancers.importing import can_import, collect, guess, has_placeholders, import_files
 from ..balancers.own_files import unused
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
-from ..balancers.selection import Choice, Place, ThisMachine
+from ..balancers.selection import HEALTH_PATH, Choice, Place, ThisMachine
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from .document import OWN, Comparison, Result, label
@@ -166,8 +166,11 @@ def _routed(choice: Choice, frontend: str, pool: str) -> Choice:
     if not paths or choice.replace or has_placeholders(paths) or not can_import(adapter(choice.adapter).own_files):
         return choice
     route = import_files(choice.adapter, paths, frontend, pool).route
+    prefix = route.listener.path.rstrip("/")
     return replace(
         choice,
+        prefix=prefix,
+        health=prefix + HEALTH_PATH if choice.health == HEALTH_PATH else choice.health,
         listener=str(route.listener.place),
         pool=str(route.pool.place),
         backends=len(route.pool.servers),

@@ -27,7 +27,7 @@ from .measures import measure, spoiled
 
 _LB: Final = re.compile("^lb(?= )")
 """Name of the balancer in the supervisor's messages."""
-_ALL_THREE: Final = "it must forward to all three backends, /whoami included (docs/peers.md)"
+_ALL: Final = "it must forward to all backends of the lab, /whoami included (docs/peers.md)"
 TRIES: Final = 2
 """Attempts at a run: a run that a busy host spoiled is repeated once."""
 
@@ -127,7 +127,7 @@ def _run(plan: Plan, balancer: RunningBalancer, folder: Path, empty: Result) -> 
         asyncio.run(_measured(plan, endpoints, run_dir, meter, started))
     except EnvironmentProblemError as error:
         if not balancer.ended():
-            step = _ALL_THREE if "unseen" in str(error) or "forwards no request" in str(error) else error.next_step
+            step = _ALL if "unseen" in str(error) or "forwards no request" in str(error) else error.next_step
             words = tuple(error.details) or balancer.log_tail()
             return replace(placed, reason=str(error), next_step=advice(Answer(), "", words) or step, details=words)
     run = load_run(run_dir)

@@ -256,7 +256,7 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
     balancer = supervisor.processes.get("lb")
     own_url = layout.other.url if layout.other else ""
     ready = Ready(
-        traffic=own_url or f"http://{ports.LOOPBACK}:{layout.traffic_port}",
+        traffic=own_url or f"http://{ports.LOOPBACK}:{layout.traffic_port}{layout.prefix}",
         admin="" if layout.other else f"http://{ports.LOOPBACK}:{layout.admin_port}",
         chaos=f"http://{ports.LOOPBACK}:{layout.chaos_port}",
         chaos_token=layout.chaos_token,

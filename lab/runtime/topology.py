@@ -72,6 +72,11 @@ class Layout:
     """A balancer to use in place of ours, without the admin API."""
 
     @property
+    def prefix(self) -> str:
+        """Path with which the path of every request through the balancer begins."""
+        return self.other.prefix if self.other else ""
+
+    @property
     def watched(self) -> bool:
         """Whether the balancer is not ours, so that its sockets are watched unless its network is confined."""
         return self.other.watched if self.other else self.balancer_command != OUR_BALANCER
@@ -108,6 +113,7 @@ def backend_specs(name: str, relay: str, layout: Layout, spare_ports: Iterator[i
             "API_INSTANCE": name,
             "API_LEDGER_DIR": str(layout.state_dir / "ledger"),
             "API_MISBEHAVE_TOKEN": layout.misbehave_token,
+            "API_PREFIX": layout.prefix,
         },
         ready_url=f"http://{upstream}/health",
         address=relay,

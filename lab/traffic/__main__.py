@@ -51,7 +51,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lab.traffic", description="Sends the requests of a plan, open loop.")
     parser.add_argument("--plan", type=Path, required=True, help="plan.json")
     parser.add_argument("--history", type=Path, required=True, help="history.jsonl to write")
-    parser.add_argument("--target", required=True, help="base URL, such as http://127.0.0.1:8080")
+    parser.add_argument(
+        "--target", required=True, help="base URL, such as http://127.0.0.1:8080, with a path that begins all paths"
+    )
     parser.add_argument("--run-id", required=True, help="prefix of all job ids")
     parser.add_argument("--host", default="", help="Host header; default: that of the target")
     return parser.parse_args()

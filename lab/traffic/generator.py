@@ -27,7 +27,8 @@ class Generator:
         url = urlsplit(target)
         self._address = (url.hostname or "127.0.0.1", url.port or 80)
         self._load = plan.load
-        self._renderer = Renderer(host or url.netloc, run_id, keep_alive=plan.load.keep_alive)
+        self._renderer = Renderer(host or url.netloc, run_id, keep_alive=plan.load.keep_alive, prefix=url.path)
+        self._prefix = url.path
         self._arrivals: Iterator[Arrival] = arrivals(plan)
         self._next: Arrival | None = None
         self._history = history
@@ -143,7 +144,7 @@ class Generator:
 
     def _new_connection(self, exchange: Exchange) -> Connection | WebSocket:
         if exchange.kind.method == "WS":
-            return WebSocket(exchange.kind.path, self._upgrade_fields, self._end, self._release_socket)
+            return WebSocket(self._prefix + exchange.kind.path, self._upgrade_fields, self._end, self._release_socket)
         return Connection(self._end, self._release)
 
     def _release(self, connection: Connection) -> None:

@@ -49,7 +49,8 @@ class Message:
 class Renderer:
     """Renders requests. Job ids and request ids start with the run's id, so ledgers can be queried for one run."""
 
-    def __init__(self, host: str, run_id: str, *, keep_alive: bool) -> None:
+    def __init__(self, host: str, run_id: str, *, keep_alive: bool, prefix: str = "") -> None:
+        self._prefix = prefix
         self._run_id = run_id
         self._fields = f"Host: {host}\r\nX-Request-Id: {run_id}-"
         self._close = "" if keep_alive else "Connection: close\r\n"
@@ -62,7 +63,8 @@ class Renderer:
             return Message(_body(arrival.id, kind.body_bytes), self._invocation(arrival))
         client = "" if arrival.session is None else f"X-Client-Id: {arrival.session}\r\n"
         cookie = f"Cookie: {cookies}\r\n" if cookies else ""
-        head = f"{kind.method} {kind.path} HTTP/1.1\r\n{self._fields}{arrival.id}\r\n{self._close}{client}{cookie}"
+        first = f"{kind.method} {self._prefix}{kind.path} HTTP/1.1\r\n"
+        head = f"{first}{self._fields}{arrival.id}\r\n{self._close}{client}{cookie}"
         if kind.method == "POST":
             key = f"{self._run_id}-{arrival.id}"
             invocation = invocation_fields(kind.method, kind.path, key, arrival.session)

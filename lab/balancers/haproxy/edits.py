@@ -47,6 +47,8 @@ _BIND_KEPT: Final = {
     "tfo": 1,
 }
 """Parameters of `bind` that stay, with their number of words."""
+_SPREADS: Final = frozenset({"roundrobin", "static-rr", "leastconn", "random"})
+"""Policies with which the requests of one client reach all servers."""
 _REFUSES: Final = frozenset({"deny", "tarpit", "auth", "reject", "silent-drop"})
 _REWRITES: Final = frozenset(
     {*("set-path", "replace-path", "set-uri", "replace-uri", "set-pathq", "replace-pathq", "set-query", "set-method")}
@@ -97,6 +99,7 @@ class _Changes:
         for section in (self.front, self.pool):
             self._rules(section)
         self._route()
+        self._policy()
         for section in self._checked():
             self._checks(section)
         self._files()
@@ -203,6 +206,8 @@ class _Changes:
                 self.change(line, CLOSED, _ELSEWHERE, 2, 2)
             elif line[0] in {"parse-resolv-conf", "source", "dispatch", "dgram-bind"}:
                 self.change(line, "", _ELSEWHERE)
+            elif line[0] in {"http-check", "tcp-check"} and line[1] == "connect":
+                self.change(line, "", _BACKENDS, 2)
             elif line[0] == "default-server":
                 self._parameters(parameters(line, 1))
 
@@ -236,6 +241,16 @@ class _Changes:
             self.change(rules.pop(0), f"default_backend {self.pool.name}", reason)
         for line in rules:
             self.change(line, "", reason)
+
+    def _policy(self) -> None:
+        """Refuse policies that would send all requests of the lab to one server."""
+        line = self.pool.find("balance")
+        policy = "roundrobin" if line is None else line[1].partition("(")[0]
+        if line is not None and policy not in _SPREADS:
+            raise BadArgumentsError(
+                f"{line.place()}: balance {policy} selects the server by a property that all requests of the lab share",
+                f"in a copy of the file, use one of {', '.join(sorted(_SPREADS))}",
+            )
 
     def _judged(self, section: Section) -> Callable[[Line], bool]:
         """Return whether a line's condition depends on failover, directly or by the name of an `acl`."""
@@ -281,8 +296,6 @@ class _Changes:
         for line in sends:
             for at in (at for at, word in enumerate(line.values) if word in {"body", "body-lf"}):
                 self.change(line, "", reason, at, at + 1)
-        for line in section.applied("http-check", "connect"):
-            self.change(line, "", _BACKENDS, 2)
         for line in section.applied("http-check", "expect"):
             if not any(word in {"status", "rstatus"} for word in line.values[2:]):
                 self.change(line, "status 200", "the lab's backends answer with their own text", 2)

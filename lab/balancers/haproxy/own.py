@@ -32,7 +32,7 @@ class HaproxyFiles(OwnFiles):
         return _WRITES.sub(lambda found: found[1] + inside(found[2], Path(values["DIR"])), text)
 
     def read(self, files: Sequence[Path]) -> Configuration:
-        return reader.read(files)
+        return reader.read([each for each in files if _has_sections(each, files[0])])
 
     def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
         return edits.edits(configuration, listener, pool, os.environ)

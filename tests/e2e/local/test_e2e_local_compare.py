@@ -76,6 +76,34 @@ def only(document: dict[str, object]) -> dict[str, object]:
     return result
 
 
+def test_production_files_are_imported_as_they_are_and_all_their_servers_are_backends(folder: Path) -> None:
+    corpus = Path(__file__).parents[2] / "corpus" / "haproxy"
+    code, document = compare(folder, "--balancers", "none", "--config", str(corpus / "conf.d"))
+    result = only(document)
+    assert code == 0
+    assert result["status"] in {"ok", "spoiled"}, result
+    measures = result["measures"]
+    assert isinstance(measures, dict)
+    assert measures["requests"] > 100
+    lines = (folder / str(document["folder"]) / str(result["folder"]) / "history.jsonl").read_text().splitlines()
+    instances = {json.loads(line).get("instance") for line in lines}
+    assert {f"api-{number}" for number in range(1, 6)} <= instances
+
+
+def test_show_changes_writes_what_the_lab_would_run_and_starts_nothing(folder: Path) -> None:
+    corpus = Path(__file__).parents[2] / "corpus" / "haproxy"
+    command = [sys.executable, "-m", "reroute_lab.lab", "compare", "--balancers", "none", "--show-changes", "shown"]
+    command += ["--config", str(corpus / "latin1.cfg")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "latin1.cfg:14: 127.0.0.1:80 → @LISTEN@ (the lab's requests enter here)" in done.stdout
+    assert b"B\xfcro" in (folder / "shown" / "latin1.cfg").read_bytes()
+    shutil.copy(corpus / "latin1.cfg", folder / "latin1.cfg")
+    subprocess.run(["patch", "--binary", "latin1.cfg", "shown/changes.diff"], cwd=folder, check=True)
+    assert (folder / "latin1.cfg").read_bytes() == (folder / "shown" / "latin1.cfg").read_bytes()
+    assert not (folder / "results").exists()
+
+
 def test_a_file_from_production_runs_with_the_labs_addresses(folder: Path) -> None:
     (folder / "prod.cfg").write_text(HAPROXY % (":80", "10.0.0.5:80", "10.0.0.6:80", "10.0.0.7:80"))
     replaced = [":80=LISTEN", "10.0.0.5:80=BACKEND_1", "10.0.0.6:80=BACKEND_2", "10.0.0.7:80=BACKEND_3"]

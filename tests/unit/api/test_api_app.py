@@ -43,6 +43,13 @@ async def test_health_names_the_instance_and_its_load(app: FastAPI) -> None:
     assert answer.json["load"]["in_flight"] == 1, "the probe itself"
 
 
+async def test_calls_are_also_below_the_prefix_that_was_set(replica: Replica) -> None:
+    app = create_app(replica, "/v1")
+    for path in ("/health", "/v1/health"):
+        assert (await call(app, "GET", path)).status == 200
+    assert (await call(app, "GET", "/v2/health")).status == 404
+
+
 async def test_whoami_shows_repeated_headers_in_order(app: FastAPI) -> None:
     answer = await call(app, "GET", "/whoami", headers={"X-Forwarded-For": "10.0.0.9", "Via": "1.1 lb"})
 

@@ -26,11 +26,14 @@ def test_every_variable_changes_its_setting() -> None:
             "API_KEEP_ALIVE": "500ms",
             "API_SHUTDOWN_TIMEOUT": "2m",
             "API_OWN_USER": "1",
+            "API_PREFIX": "/v1",
             "API_MISBEHAVE_TOKEN_FILE": "/run/token",
         }
     )
 
-    assert settings == Settings("0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 120.0, True, "", Path("/run/token"))
+    assert settings == Settings(
+        "0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 120.0, True, "/v1", "", Path("/run/token")
+    )
     assert from_environment({"API_MISBEHAVE_TOKEN": "x" * 16}).misbehave_token == "x" * 16
 
 
@@ -52,6 +55,8 @@ def test_a_bare_number_is_a_duration_in_seconds() -> None:
         ("API_KEEP_ALIVE", "soon"),
         ("API_SHUTDOWN_TIMEOUT", "-5s"),
         ("API_OWN_USER", "yes"),
+        ("API_PREFIX", "v1"),
+        ("API_PREFIX", "/v1/"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_variable_and_its_value(name: str, value: str) -> None:

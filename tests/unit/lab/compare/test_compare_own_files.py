@@ -229,7 +229,10 @@ def test_a_file_without_any_backend_of_the_lab_is_refused(tmp_path: Path) -> Non
         adopt(own("haproxy"), texts(file), [], values(tmp_path), tmp_path)
 
 
-def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path) -> None:
+def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     file = tmp_path / "nginx.conf"
     file.write_text("events {}\n")
     _, command = own("nginx").commands(Program(("nginx",)), [file])
@@ -237,6 +240,9 @@ def test_nginx_is_kept_in_the_foreground_unless_the_file_says_so(tmp_path: Path)
     file.write_text("daemon off; pid x.pid;\nevents {}\n")
     _, command = own("nginx").commands(Program(("nginx",)), [file])
     assert "-g" not in command.argv
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    _, command = own("nginx").commands(Program(("nginx",)), [file])
+    assert command.argv[-1].startswith("user "), "as root, nginx would serve as a user without access to the folder"
 
 
 def test_a_command_of_ones_own_gets_its_addresses_as_words_and_as_environment(tmp_path: Path) -> None:

@@ -58,6 +58,13 @@ def test_a_get_as_bytes() -> None:
     assert message.invocation == '"method":"GET","path":"/work?sleep_ms=2","key":null'
 
 
+def test_paths_begin_with_the_prefix_of_the_target_but_not_in_the_history() -> None:
+    arrival = next(arrivals(traffic_only(1.0, mix=(replace(GET, share=1.0),))))
+    message = Renderer("h:1", "r1", keep_alive=True, prefix="/v1").render(arrival)
+    assert message.payload.startswith(b"GET /v1/work?sleep_ms=2 HTTP/1.1\r\n")
+    assert '"path":"/work?sleep_ms=2"' in message.invocation
+
+
 def test_a_job_as_bytes() -> None:
     arrival = next(arrivals(traffic_only(1.0, mix=(replace(POST, share=1.0),))))
     head, body = Renderer("h:1", "r1", keep_alive=False).render(arrival).payload.split(b"\r\n\r\n")
