@@ -24,6 +24,7 @@ from ..scenario.units import parse_duration, parse_rate, parse_share
 from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .advise_view import show
 from .common import message_console, print_json
+from .compare_commands import changes
 
 
 class Format(StrEnum):
@@ -86,8 +87,11 @@ def advise_command(
     wrong = False
     if verify:
         paths = ",".join(map(str, configuration.texts))
-        (entry,) = entries.from_files([f"{name}={paths}"], [], "FILE", frontend, pool)
+        (entry,) = entries.with_routes(entries.from_files([f"{name}={paths}"], [], "FILE"), frontend, pool)
         console = message_console(form is not Format.TERMINAL)
+        if entry.choice.listener:
+            for line in changes(entry.choice):
+                console.print(line, soft_wrap=True)
         verified = run_verification([Subject(entry, name, route.pool)], kinds(faults), phases, None, results, console)
         console.print(verified.text())
         wrong = verified.exceeded
