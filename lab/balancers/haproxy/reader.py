@@ -274,8 +274,10 @@ def _checks(section: Section, server: ServerLine, found: Files) -> Checks:
     answer, connect = _timeout(section, "check"), _timeout(section, "connect")
     timeout, connecting = interval, None
     if answer.value is not None:
-        first = interval.value if connect.value is None else min(connect.value, interval.value)
-        timeout, connecting = Value(first + answer.value, answer.place), Value(first, connect.place)
+        connecting = interval
+        if connect.value is not None and connect.value < interval.value:
+            connecting = Value(connect.value, connect.place)
+        timeout = Value(connecting.value + answer.value, answer.place)
     spread = next((line for each in found.sections for line in each.own("spread-checks")), None)
     path = check_path(section) if http and check is not None else None
     return Checks(

@@ -106,7 +106,10 @@ def test_retry_on_and_what_spares_posts(tmp_path: Path) -> None:
 
 def test_timeout_check_begins_after_connecting(tmp_path: Path) -> None:
     servers = " server a 10.0.0.1:80 check inter 5s\n"
-    assert checks(tmp_path, " timeout check 500ms\n", servers).timeout_s.value == 2.5, "timeout connect is less"
+    found = checks(tmp_path, " timeout check 500ms\n", servers)
+    assert found.timeout_s.value == 2.5, "timeout connect is less"
+    assert found.connect_timeout_s is not None
+    assert (found.connect_timeout_s.value, str(found.connect_timeout_s.place)) == (2.0, "h.cfg:3")
     servers = " server a 10.0.0.1:80 check inter 1s\n"
     assert checks(tmp_path, " timeout check 500ms\n", servers).timeout_s.value == 1.5, "inter is less"
 
