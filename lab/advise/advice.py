@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..balancers.configuration import Configuration, Pool
 from .findings import Finding, Severity, findings
 from .models import model
-from .prediction import Input, Prediction, Situation
+from .prediction import Input, Model, Prediction, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,13 @@ class Advice:
 
 
 def advise(
-    configuration: Configuration, pool: Pool, situation: Situation, backend_keep_alive_s: float | None = None
+    configuration: Configuration,
+    pool: Pool,
+    situation: Situation,
+    backend_keep_alive_s: float | None = None,
+    using: Model | None = None,
 ) -> Advice:
-    """Return the advice about one pool. Raise `BadArgumentsError` if the program has no model."""
-    predictions = model(configuration.program).predict(pool.settings, situation)
+    """Return the advice about one pool. Raise `BadArgumentsError` if the program has no model and none is given."""
+    predictions = tuple((using or model(configuration.program)).predict(pool.settings, situation))
     found = findings(configuration.program, pool, configuration.unknown, situation, backend_keep_alive_s)
     return Advice(configuration.program, pool, situation, predictions, tuple(found))

@@ -156,7 +156,7 @@ class _Rules:
         if attempts.value < 2 or Failure.CONNECT not in retries.on.value:
             value = attempts if attempts.value < 2 else retries.on
             happens = f"while a server is down and not yet taken out, {share} fails"
-            yield self._found("no-retry", Severity.DANGER, happens, Knob.OTHER_SERVER, value)
+            yield self._found("no-retry", Severity.DANGER, happens, Knob.RETRY, value)
         elif elsewhere.value is None or elsewhere.value > attempts.value:
             waits_s = (attempts.value - 1) * retries.pause_s.value
             late = f", {waits_s:g} s late" if waits_s else ""

@@ -11,6 +11,7 @@ class Knob(StrEnum):
     """What a suggestion changes."""
 
     RESPONSE_TIMEOUT = "response time-out"
+    RETRY = "retries of failed connections"
     OTHER_SERVER = "retries on another server"
     POSTS = "no repeated POSTs"
     ATTEMPTS = "number of attempts"
@@ -41,6 +42,7 @@ _CADDY: Final = "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy
 _LINES: Final = {
     "haproxy": {
         Knob.RESPONSE_TIMEOUT: ("timeout server {seconds:g}s", f"{_HAPROXY}#4.2-timeout%20server"),
+        Knob.RETRY: ("retries 1", f"{_HAPROXY}#4.2-retries"),
         Knob.OTHER_SERVER: ("option redispatch 1", f"{_HAPROXY}#4.2-option%20redispatch"),
         Knob.POSTS: (
             "http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }",
@@ -53,6 +55,7 @@ _LINES: Final = {
     },
     "nginx": {
         Knob.RESPONSE_TIMEOUT: ("proxy_read_timeout {seconds:g}s;", f"{_PROXY}#proxy_read_timeout"),
+        Knob.RETRY: ("proxy_next_upstream error timeout;", f"{_PROXY}#proxy_next_upstream"),
         Knob.OTHER_SERVER: ("proxy_next_upstream error timeout;", f"{_PROXY}#proxy_next_upstream"),
         Knob.POSTS: ("proxy_next_upstream error timeout;", f"{_PROXY}#proxy_next_upstream"),
         Knob.ATTEMPTS: ("proxy_next_upstream_tries 2;", f"{_PROXY}#proxy_next_upstream_tries"),
@@ -61,6 +64,7 @@ _LINES: Final = {
     },
     "envoy": {
         Knob.RESPONSE_TIMEOUT: ("per_try_timeout: {seconds:g}s", _ROUTE),
+        Knob.RETRY: ("retry_policy: {retry_on: connect-failure, num_retries: 1}", _ROUTE),
         Knob.OTHER_SERVER: (
             "retry_host_predicate: [{name: envoy.retry_host_predicates.previous_hosts, typed_config: "
             '{"@type": type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate}}]',
@@ -83,6 +87,7 @@ _LINES: Final = {
             "forwardingTimeouts: {responseHeaderTimeout: {seconds:g}s}",
             f"{_TRAEFIK}/load-balancing/serverstransport/",
         ),
+        Knob.RETRY: ("retry: {attempts: 2}", f"{_TRAEFIK}/middlewares/retry/"),
         Knob.OTHER_SERVER: ("retry: {attempts: 2}", f"{_TRAEFIK}/middlewares/retry/"),
         Knob.POSTS: ("retry: {attempts: 2}  # without `status`", f"{_TRAEFIK}/middlewares/retry/"),
         Knob.ATTEMPTS: ("retry: {attempts: 2}", f"{_TRAEFIK}/middlewares/retry/"),
@@ -100,6 +105,7 @@ _LINES: Final = {
             "transport http { response_header_timeout {seconds:g}s }",
             f"{_CADDY}#the-http-transport",
         ),
+        Knob.RETRY: ("lb_retries 1", f"{_CADDY}#load-balancing"),
         Knob.OTHER_SERVER: ("lb_retries 1", f"{_CADDY}#load-balancing"),
         Knob.POSTS: ("lb_retry_match { method GET HEAD OPTIONS PUT DELETE TRACE }", f"{_CADDY}#load-balancing"),
         Knob.ATTEMPTS: ("lb_retries 1", f"{_CADDY}#load-balancing"),

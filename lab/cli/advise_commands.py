@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
+from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from ..advise.advice import Advice, advise
 from ..advise.formats import as_json, markdown, sarif
 from ..advise.models import MODELS
+from ..advise.models.reroute import RerouteModel, published_pool
 from ..advise.prediction import Situation
 from ..balancers import adapter as find_adapter
 from ..balancers import adapters
+from ..balancers.configuration import Configuration
 from ..balancers.importing import can_import, choose, collect, guess
 from ..compare import entries
 from ..compare.verification import Subject
 from ..errors import BadArgumentsError, ExitCode
 from ..output.terminal import write
+from ..processes.direct_http import direct_opener
 from ..scenario.units import parse_duration, parse_rate, parse_share
 from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .advise_view import show
 from .common import message_console, print_json
+from .compare_commands import changes
+
+_PATIENCE_S: Final = 2.0
 
 
 class Format(StrEnum):
@@ -36,7 +45,10 @@ class Format(StrEnum):
 
 
 def advise_command(
-    files: Annotated[list[Path], typer.Argument(help="Your configuration, main file first; folders are allowed.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Your configuration, main file first; or the admin URL of a running Reroute."),
+    ],
     adapter: Annotated[str, typer.Option(help="The program, if its files do not tell: haproxy, nginx, …")] = "",
     frontend: Annotated[str, typer.Option(help="Name of the listener, if there are several.")] = "",
     pool: Annotated[str, typer.Option(help="Name of the pool of servers, if there are several.")] = "",
@@ -61,7 +73,20 @@ def advise_command(
     Exit codes: 0 nothing dangerous, 1 a finding of severity danger or a measured value above its prediction (--verify),
     254 bad arguments or files.
     """
-    words = [str(each) for each in files]
+    words = files
+    given = Situation(
+        servers=1,
+        rate_per_s=parsed(parse_rate, "--rate", rate),
+        post_share=parsed(parse_share, "--posts", posts),
+        outage_s=parsed(parse_duration, "--outage", outage),
+        drain_s=parsed(parse_duration, "--drain", drain),
+        client_timeout_s=parsed(parse_duration, "--client-timeout", client_timeout),
+    )
+    kept_s = parsed(parse_duration, "--backend-keep-alive", backend_keep_alive) if backend_keep_alive else None
+    if words[0].startswith("http://"):
+        advice = _running(words[0], given, kept_s)
+        _print(advice, form)
+        raise typer.Exit(ExitCode.FAIL if advice.dangerous else ExitCode.PASS)
     name = adapter or guess(words)
     if not name:
         raise BadArgumentsError(
@@ -72,26 +97,36 @@ def advise_command(
         raise BadArgumentsError(f"the lab cannot read files of {name}", f"it reads those of {', '.join(MODELS)}")
     configuration = own.read(collect(words, own))
     route = choose(configuration, frontend, pool)
-    situation = Situation(
-        servers=len(route.pool.servers),
-        rate_per_s=parsed(parse_rate, "--rate", rate),
-        post_share=parsed(parse_share, "--posts", posts),
-        outage_s=parsed(parse_duration, "--outage", outage),
-        drain_s=parsed(parse_duration, "--drain", drain),
-        client_timeout_s=parsed(parse_duration, "--client-timeout", client_timeout),
-    )
-    kept_s = parsed(parse_duration, "--backend-keep-alive", backend_keep_alive) if backend_keep_alive else None
+    situation = replace(given, servers=len(route.pool.servers))
     advice = advise(configuration, route.pool, situation, kept_s)
     _print(advice, form)
     wrong = False
     if verify:
         paths = ",".join(map(str, configuration.texts))
-        (entry,) = entries.from_files([f"{name}={paths}"], [])
+        (entry,) = entries.with_routes(entries.from_files([f"{name}={paths}"], [], "FILE"), frontend, pool)
         console = message_console(form is not Format.TERMINAL)
+        if entry.choice.listener:
+            for line in changes(entry.choice):
+                console.print(line, soft_wrap=True)
         verified = run_verification([Subject(entry, name, route.pool)], kinds(faults), phases, None, results, console)
         console.print(verified.text())
         wrong = verified.exceeded
     raise typer.Exit(ExitCode.FAIL if advice.dangerous or wrong else ExitCode.PASS)
+
+
+def _running(url: str, given: Situation, kept_s: float | None) -> Advice:
+    """Return the advice about a running Reroute. Raise `BadArgumentsError` if no admin API answers at `url`."""
+    try:
+        config, backends, bounds = (
+            json.loads(direct_opener().open(url.rstrip("/") + path, timeout=_PATIENCE_S).read())
+            for path in ("/config", "/backends", "/bounds")
+        )
+        pool = published_pool(url, config, backends["backends"])
+        situation = replace(given, servers=max(1, len(pool.servers)))
+        configuration = Configuration("reroute", {}, (), (pool,))
+        return advise(configuration, pool, situation, kept_s, RerouteModel(bounds["bounds"]))
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        raise BadArgumentsError(f"{url} is not the admin API of a running Reroute: {error}") from error
 
 
 def parsed(parse: Callable[[Any], float], option: str, text: str) -> float:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..advise.prediction import Fault
 from ..compare import entries
-from ..compare.document import Comparison
+from ..compare.document import Comparison, label
 from ..compare.environment import LocalEnvironment
 from ..compare.runner import run_all
 from ..compare.verification import Subject, Verified, as_document, plans, schedule, table, verify
@@ -42,7 +42,7 @@ class Verification:
         for row in self.rows:
             largest = f"{max(row.measured_s):.2f} s" if row.measured_s else "nothing"
             lines.append(
-                f"{row.program} {row.settings} {row.fault}: predicted at most {row.worst_s:.2f} s, expected "
+                f"{label(row.program, row.settings)}, {row.fault}: predicted at most {row.worst_s:.2f} s, expected "
                 f"{row.expected_s:.2f} s, measured {largest}: {row.verdict}{f' ({row.why})' if row.why else ''}"
             )
         return "\n".join([*lines, f"{self.folder}/advise.md · advise.json"])

@@ -45,5 +45,7 @@ class EnvoyModel(FailoverModel):
 
     def notes(self, case: Case) -> tuple[str, ...]:
         """Add how ejections grow."""
-        told = super().notes(case)
-        return told if case.settings.passive is None else (*told, "X grows by itself with each ejection in a row")
+        told, passive = super().notes(case), case.settings.passive
+        if passive is None or passive.returns_by_checks:
+            return told
+        return (*told, "X grows by itself with each ejection in a row")

@@ -187,12 +187,15 @@ def test_reroute_gives_its_published_bounds() -> None:
             "reroute_s": 1.6,
             "reroute_traffic_s": 1.3,
             "readmit_s": 1.2,
-            "formula": "reroute ≤ I'",
-            "terms": {"I'": 0.55},
+            "formula": "reroute ≤ I' · with traffic ≤ g + S · readmit ≤ T",
+            "terms": {"I'": 0.55, "g": 0.1, "S": 1.2},
             "condition": "",
         },
         {"fault": "kill", "reroute_s": None, "reroute_traffic_s": None, "readmit_s": None, "condition": "none"},
     ]
     found = {each.fault: each for each in RerouteModel(bounds).predict(known.HAPROXY_MATCHED, LAB)}
     assert (worst(found[Fault.PAUSE]), found[Fault.PAUSE].notice.by) == (1.3, "live traffic")
+    assert found[Fault.PAUSE].notice.worst is not None
+    assert found[Fault.PAUSE].notice.worst.formula == "g + S"
+    assert [each.symbol for each in found[Fault.PAUSE].notice.worst.inputs] == ["g", "S"]
     assert (worst(found[Fault.KILL]), found[Fault.KILL].notice.by) == (None, "none")

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from lab.cli.app import run
+from lb.config.schema import Config
+from lb.core.bounds import bounds
+from lb.core.settings import Settings
 
 GOOD = """
 defaults
@@ -69,3 +75,41 @@ def test_more_requests_are_more_requests_at_risk(prod: Path, capsys: pytest.Capt
         pause = json.loads(capsys.readouterr().out)["predictions"][1]
         slow.append(pause["at_risk"]["get"]["failed"])
     assert slow[1] == pytest.approx(10 * slow[0], rel=0.02)
+
+
+class _Admin(BaseHTTPRequestHandler):
+    """The three answers of Reroute's admin API that the adviser reads, for its default settings."""
+
+    def do_GET(self) -> None:
+        backends = [{"id": "a", "address": "10.0.0.1:80"}, {"id": "b", "address": "10.0.0.2:80"}]
+        answers = {
+            "/config": Config.model_validate({"discovery": {"kind": "static", "backends": backends}}).printable(),
+            "/backends": {"backends": backends},
+            "/bounds": {"bounds": [asdict(each) for each in bounds(Settings())]},
+        }
+        body = json.dumps(answers[self.path]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        pass
+
+
+def test_a_running_reroute_is_asked_for_its_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    with HTTPServer(("127.0.0.1", 0), _Admin) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        code = run(["advise", f"http://127.0.0.1:{server.server_port}", "--format", "json"])
+        server.shutdown()
+    document = json.loads(capsys.readouterr().out)
+    published = {each.fault: each for each in bounds(Settings())}
+    predicted = {each["fault"]: each["notice"]["worst"]["seconds"] for each in document["predictions"]}
+    assert predicted["pause"] == published["pause"].reroute_traffic_s
+    assert predicted["drain"] == published["unhealthy"].reroute_s
+    assert (code, [each for each in document["findings"] if each["severity"] == "danger"]) == (0, [])
+
+
+def test_an_address_where_nothing_answers_is_a_bad_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["advise", "http://127.0.0.1:9"]) == 254
+    assert "is not the admin API of a running Reroute" in capsys.readouterr().err
