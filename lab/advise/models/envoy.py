@@ -44,7 +44,7 @@ class EnvoyModel(FailoverModel):
         return ends.plus(whole(self.names.given("E", "interval of outlier detection", passive.returns_every_s)))
 
     def notes(self, case: Case) -> tuple[str, ...]:
-        """Add how ejections grow."""
+        """Add a note on how ejections grow."""
         told, passive = super().notes(case), case.settings.passive
         if passive is None or passive.returns_by_checks:
             return told
