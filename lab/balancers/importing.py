@@ -26,7 +26,7 @@ from .substitution import NAMES
 
 FEWEST_SERVERS: Final = 2
 MOST_SERVERS: Final = 16
-"""Each backend is two Python processes of together about 90 MiB, and each start has to wait for all of them."""
+"""Each backend is two Python processes of together about 75 MiB, and each start has to wait for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _not_too_many(pool: Pool) -> None:
     if len(pool.servers) > MOST_SERVERS:
         raise BadArgumentsError(
             f"{pool.place}: {pool.name} has {len(pool.servers)} servers, and the lab starts at most {MOST_SERVERS} "
-            "backends, because each is two processes of together about 90 MiB",
+            "backends, because each is two processes of together about 75 MiB",
             "take servers out of a copy of the file",
         )
 
