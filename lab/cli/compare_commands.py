@@ -164,7 +164,7 @@ def changes(choice: Choice) -> Iterator[str]:
     imported = choice.imported()
     yield f"{choice.name}: requests take {imported.route}"
     yield from (f"  {line}" for line in imported.told())
-    for each in imported.configuration.unknown:
+    for each in imported.kept_unknown():
         yield f"  {each.place}: {one_line(each.text)} may affect failover; it stays as it is"
 
 

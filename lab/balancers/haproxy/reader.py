@@ -57,16 +57,48 @@ _L7_RETRIES: Final = {
     "conn-failure": {Failure.CONNECT},
     "all-retryable-errors": {Failure.CONNECT, Failure.CLOSED, Failure.TIMEOUT, Failure.ERROR},
 }
-_DECIDES: Final = {
-    "global": {"max-spread-checks", "server-state-file", "external-check"},
-    "proxy": {
-        *("load-server-state-from-file", "server-state-file-name", "tcp-check", "external-check", "use-server"),
-        *("persist", "force-persist", "ignore-persist", "stick", "stick-table", "cookie", "dispatch", "fullconn"),
-        *("use-fcgi-app", "grace", "transparent"),
-    },
-    "option": {"allbackups", "abortonclose", "persist", "prefer-last-server", "http_proxy", "transparent"},
-}
-"""Directives that this module does not translate, and that may decide failover."""
+_GLOBAL: Final = re.compile(
+    r"(?:tune\.|ssl-|lua-|log|stats|set|max|no[a-z]|nb|expose-|insecure-|profiling\.|thread-group|51degrees-|wurfl-).*"
+    r"|(?:un|pre|re)setenv|chroot|user|group|uid|gid|daemon|pidfile|master-worker|mworker-.*|ulimit-n|localpeer|node"
+    r"|description|(?:ca|crt)-base|default-path|issuers-chain-path|cpu-map|hard-stop-after|close-spread-time|unix-bind"
+    r"|zero-warning|strict-limits|quiet|debug|busy-polling|h1-case-adjust.*|numa-.*|pp2-.*|spread-checks|server-state-base"
+)
+_PROXY: Final = frozenset(
+    {
+        *("acl", "backlog", "balance", "bind", "bind-process", "capture", "compression", "declare", "default-server"),
+        *("default_backend", "description", "disabled", "enabled", "email-alert", "error-log-format", "errorfile"),
+        *("errorfiles", "errorloc", "errorloc302", "errorloc303", "filter", "guid", "hash-type", "http-after-response"),
+        *(
+            "hash-balance-factor",
+            "http-check",
+            "http-error",
+            "http-request",
+            "http-response",
+            "http-reuse",
+            "id",
+            "log",
+        ),
+        *("http-send-name-header", "log-format", "log-format-sd", "log-tag", "max-keep-alive-queue", "maxconn", "mode"),
+        *("monitor", "monitor-net", "monitor-uri", "option", "rate-limit", "redirect", "retries", "retry-on", "server"),
+        *("server-template", "source", "stats", "tcp-request", "tcp-response", "timeout", "unique-id-format"),
+        *("unique-id-header", "use_backend", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "srvtcpka-cnt"),
+        *("srvtcpka-idle", "srvtcpka-intvl"),
+    }
+)
+_TIMEOUTS: Final = frozenset(
+    {
+        *("check", "client", "client-fin", "client-hs", "connect", "http-keep-alive", "http-request", "server"),
+        *("server-fin", "tarpit", "tunnel"),
+    }
+)
+_OPTIONS: Final = re.compile(
+    r"redispatch|httpchk|tcp-check|(?:http|tcp|https)log|accept-invalid-http-.*|checkcache|(?:cli|srv)?tcpka|contstats"
+    r"|disable-h2-upgrade|dontlog-?(?:normal|null)|forward(?:ed|for)|h1-case-adjust-.*|http-(?:buffer-request|no-delay)"
+    r"|http-(?:ignore-probes|keep-alive|pretend-keepalive|restrict-req-hdr-names|server-close|use-proxy-header|use-htx)"
+    r"|httpclose|idle-close-on-response|independent-streams|log-health-checks|log-separate-errors|logasap|nolinger"
+    r"|originalto|socket-stats|splice-.*|tcp-smart-(?:accept|connect)"
+)
+"""Directives of 2.6 that are translated or do not decide failover. All others are listed as unknown."""
 _PLAIN: Final = frozenset(
     {
         *("check", "no-check", "inter", "fastinter", "downinter", "fall", "rise", "observe", "error-limit", "on-error"),
@@ -338,19 +370,36 @@ def _unknown(found: Files) -> Iterator[Unknown]:
     for line in found.conditional:
         yield Unknown(f"{' '.join(line.values)} (all branches are read)", line.place())
     for section in found.sections:
-        kind = "proxy" if section.kind in {*PROXIES, "defaults"} else section.kind
+        known = {"global": _known_global, **dict.fromkeys((*PROXIES, "defaults"), _known)}.get(section.kind)
         for line in section.lines:
-            option = line[0] == "option" and line[1] in _DECIDES["option"] | SPEAKS
-            dynamic = line[0] == "use_backend" and line[1].startswith("%[")
-            l7 = line.values[:2] == ("http-request", "disable-l7-retry") and not _clear(line)
-            if line[0] in _DECIDES.get(kind, ()) or option or dynamic or l7:
+            if known is not None and not known(line.values[line[0] in {"no", "default"} :]):
                 yield Unknown(" ".join(line.values), line.place())
     for section in found.proxies("backend", "listen"):
         yield from _unknown_parameters(servers(section))
 
 
-def _clear(line: Line) -> bool:
-    words = line.values[2:]
+def _known_global(words: tuple[str, ...]) -> bool:
+    return bool(words) and _GLOBAL.fullmatch(words[0]) is not None
+
+
+def _known(words: tuple[str, ...]) -> bool:
+    """Return whether a directive of a proxy is translated, or does not decide failover."""
+    match words:
+        case ("option", name, *_):
+            return _OPTIONS.fullmatch(name) is not None
+        case ("timeout", name, *_):
+            return name in _TIMEOUTS
+        case ("use_backend", name, *_):
+            return not name.startswith("%[")
+        case ("http-request", "disable-l7-retry", *condition):
+            return _clear(condition)
+        case (name, *_):
+            return name in _PROXY
+    return False
+
+
+def _clear(words: Sequence[str]) -> bool:
+    """Return whether the condition of `disable-l7-retry` is about methods."""
     return not words or any(word == "method" or word.startswith("METH_") for word in words)
 
 

@@ -171,7 +171,10 @@ def test_a_frontend_that_only_redirects_leads_nowhere(tmp_path: Path) -> None:
 
 
 def test_what_is_not_translated_is_listed(tmp_path: Path) -> None:
-    pool = " stick on src\n use-server a if { path / }\n server a 10.0.0.1:80 check agent-check fall 2\n"
+    pool = (
+        " stick on src\n no option prefer-last-server\n timeout queue 3s\n a-new-word x\n"
+        " use-server a if { path / }\n server a 10.0.0.1:80 check agent-check fall 2\n"
+    )
     text = f"{FRONT} use_backend %[hdr(x)]\n.if defined(X)\n.endif\nbackend app\n{pool} server b 10.0.0.2:80 check\n"
     told = [f"{each.place} {each.text}" for each in read(tmp_path, text).unknown]
     assert told == [
@@ -179,9 +182,12 @@ def test_what_is_not_translated_is_listed(tmp_path: Path) -> None:
         "h.cfg:6 .endif (all branches are read)",
         "h.cfg:4 use_backend %[hdr(x)]",
         "h.cfg:8 stick on src",
-        "h.cfg:9 use-server a if { path / }",
-        "h.cfg:10 agent-check",
-        "h.cfg:11 b differs from a in fall",
+        "h.cfg:9 no option prefer-last-server",
+        "h.cfg:10 timeout queue 3s",
+        "h.cfg:11 a-new-word x",
+        "h.cfg:12 use-server a if { path / }",
+        "h.cfg:13 agent-check",
+        "h.cfg:14 b differs from a in fall",
     ]
 
 

@@ -13,7 +13,7 @@ from lab.compare.entries import from_adapters, from_files, note_sources, with_ro
 from lab.compare.runner import Entry
 from lab.errors import BadArgumentsError
 
-FOUR = "".join(f"  server s{number} 10.0.0.{number}:80 check maxconn 9\n" for number in range(1, 5))
+FOUR = "".join(f"  server s{number} 10.0.0.{number}:80 check maxconn 9 agent-check\n" for number in range(1, 5))
 TEXT = f"frontend web\n  bind :80\n  default_backend app\nbackend app\n{FOUR}"
 
 
@@ -62,6 +62,7 @@ def test_changes_and_unknown_directives_are_told(file: Path) -> None:
         "haproxy (haproxy.cfg): requests take web (haproxy.cfg:1) → app (haproxy.cfg:4), 4 servers"
     )
     assert lines[1] == "  haproxy.cfg:2: :80 → @LISTEN@ (the lab's requests enter here)"
+    assert sum("may affect failover" in line for line in lines) == 4, "agent-check is removed, and not told twice"
     assert lines[-1] == "  haproxy.cfg:8: maxconn 9 may affect failover; it stays as it is"
 
 
