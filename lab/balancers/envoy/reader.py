@@ -316,7 +316,8 @@ def _passive(cluster: Node, members: int, *, checked: bool) -> Passive | None:
     """Return the outlier detection of failures in a row, or None if nothing of that kind is enforced.
 
     A time-out or a lost connection counts like a 5xx, unless errors of local origin are split from others. Each further
-    ejection of a host lasts longer. A host that would exceed `max_ejection_percent` stays in, also the first one.
+    ejection of a host lasts longer. A host that would exceed `max_ejection_percent` is not ejected, not even as the
+    only one: with the default of 10 % and three hosts, Envoy 1.40 ejects none.
     https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/cluster/v3/outlier_detection.proto
     """
     node = cluster.at("outlier_detection")

@@ -68,7 +68,12 @@ class Sources:
         path = self.home / name
         lines = list(_lines(draft, ""))
         self.texts[path] = "".join(f"{line}\n" for line, _ in lines)
-        self.origins |= {(path, number): place for number, (_, place) in enumerate(lines, 1) if place}
+        place = None
+        for number in range(len(lines), 0, -1):
+            # The line of a key without a value comes from where the first value below it does.
+            place = lines[number - 1][1] or place
+            if place:
+                self.origins[path, number] = place
         self.documents[path] = read_yaml(path, self.texts[path])
         return self.documents[path]
 

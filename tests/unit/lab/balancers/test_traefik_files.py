@@ -58,6 +58,7 @@ def test_labels_and_flags_keep_their_places() -> None:
     assert [path.name for path in found.texts] == ["traefik-static.yaml", "traefik-dynamic.yaml", "compose.yaml"]
     notes = found.pools[0]
     assert [each.address for each in notes.servers] == ["notes:3000"] * 3
+    assert str(notes.place).startswith("compose.yaml:")
     assert str(notes.servers[0].place) == "compose.yaml:30"
     checks = notes.settings.checks
     assert checks is not None
