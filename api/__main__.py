@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -10,11 +11,14 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from dataclasses import replace
+from typing import NoReturn, cast
 
 import uvicorn
 
 from .app import create_app
+from .auth import leave_token
+from .connection import Limits, connections
 from .errors import EnvironmentUnfitError, SettingsError
 from .replica import Replica
 from .settings import Settings, from_environment, user_of, variables
@@ -28,7 +32,7 @@ class Server(uvicorn.Server):
         self._instance = instance
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept connections, then print the address in a JSON line, because `API_PORT=0` does not tell it."""
+        """Start to accept connections, then print the address in a JSON line: with `API_PORT=0` the kernel chose it."""
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
@@ -48,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _parser().parse_args(arguments)
         settings = from_environment(os.environ)
+        settings = _with_own_token(settings)
         if settings.own_user:
             _become(user_of(settings.instance))
         listener = _listen(settings)
@@ -74,9 +79,11 @@ def _parser() -> _Parser:
 
 
 def _server(settings: Settings, replica: Replica) -> Server:
+    limits = Limits(settings.keep_alive_s, settings.head_timeout_s, settings.body_timeout_s, settings.max_connections)
     return Server(
         uvicorn.Config(
             create_app(replica, settings.prefix),
+            http=cast(type[asyncio.Protocol], connections(limits)),  # uvicorn only calls it
             access_log=False,
             log_level="warning",
             # The replica must show the fields that the balancer sent, not uvicorn's interpretation of them.
@@ -104,6 +111,18 @@ def _listen(settings: Settings) -> socket.socket:
         reason = error.strerror or error
         raise EnvironmentUnfitError(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
     return listener
+
+
+def _with_own_token(settings: Settings) -> Settings:
+    folder = settings.misbehave_token_dir
+    if folder is None:
+        return settings
+    try:
+        return replace(settings, misbehave_token=leave_token(folder, settings.instance))
+    except OSError as error:
+        raise EnvironmentUnfitError(
+            f"cannot write API_MISBEHAVE_TOKEN_DIR={str(folder)!r}: {error.strerror}"
+        ) from error
 
 
 def _become(user: int) -> None:

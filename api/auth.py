@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from hmac import compare_digest
 from pathlib import Path
+from secrets import token_urlsafe
 
 from .errors import MisbehaviourDisabledError, UnauthorizedError
+
+
+def leave_token(folder: Path, instance: str) -> str:
+    """Return a new token, and leave it for the chaos service in a file that only the present user can read.
+
+    A replica that becomes another user afterwards cannot read those of the others. Raises `OSError`.
+    """
+    token = token_urlsafe(32)
+    draft = folder / f".{instance}"
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    draft.replace(folder / instance)
+    return token
 
 
 class OrderGate:

@@ -17,6 +17,8 @@ INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHORTEST_TOKEN = 16
 """Minimum length of a token in characters, the same as for the balancer's `admin.token`."""
 FIRST_USER = 1 << 29
+MOST_CONNECTIONS = 100_000
+"""An idle one takes about 10 KiB."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
@@ -33,6 +35,10 @@ class Settings:
     keep_alive_s: float = field(default=75.0, metadata={"meaning": "how long an idle connection is kept"})
     """Longer than the balancer keeps an idle connection, so that the balancer always closes first. If the backend
     closed first, the balancer could send a request at the same moment and lose it."""
+    head_timeout_s: float = field(default=10.0, metadata={"meaning": "time for the head of a request; then 408"})
+    body_timeout_s: float = field(default=20.0, metadata={"meaning": "time without progress of a body; then 408"})
+    max_connections: int = field(default=1000, metadata={"meaning": "maximum of open connections; then 503"})
+    """The usual limit of file descriptors (1,024) allows about as many, but beyond it `accept` fails."""
     shutdown_timeout_s: float = field(
         default=10.0, metadata={"meaning": "time limit for the requests in flight at a stop"}
     )
@@ -46,6 +52,9 @@ class Settings:
     misbehave_token_file: Path | None = field(
         default=None, metadata={"meaning": "file with that token instead, read at each order"}
     )
+    misbehave_token_dir: Path | None = field(
+        default=None, metadata={"meaning": "instead: folder that gets a new token of this replica at each start"}
+    )
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -57,11 +66,17 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         instance=_instance(environ),
         ledger_dir=Path(environ.get("API_LEDGER_DIR", str(default.ledger_dir))),
         keep_alive_s=_duration(environ, "API_KEEP_ALIVE", default.keep_alive_s),
+        head_timeout_s=_duration(environ, "API_HEAD_TIMEOUT", default.head_timeout_s),
+        body_timeout_s=_duration(environ, "API_BODY_TIMEOUT", default.body_timeout_s),
+        max_connections=_count(environ, "API_MAX_CONNECTIONS", default.max_connections),
         shutdown_timeout_s=_duration(environ, "API_SHUTDOWN_TIMEOUT", default.shutdown_timeout_s),
         own_user=_switch(environ, "API_OWN_USER"),
         prefix=_prefix(environ, "API_PREFIX"),
         misbehave_token=_token(environ, "API_MISBEHAVE_TOKEN"),
-        misbehave_token_file=_file(environ, "API_MISBEHAVE_TOKEN_FILE", unless="API_MISBEHAVE_TOKEN"),
+        misbehave_token_file=_path(environ, "API_MISBEHAVE_TOKEN_FILE", "API_MISBEHAVE_TOKEN"),
+        misbehave_token_dir=_path(
+            environ, "API_MISBEHAVE_TOKEN_DIR", "API_MISBEHAVE_TOKEN", "API_MISBEHAVE_TOKEN_FILE"
+        ),
     )
 
 
@@ -87,6 +102,13 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     value = environ.get(name, str(default))
     if not (value.isascii() and value.isdigit() and int(value) <= 65535):
         raise SettingsError(f"{name}={value!r}: expected a port number, 0 to 65535")
+    return int(value)
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_CONNECTIONS):
+        raise SettingsError(f"{name}={value!r}: expected a number, 1 to {MOST_CONNECTIONS}")
     return int(value)
 
 
@@ -118,10 +140,11 @@ def _token(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _file(environ: Mapping[str, str], name: str, *, unless: str) -> Path | None:
+def _path(environ: Mapping[str, str], name: str, *unless: str) -> Path | None:
     value = environ.get(name, "")
-    if value and environ.get(unless):
-        raise SettingsError(f"{name}={value!r}: expected nothing, because {unless} is set")
+    for other in unless:
+        if value and environ.get(other):
+            raise SettingsError(f"{name}={value!r}: expected nothing, because {other} is set")
     return Path(value) if value else None
 
 

@@ -8,13 +8,11 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from .access.auth import SHARED, load_token
-from .access.connections import Bounded
 from .drivers.runtimes import open_runtime
 from .engine.engine import Engine
 from .engine.events import EventLog
@@ -23,6 +21,7 @@ from .engine.keeper import Keeper
 from .engine.lease import Lease
 from .faults import FAULTS
 from .faults.extensions import add_extensions
+from .http.connection import Patience, connections
 from .http.routes import create_app
 from .inputs.command_line import CommandError, RuntimeLostError, make_state_dir, run
 from .inputs.settings import Settings
@@ -32,15 +31,6 @@ log = logging.getLogger("chaos")
 
 GRACE_S = 1
 """Seconds that requests in flight get at SIGTERM, before the heals, which have their own deadline."""
-
-
-def _protocol(server_state: Any, **rest: Any) -> asyncio.Protocol:
-    """Create the protocol of one connection."""
-
-    def serve() -> asyncio.Protocol:
-        return cast(asyncio.Protocol, cast(Any, AutoHTTPProtocol)(server_state=server_state, **rest))
-
-    return Bounded(lambda: len(server_state.connections), serve)
 
 
 class _Server(uvicorn.Server):
@@ -77,12 +67,13 @@ async def serve(settings: Settings) -> None:
     events, lease = EventLog(), Lease(settings.state_dir)
     engine = Engine(runtime, Journal(settings.state_dir), events, settings.max_duration)
     runner = MonkeyRunner(engine, runtime, events)
+    patience = Patience(settings.head_timeout, settings.body_timeout)
     config = uvicorn.Config(
         create_app(engine, runtime, events, runner, token),
         log_level="warning",
         lifespan="off",
         ws="none",  # no WebSockets; the Upgrade field of a request is ignored
-        http=cast(type[asyncio.Protocol], _protocol),  # uvicorn only calls it
+        http=cast(type[asyncio.Protocol], connections(patience)),  # uvicorn only calls it
         timeout_graceful_shutdown=GRACE_S,
     )
     await engine.start()

@@ -6,6 +6,7 @@ ChaosError                      500
 ├── ForbiddenOriginError        403
 ├── TooDeepError                400   a body is nested too deeply
 ├── TooLargeError               413   a body is too long
+├── LateError                   408   a head or a body is not complete in time
 ├── TooManyError                503   too many connections or event streams are open
 ├── UnknownTargetError          404   also: a container of another lab
 ├── UnknownFaultError           404
@@ -84,6 +85,13 @@ class TooLargeError(ChaosError):
 
     status = 413
     code = "too_large"
+
+
+class LateError(ChaosError):
+    """A request was not complete in time."""
+
+    status = 408
+    code = "late"
 
 
 class TooManyError(ChaosError):

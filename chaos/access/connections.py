@@ -18,7 +18,13 @@ MOST_CONNECTIONS = 256
 """Maximum of open connections, including event streams. It is many times what a lab and a few people open, and a
 quarter of the smallest usual limit of file descriptors (1,024). The balancer's admin port has the same limit."""
 IDLE_S = 75.0
-"""Seconds after which an idle kept-alive connection is closed. aiohttp's default is an hour."""
+"""Of a relay: seconds without a complete request head, however many bytes of a head come. aiohttp's own default is an
+hour."""
+BODY_S = 10.0
+"""Of a relay: seconds until a body must be complete, however steadily bytes come."""
+LINGER_S = 1.0
+"""Of a relay: seconds for which the rest of a refused body is read, so that its sender can read the response; then the
+connection is closed."""
 _BODY = json.dumps(TooManyError(f"{MOST_CONNECTIONS} connections are open; try again later").to_json()).encode()
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"

@@ -51,7 +51,10 @@ def restore_cpu(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
 
 
 def restore_memory(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
-    """Restore the memory limit that `kept` returned before the fault. If there was none, the fault has set none."""
+    """Restore the memory limit that `kept` returned before the fault.
+
+    Do nothing if there was no limit, because the fault needs one and was then refused.
+    """
     if before.get("memory"):
         sdk.api.update_container(container, mem_limit=before["memory"], memswap_limit=before["memory_swap"])
 

@@ -95,7 +95,7 @@ class DockerTarget:
         name: str,
         port: int,
         members: Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]],
-        order_token: Callable[[], str],
+        order_token: Callable[[str], str],
     ) -> None:
         labels = summary["Labels"] or {}
         self.id: str = summary["Id"]

@@ -26,13 +26,13 @@ BACKEND_ROLE = "api"
 GRACEFUL_EXITS = (None, 0, 143, -signal.SIGTERM)
 """Exit codes of a process that was stopped on purpose. None: the process was never started."""
 SETTLE_S = 2.0
-"""Seconds to wait for a signal's effect in the process table. It shows well before this."""
+"""Longest wait, in seconds, until the process table shows the effect of a signal. Usually it takes far less."""
 
 
 class ProcessTarget:
     """One process of the supervisor, in the state in which it was looked up."""
 
-    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[], str]) -> None:
+    def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[str], str]) -> None:
         self.name = process.name
         self.role = process.role
         self.order_token = order_token
@@ -159,7 +159,7 @@ class LocalRuntime:
 
     name: RuntimeName = "local"
 
-    def __init__(self, supervisor: Supervisor, order_token: Callable[[], str]) -> None:
+    def __init__(self, supervisor: Supervisor, order_token: Callable[[str], str]) -> None:
         self._supervisor = supervisor
         self._order_token = order_token
 

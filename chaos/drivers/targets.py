@@ -68,7 +68,8 @@ class ReadBack:
 
 @runtime_checkable
 class Target(Protocol):
-    """One backend. Every method raises TargetGoneError if it was removed, RuntimeUnavailableError without an answer."""
+    """One backend. Every method raises TargetGoneError if the backend was removed, and RuntimeUnavailableError if the
+    runtime does not answer."""
 
     name: str
     role: str
@@ -224,8 +225,8 @@ class MemoryLimitable(Target, Protocol):
 class Orderable(Target, Protocol):
     """A target that accepts orders to misbehave (`PUT /misbehave`)."""
 
-    order_token: Callable[[], str]
-    """Return the current token for these orders, empty if none is known. Raise OSError if it cannot be read."""
+    order_token: Callable[[str], str]
+    """Return the current token for orders to this instance, or "". Raise OSError if it cannot be read."""
 
 
 class Member(Protocol):
@@ -258,8 +259,10 @@ class Runtime(Protocol):
         ...
 
     async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
-        """End leftovers of an earlier process of this service, except on targets with an unhealed fault (`owed`: the
-        undo of each)."""
+        """End leftovers of an earlier process of this service, except on targets with an unhealed fault.
+
+        `owed` has what `Target.undo` returned for each of these targets.
+        """
         ...
 
     async def link_capability(self, effect: Effect) -> Capability:

@@ -48,9 +48,9 @@ class Bound:
 
     http: Look
     tcp: Look | None = None
-    """For a check that only connects."""
+    """How it looks to a health check that only connects."""
     tls: Look | None = None
-    """For a check that ends after the TLS handshake."""
+    """How it looks to a health check that ends after the TLS handshake."""
 
     def by_check(self) -> dict[str, Look]:
         """Return the look for HTTP checks, and for the other kinds of check for which it differs."""
@@ -71,4 +71,4 @@ OTHERS_WORK: Final = (
 )
 
 LATE_LINK: Final = Bound(ANSWERS_LATER, tcp=KERNEL_ACCEPTS, tls=HANDSHAKE_LATER)
-"""The whole process or its link is slow."""
+"""Bound of the faults that make the whole process or its link slow."""

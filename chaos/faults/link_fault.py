@@ -20,11 +20,11 @@ from ..links.mechanisms import RELAY, RELAY_LACKS, kernel_mechanisms
 from .base import VERIFY_DEADLINE_S, Before, Params, Support, Verdict
 
 STALL_S = 0.8 * INITIAL_RTO_S
-"""Seconds. An answer that takes this much longer than before lost a packet. It is the shortest retransmission time-out,
-less a margin."""
+"""Seconds. If an answer takes this much longer than before the fault, one of its packets was lost and sent again. The
+value is the shortest retransmission time-out of TCP, less a margin."""
 SILENT_S = 0.5
 ENOUGH = 0.05
-"""If no probe stalls, and the probability of that under the fault is below this, the fault had no effect."""
+"""If no probe stalls, although the fault made that less probable than this, the fault had no effect."""
 LOOK_EVERY_S = 0.2
 SPARE_S = 0.2
 """Seconds of the verdict's deadline that the measurement leaves unused."""
@@ -131,7 +131,10 @@ class LinkFault:
         raise NotImplementedError
 
     async def read_back(self, target: LinkTarget) -> Verdict:
-        """Check that the rules are in place and that a packet has matched them. None: no packet came in time."""
+        """Check that the rules are in place and that a packet has matched them.
+
+        The verdict's `bit` is None if no packet came in time.
+        """
         deadline = time.monotonic() + VERIFY_DEADLINE_S - 0.5
         while True:
             seen = await target.read_back()

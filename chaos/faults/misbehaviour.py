@@ -56,9 +56,9 @@ async def health_and_work(target: Target) -> tuple[Answer, Answer, str]:
 
 async def _put(target: Orderable, wish: dict[str, Any]) -> None:
     try:
-        token = target.order_token()
+        token = target.order_token((await target.info()).instance)
     except OSError as error:
-        raise InjectionFailedError(f"CHAOS_MISBEHAVE_TOKEN_FILE cannot be read: {error.strerror}") from error
+        raise InjectionFailedError(f"the token of {target.name} cannot be read: {error}") from error
     answer = await ask(await target.address(), PATH, timeout_s=ASK_S, method="PUT", body=wish, token=token)
     if not answer.ok:
         hint = "; CHAOS_MISBEHAVE_TOKEN must be its API_MISBEHAVE_TOKEN" if answer.status in (401, 403) else ""

@@ -48,7 +48,7 @@ class FaultKind(BaseModel):
     layer: str
     """The part of the target that the fault occupies."""
     bound: dict[str, dict[str, str]]
-    """By kind of health check: how the check detects the fault (family of time bounds), and when that applies."""
+    """Kind of health check → the family of time bounds by which it detects the fault, and the condition for that."""
     support: dict[str, str]
     """Mechanism by runtime, empty if there is none; `lacking` is the reason."""
     params: dict[str, Any]

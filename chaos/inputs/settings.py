@@ -22,6 +22,8 @@ _EXPECTED = {
     "runtime": " or ".join(get_args(RuntimeName)),
     "port": "a port number, 0 to 65535",
     "service_port": "a port number, 1 to 65535",
+    "head_timeout": "a duration above 0",
+    "body_timeout": "a duration above 0",
 }
 
 
@@ -54,12 +56,18 @@ class Settings(BaseModel):
     """Local: the token of the relays' control ports."""
     max_duration: Seconds = 300.0
     """Longest duration of a fault."""
+    head_timeout: Seconds = Field(default=10.0, gt=0)
+    """Time for the head of a request; then 408."""
+    body_timeout: Seconds = Field(default=10.0, gt=0)
+    """Time for its body; then 408."""
     revive_after: Seconds = 5.0
     """How long a crashed member stays down before the keeper restarts it, so that other restart policies come first."""
     misbehave_token: str = ""
     """Token of the backends' PUT /misbehave (their API_MISBEHAVE_TOKEN)."""
     misbehave_token_file: Path | None = None
-    """File with that token instead, which the backends also read; generated at the first start."""
+    """File with the token of PUT /misbehave, if it is not set directly; generated at the first start."""
+    misbehave_token_dir: Path | None = None
+    """Folder in which each backend leaves its own token instead, in a file with the name of its instance."""
     service_port: int = Field(default=8000, ge=1, le=65535)
     """Docker: port on which backends serve; a target's label `reroute.port` overrides it."""
     helper_image: str = ""
@@ -75,12 +83,20 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_misbehave_token(self) -> Settings:
-        if self.misbehave_token and self.misbehave_token_file:
-            raise ValueError("CHAOS_MISBEHAVE_TOKEN_FILE: expected nothing, because CHAOS_MISBEHAVE_TOKEN is set")
+        names = [name for name in ("token", "token_file", "token_dir") if getattr(self, f"misbehave_{name}")]
+        if len(names) > 1:
+            first, second = (f"CHAOS_MISBEHAVE_{name.upper()}" for name in names[:2])
+            raise ValueError(f"{second}: expected nothing, because {first} is set")
         return self
 
-    def order_token(self) -> str:
-        """Return the token for orders to misbehave, empty if there is none. Raise OSError if its file is unreadable."""
+    def order_token(self, instance: str) -> str:
+        """Return the token for orders to this backend to misbehave, empty if there is none.
+
+        Raise OSError if its file is unreadable.
+        """
+        if self.misbehave_token_dir is not None:
+            name = Path(instance).name  # an instance is no path
+            return (self.misbehave_token_dir / name).read_text(encoding="utf-8").strip()
         if self.misbehave_token_file is None:
             return self.misbehave_token
         return self.misbehave_token_file.read_text(encoding="utf-8").strip()

@@ -15,7 +15,7 @@ FILTERS: Mapping[Effect, tuple[str, str]] = {
     "partition": ("drop", "iptables DROP"),
     "refuse": ("reset", "iptables REJECT"),
 }
-"""By effect of a packet filter: the kernel feature that it needs, and the mechanism's name."""
+"""Each effect of a packet filter → the kernel feature that it needs, and the name of the mechanism."""
 QDISCS: Mapping[Effect, str] = {
     "delay": "netem",
     "loss": "netem",
@@ -24,10 +24,10 @@ QDISCS: Mapping[Effect, str] = {
     "reorder": "netem",
     "bandwidth": "htb",
 }
-"""By every other effect: the queueing discipline that has it. nfqueue has each of these effects too."""
+"""Each other effect → the queueing discipline that produces it. nfqueue can produce each of them too."""
 QUEUE = "nfqueue"
 LACKS = {"netem": "sch_netem", "htb": "sch_htb", QUEUE: "NFQUEUE", "drop": "iptables DROP", "reset": "iptables REJECT"}
-"""By kernel feature: the kernel's name for it."""
+"""Kernel feature → its name in error messages, which is the kernel's own."""
 
 RELAY = "relay"
 """The mechanism of every link fault on local processes."""

@@ -39,7 +39,7 @@ def make_plan(order: MonkeyOrder, names: Iterable[str], seed: int) -> Plan:
     backends = sorted(set(names))
     steps: list[Step] = []
     busy: dict[str, float] = {}
-    """By target: when it may get another fault, seconds."""
+    """Target → time, in seconds, from which it may get another fault."""
     for arrival in _arrivals(Random(seed), parse_rate(order.rate), duration_s):
         choice = _choose(order.faults, arrival.kind)
         length_s = _length(choice, arrival, duration_s, quiet)

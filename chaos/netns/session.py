@@ -19,7 +19,7 @@ from .nfqueue import Queue
 from .scheduler import Scheduler
 
 RULES: dict[str, Callable[[Impairment], None]] = {"drop": firewall.drop, "reset": firewall.reset}
-"""By kernel feature (`mechanisms.FILTERS`): the function that adds the rules."""
+"""Kernel feature (`mechanisms.FILTERS`) → the function that adds its rules."""
 
 
 def offers(mechanism: str) -> bool:

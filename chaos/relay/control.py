@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,8 +13,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ..access.auth import OPEN_PATHS, check_origin, check_token
 from ..access.bounds import MAX_BODY, parse
-from ..access.connections import IDLE_S, listen
-from ..errors import BadRequestError, ChaosError
+from ..access.connections import BODY_S, IDLE_S, LINGER_S, listen
+from ..errors import BadRequestError, ChaosError, LateError
 from ..links.impairment import Impairment
 from .relay import Relay
 
@@ -30,7 +31,12 @@ def control_app(relay: Relay, token: str) -> web.Application:
     async def put_fault(request: web.Request) -> web.Response:
         if "Content-Encoding" in request.headers:
             raise BadRequestError("body: expected no Content-Encoding")
-        body = parse(await request.read())
+        try:
+            async with asyncio.timeout(BODY_S):
+                received = await request.read()
+        except TimeoutError as error:
+            raise LateError(f"body: not complete after {BODY_S:g} s") from error
+        body = parse(received)
         try:
             await relay.impair(Impairment.from_json(body))
         except ValueError as error:
@@ -56,7 +62,7 @@ def control_app(relay: Relay, token: str) -> web.Application:
 @asynccontextmanager
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the context is open, which yields the port. Raise OSError if the port is in use."""
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S, lingering_time=LINGER_S)
     await runner.setup()
     server = await listen(runner, host, port)
     try:

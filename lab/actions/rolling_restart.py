@@ -14,7 +14,7 @@ IDLE_WITHIN_S = 5.0
 EACH_S = 3.0
 """Seconds that the restart of one backend takes beyond its duration: drain, checks, readmission."""
 ASSUMED = 3
-"""Number of backends for which a plan, which is made without a lab, allows time."""
+"""Number of backends that a plan allows time for. A plan is made without a lab, so it does not know the real number."""
 
 
 class RollingRestart(BaseAction):

@@ -68,15 +68,15 @@ class Checks:
     interval_s: Value[float]
     """From the start of a check to the start of the next one while the server is well."""
     doubt_interval_s: Value[float]
-    """The same after a check that disagreed with the server's state."""
+    """As `interval_s`, after a check whose result disagrees with the server's state."""
     down_interval_s: Value[float]
-    """The same while the server is down."""
+    """As `interval_s`, while the server is down."""
     timeout_s: Value[float]
     """Longest duration of one check, connecting included."""
     fall: Value[int]
-    """Failed checks in a row that take the server out."""
+    """Number of failed checks in a row after which the server gets no requests."""
     rise: Value[int]
-    """Passed checks in a row that take it back."""
+    """Number of passed checks in a row after which a failed server gets requests again."""
     jitter: Value[float] = field(default_factory=lambda: Value(0.0))
     """Largest extension of an interval, as a fraction of it."""
     path: Value[str] | None = None
@@ -86,13 +86,13 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Passive:
-    """What live traffic says of a server (outlier detection, passive health checks). Times are in seconds."""
+    """Detection of failed servers from live traffic (outlier detection, passive checks). Times are in seconds."""
 
     failures: Value[int]
-    """Failures in a row, or within `window_s`, that take the server out."""
+    """Number of failures in a row, or within `window_s`, after which the server gets no requests."""
     counted: Value[frozenset[Failure]]
     ejection_s: Value[float]
-    """How long the server stays out."""
+    """How long the server then gets no requests."""
     window_s: Value[float] | None = None
     """None if the failures must come in a row."""
     evaluated_every_s: Value[float] | None = None
@@ -100,9 +100,9 @@ class Passive:
     returns_every_s: Value[float] | None = None
     """The program notices the end of `ejection_s` only at these intervals; None if at once."""
     most_ejected: Value[float] | None = None
-    """Largest fraction of the servers that may be out at a time."""
+    """Largest fraction of the servers that may be without requests at a time."""
     returns_by_checks: bool = False
-    """The server comes back when its active checks pass, not after `ejection_s`."""
+    """Whether the server gets requests again when its active checks pass, not after `ejection_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class Listener:
     place: Place
     addresses: tuple[str, ...]
     tls: bool
-    """All of the addresses expect TLS."""
+    """Whether all of the addresses expect TLS."""
     pools: tuple[str, ...]
     """Names of the pools that its requests can reach, the default one first."""
     host: str = ""

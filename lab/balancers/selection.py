@@ -60,7 +60,7 @@ class Choice:
     prefix: str = ""
     """Path with which the path of every request through the balancer begins, such as `/v1`; the backends accept it."""
     watched: bool = False
-    """Whether to watch its sockets if it shares this machine's network."""
+    """Whether to watch the sockets of a balancer that shares this machine's network."""
     health: str = HEALTH_PATH
     """Path requested through the balancer to find out whether it is ready. The lab's backends answer `/health`."""
 
@@ -96,7 +96,10 @@ class Wanted:
     backends: Mapping[str, str]
 
     def placeholders(self, folder: Path) -> dict[str, str]:
-        """Return values by name: LISTEN, ADMIN (each also _HOST and _PORT), BACKENDS, BACKEND_1 …, DIR, HEALTH."""
+        """Return the values of the placeholders that a user's command or configuration file may contain.
+
+        They are LISTEN, ADMIN and BACKEND_1 … (each also with _HOST and _PORT), BACKENDS, DIR (`folder`) and HEALTH.
+        """
         named = {"LISTEN": self.listen, "ADMIN": self.admin}
         named |= {f"BACKEND_{number}": each for number, each in enumerate(self.backends.values(), 1)}
         values = dict(named)
@@ -118,10 +121,10 @@ class Place(Protocol):
     """Where balancers run: on this machine, or in containers."""
 
     def find(self, adapter: Adapter) -> Program | Missing:
-        """Return the program by its name in this place, or how to install it."""
+        """Return the adapter's program as it is called in this place, or how to install it."""
 
     def reached(self, command: Command, folder: Path | None = None) -> Command:
-        """Return the command to run on this machine so that `command` runs there and ends; it can access `folder`."""
+        """Return a command of this machine that runs `command` in this place until it ends, with access to `folder`."""
 
     def kept_in(self, command: Command, folder: Path | None) -> Command:
         """Return the command, confined so that it can change only `folder` and leaves no processes behind."""

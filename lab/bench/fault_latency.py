@@ -23,7 +23,8 @@ DURATION = "20s"
 PROCESS_LIMIT_S, LINK_LIMIT_S = 0.3, 1.5
 """Largest allowed median of an injection in seconds, on a machine with warm caches."""
 LIMITS_S: Mapping[str, float] = {"process": PROCESS_LIMIT_S, "shape": LINK_LIMIT_S, "cut": LINK_LIMIT_S}
-"""By layer. Other faults are not measured: each is one call to Docker or to the backend."""
+"""Layer → limit of the median in seconds. Faults on other layers are not measured, because each is only one call to
+Docker or to the backend."""
 
 
 @dataclass(frozen=True, slots=True)

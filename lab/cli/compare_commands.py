@@ -69,10 +69,10 @@ def compare(
         list[str] | None,
         typer.Option(
             help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL or NAME=cmd:COMMAND; "
-            "differences are told from the first one."
+            "the others are compared with the first one."
         ),
     ] = None,
-    baseline: Annotated[str, typer.Option(help="Name of the entry from which differences are told.")] = "",
+    baseline: Annotated[str, typer.Option(help="Name of the entry with which the others are compared.")] = "",
     config: Annotated[
         list[str] | None, typer.Option(help="Your own configuration: [NAME=]FILE[,FILE…]; see --replace.")
     ] = None,

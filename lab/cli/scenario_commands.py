@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadArgumentsError, EnvironmentProblemError, ExitCode
+from ..evidence.record import load_run
 from ..evidence.run_folder import is_run_folder
-from ..judge.judge import judge_folder
+from ..judge.judge import judge
 from ..output.inert import markdown as cell
-from ..output.terminal import write
+from ..output.terminal import complain, write
 from ..report import Run, write_reports
 from ..report.host_disturbance import busy_host
+from ..report.run_files import load
 from ..report.summary import JudgedRun, markdown, summary
 from ..scenario.describe import describe
 from ..scenario.file_reader import ScenarioError, load_scenario
@@ -77,13 +80,21 @@ def check(
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a run again from its files, and write verdict.json and the reports again. Exit with the verdict."""
+    """Judge a run again from its files, and write verdict.json and the reports again. Exit with the verdict.
+
+    The files of a folder that cannot be written to stay as they are.
+    """
     folder = run_folder(run, results)
+    verdict = judge(load_run(folder))
     try:
-        verdict = judge_folder(folder)
-        host = busy_host(write_reports(folder).events)
+        verdict.write(folder)
+        read = write_reports(folder)
     except OSError as error:
-        raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise EnvironmentProblemError(f"the verdict cannot be written: {error}", "is the disk full?") from error
+        complain(f"lab: the verdict is not saved: {error.filename}: {error.strerror}\n")
+        read = load(folder)
+    host = busy_host(read.events)
     if as_json:
         print_json({"folder": str(folder), "host": host, **json.loads(verdict.to_json())})
     else:

@@ -24,13 +24,13 @@ FEWEST: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure whose differences are told, and the words for it."""
+    """A measure whose differences are reported, and the words for them."""
 
     name: str
     """Field of `Measures`."""
     heading: str
     less: str
-    """What an entry with a smaller value does; `{}` is the amount."""
+    """Predicate of a sentence about the entry with the smaller value: `reroutes {} sooner`. `{}` is the difference."""
     more: str
     unit: str = ""
     """`s`, or empty for a count."""
@@ -52,7 +52,8 @@ class Difference:
     measure: str
     pairs: int
     median: float | None
-    """Hodges–Lehmann estimate; None without a pair. Infinite if the event never happened to the entry only."""
+    """Hodges–Lehmann estimate; None without a pair. Infinite if the event, such as a readmission, happened with the
+    baseline but never with the entry."""
     low: float | None = None
     """End of the interval; None if there are fewer than `FEWEST` pairs."""
     high: float | None = None
@@ -65,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """An entry beside the baseline in one scenario."""
+    """The differences between one entry and the baseline in one scenario."""
 
     entry: str
     baseline: str
@@ -94,7 +95,7 @@ class Contrast:
 
 
 def contrasts(comparison: Comparison) -> list[Contrast]:
-    """Return every other entry beside the comparison's baseline, by scenario; nothing without a baseline."""
+    """Return one contrast for each scenario and each entry but the baseline; none if there is no baseline."""
     base = comparison.baseline
     if not base:
         return []
@@ -147,7 +148,7 @@ def _mean(one: float, other: float) -> float:
 
 @cache
 def critical(pairs: int) -> int:
-    """Return which of the sorted averages, counted from each end, ends the interval for so many pairs.
+    """Return the position, among the sorted pairwise averages, of the interval's ends; counted from each end, from 1.
 
     It is the largest w for which P(W < w) ≤ (1 - `LEVEL`) / 2, where W is the signed-rank statistic of differences that
     are symmetric around 0. At least 1 from `FEWEST` pairs on.

@@ -45,7 +45,7 @@ LISTEN: Final = "0.0.0.0:8080"
 ADMIN: Final = "127.0.0.1:8081"
 """The container's own loopback: no client needs the admin port here, and backends must not reach it."""
 READY_WITHIN_S: Final = 25.0
-"""The same as for a local lab."""
+"""Seconds, the same limit as for a local lab."""
 _POLL_S: Final = 0.05
 _START_S: Final = 60.0
 
@@ -91,7 +91,8 @@ class DockerEnvironment:
                 self._compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=_START_S)
 
     def place(self, balancer: str, binary: str) -> Containers:
-        """Return the containers that have the program of that balancer; `binary` is an image in place of the usual."""
+        """Return the containers that have the program of that balancer. `binary`, if given, replaces the usual
+        image."""
         ours, peers = self._built
         return Containers(binary or self.images.get(balancer) or (ours if balancer == "reroute" else peers))
 

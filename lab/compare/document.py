@@ -84,7 +84,7 @@ class Comparison:
     sources: dict[str, str] = field(default_factory=dict)
     """Name of a user's balancer → SHA-256 of its files, so that files with different contents never share a row."""
     baseline: str = ""
-    """Label of the entry from which differences are told; empty: none are."""
+    """Label of the entry with which the others are compared; empty: differences are not computed."""
     results: list[Result] = field(default_factory=list)
 
     def rows(self) -> list[Row]:

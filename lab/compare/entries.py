@@ -26,7 +26,7 @@ from .runner import Entry
 
 _PATIENCE_S = 2.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
-"""Becomes part of a folder's name and of a table."""
+"""Valid names of an entry. The name becomes part of a folder's name and of a table."""
 
 
 def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Comparison) -> list[Entry]:
@@ -82,7 +82,10 @@ def named(words: Sequence[str], replacements: Sequence[str], ports: Sequence[int
 
 
 def _parts(what: str) -> tuple[str, str, str]:
-    """Split `[PROGRAM[@BINARY]:]FILES`. An image may have a colon, too: what follows the last one is no file then."""
+    """Split `[PROGRAM[@BINARY]:]FILES` into program, binary and files.
+
+    If BINARY is an image, it may contain a colon too. The last colon separates FILES only if an existing file follows.
+    """
     program, at, rest = what.partition("@")
     if not at or program not in adapters():
         program, separator, rest = what.partition(":")
@@ -197,7 +200,7 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
 
 
 def note_baseline(wanted: str, entries: Sequence[Entry], comparison: Comparison) -> None:
-    """Record the entry from which differences are told: the wanted one, else the first of `--entry`.
+    """Record the entry with which the others are compared: the wanted one, else the first of `--entry`.
 
     Raise `BadArgumentsError` if there is no entry of that name.
     """

@@ -39,7 +39,7 @@ class Entry:
     choice: Choice
     settings: str
     named: bool = False
-    """The user named it with `--entry`."""
+    """Whether the user named it with `--entry`."""
     problem: Result | None = None
     """Result to record for each of its runs if it cannot run, for example because the program is missing."""
 

@@ -12,5 +12,8 @@ _FOLDER: Final = Path(__file__).resolve().parent / "standard_scenario_files"
 
 
 def scenario_file(name: str) -> Path:
-    """Return the file of a standard scenario, a library scenario or a path. Raise `BadArgumentsError`."""
+    """Return the file of a scenario, given the name of a standard or library scenario, or a path.
+
+    Raise `BadArgumentsError` if there is none.
+    """
     return _FOLDER / f"{name}.yaml" if name in STANDARD_SCENARIOS else find(name)

@@ -27,7 +27,7 @@ PRESSURE_SHARE = 0.5
 """Share of the window in which some task waited for a CPU: far more than the lab causes, far less than a busy
 machine."""
 CPU_PRESSURE = Path("/proc/pressure/cpu")
-"""Exists on Linux 4.20 and later. Without it, only late wake-ups are detected."""
+"""The kernel's pressure counter, on Linux 4.20 and later. Without it, only late wake-ups are detected."""
 
 
 async def watch_host(recorder: Recorder) -> None:

@@ -29,7 +29,7 @@ class RunFolder:
     history: History | None = None
     events: Events | None = None
     problems: dict[str, str] = field(default_factory=dict)
-    """By file name, why the file could not be read, as a clause: `plan.json is missing`."""
+    """File name → why the file could not be read, as a clause: `plan.json is missing`."""
 
 
 def is_run_folder(folder: Path) -> bool:

@@ -19,7 +19,8 @@ PASSED: Final = (
 )
 """Variables of the caller that every process gets. docs/configuration.md lists them."""
 MORE: Final = "LAB_PASS_ENV"
-"""Names of further variables, separated by commas, such as those that a balancer's own configuration reads."""
+"""Variable that names further variables to pass, separated by commas, such as those that a balancer's configuration
+reads."""
 SET: Final = {"LANG": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 """Set for every process: how text is encoded, and unbuffered output, so that a log is complete after SIGKILL."""
 UMASK: Final = 0o022

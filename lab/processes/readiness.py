@@ -13,7 +13,8 @@ import aiohttp
 from ..output.inert import inert
 
 NO_AFTER_S: Final = 3.0
-"""After this many seconds, the same 4xx is final. Traefik, the slowest to read its files, takes 1 s."""
+"""Seconds of unchanged 4xx answers after which waiting is pointless. A balancer may answer 404 until it has read its
+files; the slowest, Traefik, needs 1 s for that."""
 _LOG_READ: Final = 256 * 1024
 """Bytes that are read from the end of a log, because an access log may be very large."""
 _LOCATION_LONG: Final = 200
@@ -37,7 +38,7 @@ class Answer:
 
     @property
     def final(self) -> bool:
-        """Whether another request cannot change the result: redirects are not followed, and stay."""
+        """Whether asking again is pointless: a redirect does not go away, and it is not followed."""
         return 300 <= self.status < 400
 
     def __str__(self) -> str:
@@ -108,10 +109,10 @@ _TELLING: Final = (
     "layer4", "layer7", "wrong status", "no server available", "health", "emerg", "alert", "fatal", "error", "refused",
     "cannot", "denied", "lab: ",
 )  # fmt: skip
-"""Words in log lines that give a reason. The end of an access log may contain requests only."""
+"""Words by which log lines that give a reason are recognized, because the last lines may only be of an access log."""
 _LINE_LONG: Final = 300
 TOLD_LINES: Final = 6
-"""As many lines as tables and pages show."""
+"""Number of log lines that tables and pages show."""
 
 
 def telling(lines: list[str], wanted: int = TOLD_LINES) -> tuple[str, ...]:

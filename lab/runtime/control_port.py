@@ -25,7 +25,12 @@ MAX_DEPTH: Final = 16
 MOST_CONNECTIONS: Final = 256
 """Maximum number of open connections, as for the other APIs. The chaos service and the `lab` command need a few."""
 IDLE_S: Final = 75.0
-"""Seconds until an idle kept-alive connection is closed; aiohttp's default is an hour."""
+"""Seconds without a complete request head, however many bytes of a head come. aiohttp's own default is an hour."""
+BODY_S: Final = 10.0
+"""Seconds until a body must be complete, however steadily bytes come. As of the other APIs."""
+LINGER_S: Final = 1.0
+"""Seconds for which the rest of a refused body is read, so that its sender can read the response; then the connection
+is closed."""
 _BODY: Final = json.dumps({"error": "too_many", "detail": f"{MOST_CONNECTIONS} connections are open"}).encode()
 _REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
@@ -50,7 +55,7 @@ def application(token: str) -> web.Application:
 @asynccontextmanager
 async def serving(app: web.Application, port: int) -> AsyncIterator[int]:
     """Serve on loopback for the length of the context, which gets the port. Raise `OSError` if it is in use."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, keepalive_timeout=IDLE_S)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, keepalive_timeout=IDLE_S, lingering_time=LINGER_S)
     await runner.setup()
     server = runner.server
     assert server is not None
@@ -71,7 +76,11 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     if "Content-Encoding" in request.headers:
         raise CallError(400, "bad_json", "body: expected no Content-Encoding")
     try:
-        body = json.loads(await request.read() or b"{}")
+        async with asyncio.timeout(BODY_S):
+            received = await request.read()
+        body = json.loads(received or b"{}")
+    except TimeoutError as error:
+        raise CallError(408, "late", f"body: not complete after {BODY_S:g} s") from error
     except ValueError as error:
         raise CallError(400, "bad_json", f"body: not JSON: {error}") from error
     except RecursionError:

@@ -15,7 +15,7 @@ from .supervisor_handshake import Ready
 _WITHIN: Final = aiohttp.ClientTimeout(total=35.0)
 """Seconds. The supervisor waits 25 s for a backend that starts."""
 _GONE_WITHIN_S: Final = 15.0
-"""Seconds. A backend that leaves first completes its requests."""
+"""Seconds to wait for a backend to leave, which it does only when its requests are complete."""
 _POLL_S: Final = 0.02
 
 

@@ -276,7 +276,7 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
 
 
 async def _soon(holds: Callable[[], Awaitable[bool]], within_s: float) -> bool:
-    """Poll until the condition holds. Return False if it does not within `within_s`. An error counts as not yet."""
+    """Poll until the condition holds. Return False if it does not within `within_s`. An exception counts as False."""
 
     async def answered() -> bool:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):

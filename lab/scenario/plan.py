@@ -70,8 +70,8 @@ class PlannedStep:
     value: float = 0.0
     """The weight, the number of backends, or 1 for a rolling restart with drains."""
     phase: float | None = None
-    """Fraction in [0, 1) of the health-check interval. From `at_s`, wait until it has passed since the target's last
-    check."""
+    """Fraction in [0, 1) of the health-check interval. At `at_s` the step begins to wait for the moment at which this
+    fraction of an interval has passed since the target's last check."""
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ class Quantity:
     """Unit → its size in the base unit."""
     written_in: str
     expected: str
-    """What an error message says was expected, such as `a duration such as 500ms`."""
+    """Text for error messages, after "expected", such as `a duration such as 500ms`."""
     maximum: float | None
     whole: bool
     """Whether a value must be a whole number of the base unit."""
@@ -51,7 +51,7 @@ class Quantity:
         return amount
 
     def written(self, value: float) -> str:
-        """Return a value as people write it."""
+        """Return a value as text with its unit."""
         return f"{value / self.units[self.written_in]:.12g}{self.written_in}"
 
 

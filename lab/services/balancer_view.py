@@ -107,7 +107,8 @@ class OpaqueBalancer:
         return "up" if now - self._seen.get(name, float("-inf")) <= SEEN_FOR_S else "unseen"
 
     def _why(self, name: str, now: float) -> str:
-        """Return the last answer that did not come from a backend; empty for a backend that is up."""
+        """Return why the backend does not seem to be up: the last answer that came from no backend. Empty if it is
+        up."""
         if self._state(name, now) == "up" or self._last_refusal.works:
             return ""
         return f"GET {self._url}: {self._last_refusal}"

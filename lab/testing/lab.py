@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import EnvironmentProblemError
 from ..evidence.events import read_events
 from ..evidence.results import new_run_dir
 from ..evidence.verdict import RunVerdict, Verdict
@@ -19,6 +20,14 @@ from ..scenario.library import find
 from ..scenario.planner import make_plan
 from ..services.endpoints import Endpoints
 from . import synchronous
+
+
+def run_folder(results: Path, name: str) -> Path:
+    """Return the folder of a new run. The text of the error names the option, because pytest shows no next step."""
+    try:
+        return new_run_dir(results, name)
+    except EnvironmentProblemError as error:
+        raise EnvironmentProblemError(f"{error}; choose another folder with --lab-results") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Lab:
             load_scenario(path), path.stem, random.SystemRandom().randrange(2**32) if seed is None else seed
         )
         while True:
-            folder = new_run_dir(self.results, plan.scenario)
+            folder = run_folder(self.results, plan.scenario)
             verdict = synchronous.run(run_experiment(plan, self.endpoints, folder))
             write_reports(folder)
             if repeats <= 0 or not is_unknown_because_of_host(verdict):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ..errors import EnvironmentProblemError
 from ..evidence.history import Outcome, Request, read_history
-from ..evidence.results import new_run_dir
 from ..scenario.plan import Plan, PlannedLoad, PlannedRequest
 from ..services.endpoints import Endpoints
 from ..traffic.process import TrafficProcess
+from .lab import run_folder
 from .synchronous import Runner
 
 LONGEST_S = 300.0
@@ -64,7 +64,7 @@ class Traffic:
         if not path.startswith("/"):
             raise ValueError(f"request {request!r}: expected a method and a path, such as 'GET /whoami'")
         load = PlannedLoad(rate, "constant", True, patience_s, slow_s, (PlannedRequest(method, path, 1.0),))
-        folder = new_run_dir(self._results, "traffic")
+        folder = run_folder(self._results, "traffic")
         _plan(load).write(folder)
         flow = Flow(slow_s)
         with Runner() as runner:

@@ -68,9 +68,9 @@ def guarded(gate: Gate, hosts: Callable[[], Collection[str]]) -> Middleware:
 def check_host(given: Sequence[str], allowed: Collection[str]) -> None:
     """Raise ForbiddenError unless the Host field has an address or a name of this service.
 
-    If the name of `evil.example` is made to resolve to this address (DNS rebinding), the browser treats a page of that
-    site as of this origin. Only `Host` shows the site. Therefore the names that no site on the internet can have are
-    safe: IP addresses, `localhost`, and names without a dot, such as `lb` in compose.
+    If the name `evil.example` is made to resolve to this address (DNS rebinding), a browser lets pages of that site
+    call this API as their own. Only `Host` then shows the site's name. So only names are accepted that no site on the
+    internet can have: IP addresses, `localhost`, and names without a dot, such as `lb` in compose.
     """
     if len(given) != 1:
         raise ForbiddenError(f"expected one Host header, found {len(given)}")

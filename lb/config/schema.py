@@ -262,7 +262,7 @@ class Config(Section):
     """
     listen: Annotated[Listen, AT_START] = Address("127.0.0.1", 8080)
     tls: Annotated[Tls | None, AT_START] = None
-    """Whether it is set is fixed at the start; the certificates may change."""
+    """Only a restart can turn TLS on or off. A reload can change the certificates."""
     proxy_protocol: ProxyProtocol = ProxyProtocol()
     tcp: Tcp = Tcp()
     admin: Admin = Admin()

@@ -24,7 +24,8 @@ MAX_NODES = 100_000
 """Most values, with aliases expanded. 10,000 backends have 70,000."""
 
 MAX_PLAIN = 4096
-"""Longest value without quotes, in characters. For a number of more than 4,300 digits Python's error has no line."""
+"""Longest value without quotes, in characters. Python itself refuses numbers of more than 4,300 digits, but its error
+would not name the line."""
 
 
 class BoundsError(Exception):

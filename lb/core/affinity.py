@@ -80,5 +80,5 @@ def keeps_sessions(backend: Backend) -> bool:
 
 
 def accepts_pinned(backend: Backend) -> bool:
-    """Return whether a pinned request may go to the backend now: requests stall on a suspected one."""
+    """Return whether a pinned request may go to the backend now. It may not if the backend is suspected."""
     return not backend.suspected and keeps_sessions(backend)

@@ -385,7 +385,10 @@ class Balancer:
         )
 
     def _had_time(self, attempt: Attempt, now: float) -> bool:
-        """Return whether the attempt lasted long enough to blame the backend: a deadline can end a new attempt."""
+        """Return whether the attempt lasted long enough to blame the backend.
+
+        If the deadline of the request passes just after the attempt has begun, the backend is not to blame.
+        """
         return now - (attempt.sent or attempt.started) >= self._registry.stall_threshold(attempt.backend)
 
     def _hedges(self, now: float, late: Sequence[Attempt]) -> Iterator[Attempt]:

@@ -37,7 +37,7 @@ class Bound:
     reroute_s: float | None
     """Seconds from the fault until no new request goes to the backend, by probes alone."""
     reroute_traffic_s: float | None
-    """The same while the backend gets a request at least every `TRAFFIC_GAP`."""
+    """As `reroute_s`, if the backend gets a request at least every `TRAFFIC_GAP` seconds."""
     readmit_s: float | None
     """Seconds from the end of the fault until the backend is used again with its full weight."""
     formula: str
@@ -118,7 +118,8 @@ def _fast(v: dict[str, float]) -> float:
 
 
 def _unhealthy_response(v: dict[str, float]) -> float:
-    """The response to the first probe is a failure, which makes the backend suspected, independently of F."""
+    """The response to the first probe says that the backend is unhealthy. That alone makes it suspected, so F does not
+    matter."""
     return v["I'"] + 2 * v["t"]
 
 
@@ -135,33 +136,36 @@ def _recover_member(v: dict[str, float]) -> float:
 
 def _dead_under_traffic(v: dict[str, float]) -> float:
     """The next request is refused (the backend is suspected at once), cannot connect (C), or is cut. In the last two
-    cases the probe that it requests must also fail, and it may have to wait for the fast interval after the last probe.
-    """
+    cases a probe is started and must also fail. It may have to wait until the fast interval after the last probe is
+    over."""
     return v["g"] + max(v["C"], v["f'"] + v["T"]) + 2 * v["t"]
 
 
 def _silent_under_traffic(v: dict[str, float]) -> float:
-    """The next request cannot connect (C), or stalls. After S at the latest a probe is requested, and when it fails
-    too, the backend is suspected. Usually the recent latency of the backend reveals the stall long before S."""
+    """The next request cannot connect (C), or stalls. After S at the latest a probe is started. If it fails too, the
+    backend is suspected. Usually the recent latency of the backend reveals the stall long before S."""
     return v["g"] + max(v["C"], v["S"] + v["f'"] + v["T"]) + 3 * v["t"]
 
 
 def _late_under_traffic(v: dict[str, float]) -> float:
-    """Responses still arrive and each clears the suspicion, so only probes decide. Traffic requests the first probe
-    after S. If S is above T, a delay between T and S stalls no request, so traffic does not help."""
+    """The backend is slow. A stalled request makes it suspected, but its late response clears that mark, so F probes
+    must fail. Traffic only makes the first of them start earlier: when a request has waited for S.
+
+    If S is above T, a backend can respond later than T, which fails its probes, and earlier than S, so that no request
+    stalls. Traffic does not help then."""
     if v["S"] > v["T"]:
         return _hang(v)
     return v["g"] + v["S"] + v["f'"] + v["F"] * v["T"] + (v["F"] - 1) * v["f'"] + 2 * (v["F"] + 1) * v["t"]
 
 
 def _refused_under_traffic(v: dict[str, float]) -> float:
-    """The next request is refused or reset; then the probe that it requests fails at once."""
+    """The next request is refused or reset. The balancer therefore probes the backend, and the probe fails at once."""
     return v["g"] + v["f'"] + 2 * v["t"]
 
 
 def _failing_under_traffic(v: dict[str, float]) -> float:
-    """An error response requests a probe, whose response is a failure, or a row of error responses ejects the
-    backend."""
+    """An error response makes the balancer probe the backend, and the probe fails; or n error responses in a row eject
+    the backend."""
     return min(_row_under_traffic(v), _refused_under_traffic(v))
 
 

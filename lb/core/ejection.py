@@ -52,7 +52,7 @@ class Ejections:
             self._eject(record, reason, now)
 
     def mirror(self, record: HealthRecord, reason: str, now: float) -> None:
-        """Eject the backend because another process has, on the evidence of its share of the traffic."""
+        """Eject the backend because another process, which serves another part of the traffic, has ejected it."""
         if record.backend.state is State.UP:
             self._start_ejection(record, reason, now)
 

@@ -1,7 +1,7 @@
 """How each fault kind looks to each kind of health check. Written by `make fault-kinds`; not to be edited.
 
-Kind → kind of check → family of `bounds.py`, and when its bound applies. A check that is not named sees what an HTTP
-check sees.
+Kind of fault → kind of check → (family of `bounds.py`, condition under which the family's bound applies). A kind of
+check that is not named sees what an HTTP check sees.
 """
 
 # ruff: noqa: E501 - text is not broken into lines

@@ -38,8 +38,9 @@ LOOKALIKES: Final = (
     )
     - _REWRITTEN_IN_REQUESTS
 )
-"""The same names with `_` in place of any `-`. They are never forwarded: CGI, WSGI and PHP map both spellings to one
-variable, so a client could pass a forged `X_Forwarded_For` to the application."""
+"""Names of the fields that the balancer rewrites, spelt with `_` in place of any `-`. They are never forwarded: CGI,
+WSGI and PHP map both spellings to one variable, so a client could pass a forged `X_Forwarded_For` to the application.
+"""
 _DROPPED_FROM_REQUESTS: Final = _REWRITTEN_IN_REQUESTS | LOOKALIKES
 _REWRITTEN_IN_RESPONSES: Final = (
     HOP_BY_HOP

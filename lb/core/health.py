@@ -143,7 +143,7 @@ class FlapDamper:
     """Monotonic seconds. A passed probe does not readmit the backend before this time."""
 
     def left_up(self, up_for: float, settings: HealthSettings) -> None:
-        """Reduce the count after `up_for` seconds UP."""
+        """Reduce the count, because the backend was UP for `up_for` seconds until now."""
         self.falls = max(0.0, self.falls - up_for / settings.flap_forget)
 
     def went_down(self, now: float, settings: HealthSettings) -> None:

@@ -87,7 +87,7 @@ class HealthRecord:
         self.changed(now)
 
     def answered_unhealthy(self, reason: str, now: float) -> None:
-        """Suspect the backend after one failed response to a probe, since the next probe follows soon."""
+        """Suspect the backend at once, because its response to a probe says that it is unhealthy."""
         self.doubted = self.firm = True
         self.suspect(reason, now)
 

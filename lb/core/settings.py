@@ -61,9 +61,9 @@ class PassiveSettings:
     failure_max_age: float = 10.0
     """Older outcomes do not count."""
     failure_share: float = 0.4
-    """A backend is ejected when its share of failures exceeds the others' by this. Ten outcomes of a backend that fails
-    10 % of its requests contain five failures once in 600 windows, at 1 % practically never. A share of 50 % is
-    detected within 10 to 20 requests."""
+    """A backend is ejected when its share of failures exceeds that of the others by more than this. A backend that
+    fails 10 % of its requests has five failures among ten outcomes once in 600 windows; one that fails 1 %, practically
+    never. A backend that fails 50 % is detected within 10 to 20 requests."""
     latency_factor: float = 0.0
     """A backend is ejected when its mean latency exceeds this multiple of the others' median (and `stall_ceiling`). Off
     (0) by default: a slow backend still responds, and policies can avoid it (`peak_ewma`, `p2c`)."""
@@ -75,11 +75,13 @@ class PassiveSettings:
     max_ejected_share: float = 0.5
     """No ejection may leave more than this share of the backends EJECTED, counted after the ejection."""
     stall_floor: float = 0.05
-    """A request stalls at the earliest after mean latency + this. The default is above scheduling noise."""
+    """A request counts as stalled at the earliest when it has waited this much longer than the backend's mean latency.
+    The default is above scheduling noise."""
     stall_ceiling: float = 0.25
     """A longer wait always causes a probe and a hedge, even on a backend that is usually slow."""
     stall_deviations: float = 6.0
-    """A request stalls without a first byte after mean + this many mean deviations (RFC 6298 uses 4)."""
+    """A request counts as stalled if no byte of its response has arrived after the mean latency plus this many mean
+    deviations (RFC 6298 uses 4)."""
     max_tick_gap: float = 0.05
     """If two ticks are further apart than this, the balancer itself was delayed. Its sockets may contain unread
     responses, so the gap does not count as a stall of any backend. The default is five ticks, so that usual delays do
@@ -91,7 +93,7 @@ class RetrySettings:
     """When a failed attempt may be retried on another backend."""
 
     max_attempts: int = 3
-    """Attempts that reach a backend, with the first and hedges; refused connections do not count (decision 8)."""
+    """Most attempts of a request, including the first one and hedges. Refused connections do not count (decision 8)."""
     budget_ratio: float = 0.2
     """Limit on retries and hedges together, as a share of the requests."""
     budget_min_per_s: float = 3.0

@@ -46,7 +46,8 @@ class RequestReader:
         self.in_head = False
         """Whether a head has begun and is not complete."""
         self.after_upgrade = b""
-        """Bytes after a request for an upgrade. If the backend agrees they are of the other protocol, else HTTP."""
+        """Bytes after a request for an upgrade. They belong to the other protocol if the backend agrees to it. If not,
+        they are HTTP."""
         self._limits = limits
         self.unparsed = b""
         """Bytes that will be parsed, from `_unparsed_at` on, when the queue is empty."""
@@ -129,10 +130,10 @@ class RequestReader:
             self._refuse(MalformedError(431, "trailers"))
 
     def _check_chunk_overhead(self, body: Request, size: int, content: int) -> None:
-        """Join small parts, and refuse a body that consists mostly of framing.
+        """Join small parts, and refuse a chunked body that consists mostly of framing.
 
-        Of the `size` bytes received, `content` bytes are content of the body. -1: unknown, because the body has just
-        begun.
+        Of the `size` bytes received, `content` bytes are content of the body. `content` is -1 if that is not known,
+        because the body has just begun.
         """
         if content < 0:
             self._excess, content = 0, size // 3

@@ -60,7 +60,7 @@ class Station:
         self._rng = rng
         self._waiting: deque[Job] = deque()
         self._running: dict[Job, float] = {}
-        """By job: when it will be done."""
+        """Job → time at which it will be done."""
         self._frozen: list[Job] = []
         self._unanswered_probes: list[Action] = []
         self._restarted = -inf

@@ -81,7 +81,7 @@ def as_sse(entry: Entry) -> bytes:
 
 
 _SHAPES: dict[type[Event], tuple[str, tuple[str, ...]]] = {}
-"""By event class: its name in JSON, and its fields without the time."""
+"""Event class → its name in JSON, and its fields without the time."""
 
 
 def _json_shape(kind: type[Event]) -> tuple[str, tuple[str, ...]]:

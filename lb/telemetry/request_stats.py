@@ -115,7 +115,7 @@ class _Row:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[int]] = {}
-        """By method, a count for each of `_STATUS_CLASSES`."""
+        """Method → number of responses in each of `_STATUS_CLASSES`."""
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
 

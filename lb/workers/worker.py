@@ -168,7 +168,7 @@ def divide_limits(config: Config, share: int) -> Config:
 
 
 def settings_of(config: Config, share: int) -> Settings:
-    """Return the core's settings for one of `share` workers, with its part of the limits that apply to all together."""
+    """Return the core's settings for one of `share` workers. Limits for the whole balancer are divided among them."""
     whole = config.core_settings()
     admission = replace(
         whole.admission,

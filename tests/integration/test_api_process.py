@@ -146,6 +146,29 @@ async def test_a_websocket_to_a_failing_replica_is_refused_with_its_status(
     assert raised.value.status == 503
 
 
+async def test_a_replica_leaves_a_token_of_its_own_at_each_start(tmp_path: Path, client: aiohttp.ClientSession) -> None:
+    folder = tmp_path / "tokens"
+    folder.mkdir()
+    tokens = set()
+    for _ in range(2):
+        with running_replica("api-1", tmp_path, API_MISBEHAVE_TOKEN_DIR=str(folder)) as replica:
+            [file] = folder.iterdir()
+            assert (file.name, file.stat().st_mode & 0o777) == ("api-1", 0o600)
+            tokens.add(token := file.read_text().strip())
+            for sent, status in ((token, 200), (token[1:], 401)):
+                headers = {"Authorization": f"Bearer {sent}"}
+                async with client.put(f"{replica.url}/misbehave", json={"mode": "ok"}, headers=headers) as answer:
+                    assert answer.status == status
+    assert len(tokens) == 2
+
+
+def test_a_folder_for_tokens_that_is_missing_is_one_line_and_exit_255(tmp_path: Path) -> None:
+    missing = {"API_MISBEHAVE_TOKEN_DIR": str(tmp_path / "none")}
+    code, stderr = run_to_the_end(replica_environment("api-1", tmp_path, 0, missing))
+    assert (code, stderr.count("\n")) == (255, 1)
+    assert "API_MISBEHAVE_TOKEN_DIR" in stderr
+
+
 def test_a_taken_port_is_one_line_and_exit_255(replica: ReplicaProcess, tmp_path: Path) -> None:
     code, stderr = run_to_the_end(replica_environment("api-2", tmp_path, replica.port, {}))
 

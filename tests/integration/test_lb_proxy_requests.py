@@ -379,3 +379,22 @@ async def test_stopping_finishes_what_is_in_flight_and_ends_idle_connections() -
         assert (status_of(head), body) == (200, b"ok")
         assert value_of(head, b"connection") == b"close"
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_a_client_that_half_closes_after_its_request_counts_as_gone() -> None:
+    """As in nginx: a client that died sends the same FIN (docs/data-plane.md)."""
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.to_end()  # never answers: only the end of the client ends this exchange
+
+    async with proxy(Stub("api-1", script)) as lab:
+        client = await lab.connect()
+        await client.send(b"GET /x HTTP/1.0\r\nHost: a\r\n\r\n")
+        await lab.settled(lambda: lab.backends["api-1"].in_flight == 1, "the request reached the backend")
+        client.writer.write_eof()
+        assert await client.to_end() == b""
+        await lab.settled(lambda: bool(lab.records), "the request was recorded")
+
+    assert lab.backends["api-1"].in_flight == 0
+    assert lab.records[0].error == "client_gone"

@@ -43,8 +43,8 @@ class FakeTarget:
         self.met = 1
         """Packets that have met its impairment."""
 
-    def order_token(self) -> str:
-        return f"token of {self.name}"
+    def order_token(self, instance: str) -> str:
+        return f"token of {instance}"
 
     async def info(self) -> TargetInfo:
         return TargetInfo(name=self.name, role=self.role, state=self.state, instance=self.name, addresses=[])

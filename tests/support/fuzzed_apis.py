@@ -19,10 +19,11 @@ import uvicorn
 from aiohttp import web
 from ruamel.yaml.comments import CommentedMap
 from starlette.routing import Route
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.app import create_app as api_app
+from api.connection import Limits
+from api.connection import connections as backend_connections
 from api.models import Ok
 from api.replica import Replica
 from api.settings import Settings as ApiSettings
@@ -31,6 +32,8 @@ from chaos.engine.engine import Engine
 from chaos.engine.events import EventLog
 from chaos.engine.journal import Journal
 from chaos.faults import FAULTS
+from chaos.http.connection import Patience
+from chaos.http.connection import connections as chaos_connections
 from chaos.http.routes import create_app as chaos_app
 from chaos.monkey.monkey_runner import MonkeyRunner
 from chaos.relay.control import control_app
@@ -57,7 +60,9 @@ UNHEARD = {
     417: "an expectation that no server knows (RFC 9110 §10.1.1)",
 }
 """Answered by the server's own protocol, as plain text: no request has come as far as the API."""
+Connect = Callable[[], asyncio.Protocol]
 PATIENCE_S = 10.0
+LIMITS = Limits(idle_s=75.0, head_s=PATIENCE_S, body_s=PATIENCE_S, connections=1000)
 SLOW_S = 0.05
 """For what was asked to take long, and for what never ends."""
 NAMES = ("api-1", "api-2", "api-3")
@@ -68,7 +73,7 @@ class Api:
     """One API, and how its answers are to be judged."""
 
     name: str
-    connect: Callable[[], asyncio.Protocol]
+    connect: Connect
     """A new connection of its server."""
     operations: Sequence[Operation]
     health: str
@@ -78,15 +83,12 @@ class Api:
     """Path, status of 500 or more, and the word in the error's body, with the reason why this is right."""
     slow: frozenset[str] = frozenset()
     """Paths whose answer lasts as long as the call says, or for ever."""
-    unanswered: bytes = b""
-    """What a request has that its server protocol does not answer; the connection lasts until the client ends it."""
     after: Callable[[], None] = lambda: None
     """What undoes a call that would change all later answers."""
 
     def may_last(self, call: Call) -> bool:
         """Whether no answer is an answer."""
-        deaf = self.unanswered and self.unanswered in b"".join(call.segments)
-        return bool(deaf) or call.operation.path in self.slow
+        return call.operation.path in self.slow
 
     def caller(self, seed: int) -> Caller:
         """Its calls."""
@@ -211,16 +213,17 @@ def of_asgi(app: Any) -> tuple[list[Operation], Mapping[str, Any]]:
     return [*operations, *unlisted], schemas
 
 
-def _by_uvicorn(app: Any, *, websockets: bool = False) -> Callable[[], asyncio.Protocol]:
+def _by_uvicorn(app: Any, protocol: Callable[..., asyncio.Protocol], *, websockets: bool = False) -> Connect:
     ws: Literal["auto", "none"] = "auto" if websockets else "none"
-    config = uvicorn.Config(app, http=HttpToolsProtocol, ws=ws, lifespan="off", log_config=None)
+    http = cast(type[asyncio.Protocol], protocol)
+    config = uvicorn.Config(app, http=http, ws=ws, lifespan="off", log_config=None)
     config.load()
     state = ServerState()
-    return lambda: HttpToolsProtocol(config=config, server_state=state, app_state={})
+    return lambda: protocol(config=config, server_state=state, app_state={})
 
 
 @asynccontextmanager
-async def _by_aiohttp(app: web.Application) -> AsyncIterator[Callable[[], asyncio.Protocol]]:
+async def _by_aiohttp(app: web.Application) -> AsyncIterator[Connect]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     server = runner.server
@@ -268,14 +271,14 @@ async def backend(folder: Path, _: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     app = api_app(replica)
     operations, schemas = of_asgi(app)
     yield Api(
-        "backend", _by_uvicorn(app, websockets=True), [*operations, Operation("GET", "/ws")], "/health", schemas,
+        "backend", _by_uvicorn(app, backend_connections(LIMITS), websockets=True),
+        [*operations, Operation("GET", "/ws")], "/health", schemas,
         words=("run-7/42", "error", "hang", "slow", "unhealthy", "lie", "ok"),
         may_refuse={
             ("/work", 504, "deadline_passed"): "X-Deadline is over",
             ("/jobs", 504, "deadline_passed"): "X-Deadline is over",
         },
         slow=frozenset({"/work", "/jobs", "/stream", "/ws", "/echo"}),
-        unanswered=b"Upgrade: websocket",  # with a body: uvicorn waits for nothing then (0.54)
         after=lambda: replica.conduct.set(Ok()),
     )  # fmt: skip
     replica.ledger.close()
@@ -316,7 +319,7 @@ async def chaos(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     examples = {"/faults": orders, "/monkeys": monkeys}
     yield Api(
         "chaos",
-        _by_uvicorn(app),
+        _by_uvicorn(app, chaos_connections(Patience(PATIENCE_S, PATIENCE_S))),
         [replace(each, examples=examples.get(each.path, ()) if each.method == "POST" else ()) for each in operations],
         "/healthz",
         schemas,

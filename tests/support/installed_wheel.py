@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -29,11 +30,16 @@ class Installed:
     python: Path
     wheel: Path
 
-    def run(self, folder: Path, *command: str, within_s: float = 110.0, **environment: str) -> tuple[int, str]:
-        """Run a program of the environment in `folder`; return its exit code and all that it printed."""
+    def run(
+        self, folder: Path, *command: str, within_s: float = 110.0, before: Sequence[str] = (), **environment: str
+    ) -> tuple[int, str]:
+        """Run a program of the environment in `folder`; return its exit code and all that it printed.
+
+        `before` are the words of a program that starts it.
+        """
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
         ended = subprocess.run(
-            [str(self.python.with_name(command[0])), *command[1:]],
+            [*before, str(self.python.with_name(command[0])), *command[1:]],
             cwd=folder,
             env=clean | environment,
             stdin=subprocess.DEVNULL,

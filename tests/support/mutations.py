@@ -22,6 +22,8 @@ TOKENS = [
     b"Content-Encoding: gzip\r\n", b"Sec-WebSocket-Key: x\r\n",
 ]  # fmt: skip
 
+KINDS = ("insert", "insert", "insert_line", "replace", "delete", "repeat", "case")
+
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
@@ -29,13 +31,14 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
     data = b"".join(draw(st.lists(st.sampled_from(seeds), min_size=1, max_size=3)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(data)))
-        kind = draw(st.sampled_from(["insert", "insert", "insert_line", "replace", "delete", "repeat", "case"]))
+        kind = draw(st.sampled_from(KINDS))
         token = draw(st.sampled_from(TOKENS))
-        data = _changed(data, at, kind, token, draw(st.integers(1, 12)))
+        data = changed(data, at, kind, token, draw(st.integers(1, 12)))
     return data
 
 
-def _changed(data: bytes, at: int, kind: str, token: bytes, size: int) -> bytes:
+def changed(data: bytes, at: int, kind: str, token: bytes, size: int) -> bytes:
+    """The message with one change at this place."""
     match kind:
         case "insert":
             return data[:at] + token + data[at:]

@@ -63,7 +63,7 @@ class Envoy:
         return Command((*program.argv, "-c", str(workdir / _FILE), *options))
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
-        """Return the URL of initialisation, which includes a first check of every host, and the health URL."""
+        """Return Envoy's readiness URL, which answers 200 after a first check of every host, and the health URL."""
         return (f"http://{spec.admin}/ready", health_url(spec))
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:

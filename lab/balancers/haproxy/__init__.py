@@ -41,7 +41,7 @@ class Haproxy:
         return programs.version(program, "-v")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """Write one file."""
+        """Write one configuration file."""
         return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
 
     def check(self, program: Program, workdir: Path) -> Command:

@@ -52,7 +52,7 @@ class Nginx:
         return programs.version(program, "-v")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """Write one file; everything that nginx writes stays in `workdir`."""
+        """Write one configuration file. With it, nginx writes all its own files (logs, pid, buffers) to `workdir`."""
         path = write(
             HERE,
             workdir,

@@ -24,7 +24,8 @@ class JudgingCost:
     load_s: float
     judge_s: float
     cpu_s: float
-    """CPU time of the whole process, including its start. On a busy host it is more reliable than the times above."""
+    """CPU time of the whole process, including its start. On a busy host it is more reliable than `load_s` and
+    `judge_s`, which are wall-clock times."""
     peak_mb: float
     """Largest resident memory of the whole process, in MB (10⁶ bytes), as the kernel counts it."""
     verdict: Verdict

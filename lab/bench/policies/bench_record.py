@@ -22,7 +22,7 @@ class Backend(_Record):
 
 
 class Change(_Record):
-    """A change of condition of the backend in focus."""
+    """A change of condition of the backend that the scenario is about (`Scenario.focus`)."""
 
     at_s: float
     condition: str
@@ -40,7 +40,7 @@ class TheoryLatency(_Record):
 
 
 class TheoryShares(_Record):
-    """Shares of requests according to theory: of each backend, or of the one in focus."""
+    """Shares of requests according to theory: of each backend (`each`), or only of the one at `Scenario.focus`."""
 
     relation: str
     formula: str
@@ -56,7 +56,10 @@ class Theory(_Record):
 
 
 class Scenario(_Record):
-    """A simulated scenario: backends, traffic and changes."""
+    """A simulated scenario: backends, traffic and changes.
+
+    `focus` is the index of the backend whose share of the requests is charted over time, if the scenario has one.
+    """
 
     kind: Literal["scenario"]
     scenario: str
@@ -108,7 +111,7 @@ class Cell(_Record):
 
 
 class Disruption(_Record):
-    """Shares of the keys that have a different backend after one was removed."""
+    """Shares of the keys that a hash policy gives to a different backend after one backend was removed."""
 
     kind: Literal["disruption"]
     policy: str

@@ -28,7 +28,7 @@ def expected(theory: TheoryLatency | None, name: str) -> str:
 
 
 def measured_share(scenario: Scenario, cell: Cell) -> str:
-    """Format the share of the backend in focus, or the range over all backends."""
+    """Format the share of the backend at `scenario.focus`, or the range over all backends."""
     if scenario.focus is not None:
         return f"{cell.shares[scenario.focus]:.1%}"
     low, high = f"{100 * min(cell.shares):.1f}", f"{100 * max(cell.shares):.1f}"

@@ -1,8 +1,9 @@
 """Was traffic before the first fault distributed as the balancer's policy promises?
 
 Shares are tested at a significance of one in a million. The library has about thirty scenarios, and a night of runs
-repeats it a hundred times: of these 3,000 tests, a correct balancer fails one in 300 nights. The test still has power:
-for the 400 requests of two steady seconds, shares of 50/25/25 % instead of thirds give χ² = 50; the limit is 27.6.
+repeats it a hundred times. With 3,000 tests a night, a correct balancer fails about one test in 300 nights. The test
+still has power: for the 400 requests of two steady seconds, shares of 50/25/25 % instead of thirds give χ² = 50; the
+limit is 27.6.
 
 Round robin does not choose at random, so its χ² is far smaller than the test assumes, and it never fails by chance.
 Policies that follow the load (`least_requests`, `p2c`, `peak_ewma`) promise no shares. For them, no backend may get

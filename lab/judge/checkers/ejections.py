@@ -56,7 +56,10 @@ def _explains(fault: Fault, event: Event, run: RunRecord) -> bool:
 
 
 def _host_was_busy(event: Event, run: RunRecord) -> bool:
-    """Return whether the host was busy during the deciding probe, which began at most its timeout before the event."""
+    """Return whether the host was busy during the probe that caused the event.
+
+    The probe began before the event by at most the probe's time-out.
+    """
     return run.host_was_busy(event.t - run.probe_timeout_s, event.t)
 
 

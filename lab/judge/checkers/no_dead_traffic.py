@@ -12,7 +12,7 @@ from ...evidence.verdict import Check, Verdict
 
 NAME = "no_dead_traffic"
 FAILS_WHEN = (
-    "a request was sent to a backend that the balancer itself had taken out since before it was due"
+    "a request was sent to a backend that the balancer itself had taken out of use before the request was due"
     " (panic and draining sessions excepted)"
 )
 UNKNOWN_WHEN = ""

@@ -74,7 +74,7 @@ CHECKERS: tuple[Checker, ...] = (
 PRECONDITIONS = frozenset({completeness.NAME, clocks.NAME})
 """Unless these pass, the run is unknown whatever the other checkers find: its record or its times are not reliable."""
 SENSITIVE_TO_HOST = frozenset({generator_lag.NAME, attribution.NAME, latency.NAME, ejections.NAME, answered.NAME})
-"""Checkers that are unknown only if the host was busy."""
+"""Checks that have the result `unknown` only if the host was too busy for a valid measurement."""
 
 
 @cache

@@ -81,9 +81,11 @@ def _worst_window(
 
 
 def _begun_before(retried: list[tuple[float, float, int]]) -> Any:
-    """Return a function that counts the retries with indices [first, last) of requests due before a time.
+    """Return `count(first, last, begin)`, which counts the retries of `retried[first:last]` that were due before
+    `begin`.
 
-    Only requests that ended within the longest duration after that time can be among them, so few are visited.
+    `retried` is sorted by end. A request that ended later than `begin` plus the longest duration was due after `begin`,
+    so the function stops there and visits few requests.
     """
     longest_s = max(ended - due for ended, due, _ in retried)
 

@@ -18,7 +18,7 @@ from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict
 
 NAME = "stickiness"
-FAILS_WHEN = "a session left its backend while that was up"
+FAILS_WHEN = "a session left its backend while the backend was up"
 UNKNOWN_WHEN = "no session has two answers"
 MARGIN_S = 0.02
 _SHOWN = 3

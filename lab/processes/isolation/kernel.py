@@ -86,7 +86,7 @@ def adopt_orphans() -> None:
 
 
 def no_new_privileges() -> None:
-    """Prevent that programs started from here gain privileges by set-uid bits or file capabilities."""
+    """Prevent programs started from here from gaining privileges by set-uid bits or file capabilities."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 

@@ -50,6 +50,22 @@ for path in pathlib.Path("/ledger").glob("*.jsonl"):
         tried[path.stem] += ", " + type(error).__name__
 print(json.dumps(tried))
 """
+TOKENS = """
+import json, pathlib
+tried = {}
+for path in pathlib.Path("/misbehave").iterdir():
+    try:
+        path.read_text()
+        tried[path.name] = "read"
+    except OSError as error:
+        tried[path.name] = type(error).__name__
+    try:
+        path.unlink()
+        tried[path.name] += ", removed"
+    except OSError as error:
+        tried[path.name] += ", " + type(error).__name__
+print(json.dumps(tried))
+"""
 PROCESSES = """
 import json, pathlib
 found = []
@@ -143,6 +159,16 @@ def test_a_backend_changes_no_ledger_but_its_own(lab: Lab) -> None:
     assert list(as_replica.values()) == ["PermissionError, PermissionError"] * 2
     as_root = json.loads(inside(backend["Id"], CHANGE))
     assert list(as_root.values()) == ["PermissionError, PermissionError"] * 3
+
+
+def test_a_backend_reads_and_replaces_no_token_that_lets_another_one_misbehave(lab: Lab) -> None:
+    backend = lab.containers("api")[0]
+    user = inside(backend["Id"], "import os; print(os.stat('/ledger/' + os.uname().nodename + '.jsonl').st_uid)")
+    tried = json.loads(inside(backend["Id"], TOKENS, user=f"{user}:{user}"))
+    assert set(tried) == {each["Config"]["Hostname"] for each in lab.containers("api")}
+    assert set(tried.values()) == {"PermissionError, PermissionError"}
+    outcome = lab.cli.run("faults", "inject", "unhealthy", "api-2", "--duration", "1s", "--runtime", "docker")
+    assert outcome.code == 0, outcome
 
 
 def test_the_replica_itself_has_that_user_and_no_capability(lab: Lab) -> None:

@@ -24,6 +24,9 @@ def test_every_variable_changes_its_setting() -> None:
             "API_INSTANCE": "api-7",
             "API_LEDGER_DIR": "/var/ledger",
             "API_KEEP_ALIVE": "500ms",
+            "API_HEAD_TIMEOUT": "3s",
+            "API_BODY_TIMEOUT": "4s",
+            "API_MAX_CONNECTIONS": "7",
             "API_SHUTDOWN_TIMEOUT": "2m",
             "API_OWN_USER": "1",
             "API_PREFIX": "/v1",
@@ -32,13 +35,19 @@ def test_every_variable_changes_its_setting() -> None:
     )
 
     assert settings == Settings(
-        "0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 120.0, True, "/v1", "", Path("/run/token")
+        "0.0.0.0", 9001, "api-7", Path("/var/ledger"), 0.5, 3.0, 4.0, 7, 120.0, True, "/v1", "", Path("/run/token")
     )
     assert from_environment({"API_MISBEHAVE_TOKEN": "x" * 16}).misbehave_token == "x" * 16
 
 
 def test_a_bare_number_is_a_duration_in_seconds() -> None:
     assert from_environment({"API_KEEP_ALIVE": "90"}).keep_alive_s == 90.0
+
+
+def test_a_folder_for_tokens_excludes_a_token() -> None:
+    assert from_environment({"API_MISBEHAVE_TOKEN_DIR": "/tokens"}).misbehave_token_dir == Path("/tokens")
+    with pytest.raises(SettingsError, match="expected nothing, because API_MISBEHAVE_TOKEN_FILE is set"):
+        from_environment({"API_MISBEHAVE_TOKEN_DIR": "/tokens", "API_MISBEHAVE_TOKEN_FILE": "/token"})
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,11 @@ def test_a_bare_number_is_a_duration_in_seconds() -> None:
         ("API_INSTANCE", "a b"),
         ("API_INSTANCE", "x" * 65),
         ("API_KEEP_ALIVE", "0s"),
+        ("API_HEAD_TIMEOUT", "0s"),
+        ("API_BODY_TIMEOUT", "10x"),
+        ("API_MAX_CONNECTIONS", "0"),
+        ("API_MAX_CONNECTIONS", "1000000"),
+        ("API_MAX_CONNECTIONS", "²"),
         ("API_KEEP_ALIVE", "soon"),
         ("API_SHUTDOWN_TIMEOUT", "-5s"),
         ("API_OWN_USER", "yes"),

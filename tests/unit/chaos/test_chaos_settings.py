@@ -25,6 +25,7 @@ def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
         (LOCAL | {"CHAOS_PORT": "http"}, "CHAOS_PORT"),
         (LOCAL | {"CHAOS_MAX_DURATION": "300"}, "CHAOS_MAX_DURATION.*unit"),
         (LOCAL | {"CHAOS_SERVICE_PORT": "0"}, "^CHAOS_SERVICE_PORT='0': expected a port number, 1 to 65535$"),
+        (LOCAL | {"CHAOS_HEAD_TIMEOUT": "0s"}, "^CHAOS_HEAD_TIMEOUT=0.0: expected a duration above 0$"),
         (LOCAL | {"CHAOS_RUNTIME": "k8s"}, "^CHAOS_RUNTIME='k8s': expected docker or local$"),
         (
             LOCAL | {"CHAOS_REVIVE_AFTER": "5"},
@@ -42,10 +43,15 @@ def test_the_token_of_misbehaviour_is_a_value_or_a_file_read_at_each_order(tmp_p
     file = tmp_path / "token"
     settings = Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN_FILE": str(file)})
     file.write_text("first\n")
-    assert settings.order_token() == "first"
+    assert settings.order_token("api-1") == "first"
     file.write_text("second\n")
-    assert settings.order_token() == "second"
-    assert Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN": "given"}).order_token() == "given"
+    assert settings.order_token("api-1") == "second"
+    assert Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN": "given"}).order_token("api-1") == "given"
+    own = Settings.from_environment(LOCAL | {"CHAOS_MISBEHAVE_TOKEN_DIR": str(tmp_path)})
+    (tmp_path / "api-1").write_text("of api-1\n")
+    assert own.order_token("api-1") == own.order_token("../api-1") == "of api-1"
+    with pytest.raises(FileNotFoundError):
+        own.order_token("api-2")
     both = {"CHAOS_MISBEHAVE_TOKEN": "given", "CHAOS_MISBEHAVE_TOKEN_FILE": str(file)}
     with pytest.raises(SettingsError, match="because CHAOS_MISBEHAVE_TOKEN is set"):
         Settings.from_environment(LOCAL | both)

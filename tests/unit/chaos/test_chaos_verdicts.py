@@ -190,8 +190,8 @@ async def test_a_token_that_the_backend_does_not_know_is_named(monkeypatch: pyte
 async def test_a_token_file_that_is_gone_is_a_failed_injection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     target, probe = FakeTarget("api-1"), Probe(HEALTHY)
     monkeypatch.setattr(misbehaviour, "ask", probe)
-    monkeypatch.setattr(target, "order_token", (tmp_path / "token").read_text)
-    with pytest.raises(InjectionFailedError, match="CHAOS_MISBEHAVE_TOKEN_FILE cannot be read: No such file"):
+    monkeypatch.setattr(target, "order_token", lambda instance: (tmp_path / instance).read_text())
+    with pytest.raises(InjectionFailedError, match=r"the token of api-1 cannot be read: .*No such file"):
         await FAULTS["hang"].inject(target, None, 5.0)
     assert probe.asked == []
 

@@ -201,3 +201,37 @@ def test_parameters_are_those_of_the_fault(step: str, complaint: str) -> None:
 )
 def test_what_the_chaos_service_takes_is_valid(step: str) -> None:
     parse_scenario(VALID.replace(STEP, f"{step}, duration: 4s"), "x.yaml")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [("\ufeff" + VALID).encode(), VALID.replace("\n", "\r\n").encode()],
+    ids=["byte order mark", "lines of another system"],
+)
+def test_what_other_editors_write_is_read(tmp_path: Path, written: bytes) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(written)
+    assert load_scenario(path).title == "A test"
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (VALID.encode("utf-16"), "own.yaml: cannot be read as a scenario"),
+        (VALID.replace("A test", "Größe").encode("latin-1"), "own.yaml: cannot be read as a scenario"),
+        (VALID.replace("  rate", "\trate").encode(), "own.yaml:4: is not YAML"),
+        (f"{VALID}---\n{VALID}".encode(), "own.yaml:12: is not YAML: but found another document"),
+        (
+            VALID.replace("duration: 4s", "duration: 0:30").encode(),
+            "steps[0].duration: expected a duration",
+        ),
+        (VALID.replace("A test", "!!python/object/apply:os.system [exit]").encode(), "own.yaml:2: "),
+    ],
+    ids=["UTF-16", "Latin-1", "tab", "two documents", "sexagesimal", "Python"],
+)
+def test_what_cannot_be_meant_is_refused_with_its_place(tmp_path: Path, written: bytes, says: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(written)
+    with pytest.raises((ScenarioError, BadArgumentsError)) as refused:
+        load_scenario(path)
+    assert says in str(refused.value)
