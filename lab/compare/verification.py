@@ -136,7 +136,7 @@ def verify(subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], comparison
     for subject in subjects:
         for fault, plan in wanted.items():
             given = situation(_unmistakable(plan, subject), len(subject.pool.servers), relayed=relayed)
-            rows.append(_row(subject, _predicted(subject, fault, given), comparison))
+            rows.append(_row(subject, _predicted(subject, fault, given), given, comparison))
     return rows
 
 
@@ -145,7 +145,7 @@ def _predicted(subject: Subject, fault: Fault, given: Situation) -> Prediction:
     return next(each for each in found if each.fault is fault)
 
 
-def _row(subject: Subject, predicted: Prediction, comparison: Comparison) -> Verified:
+def _row(subject: Subject, predicted: Prediction, given: Situation, comparison: Comparison) -> Verified:
     choice, settings = subject.entry.choice, subject.entry.settings
     results = [
         each
@@ -153,7 +153,8 @@ def _row(subject: Subject, predicted: Prediction, comparison: Comparison) -> Ver
         if (each.balancer, each.settings, each.scenario) == (choice.name, settings, predicted.fault)
     ]
     measured = [each.measures for each in results if each.counts and each.measures]
-    seconds = tuple(each.reroute_s for each in measured if each.reroute_s is not None)
+    # A fault that is undone late lasts for longer than planned, which is not the balancer's doing.
+    seconds = tuple(min(each.reroute_s, given.outage_s) for each in measured if each.reroute_s is not None)
     worst, expected = predicted.visible.worst, predicted.visible.expected
     assert worst is not None
     assert expected is not None

@@ -61,6 +61,14 @@ def test_the_largest_value_decides(seconds: tuple[float, ...], verdict: str, why
     assert why in row.why
 
 
+def test_a_fault_that_is_undone_late_does_not_exceed_its_planned_duration() -> None:
+    blind = replace(SUBJECT, pool=replace(POOL, settings=replace(POOL.settings, checks=None, passive=None)))
+    comparison = Comparison(1, "mixed", "a machine", "today")
+    comparison.results.append(Result("haproxy", "matched", "pause", 0, "ok", measures=Measures(100, 1, 1, 1, 3.06)))
+    (row,) = verify([blind], plans([Fault.PAUSE], 1), comparison)
+    assert (row.verdict, row.worst_s, row.measured_s) == ("holds", 3.0, (3.0,))
+
+
 def test_a_fault_that_retries_hide_says_so() -> None:
     (row,) = measured(0.0, fault=Fault.KILL)
     assert (row.verdict, row.why) == ("loose", "only because of the allowance of 50 ms")
