@@ -30,8 +30,8 @@ _ATTEMPT: Final = {
     Fault.ERROR: (Failure.ERROR,),
     Fault.DRAIN: (Failure.CONNECT, Failure.CLOSED),
 }
-"""How an attempt fails: on a new connection, on a pooled one; the first is the one of most requests in the lab. In a
-drain, after the server has stopped."""
+"""Fault → the ways in which an attempt on the failed server can fail, on a new or on a pooled connection. Most requests
+of the lab fail in the first way. For a drain: after the server has stopped."""
 BY_CHECKS: Final = "health checks"
 BY_TRAFFIC: Final = "live traffic"
 _NEVER_OUT: Final = "the server is never taken out"
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def lasting(self) -> tuple[Failure, ...]:
-        """How attempts fail during the whole fault: a connection that was cut is not cut again."""
+        """How attempts fail during the whole fault, without what happens only once: a pooled connection is cut."""
         return tuple(each for each in self.attempts if each is not Failure.CLOSED)
 
     @property
@@ -70,13 +70,13 @@ class FailoverModel:
     docs: ClassVar[Mapping[str, str]]
     """Symbol → address of the program's documentation; the key "" is for all others."""
     bad_status_decides: ClassVar[bool] = False
-    """A check that is answered with a wrong status takes the server out at once, whatever F is."""
+    """Whether one check with a wrong status takes the server out of use at once, whatever F is."""
     waits_after_checks: ClassVar[bool] = True
-    """An interval begins when a check ends; False: when it begins."""
+    """Whether the interval between checks is counted from the end of a check. False: from its beginning."""
     retry_may_repeat_server: ClassVar[bool] = False
-    """The policy chooses again for a retry, and may choose the same server."""
+    """Whether the policy chooses again for a retry, and may choose the same server."""
     total_ends_request: ClassVar[bool] = False
-    """The limit over all attempts ends the request; False: it only prevents another attempt."""
+    """Whether the limit over all attempts ends the request. False: it only prevents another attempt."""
 
     def __init__(self) -> None:
         self.names = Names(self.program, self.docs)
@@ -113,13 +113,13 @@ class FailoverModel:
         return 1.0 if passive is not None and failure in passive.counted.value else 0.0
 
     def can_eject(self, case: Case) -> bool:
-        """Return whether passive detection may take out one server more."""
+        """Return whether passive detection may take one more server out of use."""
         return True
 
     def relapse(self, case: Case) -> Duration | None:
-        """Return the time from noticing by live traffic until a live request tries the server again.
+        """Return how long a server that live traffic has taken out of use gets no live request.
 
-        None: only after health checks have passed.
+        None if it gets none before its health checks have passed.
         """
         passive = case.settings.passive
         if passive is None or passive.returns_by_checks or self._by_checks(case).worst is not None:
@@ -186,7 +186,7 @@ class FailoverModel:
         return max((each for each in found if each), key=lambda each: each.worst.seconds if each.worst else 0.0)
 
     def _row(self, case: Case, failure: Failure) -> Estimate | None:
-        """Return the time until enough attempts have failed; None if it never comes to that.
+        """Return the time until enough attempts have failed to eject the server; None if that never happens.
 
         If only some requests count, their arrivals are random. The time of n of them has a mean of n·g and a standard
         deviation of √n·g; the worst case is two of these later.
@@ -271,7 +271,8 @@ class FailoverModel:
         return total(whole(self.names.given("L", "limit over all attempts", Value(limit.value, limit.place))))
 
     def _given_up(self, case: Case, wait: Duration, failed_share: float, why: str) -> Outcome:
-        """Return the outcome, with what the end of the fault and the client's patience make of it."""
+        """Return the outcome after the balancer has given up, or earlier if the fault ends or the client gives up
+        first."""
         situation = case.situation
         if case.fault in SILENT and wait.seconds > situation.outage_s:
             wait, failed_share = fault_ends(situation.outage_s), 0.0
@@ -318,7 +319,7 @@ class FailoverModel:
         return min(seconds, case.situation.outage_s)
 
     def _live_tests(self, case: Case, notice: Estimate) -> int:
-        """Return how many live requests find out that the server still fails."""
+        """Return how many live requests try the server again while it still fails."""
         relapse = self.relapse(case)
         if notice.by != BY_TRAFFIC or notice.worst is None or relapse is None or not relapse.seconds:
             return 0

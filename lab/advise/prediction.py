@@ -49,7 +49,7 @@ class Situation:
     slow_s: float = 0.25
     """A good response that comes later than this is slow."""
     relayed: bool = False
-    """The lab's own processes: a relay accepts connections even while packets to its backend vanish."""
+    """Whether the servers are behind the relays of a local lab, which accept connections even during a blackhole."""
 
     @property
     def per_server(self) -> float:
@@ -125,7 +125,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of such a request in the worst case."""
+    """What happens, in the worst case, to a request that was sent to the failed server first."""
 
     result: Result
     wait: Duration

@@ -9,7 +9,7 @@ from ..balancers.configuration import Value
 from .prediction import Duration, Input, Situation, Term
 
 ALLOWANCE: Final = Input("m", "allowance for scheduling, and for requests in flight", 0.05, "assumed by the lab")
-"""A timer fires late, a check and a request travel for a while."""
+"""Added to each duration, because timers fire late, and checks and requests need time on their way."""
 
 
 class Names:

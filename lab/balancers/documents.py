@@ -20,7 +20,8 @@ from .substitution import line_of
 
 T = TypeVar("T")
 LIMITS: Final = Limits("configuration", 64, 200_000, 256 * 1024)
-"""Envoy's routes begin at level 13, and certificates and scripts may be written inline."""
+"""Limits of a configuration. In Envoy's, routes begin at level 13, and certificates and scripts may be written
+inline."""
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
 _LONE: Final = re.compile("[\ud800-\udfff]")
 """Bytes that are not UTF-8, as `own_files.read` decodes them."""
@@ -42,7 +43,7 @@ class Node:
         self.key_end = start
         """End of its key with the colon."""
         self.flow = False
-        """Written in brackets or braces."""
+        """Whether it is written in brackets or braces."""
         self.anchor = ""
         self.target: Node | None = None
         """The anchored value that this alias stands for."""

@@ -26,7 +26,8 @@ from .substitution import NAMES
 
 FEWEST_SERVERS: Final = 2
 MOST_SERVERS: Final = 16
-"""Each backend is two Python processes of together about 90 MiB, and each start has to wait for all of them."""
+"""Upper limit of a pool's servers. For each one the lab starts a backend: two Python processes with about 90 MiB
+together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def _in_folder(folder: Path, own: OwnFiles) -> list[Path]:
 
 
 def guess(words: Sequence[str]) -> str:
-    """Return the name of the adapter that the first file's name tells, or its content; empty if neither does."""
+    """Return the adapter's name, guessed from the name of the first file, or from its content. Return an empty string
+    if neither identifies a program."""
     own = {name: one.own_files for name, one in adapters().items() if one.own_files is not None}
     first = Path(words[0])
     name = first.name.lower()

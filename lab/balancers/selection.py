@@ -193,10 +193,11 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
 def _explained(
     error: RejectedConfigError, adapter: Adapter, program: Program, choice: Choice, folder: Path, place: Place
 ) -> RejectedConfigError:
-    """Return the error with whose mistake it is: the program is asked about the user's own files, too.
+    """Return the error with a text that says who has made the mistake: the user, or the lab when it changed the files.
 
-    They may be refused for other reasons, such as a user or a name that this machine does not have, so what counts is
-    whether the program says the same of them.
+    The program also checks the user's unchanged files. It may refuse them for reasons that do not matter here, such as
+    a user or a name that this machine does not have. So it is the user's mistake only if both outputs have a line with
+    the same complaint.
     """
     assert adapter.own_files is not None
     originals = [Path(each) for each in choice.files]
@@ -239,7 +240,7 @@ def _installed(adapter: Adapter, place: Place) -> Program:
 
 
 def _check(name: str, check: Command | None, folder: Path, place: Place, most: int | None = _TOLD_LINES) -> None:
-    """Let the program check its configuration. Raise `RejectedConfigError` with at most that many lines of output."""
+    """Let the program check its configuration. Raise `RejectedConfigError` with at most `most` lines of output."""
     if check is None:
         return
     told, check = shlex.join(check.argv), place.reached(check, folder)

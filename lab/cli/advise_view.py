@@ -64,7 +64,7 @@ def _predictions(predictions: Sequence[Prediction]) -> Table:
 
 
 def _remarks(predictions: Sequence[Prediction]) -> list[str]:
-    """Return what each fault is noticed by and what becomes of its requests; one line for faults with the same text."""
+    """Return how each fault is noticed and how its requests end; one line for all faults with the same text."""
     lines: dict[str, list[str]] = {}
     for each in predictions:
         by = f"noticed by {each.notice.by}" if each.notice.worst else f"never noticed: {each.notice.by}"

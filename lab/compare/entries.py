@@ -149,7 +149,7 @@ def from_files(configs: Sequence[str], replacements: Sequence[str], option: str 
 
 
 def with_routes(entries: Sequence[Entry], frontend: str, pool: str) -> list[Entry]:
-    """Return the entries; those whose files the lab imports get their route, and all the number of backends.
+    """Return the entries with the number of backends, and with a route if the lab imports their files.
 
     Files are imported if they have no placeholders and nothing is to be replaced. `frontend` and `pool` choose the
     route where there are several. Raise `BadArgumentsError` if no route can be chosen.

@@ -1,4 +1,4 @@
-"""Proves the adviser: measures each kind of fault at several phases of the health check, beside the prediction.
+"""Checks the adviser's predictions: measures each kind of fault at several phases of the health check.
 
 A program that is not Reroute does not say when its checks run. Run k of n is therefore delayed by k/n of the interval;
 together with the random moment of the program's start, the runs cover the interval.
@@ -50,7 +50,7 @@ class Verified:
     measured_s: tuple[float, ...]
     """One value for each run that counts."""
     failed: tuple[int, ...]
-    """Failed requests of the same runs."""
+    """Number of failed requests in each of these runs."""
     predicted_failed: int
     verdict: str
     """`holds`, `exceeded`, `loose` (holds, but above `LOOSEST` times the largest value) or `not run`."""

@@ -22,7 +22,10 @@ _PRIVATE: Final = 0o700
 
 
 def state_root(environment: Mapping[str, str] | None = None) -> Path:
-    """Return the folder, which may not exist; only `.lab` is relative. Raise `EnvironmentProblemError` if none fits."""
+    """Return the folder, which need not exist yet: `.lab`, or an absolute path.
+
+    Raise `EnvironmentProblemError` if no folder is suitable.
+    """
     environment = os.environ if environment is None else environment
     here = _here()
     if named := environment.get(STATE_DIR):

@@ -145,7 +145,10 @@ def _failed(process: Process, problem: str) -> Failed:
 
 
 async def _start(processes: Sequence[Process], session: aiohttp.ClientSession) -> list[str]:
-    """Start processes at once and wait until they are ready. Return for each why it is not, or an empty string."""
+    """Start all processes at the same time and wait until they are ready.
+
+    Return one text for each process: why it is not ready, or an empty string.
+    """
 
     async def ready(spec: Spec) -> Answer:
         return await ask(session, spec.ready_url, spec.ready_host)

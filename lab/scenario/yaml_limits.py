@@ -40,7 +40,8 @@ class Limits:
 
 
 SCENARIO: Final = Limits("scenario", MAX_DEPTH, 20_000, 16 * 1024)
-"""The largest scenario of the library has 100 values, the longest value is a description of one paragraph."""
+"""Limits of a scenario. The largest one of the library has 100 values; the longest value is a description of one
+paragraph."""
 
 
 @dataclass(frozen=True, slots=True)

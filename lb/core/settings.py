@@ -93,7 +93,8 @@ class RetrySettings:
     """When a failed attempt may be retried on another backend."""
 
     max_attempts: int = 3
-    """Most attempts of a request, including the first one and hedges. Refused connections do not count (decision 8)."""
+    """Maximum number of attempts of a request, with the first one and hedges. Refused connections do not count
+    (decision 8)."""
     budget_ratio: float = 0.2
     """Limit on retries and hedges together, as a share of the requests."""
     budget_min_per_s: float = 3.0

@@ -48,7 +48,7 @@ class ClientConnection(RequestSource):
         self._ending = False
         """Whether the last response is written, so that further bytes of the client are discarded."""
         self._linger_until = 0.0
-        """Latest time (monotonic seconds) until which bytes of the client are read and discarded. 0 before that."""
+        """Latest time (monotonic seconds) until which bytes of the client are read and discarded. 0: not yet."""
         self._unsent = 0
         """Bytes in the transport's buffer when it last shrank."""
         self._head_deadline = inf

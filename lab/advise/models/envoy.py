@@ -44,6 +44,6 @@ class EnvoyModel(FailoverModel):
         return ends.plus(whole(self.names.given("E", "interval of outlier detection", passive.returns_every_s)))
 
     def notes(self, case: Case) -> tuple[str, ...]:
-        """Add how ejections grow."""
+        """Add a note on how ejections grow."""
         told = super().notes(case)
         return told if case.settings.passive is None else (*told, "X grows by itself with each ejection in a row")

@@ -53,7 +53,7 @@ class HaproxyModel(FailoverModel):
         return share * round(1 - retried, 9)
 
     def notes(self, case: Case) -> tuple[str, ...]:
-        """Add that a server returns through its checks."""
+        """Add the note that a server gets requests again when its checks pass."""
         passive = case.settings.passive
         told = super().notes(case)
         if passive is not None and passive.returns_by_checks and case.settings.checks is None:

@@ -42,7 +42,7 @@ class NginxModel(FailoverModel):
         return ends if takes is None else total(whole(takes), *ends.terms)
 
     def notes(self, case: Case) -> tuple[str, ...]:
-        """Add what follows from the missing checks."""
+        """Add notes on the consequences of having no checks."""
         told = super().notes(case)
         if case.fault is Fault.DRAIN:
             return (*told, "nginx has no active checks, so a server cannot say that it is leaving")

@@ -189,7 +189,7 @@ class _Changes:
             yield from self._nested(one)
 
     def _imports(self, segments: Sequence[Segment], path: Path) -> None:
-        """Point imports of files that are elsewhere in the lab's copy to the copies."""
+        """Replace the paths of imported files that have a different place in the lab's copy."""
         for each in segments:
             if each.name != "import":
                 self._imports(each.block, path)

@@ -54,10 +54,9 @@ def _retries(options: Options) -> Retries:
     """Return when Caddy tries again: never, unless `lb_retries` or `lb_try_duration` is set.
 
     It then waits for `lb_try_interval` and lets the policy choose again, perhaps the same server. The duration is
-    compared before that wait, so the last attempt may begin by the wait later. A request that was sent is repeated
-    only if it is a GET, or if `lb_retry_match` matches. Statuses are never a reason. In addition, Go's HTTP client
-    repeats an idempotent request if a kept connection closes without a response.
-    """
+    compared before that wait, so the last attempt may begin later than the duration by one wait. A request that was
+    sent is repeated only if it is a GET, or if `lb_retry_match` matches. Statuses are never a reason. In addition, Go's
+    HTTP client repeats an idempotent request if a kept connection closes without a response."""
     limit, total = _number(options, "lb_retries", 0), _time(options, "lb_try_duration", None)
     pause = _time(options, "lb_try_interval", 0.25 if total.value else 0.0)
     if not limit.value and not total.value:

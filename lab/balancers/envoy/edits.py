@@ -175,7 +175,7 @@ def _entrance(listener: Node, way: Way) -> Iterator[Edit]:
 
 
 def _manager(way: Way) -> Iterator[Edit]:
-    """Yield the changes of the connection manager: only what keeps the lab's requests from the routes."""
+    """Yield the changes of the connection manager. It loses only what keeps the lab's requests from the routes."""
     manager = way.manager
     yield from _removed(manager, {"tracing": "sends traces elsewhere"})
     codec = manager.at("codec_type")

@@ -36,8 +36,8 @@ _RETRIED: Final = {
     "connect-failure": frozenset({Failure.CONNECT}),
     "reset-before-request": frozenset({Failure.CONNECT}),
 }
-"""Failures that each condition of `retry_on` covers. `gateway-error` covers responses 502 to 504, but not every error,
-and like `5xx` all resets: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter"""
+"""Failures that each condition of `retry_on` covers. `gateway-error` covers responses 502 to 504 and all resets, but no
+other errors. `5xx` covers resets too: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter"""
 _CHECKS_KNOWN: Final = (
     "timeout interval initial_jitter interval_jitter interval_jitter_percent unhealthy_threshold healthy_threshold "
     "reuse_connection http_health_check tcp_health_check grpc_health_check no_traffic_interval "
@@ -211,7 +211,7 @@ def _retries(cluster: Node, get: Way | None, post: Way | None) -> Retries:
     """Return the retries of the routes; without `retry_on` there are none.
 
     Without the predicate `previous_hosts` the balancing policy chooses again. Round robin then takes the next host;
-    other policies may take the same one, which counts as never.
+    other policies may take the same one, so for them `other_server_from` is None.
     https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/route/v3/route_components.proto
     """
     policy = _retry_policy(get) if get else cluster.at("no policy")

@@ -34,9 +34,9 @@ PROGRAM: Final = "haproxy"
 _UNITS_S: Final = {"us": 1e-6, "": 1e-3, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Section 2.5: a time without a unit is in milliseconds."""
 RETRIES: Final = 3
-"""https://docs.haproxy.org/2.6/configuration.html#4.2-retries"""
+"""Default of `retries`: https://docs.haproxy.org/2.6/configuration.html#4.2-retries"""
 INTER_S, FALL, RISE, ERROR_LIMIT, PURGE_S = 2.0, 3, 2, 10, 5.0
-"""https://docs.haproxy.org/2.6/configuration.html#5.2 inter, fall, rise, error-limit, pool-purge-delay"""
+"""Defaults of inter, fall, rise, error-limit and pool-purge-delay: https://docs.haproxy.org/2.6/configuration.html#5.2"""
 TURN_AROUND_S: Final = 1.0
 """A retry on the same server waits for the connect time-out, at most this long (section 4.2, `retries`)."""
 _IMMEDIATE: Final = frozenset({"roundrobin", "static-rr", "random"})

@@ -47,7 +47,8 @@ _ONE_VALUE: Final = frozenset(
     }
 )
 _TEMPLATE_MOST: Final = 1000
-"""More than a lab can start; a larger range is a mistake in the file."""
+"""Upper limit of the number of servers in a template. It is more than a lab can start, so a larger range is a
+mistake."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ class Directive:
     included: tuple[Path, ...] | None = None
     """Files that an `include` reads; None for all other directives."""
     as_written: bool = False
-    """Whether nginx finds the included files by the same words in a copy of the main file's folder."""
+    """Whether an `include` needs no change in the lab's copy of the main file's folder, because it names files below
+    that folder by a relative path."""
 
     @property
     def text(self) -> str:
@@ -66,7 +67,7 @@ class Files:
     parsed: dict[Path, tuple[Directive, ...]] = field(default_factory=dict)
     main: tuple[Directive, ...] = ()
     spare: tuple[Path, ...] = ()
-    """Given files that a pattern may find by their names alone."""
+    """Given files that an `include` may also find if only their names match its pattern."""
     unused: tuple[Path, ...] = ()
     """Given files that no other file includes."""
 
@@ -197,11 +198,11 @@ def _placed(
 def _included(
     pattern: str, given: Sequence[Path], spare: Sequence[Path], place: Place
 ) -> tuple[tuple[Path, ...], bool]:
-    """Return the files that a pattern means, and whether it means the same in a copy of the main file's folder.
+    """Return the files that the pattern of an `include` means, and `Directive.as_written`.
 
-    A path such as `/etc/nginx/conf.d/*.conf` means `conf.d/*.conf` beside the main file, which is a copy, or a given
-    file whose path ends like that. Raise `BadArgumentsError` if there is none, or several for one name.
-    """
+    The main file may be a copy of a production file. So `/etc/nginx/conf.d/*.conf` means `conf.d/*.conf` beside the
+    main file, or a given file whose path ends like that. Raise `BadArgumentsError` if there is none, or several for one
+    name."""
     main, magic = given[0], has_magic(pattern)
     absolute = pattern.startswith(("/", "@DIR@/"))
     parts = Path(pattern.removeprefix("@DIR@/")).parts[1 if pattern.startswith("/") else 0 :]
