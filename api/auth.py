@@ -13,8 +13,8 @@ from .errors import MisbehaviourDisabledError, UnauthorizedError
 def leave_token(folder: Path, instance: str) -> str:
     """Return a new token, and leave it for the chaos service in a file that only the present user can read.
 
-    A replica that becomes another user afterwards cannot read those of the others. Raises `OSError`.
-    """
+    If each replica then becomes a user of its own, none can read the tokens of the others. Raise `OSError` if the file
+    cannot be written."""
     token = token_urlsafe(32)
     draft = folder / f".{instance}"
     draft.unlink(missing_ok=True)

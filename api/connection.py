@@ -16,24 +16,24 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD = 64 * 1024
-"""Bytes; twice what the balancer accepts. The last piece read may exceed it."""
+"""Longest head in bytes: twice what the balancer accepts. The last piece that is read may exceed it."""
 BODY_RATE = 500.0
-"""Bytes of a body, a second, that keep a request alive: as the balancer's `limits.slow_body_rate`."""
+"""Lowest rate of a body in bytes per second, the same as the balancer's `limits.slow_body_rate`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may take of one replica. Times in seconds."""
+    """Limits on the time and number of the connections of one replica. Times are in seconds."""
 
     idle_s: float
-    """A connection without a byte of a request."""
+    """Time that a connection may last without a byte of a request."""
     head_s: float
     """From the first byte of a head to its last, however steadily the bytes come."""
     body_s: float
     """Time without a byte of a body. Time reduces this allowance, and bytes restore it at `BODY_RATE`, until the
     request is answered."""
     connections: int
-    """At a time; others are answered 503."""
+    """Maximum number of open connections. Further ones get 503."""
 
 
 def connections(limits: Limits) -> Callable[..., asyncio.Protocol]:
@@ -56,7 +56,7 @@ class _Awaited(Enum):
 
 
 class _Connection(HttpToolsProtocol):
-    """Has one timer, for what is awaited."""
+    """uvicorn's connection with one timer, for what the client must send next."""
 
     def __init__(self, limits: Limits, **rest: Any) -> None:
         super().__init__(**rest)

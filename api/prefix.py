@@ -1,4 +1,4 @@
-"""Serves every call below a second path as well, for a balancer that forwards only paths that begin in some way."""
+"""Serves every call below a second path as well, for a balancer that forwards only paths with this prefix."""
 
 from __future__ import annotations
 

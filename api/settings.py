@@ -18,7 +18,7 @@ SHORTEST_TOKEN = 16
 """Minimum length of a token in characters, the same as for the balancer's `admin.token`."""
 FIRST_USER = 1 << 29
 MOST_CONNECTIONS = 100_000
-"""An idle one takes about 10 KiB."""
+"""Upper limit of `API_MAX_CONNECTIONS`. An idle connection takes about 10 KiB."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
@@ -38,7 +38,8 @@ class Settings:
     head_timeout_s: float = field(default=10.0, metadata={"meaning": "time for the head of a request; then 408"})
     body_timeout_s: float = field(default=20.0, metadata={"meaning": "time without progress of a body; then 408"})
     max_connections: int = field(default=1000, metadata={"meaning": "maximum of open connections; then 503"})
-    """The usual limit of file descriptors (1,024) allows about as many, but beyond it `accept` fails."""
+    """Maximum number of open connections. It is below the usual limit of file descriptors (1,024), because beyond that
+    `accept` fails."""
     shutdown_timeout_s: float = field(
         default=10.0, metadata={"meaning": "time limit for the requests in flight at a stop"}
     )

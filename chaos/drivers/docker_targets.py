@@ -163,7 +163,7 @@ class DockerTarget:
                 await self._client.call(lambda sdk: sdk.api.start(self.id))
 
     def keep(self, kept: Mapping[str, Any]) -> None:
-        """Set the settings that were read before the fault, to be restored by the heal."""
+        """Store the settings that were read before the fault, so that the heal can restore them."""
         self._kept = kept
 
     async def remember(self) -> None:

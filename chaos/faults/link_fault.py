@@ -24,7 +24,7 @@ STALL_S = 0.8 * INITIAL_RTO_S
 value is the shortest retransmission time-out of TCP, less a margin."""
 SILENT_S = 0.5
 ENOUGH = 0.05
-"""If no probe stalls, although the fault made that less probable than this, the fault had no effect."""
+"""If no probe stalled, and the fault would make that less probable than this, the fault counts as without effect."""
 LOOK_EVERY_S = 0.2
 SPARE_S = 0.2
 """Seconds of the verdict's deadline that the measurement leaves unused."""

@@ -10,7 +10,7 @@ from .base import NEEDS_CGROUP, Before, Layer, Params, Support, Verdict
 from .bound import Bound, Family, Look
 
 LEAST = 6 << 20
-"""Docker's minimum, bytes."""
+"""Lowest memory limit that Docker allows, in bytes."""
 
 
 class MemoryParams(Params):

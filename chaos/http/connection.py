@@ -41,7 +41,8 @@ def connections(patience: Patience) -> Callable[..., asyncio.Protocol]:
 
 
 class _Connection(H11Protocol):
-    """h11 limits a head to 64 KiB by itself. This has one timer, for what the client must complete next."""
+    """uvicorn's connection with one timer, for the head or body that the client must complete next. h11 limits a head
+    to 64 KiB."""
 
     def __init__(self, patience: Patience, **rest: Any) -> None:
         super().__init__(**rest)
@@ -58,7 +59,7 @@ class _Connection(H11Protocol):
         self._await(self.conn.their_state)
 
     def send_400_response(self, msg: str) -> None:
-        """Close without a word if a response has begun, which uvicorn's own method raises for."""
+        """Close the connection without a response if one has begun. uvicorn's own method would raise an error then."""
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:

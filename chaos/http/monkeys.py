@@ -13,7 +13,7 @@ from .responses import problems
 
 
 class Monkeys(BaseModel):
-    """`GET /monkeys`."""
+    """Response of `GET /monkeys`."""
 
     monkeys: list[Monkey]
 

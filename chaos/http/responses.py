@@ -22,19 +22,19 @@ class Problem(BaseModel):
 
 
 class Status(BaseModel):
-    """`GET /healthz`, `GET /readyz`."""
+    """Response of `GET /healthz` and `GET /readyz`."""
 
     status: Literal["ok", "ready"]
 
 
 class Targets(BaseModel):
-    """`GET /targets`."""
+    """Response of `GET /targets`."""
 
     targets: list[TargetInfo]
 
 
 class Capabilities(BaseModel):
-    """`GET /capabilities`."""
+    """Response of `GET /capabilities`."""
 
     runtime: str
     faults: dict[str, Capability]
@@ -56,7 +56,7 @@ class FaultKind(BaseModel):
 
 
 class FaultKinds(BaseModel):
-    """`GET /faults/kinds`."""
+    """Response of `GET /faults/kinds`."""
 
     version: int
     quantities: dict[str, dict[str, Any]]
@@ -65,19 +65,19 @@ class FaultKinds(BaseModel):
 
 
 class Faults(BaseModel):
-    """`GET /faults`."""
+    """Response of `GET /faults`."""
 
     faults: list[FaultRecord]
 
 
 class Healed(BaseModel):
-    """`POST /reset`."""
+    """Response of `POST /reset`."""
 
     healed: list[str]
 
 
 class Clock(BaseModel):
-    """`GET /clock`."""
+    """Response of `GET /clock`."""
 
     mono: float
     unix: float

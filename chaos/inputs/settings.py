@@ -59,7 +59,7 @@ class Settings(BaseModel):
     head_timeout: Seconds = Field(default=10.0, gt=0)
     """Time for the head of a request; then 408."""
     body_timeout: Seconds = Field(default=10.0, gt=0)
-    """Time for its body; then 408."""
+    """Time for the body of a request; then 408."""
     revive_after: Seconds = 5.0
     """How long a crashed member stays down before the keeper restarts it, so that other restart policies come first."""
     misbehave_token: str = ""
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     misbehave_token_file: Path | None = None
     """File with the token of PUT /misbehave, if it is not set directly; generated at the first start."""
     misbehave_token_dir: Path | None = None
-    """Folder in which each backend leaves its own token instead, in a file with the name of its instance."""
+    """Folder with a token file for each backend, named after its instance, instead of one token for all."""
     service_port: int = Field(default=8000, ge=1, le=65535)
     """Docker: port on which backends serve; a target's label `reroute.port` overrides it."""
     helper_image: str = ""

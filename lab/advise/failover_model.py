@@ -264,7 +264,7 @@ class FailoverModel:
         return self._given_up(case, wait, again ** (attempts.value - 1), "retried, perhaps on the same server")
 
     def _capped(self, case: Case, wait: Duration) -> Duration:
-        """Return the wait, ended by the limit over all attempts if the program has one that ends requests."""
+        """Return the wait, shortened to the limit over all attempts if that limit ends requests in this program."""
         limit = case.settings.retries.total_s
         if not self.total_ends_request or limit.value is None or wait.seconds <= limit.value:
             return wait

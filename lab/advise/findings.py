@@ -69,7 +69,7 @@ RULES: Final = {
     "ejection-limit": "The limit on ejected servers keeps a failed server in use",
     "unknown-directive": "The adviser does not know this directive",
 }
-"""Titles by rule."""
+"""Rule → its title."""
 
 
 def findings(

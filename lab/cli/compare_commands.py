@@ -237,7 +237,10 @@ def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> 
 def begin_comparison(
     append: Path | None, results: Path, seed: int | None, mix: str, runtime: str, name: str = "compare"
 ) -> tuple[Comparison, Path]:
-    """Return a new comparison, or that in the folder `append`, and its folder. Raise `BadArgumentsError`."""
+    """Return a new comparison, or the one in the folder `append`, and its folder.
+
+    Raise `BadArgumentsError` if that folder has no comparison that can be continued.
+    """
     if append is None:
         now = datetime.now(UTC)
         number = random.SystemRandom().randrange(2**32) if seed is None else seed

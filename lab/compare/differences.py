@@ -148,7 +148,8 @@ def _mean(one: float, other: float) -> float:
 
 @cache
 def critical(pairs: int) -> int:
-    """Return the position, among the sorted pairwise averages, of the interval's ends; counted from each end, from 1.
+    """Return at which position, counted from each end of the sorted pairwise averages, the interval ends (1: at the
+    end).
 
     It is the largest w for which P(W < w) ≤ (1 - `LEVEL`) / 2, where W is the signed-rank statistic of differences that
     are symmetric around 0. At least 1 from `FEWEST` pairs on.

@@ -21,8 +21,8 @@ class RunDifference:
     after: str
     measures: tuple[Measures, Measures]
     configuration: tuple[tuple[str, Any, Any], ...]
-    """Key of the balancer's published configuration with both values, for each that differs, such as
-    `health.interval`. Empty as well if a balancer publishes none."""
+    """Keys of the balancer's published configuration whose values differ, such as `health.interval`, with both values.
+    Empty too if a balancer publishes no configuration."""
 
     def rows(self) -> list[tuple[str, float | None, float | None, float | None]]:
         """Return (measure, before, after, difference) of every measure that one of the runs has; None: no value."""

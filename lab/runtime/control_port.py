@@ -27,7 +27,7 @@ MOST_CONNECTIONS: Final = 256
 IDLE_S: Final = 75.0
 """Seconds without a complete request head, however many bytes of a head come. aiohttp's own default is an hour."""
 BODY_S: Final = 10.0
-"""Seconds until a body must be complete, however steadily bytes come. As of the other APIs."""
+"""Seconds until a body must be complete, however steadily bytes come. The other APIs have the same limit."""
 LINGER_S: Final = 1.0
 """Seconds for which the rest of a refused body is read, so that its sender can read the response; then the connection
 is closed."""

@@ -32,11 +32,11 @@ class Limits:
 
     kind: str
     depth: int
-    """Levels of nesting."""
+    """Maximum levels of nesting."""
     values: int
-    """Keys and values after all aliases are resolved."""
+    """Maximum number of keys and values after all aliases are resolved."""
     scalar: int
-    """Characters of one key or value."""
+    """Maximum characters of one key or value."""
 
 
 SCENARIO: Final = Limits("scenario", MAX_DEPTH, 20_000, 16 * 1024)

@@ -31,7 +31,7 @@ class Endpoints:
     """Base URLs (such as `http://127.0.0.1:8080`, without a trailing slash) and properties of one lab."""
 
     traffic: str
-    """May have a path, with which the path of every request through the balancer begins."""
+    """URL of the traffic port. If it has a path, the path of every request through the balancer begins with it."""
     admin: str
     """Base URL of the admin API; empty if the balancer does not have Reroute's."""
     chaos: str

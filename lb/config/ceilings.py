@@ -40,18 +40,20 @@ MOST_HEAD_BYTES: Final = 1 << 20
 MOST_FIELDS: Final = 10_000
 """Highest number of header fields. Each is an object of about 200 bytes, even if it is short."""
 MOST_BUFFERED_BYTES: Final = 64 << 20
-"""Most bytes of a body in memory, for each side of each request."""
+"""Maximum number of bytes of a body in memory, for each side of each request."""
 MOST_ATTEMPTS: Final = 20
-"""Most attempts of one request. `X-Tried` names all of them by ids of up to 128 characters, that is up to 2.5 KiB."""
+"""Maximum number of attempts of one request. `X-Tried` names all of them by ids of up to 128 characters, that is up to
+2.5 KiB."""
 MOST_OUTCOMES: Final = 10_000
-"""Most outcomes of requests that are kept for each backend."""
+"""Maximum number of outcomes of requests that are kept for each backend."""
 MOST_NETWORKS: Final = 1000
-"""Most networks in a list. Each address is compared with all of them, which takes 0.1 µs per network."""
+"""Maximum number of networks in a list. Each address is compared with all of them, which takes 0.1 µs per network."""
 MOST_SECRETS: Final = 16
-"""Most secrets of the sticky cookie. Each cookie is verified with all of them, which takes 2 µs per secret."""
+"""Maximum number of secrets of the sticky cookie. Each cookie is verified with all of them, which takes 2 µs per
+secret."""
 MOST_FILES: Final = 1000
-"""Most certificates."""
+"""Maximum number of certificates."""
 MOST_PROBE_FIELDS: Final = 100
-"""Most header fields of a check, the same number as of a request by default."""
+"""Maximum number of header fields of a check, the same number as of a request by default."""
 MOST_PROBE_TEXT: Final = 64 * 1024
 """Longest text that a check can search for, because a check reads at most 64 KiB of the response body."""

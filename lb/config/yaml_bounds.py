@@ -21,7 +21,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 16
 """Levels of nested lists and mappings. The deepest key of the configuration is at level 4."""
 MAX_NODES = 100_000
-"""Most values, with aliases expanded. 10,000 backends have 70,000."""
+"""Maximum number of values, with aliases expanded. 10,000 backends have 70,000."""
 
 MAX_PLAIN = 4096
 """Longest value without quotes, in characters. Python itself refuses numbers of more than 4,300 digits, but its error

@@ -1,6 +1,6 @@
 """The queue of requests that wait because every backend is at its cap.
 
-The queue is short and the wait is bounded: a request that waits longer than its client only occupies a slot. Only first
+The queue is short and the wait is bounded: a request whose client has given up only occupies a slot. Only first
 attempts queue. A retry that finds all other backends full fails, because waiting retries would add to an overload.
 """
 

@@ -128,7 +128,8 @@ class HealthRecord:
         return True
 
     def predates_reset(self, attempt: Attempt) -> bool:
-        """Return whether the attempt began before the backend came UP or its history was reset: it does not count."""
+        """Return whether the attempt began before the backend came UP or its history was reset. If so, it does not
+        count."""
         return attempt.started < max(self.backend.since, self._history_reset_at)
 
     def doubt(self, reason: str, now: float) -> None:

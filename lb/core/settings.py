@@ -57,7 +57,8 @@ class PassiveSettings:
     """Failures in a row (connect, reset, time-out, any 5xx) that eject at once, even if probes pass. If the other
     backends fail most of their requests too, the fault is elsewhere, and no backend is ejected."""
     failure_window: int = 20
-    """Number of latest outcomes in the share of failures. At least half of them are needed for an ejection."""
+    """Number of latest outcomes from which the share of failures is computed. An ejection needs at least half as
+    many."""
     failure_max_age: float = 10.0
     """Older outcomes do not count."""
     failure_share: float = 0.4

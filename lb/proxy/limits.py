@@ -12,7 +12,7 @@ class Limits:
     head: int = 32 * 1024
     """Longest request or response head; above it: 431. Cookies of large sites stay under 16 KiB."""
     fields: int = 100
-    """Most header fields in a head, and most trailer fields after a body; above it: 431."""
+    """Maximum number of header fields in a head, and of trailer fields after a body; above it: 431."""
     target: int = 8 * 1024
     """Longest request target; above it: 414. RFC 9112 §3 recommends at least 8000."""
     body: int = 1024 * 1024 * 1024
@@ -69,10 +69,11 @@ class Limits:
     linger_total: float = 30.0
     """Maximum of that time in total, like nginx's `lingering_time`."""
     connections: int = 20_000
-    """Most client connections, including tunnels; above it: 503."""
+    """Maximum number of client connections, including tunnels; above it: 503."""
     connections_per_client: int = 0
-    """Most client connections from one address; above it: 503. 0: only the total is limited. The default is 0 because
-    all users of an office share an address, and so do all users behind a proxy that sends no PROXY header."""
+    """Maximum number of client connections from one address; above it: 503. 0: only the total is limited. The default
+    is 0 because all users of an office share an address, and so do all users behind a proxy that sends no PROXY
+    header."""
     requests_per_connection: int = 0
     """Number of requests after which a client connection is closed, so that clients also connect to balancers that were
     added meanwhile; 0: no limit."""
@@ -80,8 +81,8 @@ class Limits:
     """Whether to answer 400 to a request with `X_Forwarded_For`, `Content_Length` etc. (`lb.core.headers.LOOKALIKES`).
     Otherwise these fields are removed, as nginx does."""
     idle_per_backend: int = 256
-    """Most idle connections to one backend. Further ones are closed after their request."""
+    """Maximum number of idle connections to one backend. Further ones are closed after their request."""
     idle_private: int = 1024
-    """Most idle private connections to all backends together: each belongs to one client after an NTLM or Negotiate
-    login. Any client can cause one. Above this number the longest idle one is closed, and its client has to log in
-    again."""
+    """Maximum number of idle private connections to all backends together: each belongs to one client after an NTLM or
+    Negotiate login. Any client can cause one. Above this number the longest idle one is closed, and its client has to
+    log in again."""

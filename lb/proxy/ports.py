@@ -162,7 +162,8 @@ class BackendConnection(Link):
 
     @abstractmethod
     def is_stale(self) -> bool:
-        """Return whether the backend has closed or sent unrequested bytes, not yet reported by the event loop."""
+        """Return whether the event loop has yet to report that the backend closed the connection or sent unrequested
+        bytes."""
 
     @abstractmethod
     def close(self) -> None:

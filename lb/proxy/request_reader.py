@@ -21,10 +21,10 @@ request takes about 2 KiB, seventy times the bytes of the smallest request, so f
 STEP: Final = 256
 """Bytes that are parsed before the parsed requests are counted. They contain at most a dozen requests."""
 LONGEST_STEP: Final = 16 * 1024
-"""Most bytes that are parsed at once, because each chunk of a chunked body is an object until the chunks are joined. It
-does not apply to a body with a Content-Length."""
+"""Maximum number of bytes that are parsed at once, because each chunk of a chunked body is an object until the chunks
+are joined. It does not apply to a body with a Content-Length."""
 MOST_PARTS: Final = 64
-"""Most parts of a body that are kept separate. More are joined, because a bytes object costs 40 bytes."""
+"""Maximum number of parts of a body that are kept separate. More are joined, because a bytes object costs 40 bytes."""
 FRAMING_EXCESS: Final = 256 * 1024
 """Bytes by which the framing of a chunked body may exceed twice its content; above it: 400. This is Go's rule with 16
 times its allowance: 87,000 chunks of one byte are accepted, and any number of chunks of three bytes. Each chunk costs

@@ -10,7 +10,7 @@ CallSoon = Callable[[Callable[[], None]], object]
 """Type of `loop.call_soon`, which calls a function in the next iteration of the event loop."""
 
 _MOST: Final = 256 * 1024
-"""Most bytes that may wait. One read can bring as many, and an iteration may have hundreds of reads."""
+"""Maximum number of bytes that may wait. One read can return this many, and an iteration may have hundreds of reads."""
 
 
 class WriteBatch:

@@ -136,7 +136,8 @@ def _two_choices(scenario: Scenario) -> Latency:
 
 
 def _general(scenario: Scenario, policy: str, rates: Sequence[float]) -> Latency | None:
-    """Return the mean of M/G/1. There is no closed form for quantiles, nor for the mean with several servers."""
+    """Return the mean latency of M/G/1. There is no closed form for quantiles, nor for the mean with several
+    servers."""
     if policy == "p2c" or any(model.servers != 1 for model in scenario.fleet):
         return None
     mean = sum(

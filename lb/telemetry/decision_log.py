@@ -30,7 +30,7 @@ class DecisionLog:
         self.resize(capacity)
 
     def done(self, record: RequestRecord) -> None:
-        """Keep the record of a finished request (`OnDone`), unless it was malformed: no decision was made then."""
+        """Keep the record of a finished request (`OnDone`). For a malformed request there was no decision to keep."""
         if len(record.story) == 1 and not record.error and record.status < 500:
             self._uneventful.append(record)
         elif record.method:

@@ -1,4 +1,5 @@
-"""Caddy's quirks: checks begin on a clock, failures add up, a retry is chosen by the policy again."""
+"""Caddy's quirks: checks begin at fixed intervals, a passed check does not reset the count of failures, and the policy
+chooses the server of a retry again."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ _DOCS: Final = "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy"
 
 
 class CaddyModel(FailoverModel):
-    """Predicts for Caddy. A passed check does not reset the count of failed ones, so F failures are the most needed."""
+    """Predicts for Caddy. A passed check does not reset the count of failed ones, so at most F failures are needed."""
 
     program = "caddy"
     docs: ClassVar = {

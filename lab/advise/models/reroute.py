@@ -53,7 +53,7 @@ class RerouteModel(FailoverModel):
         """Return None: a server that fails its checks gets no requests."""
 
     def back(self, case: Case, notice: Estimate) -> Estimate:
-        """Return the published bound until the server has its full weight."""
+        """Return the published bound on the time until the server has its full weight again."""
         bound = self._bounds.get(_NAMES.get(case.fault, case.fault), {})
         seconds = bound.get("readmit_s")
         if seconds is None:

@@ -1,4 +1,5 @@
-"""Traefik's quirks: one check decides, checks run one after another, a retry is chosen by the policy again."""
+"""Traefik's quirks: one check decides, checks run one after another, and the policy chooses the server of a retry
+again."""
 
 from __future__ import annotations
 

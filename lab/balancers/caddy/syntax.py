@@ -42,7 +42,7 @@ class Segment:
     """The brace that opens its block; None without a block."""
     block: tuple[Segment, ...] = ()
     origins: tuple[Segment, ...] = ()
-    """The snippets, files and imports by which the segment came to where it is used."""
+    """The snippets, files and imports through which the segment reached the place where it is used."""
 
     @property
     def name(self) -> str:

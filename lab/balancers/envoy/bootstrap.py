@@ -29,7 +29,7 @@ class Way:
 
     @property
     def action(self) -> Node:
-        """Where the clusters are named."""
+        """The part of the configuration that names the clusters."""
         return self.route.at("route") if self.route else self.manager
 
     @property

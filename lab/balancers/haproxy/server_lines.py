@@ -75,7 +75,7 @@ class ServerLine:
 
     line: Line
     names: tuple[str, ...]
-    """One name; all names of a template."""
+    """Name of the server, or the names of all servers of a template."""
     at: int
     """Index of the address among the words."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)

@@ -97,7 +97,10 @@ class Section:
             section = section.defaults
 
     def find(self, *words: str) -> Line | None:
-        """Return the line that starts with these words and applies to this section: the last one, its own first."""
+        """Return the line that starts with these words and applies to this section.
+
+        That is the last such line of the section itself, or else of its `defaults`.
+        """
         for section in self.chain():
             for line in reversed(section.lines):
                 if line.values[: len(words)] == words:

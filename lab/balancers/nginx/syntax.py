@@ -38,9 +38,9 @@ class Directive:
 
     name: str
     arguments: tuple[str, ...]
-    """Without quotes."""
+    """Its arguments, without quotes."""
     place: Place
-    """All of it, with the semicolon or the block."""
+    """Place of the whole directive, with its semicolon or block."""
     values: Place
     """Its arguments as the file writes them; empty, after the name, if there are none."""
     opened: Place | None
@@ -63,7 +63,7 @@ class Files:
     """The directives of a main file and of all files that it includes."""
 
     texts: dict[Path, str] = field(default_factory=dict)
-    """Main file first."""
+    """Text of each file, the main file first."""
     parsed: dict[Path, tuple[Directive, ...]] = field(default_factory=dict)
     main: tuple[Directive, ...] = ()
     spare: tuple[Path, ...] = ()

@@ -94,9 +94,8 @@ def _counts(run: RunRecord, known: Iterable[str]) -> Counter[str]:
 def _is_starved(count: int, total: int, share: float) -> bool:
     """Return whether the count is too small for a backend with this share of all requests.
 
-    It is too small if its probability is below SIGNIFICANCE (normal approximation of the binomial distribution, with
-    continuity correction).
-    """
+    It is too small if the probability of such a count is below SIGNIFICANCE (normal approximation of the binomial
+    distribution, with continuity correction)."""
     deviation = math.sqrt(total * share * (1 - share))
     z = (count + 0.5 - total * share) / deviation if deviation else 0.0
     return 0.5 * math.erfc(-z / math.sqrt(2)) < SIGNIFICANCE

@@ -27,7 +27,7 @@ BACKGROUND: Final = 125
 """Exit code if the program went into the background, because its end could not be noticed there."""
 _PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SETTLE_S: Final = 0.2
-"""Seconds for the children of a program that ended normally to end too."""
+"""After a program has ended normally, its children have this many seconds to end too."""
 _STEP_S: Final = 0.01
 
 

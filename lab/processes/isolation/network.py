@@ -15,7 +15,8 @@ from ..launch import words
 from . import kernel
 
 _PROBE_S: Final = 20.0
-"""Time-out in seconds of the process that tries the steps. On a busy host its start takes a second or two."""
+"""Time-out in seconds of the child process in which `move` is tried first. On a busy host its start takes a second or
+two."""
 
 
 def enter_own_network() -> str:
