@@ -20,7 +20,7 @@ from ..errors import BadArgumentsError
 from . import adapter as find_adapter
 from . import adapters
 from .adapter import OwnFiles
-from .configuration import Configuration, Edit, Listener, Pool
+from .configuration import Configuration, Edit, Listener, Place, Pool, Unknown
 from .own_files import layout, read, write
 from .substitution import NAMES
 
@@ -61,6 +61,12 @@ class Imported:
         for edit in self.edits:
             before = self.configuration.texts[edit.place.path][edit.place.start : edit.place.end]
             yield f"{edit.place}: {_shown(before)} → {_shown(edit.text)} ({edit.reason})"
+
+    def kept_unknown(self) -> list[Unknown]:
+        """Return the unknown directives of which nothing is changed."""
+        return [
+            each for each in self.configuration.unknown if not any(_overlap(each.place, e.place) for e in self.edits)
+        ]
 
     def _edited(self, path: Path, text: str) -> str:
         parts, end = [], 0
@@ -137,7 +143,7 @@ def import_files(name: str, files: Sequence[Path], frontend: str = "", pool: str
     edits = own.edits(configuration, route.listener, route.pool)
     kept = sorted(edits, key=lambda each: (order[each.place.path], each.place.start, each.place.end))
     for one, other in pairwise(kept):
-        if one.place.path == other.place.path and other.place.start < one.place.end:
+        if _overlap(one.place, other.place):
             raise AssertionError(f"two changes of the same text: {one} and {other}")
     return Imported(configuration, route, tuple(kept))
 
@@ -178,6 +184,10 @@ def choose(configuration: Configuration, frontend: str = "", pool: str = "") -> 
         )
     wanted = " and ".join(f"--{key} {name}" for key, name in (("frontend", frontend), ("pool", pool)) if name)
     raise BadArgumentsError(f"{where}: no way fits {wanted}; there are:", "give one of these", tuple(map(str, found)))
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return one.path == other.path and one.start < other.end and other.start < one.end
 
 
 def _is_named(names: str, one: Listener | Pool) -> bool:
