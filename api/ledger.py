@@ -66,7 +66,8 @@ class Ledger:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """Yield the entries of the instance after which the file is named, because no other instance writes to it."""
+    """Yield the entries that name the same instance as the file. Others are ignored, because each instance writes only
+    to its own file."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         yield from (entry for entry in _parse(lines) if entry.instance == path.stem)
 

@@ -109,7 +109,7 @@ _TELLING: Final = (
     "layer4", "layer7", "wrong status", "no server available", "health", "emerg", "alert", "fatal", "error", "refused",
     "cannot", "denied", "lab: ",
 )  # fmt: skip
-"""Words by which log lines that give a reason are recognized, because the last lines may be an access log's."""
+"""Words that mark log lines with a reason. The last lines of a log may have none, for example in an access log."""
 _LINE_LONG: Final = 300
 TOLD_LINES: Final = 6
 """Number of log lines that tables and pages show."""

@@ -23,7 +23,7 @@ class PartialHead:
         self.interims = 0
         """Number of complete 1xx heads at the beginning of `raw`."""
         self.refused = False
-        """Whether the parser has refused the head after them, which is not complete yet."""
+        """Whether the parser has refused the head after the 1xx heads. That head is not complete yet."""
 
     def repair(self, data: bytes, method: str) -> bytes | None:
         """Add `data`. Return the repaired head and the bytes after it, for a new parser.
