@@ -1,6 +1,6 @@
 """Planted bugs: each is caught by its scenario, with the right checks; the same scenarios pass without a bug.
 
-Every push runs a sample that needs each check of the others, too; `--soak` runs all. Three labs run at a time: each is
+Every push runs a sample that needs each check of the others, too; `--soak` runs all. Two labs run at a time: each is
 a handful of processes that take a third of a core, and a run that a busy host spoils is repeated. Runs start when the
 first test asks, so that a selection of tests runs nothing else.
 """
@@ -38,7 +38,7 @@ SAMPLE = {
 OWN_SCENARIOS = sorted(path.stem for path in (FOLDER / "scenarios").glob("*.yaml"))
 PATIENCE = ("at_most: 15s", "at_most: 4s")
 """A backend that does not come back is waited for in the library for 15 s; twice its bound is enough to tell."""
-LABS_AT_ONCE = 3
+LABS_AT_ONCE = 2
 TRIES = 3
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
