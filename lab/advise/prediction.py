@@ -147,7 +147,7 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Everything that a model says about one kind of fault."""
+    """What a model predicts for one kind of fault."""
 
     fault: Fault
     notice: Estimate

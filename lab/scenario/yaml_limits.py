@@ -40,8 +40,7 @@ class Limits:
 
 
 SCENARIO: Final = Limits("scenario", MAX_DEPTH, 20_000, 16 * 1024)
-"""Limits of a scenario. The largest one of the library has 100 values; the longest value is a description of one
-paragraph."""
+"""Limits of a scenario file. The largest file of the library has 100 values, and its longest value is a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)

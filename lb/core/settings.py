@@ -18,7 +18,7 @@ class HealthSettings:
     performs a handshake, which fails on a paused backend."""
     path: str = "/health"
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Header fields of every probe. `Host` replaces the backend's address."""
+    """Header fields that every probe sends. A `Host` field here is sent in place of the backend's address."""
     expect_status: tuple[int, int] = (200, 200)
     """Lowest and highest status that passes."""
     expect_body: str = ""
@@ -46,7 +46,8 @@ class HealthSettings:
     booting. It is probed at the fast interval, and one pass brings it UP, while from DOWN it would need `rise`
     passes."""
     assume_up: bool = False
-    """Whether new backends are UP before their first probe, if they are known to work when the balancer starts."""
+    """Whether a new backend gets traffic before its first probe. Set it only if all backends are known to work when the
+    balancer starts."""
 
 
 @dataclass(frozen=True, slots=True)

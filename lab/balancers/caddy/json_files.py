@@ -53,7 +53,7 @@ class _Item:
         return item
 
     def fields(self) -> Mapping[str, _Item]:
-        """Return the values of an object; nothing for any other value."""
+        """Return the fields of a JSON object by name; an empty dictionary if the node is not an object."""
         if not isinstance(self.node, MappingNode):
             return {}
         return {str(key.value): _Item(value, self.path) for key, value in self.node.value}

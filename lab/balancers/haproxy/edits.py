@@ -66,9 +66,9 @@ _FACILITY: Final = frozenset(
 )
 _FILES: Final = re.compile(r"\b(?:map|map_\w+)\((?P<map>/[^,)]+|[^,()\s]+\.\w+)")
 _CONNECTIONS: Final = 2
-"""Descriptors of a proxied connection: one to the client, one to the server."""
+"""File descriptors of a proxied connection: one to the client, one to the server."""
 _SPARE: Final = 200
-"""Descriptors for listeners, checks and logs."""
+"""File descriptors that are kept free for listeners, checks and logs."""
 
 
 def edits(configuration: Configuration, listener: Listener, pool: Pool, environment: Mapping[str, str]) -> list[Edit]:
@@ -213,25 +213,26 @@ class _Changes:
 
     def _rules(self, section: Section) -> None:
         """Remove rules that would not let the lab's requests through, unless they depend on failover."""
-        judged = self._judged(section)
+        by_failover = self._depends_on_failover(section)
         for line in (line for each in section.chain() for line in each.lines):
             rule = [word for word in line.values if word not in {"connection", "content", "session"}]
             refuses = rule[0] in {"http-request", "tcp-request"} and len(rule) > 1 and rule[1] in _REFUSES
             text = " ".join(line.values)
             secure = rule[:1] == ["redirect"] or rule[:2] == ["http-request", "redirect"]
             secure = secure and ("https" in text or "ssl_fc" in text)
-            if rule[0] == "rate-limit" or ((refuses or secure) and not judged(line)):
+            if rule[0] == "rate-limit" or ((refuses or secure) and not by_failover(line)):
                 self.change(line, "", _CLIENTS)
             elif rule[0] == "http-request" and len(rule) > 1 and rule[1] in _REWRITES:
                 self.change(line, "", "the lab's backends have only the paths that the lab requests")
-            elif line[0] == "use-server" and not judged(line):
+            elif line[0] == "use-server" and not by_failover(line):
                 self.change(line, "", "the lab's requests use all servers")
 
     def _route(self) -> None:
-        """Let all requests of the frontend reach the pool; rules that depend on failover stay."""
+        """Send all requests of the frontend to the pool. A `use_backend` rule stays if its condition depends on failover,
+        such as `nbsrv(app) lt 2`."""
         reason = f"all requests of the lab go to {self.pool.name}"
-        judged = self._judged(self.front)
-        rules = [line for line in self.front.own("use_backend") if not judged(line)]
+        by_failover = self._depends_on_failover(self.front)
+        rules = [line for line in self.front.own("use_backend") if not by_failover(line)]
         default = next(iter(reversed(self.front.own("default_backend"))), None)
         usual = self.front.find("default_backend")
         served = self.front is self.pool or (usual is not None and usual[1] == self.pool.name)
@@ -252,17 +253,17 @@ class _Changes:
                 f"in a copy of the file, use one of {', '.join(sorted(_SPREADS))}",
             )
 
-    def _judged(self, section: Section) -> Callable[[Line], bool]:
-        """Return whether a line's condition depends on failover, directly or by the name of an `acl`."""
+    def _depends_on_failover(self, section: Section) -> Callable[[Line], bool]:
+        """Return a function that tells whether a line's condition depends on failover, directly or through an `acl`."""
         acls = [line for each in section.chain() for line in each.own("acl")]
         names = {line[1] for line in acls if _HEALTH.search(" ".join(line.values[2:]))}
 
-        def judged(line: Line) -> bool:
+        def depends(line: Line) -> bool:
             at = next((at for at, word in enumerate(line.values) if word in {"if", "unless"}), len(line.words))
             text = " ".join(line.values[at:])
             return _HEALTH.search(text) is not None or not names.isdisjoint(re.findall(r"[\w.:-]+", text))
 
-        return judged
+        return depends
 
     def _checks(self, section: Section) -> None:
         """Let HTTP checks request the path that the lab's backends have. Refuse checks of other protocols."""

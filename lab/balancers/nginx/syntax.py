@@ -100,7 +100,8 @@ def parse(files: Sequence[Path]) -> Files:
 
 
 def _parse(path: Path, given: Sequence[Path], found: Files, above: tuple[Path, ...]) -> None:
-    """Parse the file and its includes into `found`. `above`: the files that led here."""
+    """Parse the file and the files that it includes, and add them to `found`. `above` has the files that include this
+    one, directly or indirectly."""
     if path in above:
         raise BadArgumentsError(f"{path.name}:1: the file includes itself", f"remove the include from {above[-1].name}")
     if path in found.parsed:
