@@ -30,7 +30,7 @@ test-quick: $(VENV)/.dev ## of these: tests without clocks (unit tests, document
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/meta tests/fuzz
 
 .PHONY: test-clocked
-test-clocked: test-parallel test-docker test-alone ## of these: real processes and containers on real clocks, twelve minutes
+test-clocked: test-parallel test-docker test-alone ## of these: real processes and containers on real clocks, nineteen minutes
 
 # These tests mostly wait, so several files run at a time.
 .PHONY: test-parallel

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..balancers.configuration import Configuration, Pool
+from .failover_model import FailoverModel
 from .findings import Finding, Severity, findings
 from .models import model
-from .prediction import Input, Model, Prediction, Situation
+from .prediction import Input, Prediction, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,10 @@ def advise(
     pool: Pool,
     situation: Situation,
     backend_keep_alive_s: float | None = None,
-    using: Model | None = None,
+    using: FailoverModel | None = None,
 ) -> Advice:
     """Return the advice about one pool. Raise `BadArgumentsError` if the program has no model and none is given."""
-    predictions = tuple((using or model(configuration.program)).predict(pool.settings, situation))
-    found = findings(configuration.program, pool, configuration.unknown, situation, backend_keep_alive_s)
+    using = using or model(configuration.program)
+    predictions = tuple(using.predict(pool.settings, situation))
+    found = findings(using, pool, configuration.unknown, situation, backend_keep_alive_s)
     return Advice(configuration.program, pool, situation, predictions, tuple(found))

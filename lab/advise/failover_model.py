@@ -20,6 +20,7 @@ from typing import ClassVar, Final
 
 from ..balancers.configuration import CheckKind, Checks, FailoverSettings, Failure, Value
 from .prediction import SILENT, Duration, Estimate, Fault, Input, Outcome, Prediction, Result, Risk, Situation, Term
+from .suggestions import Knob, Suggestion
 from .terms import ALLOWANCE, Names, fault_ends, gap, half, one_less, stretched, times, total, whole
 
 _ATTEMPT: Final = {
@@ -69,6 +70,8 @@ class FailoverModel:
     program: ClassVar[str]
     docs: ClassVar[Mapping[str, str]]
     """Symbol → address of the program's documentation; the key "" is for all others."""
+    lines: ClassVar[Mapping[Knob, Suggestion]]
+    """The line to write in place of a dangerous setting, in the program's syntax."""
     bad_status_decides: ClassVar[bool] = False
     """Whether one check with a wrong status takes the server out of use at once, whatever F is."""
     waits_after_checks: ClassVar[bool] = True

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ..balancers.configuration import CheckKind, FailoverSettings, Failure, Place, Pool, Unknown, Value
+from .failover_model import FailoverModel
 from .prediction import Situation
-from .suggestions import Knob, suggestion
+from .suggestions import Knob, Suggestion
 
 COMMON_KEEP_ALIVE_S: Final = 5.0
 """uvicorn and Node.js close an idle connection after 5 s: https://www.uvicorn.org/settings/#timeouts and
@@ -73,14 +74,14 @@ RULES: Final = {
 
 
 def findings(
-    program: str,
+    model: FailoverModel,
     pool: Pool,
     unknown: Sequence[Unknown],
     situation: Situation,
     backend_keep_alive_s: float | None = None,
 ) -> list[Finding]:
     """Return all findings about the pool, the worst first. `backend_keep_alive_s`: None if it is not known."""
-    found = [*_Rules(program, pool, situation).all(backend_keep_alive_s), *_unknown(unknown)]
+    found = [*_Rules(model, pool, situation).all(backend_keep_alive_s), *_unknown(unknown)]
     order = list(Severity)
     return sorted(found, key=lambda each: order.index(each.severity))
 
@@ -95,8 +96,8 @@ def _unknown(unknown: Sequence[Unknown]) -> Iterator[Finding]:
 class _Rules:
     """The rules, for one pool."""
 
-    def __init__(self, program: str, pool: Pool, situation: Situation) -> None:
-        self._program = program
+    def __init__(self, model: FailoverModel, pool: Pool, situation: Situation) -> None:
+        self._model = model
         self._pool = pool
         self._settings: FailoverSettings = pool.settings
         self._situation = situation
@@ -122,7 +123,7 @@ class _Rules:
         *,
         seconds: float = 0.0,
     ) -> Finding:
-        advice = suggestion(self._program, knob, seconds)
+        advice = self._model.lines.get(knob, Suggestion("", self._model.docs[""])).at(seconds)
         place = value.place if value is not None else self._pool.place
         return Finding(rule, severity, place, RULES[rule], happens, advice.line, advice.docs)
 

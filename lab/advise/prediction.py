@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
-from ..balancers.configuration import FailoverSettings, Place
+from ..balancers.configuration import Place
 
 
 class Fault(StrEnum):
@@ -162,14 +160,3 @@ class Prediction:
     back: Estimate
     """From the end of the fault until the server gets requests again."""
     notes: tuple[str, ...] = ()
-
-
-class Model(Protocol):
-    """Predicts what clients of one program see."""
-
-    @property
-    def program(self) -> str:
-        """Name of the adapter."""
-
-    def predict(self, settings: FailoverSettings, situation: Situation) -> Sequence[Prediction]:
-        """Return one prediction for each kind of fault, in the order of `Fault`."""

@@ -53,7 +53,8 @@ class Verified:
     """Number of failed requests in each of these runs."""
     predicted_failed: int
     verdict: str
-    """`holds`, `exceeded`, `loose` (holds, but above `LOOSEST` times the largest value) or `not run`."""
+    """`holds`, `exceeded`, `loose` (holds, but above `LOOSEST` times the largest value), `not run`, or `whole fault`:
+    clients are predicted to notice the fault until it ends. No run can exceed that, so it proves no bound."""
     why: str
     """A sentence for each verdict but `holds`."""
 
@@ -158,7 +159,7 @@ def _row(subject: Subject, predicted: Prediction, given: Situation, comparison: 
     worst, expected = predicted.visible.worst, predicted.visible.expected
     assert worst is not None
     assert expected is not None
-    verdict, why = _verdict(predicted, seconds, results)
+    verdict, why = _verdict(predicted, seconds, results, given.outage_s)
     return Verified(
         subject.program,
         settings,
@@ -174,7 +175,9 @@ def _row(subject: Subject, predicted: Prediction, given: Situation, comparison: 
     )
 
 
-def _verdict(predicted: Prediction, seconds: Sequence[float], results: Sequence[Result]) -> tuple[str, str]:
+def _verdict(
+    predicted: Prediction, seconds: Sequence[float], results: Sequence[Result], outage_s: float
+) -> tuple[str, str]:
     """Return the verdict and its sentence."""
     worst, expected = predicted.visible.worst, predicted.visible.expected
     assert worst is not None
@@ -182,6 +185,8 @@ def _verdict(predicted: Prediction, seconds: Sequence[float], results: Sequence[
     if not seconds:
         return "not run", "; ".join(dict.fromkeys(each.reason for each in results if each.reason)) or "no valid run"
     largest, runs = max(seconds), len(seconds)
+    if worst.seconds >= outage_s:
+        return "whole fault", f"predicted to last as long as the fault; the largest measured is {largest:.2f} s"
     if largest > worst.seconds:
         return "exceeded", f"one run took {largest - worst.seconds:.2f} s longer than the model allows"
     if worst.seconds <= LOOSEST * largest:

@@ -51,6 +51,7 @@ OUTCOME_FILE = "REROUTE_TEST_REPETITION"
 """Environment variable that tells a pytest that it only repeats inconclusive tests; the file that it names receives the
 identifiers of the tests that failed."""
 REPETITION_S = 900.0
+"""Time limit of such a pytest. A part of the suite has at most a dozen inconclusive tests, of a minute each."""
 PARTS = 3
 """`make test-clocked` is so many runs of pytest, which collect the same tests; each may use a part of the share."""
 
@@ -154,8 +155,8 @@ class Plugin:
         self._clocked = clocked or (lambda item: bool(CLOCKED & set(item.path.parts)))
         self._collected = 0
         """Tests on clocks in all parts, deselected ones included."""
-        self._failed_again: set[str] = set()
-        """Inconclusive tests of several processes that failed when repeated."""
+        self._failed_again: set[str] | None = set()
+        """Inconclusive tests of several processes that failed when repeated; None if they were not repeated."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -235,12 +236,17 @@ class Plugin:
             return
         if (outcomes := os.environ.get(OUTCOME_FILE)) is not None:
             Path(outcomes).write_text("\n".join(_tests(reporter.stats, "failed", "error")), encoding="utf-8")
-        if too_many(reporter.stats, self._collected):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif session.config.pluginmanager.has_plugin("dsession"):
+        several = session.config.pluginmanager.has_plugin("dsession")
+        if too_many(reporter.stats, self._collected) or exitstatus not in _ENDED:
+            self._failed_again = None if several else set()
+        elif several:
             self._failed_again = repeat_alone(session.config, reporter)
-            if self._failed_again:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if exitstatus in _ENDED and (too_many(reporter.stats, self._collected) or self._failed_again):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_ENDED = frozenset({pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})
+"""Exit codes of a run that was not interrupted; only such a run repeats tests."""
 
 
 def repeat_alone(config: pytest.Config, reporter: pytest.TerminalReporter) -> set[str]:
@@ -255,16 +261,21 @@ def repeat_alone(config: pytest.Config, reporter: pytest.TerminalReporter) -> se
         own = Path(temporary, "repeated") if temporary else Path(folder, "tmp")
         command = [sys.executable, "-m", "pytest", "--rootdir", str(config.rootpath), "--basetemp", str(own), *tests]
         soak = ["--soak"] if config.getoption("--soak", default=False) else []
-        done = subprocess.run(
-            [*command, *soak],
-            cwd=config.invocation_params.dir,
-            env={**os.environ, OUTCOME_FILE: str(outcomes)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=REPETITION_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*command, *soak],
+                cwd=config.invocation_params.dir,
+                env={**os.environ, OUTCOME_FILE: str(outcomes)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=REPETITION_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            reporter.write_line(f"the repetition did not end in {REPETITION_S:g} s")
+            return set(tests)
         reporter.write_line(done.stdout)
         failed = set(outcomes.read_text(encoding="utf-8").split("\n")) - {""} if outcomes.exists() else set(tests)
         return failed if done.returncode == 0 or failed else set(tests)
@@ -287,11 +298,13 @@ def too_many(stats: dict[str, list[Any]], collected: int) -> bool:
     return len(_tests(stats, "inconclusive")) > max(1, collected * MOST_INCONCLUSIVE / PARTS)
 
 
-def summary(stats: dict[str, list[Any]], collected: int, failed_again: set[str]) -> str:
-    """Return the sentence that ends a run with inconclusive tests."""
+def summary(stats: dict[str, list[Any]], collected: int, failed_again: set[str] | None) -> str:
+    """Return the sentence that ends a run with inconclusive tests. `failed_again`: None if none was repeated."""
     inconclusive = _tests(stats, "inconclusive")
-    failed = inconclusive & _tests(stats, "failed", "error") | failed_again
+    failed = inconclusive & _tests(stats, "failed", "error") | (failed_again or set())
     outcome = f"{len(failed)} failed when repeated" if failed else "all passed when repeated"
+    if failed_again is None:
+        outcome = "not repeated"
     excess = f"; more than {MOST_INCONCLUSIVE / PARTS:.1%} of the {collected} tests on clocks: the run fails"
     verdict = excess if too_many(stats, collected) else ""
     return f"{len(inconclusive)} inconclusive, {outcome}{verdict}"

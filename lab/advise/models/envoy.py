@@ -7,11 +7,13 @@ from typing import ClassVar, Final
 
 from ..failover_model import Case, FailoverModel
 from ..prediction import Duration
+from ..suggestions import Knob, Suggestion
 from ..terms import whole
 
 _API: Final = "https://www.envoyproxy.io/docs/envoy/latest/api-v3"
 _CHECKS: Final = f"{_API}/config/core/v3/health_check.proto"
 _OUTLIERS: Final = f"{_API}/config/cluster/v3/outlier_detection.proto"
+_CLUSTER: Final = f"{_API}/config/cluster/v3/cluster.proto"
 _ROUTE: Final = f"{_API}/config/route/v3/route_components.proto"
 
 
@@ -23,7 +25,27 @@ class EnvoyModel(FailoverModel):
         "": _ROUTE,
         **dict.fromkeys(("I", "f", "d", "F", "R", "T", "j"), _CHECKS),
         **dict.fromkeys(("n", "X", "E"), _OUTLIERS),
-        "C": f"{_API}/config/cluster/v3/cluster.proto",
+        "C": _CLUSTER,
+    }
+    lines: ClassVar = {
+        Knob.RESPONSE_TIMEOUT: Suggestion("per_try_timeout: {seconds:g}s", _ROUTE),
+        Knob.RETRY: Suggestion("retry_policy: {retry_on: connect-failure, num_retries: 1}", _ROUTE),
+        Knob.OTHER_SERVER: Suggestion(
+            "retry_host_predicate: [{name: envoy.retry_host_predicates.previous_hosts, typed_config: "
+            '{"@type": type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate}}]',
+            _ROUTE,
+        ),
+        Knob.POSTS: Suggestion("retry_on: connect-failure,refused-stream", _ROUTE),
+        Knob.ATTEMPTS: Suggestion("num_retries: 1", _ROUTE),
+        Knob.PANIC: Suggestion("common_lb_config: {healthy_panic_threshold: {value: 0}}", _CLUSTER),
+        Knob.FALL: Suggestion("unhealthy_threshold: 2", _CHECKS),
+        Knob.CHECKS: Suggestion(
+            "health_checks: [{interval: 1s, timeout: 0.4s, unhealthy_threshold: 2, healthy_threshold: 2, "
+            "http_health_check: {path: /health}}]",
+            _CHECKS,
+        ),
+        Knob.IDLE: Suggestion("common_http_protocol_options: {idle_timeout: {seconds:g}s}", _CLUSTER),
+        Knob.EJECTED: Suggestion("max_ejection_percent: 50", _OUTLIERS),
     }
     bad_status_decides = True
     total_ends_request = True

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from ...balancers.configuration import Checks, Failure, Value
 from ..failover_model import Case, FailoverModel
 from ..prediction import Fault, Input
+from ..suggestions import Knob, Suggestion
 
 _DOCS: Final = "https://docs.haproxy.org/2.6/configuration.html"
 
@@ -30,6 +31,19 @@ class HaproxyModel(FailoverModel):
         "A": f"{_DOCS}#4.2-retries",
         "P": f"{_DOCS}#4.2-retries",
         "k": f"{_DOCS}#4.2-option%20redispatch",
+    }
+    lines: ClassVar = {
+        Knob.RESPONSE_TIMEOUT: Suggestion("timeout server {seconds:g}s", f"{_DOCS}#4.2-timeout%20server"),
+        Knob.RETRY: Suggestion("retries 1", f"{_DOCS}#4.2-retries"),
+        Knob.OTHER_SERVER: Suggestion("option redispatch 1", f"{_DOCS}#4.2-option%20redispatch"),
+        Knob.POSTS: Suggestion(
+            "http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }",
+            f"{_DOCS}#4.2-http-request%20disable-l7-retry",
+        ),
+        Knob.ATTEMPTS: Suggestion("retries 1", f"{_DOCS}#4.2-retries"),
+        Knob.FALL: Suggestion("default-server fall 2", f"{_DOCS}#5.2-fall"),
+        Knob.CHECKS: Suggestion("option httpchk GET /health", f"{_DOCS}#4.2-option%20httpchk"),
+        Knob.IDLE: Suggestion("default-server pool-purge-delay {seconds:g}s", f"{_DOCS}#5.2-pool-purge-delay"),
     }
 
     def check_timeout(self, case: Case, checks: Checks) -> Input:

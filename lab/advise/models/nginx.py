@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from ..failover_model import Case, FailoverModel
 from ..prediction import SILENT, Duration, Fault, Input
+from ..suggestions import Knob, Suggestion
 from ..terms import total, whole
 
 _UPSTREAM: Final = "https://nginx.org/en/docs/http/ngx_http_upstream_module.html"
@@ -25,6 +26,15 @@ class NginxModel(FailoverModel):
         "S": f"{_PROXY}#proxy_read_timeout",
         "A": f"{_PROXY}#proxy_next_upstream_tries",
         "k": f"{_PROXY}#proxy_next_upstream",
+    }
+    lines: ClassVar = {
+        Knob.RESPONSE_TIMEOUT: Suggestion("proxy_read_timeout {seconds:g}s;", f"{_PROXY}#proxy_read_timeout"),
+        Knob.RETRY: Suggestion("proxy_next_upstream error timeout;", f"{_PROXY}#proxy_next_upstream"),
+        Knob.OTHER_SERVER: Suggestion("proxy_next_upstream error timeout;", f"{_PROXY}#proxy_next_upstream"),
+        Knob.POSTS: Suggestion("proxy_next_upstream error timeout;", f"{_PROXY}#proxy_next_upstream"),
+        Knob.ATTEMPTS: Suggestion("proxy_next_upstream_tries 2;", f"{_PROXY}#proxy_next_upstream_tries"),
+        Knob.CHECKS: Suggestion("server ADDRESS max_fails=1 fail_timeout=10s;", f"{_UPSTREAM}#server"),
+        Knob.IDLE: Suggestion("keepalive_timeout {seconds:g}s;", f"{_UPSTREAM}#keepalive_timeout"),
     }
 
     def relapse(self, case: Case) -> Duration | None:

@@ -33,6 +33,7 @@ class RerouteModel(FailoverModel):
 
     program = "reroute"
     docs: ClassVar = {"": "docs/configuration.md"}
+    lines: ClassVar = {}
 
     def __init__(self, bounds: Sequence[Mapping[str, Any]]) -> None:
         """`bounds`: the documents of `GET /bounds`."""

@@ -228,8 +228,10 @@ class _Changes:
                 self.change(line, "", "the lab's requests use all servers")
 
     def _route(self) -> None:
-        """Send all requests of the frontend to the pool. A `use_backend` rule stays if its condition depends on failover,
-        such as `nbsrv(app) lt 2`."""
+        """Send all requests of the frontend to the pool.
+
+        A `use_backend` rule stays if its condition depends on failover, such as `nbsrv(app) lt 2`.
+        """
         reason = f"all requests of the lab go to {self.pool.name}"
         by_failover = self._depends_on_failover(self.front)
         rules = [line for line in self.front.own("use_backend") if not by_failover(line)]

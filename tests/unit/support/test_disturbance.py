@@ -133,6 +133,7 @@ def test_more_than_two_in_three_hundred_fail_one_of_three_parts(
     found, out = run(tmp_path, 0.9, *arguments, test_clocked_3=PASSES.format(count=passing), **twice)
     assert found == code, out
     assert "2 inconclusive" in out
+    assert ("2 inconclusive, not repeated" in out) == (code == 1 and bool(arguments))
     assert ("the run fails" in out) == (code == 1)
 
 

@@ -8,6 +8,7 @@ from support import failover_settings as known
 from support.failover_settings import ALL, CONNECT, TIMEOUT, at, checks, passive, retries
 
 from lab.advise.findings import RULES, Finding, Severity, findings
+from lab.advise.models import model
 from lab.advise.prediction import Situation
 from lab.balancers.configuration import CheckKind, FailoverSettings, Place, Pool, Server, Unknown, Value
 
@@ -18,7 +19,7 @@ GOOD = replace(known.HAPROXY_MATCHED, retries=retries(2, {CONNECT, TIMEOUT}, {CO
 
 def found(settings: FailoverSettings, servers: int = 3, program: str = "haproxy") -> dict[str, Finding]:
     pool = Pool("app", PLACE, SERVERS, settings)
-    return {each.rule: each for each in findings(program, pool, (), Situation(servers))}
+    return {each.rule: each for each in findings(model(program), pool, (), Situation(servers))}
 
 
 def test_good_settings_have_no_findings() -> None:
@@ -92,7 +93,7 @@ def test_a_default_has_no_line() -> None:
 
 def test_what_the_reader_did_not_know_is_listed_and_the_worst_comes_first() -> None:
     pool = Pool("app", PLACE, SERVERS, replace(GOOD, panic_below=at(0.7)))
-    listed = findings("envoy", pool, [Unknown("tcp-check connect", PLACE)], Situation(3))
+    listed = findings(model("envoy"), pool, [Unknown("tcp-check connect", PLACE)], Situation(3))
     assert [each.severity for each in listed] == [Severity.DANGER, Severity.NOTE]
     assert "`tcp-check connect`" in listed[-1].happens
 

@@ -66,7 +66,7 @@ def test_a_fault_that_is_undone_late_does_not_exceed_its_planned_duration() -> N
     comparison = Comparison(1, "mixed", "a machine", "today")
     comparison.results.append(Result("haproxy", "matched", "pause", 0, "ok", measures=Measures(100, 1, 1, 1, 3.06)))
     (row,) = verify([blind], plans([Fault.PAUSE], 1), comparison)
-    assert (row.verdict, row.worst_s, row.measured_s) == ("holds", 3.0, (3.0,))
+    assert (row.verdict, row.worst_s, row.measured_s) == ("whole fault", 3.0, (3.0,))
 
 
 def test_a_fault_that_retries_hide_says_so() -> None:
