@@ -73,7 +73,7 @@ class Reaper:
             entry.move(State.HEALING)
         record.heal_started_mono, record.healed_by = time.monotonic(), "expiry"
         try:
-            record.error = await healing.undo(self._runtime, entry)
+            record.error = await healing.undo(self._runtime, entry) or record.error
         except ChaosError as error:
             log.warning("reaper: %s", error.detail)
             return  # the fault stays unhealed, and the next round tries again

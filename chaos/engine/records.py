@@ -59,7 +59,8 @@ class FaultRecord(BaseModel):
     evidence: str | None = None
     heal_started_mono: float | None = None
     healed_mono: float | None = None
-    """When a direct probe of the target first passed again."""
+    """When a direct probe of the target first passed again. If no probe can tell, because the target was removed or has
+    another fault, when the undo was done."""
     healed_by: HealedBy | None = None
     error: str | None = None
 

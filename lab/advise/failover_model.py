@@ -155,6 +155,8 @@ class FailoverModel:
                 return Estimate(None, None, "a TCP check passes, because the server accepts connections")
             if case.fault is Fault.BLACKHOLE and case.situation.relayed:
                 return Estimate(None, None, "a TCP check passes, because the lab's relay accepts connections")
+        if checks.kind.value is CheckKind.TLS and case.fault in {Fault.ERROR, Fault.DRAIN}:
+            return Estimate(None, None, "a TLS check passes, because it sends no request")
         interval, doubt = self._intervals(checks)
         fall = self.names.given("F", "failed checks in a row", checks.fall)
         between = [one_less(fall, doubt)]

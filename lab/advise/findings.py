@@ -65,6 +65,7 @@ RULES: Final = {
     "one-check-decides": "One failed check takes a server out",
     "no-checks": "There are no health checks",
     "tcp-check": "The health check passes on a frozen server",
+    "tls-check": "The health check sends no request",
     "retry-storm": "Retries multiply the load of a slow pool",
     "keep-alive": "Idle connections may be kept for longer than the server keeps them",
     "ejection-limit": "The limit on ejected servers keeps a failed server in use",
@@ -204,6 +205,9 @@ class _Rules:
         if checks.kind.value is CheckKind.TCP:
             happens = "a frozen server, and one that answers only errors, accepts connections: it stays in use"
             yield self._found("tcp-check", Severity.DANGER, happens, Knob.CHECKS, checks.kind)
+        if checks.kind.value is CheckKind.TLS:
+            happens = "a server that answers only errors completes the TLS handshake: it stays in use"
+            yield self._found("tls-check", Severity.DANGER, happens, Knob.CHECKS, checks.kind)
         if checks.fall.value == 1:
             happens = (
                 f"a check that takes longer than {checks.timeout_s.value:g} s once takes the server out for at least "

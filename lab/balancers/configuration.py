@@ -56,6 +56,8 @@ class CheckKind(StrEnum):
     NONE = "none"
     TCP = "tcp"
     """Open a connection."""
+    TLS = "tls"
+    """Open a connection and complete the TLS handshake."""
     HTTP = "http"
     """Send a request and judge the status of the response."""
 

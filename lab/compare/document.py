@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..errors import BadArgumentsError
 from .measures import Measures
+from .spread import Spread, spread
 
 SCHEMA = 1
 OWN = "own"
@@ -45,15 +45,6 @@ class Result:
     def counts(self) -> bool:
         """Whether its measures are used in the table."""
         return self.measures is not None and self.status in {"ok", "died"}
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Distribution of a measure over the repeats. All fields are None if no repeat has a value."""
-
-    median: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +121,9 @@ def _result(raw: dict[str, Any]) -> Result:
 
 def _row(results: list[Result]) -> Row:
     first, counted = results[0], [result.measures for result in results if result.counts and result.measures]
-    spreads = {name: _spread([getattr(each, name) for each in counted]) for name in NAMES}
+    spreads = {name: spread([getattr(each, name) for each in counted]) for name in NAMES}
     remarks = _order(f"{each.status}: {each.reason}" for each in results if each.status != "ok")
     return Row(first.balancer, first.settings, first.scenario, len(counted), spreads, tuple(remarks))
-
-
-def _spread(values: list[float | None]) -> Spread:
-    """Return the spread. `high` is None if the measured event never happened in some run, such as a readmission."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return Spread(None, None, None)
-    # Missing values sort last, so the median may be None too.
-    ordered = sorted(known) + [None] * (len(values) - len(known))
-    middle = ordered[len(ordered) // 2] if len(ordered) % 2 else _between(ordered)
-    return Spread(middle, min(known), max(known) if len(known) == len(values) else None)
-
-
-def _between(ordered: list[float | None]) -> float | None:
-    low, high = ordered[len(ordered) // 2 - 1], ordered[len(ordered) // 2]
-    return None if low is None or high is None else statistics.mean((low, high))
 
 
 def _order(words: Iterable[str]) -> dict[str, int]:

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from .differences import FEWEST, LEVEL, MEASURES, contrasts
 from .differences import cells as difference_cells
-from .document import Comparison, Row, Spread, label
+from .document import Comparison, Row, label
+from .spread import Spread
 
 _EXPLAINED: Final = "Reroute, Back, p99: seconds. Of several runs: median, range. docs/peers.md explains each column."
 _LOG_LINES: Final = 6

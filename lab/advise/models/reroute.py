@@ -101,7 +101,7 @@ def published_pool(url: str, config: Mapping[str, Any], backends: Sequence[Mappi
             most_concurrent=value(round(retry["budget_min_per_s"])),
         ),
         checks=Checks(
-            kind=value(CheckKind.TCP if health["kind"] == "tcp" else CheckKind.HTTP),
+            kind=value(CheckKind(health["kind"])),
             interval_s=value(parse_duration(health["interval"])),
             doubt_interval_s=fast_s,
             down_interval_s=fast_s,

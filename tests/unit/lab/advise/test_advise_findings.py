@@ -53,6 +53,13 @@ def test_good_settings_have_no_findings() -> None:
         ("no-checks", replace(GOOD, checks=None), "warning", 40, "only 5 failed live requests"),
         ("tcp-check", replace(GOOD, checks=checks(0.5, 0.4, 2, 2, kind=CheckKind.TCP)), "danger", 10, "frozen server"),
         (
+            "tls-check",
+            replace(GOOD, checks=checks(0.5, 0.4, 2, 2, kind=CheckKind.TLS)),
+            "danger",
+            10,
+            "TLS handshake",
+        ),
+        (
             "retry-storm",
             replace(GOOD, retries=retries(3, {CONNECT, TIMEOUT}, {CONNECT})),
             "warning",
@@ -111,6 +118,7 @@ def test_every_rule_has_a_title_and_no_title_lacks_its_rule() -> None:
         replace(GOOD, retries=retries(3, ALL, ALL), checks=checks(1, 1, 1, 1, kind=CheckKind.TCP), panic_below=at(0.9)),
         replace(GOOD, retries=retries(3, {CONNECT}, set(), None), idle_timeout_s=at(60.0)),
         replace(GOOD, passive=passive(5, ALL, 3.0, most_ejected=at(0.1))),
+        replace(GOOD, checks=checks(1, 1, 2, 2, kind=CheckKind.TLS)),
     ):
         names |= set(found(settings))
     assert names == set(RULES)

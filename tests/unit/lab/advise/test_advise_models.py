@@ -145,6 +145,15 @@ def test_caddy_begins_checks_on_a_clock() -> None:
     assert worst(predict("caddy", known.CADDY_MATCHED, Fault.PAUSE)) == pytest.approx(5 * G + 1.0 + M)
 
 
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DRAIN])
+def test_a_tls_check_sees_a_frozen_server_and_no_error(fault: Fault) -> None:
+    handshake = replace(known.HAPROXY_MATCHED, checks=checks(0.5, 0.4, 2, 2, kind=CheckKind.TLS), passive=None)
+    assert worst(predict("haproxy", handshake, Fault.PAUSE)) is not None
+    missed = predict("haproxy", handshake, fault)
+    assert worst(missed) is None
+    assert "a TLS check passes, because it sends no request" in missed.notice.by
+
+
 @pytest.mark.parametrize("fault", [Fault.PAUSE, Fault.ERROR, Fault.DRAIN])
 def test_a_tcp_check_does_not_see_it(fault: Fault) -> None:
     shallow = replace(known.HAPROXY_MATCHED, checks=checks(0.5, 0.4, 2, 2, kind=CheckKind.TCP), passive=None)

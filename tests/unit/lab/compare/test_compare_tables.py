@@ -12,11 +12,12 @@ from lab.balancers.requirements import Level
 from lab.cli.compare_commands import command_line
 from lab.compare import entries
 from lab.compare.configs import read_configs, write_configs
-from lab.compare.document import Comparison, Result, Spread, read
+from lab.compare.document import Comparison, Result, read
 from lab.compare.generated_block import BEGIN, END, splice
 from lab.compare.measures import Measures
 from lab.compare.page import write_page
 from lab.compare.runner import Entry, schedule
+from lab.compare.spread import Spread
 from lab.compare.table import cells, markdown, matrix, remarks, table
 from lab.errors import BadArgumentsError
 from tests.support.lab_plans import plan
