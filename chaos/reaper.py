@@ -69,6 +69,8 @@ class Reaper:
     async def _heal(self, entry: Entry) -> None:
         record = entry.record
         log.warning("reaper: healing %s on %s, left behind by a dead chaos service", record.kind, record.target)
+        if record.state is State.FAILED:
+            record.error = None  # of the heal that failed
         if record.state is not State.HEALING:
             entry.move(State.HEALING)
         record.heal_started_mono, record.healed_by = time.monotonic(), "expiry"

@@ -51,6 +51,33 @@ def test_the_reaper_heals_what_is_owed_and_over() -> None:
     assert [each.record.id for each in expired(entries, now_unix=100)] == ["over", "half healed"]
 
 
+@pytest.mark.parametrize(
+    ("state", "before", "note", "after"),
+    [
+        (State.ACTIVE, "the probe was refused", None, "the probe was refused"),
+        (State.ACTIVE, "the probe was refused", "the target was removed", "the target was removed"),
+        (State.FAILED, "heal failed: no engine", None, None),
+    ],
+)
+async def test_the_reaper_keeps_an_earlier_error_but_that_of_a_failed_heal(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: State,
+    before: str,
+    note: str | None,
+    after: str | None,
+) -> None:
+    async def undo(*_: object) -> str | None:
+        return note
+
+    monkeypatch.setattr("chaos.engine.healing.undo", undo)
+    world = World(tmp_path, FakeRuntime("api-1"))
+    owed = entry("over", expires_unix=1, state=state)
+    owed.record.error = before
+    await Reaper(world.runtime, world.journal, Lease(tmp_path))._heal(owed)
+    assert (owed.record.state, owed.record.error) == (State.HEALED, after)
+
+
 # --- a runtime that this process cannot reach again ---
 class Unreachable(FakeRuntime):
     """An engine that does not answer; `looks` counts how often it was asked."""
