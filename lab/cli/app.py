@@ -20,12 +20,14 @@ from ..output import terminal
 from ..output.inert import one_line
 from ..output.json_text import dumps
 from ..release import release
+from ..runtime.attached import LAB_FILE
 from ..runtime.state_folder import STATE_DIR
 
 _LINES = 40
 """Maximum number of lines of an error: one screen. Further problems of a file are shown when these are fixed."""
 _NEXT_LONG = 2000
 """Maximum characters of a next step, which may list every scenario of the library."""
+_GLOBAL_OPTIONS = ("--state-dir", "--lab-file")
 _REPORT_IT = "run it again with LAB_DEBUG=1 and report the output"
 _MENDS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space, or choose other folders: --results, --state-dir",
@@ -66,9 +68,15 @@ def _everywhere(
             "Default: .lab in the current folder, or a folder of the user if that cannot be written.",
         ),
     ] = None,
+    lab_file: Annotated[
+        Path | None,
+        typer.Option(envvar=LAB_FILE, help="lab.yaml of an attached compose project. Default: the one in this folder."),
+    ] = None,
 ) -> None:
     if state_dir is not None:
         os.environ[STATE_DIR] = str(state_dir)
+    if lab_file is not None:
+        os.environ[LAB_FILE] = str(lab_file)
 
 
 COMMANDS: Final = {
@@ -76,6 +84,7 @@ COMMANDS: Final = {
     "up": ("lab_commands", "up"),
     "down": ("lab_commands", "down"),
     "status": ("lab_commands", "status"),
+    "attach": ("attach_command", "attach"),
     "validate": ("scenario_commands", "validate"),
     "schema": ("scenario_commands", "schema"),
     "plan": ("scenario_commands", "plan"),
@@ -122,11 +131,11 @@ def run(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     as_json = "--json" in arguments
-    state_dir, arguments = _state_dir_first(arguments)
+    global_options, arguments = _global_options_first(arguments)
     try:
         load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
         # With standalone_mode, usage errors would exit with 2, which means `unknown` here.
-        words = [*state_dir, *(arguments or ["--help"])]
+        words = [*global_options, *(arguments or ["--help"])]
         code = typer.main.get_command(app).main(words, prog_name="lab", standalone_mode=False)
         terminal.finish()
         return int(code or ExitCode.PASS)
@@ -144,8 +153,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
 
 
-def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--state-dir` with its value, and all other words. The option may precede or follow the command."""
+def _global_options_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the options of all commands with their values, and all other words. They may follow the command."""
     found: list[str] = []
     rest: list[str] = []
     words = list(arguments)
@@ -153,11 +162,11 @@ def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         word = words.pop(0)
         if word == "--":
             return found, [*rest, word, *words]
-        if word == "--state-dir":
+        if word in _GLOBAL_OPTIONS:
             found += [word, *words[:1]]
             del words[:1]
         else:
-            (found if word.startswith("--state-dir=") else rest).append(word)
+            (found if word.partition("=")[0] in _GLOBAL_OPTIONS else rest).append(word)
     return found, rest
 
 

@@ -40,7 +40,7 @@ from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeOption, keep_inside, message_console, print_json
+from .common import ComparedRuntimeOption, JsonOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
@@ -61,7 +61,7 @@ def compare(
     repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,
     mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
     seed: Annotated[int | None, typer.Option(help="Seed of plan and arrivals. Default: a new one.", min=0)] = None,
-    runtime: RuntimeOption = RuntimeName.LOCAL,
+    runtime: ComparedRuntimeOption = RuntimeName.LOCAL,
     image: Annotated[
         list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, in place of our image.")
     ] = None,
@@ -232,6 +232,8 @@ def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> 
                 )
             project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
             return DockerEnvironment(state_root() / "compare", project, entries.images(images))
+        case RuntimeName.ATTACHED:
+            raise BadArgumentsError("lab compare starts its own backends", "--runtime local or docker")
 
 
 def begin_comparison(

@@ -20,9 +20,10 @@ from ..report.host_disturbance import busy_host
 from ..report.run_files import load
 from ..report.summary import JudgedRun, markdown, summary
 from ..scenario.describe import describe
-from ..scenario.file_reader import ScenarioError, load_scenario
+from ..scenario.file_reader import load_scenario
 from ..scenario.json_schema import json_schema
 from ..scenario.library import find
+from ..scenario.model_file import ModelFileError
 from ..scenario.planner import make_plan
 from .common import JsonOption, message_console, print_json
 
@@ -48,7 +49,7 @@ def _validated(name: str) -> dict[str, Any]:
     try:
         path = find(name)
         return {"file": str(path), "valid": True, "title": load_scenario(path).title, "problems": []}
-    except ScenarioError as error:
+    except ModelFileError as error:
         return {"file": name, "valid": False, "problems": [str(problem) for problem in error.problems]}
     except BadArgumentsError as error:
         return {"file": name, "valid": False, "problems": [str(error)]}

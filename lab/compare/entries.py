@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import re
 import socket
@@ -20,6 +19,7 @@ from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..balancers.selection import HEALTH_PATH, Choice, Place, ThisMachine
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..runtime.ports import is_loopback
 from .document import OWN, Comparison, Result, label
 from .environment import Environment
 from .runner import Entry
@@ -260,7 +260,7 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
         port = parts.port or 80
     except ValueError as error:
         raise BadArgumentsError(f"--balancer-url {url}: {error}") from error
-    if parts.scheme != "http" or not parts.hostname or not _is_loopback(parts.hostname):
+    if parts.scheme != "http" or not parts.hostname or not is_loopback(parts.hostname):
         raise BadArgumentsError(
             f"--balancer-url {url}: expected http:// and an address of this machine's loopback",
             "the lab sends its traffic to loopback only; forward a port of 127.0.0.1 to your balancer",
@@ -293,10 +293,3 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise BadArgumentsError(f"there are no settings {text!r}", f"choose from {', '.join(Level)}") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

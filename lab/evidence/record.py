@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Bound:
         return self.reroute_traffic_s if self.reroute_s is None else self.reroute_s
 
 
+NO_BOUND = Bound(None, None, None, "")
 BALANCER = "lb"
 """Target of steps that concern the balancer itself (which every request uses) or all backends."""
 
@@ -137,9 +138,13 @@ class RunRecord:
 
     @cached_property
     def bounds(self) -> dict[str, Bound]:
-        """Bounds by fault kind; empty if the balancer publishes none."""
+        """Bounds by fault kind: times that the scenario asserts in seconds, otherwise those that the balancer's
+        configuration implies. A kind is missing if neither is known."""
         event = self.events.last("lab", "bounds")
-        return {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
+        published = {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
+        asserted = _asserted(self.expect)
+        kinds = [*published, *(fault.kind for fault in self.faults if asserted(NO_BOUND) != NO_BOUND)]
+        return {kind: asserted(published.get(kind, NO_BOUND)) for kind in dict.fromkeys(kinds)}
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -226,6 +231,18 @@ def load_run(run_dir: Path) -> RunRecord:
     history = folder.history or History([], (folder.problems["history.jsonl"],))
     events = folder.events or Events((), (folder.problems["events.jsonl"],))
     return RunRecord(folder.plan, history, events)
+
+
+def _asserted(expect: Expect) -> Callable[[Bound], Bound]:
+    """Return a function that replaces a bound's times by those that the scenario asserts in seconds."""
+    reroute, readmit = (each if isinstance(each, float) else None for each in (expect.reroute, expect.readmit))
+
+    def replaced(bound: Bound) -> Bound:
+        if reroute is not None:
+            bound = replace(bound, reroute_s=reroute, reroute_traffic_s=None, formula="the scenario's limit")
+        return bound if readmit is None else replace(bound, readmit_s=readmit)
+
+    return replaced
 
 
 def _bound(raw: Mapping[str, Any]) -> Bound:

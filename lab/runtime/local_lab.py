@@ -25,6 +25,7 @@ from ..output.terminal import OutputClosedError
 from ..processes.child_environment import UMASK, child_environment
 from ..processes.direct_http import direct_opener
 from ..processes.launch import words
+from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
 from . import Member, Say
 from .local_control import LocalRuntimeControl
@@ -108,6 +109,10 @@ class LocalRuntime:
                 break
             time.sleep(0.05)
         return True
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan unchanged: it is written for these backends."""
+        return plan
 
     def status(self) -> list[Member]:
         """Return the processes as the supervisor reports them."""

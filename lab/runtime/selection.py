@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from ..errors import BadArgumentsError
 from . import Runtime, ports
+from .attached.attached_lab import AttachedRuntime
+from .attached.lab_file import NAME, Found, find_lab_file
 from .docker_lab import DEFAULT_PROJECT, DockerRuntime
 from .local_lab import LocalRuntime
 from .state_folder import state_root
@@ -18,6 +20,8 @@ class RuntimeName(StrEnum):
 
     LOCAL = "local"
     DOCKER = "docker"
+    ATTACHED = "attached"
+    """A compose project of the user, described by `lab.yaml`."""
 
 
 def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str | None = None) -> Runtime:
@@ -33,12 +37,36 @@ def runtime(name: RuntimeName, project: str = DEFAULT_PROJECT, balancer_cmd: str
                 return LocalRuntime(state_root())
             case RuntimeName.DOCKER:
                 return DockerRuntime(project)
+            case RuntimeName.ATTACHED:
+                return AttachedRuntime(attached_lab_file())
+    if name is RuntimeName.ATTACHED:
+        raise BadArgumentsError("--balancer-cmd is for --runtime local", "on an attached project, change its services")
     if name is not RuntimeName.LOCAL:
         raise BadArgumentsError("--balancer-cmd is for --runtime local", "on docker, change the image in compose.yaml")
     lab = LocalRuntime(state_root(), balancer_command=_command(balancer_cmd))
     if lab.find() is not None:
         raise BadArgumentsError("--balancer-cmd cannot change the balancer of the running lab", "lab down")
     return lab
+
+
+def attached_lab_file() -> Found:
+    """Return the lab file that names the attached project. Raise `BadArgumentsError` if there is none."""
+    found = find_lab_file()
+    if found is None:
+        raise BadArgumentsError(
+            f"there is no {NAME} here", "lab attach --compose FILE --traffic URL --backends SERVICE, or --lab-file FILE"
+        )
+    return found
+
+
+def searched(name: RuntimeName | None) -> list[RuntimeName]:
+    """Return the runtimes on which a command looks for a running lab, in order; the first one is its default.
+
+    With a lab file, that is the attached project only. Raise `BadArgumentsError` if the file is not valid.
+    """
+    if name is not None:
+        return [name]
+    return [RuntimeName.LOCAL, RuntimeName.DOCKER] if find_lab_file() is None else [RuntimeName.ATTACHED]
 
 
 def _command(text: str) -> tuple[str, ...]:

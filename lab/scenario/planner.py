@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .expand import expand
 from .plan import Plan, PlannedLoad, PlannedRequest
 from .schema import Scenario
-from .workload import Load
+from .workload import Load, RequestKind
 
 
 def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
@@ -38,9 +38,14 @@ def _load(load: Load) -> PlannedLoad:
         keep_alive=load.connections == "keep-alive",
         patience_s=load.patience,
         slow_s=load.slow,
-        mix=tuple(PlannedRequest(kind.method, kind.path, kind.share, kind.body_bytes) for kind in load.mix),
+        mix=planned_requests(load.mix),
         sessions=load.sessions or 0,
     )
+
+
+def planned_requests(mix: Iterable[RequestKind]) -> tuple[PlannedRequest, ...]:
+    """Return the kinds of requests as a plan has them."""
+    return tuple(PlannedRequest(kind.method, kind.path, kind.share, kind.body_bytes) for kind in mix)
 
 
 def environment(settings: Mapping[str, Any], prefix: str = "LB") -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -63,6 +64,13 @@ class RequestKind(StrictModel):
         return {"PUT": _PUT_BODY, "WS": _WS_BODY}.get(self.method, 0)
 
 
+def check_shares(mix: Iterable[RequestKind]) -> None:
+    """Raise the error of a field unless the shares add up to 100 %."""
+    total = math.fsum(kind.share for kind in mix)
+    if abs(total - 1.0) > _SHARE_TOLERANCE:
+        raise field_error("expected the shares of the mix to add up to 100%", f"{total:.4%}")
+
+
 class Load(StrictModel):
     """Open-loop load: requests are sent on schedule, whether or not earlier ones were answered."""
 
@@ -79,9 +87,7 @@ class Load(StrictModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        total = math.fsum(kind.share for kind in self.mix)
-        if abs(total - 1.0) > _SHARE_TOLERANCE:
-            raise field_error("expected the shares of the mix to add up to 100%", f"{total:.4%}")
+        check_shares(self.mix)
         if self.sessions is not None and any(kind.method == "WS" for kind in self.mix):
             raise field_error("expected sessions only without WS: each WebSocket stays on its backend", self.sessions)
         return self

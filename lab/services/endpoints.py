@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .identification import Identification
+
 
 class RuntimeControl(Protocol):
     """Operations of a runtime on the balancer and the number of backends. The chaos service does not offer them.
@@ -48,5 +50,12 @@ class Endpoints:
     """Host header of all requests through the balancer; if empty, the balancer's address is used."""
     admin_token: str = field(default="", repr=False)
     """Bearer token for changes through the admin API; empty if none is needed or known."""
+    identification: Identification = Identification("header", "X-Instance")
+    question: str = "/whoami"
+    names: Mapping[str, str] = field(default_factory=dict)
+    ca_file: str = ""
+    allowed: tuple[str, ...] = ()
+    bounds: tuple[Mapping[str, object], ...] = ()
+    """Bounds of a balancer without an admin API, as `GET /bounds` would answer; empty if they are not known."""
     runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
     """Operations on the balancer and the backends; None if this lab's runtime does not offer them."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
+from lab.scenario.file_reader import load_scenario, parse_scenario
 from lab.scenario.library import find, names
+from lab.scenario.model_file import ModelFileError
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
 from lab.scenario.units import parse_duration, parse_share
@@ -29,7 +30,7 @@ expect:
 
 
 def complaints(text: str) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
+    with pytest.raises(ModelFileError) as caught:
         parse_scenario(text, "x.yaml")
     return [str(problem) for problem in caught.value.problems]
 
@@ -232,6 +233,6 @@ def test_what_other_editors_write_is_read(tmp_path: Path, written: bytes) -> Non
 def test_what_cannot_be_meant_is_refused_with_its_place(tmp_path: Path, written: bytes, says: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(written)
-    with pytest.raises((ScenarioError, BadArgumentsError)) as refused:
+    with pytest.raises((ModelFileError, BadArgumentsError)) as refused:
         load_scenario(path)
     assert says in str(refused.value)

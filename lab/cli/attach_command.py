@@ -1,0 +1,162 @@
+"""`lab attach`: writes `lab.yaml` for a compose project, checks it, and starts the chaos service beside the project."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import BadArgumentsError
+from ..runtime.attached import LAB_FILE, attaching
+from ..runtime.attached.attached_lab import AttachedRuntime
+from ..runtime.attached.attaching import DEFAULT_RATE, NONE, Wishes
+from ..runtime.attached.lab_file import NAME, Found, parse_lab_file
+from ..runtime.attached.survey import Answer, Naming
+from ..runtime.attached.their_project import TheirProject
+from .common import JsonOption, message_console, print_json
+
+_COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+"""Names that Compose looks for, in its order."""
+_SHOWN = 5
+
+
+def attach(
+    compose: Annotated[
+        list[str] | None, typer.Option("--compose", "-f", help="Compose file; repeat for several. Default: as Compose.")
+    ] = None,
+    traffic: Annotated[
+        str, typer.Option(help="Where requests enter: http(s)://127.0.0.1:PORT/, or http://SERVICE:PORT/.")
+    ] = "",
+    backends: Annotated[
+        str, typer.Option(help="Services behind the balancer, comma-separated. Only they are faulted.")
+    ] = "",
+    service_port: Annotated[
+        int | None, typer.Option(help="Port inside the backends. Default: the one that they expose.", min=1, max=65535)
+    ] = None,
+    health: Annotated[str, typer.Option(help="Path that a working backend answers, or tcp.")] = "/",
+    identify: Annotated[
+        str,
+        typer.Option(
+            help="Where an answer names its backend: header:NAME, json:/pointer, cookie:NAME, none. Default: found out."
+        ),
+    ] = "",
+    balancer: Annotated[str, typer.Option(help="Service of the balancer.")] = "",
+    config: Annotated[
+        list[str] | None, typer.Option(help="The balancer's configuration, from which bounds are derived.")
+    ] = None,
+    request: Annotated[
+        list[str] | None, typer.Option(help="Such as 'GET /shop'; repeat for several. Default: GET /.")
+    ] = None,
+    rate: Annotated[str, typer.Option(help="Requests per second of all scenarios.")] = DEFAULT_RATE,
+    host: Annotated[str, typer.Option(help="Host header of all requests.")] = "",
+    ca: Annotated[str, typer.Option(help="File with the certificates that sign the balancer's; for https.")] = "",
+    project: Annotated[str, typer.Option(help="Compose project. Default: as Compose derives it.")] = "",
+    file: Annotated[Path, typer.Option(help="The lab file to write.")] = Path(NAME),
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing lab file.")] = False,
+    start: Annotated[
+        bool, typer.Option("--start/--no-start", help="Start the chaos service beside the project.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Attach the lab to a running compose project. Nothing of it is changed; only the named services are faulted."""
+    console = message_console(as_json)
+    if file.exists() and not force:
+        raise BadArgumentsError(f"{file} exists already", "lab up uses it; --force replaces it")
+    wishes = Wishes(
+        compose=tuple(_relative(each, file) for each in compose or _compose_files()),
+        project=project,
+        traffic=traffic,
+        backends=tuple(filter(None, (each.strip() for each in backends.split(",")))),
+        port=service_port,
+        health=health,
+        identify=identify,
+        balancer=balancer,
+        config=tuple(_relative(each, file) for each in config or ()),
+        requests=tuple(request or ["GET /"]),
+        rate=rate,
+        host=host,
+        ca=_relative(ca, file) if ca else "",
+    )
+    found, naming, answers = complete(wishes, file)
+    runtime = AttachedRuntime(found)
+    for line in _findings(found, naming, answers):
+        console.print(line, soft_wrap=True)
+    os.environ[LAB_FILE] = str(found.path)
+    if start:
+        endpoints = runtime.up(console.print)
+        console.print(f"attached to {runtime.theirs.name}: traffic {endpoints.traffic}, chaos {endpoints.chaos}")
+        console.print("  next: lab run kill pause · lab faults list · lab down")
+    if as_json:
+        shown: dict[str, Any] = {"file": str(file), "project": runtime.theirs.name, "identify": found.content.identify}
+        print_json({**shown, "seen": list(naming.seen) if naming else [], "started": start})
+
+
+def complete(wishes: Wishes, file: Path) -> tuple[Found, Naming | None, list[Answer]]:
+    """Find out what the options leave open, and write the lab file. Return it, and what the balancer answered.
+
+    Raise `LabError` if the project cannot be attached; nothing is written then.
+    """
+    document = attaching.first_document(wishes)
+    theirs = TheirProject(parse_lab_file(attaching.text_of(_with_some_backend(document)), file))
+    if not wishes.backends:
+        raise BadArgumentsError(
+            f"which services of {theirs.name} are behind the balancer?",
+            f"--backends, with some of {', '.join(theirs.services)}",
+        )
+    theirs.check_services([each for each in (wishes.balancer,) if each])
+    backends = theirs.running(wishes.backends)
+    document["backends"]["port"] = wishes.port or attaching.found_port(backends)
+    document["traffic"] = wishes.traffic or attaching.found_traffic(theirs, wishes.backends)
+    first = parse_lab_file(attaching.text_of(document), file)
+    url = AttachedRuntime(first).traffic_url()
+    naming, answers = attaching.survey(first, url, backends)
+    if naming is not None and wishes.identify != NONE:
+        document["identify"] = naming.identify
+        if naming.names:
+            document["names"] = dict(naming.names)
+    return attaching.write(document, file), naming, answers
+
+
+def _with_some_backend(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with a backend if it has none, so that the project can be read to list its services."""
+    backends = document["backends"]
+    return {**document, "backends": {**backends, "services": backends["services"] or ["unknown"]}}
+
+
+def _findings(found: Found, naming: Naming | None, answers: Sequence[Answer]) -> Iterator[str]:
+    statuses = Counter(each.status for each in answers)
+    told = ", ".join(f"{count} × {status}" for status, count in statuses.most_common())
+    yield f"{found.path.name}: GET {found.content.asked} through {found.content.traffic}: {told}"
+    content = found.content
+    if content.identify == NONE:
+        places = sorted({place for each in answers for place, _ in each.places()})
+        shown = ", ".join(places[:_SHOWN]) or "nothing else"
+        yield (
+            "no answer says which backend gave it, so time to reroute counts bad requests only, and distribution is "
+            f"not asserted; --identify names a place (answers have {shown})"
+        )
+    elif naming is not None:
+        yield f"answers name their backend in {content.identify}: {', '.join(naming.seen)}"
+    else:
+        yield (
+            f"the values of {content.identify} cannot be matched to containers: add `names: {{VALUE: CONTAINER}}` to "
+            f"{found.path.name}"
+        )
+    if content.balancer.config is None:
+        yield "limits come from `expect` in the lab file; with the balancer's configuration (--config) they are derived"
+
+
+def _compose_files() -> list[str]:
+    for name in _COMPOSE_NAMES:
+        if Path(name).is_file():
+            return [name]
+    raise BadArgumentsError("there is no compose file here", "--compose FILE")
+
+
+def _relative(name: str, file: Path) -> str:
+    """Return the path as the lab file names it: relative to its folder."""
+    return os.path.relpath(Path(name).resolve(), file.resolve().parent)
