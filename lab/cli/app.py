@@ -85,6 +85,7 @@ COMMANDS: Final = {
     "down": ("lab_commands", "down"),
     "status": ("lab_commands", "status"),
     "attach": ("attach_command", "attach"),
+    "init": ("init_command", "init"),
     "validate": ("scenario_commands", "validate"),
     "schema": ("scenario_commands", "schema"),
     "plan": ("scenario_commands", "plan"),

@@ -24,34 +24,50 @@ _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-
 _SHOWN = 5
 
 
+ComposeOption = Annotated[
+    list[str] | None, typer.Option("--compose", "-f", help="Compose file; repeat for several. Default: as Compose.")
+]
+TrafficOption = Annotated[
+    str,
+    typer.Option(
+        help="Where requests enter: http(s)://127.0.0.1:PORT/, or http://SERVICE:PORT/. "
+        "Default: the only published port."
+    ),
+]
+BackendsOption = Annotated[
+    str, typer.Option(help="Services behind the balancer, comma-separated. Only they are faulted.")
+]
+ServicePortOption = Annotated[
+    int | None, typer.Option(help="Port inside the backends. Default: the one that they expose.", min=1, max=65535)
+]
+HealthOption = Annotated[str, typer.Option(help="Path that a working backend answers, or tcp.")]
+BalancerServiceOption = Annotated[str, typer.Option(help="Service of the balancer.")]
+BalancerConfigOption = Annotated[
+    list[str] | None, typer.Option(help="The balancer's configuration, from which bounds are derived.")
+]
+RequestOption = Annotated[
+    list[str] | None, typer.Option(help="Such as 'GET /shop'; repeat for several. Default: GET /.")
+]
+RateOption = Annotated[str, typer.Option(help="Requests per second.")]
+
+
 def attach(
-    compose: Annotated[
-        list[str] | None, typer.Option("--compose", "-f", help="Compose file; repeat for several. Default: as Compose.")
-    ] = None,
-    traffic: Annotated[
-        str, typer.Option(help="Where requests enter: http(s)://127.0.0.1:PORT/, or http://SERVICE:PORT/.")
-    ] = "",
-    backends: Annotated[
-        str, typer.Option(help="Services behind the balancer, comma-separated. Only they are faulted.")
-    ] = "",
-    service_port: Annotated[
-        int | None, typer.Option(help="Port inside the backends. Default: the one that they expose.", min=1, max=65535)
-    ] = None,
-    health: Annotated[str, typer.Option(help="Path that a working backend answers, or tcp.")] = "/",
+    compose: ComposeOption = None,
+    traffic: TrafficOption = "",
+    backends: BackendsOption = "",
+    service_port: ServicePortOption = None,
+    health: HealthOption = "/",
     identify: Annotated[
         str,
         typer.Option(
-            help="Where an answer names its backend: header:NAME, json:/pointer, cookie:NAME, none. Default: found out."
+            help="Where an answer names its backend: header:NAME, json:/pointer, cookie:NAME or none. "
+            "Default: found out."
         ),
     ] = "",
-    balancer: Annotated[str, typer.Option(help="Service of the balancer.")] = "",
-    config: Annotated[
-        list[str] | None, typer.Option(help="The balancer's configuration, from which bounds are derived.")
-    ] = None,
-    request: Annotated[
-        list[str] | None, typer.Option(help="Such as 'GET /shop'; repeat for several. Default: GET /.")
-    ] = None,
-    rate: Annotated[str, typer.Option(help="Requests per second of all scenarios.")] = DEFAULT_RATE,
+    balancer: BalancerServiceOption = "",
+    config: BalancerConfigOption = None,
+    request: RequestOption = None,
+    rate: RateOption = DEFAULT_RATE,
     host: Annotated[str, typer.Option(help="Host header of all requests.")] = "",
     ca: Annotated[str, typer.Option(help="File with the certificates that sign the balancer's; for https.")] = "",
     project: Annotated[str, typer.Option(help="Compose project. Default: as Compose derives it.")] = "",
@@ -67,23 +83,23 @@ def attach(
     if file.exists() and not force:
         raise BadArgumentsError(f"{file} exists already", "lab up uses it; --force replaces it")
     wishes = Wishes(
-        compose=tuple(_relative(each, file) for each in compose or _compose_files()),
+        compose=tuple(relative(each, file) for each in compose or compose_files()),
         project=project,
         traffic=traffic,
-        backends=tuple(filter(None, (each.strip() for each in backends.split(",")))),
+        backends=words(backends),
         port=service_port,
         health=health,
         identify=identify,
         balancer=balancer,
-        config=tuple(_relative(each, file) for each in config or ()),
+        config=tuple(relative(each, file) for each in config or ()),
         requests=tuple(request or ["GET /"]),
         rate=rate,
         host=host,
-        ca=_relative(ca, file) if ca else "",
+        ca=relative(ca, file) if ca else "",
     )
     found, naming, answers = complete(wishes, file)
     runtime = AttachedRuntime(found)
-    for line in _findings(found, naming, answers):
+    for line in findings(found, naming, answers):
         console.print(line, soft_wrap=True)
     os.environ[LAB_FILE] = str(found.path)
     if start:
@@ -101,7 +117,7 @@ def complete(wishes: Wishes, file: Path) -> tuple[Found, Naming | None, list[Ans
     Raise `LabError` if the project cannot be attached; nothing is written then.
     """
     document = attaching.first_document(wishes)
-    theirs = TheirProject(parse_lab_file(attaching.text_of(_with_some_backend(document)), file))
+    theirs = TheirProject(parse_lab_file(attaching.text_of(with_some_backend(document)), file))
     if not wishes.backends:
         raise BadArgumentsError(
             f"which services of {theirs.name} are behind the balancer?",
@@ -121,13 +137,14 @@ def complete(wishes: Wishes, file: Path) -> tuple[Found, Naming | None, list[Ans
     return attaching.write(document, file), naming, answers
 
 
-def _with_some_backend(document: dict[str, Any]) -> dict[str, Any]:
+def with_some_backend(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with a backend if it has none, so that the project can be read to list its services."""
     backends = document["backends"]
     return {**document, "backends": {**backends, "services": backends["services"] or ["unknown"]}}
 
 
-def _findings(found: Found, naming: Naming | None, answers: Sequence[Answer]) -> Iterator[str]:
+def findings(found: Found, naming: Naming | None, answers: Sequence[Answer]) -> Iterator[str]:
+    """Yield what the survey has found, a line each, with what can be done about it."""
     statuses = Counter(each.status for each in answers)
     told = ", ".join(f"{count} × {status}" for status, count in statuses.most_common())
     yield f"{found.path.name}: GET {found.content.asked} through {found.content.traffic}: {told}"
@@ -150,13 +167,19 @@ def _findings(found: Found, naming: Naming | None, answers: Sequence[Answer]) ->
         yield "limits come from `expect` in the lab file; with the balancer's configuration (--config) they are derived"
 
 
-def _compose_files() -> list[str]:
+def compose_files() -> list[str]:
+    """Return the file that Compose would use here. Raise `BadArgumentsError` if there is none."""
     for name in _COMPOSE_NAMES:
         if Path(name).is_file():
             return [name]
     raise BadArgumentsError("there is no compose file here", "--compose FILE")
 
 
-def _relative(name: str, file: Path) -> str:
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of a comma-separated option."""
+    return tuple(filter(None, (each.strip() for each in text.split(","))))
+
+
+def relative(name: str, file: Path) -> str:
     """Return the path as the lab file names it: relative to its folder."""
     return os.path.relpath(Path(name).resolve(), file.resolve().parent)

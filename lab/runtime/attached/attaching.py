@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ...errors import BadArgumentsError, EnvironmentProblemError
 from ...output.atomic_write import write_atomically
 from .. import ports
-from .lab_file import Found, parse_lab_file
+from .lab_file import Found, LabFile, parse_lab_file
 from .survey import REQUESTS_PER_BACKEND, Answer, Naming, find_naming
 from .their_project import Container, TheirProject
 
@@ -72,12 +72,12 @@ def first_document(wishes: Wishes) -> dict[str, Any]:
 
 
 def text_of(document: Mapping[str, Any]) -> str:
-    """Return the document as YAML, with a comment that says what it is."""
+    """Return the document as YAML, in the order of the model's fields, with a comment that says what it is."""
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 120
     out = io.StringIO()
-    yaml.dump(dict(document), out)
+    yaml.dump({name: document[name] for name in LabFile.model_fields if name in document}, out)
     return _HEAD + out.getvalue()
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 from ...errors import BadArgumentsError, EnvironmentProblemError
@@ -100,19 +101,23 @@ class TheirProject:
     def containers(self) -> list[Container]:
         """Return all containers of the project, without those of `docker compose run`.
 
-        Raise `EnvironmentProblemError` if containers of another project with the same name run.
+        Raise `EnvironmentProblemError` if another project has the same name.
         """
         labels = [word for label in (f"{PROJECT_LABEL}={self.name}", f"{_ONEOFF_LABEL}=False")
                   for word in ("--filter", f"label={label}")]  # fmt: skip
         ids = docker(["ps", "--all", "--quiet", "--no-trunc", *labels]).stdout.split()
         found = inspect(*ids) if ids else []
-        folders = {each["Config"]["Labels"].get(_FOLDER_LABEL, "") for each in found}
-        if len(folders) > 1:
-            raise EnvironmentProblemError(
-                f"there are two compose projects called {self.name}, from {' and '.join(sorted(folders))}",
-                "end one of them, or name one with `name:` in its compose file",
-            )
+        self._refuse_other_folders({each["Config"]["Labels"].get(_FOLDER_LABEL, "") for each in found})
         return sorted(map(_container, found), key=lambda each: each.name)
+
+    def _refuse_other_folders(self, folders: set[str]) -> None:
+        """Raise `EnvironmentProblemError` if containers were started from a folder other than that of our files."""
+        own = self._lab_file.beside(self._lab_file.content.compose[0]).resolve().parent
+        if others := sorted(each for each in folders if Path(each).resolve() != own):
+            raise EnvironmentProblemError(
+                f"containers of a project called {self.name} run from {' and '.join(others)}, but {self.shown} is in {own}",
+                "end the other project, or give one of them another name (`name:` in its compose file)",
+            )
 
     def running(self, services: Iterable[str]) -> list[Container]:
         """Return the running containers of these services. Raise `EnvironmentProblemError` if one has none."""

@@ -6,9 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Shop(BaseHTTPRequestHandler):
+    """Answers GET / and GET /healthz."""
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        """Answer with the prices and the name of this container."""
         status = 200 if self.path in ("/", "/healthz") else 404
         body = json.dumps({"prices": {"tea": 3, "cake": 5}, "host": socket.gethostname()}).encode()
         self.send_response(status)
@@ -18,7 +21,7 @@ class Shop(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments):
-        pass
+        """Log nothing."""
 
 
 ThreadingHTTPServer(("", 8000), Shop).serve_forever()
