@@ -19,6 +19,7 @@ from ..report import Run, write_reports
 from ..report.host_disturbance import busy_host
 from ..report.run_files import load
 from ..report.summary import JudgedRun, markdown, summary
+from ..runtime.attached.lab_file import lab_file_schema
 from ..scenario.describe import describe
 from ..scenario.file_reader import load_scenario
 from ..scenario.json_schema import json_schema
@@ -55,9 +56,11 @@ def _validated(name: str) -> dict[str, Any]:
         return {"file": name, "valid": False, "problems": [str(error)]}
 
 
-def schema() -> None:
+def schema(
+    lab_file: Annotated[bool, typer.Option("--of-lab-file", help="The schema of lab.yaml instead.")] = False,
+) -> None:
     """Print the JSON Schema of scenario files, for editors; docs/scenario.schema.json is the same."""
-    print_json(json_schema())
+    print_json(lab_file_schema() if lab_file else json_schema())
 
 
 def plan(
