@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import docker
 import docker.errors
 
 from ..errors import (
+    AlreadyAttachedError,
     BadRequestError,
     NoAddressError,
     NotPossibleError,
@@ -25,22 +26,22 @@ from ..errors import (
 )
 from ..inputs.settings import RuntimeName, Settings
 from ..links.impairment import Effect, Impairment
-from . import container_limits, peers
+from . import container_limits, container_networks, peers
 from .docker_socket import socket_is_dead
-from .members import ALIVE, Members
+from .members import ALIVE, SERVICE_LABEL, Members
 from .netns_helper import NetnsHelpers
-from .probe import Address, host_port
+from .probe import Address, Health, host_port
 from .targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
 
 ALLOW_LABEL = "reroute.chaos=allow"
 MEMBER_LABEL = "reroute.member"
 PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
 GRACEFUL_EXITS = (0, 143)
 """Exit codes of a container that was stopped on purpose: 0, and 128 + SIGTERM."""
 TIMEOUT_S = 10
 STOP_GRACE_S = 10
-OWN_ROLES = frozenset({"chaos", "reaper"})
+CHAOS_ROLE = "chaos"
+OWN_ROLES = frozenset({CHAOS_ROLE, "reaper"})
 T = TypeVar("T")
 
 
@@ -84,6 +85,20 @@ class DockerClient:
             raise RuntimeUnavailableError(f"docker: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What all targets of one chaos service have in common."""
+
+    members: Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
+    """Return the members by name, as Docker summarizes them."""
+    networks: Callable[[], Awaitable[Collection[str] | None]]
+    """Return the networks from which probes are sent; None: all."""
+    order_token: Callable[[str], str]
+    health: Health
+    balancer_role: str
+    foreign: bool
+
+
 class DockerTarget:
     """One container, identified by its id: a container re-created under the same name is another target."""
 
@@ -94,8 +109,7 @@ class DockerTarget:
         summary: Mapping[str, Any],
         name: str,
         port: int,
-        members: Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]],
-        order_token: Callable[[str], str],
+        lab: Lab,
     ) -> None:
         labels = summary["Labels"] or {}
         self.id: str = summary["Id"]
@@ -105,8 +119,9 @@ class DockerTarget:
         self.port = port
         self._client = client
         self._helpers = helpers
-        self._members = members
-        self.order_token = order_token
+        self._lab = lab
+        self.order_token = lab.order_token
+        self.foreign = lab.foreign
         self._kept: Mapping[str, Any] = {}
 
     @property
@@ -120,7 +135,7 @@ class DockerTarget:
             role=self.role,
             state=inspected["State"]["Status"],
             instance=_instance(inspected),
-            addresses=[host_port(each, self.port) for each in _ips(inspected)],
+            addresses=[host_port(each, self.port) for each in container_networks.ips(inspected)],
         )
 
     async def running(self) -> Running:
@@ -130,12 +145,14 @@ class DockerTarget:
         return f"started {(await self._client.inspect(self.id))['State']['StartedAt']}"
 
     async def address(self) -> Address:
-        """Return the current address. It is looked up each time, because a restart can change the IP."""
-        inspected = await self._client.inspect(self.id)
-        for ip in _ips(inspected):
-            return ip, self.port
-        lacks = "is in no network in which it has an address" if inspected["State"]["Running"] else "is not running"
-        raise NoAddressError(f"{self.name} {lacks}")
+        """Return the current address in a network of the chaos service.
+
+        It is looked up each time, because a restart can change it. Raise NoAddressError with the reason if it has none.
+        """
+        inspected, within = await asyncio.gather(self._client.inspect(self.id), self._lab.networks())
+        for ip in container_networks.ips(inspected, within):
+            return Address(ip, self.port, self._lab.health)
+        raise NoAddressError(f"{self.name} {container_networks.why_no_address(inspected, within)}")
 
     async def kill(self) -> Injection:
         called = time.monotonic()
@@ -187,13 +204,15 @@ class DockerTarget:
 
     async def clear(self, kind: str) -> None:
         # The network namespace of an exited container no longer exists, and neither do the rules in it.
-        exists = await self.running() is not Running.EXITED
+        exists = await self.running() in (Running.RUNNING, Running.PAUSED)
         await self._helpers.clear(self.id, kind, namespace_exists=exists)
 
     async def read_back(self) -> ReadBack:
         return await self._helpers.read_back(self.id)
 
     async def disconnect(self) -> Injection:
+        if reason := container_networks.why_no_link(await self._client.inspect(self.id)):
+            raise NotPossibleError(f"{self.name} {reason}")
         names = await self.networks()
         await self._client.call(lambda sdk: container_limits.disconnect(sdk, self.id, names))
         return Injection(time.monotonic(), container_limits.MECHANISMS["disconnect"])
@@ -207,7 +226,7 @@ class DockerTarget:
         await self._client.call(lambda sdk: container_limits.connect(sdk, self.id, missing))
 
     async def limit_cpu(self, share: float, duration_s: float) -> Injection:
-        await self._client.call(lambda sdk: container_limits.set_cpu(sdk, self.id, share))
+        await self._client.call(lambda sdk: container_limits.set_cpu(sdk, self.id, share, self._kept))
         return Injection(time.monotonic(), container_limits.MECHANISMS["cpu"])
 
     async def cpu_share(self) -> float | None:
@@ -237,12 +256,18 @@ class DockerTarget:
 
     async def _resolved(self, impairment: Impairment) -> Impairment:
         """Return the impairment with the addresses of its peers and with a port number."""
-        addresses = peers.addresses(impairment.peers, await self._members()) if impairment.peers else ()
+        addresses: tuple[str, ...] = ()
+        if impairment.peers:
+            addresses = peers.addresses(impairment.peers, await self._lab.members(), self._lab.balancer_role)
         return replace(impairment, port=self.port if impairment.port is None else impairment.port, peers=addresses)
 
 
 class DockerRuntime:
-    """A lab whose members are the containers of one compose project."""
+    """A lab whose members are the containers of one compose project.
+
+    Its targets are the containers that carry a label, or those of the services in CHAOS_TARGETS. In the second case the
+    project is *foreign*: it knows nothing of this service, which belongs to a compose project of its own.
+    """
 
     name: RuntimeName = "docker"
 
@@ -250,6 +275,17 @@ class DockerRuntime:
         self._client = DockerClient()
         self._settings = settings
         self._project_name = settings.project
+        self._own_project_name = settings.own_project
+        self.foreign = bool(settings.targets)
+        self.orders = not self.foreign or settings.has_order_token
+        self._lab = Lab(
+            self._members,
+            self._networks,
+            settings.order_token,
+            Health(settings.health_path, settings.health_host, tcp=settings.health == "tcp"),
+            settings.balancer or ("" if self.foreign else peers.BALANCER_ROLE),
+            foreign=self.foreign,
+        )
         self._identity = Members()
         self._seen: set[str] = set()
         """Ids of the members that this process has seen running. The keeper restarts only these."""
@@ -257,9 +293,9 @@ class DockerRuntime:
         self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
-        labels = [MEMBER_LABEL] if all_roles else [ALLOW_LABEL]
-        members, refused = await self._current(*labels)
+        members, refused = await self._current(MEMBER_LABEL if all_roles else ALLOW_LABEL)
         if not all_roles:
+            await self._check_alone()
             self._disputed = {
                 name: f"{name} is the name of several containers: {' and '.join(ids)}; remove all but one"
                 for name, ids in refused.items()
@@ -272,10 +308,15 @@ class DockerRuntime:
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         """Return the target of a journaled fault.
 
-        Raise TargetGoneError if the container does not exist or no longer carries this lab's labels.
+        Raise TargetGoneError if the container does not exist, is down and replaced by another one, or no longer carries
+        this lab's labels.
         """
-        for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
-            if summary["Id"] == undo.get("container"):
+        labels = [] if self.foreign else [ALLOW_LABEL]
+        found = await self._client.containers(await self._project(), *labels)
+        current = {self._identity.name(each): each["Id"] for each in self._identity.current(found)[0]}
+        for summary in found:
+            newest = current.get(self._identity.name(summary), summary["Id"])
+            if summary["Id"] == undo.get("container") and (summary["State"] in ALIVE or summary["Id"] == newest):
                 return self._target(summary, {key: value for key, value in undo.items() if key != "container"})
         # The helper would keep the network namespace of the removed container alive until the helper's own deadline.
         await self._helpers.abandon(str(undo.get("container")))
@@ -287,9 +328,27 @@ class DockerRuntime:
     async def link_capability(self, effect: Effect) -> Capability:
         return await self._helpers.capability(effect)
 
+    async def obstacle(self) -> str:
+        if not self.foreign:
+            return ""
+        project = self._project_name
+        present = set(map(self._identity.service, await self._client.containers(await self._project()))) - {""}
+        if not present:
+            return f"compose project {project!r} has no containers on this host: start it, or correct CHAOS_PROJECT"
+        missing = " and ".join(repr(each) for each in self._settings.targets if each not in present)
+        known = ", ".join(sorted(present))
+        return missing and f"compose project {project!r} has no container of service {missing}; its services: {known}"
+
     async def crashed(self) -> Sequence[DockerTarget]:
-        """Return members of any role that crashed, except this chaos service."""
-        members, _ = await self._current(MEMBER_LABEL)
+        """Return members of any role that crashed, except this chaos service.
+
+        Of a foreign project nothing is restarted; only this service and its reaper restart each other.
+        """
+        if self.foreign:
+            own = await self._client.containers(f"{PROJECT_LABEL}={await self._own_project()}")
+            members = [each for each in self._identity.current(own)[0] if each["Labels"][SERVICE_LABEL] in OWN_ROLES]
+        else:
+            members, _ = await self._current(MEMBER_LABEL)
         exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
         states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))
         return [
@@ -304,8 +363,15 @@ class DockerRuntime:
     async def close(self) -> None:
         self._client.close()
 
-    async def _current(self, *labels: str) -> tuple[list[Mapping[str, Any]], dict[str, list[str]]]:
-        members, refused = self._identity.current(await self._client.containers(await self._project(), *labels))
+    async def _current(self, label: str) -> tuple[list[Mapping[str, Any]], dict[str, list[str]]]:
+        """Return the members with the label, or what stands in for it in a foreign project, and refused names."""
+        labels = [] if self.foreign else [label]
+        found = await self._client.containers(await self._project(), *labels)
+        if self.foreign and label == ALLOW_LABEL:
+            found = [each for each in found if self._identity.service(each) in self._settings.targets]
+        elif self.foreign:
+            found = [each for each in found if each["State"] in ALIVE]
+        members, refused = self._identity.current(found)
         self._seen |= {each["Id"] for each in members if each["State"] in ALIVE}
         return members, refused
 
@@ -317,19 +383,53 @@ class DockerRuntime:
         return summary["Id"] in self._seen or summary["Labels"].get(SERVICE_LABEL) in OWN_ROLES
 
     async def _project(self) -> str:
-        if not self._project_name:
-            own = await self._client.inspect(self._settings.container)
-            self._project_name = own["Config"]["Labels"].get(PROJECT_LABEL, "")
-        if not self._project_name:
-            raise RuntimeUnavailableError("set CHAOS_PROJECT: this container does not belong to a compose project")
+        """Return the label of the targets' compose project."""
+        self._project_name = self._project_name or await self._project_of_this("CHAOS_PROJECT")
         return f"{PROJECT_LABEL}={self._project_name}"
+
+    async def _own_project(self) -> str:
+        self._own_project_name = self._own_project_name or await self._project_of_this("CHAOS_OWN_PROJECT")
+        return self._own_project_name
+
+    async def _project_of_this(self, variable: str) -> str:
+        own = await self._client.inspect(self._settings.container)
+        if name := own["Config"]["Labels"].get(PROJECT_LABEL, ""):
+            return str(name)
+        raise RuntimeUnavailableError(f"set {variable}: this container does not belong to a compose project")
+
+    async def _check_alone(self) -> None:
+        """Raise AlreadyAttachedError if another chaos service was started earlier for this foreign project.
+
+        Two would undo each other's faults and count the healthy backends without each other.
+        """
+        if not self.foreign:
+            return
+        found = await self._client.containers(f"{SERVICE_LABEL}={CHAOS_ROLE}")
+        inspected = [await self._inspected(each["Id"]) for each in found if each["State"] in ALIVE]
+        own = await self._inspected(self._settings.container)
+        for other in filter(None, inspected):
+            if _faulted_project(other) == self._project_name and (own is None or _started(other) < _started(own)):
+                theirs = other["Config"]["Labels"].get(PROJECT_LABEL, "")
+                raise AlreadyAttachedError(
+                    f"the chaos service {other['Name'].lstrip('/')} already injects faults into compose project "
+                    f"{self._project_name!r}; this one waits until that one ends (docker compose -p {theirs} down)"
+                )
+
+    async def _inspected(self, container: str) -> Mapping[str, Any] | None:
+        try:
+            return await self._client.inspect(container)
+        except TargetGoneError:
+            return None
+
+    async def _networks(self) -> Collection[str] | None:
+        own = await self._inspected(self._settings.container)
+        return None if own is None else container_networks.own_networks(own)
 
     def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
         name = self._identity.name(summary) or str(summary["Id"])[:12]
-        port = self._identity.port(summary, self._settings.service_port)
-        target = DockerTarget(
-            self._client, self._helpers, summary, name, port, self._members, self._settings.order_token
-        )
+        default = self._settings.targets.get(self._identity.service(summary)) or self._settings.service_port
+        port = self._identity.port(summary, default)
+        target = DockerTarget(self._client, self._helpers, summary, name, port, self._lab)
         target.keep(kept or {})
         return target
 
@@ -341,23 +441,32 @@ def _running(inspected: Mapping[str, Any]) -> Running:
     state = inspected["State"]
     if state["Paused"]:
         return Running.PAUSED
+    if state["Restarting"]:
+        return Running.RESTARTING
     return Running.RUNNING if state["Running"] else Running.EXITED
-
-
-def _ips(inspected: Mapping[str, Any]) -> list[str]:
-    """Return the IPv4 addresses, then the IPv6 ones. With `--ipv4=false`, networks have only IPv6 addresses."""
-    networks = inspected["NetworkSettings"]["Networks"]
-    found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
-    return list(filter(None, found))
 
 
 def _instance(inspected: Mapping[str, Any]) -> str:
     """Return the name by which the backend reports itself: API_INSTANCE, or its host name."""
-    environment = dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
-    return str(environment.get("API_INSTANCE") or inspected["Config"]["Hostname"])
+    return _environment(inspected).get("API_INSTANCE") or str(inspected["Config"]["Hostname"])
+
+
+def _environment(inspected: Mapping[str, Any]) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
 
 
 def _finished_mono(inspected: Mapping[str, Any]) -> float:
     """Return when the process ended, in seconds of this process' monotonic clock."""
     finished = datetime.fromisoformat(inspected["State"]["FinishedAt"])
     return time.monotonic() - (time.time() - finished.timestamp())
+
+
+def _faulted_project(inspected: Mapping[str, Any]) -> str:
+    """Return the compose project in which this chaos service looks for targets."""
+    environment = _environment(inspected)
+    return environment.get("CHAOS_PROJECT") or str(inspected["Config"]["Labels"].get(PROJECT_LABEL, ""))
+
+
+def _started(inspected: Mapping[str, Any]) -> tuple[datetime, str]:
+    """Return when the container was started; never the same for two."""
+    return datetime.fromisoformat(inspected["State"]["StartedAt"]), inspected["Id"]

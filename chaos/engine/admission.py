@@ -33,9 +33,11 @@ async def admit(order: Order, runtime: Runtime, unhealed: Sequence[FaultRecord],
     for target in targets:
         guard.check_conflicts(fault, target.name, unhealed, params)
     await guard.check_running(targets)
-    await guard.check_reachable(targets)
+    await guard.check_reachable(fault, targets)
+    faulted = frozenset(record.target for record in unhealed)
+    if runtime.foreign:
+        await guard.check_healthy([target for target in targets if target.name not in faulted])
     if not order.allow_last:
-        faulted = frozenset(record.target for record in unhealed)
         await guard.check_not_last([target.name for target in targets], backends, faulted)
     await asyncio.gather(*(target.remember() for target in targets))
     mechanism = offered.mechanism

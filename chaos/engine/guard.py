@@ -8,19 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..drivers.probe import ask, host_port, why_no_route
+from ..drivers.probe import ask, why_unreachable
 from ..drivers.targets import Running, Target
 from ..errors import (
     BadRequestError,
     ConflictError,
     LastHealthyBackendError,
-    NoAddressError,
     NotRunningError,
     RuntimeUnavailableError,
+    UnhealthyTargetError,
     UnreachableTargetError,
 )
 from ..faults import FAULTS, AnyFault
-from ..faults.base import Params
+from ..faults.base import Params, works_unprobed
 from ..faults.link_fault import LinkFault
 from ..inputs.units import parse_duration
 from ..inputs.validation_errors import problems
@@ -28,6 +28,8 @@ from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
 """A backend that takes longer than this to answer /health does not count as healthy."""
+ANSWERS_WITHIN_S = 1.0
+"""Time limit of the health check before a fault on a foreign backend, seconds."""
 MIN_DURATION_S = 0.1
 SCOPE = ("peer", "direction", "port")
 
@@ -93,18 +95,26 @@ async def check_running(targets: Collection[Target]) -> None:
             raise NotRunningError(f"{target.name} is {state}: faults are possible only on a running target")
 
 
-async def check_reachable(targets: Collection[Target]) -> None:
-    """Raise UnreachableTargetError if a target has no address or this host has no route to it.
+async def check_reachable(fault: AnyFault, targets: Collection[Target]) -> None:
+    """Raise UnreachableTargetError if the fault needs direct probes to be verified and a target cannot be probed."""
+    for target in () if works_unprobed(fault) else targets:
+        if reason := await why_unreachable(target):
+            raise UnreachableTargetError(reason)
 
-    Neither a fault on it nor its heal could be verified.
+
+async def check_healthy(targets: Collection[Target]) -> None:
+    """Raise UnhealthyTargetError if a target can be probed but does not answer its health check.
+
+    Its check is then probably not the one that was configured. Neither a fault nor its end could be measured.
     """
     for target in targets:
-        try:
-            address = await target.address()
-        except NoAddressError as error:
-            raise UnreachableTargetError(error.detail) from error
-        if reason := why_no_route(address):
-            raise UnreachableTargetError(f"{target.name} cannot be reached at {host_port(*address)}: {reason}")
+        if await why_unreachable(target):
+            continue
+        address = await target.address()
+        answer = await ask(address, timeout_s=ANSWERS_WITHIN_S)
+        if not answer.ok:
+            told = f"{target.name} fails its health check, {address.health} at {address}, without a fault: {answer}"
+            raise UnhealthyTargetError(told, possible=["CHAOS_HEALTH_PATH", "CHAOS_SERVICE_PORT", "CHAOS_HEALTH=tcp"])
 
 
 async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:
@@ -117,7 +127,10 @@ async def check_not_last(targets: Collection[str], backends: Sequence[Target], f
 
 
 async def _healthy(target: Target) -> bool:
+    """Return whether the target answers its health check or, if it cannot be probed, whether it runs."""
     try:
+        if await why_unreachable(target):
+            return await target.running() is Running.RUNNING
         return (await ask(await target.address(), timeout_s=HEALTHY_WITHIN_S)).ok
     except RuntimeUnavailableError:
         return False

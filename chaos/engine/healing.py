@@ -34,7 +34,7 @@ class NotHealthyError(ChaosError):
 
 
 async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str | None:
-    """Undo the fault and, with `measure`, wait until the target answers its health check.
+    """Undo the fault and, with `measure`, wait until the target answers its health check, unless it cannot be probed.
 
     If the target does not answer, repeat the undo, because it may have been killed or got another address meanwhile.
     Return a note if the target no longer exists, else None. Raise ChaosError after `DEADLINE_S`.
@@ -53,7 +53,7 @@ async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str |
                 # fault.
                 await target.ensure_running()
                 await FAULTS[entry.record.kind].heal(target)
-                if measure:
+                if measure and not entry.unprobed:
                     await _see_healthy(target)
     except TargetGoneError:
         return f"{entry.record.target} was removed: nothing to heal"

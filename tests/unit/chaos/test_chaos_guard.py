@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from chaos.drivers import probe
 from chaos.drivers.probe import Address
 from chaos.drivers.targets import Running
 from chaos.engine import guard
@@ -118,11 +119,11 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
     async def address() -> Address:
         if not host:
             raise NoAddressError("api-1 is in no network in which it has an address")
-        return host, 80
+        return Address(host, 80)
 
     monkeypatch.setattr(runtime.backends["api-1"], "address", address)
-    monkeypatch.setattr(guard, "why_no_route", lambda address: "network is unreachable" if address[0] == host else "")
-    await guard.check_reachable([runtime.backends["api-2"]])
+    monkeypatch.setattr(probe, "why_no_route", lambda address: "network is unreachable" if address[0] == host else "")
+    await guard.check_reachable(FAULTS["delay"], [runtime.backends["api-2"]])
     with pytest.raises(UnreachableTargetError) as raised:
-        await guard.check_reachable(await runtime.targets())
+        await guard.check_reachable(FAULTS["delay"], await runtime.targets())
     assert (raised.value.detail, raised.value.status) == (reason, 409)
