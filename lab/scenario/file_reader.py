@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -16,6 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from ..errors import BadArgumentsError
 from ..output.inert import one_line, quoted
+from .request_fields import FOLDER
 from .schema import Scenario
 from .yaml_limits import find_excess
 
@@ -70,7 +72,10 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
-    """Return the scenario in `text`. Raise ScenarioError, whose problems name `file`."""
+    """Return the scenario in `text`. Raise ScenarioError, whose problems name `file`.
+
+    Paths in the text are relative to the folder of `file`.
+    """
     try:
         if excess := find_excess(text):
             raise ScenarioError([Problem(file, excess.line, "", excess.message)])
@@ -85,7 +90,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
     if root is None or not isinstance(raw, dict):
         raise ScenarioError([Problem(file, 1, "", "expected a mapping with version, title, load, steps and expect")])
     try:
-        return Scenario.model_validate(raw)
+        return Scenario.model_validate(raw, context={FOLDER: Path(file).parent})
     except ValidationError as error:
         problems = [
             Problem(file, _line(root, each["loc"]), _dotted(each["loc"]), _message(each))
@@ -161,7 +166,12 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     model: Any = Scenario
     for part in loc:
         if isinstance(part, str):
-            model = model.model_fields[part].annotation
+            model = next(each for name, each in _fields(model) if name == part).annotation
         while get_origin(model) is not None:
             model = get_args(model)[0]  # X of `X | None` and of `tuple[X, ...]`
-    return [*model.model_fields] if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return [name for name, _ in _fields(model)] if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Return the fields of a model by the names that a file uses."""
+    return [(field.alias or name, field) for name, field in model.model_fields.items()]
