@@ -212,7 +212,7 @@ class RunRecord:
 
     @cached_property
     def jobs(self) -> dict[str, Request]:
-        """Every POST by its job id, including those of the warm-up."""
+        """Every job by its id, including those of the warm-up."""
         return {request.key: request for request in self.history.requests if request.key is not None}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -16,6 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from ..errors import BadArgumentsError
 from ..output.inert import one_line, quoted
+from .request_fields import FOLDER
 from .yaml_limits import Limits, find_excess
 
 M = TypeVar("M", bound=BaseModel)
@@ -80,7 +82,10 @@ class FileFormat(Generic[M]):
         return self.parse(text, str(path))
 
     def parse(self, text: str, file: str) -> M:
-        """Return the content of `text`. Raise ModelFileError, whose problems name `file`."""
+        """Return the content of `text`. Raise ModelFileError, whose problems name `file`.
+
+        Paths in the text are relative to the folder of `file`.
+        """
         try:
             if excess := find_excess(text, self.limits):
                 raise self._error([Problem(file, excess.line, "", excess.message)])
@@ -95,7 +100,7 @@ class FileFormat(Generic[M]):
             required = [name for name, field in self.model.model_fields.items() if field.is_required()]
             raise self._error([Problem(file, 1, "", f"expected a mapping with {_listed(required)}")])
         try:
-            return self.model.model_validate(raw)
+            return self.model.model_validate(raw, context={FOLDER: Path(file).parent})
         except ValidationError as error:
             problems = [
                 Problem(file, _line(root, each["loc"]), _dotted(each["loc"]), _message(each, self.model))
@@ -177,7 +182,12 @@ def _suggestion(got: Any, known: Iterable[str]) -> str:
 def _known_keys(model: Any, loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         if isinstance(part, str):
-            model = model.model_fields[part].annotation
+            model = next(each for name, each in _fields(model) if name == part).annotation
         while get_origin(model) is not None:
             model = get_args(model)[0]  # X of `X | None` and of `tuple[X, ...]`
-    return [*model.model_fields] if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return [name for name, _ in _fields(model)] if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Return the fields of a model by the names that a file uses."""
+    return [(field.alias or name, field) for name, field in model.model_fields.items()]

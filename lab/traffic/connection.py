@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
 
 from ..evidence.history import Ending, Outcome
 from ..scenario.plan import PlannedRequest
+from .response_check import ResponseCheck
 
 
 class ClientConnection(Protocol):
@@ -39,6 +41,10 @@ class Exchange:
     payload: bytes
     kind: PlannedRequest
     session: int | None = None
+    check: ResponseCheck | None = None
+    """Check of the response; None: every status below 400 is good."""
+    host: str = ""
+    """Host of the request if it is not the target's."""
     connection: ClientConnection | None = None
     """The connection on which the request was written; None before."""
     connecting: asyncio.Task[None] | None = None
@@ -61,7 +67,9 @@ class Connection(asyncio.Protocol):
         self._fields: dict[bytes, bytes] = {}
         self._head_complete = False
         self._size = 0
-        self._echo = bytearray()
+        self._keep = 0
+        """Number of bytes of the body to keep."""
+        self._kept = bytearray()
         self._cookies: list[str] = []
 
     @property
@@ -76,7 +84,8 @@ class Connection(asyncio.Protocol):
         self._fields = {}
         self._head_complete = False
         self._size = 0
-        self._echo.clear()
+        self._keep = 0 if exchange.check is None else exchange.check.keep
+        self._kept.clear()
         self._cookies.clear()
         exchange.connection = self
         self._transport.write(exchange.payload)
@@ -119,13 +128,20 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
+        exchange, status = self._exchange, self._parser.get_status_code()
+        if exchange is None or status < 200:
+            return
+        if exchange.kind.method == "HEAD" or status == HTTPStatus.NOT_MODIFIED:
+            self._complete_without_body()
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
-        if self._exchange is not None and self._exchange.kind.method == "PUT":
-            self._echo += data
+        if self._keep:
+            self._kept += data[: self._keep - len(self._kept)]
 
     def on_message_complete(self) -> None:
+        if self._exchange is None:
+            return  # it has ended before: the response has no body, or its client stopped waiting
         if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim response; the final response follows
             self._fields = {}
             self._head_complete = False
@@ -137,21 +153,29 @@ class Connection(asyncio.Protocol):
         elif self.usable:
             self._on_idle(self)
 
+    def _complete_without_body(self) -> None:
+        """End a request whose response has no body, whatever its Content-Length says (RFC 9112 §6.3 rule 1).
+
+        The parser does not know the method of the request and would wait for the body, so a new parser continues.
+        """
+        close = b"close" in self._fields.get(b"connection", b"").lower()
+        persistent = self._parser.get_http_version() == "1.1" and not close
+        self._end(self._completed())
+        self._parser = httptools.HttpResponseParser(self)
+        if persistent and self.usable:
+            self._on_idle(self)
+        else:
+            self.abandon()
+
     def _completed(self) -> Ending:
         status = self._parser.get_status_code()
-        # No request of the load is invalid, so a 4xx status is a failure too.
-        if status < 400 and self._has_wrong_body():
-            return self._ending(Outcome.FAIL, "wrong_body")
-        if status < 400:
-            return self._ending(Outcome.OK, None)
-        return self._ending(Outcome.FAIL, self._text(b"x-lb-error") or f"status {status}")
-
-    def _has_wrong_body(self) -> bool:
-        """Return whether a PUT was not answered with its own body, the last bytes of its payload."""
         exchange = self._exchange
-        if exchange is None or exchange.kind.method != "PUT":
-            return False
-        return len(self._echo) != exchange.kind.body_bytes or not exchange.payload.endswith(self._echo)
+        check = None if exchange is None else exchange.check
+        # Unless a kind of request expects it, a 4xx status is a failure too.
+        if not (status < 400 if check is None else status in check.statuses):
+            return self._ending(Outcome.FAIL, self._text(b"x-lb-error") or f"status {status}")
+        problem = check.body_problem(self._kept, exchange.payload) if exchange is not None and check is not None else ""
+        return self._ending(Outcome.FAIL if problem else Outcome.OK, problem or None)
 
     def _ending(self, outcome: Outcome, error: str | None) -> Ending:
         if not self._head_complete:

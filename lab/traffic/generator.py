@@ -112,6 +112,8 @@ class Generator:
             message.payload,
             arrival.kind,
             arrival.session,
+            message.check,
+            message.host,
         )
         self._waiting.append(exchange)
         self._counts["sent"] += 1

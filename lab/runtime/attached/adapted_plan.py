@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ...scenario.plan import Plan
-from ...scenario.planner import planned_requests
 from ...scenario.units import WITHIN_BOUND
 from .lab_file import Expected, LabFile
 
@@ -27,7 +26,7 @@ def adapted(plan: Plan, lab_file: LabFile, *, has_bounds: bool) -> Plan:
     """
     load = plan.load
     if any(kind.path.partition("?")[0] in OWN_PATHS for kind in load.mix):
-        load = replace(load, mix=planned_requests(lab_file.requests))
+        load = replace(load, mix=tuple(kind.planned(own_backends=False) for kind in lab_file.requests))
     if lab_file.rate is not None:
         load = replace(load, rate=lab_file.rate)
     limit_s = max(plan.settle_limit_s, (lab_file.expect.readmit or 0.0) + _READMISSION_MARGIN_S)
