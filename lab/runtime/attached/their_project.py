@@ -115,7 +115,7 @@ class TheirProject:
         own = self._lab_file.beside(self._lab_file.content.compose[0]).resolve().parent
         if others := sorted(each for each in folders if Path(each).resolve() != own):
             raise EnvironmentProblemError(
-                f"containers of a project called {self.name} run from {' and '.join(others)}, but {self.shown} is in {own}",
+                f"a project called {self.name} runs from {' and '.join(others)}, but {self.shown} is in {own}",
                 "end the other project, or give one of them another name (`name:` in its compose file)",
             )
 

@@ -115,7 +115,7 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
         ([missing("Docker engine", "none", "…", "…", ("docker",))], 0),
         (
             [
-                missing("Docker engine", "none", "…", "…", ("docker",)),
+                missing("Docker engine", "none", "…", "…", ("docker", "attached")),
                 missing("packages", "none", "…", "…", ("local",)),
             ],
             255,
