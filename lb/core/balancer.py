@@ -11,7 +11,6 @@ from random import Random
 from . import policies
 from .actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
 from .admission import Queue
-from .affinity import accepts_pinned, keeps_sessions
 from .backend import Backend, State
 from .decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
 from .events import AttemptFailed, Emit, Hedged
@@ -22,6 +21,7 @@ from .registry import Registry
 from .retry import GATEWAY_STATUSES, Retries, RetryDecision
 from .settings import Settings
 from .stall import TickGapDetector
+from .sticky_sessions import accepts_pinned, keeps_sessions
 from .timeouts import Timeouts
 
 __all__ = ["Action", "Balancer", "Queued", "Refusal", "Resume", "StartHedge", "TimedOut"]
