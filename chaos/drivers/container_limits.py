@@ -39,7 +39,7 @@ def set_cpu(sdk: Any, container: str, share: float) -> None:
 
 
 def cpu_share(inspected: Mapping[str, Any]) -> float | None:
-    """Return the limit as a share of one CPU, or None if there is no limit."""
+    """Return the container's CPU limit in CPUs (0.5: half of one), or None if it has no limit."""
     quota, period = inspected["HostConfig"]["CpuQuota"], inspected["HostConfig"]["CpuPeriod"] or PERIOD_US
     return quota / period if quota > 0 else None
 
