@@ -15,7 +15,7 @@ from .backend import Backend, State
 from .decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
 from .events import AttemptFailed, Emit, Hedged
 from .exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
-from .hedging import HedgeWatch
+from .hedge_watch import HedgeWatch
 from .load_weights import LoadReport
 from .registry import Registry
 from .retry import GATEWAY_STATUSES, Retries, RetryDecision
