@@ -45,7 +45,7 @@ def set_cpu(sdk: Any, container: str, share: float, before: Mapping[str, Any]) -
 
 
 def cpu_share(inspected: Mapping[str, Any]) -> float | None:
-    """Return the limit as a share of one CPU, or None if there is no limit."""
+    """Return the container's CPU limit in CPUs (0.5: half of one), or None if it has no limit."""
     if nano_cpus := inspected["HostConfig"]["NanoCpus"]:
         return float(nano_cpus / NANO)
     quota, period = inspected["HostConfig"]["CpuQuota"], inspected["HostConfig"]["CpuPeriod"] or PERIOD_US

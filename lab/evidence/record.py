@@ -60,7 +60,7 @@ class Fault:
     evidence: str
     error: str
     step: int = -1
-    """Index of the plan's step; several faults can belong to one step."""
+    """Index of the plan's step, −1 if it is not recorded; several faults can belong to one step."""
 
     @property
     def begun_at(self) -> float:

@@ -64,7 +64,7 @@ class PlannedLoad:
 
     rate: float
     pacing: str
-    """`constant` or `poisson`."""
+    """How the due times of requests are spaced: see `lab.traffic.pacer`."""
     keep_alive: bool
     patience_s: float
     """A request without a response this many seconds after its due time is `unknown`."""

@@ -60,7 +60,7 @@ class AttachedRuntime:
         try:
             self._chaos.up(settings)
         except BaseException:
-            with uninterrupted():
+            with uninterrupted(), contextlib.suppress(EnvironmentProblemError):  # the first error says more
                 self._chaos.down()
             raise
         return self._endpoints(self._chaos.url(), self._chaos.token())
@@ -107,7 +107,7 @@ class AttachedRuntime:
     @property
     def _chaos(self) -> ChaosProject:
         env_files = (COMPOSE_FILE.with_name(".env"), self._lab_file.beside(".env"))
-        return ChaosProject(self.theirs.name, state_root() / FOLDER, env_files)
+        return ChaosProject(self.theirs.name, state_root().absolute() / FOLDER, env_files)
 
     def _backends(self) -> list[Container]:
         return [each for each in self.theirs.containers() if each.service in self._content.backends.services]
