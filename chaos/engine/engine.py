@@ -13,11 +13,11 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from ..drivers.probe import Answer, ask, why_unreachable
+from ..drivers.probe import Answer, ask
 from ..drivers.targets import Runtime, Target
 from ..errors import ChaosError, InjectionFailedError, RuntimeUnavailableError, UnknownFaultError
 from ..faults import AnyFault
-from ..faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict, works_unprobed
+from ..faults.base import VERIFY_DEADLINE_S, Before, Params, Verdict
 from . import healing
 from .admission import admit
 from .events import EventLog
@@ -164,7 +164,7 @@ class Engine:
         record = handle.record
         try:
             async with asyncio.timeout(INJECT_TIMEOUT_S):
-                before = await self._before(handle, fault, target)
+                before = await self._before(handle, target)
                 injection = await fault.inject(target, params, record.duration_s)
         except (ChaosError, TimeoutError) as error:
             raise await self._give_up(handle, error) from error
@@ -177,10 +177,9 @@ class Engine:
         return record
 
     @staticmethod
-    async def _before(handle: FaultHandle, fault: AnyFault, target: Target) -> Before:
-        """Measure how the target answers before the fault. Raise NoAddressError if the fault needs that."""
-        if works_unprobed(fault) and (reason := await why_unreachable(target)):
-            handle.entry.unprobed = reason
+    async def _before(handle: FaultHandle, target: Target) -> Before:
+        """Measure how the target answers before the fault, if it can be probed."""
+        if reason := handle.entry.unprobed:
             return Before(None, Answer.unprobed(reason), await target.incarnation())
         address = await target.address()
         return Before(address, await ask(address, timeout_s=BASELINE_TIMEOUT_S), await target.incarnation())

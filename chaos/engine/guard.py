@@ -95,21 +95,23 @@ async def check_running(targets: Collection[Target]) -> None:
             raise NotRunningError(f"{target.name} is {state}: faults are possible only on a running target")
 
 
-async def check_reachable(fault: AnyFault, targets: Collection[Target]) -> None:
-    """Raise UnreachableTargetError if the fault needs direct probes to be verified and a target cannot be probed."""
-    for target in () if works_unprobed(fault) else targets:
-        if reason := await why_unreachable(target):
-            raise UnreachableTargetError(reason)
+async def check_reachable(fault: AnyFault, targets: Collection[Target]) -> dict[str, str]:
+    """Return the names of the targets that cannot be probed, each with the reason.
+
+    Raise UnreachableTargetError if there is one and the fault needs direct probes to be verified.
+    """
+    reasons = {target.name: reason for target in targets if (reason := await why_unreachable(target))}
+    if reasons and not works_unprobed(fault):
+        raise UnreachableTargetError("; ".join(reasons.values()))
+    return reasons
 
 
 async def check_healthy(targets: Collection[Target]) -> None:
-    """Raise UnhealthyTargetError if a target can be probed but does not answer its health check.
+    """Raise UnhealthyTargetError if a target does not answer its health check.
 
     Its check is then probably not the one that was configured. Neither a fault nor its end could be measured.
     """
     for target in targets:
-        if await why_unreachable(target):
-            continue
         address = await target.address()
         answer = await ask(address, timeout_s=ANSWERS_WITHIN_S)
         if not answer.ok:

@@ -12,6 +12,7 @@ from chaos.errors import (
     LastHealthyBackendError,
     NoAddressError,
     NotRunningError,
+    UnhealthyTargetError,
     UnreachableTargetError,
 )
 from chaos.faults import FAULTS
@@ -127,3 +128,18 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
     with pytest.raises(UnreachableTargetError) as raised:
         await guard.check_reachable(FAULTS["delay"], await runtime.targets())
     assert (raised.value.detail, raised.value.status) == (reason, 409)
+    for kind in ("kill", "pause", "stop", "restart", "cpu", "memory"):
+        assert await guard.check_reachable(FAULTS[kind], await runtime.targets()) == {"api-1": reason}
+    await guard.check_not_last(["api-2"], await runtime.targets(), faulted=())
+    runtime.backends["api-1"].state = Running.PAUSED
+    with pytest.raises(LastHealthyBackendError):  # only what runs counts as healthy unasked
+        await guard.check_not_last(["api-2"], await runtime.targets(), faulted=())
+
+
+async def test_a_foreign_backend_that_fails_its_check_is_refused_with_the_settings(runtime: FakeRuntime) -> None:
+    await guard.check_healthy(await runtime.targets())
+    runtime.backends["api-2"].state = Running.EXITED  # nobody listens there
+    with pytest.raises(
+        UnhealthyTargetError, match=r"api-2 fails its health check, GET /health at api-2:80,.*: refused"
+    ):
+        await guard.check_healthy(await runtime.targets())

@@ -234,3 +234,9 @@ def test_a_command_that_fails_or_does_not_exist_says_why() -> None:
     with pytest.raises(CommandError, match="exit code 1"):
         run("false")
     assert not works("false")
+
+
+def test_packets_are_counted_in_what_tc_says_of_every_interface() -> None:
+    said = "class htb 4e52:1 root leaf 4e53: prio 0 rate 1Mbit ceil 1Mbit burst 1600b Sent {} bytes {} pkt (dropped 0)"
+    assert shaping.packets(f"{said.format(1346, 14)} backlog 0b 0p {said.format(74, 1)}") == 15
+    assert shaping.packets("") == 0
