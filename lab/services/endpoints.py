@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .identification import DEFAULT, Identification
+
 
 class RuntimeControl(Protocol):
     """Operations of a runtime on the balancer and the number of backends. The chaos service does not offer them.
@@ -48,5 +50,14 @@ class Endpoints:
     """Host header of all requests through the balancer; if empty, the balancer's address is used."""
     admin_token: str = field(default="", repr=False)
     """Bearer token for changes through the admin API; empty if none is needed or known."""
+    identification: Identification = DEFAULT
+    """Where a response names its backend."""
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Value in a response → name of the target that it means. Without an entry, a value is matched as
+    `lab.identity.known_names` says."""
+    question: str = "/whoami"
+    """Path of the request that is sent through a balancer without an admin API, to see which backends it uses."""
+    question_status: str = "200"
+    """Status of a good answer to that question, or a class such as `2xx`."""
     runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
     """Operations on the balancer and the backends; None if this lab's runtime does not offer them."""
