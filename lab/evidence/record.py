@@ -12,8 +12,9 @@ from ..errors import BadArgumentsError
 from ..scenario.expectations import Expect
 from ..scenario.plan import Plan
 from ..scenario.units import parse_duration
+from ..services.identification import DEFAULT, Identification
 from .events import Event, Events
-from .history import History, Request
+from .history import History, Outcome, Request
 from .run_folder import read_run_folder
 
 
@@ -165,6 +166,28 @@ class RunRecord:
         """Instance names by target name, at the run's start."""
         events = self.events.of("lab", "targets")
         return {name: each["instance"] for name, each in events[0].data["targets"].items()} if events else {}
+
+    @cached_property
+    def identification(self) -> Identification:
+        """Where the responses name their backend; `none` if the record of it is damaged."""
+        try:
+            return Identification.parse(str(self.meta.get("identification") or DEFAULT))
+        except ValueError:
+            return Identification("none")
+
+    @cached_property
+    def backends_are_known(self) -> bool:
+        """Whether it is known which backend answered: the responses name it, or the balancer does (`X-Backend`)."""
+        return self.identification.is_known or any(each.backend or each.tried for each in self.history.requests)
+
+    @cached_property
+    def unmatched_names(self) -> tuple[str, ...]:
+        """Names in good responses that are of no target of the lab, sorted."""
+        targets = {
+            each["instance"] for event in self.events.of("lab", "targets") for each in event.data["targets"].values()
+        }
+        answered = {each.instance for each in self.history.requests if each.outcome is Outcome.OK}
+        return tuple(sorted(name for name in answered - targets if name is not None))
 
     @cached_property
     def executions(self) -> Mapping[str, tuple[float, ...]] | None:

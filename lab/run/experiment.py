@@ -71,7 +71,7 @@ async def run_experiment(
             raise EnvironmentProblemError(f"{plan.scenario} cannot run here: {'; '.join(reasons)}")
         async with override_balancer_settings(plan, endpoints, services.balancer):
             ready = await prepare(plan, services.balancer, services.chaos)
-            traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name, endpoints.host)
+            traffic = await TrafficProcess.start(run_dir, endpoints, run_dir.name)
             try:
                 with _translate_write_errors():
                     experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from .identification import Identification
+from .identification import DEFAULT, Identification
 
 
 class RuntimeControl(Protocol):
@@ -50,12 +50,20 @@ class Endpoints:
     """Host header of all requests through the balancer; if empty, the balancer's address is used."""
     admin_token: str = field(default="", repr=False)
     """Bearer token for changes through the admin API; empty if none is needed or known."""
-    identification: Identification = Identification("header", "X-Instance")
+    identification: Identification = DEFAULT
+    """Where a response names its backend."""
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Value in a response → name of the target that it means. Without an entry, a value is matched as
+    `lab.identity.known_names` says."""
     question: str = "/whoami"
-    names: Mapping[str, str] = field(default_factory=dict)
+    """Path of the request that is sent through a balancer without an admin API, to see which backends it uses."""
+    question_status: str = "200"
+    """Status of a good answer to that question, or a class such as `2xx`."""
     ca_file: str = ""
+    """File with the certificates that sign the balancer's, for https; empty: the system's."""
     allowed: tuple[str, ...] = ()
-    bounds: tuple[Mapping[str, object], ...] = ()
+    """Addresses beside loopback to which traffic may go: containers of an attached project."""
+    bounds: tuple[Mapping[str, Any], ...] = ()
     """Bounds of a balancer without an admin API, as `GET /bounds` would answer; empty if they are not known."""
     runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
     """Operations on the balancer and the backends; None if this lab's runtime does not offer them."""

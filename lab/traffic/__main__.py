@@ -23,6 +23,7 @@ from pathlib import Path
 from ..evidence.history import HistoryWriter
 from ..evidence.progress import TrafficCounts
 from ..scenario.plan import Plan
+from ..services.identification import DEFAULT, Identification
 from .generator import Generator
 
 _REPORT_EVERY_S = 0.25
@@ -56,12 +57,15 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--run-id", required=True, help="prefix of all job ids")
     parser.add_argument("--host", default="", help="Host header; default: that of the target")
+    parser.add_argument(
+        "--identification", type=Identification.parse, default=DEFAULT, help="where a response names its backend"
+    )
     return parser.parse_args()
 
 
 async def _drive(plan: Plan, arguments: argparse.Namespace) -> None:
     history = HistoryWriter(arguments.history)
-    generator = Generator(plan, arguments.target, arguments.run_id, history, arguments.host)
+    generator = Generator(plan, arguments.target, arguments.run_id, history, arguments.host, arguments.identification)
     try:
         zero = await _wait_for_go(generator.stop)
         if zero is not None:

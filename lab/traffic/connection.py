@@ -12,6 +12,7 @@ import httptools
 
 from ..evidence.history import Ending, Outcome
 from ..scenario.plan import PlannedRequest
+from ..services.identification import DEFAULT, Identification
 from .response_check import ResponseCheck
 
 
@@ -58,7 +59,10 @@ OnEnd = Callable[[Exchange, Ending, Sequence[str]], None]
 class Connection(asyncio.Protocol):
     """A keep-alive HTTP/1.1 connection with at most one request in flight (no pipelining)."""
 
-    def __init__(self, on_end: OnEnd, on_idle: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, on_end: OnEnd, on_idle: Callable[[Connection], None], identification: Identification = DEFAULT
+    ) -> None:
+        self._identification = identification
         self._on_end = on_end
         self._on_idle = on_idle
         self._transport: asyncio.Transport | None = None
@@ -84,7 +88,9 @@ class Connection(asyncio.Protocol):
         self._fields = {}
         self._head_complete = False
         self._size = 0
-        self._keep = 0 if exchange.check is None else exchange.check.keep
+        self._keep = self._identification.keep
+        if exchange.check is not None:
+            self._keep = max(self._keep, exchange.check.keep)
         self._kept.clear()
         self._cookies.clear()
         exchange.connection = self
@@ -183,7 +189,7 @@ class Connection(asyncio.Protocol):
         return Ending(
             outcome,
             status=self._parser.get_status_code(),
-            instance=self._text(b"x-instance"),
+            instance=self._identification.read(self._fields, self._cookies, self._kept),
             backend=self._text(b"x-backend"),
             tried=split_tried(self._text(b"x-tried")),
             error=error,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ..evidence.history import Ending, HistoryWriter, Outcome
 from ..evidence.progress import TrafficCounts
 from ..scenario.plan import Plan
+from ..services.identification import DEFAULT, Identification
 from .connection import ClientConnection, Connection, Exchange
 from .cookies import CookieJars
 from .schedule import Arrival, Renderer, arrivals
@@ -23,10 +24,19 @@ _FINEST_WAIT_S = 0.001
 class Generator:
     """Sends a plan's requests to one address. All methods must be called in one event loop."""
 
-    def __init__(self, plan: Plan, target: str, run_id: str, history: HistoryWriter, host: str = "") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        target: str,
+        run_id: str,
+        history: HistoryWriter,
+        host: str = "",
+        identification: Identification = DEFAULT,
+    ) -> None:
         url = urlsplit(target)
         self._address = (url.hostname or "127.0.0.1", url.port or 80)
         self._load = plan.load
+        self._identification = identification
         self._renderer = Renderer(host or url.netloc, run_id, keep_alive=plan.load.keep_alive, prefix=url.path)
         self._prefix = url.path
         self._arrivals: Iterator[Arrival] = arrivals(plan)
@@ -145,9 +155,10 @@ class Generator:
             self._end(exchange, Ending(Outcome.FAIL, error="closed before anything was sent"))
 
     def _new_connection(self, exchange: Exchange) -> Connection | WebSocket:
-        if exchange.kind.method == "WS":
-            return WebSocket(self._prefix + exchange.kind.path, self._upgrade_fields, self._end, self._release_socket)
-        return Connection(self._end, self._release)
+        if exchange.kind.method != "WS":
+            return Connection(self._end, self._release, self._identification)
+        path = self._prefix + exchange.kind.path
+        return WebSocket(path, self._upgrade_fields, self._end, self._release_socket, self._identification)
 
     def _release(self, connection: Connection) -> None:
         if self._load.keep_alive:

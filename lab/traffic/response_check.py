@@ -24,7 +24,11 @@ class ResponseCheck(Protocol):
     statuses: frozenset[int]
 
     def body_problem(self, body: bytearray, payload: bytes) -> str:
-        """Return what is wrong with the body, or an empty string. `payload`: the request as it was sent."""
+        """Return what is wrong with the body, or an empty string.
+
+        `body` has the first bytes of the body, at least `keep` if there are as many. `payload`: the request as it was
+        sent.
+        """
 
 
 class EchoCheck:

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +76,8 @@ class FakeLab:
         self.fault_bites = True
         self.refuses_faults = False
         self.ledger_is_readable = True
+        self.names_backends: Callable[[str], dict[str, str]] | None = None
+        """Headers of an answer by the name of its backend, instead of Reroute's."""
         self.lb = Stream()
         self.chaos = Stream()
         self.ledger: list[dict[str, Any]] = []
@@ -94,11 +96,14 @@ class FakeLab:
         for replica in self._order():
             tried.append(replica.name)
             headers = {"X-Tried": ",".join(tried), "X-Backend": replica.name, "X-Instance": replica.name}
+            if self.names_backends is not None:
+                headers = self.names_backends(replica.name)
             if await self._attempt(replica, body):
-                return web.json_response({"ok": True}, headers=headers)
+                return web.json_response({"ok": True, "by": replica.name}, headers=headers)
             if request.method == "POST" and not self.retries_jobs:
                 return web.json_response({}, status=504, headers={**headers, "X-Lb-Error": "timeout"})
-        return web.json_response({}, status=503, headers={"X-Lb-Error": "no_backend", "X-Tried": ",".join(tried)})
+        named = {} if self.names_backends else {"X-Lb-Error": "no_backend", "X-Tried": ",".join(tried)}
+        return web.json_response({}, status=503, headers=named)
 
     def _order(self) -> list[Replica]:
         usable = [each for each in self.replicas.values() if each.state == "up"]

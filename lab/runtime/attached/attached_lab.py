@@ -153,6 +153,7 @@ class AttachedRuntime:
             host=content.host,
             identification=Identification.parse(content.identify),
             question=content.asked,
+            question_status="2xx",
             names=content.names,
             ca_file=str(self._lab_file.beside(content.ca)) if content.ca else "",
             allowed=() if address is None else (address[1],),
