@@ -80,7 +80,7 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
         ("at: 500ms", "at: 5", "x.yaml:9: steps[0].at: expected a duration with its unit, such as 500ms, 2s"),
         ("delay: 1500ms", "delay: 1500", "x.yaml:9: steps[0].params.delay: expected a quantity with a unit"),
         ("title: A test", "titel: A test", "x.yaml:2: titel: is not a known field here (did you mean title?)"),
-        ("reroute: within_bound", "reroute: never", "x.yaml:11: expect.reroute: expected within_bound or a duration above 0 such as 2s; got"),
+        ("reroute: within_bound", "reroute: never", "x.yaml:11: expect.reroute: expected within_bound or a duration"),
         ("duration: 4s", "duraton: 4s", "x.yaml:9: steps[0].duraton: is not a known field here (did you mean duration"),
         ("duration: 4s, ", "", "x.yaml:9: steps[0]: expected a duration with delay"),
         ("GET /work", "FETCH /work", "x.yaml:6: load.mix[0]: expected a method (GET, HEAD, OPTIONS, POST"),
