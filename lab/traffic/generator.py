@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from ..evidence.history import Ending, HistoryWriter, Outcome
 from ..evidence.progress import TrafficCounts
 from ..scenario.plan import Plan
 from ..services.identification import DEFAULT, Identification
+from ..services.traffic_target import TrafficTarget
 from .connection import ClientConnection, Connection, Exchange
 from .cookies import CookieJars
 from .schedule import Arrival, Renderer, arrivals
@@ -27,18 +27,15 @@ class Generator:
     def __init__(
         self,
         plan: Plan,
-        target: str,
+        target: TrafficTarget,
         run_id: str,
         history: HistoryWriter,
-        host: str = "",
         identification: Identification = DEFAULT,
     ) -> None:
-        url = urlsplit(target)
-        self._address = (url.hostname or "127.0.0.1", url.port or 80)
+        self._target = target
         self._load = plan.load
         self._identification = identification
-        self._renderer = Renderer(host or url.netloc, run_id, keep_alive=plan.load.keep_alive, prefix=url.path)
-        self._prefix = url.path
+        self._renderer = Renderer(target.host, run_id, keep_alive=plan.load.keep_alive, prefix=target.path)
         self._arrivals: Iterator[Arrival] = arrivals(plan)
         self._next: Arrival | None = None
         self._history = history
@@ -48,7 +45,7 @@ class Generator:
         self._idle: list[Connection] = []
         """Idle connections, used last in, first out, so that light load uses the same few connections."""
         self._idle_sockets: list[WebSocket] = []
-        self._upgrade_fields = f"Host: {host or url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
+        self._upgrade_fields = f"Host: {target.host}\r\nX-Request-Id: {run_id}-ws\r\n"
         self._cookies = CookieJars()
         self._counts = dict.fromkeys(("sent", "ok", "failed", "unknown", "slow", "in_flight"), 0)
         self._lag_max = 0.0
@@ -144,7 +141,9 @@ class Generator:
         loop = asyncio.get_running_loop()
         connection: ClientConnection
         try:
-            _, connection = await loop.create_connection(lambda: self._new_connection(exchange), *self._address)
+            _, connection = await loop.create_connection(
+                lambda: self._new_connection(exchange), self._target.address, self._target.port
+            )
         except OSError as error:
             self._end(exchange, Ending(Outcome.FAIL, error=_connect_failure(error)))
             return
@@ -157,7 +156,7 @@ class Generator:
     def _new_connection(self, exchange: Exchange) -> Connection | WebSocket:
         if exchange.kind.method != "WS":
             return Connection(self._end, self._release, self._identification)
-        path = self._prefix + exchange.kind.path
+        path = self._target.path + exchange.kind.path
         return WebSocket(path, self._upgrade_fields, self._end, self._release_socket, self._identification)
 
     def _release(self, connection: Connection) -> None:
