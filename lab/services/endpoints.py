@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from .identification import DEFAULT, Identification
-from .traffic_target import TrafficTarget
+from .tls import client_context
+from .traffic_target import TrafficTarget, name_of
 
 
 class RuntimeControl(Protocol):
@@ -73,6 +75,17 @@ class Endpoints:
     def target(self) -> TrafficTarget:
         """Return the address of the traffic port. Raise BadArgumentsError if no request may be sent to it."""
         return TrafficTarget.resolve(self.traffic, self.host, self.permitted)
+
+    def traffic_options(self) -> dict[str, Any]:
+        """Return the keyword arguments of each call of an aiohttp session to the traffic port.
+
+        Raise BadArgumentsError if `ca_file` cannot be used.
+        """
+        options: dict[str, Any] = {"allow_redirects": False}
+        if self.traffic.startswith("https:"):
+            name = name_of(self.host) or urlsplit(self.traffic).hostname
+            options |= {"ssl": client_context(self.ca_file), "server_hostname": name}
+        return options
 
     def pinned(self) -> Endpoints:
         """Return these endpoints with the address of the traffic port in place of its name.

@@ -44,11 +44,13 @@ class Exchange:
     session: int | None = None
     check: ResponseCheck | None = None
     """Check of the response; None: every status below 400 is good."""
-    host: str = ""
-    """Host of the request if it is not the target's."""
+    server_name: str = ""
+    """Name of the server in TLS if it is not the target's."""
     connection: ClientConnection | None = None
     """The connection on which the request was written; None before."""
     connecting: asyncio.Task[None] | None = None
+    handshaking: bool = False
+    """Whether a new connection for it is open, but its TLS handshake is not complete."""
     ended: bool = False
 
 
