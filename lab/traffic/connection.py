@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -200,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def _text(self, name: bytes) -> str | None:
         value = self._fields.get(name)
-        return None if value is None else value.decode("latin-1")
+        return None if value is None else _decoded(value)
 
     def _end(self, ending: Ending) -> None:
         exchange, self._exchange = self._exchange, None
@@ -208,6 +209,12 @@ class Connection(asyncio.Protocol):
             self._on_end(exchange, ending, self._cookies)
 
 
+@lru_cache(maxsize=1024)
+def _decoded(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+@lru_cache(maxsize=1024)
 def split_tried(header: str | None) -> tuple[str, ...]:
     """Return the backend ids of an `X-Tried` header."""
     return tuple(each.strip() for each in (header or "").split(",") if each.strip())

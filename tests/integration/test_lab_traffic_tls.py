@@ -57,10 +57,19 @@ class Site:
         return web.Response(text="ok", headers={"X-Instance": "one"})
 
 
+async def _echo(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    socket.headers["X-Instance"] = "one"
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_bytes(message.data)
+    return socket
+
+
 @asynccontextmanager
 async def served(folder: Path, *names: str, tls: bool = True) -> AsyncIterator[Site]:
     site, app = Site(folder, *names), web.Application()
-    app.router.add_get("/", site.answer)
+    app.add_routes([web.get("/", site.answer), web.get("/ws", _echo)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=site.context if tls else None).start()
@@ -108,6 +117,13 @@ async def test_each_of_several_hosts_has_connections_of_its_own(tmp_path: Path) 
         history = await sent(requests("api.example", "shop.example:1"), to(site.url, site.ca_file, HOSTS[0]), tmp_path)
     assert {each.outcome for each in history.requests} == {Outcome.OK}
     assert site.seen == {("api.example", "api.example", "http/1.1"), ("shop.example", "shop.example:1", "http/1.1")}
+
+
+async def test_websockets_are_encrypted_too(tmp_path: Path) -> None:
+    async with served(tmp_path, *HOSTS) as site:
+        socket = PlannedRequest("WS", "/ws", 1.0, 64)
+        history = await sent(traffic_only(0.3, mix=(socket,)), to(site.url, site.ca_file, HOSTS[0]), tmp_path)
+    assert {(each.outcome, each.instance) for each in history.requests} == {(Outcome.OK, "one")}
 
 
 async def test_a_certificate_for_an_address_needs_no_name(tmp_path: Path) -> None:
