@@ -58,10 +58,11 @@ async def run_experiment(
 
     `run_dir` is an existing, empty folder; its name is the id of the run.
 
-    Raise LabError if the lab is not ready for the run or fails during it, and re-raise any interruption. Once traffic
-    has started, a verdict is written in these cases too.
+    Raise LabError if no request may be sent to the lab, if it is not ready for the run or if it fails during it, and
+    re-raise any interruption. Once traffic has started, a verdict is written in these cases too.
     """
     watcher = progress or Progress()
+    endpoints = endpoints.pinned()
     with _translate_write_errors():
         plan.write(run_dir)
     async with aiohttp.ClientSession() as session:

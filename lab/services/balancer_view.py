@@ -18,6 +18,7 @@ from ..processes.readiness import Answer, Patience, gave_up
 from ..scenario.statuses import accepted, parse_statuses
 from .clients import BalancerClient, ChaosClient, Json
 from .endpoints import Endpoints
+from .tls import CERTIFICATE_HELP, handshake_problem
 
 SEEN_FOR_S: Final = 1.0
 """Seconds. A backend that answered within this time counts as in use. At the polling rate, round robin over three
@@ -60,6 +61,7 @@ class OpaqueBalancer:
         self._url = endpoints.traffic + endpoints.question
         self._chaos = chaos
         self._host = endpoints.host
+        self._options = endpoints.traffic_options()
         self._log = endpoints.balancer_log
         self._bounds = endpoints.bounds
         self._identification = endpoints.identification
@@ -72,6 +74,7 @@ class OpaqueBalancer:
         self._unmatched: set[str] = set()
         """Names in answers that match no target."""
         self._last_refusal = Answer()
+        self._bad_certificate = ""
         self._patience = Patience()
 
     async def backends(self) -> list[Json]:
@@ -100,8 +103,10 @@ class OpaqueBalancer:
         """Return the answer to all requests if it certainly will not change, or an empty string."""
         now = time.monotonic()
         ended = self._patience.ended(self._last_refusal, now) or gave_up(self._last_refusal, self._log)
-        if not ended or now - self._forwarded <= SEEN_FOR_S:
+        if now - self._forwarded <= SEEN_FOR_S or not (ended or self._bad_certificate):
             return ""
+        if self._bad_certificate:
+            return f"{self._url}: {self._bad_certificate} ({CERTIFICATE_HELP})"
         return f"GET {self._url} is answered with {self._last_refusal}"
 
     async def reset_history(self, backends: Iterable[Json]) -> None:
@@ -149,11 +154,16 @@ class OpaqueBalancer:
         if self._host:
             headers["Host"] = self._host
         try:
-            async with self._session.get(self._url, headers=headers, timeout=_TIMEOUT, allow_redirects=False) as answer:
+            async with self._session.get(self._url, headers=headers, timeout=_TIMEOUT, **self._options) as answer:
                 if answer.status in self._good:
                     self._forwarded = time.monotonic()
                     return await self._name_in(answer)
                 self._last_refusal = Answer(answer.status, answer.headers.get("Location", ""))
+        except aiohttp.ClientConnectorCertificateError as error:
+            self._bad_certificate = f"its certificate is not accepted: {handshake_problem(error.certificate_error)}"
+            self._last_refusal = Answer(problem=self._bad_certificate)
+        except aiohttp.ClientConnectorSSLError as error:
+            self._last_refusal = Answer(problem=f"the TLS handshake failed: {handshake_problem(error.os_error)}")
         except (aiohttp.ClientError, TimeoutError):
             self._last_refusal = Answer(problem="no answer")
         return None

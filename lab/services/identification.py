@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from ..output.json_text import loads
@@ -67,7 +68,7 @@ class Identification:
         """
         if self.kind == "header":
             value = fields.get(self._key)
-            return None if value is None else _name(value.decode("latin-1"))
+            return None if value is None else _header_name(value)
         if self.kind == "cookie":
             values = (value for name, _, value in (each.partition("=") for each in cookies) if name == self.name)
             return _name(next(values, "").strip('"'))
@@ -79,6 +80,11 @@ class Identification:
         except (ValueError, LookupError):
             return None
         return _name(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+@lru_cache(maxsize=1024)
+def _header_name(value: bytes) -> str | None:
+    return _name(value.decode("latin-1"))
 
 
 def _name(text: str) -> str | None:

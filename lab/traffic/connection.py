@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -44,11 +45,13 @@ class Exchange:
     session: int | None = None
     check: ResponseCheck | None = None
     """Check of the response; None: every status below 400 is good."""
-    host: str = ""
-    """Host of the request if it is not the target's."""
+    server_name: str = ""
+    """Name of the server in TLS if it is not the target's."""
     connection: ClientConnection | None = None
     """The connection on which the request was written; None before."""
     connecting: asyncio.Task[None] | None = None
+    handshaking: bool = False
+    """Whether a new connection for it is open, but its TLS handshake is not complete."""
     ended: bool = False
 
 
@@ -198,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def _text(self, name: bytes) -> str | None:
         value = self._fields.get(name)
-        return None if value is None else value.decode("latin-1")
+        return None if value is None else _decoded(value)
 
     def _end(self, ending: Ending) -> None:
         exchange, self._exchange = self._exchange, None
@@ -206,6 +209,12 @@ class Connection(asyncio.Protocol):
             self._on_end(exchange, ending, self._cookies)
 
 
+@lru_cache(maxsize=1024)
+def _decoded(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+@lru_cache(maxsize=1024)
 def split_tried(header: str | None) -> tuple[str, ...]:
     """Return the backend ids of an `X-Tried` header."""
     return tuple(each.strip() for each in (header or "").split(",") if each.strip())

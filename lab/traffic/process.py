@@ -31,7 +31,8 @@ class TrafficProcess:
         process = await asyncio.create_subprocess_exec(
             *words("lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", endpoints.traffic),
             "--history", str(run_dir / "history.jsonl"), "--run-id", run_id, "--host", endpoints.host,
-            "--identification", str(endpoints.identification),
+            "--ca-file", endpoints.ca_file,
+            "--identification", str(endpoints.identification), *(f"--permit={each}" for each in endpoints.permitted),
             env=child_environment(), umask=UMASK,
             stdin=PIPE, stdout=PIPE, stderr=PIPE,
             start_new_session=True,  # so that Ctrl-C in the terminal reaches only the lab

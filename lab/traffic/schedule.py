@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..evidence.history import invocation_fields
 from ..scenario.plan import Plan, PlannedRequest
@@ -41,8 +41,7 @@ def arrivals(plan: Plan) -> Iterator[Arrival]:
         yield Arrival(number, due, load.mix[chosen], sessions.randrange(load.sessions) if load.sessions else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A request as bytes, and its part of the history line (`lab.evidence.history.invocation_fields`)."""
 
     payload: bytes
@@ -90,7 +89,7 @@ class Renderer:
         cookie = f"Cookie: {cookies}\r\n" if cookies else ""
         first = f"{kind.method} {self._prefix}{kind.path} HTTP/1.1\r\n"
         head = f"{first}{self._fields}{arrival.id}\r\n{self._close}{client}{cookie}"
-        if kind.is_job:
+        if kind.method == "POST":
             key = f"{self._run_id}-{arrival.id}"
             invocation = invocation_fields(kind.method, kind.path, key, arrival.session)
             return Message(_with_body(head, json.dumps({"id": key}).encode(), "application/json"), invocation)

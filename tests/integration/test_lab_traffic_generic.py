@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.server
 import json
 import socketserver
+import sys
 import threading
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,6 +150,24 @@ async def test_a_generated_body_has_its_size_and_an_empty_one_its_length(tmp_pat
         handler.seen.clear()
         await sent(kind("POST", "/jobs"), tmp_path, url)
         assert {(fields["Content-Length"], content) for _, _, fields, content in handler.seen} == {("0", b"")}
+
+
+@pytest.mark.parametrize(
+    "target", ["http://192.0.2.1:80", "https://10.1.2.3", "http://0.0.0.0:80", "http://u@127.0.0.1"]
+)
+async def test_the_process_refuses_to_send_to_any_other_machine(target: str, tmp_path: Path) -> None:
+    """Whoever starts it: the rule is not that of its parent."""
+    traffic_only(0.1).write(tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "reroute_lab.lab.traffic", "--plan", str(tmp_path / "plan.json"), "--target", target,
+        "--history", str(tmp_path / "history.jsonl"), "--run-id", "r1", "--permit", "10.1.2.4",
+        stdin=PIPE, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate(b"go 0\n")
+    assert (process.returncode, out) == (254, b"")
+    assert err.startswith(b"lab.traffic: " + target.encode())
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "history.jsonl").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -252,7 +253,8 @@ async def _guarded(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
+async def fake_lab(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[FakeLab, Endpoints]]:
+    """`tls` is for the traffic port."""
     lab = FakeLab()
     traffic, admin, chaos = web.Application(), web.Application(), web.Application(middlewares=[_guarded])
     traffic.router.add_route("*", "/{any:.*}", lab.traffic)
@@ -280,7 +282,7 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
     )
     runners = [web.AppRunner(app, shutdown_timeout=0.1, access_log=None) for app in (traffic, admin, chaos)]
     try:
-        urls = [await _open(runner) for runner in runners]
+        urls = [await _open(runners[0], tls), *[await _open(runner) for runner in runners[1:]]]
         yield lab, Endpoints(*urls, chaos_token=TOKEN, runtime="local", balancer="fake")
     finally:
         lab.stop()
@@ -288,8 +290,8 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
             await runner.cleanup()
 
 
-async def _open(runner: web.AppRunner) -> str:
+async def _open(runner: web.AppRunner, tls: ssl.SSLContext | None = None) -> str:
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+    return f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"

@@ -156,7 +156,7 @@ class AttachedRuntime:
             question_status="2xx",
             names=content.names,
             ca_file=str(self._lab_file.beside(content.ca)) if content.ca else "",
-            allowed=() if address is None else (address[1],),
+            permitted=() if address is None else (address[1],),
             bounds=bounds_of_configuration(self._lab_file),
         )
 
