@@ -154,6 +154,12 @@ class DockerTarget:
             return Address(ip, self.port, self._lab.health)
         raise NoAddressError(f"{self.name} {container_networks.why_no_address(inspected, within)}")
 
+    async def dependents(self) -> list[str]:
+        shared = f"container:{self.id}"
+        return [
+            name for name, each in (await self._lab.members()).items() if each["HostConfig"]["NetworkMode"] == shared
+        ]
+
     async def kill(self) -> Injection:
         called = time.monotonic()
         await self._client.call(lambda sdk: sdk.api.kill(self.id, "SIGKILL"))
@@ -286,7 +292,7 @@ class DockerRuntime:
             settings.balancer or ("" if self.foreign else peers.BALANCER_ROLE),
             foreign=self.foreign,
         )
-        self._identity = Members()
+        self._identity, self._pair = Members(), Members()
         self._seen: set[str] = set()
         """Ids of the members that this process has seen running. The keeper restarts only these."""
         self._disputed: Mapping[str, str] = {}
@@ -346,7 +352,7 @@ class DockerRuntime:
         """
         if self.foreign:
             own = await self._client.containers(f"{PROJECT_LABEL}={await self._own_project()}")
-            members = [each for each in self._identity.current(own)[0] if each["Labels"][SERVICE_LABEL] in OWN_ROLES]
+            members = [each for each in self._pair.current(own)[0] if each["Labels"][SERVICE_LABEL] in OWN_ROLES]
         else:
             members, _ = await self._current(MEMBER_LABEL)
         exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
@@ -366,12 +372,13 @@ class DockerRuntime:
     async def _current(self, label: str) -> tuple[list[Mapping[str, Any]], dict[str, list[str]]]:
         """Return the members with the label, or what stands in for it in a foreign project, and refused names."""
         labels = [] if self.foreign else [label]
-        found = await self._client.containers(await self._project(), *labels)
+        members, refused = self._identity.current(await self._client.containers(await self._project(), *labels))
         if self.foreign and label == ALLOW_LABEL:
-            found = [each for each in found if self._identity.service(each) in self._settings.targets]
+            wanted = self._settings.targets
+            members = [each for each in members if self._identity.service(each) in wanted]
+            refused = {name: ids for name, ids in refused.items() if name.rpartition("-")[0] in wanted}
         elif self.foreign:
-            found = [each for each in found if each["State"] in ALIVE]
-        members, refused = self._identity.current(found)
+            members = [each for each in members if each["State"] in ALIVE]
         self._seen |= {each["Id"] for each in members if each["State"] in ALIVE}
         return members, refused
 

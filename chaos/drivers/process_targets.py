@@ -102,6 +102,10 @@ class ProcessTarget:
             case Running.PAUSED:
                 os.kill(await self._pid(), signal.SIGCONT)
 
+    async def dependents(self) -> list[str]:
+        """Return nothing, because all processes use the host's network."""
+        return []
+
     async def remember(self) -> None:
         """Do nothing, because signals and the relay overwrite no setting."""
 

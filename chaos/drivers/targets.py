@@ -108,6 +108,10 @@ class Target(Protocol):
         """Resume the process if it is paused, start it if it has exited."""
         ...
 
+    async def dependents(self) -> list[str]:
+        """Return the members that lose their network for good when the target's process ends."""
+        ...
+
     async def remember(self) -> None:
         """Read the settings that the fault will overwrite (limits, networks) into `undo`, for the heal."""
         ...

@@ -34,6 +34,7 @@ async def admit(order: Order, runtime: Runtime, unhealed: Sequence[FaultRecord],
         guard.check_conflicts(fault, target.name, unhealed, params)
     await guard.check_running(targets)
     unprobed = await guard.check_reachable(fault, targets)
+    await guard.check_dependents(fault, targets)
     faulted = frozenset(record.target for record in unhealed)
     if runtime.foreign:
         await guard.check_healthy([each for each in targets if each.name not in faulted | unprobed.keys()])

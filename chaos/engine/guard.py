@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..drivers.probe import ask, why_unreachable
-from ..drivers.targets import Running, Target
+from ..drivers.targets import Killable, Running, Stoppable, Target
 from ..errors import (
     BadRequestError,
     ConflictError,
@@ -104,6 +104,16 @@ async def check_reachable(fault: AnyFault, targets: Collection[Target]) -> dict[
     if reasons and not works_unprobed(fault):
         raise UnreachableTargetError("; ".join(reasons.values()))
     return reasons
+
+
+async def check_dependents(fault: AnyFault, targets: Collection[Target]) -> None:
+    """Raise ConflictError if the fault ends a process whose network namespace others share, because no heal could give
+    them a network again."""
+    for target in targets if fault.needs in (Killable, Stoppable) else ():
+        if found := await target.dependents():
+            names = " and ".join(sorted(found))
+            told = f"{fault.kind} would leave {names} without a network: they use that of {target.name} (network_mode)"
+            raise ConflictError(told, possible=["pause", "blackhole"])
 
 
 async def check_healthy(targets: Collection[Target]) -> None:

@@ -41,6 +41,8 @@ class FakeTarget:
         self.mechanisms = ("auto",)
         self.share: float | None = None
         self.memory_limit = 256 << 20
+        self.relying: list[str] = []
+        """Who lives in its network."""
         self.met = 1
         """Packets that have met its impairment."""
 
@@ -63,6 +65,9 @@ class FakeTarget:
         if self.state is Running.EXITED:
             self.starts += 1
         self.state = Running.RUNNING
+
+    async def dependents(self) -> list[str]:
+        return self.relying
 
     async def kill(self) -> Injection:
         return self._become(Running.EXITED)

@@ -57,10 +57,13 @@ services:
     <<: *plain
     command: [/busybox, sleep, "9999"]
     network_mode: host
+  main:
+    <<: *plain
+    networks: [front]
   sidecar:
     <<: *plain
     command: [/busybox, sleep, "9999"]
-    network_mode: service:proxy
+    network_mode: service:main
   lonely:
     <<: *plain
     network_mode: none
@@ -89,7 +92,7 @@ services:
 networks: {{control: , front: {{external: true, name: {front}}}}}
 volumes: {{state: }}
 """
-TARGETS = "web,api2:9000,hidden,hosted,sidecar,lonely"
+TARGETS = "web,api2:9000,hidden,hosted,main,sidecar,lonely"
 UNEQUAL = re.compile(
     r"State\.(Pid|StartedAt|FinishedAt)|NetworkSettings\.(Sandbox|EndpointID|Networks\.\w+\.EndpointID)|ResolvConfPath"
 )

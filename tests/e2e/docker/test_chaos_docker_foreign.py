@@ -70,7 +70,7 @@ async def refused(chaos: ChaosClient, kind: str, target: str, **params: Any) -> 
 async def test_targets_are_the_containers_of_the_named_services(chaos: ChaosClient, shop: Project) -> None:
     shop.compose("run", "--detach", "--no-deps", "web")  # a one-off container
     _, body = await chaos.call("GET", "/targets")
-    names = ["api2-1", "hidden-1", "hosted-1", "lonely-1", "sidecar-1", "web-1", "web-2"]
+    names = ["api2-1", "hidden-1", "hosted-1", "lonely-1", "main-1", "sidecar-1", "web-1", "web-2"]
     assert ([each["name"] for each in body["targets"]], body["why"]) == (names, "")
     for other in ("proxy-1", "db-1", "chaos-1", shop.container("db").id):
         assert (await refused(chaos, "kill", other))[:2] == (404, "unknown_target")
@@ -153,6 +153,15 @@ async def test_what_cannot_be_probed_is_verified_by_its_state(chaos: ChaosClient
     for record in records:
         assert (await chaos.healed(record["id"], 1 + GRACE_S))["error"] is None
     assert [state_of(each, addresses=False) for each in containers] == before
+
+
+async def test_a_process_on_whose_network_another_one_relies_is_not_ended(chaos: ChaosClient, shop: Project) -> None:
+    for kind in ("kill", "stop", "restart"):
+        status, error, detail = await refused(chaos, kind, "main-1")
+        assert (status, error, "would leave sidecar-1 without a network" in detail) == (409, "conflict", True)
+    record = await chaos.inject("pause", "main-1", "1s")
+    assert (await chaos.healed(record["id"], 1 + GRACE_S))["error"] is None
+    assert _runs(shop, "sidecar")
 
 
 async def test_a_link_fault_never_touches_the_host(chaos: ChaosClient, shop: Project) -> None:

@@ -71,6 +71,7 @@ class FakeDocker:
             "Labels": all_labels,
             "State": state,
             "NetworkSettings": network_settings,
+            "HostConfig": {"NetworkMode": mode},
         }
         self.inspected[id_] = {
             "Id": id_,
@@ -236,6 +237,13 @@ async def test_a_later_one_or_one_for_another_project_is_not_in_the_way(
 
 
 # --- networks ---
+async def test_who_uses_the_network_of_a_target_is_known(docker: FakeDocker) -> None:
+    assert await (await target_of(docker)).dependents() == []
+    docker.add("s1", "sidecar", mode="container:w1", networks={})
+    assert await (await target_of(docker)).dependents() == ["sidecar-1"]
+    assert await (await target_of(docker, "api2-1")).dependents() == []
+
+
 MODES = [("host", {"host": ""}, "host's network"), ("none", {"none": ""}, "no network"), ("container:x", {}, "another")]
 
 

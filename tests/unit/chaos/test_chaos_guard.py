@@ -136,10 +136,19 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
         await guard.check_not_last(["api-2"], await runtime.targets(), faulted=())
 
 
+async def test_a_process_on_whose_network_others_rely_is_not_ended(runtime: FakeRuntime) -> None:
+    runtime.backends["api-2"].relying = ["proxy-1"]
+    targets = await runtime.targets()
+    for kind in ("kill", "stop", "restart"):
+        await guard.check_dependents(FAULTS[kind], targets[:1])
+        with pytest.raises(ConflictError, match="would leave proxy-1 without a network: they use that of api-2"):
+            await guard.check_dependents(FAULTS[kind], targets)
+    for kind in ("pause", "delay", "disconnect"):
+        await guard.check_dependents(FAULTS[kind], targets)
+
+
 async def test_a_foreign_backend_that_fails_its_check_is_refused_with_the_settings(runtime: FakeRuntime) -> None:
     await guard.check_healthy(await runtime.targets())
     runtime.backends["api-2"].state = Running.EXITED  # nobody listens there
-    with pytest.raises(
-        UnhealthyTargetError, match=r"api-2 fails its health check, GET /health at api-2:80,.*: refused"
-    ):
+    with pytest.raises(UnhealthyTargetError, match=r"api-2 fails its health check, GET /health at api-2:80.*: refused"):
         await guard.check_healthy(await runtime.targets())
