@@ -21,10 +21,10 @@ from typing import Final
 
 from ..balancers.adapter import Command
 from ..balancers.containers import Containers
-from ..balancers.selection import Choice, Wanted, prepare
+from ..balancers.selection import Choice, Prepared, Wanted, prepare
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..processes.direct_http import direct_opener
-from ..processes.readiness import Answer, Patience, advice
+from ..processes.readiness import NOT_LOADED, Answer, Patience, advice
 from ..runtime import Say, ports
 from ..runtime.docker_cli import docker, engine_version
 from ..runtime.docker_lab import UP_WITHIN_S, DockerRuntime, uninterrupted, up_problem
@@ -118,7 +118,7 @@ class DockerEnvironment:
             assert prepared is not None, "only a URL needs no preparation"
             command = Command(prepared.argv, prepared.environment)
             self._start(choice.name, container, place.run(command, folder, *self._options(container)))
-            self._wait_ready(choice, container)
+            self._wait_ready(choice, prepared, container)
             yield DockerRunningBalancer(self._endpoints(choice, container), self.project, container, backends)
         finally:
             with uninterrupted():
@@ -161,10 +161,13 @@ class DockerEnvironment:
                 told = tuple(done.stderr.strip().splitlines()[-3:])
                 raise EnvironmentProblemError(f"{name} does not start", "", told)
 
-    def _wait_ready(self, choice: Choice, container: str) -> None:
+    def _wait_ready(self, choice: Choice, prepared: Prepared, container: str) -> None:
         until = time.monotonic() + READY_WITHIN_S
-        url, patience = f"{self._traffic}{choice.health}", Patience()
-        while not (answer := _answer(url, choice.host)).works:
+        url, patience = f"{self._traffic}{choice.health}", Patience(early=prepared.early)
+        loaded = f"{self._traffic}{prepared.loaded_path}" if prepared.loaded_path else ""
+        while not (
+            answer := NOT_LOADED if loaded and not _answer(loaded, "").works else _answer(url, choice.host)
+        ).works:
             state, now = inspect(container)[0]["State"], time.monotonic()
             if not state["Running"] or patience.ended(answer, now) or now > until:
                 how = f"exited with code {state['ExitCode']}"
