@@ -22,6 +22,7 @@ from ..balancers import adapters
 from ..balancers.configuration import Configuration
 from ..balancers.importing import can_import, choose, collect, guess
 from ..compare import entries
+from ..compare.configs import changes
 from ..compare.verification import Subject, without_tls
 from ..errors import BadArgumentsError, ExitCode
 from ..output.terminal import write
@@ -30,7 +31,6 @@ from ..scenario.units import parse_duration, parse_rate, parse_share
 from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .advise_view import show
 from .common import message_console, print_json
-from .compare_commands import changes
 
 _PATIENCE_S: Final = 2.0
 
