@@ -243,7 +243,7 @@ def same_words(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
         return re.sub(r"[^\s'\"\[(]*/|\(\d+\)|\d+#\d+|\d\d:\d\d:\d\d", "", line)
 
     known = set(map(plain, theirs))
-    return tuple(line for line in ours if plain(line) in known and re.search(r":\d+\b", line))
+    return tuple(line for line in ours if plain(line) in known and re.search(r":\d+\b", plain(line)))
 
 
 def _shown(text: str) -> str:
