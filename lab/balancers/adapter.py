@@ -63,6 +63,9 @@ class OwnFiles:
     """Regular expression (multi-line) that finds a line that only this program's files have."""
     in_folder: tuple[str, ...] = ("*",)
     """Patterns of the names of files that are read from a folder, in this order; names of one pattern are sorted."""
+    loaded_path = ""
+    """For a program that listens, and answers 404, before it has read all its files: path that answers 200 once it has,
+    in files that the lab imported. Empty: the program reads its files first."""
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:
         """Return the text without directives that write outside the run's folder or start a daemon.

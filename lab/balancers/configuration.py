@@ -84,6 +84,8 @@ class Checks:
     path: Value[str] | None = None
     connect_timeout_s: Value[float] | None = None
     """The part of `timeout_s` that is for connecting only; None if one limit covers connecting and response."""
+    handshakes: bool = False
+    """Whether connecting includes a TLS handshake, which a frozen server does not complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,9 @@ class Node:
         """Return the replacement of this value together with its key."""
         return Edit(_place(self, self.key_start, self.end), text, reason)
 
-    def insert(self, text: str, reason: str) -> Edit:
-        """Return the insertion of an entry on one line before the first entry of this mapping."""
-        start = min(each.key_start for each in self.mapping().values())
+    def insert(self, text: str, reason: str, before: Node | None = None) -> Edit:
+        """Return the insertion of an entry on one line before the given entry, else before the mapping's first one."""
+        start = before.key_start if before else min(each.key_start for each in self.mapping().values())
         column = start - self.source.rfind("\n", 0, start) - 1
         return Edit(_place(self, start, start), f"{text}, " if self.flow else f"{text}\n{' ' * column}", reason)
 

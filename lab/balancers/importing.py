@@ -213,19 +213,19 @@ def _what_there_is(configuration: Configuration) -> tuple[str, tuple[str, ...]]:
 
 def write_changes(imported: Imported, folder: Path) -> list[Path]:
     """Write the changed files and `changes.diff`, a unified diff against the user's files. Return all paths."""
-    texts, places = imported.texts(), layout(list(imported.configuration.texts))
-    lines: list[str] = []
+    before, texts = imported.configuration.texts, imported.texts()
+    places = layout(list(before))
     for path, text in texts.items():
         write(folder / places[path], text)
-        before = imported.configuration.texts[path]
-        lines += _diff(before, text, f"a/{places[path]}", f"b/{places[path]}")
-    write(folder / "changes.diff", "".join(lines))
+    diff = "".join(unified_diff(before[path], text, places[path]) for path, text in texts.items())
+    write(folder / "changes.diff", diff)
     return [*(folder / place for place in places.values()), folder / "changes.diff"]
 
 
-def _diff(before: str, after: str, old: str, new: str) -> Iterator[str]:
-    for line in difflib.unified_diff(_lines(before), _lines(after), old, new):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+def unified_diff(before: str, after: str, place: Path) -> str:
+    """Return the difference of a file's texts as `patch -p1` reads it; empty if there is none."""
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{place}", f"b/{place}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def _lines(text: str) -> list[str]:
@@ -243,7 +243,7 @@ def same_words(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
         return re.sub(r"[^\s'\"\[(]*/|\(\d+\)|\d+#\d+|\d\d:\d\d:\d\d", "", line)
 
     known = set(map(plain, theirs))
-    return tuple(line for line in ours if plain(line) in known and re.search(r":\d+\b", line))
+    return tuple(line for line in ours if plain(line) in known and re.search(r":\d+\b", plain(line)))
 
 
 def _shown(text: str) -> str:

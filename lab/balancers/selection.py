@@ -115,6 +115,10 @@ class Prepared:
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_url: str = ""
+    loaded_path: str = ""
+    """Path that answers 200 once the program has read all its files (`OwnFiles.loaded_path`)."""
+    early: bool = False
+    """Whether the program may answer 404 before it has read its files, and the lab cannot ask whether it has."""
 
 
 class Place(Protocol):
@@ -175,7 +179,8 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         adapter.render(spec, folder)
         _check(adapter.name, adapter.check(program, folder), folder, place)
         command = adapter.command(program, spec, folder)
-        return Prepared(command.argv, command.environment, adapter.ready(spec)[-1])
+        early = adapter.own_files is not None and bool(adapter.own_files.loaded_path)
+        return Prepared(command.argv, command.environment, adapter.ready(spec)[-1], early=early)
     if adapter.own_files is None:
         raise BadArgumentsError(f"{adapter.name} cannot run a user's own file", "--balancers, or --balancer-cmd")
     files = adopt(adapter.own_files, choice.texts(), choice.replace, wanted.placeholders(folder), folder)
@@ -187,7 +192,9 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
             raise
         raise _explained(error, adapter, program, choice, folder, place) from error
     command = place.kept_in(command, folder)
-    return Prepared(command.argv, command.environment, health_url)
+    loaded = adapter.own_files.loaded_path
+    known = loaded if choice.pool else ""
+    return Prepared(command.argv, command.environment, health_url, known, early=bool(loaded) and not known)
 
 
 def _explained(

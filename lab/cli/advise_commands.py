@@ -22,7 +22,8 @@ from ..balancers import adapters
 from ..balancers.configuration import Configuration
 from ..balancers.importing import can_import, choose, collect, guess
 from ..compare import entries
-from ..compare.verification import Subject
+from ..compare.configs import changes
+from ..compare.verification import Subject, without_tls
 from ..errors import BadArgumentsError, ExitCode
 from ..output.terminal import write
 from ..processes.direct_http import direct_opener
@@ -30,7 +31,6 @@ from ..scenario.units import parse_duration, parse_rate, parse_share
 from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .advise_view import show
 from .common import message_console, print_json
-from .compare_commands import changes
 
 _PATIENCE_S: Final = 2.0
 
@@ -108,7 +108,10 @@ def advise_command(
         if entry.choice.listener:
             for line in changes(entry.choice):
                 console.print(line, soft_wrap=True)
-        verified = run_verification([Subject(entry, name, route.pool)], kinds(faults), phases, None, results, console)
+        plain = without_tls(route.pool)
+        if plain != route.pool:
+            console.print("the lab's backends speak no TLS, so the predictions below are for checks without it")
+        verified = run_verification([Subject(entry, name, plain)], kinds(faults), phases, None, results, console)
         console.print(verified.text())
         wrong = verified.exceeded
     raise typer.Exit(ExitCode.FAIL if advice.dangerous or wrong else ExitCode.PASS)

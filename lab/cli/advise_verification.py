@@ -10,6 +10,7 @@ from typing import Final
 
 from ..advise.prediction import Fault
 from ..compare import entries
+from ..compare.configs import write_configs
 from ..compare.document import Comparison, label
 from ..compare.environment import LocalEnvironment
 from ..compare.runner import run_all
@@ -77,6 +78,7 @@ def run_verification(
     with environment.set_up(console.print):
         folder.mkdir(parents=True, exist_ok=True)
         found = entries.with_versions([each.entry for each in subjects], environment, comparison)
+        write_configs(found, folder)
         subjects = [replace(each, entry=entry) for each, entry in zip(subjects, found, strict=True)]
         run_all(comparison, schedule(subjects, wanted, phases), folder, environment, console.print)
     verified = Verification(tuple(verify(subjects, wanted, comparison)), comparison, folder)

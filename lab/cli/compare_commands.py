@@ -9,7 +9,7 @@ import re
 import secrets
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ import typer
 
 from ..balancers import ADAPTERS
 from ..balancers.importing import write_changes
-from ..balancers.selection import HEALTH_PATH, Choice
+from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
-from ..compare.configs import write_configs
+from ..compare.configs import changes, write_configs
 from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
@@ -32,7 +32,6 @@ from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
 from ..compare.table import difference_table, markdown, matrix, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
-from ..output.inert import one_line
 from ..output.terminal import Terminal
 from ..runtime import Say
 from ..runtime.selection import RuntimeName
@@ -140,7 +139,7 @@ def compare(
     with environment.set_up(console.print):
         folder.mkdir(parents=True, exist_ok=True)
         chosen = entries.with_versions(chosen, environment, comparison)
-        write_configs(chosen, folder)
+        write_configs(chosen, folder, [*comparison.sources])
         try:
             run_all(
                 comparison, schedule(chosen, plans, range(first, first + repeat)), folder, environment, console.print
@@ -157,15 +156,6 @@ def compare(
         _show(console, comparison, folder)
     if not ran:
         raise EnvironmentProblemError("no balancer ran", f"{folder}/compare.md says why")
-
-
-def changes(choice: Choice) -> Iterator[str]:
-    """Yield the lines that say what the lab changes in the imported files of a choice."""
-    imported = choice.imported()
-    yield f"{choice.name}: requests take {imported.route}"
-    yield from (f"  {line}" for line in imported.told())
-    for each in imported.kept_unknown():
-        yield f"  {each.place}: {one_line(each.text)} may affect failover; it stays as it is"
 
 
 def _write_changes(chosen: Sequence[Entry], folder: Path, console: Terminal) -> None:

@@ -72,7 +72,8 @@ def backends(project: str) -> dict[str, str]:
     for each in inspect(*found) if found else []:
         if number := _number(each["Config"]["Labels"].get(_NUMBER_LABEL, ""), MOST_NUMBER):
             claims[f"api-{number}"].append(each)
-    current = {name: _current(name, each) for name, each in sorted(claims.items())}
+    order = sorted(claims, key=lambda name: int(name.removeprefix("api-")))
+    current = {name: _current(name, claims[name]) for name in order}
     return {name: address for name, each in current.items() if (address := _address(each, networks(project)[0]))}
 
 

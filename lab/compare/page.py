@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ..evidence.record import RunRecord, load_run
 from ..report.page_kit import render
-from .configs import read_configs
+from .configs import read_configs, read_own
 from .differences import FEWEST, LEVEL, MEASURES, contrasts
 from .differences import cells as difference_cells
 from .document import Comparison, Result, label
@@ -43,6 +43,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
         "interval": f"{LEVEL:.0%}",
         "fewest": FEWEST,
         "configs": read_configs(folder),
+        "own": read_own(folder),
         "scenarios": [(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
     }
     page = render(TEMPLATES / "compare.html.j2", TEMPLATES / "compare.css", values)

@@ -16,7 +16,7 @@ from ..advise.models import model
 from ..advise.prediction import Fault, Prediction, Situation
 from ..advise.terms import ALLOWANCE
 from ..balancers import adapter
-from ..balancers.configuration import Pool
+from ..balancers.configuration import CheckKind, Pool, Value
 from ..balancers.importing import can_import
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..errors import BadArgumentsError
@@ -82,6 +82,15 @@ def rendered_pool(name: str, level: Level) -> Pool:
         files = adapter(name).render(spec, Path(folder))
         pools = own.read(files).pools
     return next(each for each in pools if len(each.servers) == len(backends))
+
+
+def without_tls(pool: Pool) -> Pool:
+    """Return the pool with the checks that remain once the lab has removed TLS, which its backends do not speak."""
+    checks = pool.settings.checks
+    if checks is None or not (checks.handshakes or checks.kind.value is CheckKind.TLS):
+        return pool
+    kind = Value(CheckKind.TCP, checks.kind.place) if checks.kind.value is CheckKind.TLS else checks.kind
+    return replace(pool, settings=replace(pool.settings, checks=replace(checks, kind=kind, handshakes=False)))
 
 
 def plans(faults: Sequence[Fault], seed: int) -> dict[Fault, Plan]:

@@ -13,8 +13,7 @@ import aiohttp
 from ..output.inert import inert
 
 NO_AFTER_S: Final = 3.0
-"""Seconds of unchanged 4xx answers after which waiting is pointless. A balancer may answer 404 until it has read its
-files; the slowest, Traefik, needs 1 s for that."""
+"""Seconds of unchanged 4xx answers after which waiting is pointless, if the program has read its files."""
 _LOG_READ: Final = 256 * 1024
 """Bytes that are read from the end of a log, because an access log may be very large."""
 _LOCATION_LONG: Final = 200
@@ -48,6 +47,10 @@ class Answer:
         return f"status {self.status}" + (f", Location {target} (redirects are not followed)" if self.location else "")
 
 
+NOT_LOADED: Final = Answer(problem="it has not read all its files")
+"""Stands for any response of a program before it has read its files."""
+
+
 async def ask(session: aiohttp.ClientSession, url: str, host: str = "") -> Answer:
     """Send one GET without following redirects."""
     try:
@@ -62,9 +65,13 @@ async def ask(session: aiohttp.ClientSession, url: str, host: str = "") -> Answe
 
 
 class Patience:
-    """Decides when repeated refusals are final."""
+    """Decides when repeated refusals are final.
 
-    def __init__(self) -> None:
+    `early`: whether the program may answer 404 before it has read its files, for however long a busy host takes.
+    """
+
+    def __init__(self, *, early: bool = False) -> None:
+        self._early = early
         self._last: int | None = None
         self._since = 0.0
 
@@ -72,14 +79,22 @@ class Patience:
         """Return whether waiting is pointless. `now`: monotonic seconds."""
         if answer.status != self._last:
             self._last, self._since = answer.status, now
+        if self._early and answer.status == HTTPStatus.NOT_FOUND:
+            return False
         return answer.final or (400 <= answer.status < 500 and now - self._since >= NO_AFTER_S)
 
 
 def gave_up(answer: Answer, log: str) -> bool:
-    """Return whether a 503 is final: HAProxy logged that a check got a wrong status and no server is left."""
-    if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or not log:
+    """Return whether the program's log says that its response will not change.
+
+    HAProxy logs that a check got a wrong status and no server is left, Traefik that it cannot read its files.
+    """
+    unread = answer == NOT_LOADED or answer.status == HTTPStatus.NOT_FOUND
+    if not log or not (unread or answer.status == HTTPStatus.SERVICE_UNAVAILABLE):
         return False
     said = log_end(Path(log)).lower()
+    if unread:
+        return "cannot start the provider" in said
     return "has no server available" in said and "layer7 wrong status" in said
 
 

@@ -119,7 +119,7 @@ class Process:
     async def wait_ready(self, ready: Ready, deadline_s: float) -> str:
         """Poll until it is ready. Return why it was not ready within `deadline_s`, or an empty string."""
         until = time.monotonic() + deadline_s
-        answer, patience = Answer(), Patience()
+        answer, patience = Answer(), Patience(early=self.spec.early)
         while (now := time.monotonic()) < until and not (patience.ended(answer, now) or gave_up(answer, str(self.log))):
             if self.ended_for:
                 return self.ended_for

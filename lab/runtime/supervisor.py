@@ -27,7 +27,7 @@ from ..balancers.selection import Choice
 from ..errors import ExitCode, LabError
 from ..polling import until
 from ..processes.isolation.network import has_only_loopback
-from ..processes.readiness import Answer, advice, ask
+from ..processes.readiness import NOT_LOADED, Answer, advice, ask
 from . import ports
 from .socket_watch import end_if_it_leaves, watch
 from .supervised_process import Process
@@ -151,6 +151,8 @@ async def _start(processes: Sequence[Process], session: aiohttp.ClientSession) -
     """
 
     async def ready(spec: Spec) -> Answer:
+        if spec.loaded_url and not (await ask(session, spec.loaded_url)).works:
+            return NOT_LOADED
         return await ask(session, spec.ready_url, spec.ready_host)
 
     await asyncio.gather(*(process.start() for process in processes))

@@ -44,6 +44,10 @@ class Spec:
     """URL of the relay's control port."""
     ready_host: str = ""
     """Host header of requests to `ready_url`; empty: the URL's."""
+    loaded_url: str = ""
+    """URL that answers 200 once the process has read its files. Until then, its other responses mean nothing."""
+    early: bool = False
+    """Whether it may answer 404 before it has read its files, so that a 404 is not final."""
     restarted: bool = True
     """Whether the supervisor restarts it when it ends. Backends are restarted by the chaos service, as on Docker."""
     directory: Path | None = None
@@ -177,6 +181,8 @@ def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
             environment=dict(prepared.environment),
             ready_url=prepared.ready_url,
             ready_host=layout.other.host,
+            loaded_url=f"http://{wanted.listen}{prepared.loaded_path}" if prepared.loaded_path else "",
+            early=prepared.early,
             address=wanted.listen,
             restarted=False,
             directory=Path.cwd(),

@@ -47,10 +47,15 @@ class HaproxyModel(FailoverModel):
     }
 
     def check_timeout(self, case: Case, checks: Checks) -> Input:
-        """`timeout check` begins after connecting. A paused server accepts at once, so only the rest is waited for."""
+        """`timeout check` begins after connecting. A paused server accepts at once, so only the rest is waited for.
+
+        It never completes a TLS handshake, though, for which the limit is that of connecting.
+        """
         accepted = case.fault is Fault.PAUSE or case.situation.relayed
         if checks.connect_timeout_s is None or not accepted:
             return super().check_timeout(case, checks)
+        if checks.handshakes:
+            return self.names.given("T", "time-out of a check's TLS handshake", checks.connect_timeout_s)
         rest = checks.timeout_s.value - checks.connect_timeout_s.value
         return self.names.given("T", "time-out of a check after connecting", Value(rest, checks.timeout_s.place))
 

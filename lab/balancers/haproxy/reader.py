@@ -312,8 +312,12 @@ def _checks(section: Section, server: ServerLine, found: Files) -> Checks:
         timeout = Value(connecting.value + answer.value, answer.place)
     spread = next((line for each in found.sections for line in each.own("spread-checks")), None)
     path = check_path(section) if http and check is not None else None
+    tls = _check_tls(section, server)
+    plain = CheckKind.TLS if tls or (kind is not None and kind[1] == "ssl-hello-chk") else CheckKind.TCP
+    if kind is None and tls is not None:
+        place = tls
     return Checks(
-        kind=Value(CheckKind.NONE if check is None else CheckKind.HTTP if http else CheckKind.TCP, place),
+        kind=Value(CheckKind.NONE if check is None else CheckKind.HTTP if http else plain, place),
         interval_s=interval,
         doubt_interval_s=_or(server, "fastinter", interval),
         down_interval_s=_or(server, "downinter", interval),
@@ -323,7 +327,27 @@ def _checks(section: Section, server: ServerLine, found: Files) -> Checks:
         jitter=Value(0.0) if spread is None else Value(whole(spread, 1) / 100, spread.place()),
         path=None if path is None else Value(path[0][path[1]], path[0].place()),
         connect_timeout_s=connecting,
+        handshakes=tls is not None,
     )
+
+
+def _check_tls(section: Section, server: ServerLine) -> Place | None:
+    """Return what lets checks begin with a TLS handshake, or None if they do not.
+
+    `check-ssl` does, and so does `ssl` unless the checks have an address of their own; `connect` rules replace both.
+    https://docs.haproxy.org/2.6/configuration.html#5.2-check-ssl
+    """
+    has = server.parameters
+    if "check" not in has:
+        return None
+    rules = [line for word in ("http-check", "tcp-check") for line in section.applied(word, "connect")]
+    if rule := next((line for line in rules if "ssl" in line.values[2:]), None):
+        return rule.place()
+    if rules and not any("default" in line.values[2:] for line in rules):
+        return None
+    inherited = "ssl" in has and has.keys().isdisjoint({"no-check-ssl", "port", "addr"})
+    deciding = "check-ssl" if "check-ssl" in has else "ssl" if inherited else ""
+    return _place(has[deciding]) if deciding else None
 
 
 def check_path(section: Section) -> tuple[Line, int] | None:
@@ -407,7 +431,7 @@ def _unknown_parameters(members: Sequence[ServerLine]) -> Iterator[Unknown]:
     seen = set()
     for server in members:
         for name, each in server.parameters.items():
-            if name not in _PLAIN and (place := _place(each)) not in seen:
+            if name.removeprefix("no-") not in _PLAIN and (place := _place(each)) not in seen:
                 seen.add(place)
                 yield Unknown(" ".join(each.line.values[each.first : each.last + 1]), place)
     used = [each for each in members if each.in_use]

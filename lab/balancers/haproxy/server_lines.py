@@ -79,6 +79,7 @@ class ServerLine:
     at: int
     """Index of the address among the words."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    """By name. If both `X` and `no-X` are given, only the later one is here."""
 
     @property
     def in_use(self) -> bool:
@@ -118,11 +119,9 @@ def parameters(line: Line, start: int) -> Iterator[Parameter]:
 
 def _merge(into: dict[str, Parameter], line: Line, start: int) -> None:
     for each in parameters(line, start):
-        into.pop(each.name.removeprefix("no-"), None)
-        if each.name == "enabled":
-            into.pop("disabled", None)
-        if not each.name.startswith("no-"):
-            into[each.name] = each
+        opposite = each.name[3:] if each.name.startswith("no-") else f"no-{each.name}"
+        into.pop("disabled" if each.name == "enabled" else opposite, None)
+        into[each.name] = each
 
 
 def _names(line: Line) -> tuple[str, ...]:

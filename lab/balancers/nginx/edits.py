@@ -117,7 +117,9 @@ class _Changes:
         elif name == "http" and each.opened:
             inner = [one.name for one in self.found.children(each.block)]
             wanted = [f"{one}_temp_path {one}_temp;" for one in _TEMPORARY if f"{one}_temp_path" not in inner]
-            self.add(each.opened, " ".join(["{", *wanted]), "temporary files stay in the lab's folder")
+            if "access_log" not in inner:  # without the directive there is a log too, in a folder of the system
+                wanted.append("access_log access.log;")
+            self.add(each.opened, " ".join(["{", *wanted]), "logs and temporary files stay in the lab's folder")
 
     def _module(self, each: Directive, path: str) -> None:
         found = [folder / Path(path).name for folder in (*_MODULES, Path(path).parent) if folder.is_absolute()]

@@ -22,10 +22,10 @@ _KEPT: Final = {
     "log",
     "accesslog",
     "core",
+    "ping",
 }
 _STATIC: Final = {
     "api": "the lab has no use for the dashboard",
-    "ping": "the lab asks through the entry point under test",
     "metrics": "sends or shows statistics elsewhere",
     "tracing": "sends traces elsewhere",
     "certificatesresolvers": "the lab asks nobody for certificates",
@@ -57,6 +57,11 @@ _REFUSING: Final = {
     "grpcWeb": "the lab's backends do not speak gRPC",
 }
 """Middlewares that the lab removes, and why."""
+LOADED_PATH: Final = "/.lab/loaded"
+"""Path of a router that the lab adds. Traefik answers 404 until the file provider's routers are in use, all at once."""
+_ONLY_ENTRY: Final = "http"
+"""Name of the entry point of a static configuration that has none."""
+_LOADED: Final = "tells the lab that Traefik has loaded the files"
 _OTHER: Final = "only the router under test serves requests"
 _NEVER_USED: Final = "servers of other services are not contacted"
 _PLAIN: Final = "the lab's backends do not use TLS"
@@ -73,6 +78,7 @@ def edits(configuration: Configuration, listener: Listener, pool: Pool) -> list[
         *_static(sources, router),
         *_dynamic(sources, router, pool, gone),
         *_router(router, pool),
+        *_loaded(sources, router),
         *_lists(router, gone),
         *_balancer(balancer),
         *_compose(sources),
@@ -109,6 +115,23 @@ def _written(parent: Node, key: str, value: dict[str, object], reason: str) -> I
         yield parent.insert(f"{json.dumps(key)}: {json.dumps(value)}", reason)
 
 
+def _loaded(sources: Sources, router: Router) -> Iterator[Edit]:
+    """Yield the addition of a router that answers as soon as the router under test is in use."""
+    yield from _written(sources.static, "ping", {"manualRouting": True}, _LOADED)
+    definition = {
+        "rule": f"Path(`{LOADED_PATH}`)",
+        "service": "ping@internal",
+        "priority": 1_000_000,
+        "entryPoints": [next(iter(router.entry_points), _ONLY_ENTRY)],
+    }
+    document = next(each for each in sources.dynamic if router.name in each.at("http", "routers").mapping())
+    if document.toml and not document.at("http", "routers").flow:
+        lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in definition.items())
+        yield _end(document, f"[http.routers.lab-loaded]\n{lines}", _LOADED)
+    else:
+        yield document.at("http", "routers").insert(f'"lab-loaded": {json.dumps(definition)}', _LOADED, router.node)
+
+
 def _static(sources: Sources, router: Router) -> Iterator[Edit]:
     static = sources.static
     others = [each for each in static.mapping() if loose(each) not in _KEPT]
@@ -124,7 +147,7 @@ def _static(sources: Sources, router: Router) -> Iterator[Edit]:
     yield from _removed(static.at("serversTransport"), {"rootCAs": _PLAIN, "spiffe": _PLAIN})
     points = router.entry_points
     if not points:
-        entry: dict[str, object] = {"http": {"address": "@LISTEN@"}}
+        entry: dict[str, object] = {_ONLY_ENTRY: {"address": "@LISTEN@"}}
         yield from _written(static, "entryPoints", entry, "the lab's address for requests")
         return
     name, chosen = next(iter(points.items()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +64,62 @@ def test_what_the_program_in_the_container_rejects_is_shown_in_its_own_words(out
     (result,) = (each for each in outcome["results"] if each["balancer"] == "haproxy (bad.cfg)")
     assert result["status"] == "rejected"
     assert any("nonsense" in line for line in result["details"])
+
+
+TWO = """
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 9s
+  timeout server 2s
+  retries 2
+  option redispatch 1
+frontend web
+  bind :80
+  default_backend app
+backend app
+  option httpchk GET /healthz
+  default-server check inter 500ms fall 2
+  server one 10.0.0.1:80
+  server two 10.0.0.2:80
+"""
+FIVE = """
+events {}
+http {
+  upstream shop {
+    server 10.0.0.1:80;
+    server 10.0.0.2:80;
+    server 10.0.0.3:80;
+    server 10.0.0.4:80;
+    server 10.0.0.5:80;
+  }
+  server {
+    listen 80;
+    location /v1/ { proxy_pass http://shop; }
+  }
+}
+"""
+
+
+def test_each_entry_has_as_many_backends_as_its_pool_has_servers_and_its_prefix(tmp_path: Path) -> None:
+    need_docker()
+    (tmp_path / "kill.yaml").write_text(SCENARIO)
+    (tmp_path / "two.cfg").write_text(TWO)
+    (tmp_path / "five.conf").write_text(FIVE)
+    arguments = ("--entry", "two=haproxy:two.cfg", "--entry", "five=nginx:five.conf", "--seed", "3", "--json")
+    done = Cli(tmp_path).run(
+        "compare", "--runtime", "docker", "--scenarios", "kill.yaml", *arguments, within_s=WITHIN_S
+    )
+    assert done.code == 0, done
+    results = {each["balancer"]: each for each in done.document["results"]}
+    for name, count in (("two", 2), ("five", 5)):
+        result = results[name]
+        assert result["status"] in {"ok", "spoiled"}, result
+        assert "moved" not in result["reason"]
+        history = (tmp_path / done.document["folder"] / result["folder"] / "history.jsonl").read_text()
+        answering = set(re.findall(r'"instance":"([^"]+)"', history))
+        assert len(answering) == count, answering
+        assert result["measures"]["failed"] < result["measures"]["requests"] / 2
 
 
 def test_nothing_is_left(outcome: dict[str, Any]) -> None:

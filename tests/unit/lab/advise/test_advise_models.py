@@ -154,6 +154,13 @@ def test_a_tls_check_sees_a_frozen_server_and_no_error(fault: Fault) -> None:
     assert "a TLS check passes, because it sends no request" in missed.notice.by
 
 
+def test_haproxy_waits_for_a_handshake_as_long_as_for_a_connection() -> None:
+    # Tried with HAProxy 2.6, a frozen server, timeout connect 700ms, timeout check 3s: "Layer6 timeout, 702ms".
+    slow = replace(checks(5.0, 3.7, 1, 2, connect_s=0.7), handshakes=True)
+    settings = replace(known.HAPROXY_MATCHED, checks=slow, passive=None)
+    assert worst(predict("haproxy", settings, Fault.PAUSE, replace(LAB, outage_s=60.0))) == pytest.approx(5.7 + M)
+
+
 @pytest.mark.parametrize("fault", [Fault.PAUSE, Fault.ERROR, Fault.DRAIN])
 def test_a_tcp_check_does_not_see_it(fault: Fault) -> None:
     shallow = replace(known.HAPROXY_MATCHED, checks=checks(0.5, 0.4, 2, 2, kind=CheckKind.TCP), passive=None)

@@ -104,6 +104,32 @@ def test_retry_on_and_what_spares_posts(tmp_path: Path) -> None:
     assert settings(tmp_path, " retry-on none\n").retries.on.value == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("pool", "server", "kind", "handshakes"),
+    [
+        # Each was tried with HAProxy 2.6 and a server that accepts connections and is silent.
+        ("", "check check-ssl verify none", CheckKind.TLS, True),
+        (" option httpchk\n", "check check-ssl verify none", CheckKind.HTTP, True),
+        (" option httpchk\n", "check", CheckKind.HTTP, False),
+        ("", "check ssl verify none", CheckKind.TLS, True),
+        ("", "check ssl verify none no-check-ssl", CheckKind.TCP, False),
+        ("", "check ssl verify none port 9443", CheckKind.TCP, False),
+        ("", "check ssl verify none port 9443 check-ssl", CheckKind.TLS, True),
+        (" default-server check-ssl\n", "check no-check-ssl", CheckKind.TCP, False),
+        (" option ssl-hello-chk\n", "check", CheckKind.TLS, False),
+        (" option tcp-check\n tcp-check connect ssl\n", "check", CheckKind.TLS, True),
+        (" option tcp-check\n tcp-check connect port 81\n", "check check-ssl", CheckKind.TCP, False),
+        (" option httpchk\n http-check connect default\n", "check check-ssl", CheckKind.HTTP, True),
+        ("", "check-ssl", CheckKind.NONE, False),
+    ],
+)
+def test_a_check_over_tls_is_an_http_check_only_with_httpchk(
+    tmp_path: Path, pool: str, server: str, kind: CheckKind, handshakes: bool
+) -> None:
+    found = checks(tmp_path, pool, f" server a 10.0.0.1:80 {server}\n")
+    assert (found.kind.value, found.handshakes) == (kind, handshakes)
+
+
 def test_timeout_check_begins_after_connecting(tmp_path: Path) -> None:
     servers = " server a 10.0.0.1:80 check inter 5s\n"
     found = checks(tmp_path, " timeout check 500ms\n", servers)

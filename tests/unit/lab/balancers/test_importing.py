@@ -135,6 +135,9 @@ def test_what_the_program_says_of_both_files_is_the_users_mistake() -> None:
     theirs = ["[ALERT] (99) : config : parsing [/etc/haproxy.cfg:7] : unknown keyword 'retires'", "Fatal errors found."]
     assert same_words(ours, theirs) == tuple(ours[:1])
     assert same_words(ours, theirs[1:]) == ()
+    # A time is no place in a file.
+    warned = '2026/11/27 23:32:27 [warn] 7#7: the "user" directive is ignored in command line'
+    assert same_words([warned], [warned]) == ()
 
 
 def names(paths: Sequence[Path]) -> list[str]:

@@ -54,6 +54,18 @@ def test_what_decides_failover_is_never_changed(name: str) -> None:
             assert decides.findall(text) == decides.findall(found.texts[path])
 
 
+def test_the_default_log_of_requests_stays_in_the_labs_folder(tmp_path: Path) -> None:
+    # nginx would open /var/log/nginx/access.log, which a container does not have.
+    main = tmp_path / "nginx.conf"
+    http = "upstream a { server h1:80; server h2:80; } server { location / { proxy_pass http://a; } }"
+    for log in ("", "access_log off;"):
+        main.write_text(f"events {{}}\nhttp {{ {log} {http} }}")
+        found = OWN.read([main])
+        ((listener, pool),) = ways(found)
+        text = edited(found, OWN.edits(found, listener, pool))[main]
+        assert ("access_log access.log;" in text) == (not log)
+
+
 def test_servers_of_the_pool_become_backends_and_keep_their_parameters() -> None:
     texts, edits = changed(HERE / "shop" / "nginx.conf", "10.2.0.1:8080", "api")
     assert "server @BACKEND_1@ weight=2 max_fails=2 fail_timeout=5s;" in texts["10-upstreams.conf"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.balancers.selection import Choice
-from lab.cli.compare_commands import changes
+from lab.compare.configs import changes
 from lab.compare.document import OWN, Comparison
 from lab.compare.entries import from_adapters, from_files, note_sources, with_routes
 from lab.compare.runner import Entry

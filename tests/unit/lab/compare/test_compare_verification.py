@@ -7,14 +7,24 @@ import pytest
 from support import failover_settings as known
 
 from lab.advise.prediction import Fault
-from lab.balancers.configuration import Place, Pool, Server
+from lab.balancers.configuration import CheckKind, Place, Pool, Server
 from lab.balancers.requirements import Level
 from lab.balancers.selection import Choice
 from lab.compare.document import Comparison, Result
 from lab.compare.generated_block import ADVICE, splice
 from lab.compare.measures import Measures
 from lab.compare.runner import Entry
-from lab.compare.verification import Subject, Verified, as_document, plans, rendered_pool, schedule, table, verify
+from lab.compare.verification import (
+    Subject,
+    Verified,
+    as_document,
+    plans,
+    rendered_pool,
+    schedule,
+    table,
+    verify,
+    without_tls,
+)
 
 PLACE = Place(Path("haproxy.cfg"), 1, 0, 0)
 POOL = Pool("app", PLACE, tuple(Server(f"s{n}", f"h{n}:80", PLACE) for n in range(3)), known.HAPROXY_MATCHED)
@@ -28,6 +38,15 @@ def measured(*seconds: float, fault: Fault = Fault.PAUSE) -> list[Verified]:
         for n, each in enumerate(seconds)
     ]
     return verify([SUBJECT], plans([fault], 1), comparison)
+
+
+@pytest.mark.parametrize(("kind", "plain"), [(CheckKind.TLS, CheckKind.TCP), (CheckKind.HTTP, CheckKind.HTTP)])
+def test_checks_are_predicted_as_the_lab_runs_them_without_tls(kind: CheckKind, plain: CheckKind) -> None:
+    secure = replace(known.checks(1, 1, 2, 2, kind=kind), handshakes=True)
+    found = without_tls(replace(POOL, settings=replace(POOL.settings, checks=secure))).settings.checks
+    assert found is not None
+    assert (found.kind.value, found.handshakes) == (plain, False)
+    assert without_tls(POOL) is POOL
 
 
 def test_each_run_is_delayed_by_another_phase_of_the_interval() -> None:
