@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..evidence.history import Outcome, Request
@@ -37,6 +37,12 @@ class Measures:
     herd: float | None = None
     cpu_us: float | None = None
     """CPU time of the balancer's processes per request, microseconds."""
+    bad_in_fault: int | None = None
+    """Requests due during a fault that failed or were slow."""
+    gray_share: float | None = None
+    """Share of the good and bad responses that the faulted backend gave in the second half of the faults, 0–1."""
+    added_p99_s: float | None = None
+    """99th percentile of the latency of good responses during the faults, less the one before them."""
 
 
 def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
@@ -56,6 +62,9 @@ def measure(run: RunRecord, cpu_s: float | None = None) -> Measures:
         duplicated=tally.duplicated if tally else None,
         zombie=tally.zombie if tally else None,
         herd=herd(run),
+        bad_in_fault=sum(each.is_bad(slow_s) for each in _during(run.faults, run.measured)) if run.faults else None,
+        gray_share=gray_share(run),
+        added_p99_s=added_p99_s(run),
         cpu_us=None if cpu_s is None or not run.measured else round(cpu_s / len(run.measured) * 1e6, 1),
     )
 
@@ -87,13 +96,36 @@ def p99_fault_s(run: RunRecord) -> float | None:
 
     A failed request counts as the client's full patience, so that quick errors do not look like low latency.
     """
-    windows = [fault.window for fault in run.faults if fault.injected_at is not None]
-    due = [each for each in run.measured if any(begin <= each.due < end for begin, end in windows)]
     patience_s = run.plan.load.patience_s
-    latencies = sorted(
-        patience_s if each.outcome is not Outcome.OK or each.latency is None else each.latency for each in due
+    return _p99(
+        patience_s if each.outcome is not Outcome.OK or each.latency is None else each.latency
+        for each in _during(run.faults, run.measured)
     )
-    return round(latencies[math.ceil(0.99 * len(latencies)) - 1], 6) if latencies else None
+
+
+def gray_share(run: RunRecord) -> float | None:
+    """Return the share of responses from the faulted replica in the second half of the faults; None without any.
+
+    Responses are counted as clients see them: an attempt that the balancer replaced by another one is not.
+    """
+    answered = own = 0
+    for fault in run.faults:
+        begin, end = fault.window
+        late = [each for each in run.measured if each.instance and (begin + end) / 2 <= each.due < end]
+        answered += len(late)
+        own += sum(each.instance == fault.instance for each in late)
+    return round(own / answered, 4) if answered else None
+
+
+def added_p99_s(run: RunRecord) -> float | None:
+    """Return by how much the faults raised the 99th percentile of the latency of good responses, seconds; at least 0.
+
+    Failed requests do not count, because they have a column of their own.
+    """
+    first = min((fault.window[0] for fault in run.faults), default=0.0)
+    before = _p99(each.latency for each in run.measured if _is_good(each) and each.due < first)
+    during = _p99(each.latency for each in _during(run.faults, run.measured) if _is_good(each))
+    return None if before is None or during is None else round(max(0.0, during - before), 6)
 
 
 def herd(run: RunRecord) -> float | None:
@@ -142,6 +174,22 @@ def _late_before_fault(run: RunRecord) -> str:
     if not 0 < late <= len(calm) / 2:
         return ""
     return f"{late} of {len(calm)} requests were bad before any fault: the host was busy"
+
+
+def _during(faults: Sequence[Fault], requests: Sequence[Request]) -> list[Request]:
+    """Return the requests that were due during any of the faults."""
+    windows = [fault.window for fault in faults]
+    return [each for each in requests if any(begin <= each.due < end for begin, end in windows)]
+
+
+def _is_good(request: Request) -> bool:
+    return request.outcome is Outcome.OK
+
+
+def _p99(latencies: Iterable[float | None]) -> float | None:
+    """Return the 99th percentile (nearest rank), or None of no latency."""
+    known = sorted(each for each in latencies if each is not None)
+    return round(known[math.ceil(0.99 * len(known)) - 1], 6) if known else None
 
 
 def _affected(fault: Fault, request: Request, slow_s: float) -> bool:
