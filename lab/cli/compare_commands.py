@@ -55,7 +55,8 @@ def compare(
         str, typer.Option(help="Comma-separated; `none` for only your own. Default: all; with --entry none.")
     ] = "",
     scenarios: Annotated[
-        str, typer.Option(help="Comma-separated: faults, gray, standard scenarios, scenarios of the library, or files.")
+        str,
+        typer.Option(help="Comma-separated: faults, gray, deploys, scenarios of the library, or files."),
     ] = Group.FAULTS.value,
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
     repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,

@@ -17,11 +17,14 @@ class Group(StrEnum):
     """A backend fails."""
     GRAY = "gray"
     """A backend is neither dead nor well."""
+    DEPLOYS = "deploys"
+    """Nothing fails: backends are replaced, added and removed, and the configuration is loaded again."""
 
 
 STANDARD_SCENARIOS: Final = {
     Group.FAULTS: ("kill", "pause", "delay", "refuse", "blackhole", "error", "drain", "flapping"),
     Group.GRAY: ("gray-loss", "gray-delay", "gray-errors", "gray-refuse", "slow-start"),
+    Group.DEPLOYS: ("rolling-replace", "reload", "churn"),
 }
 _GROUPS: Final = {name: group for group, names in STANDARD_SCENARIOS.items() for name in names}
 _FOLDER: Final = Path(__file__).resolve().parent / "standard_scenario_files"

@@ -200,6 +200,16 @@ SHORT: Final = {
             ("added p99 of good responses, s", "added_p99_s", 2),
         ),
     ),
+    Group.DEPLOYS: Short(
+        "deploy",
+        (
+            ("failed", "failed", 0),
+            ("streams and WebSockets cut", "cut", 0),
+            ("slow", "slow", 0),
+            ("jobs executed twice", "duplicated", 0),
+            ("seconds until a new backend serves", "serves_s", 2),
+        ),
+    ),
 }
 
 
@@ -240,14 +250,14 @@ def _section(title: str, notes: list[str]) -> list[str]:
     return ["", f"## {title}", "", *(f"- {note}" for note in notes)] if notes else []
 
 
-def _measured(name: str, digits: int) -> Callable[[Row], str]:
-    """Return the function that formats this field of `Measures`."""
-    return lambda row: _text(row.spreads[name], digits)
+def _measured(name: str, digits: int, none: str = "–") -> Callable[[Row], str]:
+    """Return the function that formats this field of `Measures`. `none`: what to write if no run has a value."""
+    return lambda row: _text(row.spreads[name], digits, none)
 
 
-def _text(spread: Spread, digits: int) -> str:
+def _text(spread: Spread, digits: int, none: str) -> str:
     if spread.low is None:
-        return "never" if digits == 2 else "–"
+        return none
     middle = "never" if spread.median is None else f"{spread.median:.{digits}f}"
     low = f"{spread.low:.{digits}f}"
     high = "never" if spread.high is None else f"{spread.high:.{digits}f}"
@@ -273,11 +283,13 @@ COLUMNS: Final = (
     Column("Failed", _measured("failed", 0), "Fail"),
     Column("of them POST", _measured("failed_posts", 0), "POST"),
     Column("Slow", _measured("slow", 0), "Slow"),
+    Column("Cut", _measured("cut", 0), "Cut", groups=(Group.DEPLOYS,)),
+    Column("New serves s", _measured("serves_s", 2), "New serves", groups=(Group.DEPLOYS,)),
     Column("Bad in fault", _measured("bad_in_fault", 0), "Bad", groups=(Group.GRAY,)),
     Column("Gray share", _measured("gray_share", 2), "Gray share", groups=(Group.GRAY,)),
     Column("Added p99 s", _measured("added_p99_s", 3), "Added p99", groups=(Group.GRAY,)),
     Column("Reroute s", _measured("reroute_s", 2), "Reroute", groups=(Group.FAULTS,)),
-    Column("Back s", _measured("readmit_s", 2), "Back", groups=(Group.FAULTS,)),
+    Column("Back s", _measured("readmit_s", 2, "never"), "Back", groups=(Group.FAULTS,)),
     Column("p99 in fault s", _measured("p99_fault_s", 2), "p99", range_in_terminal=False, groups=(Group.FAULTS,)),
     Column("Lost/dup/zombie", _jobs, "Lost/ dup/ zom."),
     Column("Herd ×", _measured("herd", 1), "Herd", range_in_terminal=False, groups=(Group.FAULTS,)),

@@ -13,7 +13,8 @@ from .units import Duration, Rate, Share, Size
 
 _REQUEST = re.compile(r"([A-Z]+) (/[!-~]*)")
 _METHODS = ("GET", "PUT", "POST", "WS")
-_JOBS, _ECHO, _WS = "/jobs", "/echo", "/ws"
+_JOBS, _ECHO = "/jobs", "/echo"
+_WS = re.compile(r"/ws(?:\?delay_ms=\d+)?")
 _SHARE_TOLERANCE = 1e-6
 """Large enough for three times 33.3333% to count as 100%."""
 _PUT_BODY, _WS_BODY = 1024, 64
@@ -39,8 +40,8 @@ class RequestKind(StrictModel):
             raise field_error("expected 'POST /jobs', the only path whose work the ledgers count", self.request)
         if match[1] == "PUT" and match[2] != _ECHO:
             raise field_error("expected 'PUT /echo', which sends its body back", self.request)
-        if match[1] == "WS" and match[2] != _WS:
-            raise field_error("expected 'WS /ws', which sends each message back", self.request)
+        if match[1] == "WS" and _WS.fullmatch(match[2]) is None:
+            raise field_error("expected 'WS /ws', also with ?delay_ms=…, which sends each message back", self.request)
         if self.body is not None and match[1] not in {"PUT", "WS"}:
             raise field_error("expected a body only with PUT and WS", self.request)
         return self
