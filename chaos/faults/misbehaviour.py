@@ -36,11 +36,11 @@ class Misbehaviour:
         return {}
 
     async def inject(self, target: Orderable, params: Any, duration_s: float) -> Injection:
-        await _put(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
+        await order(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
         return Injection(time.monotonic(), MECHANISM)
 
     async def heal(self, target: Orderable) -> None:
-        await _put(target, {"mode": "ok"})
+        await order(target, {"mode": "ok"})
 
 
 async def probe(target: Target, path: str = "", timeout_s: float = SILENCE_S) -> Answer:
@@ -54,7 +54,8 @@ async def health_and_work(target: Target) -> tuple[Answer, Answer, str]:
     return health, work, f"health check: {health}; {WORK_PATH}: {work}"
 
 
-async def _put(target: Orderable, wish: dict[str, Any]) -> None:
+async def order(target: Orderable, wish: dict[str, Any]) -> None:
+    """Send `PUT /misbehave` to the backend. Raise InjectionFailedError if it does not accept the order."""
     try:
         token = target.order_token((await target.info()).instance)
     except OSError as error:

@@ -174,7 +174,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         return Prepared(own.argv, own.environment, health_url)
     adapter = find_adapter(choice.adapter)
     program = _installed(adapter, place)
-    spec = _spec(choice, wanted)
+    spec = spec_of(choice, wanted)
     if not choice.files:
         adapter.render(spec, folder)
         _check(adapter.name, adapter.check(program, folder), folder, place)
@@ -229,12 +229,14 @@ def _split(command: str) -> list[str]:
         raise BadArgumentsError(f"{command}: {error}", "quote the command as for a shell") from error
 
 
-def _spec(choice: Choice, wanted: Wanted) -> ProxySpec:
-    backends = tuple(Backend(name, _address(address)) for name, address in wanted.backends.items())
-    return ProxySpec(_address(wanted.listen), _address(wanted.admin), backends, level=Level(choice.level))
+def spec_of(choice: Choice, wanted: Wanted) -> ProxySpec:
+    """Return the specification that an adapter renders. Raise `BadArgumentsError` for an invalid address."""
+    backends = tuple(Backend(name, address_of(address)) for name, address in wanted.backends.items())
+    return ProxySpec(address_of(wanted.listen), address_of(wanted.admin), backends, level=Level(choice.level))
 
 
-def _address(text: str) -> Address:
+def address_of(text: str) -> Address:
+    """Return `host:port` as an address. Raise `BadArgumentsError` if it is invalid."""
     host, _, port = text.rpartition(":")
     return Address(host, int(port))
 

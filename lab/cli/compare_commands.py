@@ -29,8 +29,8 @@ from ..compare.environment import Environment, LocalEnvironment
 from ..compare.generated_block import splice
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
-from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
-from ..compare.table import difference_table, markdown, matrix, remarks, table
+from ..compare.standard_scenarios import Group, expanded, scenario_file
+from ..compare.table import difference_table, markdown, matrix, parts, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..output.terminal import Terminal
 from ..runtime import Say
@@ -54,8 +54,9 @@ def compare(
         str, typer.Option(help="Comma-separated; `none` for only your own. Default: all; with --entry none.")
     ] = "",
     scenarios: Annotated[
-        str, typer.Option(help="Comma-separated: standard scenarios, scenarios of the library, or files.")
-    ] = ",".join(STANDARD_SCENARIOS),
+        str,
+        typer.Option(help="Comma-separated: faults, gray, deploys, scenarios of the library, or files."),
+    ] = Group.FAULTS.value,
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
     repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,
     mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
@@ -114,7 +115,7 @@ def compare(
     started_here = any(re.match(r"[^=]*=(?:url|cmd):", word) for word in entry or [])
     environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
     comparison, folder = begin_comparison(append, results, seed, mix, environment.name)
-    plans = [_plan(name, comparison) for name in _words(scenarios)]
+    plans = [_plan(name, comparison) for name in expanded(_words(scenarios))]
     names = _words(balancers) or ([] if entry else list(ADAPTERS))
     chosen = entries.from_adapters([] if names == ["none"] else names, _words(settings), comparison)
     chosen += entries.named(entry or [], replacing or [], backend_port or [], environment.name)
@@ -170,7 +171,8 @@ def _write_changes(chosen: Sequence[Entry], folder: Path, console: Terminal) -> 
 
 def _show(console: Terminal, comparison: Comparison, folder: Path) -> None:
     if any(result.measures for result in comparison.results):
-        console.print(table(comparison))
+        for part in parts(comparison):
+            console.print(table(part))
         if comparison.baseline:
             console.print(difference_table(comparison))
             for each in contrasts(comparison):

@@ -23,6 +23,12 @@ def obstacles(plan: Plan, endpoints: Endpoints, capabilities: Json) -> list[str]
         found += [f"this lab cannot {step.act}" for step in plan.steps if _needs(step) is Needs.RUNTIME]
         if plan.balancer:
             found.append("the settings of this lab's balancer cannot be changed")
+    if endpoints.operations is None:
+        found += [
+            f"this lab cannot {step.act}: its balancer has no operator"
+            for step in plan.steps
+            if _needs(step) is Needs.OPERATIONS
+        ]
     if not endpoints.admin:
         found += [
             f"{step.act or 'a phase'} needs the balancer's admin API" for step in plan.steps if _needs_admin(step)

@@ -19,6 +19,7 @@ _REQUEST = re.compile(r"([A-Z]+) (/[!-~]*)")
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS")
 _WITH_SIZE: Final = frozenset({"POST", "PUT", "PATCH", "WS"})
 _JOBS, _ECHO, _WS = "POST /jobs", "PUT /echo", "WS /ws"
+_WS_SLOW: Final = re.compile(r"WS /ws(?:\?delay_ms=\d+)?")
 _SHARE_TOLERANCE = 1e-6
 """Large enough for three times 33.3333% to count as 100%."""
 _OWN_BODY: Final = {_ECHO: 1024, _WS: 64}
@@ -58,8 +59,11 @@ class RequestKind(StrictModel):
             methods = f"{', '.join(_METHODS[:-1])}, or WS for WebSocket"
             example = "such as 'GET /work?sleep_ms=2'"
             raise field_error(f"expected a method ({methods}) and a path, {example}", self.request)
-        if self.method == "WS" and (self.request != _WS or self._is_custom):
-            raise field_error("expected 'WS /ws' without other fields than body: its messages are echoed", self.request)
+        if self.method == "WS" and (_WS_SLOW.fullmatch(self.request) is None or self._is_custom):
+            expected = (
+                "expected 'WS /ws', also with ?delay_ms=…, without other fields than body: its messages are echoed"
+            )
+            raise field_error(expected, self.request)
         if self.method == "HEAD" and (self.answer is not None or self._content is not None):
             raise field_error("expected neither a body nor an answer with HEAD, which has none", self.request)
         self._check_bodies()
@@ -97,7 +101,7 @@ class RequestKind(StrictModel):
         """Return this kind as part of a plan. `own_backends`: whether the lab's own backends answer the requests."""
         own = own_backends and not self._is_custom
         if self.method == "WS" or (own and (self.request in {_JOBS, _ECHO} or self.method == "GET")):
-            size = _OWN_BODY.get(self.request, 0) if self.body is None else self.body
+            size = _OWN_BODY.get(self.request.partition("?")[0], 0) if self.body is None else self.body
             return PlannedRequest(self.method, self.path, self.share, size)
         exchange = PlannedExchange(
             headers=self.headers,

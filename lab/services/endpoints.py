@@ -31,6 +31,31 @@ class RuntimeControl(Protocol):
         """Restart the balancer with its usual environment variables and these, but without those of the last call."""
 
 
+class Operations(Protocol):
+    """What the operator of any balancer does: backends come and go, and the balancer is told of it in its own way.
+
+    Each method raises EnvironmentProblemError if it fails.
+    """
+
+    async def start_backend(self) -> str:
+        """Start a backend with a new address; return its name when it is ready. The balancer is not told."""
+
+    async def stop_backend(self, name: str) -> None:
+        """Send SIGTERM; return when its requests are complete and it has ended. The balancer is not told."""
+
+    async def add(self, name: str) -> None:
+        """Tell the balancer to use a backend that was started."""
+
+    async def replace(self, old: str, new: str) -> None:
+        """Tell the balancer to use `new` in place of `old`."""
+
+    async def remove(self, name: str) -> None:
+        """Tell the balancer to stop using a backend."""
+
+    async def reload(self) -> None:
+        """Let the balancer load its configuration again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """Base URLs (such as `http://127.0.0.1:8080`, without a trailing slash) and properties of one lab."""
@@ -73,6 +98,8 @@ class Endpoints:
     """Bounds of a balancer without an admin API, as `GET /bounds` would answer; empty if they are not known."""
     runtime_control: RuntimeControl | None = field(default=None, repr=False, compare=False)
     """Operations on the balancer and the backends; None if this lab's runtime does not offer them."""
+    operations: Operations | None = field(default=None, repr=False, compare=False)
+    """Deploys and reloads; None if this lab's balancer has no operator (`lab.balancers.operating`)."""
 
     def target(self) -> TrafficTarget:
         """Return the address of the traffic port. Raise BadArgumentsError if no request may be sent to it."""

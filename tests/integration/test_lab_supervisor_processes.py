@@ -159,8 +159,17 @@ asyncio.run(main())
     await settled(lambda: not alive(child))
 
 
-async def no_scaling(count: int) -> str:
-    return f"{count} backends are more than this test has"
+class NoBackends:
+    """A lab that has no other backends."""
+
+    async def scale(self, count: int) -> str:
+        return f"{count} backends are more than this test has"
+
+    async def start_backend(self) -> tuple[Process, str]:
+        raise NotImplementedError
+
+    async def leave(self, name: str, grace_s: float) -> None:
+        raise NotImplementedError
 
 
 class TestControl:
@@ -178,7 +187,7 @@ class TestControl:
     async def control(self, backend: Process, stop_asked: asyncio.Event) -> AsyncIterator[aiohttp.ClientSession]:
         port = next(ports.free_ports())
         async with (
-            serve({"api-1": backend}, stop_asked, port, "the token", no_scaling),
+            serve({"api-1": backend}, stop_asked, port, "the token", NoBackends()),
             aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers={"Authorization": "Bearer the token"}) as session,
         ):
             yield session

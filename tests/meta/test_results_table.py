@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.balancers import ADAPTERS
 from lab.compare.generated_block import BEGIN, END
-from lab.compare.standard_scenarios import STANDARD_SCENARIOS
+from lab.compare.standard_scenarios import STANDARD_SCENARIOS, Group
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -20,7 +20,7 @@ def block() -> str:
 
 def test_it_has_a_line_for_every_fault_of_the_league_and_a_column_for_every_balancer() -> None:
     assert f"| fault | {' | '.join(ADAPTERS)} |" in block()
-    assert re.findall(r"^\| (\w+) \| .*\d / \d", block(), re.MULTILINE) == [*STANDARD_SCENARIOS]
+    assert re.findall(r"^\| (\w+) \| .*\d / \d", block(), re.MULTILINE) == [*STANDARD_SCENARIOS[Group.FAULTS]]
 
 
 def test_it_says_what_it_was_made_by() -> None:

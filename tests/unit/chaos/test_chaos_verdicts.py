@@ -11,7 +11,7 @@ import pytest
 from chaos.drivers.probe import Address, Answer
 from chaos.drivers.targets import ReadBack, Running
 from chaos.errors import InjectionFailedError
-from chaos.faults import FAULTS, bandwidth, base, delay, link_fault, misbehaviour
+from chaos.faults import FAULTS, bandwidth, base, cold_start, delay, link_fault, misbehaviour, refuse
 from chaos.faults.base import Before, Verdict
 from tests.support.chaos_fakes import FakeTarget
 
@@ -158,6 +158,21 @@ async def test_bandwidth_of_a_foreign_backend_is_counted_not_downloaded(monkeypa
 async def test_restart_wants_another_incarnation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await verdict(monkeypatch, "restart", HEALTHY, starts=1) is True
     assert await verdict(monkeypatch, "restart", HEALTHY, starts=0) is False
+
+
+async def test_a_cold_start_wants_another_incarnation_that_answers_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "cold_start", REFUSED, slow(0.2), starts=1, delay="300ms") is True
+    assert await verdict(monkeypatch, "cold_start", slow(0.2), starts=0, delay="300ms") is False
+    assert await verdict(monkeypatch, "cold_start", HEALTHY, starts=1, delay="300ms") is False
+    monkeypatch.setattr(cold_start, "VERIFY_DEADLINE_S", 0.21)
+    assert await verdict(monkeypatch, "cold_start", REFUSED, starts=1, delay="300ms") is None
+
+
+async def test_a_share_of_refused_connections_is_seen_in_any_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refuse, "APART_S", 0.0)
+    assert await verdict(monkeypatch, "refuse", HEALTHY, HEALTHY, REFUSED, share="50%") is True
+    assert await verdict(monkeypatch, "refuse", HEALTHY, share="50%") is False
+    assert await verdict(monkeypatch, "refuse", HEALTHY, share="1%") is None
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,19 @@ def test_without_a_ledger_work_is_not_counted_as_none() -> None:
     assert measure(run(fault_event())).lost is None
 
 
+def test_what_a_gray_backend_costs_is_counted_during_the_fault_only() -> None:
+    healed = fault_event(heal_started_at=8.0, healed_at=8.0)
+    before = [request(1.5 + number / 100, id=number, took=0.004) for number in range(50)]
+    late = [request(3.5 + number / 100, id=100 + number, took=0.9, instance="api-1") for number in range(10)]
+    second_half = [request(6.9 + number / 1000, id=200 + number, instance="api-1") for number in range(3)]
+    others = [request(6.9 + number / 1000, id=300 + number, instance="api-2") for number in range(7)]
+    after = request(9.0, id=400, took=0.9)
+    told = measure(run(healed, *before, *late, *second_half, *others, after))
+    assert told.bad_in_fault == 10
+    assert told.gray_share == pytest.approx(0.3)
+    assert told.added_p99_s == pytest.approx(0.896)
+
+
 def test_a_herd_is_told_in_fair_shares() -> None:
     back = [request(7.01 + number / 1000, id=number, instance="api-1") for number in range(90)]
     others = [request(7.1, id=900 + number, instance="api-2") for number in range(10)]
