@@ -8,7 +8,6 @@ changes. `Imported.texts` applies them in one pass. The result contains placehol
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..errors import BadArgumentsError
 from . import adapter as find_adapter
 from . import adapters
 from .adapter import OwnFiles
+from .changes import apply, unified_diff
 from .configuration import Configuration, Edit, Listener, Place, Pool, Unknown
 from .own_files import layout, read, write
 from .substitution import NAMES
@@ -54,7 +54,7 @@ class Imported:
 
     def texts(self) -> dict[Path, str]:
         """Return all files with the changes."""
-        return {path: self._edited(path, text) for path, text in self.configuration.texts.items()}
+        return apply(self.configuration.texts, self.edits)
 
     def told(self) -> Iterator[str]:
         """Yield one line for each change: place, text before, text after, and reason."""
@@ -67,14 +67,6 @@ class Imported:
         return [
             each for each in self.configuration.unknown if not any(_overlap(each.place, e.place) for e in self.edits)
         ]
-
-    def _edited(self, path: Path, text: str) -> str:
-        parts, end = [], 0
-        for edit in self.edits:
-            if edit.place.path == path:
-                parts += [text[end : edit.place.start], edit.text]
-                end = edit.place.end
-        return "".join([*parts, text[end:]])
 
 
 def collect(words: Sequence[str], own: OwnFiles) -> list[Path]:
@@ -218,19 +210,9 @@ def write_changes(imported: Imported, folder: Path) -> list[Path]:
     for path, text in texts.items():
         write(folder / places[path], text)
         before = imported.configuration.texts[path]
-        lines += _diff(before, text, f"a/{places[path]}", f"b/{places[path]}")
+        lines += unified_diff(before, text, f"a/{places[path]}", f"b/{places[path]}")
     write(folder / "changes.diff", "".join(lines))
     return [*(folder / place for place in places.values()), folder / "changes.diff"]
-
-
-def _diff(before: str, after: str, old: str, new: str) -> Iterator[str]:
-    for line in difflib.unified_diff(_lines(before), _lines(after), old, new):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _lines(text: str) -> list[str]:
-    """Split at line feeds only, as `patch` does."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def same_words(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
