@@ -19,7 +19,7 @@ INTERVALS_S: Final = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 CHECK_TIMEOUTS_S: Final = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 CONNECTS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 RESPONSES_S: Final = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0)
-EJECTIONS_S: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
+EJECTIONS_S: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 COUNTS: Final = (1, 2, 3, 5)
 NEW_CHECKS: Final = ((0.1, 0.1, 1), (0.1, 0.1, 2), (0.25, 0.2, 2), (0.5, 0.4, 2), (1.0, 0.5, 2), (2.0, 1.0, 3))
 """Interval (s), time-out (s) and failed checks in a row of health checks where there are none yet."""
