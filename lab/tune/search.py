@@ -1,16 +1,17 @@
 """Finds the fewest and smallest changes with which a score becomes 0, or as small as possible.
 
 The search knows nothing of balancers. A state chooses one candidate, or none, for each setting. Single changes are
-added while they lower the score (a beam search: the best few states of each round continue). Where no single change
-helps, pairs are tried, because some settings have an effect only together: a time-out, and the counting of time-outs.
-In the end every change is taken back, or made smaller, unless that raises the score.
+added while they lower the score (a beam search: the best few states of each round continue). If that is not enough,
+every setting in turn gets the candidate with the lowest score, even where it changes nothing yet, because some
+settings have an effect only together: a time-out, and the counting of time-outs. In the end every change is taken
+back, or made smaller, unless that raises the score.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, product
 from typing import Final
 
 WIDTH: Final = 3
@@ -34,14 +35,15 @@ class Search:
 
     def best(self) -> State:
         """Return the state with the lowest score, and among those found the one with the lowest cost."""
-        start: State = (None,) * len(self.costs)
-        best, beam = start, [start]
-        while not self._met(best):
-            better = self._better(beam, self._singles) or self._better([best], self._pairs)
-            if not better:
+        few = self._relaxed(self._added())
+        if self._met(few):
+            return few
+        found = [few]
+        for smallest in (True, False):
+            found.append(self._relaxed(self._swept(smallest=smallest)))
+            if self._met(found[-1]):
                 break
-            best, beam = better[0], better[:WIDTH]
-        return self._relaxed(best)
+        return min(found, key=self._order)
 
     def value(self, state: State) -> float | None:
         """Return the score, computed once."""
@@ -54,29 +56,60 @@ class Search:
         return sum(self.costs[number][chosen] for number, chosen in enumerate(state) if chosen is not None)
 
     def _met(self, state: State) -> bool:
-        score = self.value(state)
-        return score is not None and score <= 0.0
+        return self._at_least_0(state) == 0.0
 
-    def _better(self, beam: Sequence[State], moves: Callable[[State], Iterator[State]]) -> list[State]:
-        """Return the states after one move that have a lower score than before it, the best first."""
-        found: dict[State, float] = {}
-        for state in beam:
-            before = self.value(state)
-            for moved in moves(state):
-                after = self.value(moved)
-                if after is not None and (before is None or after < before - _SAME):
-                    found[moved] = max(after, 0.0)
-        return sorted(found, key=lambda state: (found[state], self.cost(state)))
+    def _at_least_0(self, state: State) -> float:
+        """Return the score; 0 for any that is lower, and infinity for a state that is not possible."""
+        score = self.value(state)
+        return math.inf if score is None else max(score, 0.0)
+
+    def _order(self, state: State) -> tuple[float, float]:
+        """Return the key that sorts the best state first."""
+        return round(self._at_least_0(state), 9), self.cost(state)
+
+    def _added(self) -> State:
+        """Return the best state after adding single changes for as long as they help."""
+        start: State = (None,) * len(self.costs)
+        best, beam = start, [start]
+        while not self._met(best) and (better := self._better(beam)):
+            best, beam = better[0], better[:WIDTH]
+        return best
+
+    def _better(self, beam: Sequence[State]) -> list[State]:
+        """Return the states after one change that have a lower score than before it, the best first."""
+        found = {
+            moved
+            for state in beam
+            for moved in self._singles(state)
+            if self._at_least_0(moved) < self._at_least_0(state) - _SAME
+        }
+        return sorted(found, key=self._order)
+
+    def _swept(self, *, smallest: bool) -> State:
+        """Return the state after giving every setting its best candidate, again and again.
+
+        `smallest`: whether the smallest or the largest of several candidates is taken that are equally good.
+        """
+        state: State = (None,) * len(self.costs)
+        while True:
+            before = self._at_least_0(state)
+            for number, own in enumerate(self.costs):
+                order = range(len(own)) if smallest else reversed(range(len(own)))
+                choices = [_with(state, (number, chosen)) for chosen in order]
+                best = min(choices, key=lambda one: round(self._at_least_0(one), 9), default=state)
+                if self._at_least_0(best) <= self._at_least_0(state) + _SAME:
+                    state = best
+            if self._met(state) or self._at_least_0(state) >= before - _SAME:
+                return state
 
     def _singles(self, state: State) -> Iterator[State]:
+        """Yield the states after one change, except with candidates that are worse than the present value if alone."""
+        start: State = (None,) * len(self.costs)
+        limit = self._at_least_0(start) + _SAME
         for number, own in enumerate(self.costs):
-            yield from (_with(state, (number, chosen)) for chosen in range(len(own)) if chosen != state[number])
-
-    def _pairs(self, state: State) -> Iterator[State]:
-        """Yield the states with two changes more. Of many candidates, only the first and the last are tried."""
-        for one, other in combinations(range(len(self.costs)), 2):
-            for choice in product(_ends(self.costs[one]), _ends(self.costs[other])):
-                yield _with(state, (one, choice[0]), (other, choice[1]))
+            for chosen in range(len(own)):
+                if chosen != state[number] and self._at_least_0(_with(start, (number, chosen))) <= limit:
+                    yield _with(state, (number, chosen))
 
     def _relaxed(self, state: State) -> State:
         """Return the state without changes that do not matter, and with smaller ones where they suffice."""
@@ -85,7 +118,7 @@ class Search:
         return state
 
     def _milder(self, state: State) -> State | None:
-        limit = self.value(state)
+        limit = self._at_least_0(state)
         chosen = [(number, each) for number, each in enumerate(state) if each is not None]
         for number, each in sorted(chosen, key=lambda pair: -self.costs[pair[0]][pair[1]]):
             own = self.costs[number]
@@ -93,8 +126,7 @@ class Search:
                 (other for other in range(len(own)) if own[other] < own[each] - _SAME), key=own.__getitem__
             )
             for other in (None, *smaller):
-                after = self.value(milder := _with(state, (number, other)))
-                if after is not None and (limit is None or max(after, 0.0) <= max(limit, 0.0) + _SAME):
+                if self._at_least_0(milder := _with(state, (number, other))) <= limit + _SAME:
                     return milder
         return None
 
@@ -104,7 +136,3 @@ def _with(state: State, *changes: tuple[int, int | None]) -> State:
     for number, chosen in changes:
         changed[number] = chosen
     return tuple(changed)
-
-
-def _ends(candidates: Sequence[float]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys((0, len(candidates) - 1))) if candidates else ()

@@ -7,8 +7,10 @@ understand as it was meant is left out.
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -97,7 +99,9 @@ class Change:
     """What the reader finds in the user's file; None if it is not set, and has no default."""
 
     def __str__(self) -> str:
-        written = ", ".join(f"{name} {value}".strip() for name, value in self.candidate.writes.items())
+        names = [re.split(r"[/.]", name)[-1] for name in self.candidate.writes]
+        values = map(_written, self.candidate.writes.values())
+        written = ", ".join(f"{name} {value}".strip() for name, value in zip(names, values, strict=True))
         unit = f" {self.tunable.unit}" if self.tunable.unit and self.before is not None else ""
         return f"{written} (before: {shown(self.before)}{unit})"
 
@@ -137,6 +141,10 @@ class Tuning:
     def met(self) -> bool:
         """Whether all goals are met under all limits."""
         return not self.missed and not self.broken
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def shown(value: Any) -> str:
