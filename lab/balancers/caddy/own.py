@@ -44,10 +44,11 @@ class CaddyFiles(OwnFiles):
         return edits.edits(configuration, listener, pool)
 
     def tunables(self, configuration: Configuration, listener: Listener, pool: Pool, bounds: Bounds) -> list[Tunable]:
-        return list(tunables.tunables(configuration, pool, bounds))
+        return list(tunables.tunables(pool, bounds))
 
     def tuned(self, configuration: Configuration, listener: Listener, pool: Pool, writes: Writes) -> Sequence[Edit]:
-        return tunables.edits(configuration, pool, writes)
+        json = _is_json(next(iter(configuration.texts.values())))
+        return tunables.edits(configuration, pool, writes, json=json)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         file, folder = str(files[0]), str(files[0].parent)

@@ -160,21 +160,22 @@ def edits(configuration: Configuration, pool: Pool, writes: Writes) -> list[Edit
     """Return the changes that write these settings."""
     parts = _Parts(configuration, pool)
     values: list[tuple[Node, Path, Any]] = []
-    words_: dict[Path, Any] = {}
+    in_compose: dict[Path, Any] = {}
     for key, value in writes.items():
         path = tuple(key.split("/"))
         document = parts.document(path)
         if document:
             values.append((document, path, value))
         else:
-            words_[path] = ",".join(value) if isinstance(value, list) else str(value)
-    return [*assigned(values), *_in_compose(parts, words_)]
+            in_compose[path] = ",".join(value) if isinstance(value, list) else str(value)
+    return [*assigned(values), *_in_compose(parts, in_compose)]
 
 
 def _in_compose(parts: _Parts, wanted: Mapping[Path, str]) -> Iterator[Edit]:
     """Yield the changes of labels and flags. A new one comes after the one that has most of its path."""
     after: dict[Place, tuple[_Word, list[str]]] = {}
-    every = [word for document in parts.compose for word in _compose_words(document)]
+    found = (word for document in parts.compose for word in _compose_words(document))
+    every = {word.place: word for word in found}.values()  # services may share labels by an anchor
     for path, value in wanted.items():
         kind = [word for word in every if word.flag == (path[0] != "http")]
         if exact := [word for word in kind if word.path == _loose(path)]:
