@@ -17,6 +17,7 @@ from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECT_ONLY,
     CONNECTS_S,
+    COUNTS,
     EJECTIONS_S,
     INTERVALS_S,
     NEW_CHECKS,
@@ -106,7 +107,7 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
     if http and parts.get is not None:
         ladder = responses(bounds)
         least = slowest_response(bounds)
-        yield times("timeout", "L", of_retries("total_s"), ladder, decimal_seconds, least, "route.timeout")
+        yield times("route.timeout", "L", of_retries("total_s"), ladder, decimal_seconds, least, "route.timeout")
         yield from _retries(parts, parts.get, pool.settings, ladder, least)
     elif parts.ways:
         attempts = of_retries("attempts")
@@ -117,27 +118,31 @@ def _checks(parts: _Parts, settings: FailoverSettings, bounds: Bounds, *, http: 
     if has_checks(settings):
 
         def check_times(key: str, symbol: str, field: str, ladder: Sequence[float], least: str = "") -> Tunable:
-            return times(key, symbol, of_checks(field), ladder, decimal_seconds, least, f"{_CHECK}.{key}")
+            return times(
+                f"health_checks.{key}", symbol, of_checks(field), ladder, decimal_seconds, least, f"{_CHECK}.{key}"
+            )
 
         yield check_times("interval", "I", "interval_s", INTERVALS_S)
         yield check_times("unhealthy_interval", "d", "down_interval_s", INTERVALS_S)
         yield check_times("timeout", "T", "timeout_s", CHECK_TIMEOUTS_S, "no check time-out below 100 ms")
-        yield counts("unhealthy_threshold", "F", of_checks("fall"), key=f"{_CHECK}.unhealthy_threshold")
-        yield counts("healthy_threshold", "R", of_checks("rise"), key=f"{_CHECK}.healthy_threshold")
+        yield counts("health_checks.unhealthy_threshold", "F", of_checks("fall"), key=f"{_CHECK}.unhealthy_threshold")
+        yield counts("health_checks.healthy_threshold", "R", of_checks("rise"), key=f"{_CHECK}.healthy_threshold")
         edges = ("unhealthy_edge_interval", "healthy_edge_interval")
         candidates = tuple(
             Candidate(seconds, {f"{_CHECK}.{edge}": decimal_seconds(seconds) for edge in edges})
             for seconds in INTERVALS_S
         )
-        yield Tunable("edge intervals", "f", of_checks("doubt_interval_s"), candidates, unit="s")
+        yield Tunable("health_checks edge intervals", "f", of_checks("doubt_interval_s"), candidates, unit="s")
         if settings.checks and settings.checks.jitter.value:
             jitters = {"interval_jitter": "0s", "interval_jitter_percent": 0}
             check = parts.cluster.at("health_checks").listing()[0]
             none = {f"{_CHECK}.{key}": value for key, value in jitters.items() if check.at(key)}
-            yield Tunable("interval_jitter", "j", of_checks("jitter"), (Candidate(0.0, none),), remark=_TOGETHER)
+            yield Tunable(
+                "health_checks.interval_jitter", "j", of_checks("jitter"), (Candidate(0.0, none),), remark=_TOGETHER
+            )
         if bounds.check_path and http and settings.checks and settings.checks.kind.value is CheckKind.TCP:
             request = Candidate(CheckKind.HTTP, {_TCP_CHECK: bounds.check_path})
-            yield Tunable("http_health_check", "", of_checks("kind"), (request,))
+            yield Tunable("health_checks.http_health_check", "", of_checks("kind"), (request,))
     elif bounds.check_path and http:
         yield Tunable("health_checks", "I", new_checks, tuple(_new_checks(bounds.check_path)))
 
@@ -171,11 +176,22 @@ def _outliers(parts: _Parts, pool: Pool) -> Iterator[Tunable]:
         )
         yield Tunable("outlier_detection", "n", new_passive, candidates, remark=_TRAFFIC)
         return
-    yield counts("consecutive_5xx", "n", of_passive("failures"), (1, 2, 3, 5), f"{_OUTLIERS}.consecutive_5xx")
+    failures = pool.settings.passive.failures.value if pool.settings.passive is not None else 0
+    other = bool(parts.cluster.at("outlier_detection", "consecutive_gateway_failure"))
+    ladder = [each for each in COUNTS if each < failures or not other]  # the smaller of two counts decides
+    name = "outlier_detection.consecutive_5xx"
+    yield counts(name, "n", of_passive("failures"), ladder, f"cluster.{name}")
     ejection = f"{_OUTLIERS}.base_ejection_time"
-    yield times("base_ejection_time", "X", of_passive("ejection_s"), EJECTIONS_S, decimal_seconds, key=ejection)
     yield times(
-        "interval of outlier detection",
+        "outlier_detection.base_ejection_time",
+        "X",
+        of_passive("ejection_s"),
+        EJECTIONS_S,
+        decimal_seconds,
+        key=ejection,
+    )
+    yield times(
+        "outlier_detection.interval",
         "E",
         of_passive("returns_every_s"),
         (0.5, 1.0, 2.0, 5.0, 10.0),
@@ -185,7 +201,7 @@ def _outliers(parts: _Parts, pool: Pool) -> Iterator[Tunable]:
     share = tuple(
         Candidate(percent / 100, {f"{_OUTLIERS}.max_ejection_percent": percent}) for percent in (least, max(least, 50))
     )
-    yield Tunable("max_ejection_percent", "", of_passive("most_ejected"), share)
+    yield Tunable("outlier_detection.max_ejection_percent", "", of_passive("most_ejected"), share)
 
 
 def _retries(

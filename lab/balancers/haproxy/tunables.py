@@ -76,9 +76,9 @@ def tunables(
         yield _http_checks(section, bounds.check_path, checked=checked)
     yield times("timeout connect", "C", connect_timeout, CONNECTS_S, least="no connect time-out below 50 ms")
     yield counts("retries", "A", lambda settings: settings.retries.attempts.value - 1, (1, 2, 3))
-    yield Tunable(
-        "option redispatch", "k", of_retries("other_server_from"), (Candidate(2, {"option redispatch": "1"}),)
-    )
+    again = {} if pool.settings.retries.attempts.value > 1 else {"retries": "1"}
+    elsewhere = Candidate(2, {"option redispatch": "1", **again})
+    yield Tunable("option redispatch", "k", of_retries("other_server_from"), (elsewhere,))
     if http:
         yield times("timeout server", "S", response_timeout, responses(bounds), least=slowest_response(bounds))
         if (retry := _retry_on(section)) is not None:

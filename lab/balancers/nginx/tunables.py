@@ -52,7 +52,8 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
     found = parse(list(configuration.texts))
     if _upstream(found, pool) is not None:
         yield counts("max_fails", "n", new_passive)
-        yield times("fail_timeout", "X", of_passive("ejection_s"), EJECTIONS_S, least="whole seconds")
+        if pool.settings.passive is not None:
+            yield times("fail_timeout", "X", of_passive("ejection_s"), EJECTIONS_S, least="whole seconds")
     yield times("proxy_connect_timeout", "C", connect_timeout, CONNECTS_S, least="no connect time-out below 50 ms")
     yield times("proxy_read_timeout", "S", response_timeout, responses(bounds), least=slowest_response(bounds))
     yield Tunable(
@@ -61,7 +62,8 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
         retried,
         tuple(Candidate((on, CONNECT_ONLY), {"proxy_next_upstream": words}) for words, on in _RETRIED),
     )
-    yield counts("proxy_next_upstream_tries", "A", of_retries("attempts"), (2, 3))
+    if pool.settings.retries.on.value:
+        yield counts("proxy_next_upstream_tries", "A", of_retries("attempts"), range(2, len(pool.servers) + 1))
     yield times("proxy_next_upstream_timeout", "L", of_retries("total_s"), (each for each in RESPONSES_S if each >= 1))
 
 

@@ -7,10 +7,10 @@ in the labels of a compose file, or in its flags.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ..configuration import Configuration, Edit, Failure, Place, Pool
+from ..configuration import Configuration, Edit, FailoverSettings, Failure, Place, Pool
 from ..documents import Node, absent, assigned, loose, truth
 from ..tunables import (
     ANY,
@@ -51,6 +51,7 @@ _BUFFERS: Final = "with `status`, Traefik keeps the body of each request; see ma
 _TRAFFIC: Final = "errors that the application answers by itself, such as status 500, count too"
 
 Path = tuple[str, ...]
+_STATIC: Final[Path] = ("serversTransport", "forwardingTimeouts")
 
 
 class _Parts:
@@ -72,39 +73,53 @@ class _Parts:
         every = self.routers[0].middlewares if self.routers else []
         return next((name for name, node in every if node.at("retry")), "")
 
-    def transport(self) -> Path | None:
-        """Return the path of the time-outs of connections; None if no file can have them."""
+    def transport(self) -> Path:
+        """Return the path of the time-outs of connections: the service's own, or those of all services."""
         own = self.balancer.at("serversTransport").string().partition("@")[0]
-        if own:
-            return ("http", "serversTransports", own, "forwardingTimeouts")
-        static = self.sources.static.path.is_file() or any(map(_flags, self.compose))
-        return ("serversTransport", "forwardingTimeouts") if static else None
+        return ("http", "serversTransports", own, "forwardingTimeouts") if own else _STATIC
+
+    def beside(self, path: Path) -> _Word | None:
+        """Return the label or flag of a compose file beside which one of this path belongs; None if there is none."""
+        flag, wanted = path[0] != "http", _loose(self._described(path))
+        found = [word for each in self.compose for word in _compose_words(each) if word.flag == flag]
+        best = max(found, key=lambda word: _common(word.path, _loose(path)), default=None)
+        if best is None or flag or _common(best.path, wanted) >= len(wanted):
+            return best
+        return next((word for word in found if _common(word.path, wanted) >= len(wanted)), None)
+
+    def _described(self, path: Path) -> Path:
+        """Return the path of the object, or of the router for a middleware that is not there yet."""
+        return ("http", "routers", self.routers[0].name) if path[2] == RETRY else path[:3]
 
     def document(self, path: Path) -> Node:
         """Return the file that describes the object of this path; absent if labels or flags do."""
         if path[0] != "http":
             return self.sources.static if self.sources.static.path.is_file() else absent()
-        wanted = ("http", "routers", self.routers[0].name) if path[2] == RETRY else path[:3]
-        return next((each for each in self.files if each.at(*wanted)), absent())
+        return next((each for each in self.files if each.at(*self._described(path))), absent())
 
 
 def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
     """Yield the settings of this pool that can be changed."""
     parts = _Parts(configuration, pool)
+    for each in _every(parts, pool, bounds):
+        paths = (tuple(key.split("/")) for one in each.candidates for key in one.writes)
+        if all(parts.document(path) or parts.beside(path) for path in paths):
+            yield each
+
+
+def _every(parts: _Parts, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
     service = f"http/services/{pool.name}/loadBalancer"
-    check, passive = f"{service}/healthCheck", f"{service}/passiveHealthCheck"
+    check, passive, transport = f"{service}/healthCheck", f"{service}/passiveHealthCheck", "/".join(parts.transport())
     if has_checks(pool.settings):
-        yield times("interval", "I", of_checks("interval_s"), INTERVALS_S, key=f"{check}/interval")
-        yield times(
-            "unhealthyInterval", "d", of_checks("down_interval_s"), INTERVALS_S, key=f"{check}/unhealthyInterval"
-        )
+        yield _times(f"{check}/interval", "I", of_checks("interval_s"), INTERVALS_S)
+        yield _times(f"{check}/unhealthyInterval", "d", of_checks("down_interval_s"), INTERVALS_S)
         least = "no check time-out below 100 ms"
-        yield times("timeout", "T", of_checks("timeout_s"), CHECK_TIMEOUTS_S, least=least, key=f"{check}/timeout")
+        yield _times(f"{check}/timeout", "T", of_checks("timeout_s"), CHECK_TIMEOUTS_S, least)
     elif bounds.check_path:
         yield Tunable("healthCheck", "I", new_checks, tuple(_new_checks(check, bounds.check_path)))
     if pool.settings.passive is not None:
         yield counts("maxFailedAttempts", "n", of_passive("failures"), key=f"{passive}/maxFailedAttempts")
-        yield times("failureWindow", "X", of_passive("ejection_s"), EJECTIONS_S, key=f"{passive}/failureWindow")
+        yield _times(f"{passive}/failureWindow", "X", of_passive("ejection_s"), EJECTIONS_S)
     else:
         candidates = tuple(
             Candidate(failures, {f"{passive}/maxFailedAttempts": failures, f"{passive}/failureWindow": "5s"})
@@ -112,18 +127,16 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
         )
         yield Tunable("passiveHealthCheck", "n", new_passive, candidates, remark=_TRAFFIC)
     yield from _retries(parts)
-    if (path := parts.transport()) is not None:
-        where = "/".join(path)
-        least = "no connect time-out below 50 ms"
-        yield times("dialTimeout", "C", connect_timeout, CONNECTS_S, least=least, key=f"{where}/dialTimeout")
-        yield times(
-            "responseHeaderTimeout",
-            "S",
-            response_timeout,
-            responses(bounds),
-            least=slowest_response(bounds),
-            key=f"{where}/responseHeaderTimeout",
-        )
+    yield _times(f"{transport}/dialTimeout", "C", connect_timeout, CONNECTS_S, "no connect time-out below 50 ms")
+    least = slowest_response(bounds)
+    yield _times(f"{transport}/responseHeaderTimeout", "S", response_timeout, responses(bounds), least)
+
+
+def _times(
+    key: str, symbol: str, read: Callable[[FailoverSettings], Any], ladder: Iterable[float], least: str = ""
+) -> Tunable:
+    """Return a setting that is a time, named after the last two parts of its path."""
+    return times(".".join(key.split("/")[-2:]), symbol, read, ladder, least=least, key=key)
 
 
 def _new_checks(where: str, path: str) -> Iterator[Candidate]:
@@ -144,16 +157,16 @@ def _retries(parts: _Parts) -> Iterator[Tunable]:
         return
     where = f"http/middlewares/{parts.retry}/retry"
     node = named(parts.sources, "middlewares", parts.retry).at("retry")
-    yield counts("attempts", "A", of_retries("attempts"), (2, 3), f"{where}/attempts")
+    yield counts("retry.attempts", "A", of_retries("attempts"), (2, 3), f"{where}/attempts")
     ladder = tuple(each for each in RESPONSES_S if each >= 1)
-    yield times("timeout of retry", "L", of_retries("total_s"), ladder, key=f"{where}/timeout")
+    yield _times(f"{where}/timeout", "L", of_retries("total_s"), ladder)
     connects: frozenset[Failure] = frozenset() if truth(node.at("disableRetryOnNetworkError")) else CONNECT_ONLY
     every = truth(node.at("retryNonIdempotentMethod"))
     candidates = tuple(
         Candidate((on, on if every else connects), {f"{where}/status": statuses.split(",")})
         for statuses, on in _STATUSES
     )
-    yield Tunable("status", "", retried, candidates, remark=_BUFFERS)
+    yield Tunable("retry.status", "", retried, candidates, remark=_BUFFERS)
 
 
 def edits(configuration: Configuration, pool: Pool, writes: Writes) -> list[Edit]:
@@ -177,12 +190,10 @@ def _in_compose(parts: _Parts, wanted: Mapping[Path, str]) -> Iterator[Edit]:
     found = (word for document in parts.compose for word in _compose_words(document))
     every = {word.place: word for word in found}.values()  # services may share labels by an anchor
     for path, value in wanted.items():
-        kind = [word for word in every if word.flag == (path[0] != "http")]
-        if exact := [word for word in kind if word.path == _loose(path)]:
-            yield from (Edit(word.place, word.replaced(value), "label") for word in exact)
-            continue
-        beside = max(kind, key=lambda word: _common(word.path, _loose(path)), default=None)
-        if beside is not None:
+        exact = [word for word in every if word.flag == (path[0] != "http") and word.path == _loose(path)]
+        yield from (Edit(word.place, word.replaced(value), "label") for word in exact)
+        beside = parts.beside(path)
+        if not exact and beside is not None:
             after.setdefault(beside.place, (beside, []))[1].append(beside.written(path, value))
     for beside, lines in after.values():
         yield beside.followed_by(lines)
@@ -236,10 +247,6 @@ def _compose_words(document: Node) -> Iterator[_Word]:
                 for name, each in labels.mapping().items():
                     yield _Word(each, name, flag=False, pair=True)
         yield from _flags_of(service)
-
-
-def _flags(document: Node) -> list[_Word]:
-    return [word for service in document.at("services").mapping().values() for word in _flags_of(service)]
 
 
 def _flags_of(service: Node) -> Iterator[_Word]:
