@@ -95,6 +95,7 @@ COMMANDS: Final = {
     "compare": ("compare_commands", "compare"),
     "diff": ("diff_command", "diff"),
     "advise": ("advise_commands", "advise_command"),
+    "tune": ("tune_command", "tune_command"),
     "doctor": ("doctor_command", "doctor"),
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),
