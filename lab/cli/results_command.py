@@ -45,16 +45,13 @@ def results(
 
 
 def _written(folder: Path) -> Path:
-    if is_foreign(folder):
-        raise BadArgumentsError(
-            f"{folder / FILE} is not a file of the lab", "move it away, or choose another --results"
-        )
+    path = folder / FILE
     try:
+        if is_foreign(folder):
+            raise BadArgumentsError(f"{path} is not a file of the lab", "move it away, or choose another --results")
         return write_index(folder)
     except OSError as error:
-        raise EnvironmentProblemError(
-            f"{folder / FILE} cannot be written: {error.strerror}", "is the disk full?"
-        ) from error
+        raise EnvironmentProblemError(f"{path} cannot be written: {error.strerror}", "is the disk full?") from error
 
 
 def _table(listed: tuple[Listed, ...]) -> Table:

@@ -14,6 +14,7 @@ from ..errors import BadArgumentsError
 from ..evidence.run_folder import is_run_folder
 from ..evidence.verdict import RunVerdict, Verdict, worst
 from ..output.json_text import loads
+from ..scenario.plan import Plan
 
 MOST: Final = 500
 """Folders that are read. Older ones stay where they are, and are only counted."""
@@ -105,9 +106,16 @@ def _listed(folder: Path, made: str) -> Listed:
                 why = str(error) or type(error).__name__
             return Listed(folder.name, made, DAMAGED, told=f"{name} cannot be read: {why}")
     if is_run_folder(folder):
-        page = "report.html" if (folder / "report.html").is_file() else ""
-        return Listed(folder.name, made, "run", page, Verdict.UNKNOWN, told="not completed")
+        page = _page(folder, "report.html")
+        return Listed(folder.name, made, "run", page, Verdict.UNKNOWN, told="not completed", scenarios=_planned(folder))
     return Listed(folder.name, made, DAMAGED, told="none of the files of a run")
+
+
+def _planned(folder: Path) -> tuple[str, ...]:
+    try:
+        return (str(Plan.from_json(_text(folder / "plan.json")).scenario),)
+    except (OSError, ValueError, AttributeError):
+        return ()
 
 
 def _run(folder: Path, made: str) -> Listed:
