@@ -93,6 +93,8 @@ COMMANDS: Final = {
     "check": ("scenario_commands", "check"),
     "report": ("scenario_commands", "report"),
     "compare": ("compare_commands", "compare"),
+    "gate": ("gate_command", "gate"),
+    "results": ("results_command", "results"),
     "diff": ("diff_command", "diff"),
     "advise": ("advise_commands", "advise_command"),
     "tune": ("tune_command", "tune_command"),

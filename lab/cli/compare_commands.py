@@ -32,6 +32,7 @@ from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import Group, expanded, scenario_file
 from ..compare.table import difference_table, markdown, matrix, parts, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..index.page import refresh
 from ..output.terminal import Terminal
 from ..runtime import Say
 from ..runtime.selection import RuntimeName
@@ -113,11 +114,11 @@ def compare(
     if mix not in MIXES:
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
     started_here = any(re.match(r"[^=]*=(?:url|cmd):", word) for word in entry or [])
-    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
+    environment = environment_for(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
     comparison, folder = begin_comparison(append, results, seed, mix, environment.name)
-    plans = [_plan(name, comparison) for name in expanded(_words(scenarios))]
-    names = _words(balancers) or ([] if entry else list(ADAPTERS))
-    chosen = entries.from_adapters([] if names == ["none"] else names, _words(settings), comparison)
+    plans = [_plan(name, comparison) for name in expanded(words(scenarios))]
+    names = words(balancers) or ([] if entry else list(ADAPTERS))
+    chosen = entries.from_adapters([] if names == ["none"] else names, words(settings), comparison)
     chosen += entries.named(entry or [], replacing or [], backend_port or [], environment.name)
     chosen += entries.from_files(config or [], replacing or [])
     chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
@@ -148,6 +149,7 @@ def compare(
         finally:  # also after an interruption, because the runs so far can be read and continued
             (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
             write_page(comparison, folder)
+            refresh(folder.parent, begin=append is None)
     if write_markdown:
         splice(write_markdown, matrix(comparison))
     ran = any(result.measures for result in comparison.results)
@@ -210,7 +212,11 @@ def keep_entries_inside(chosen: Sequence[Entry], environment: Environment, say: 
     keep_inside(say, "--balancer-url needs this machine's" if needed else "")
 
 
-def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
+def environment_for(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
+    """Return where the labs of a comparison run. `foreign`: some entry is a command or a running balancer.
+
+    Raise `BadArgumentsError` if that runtime does not have it.
+    """
     match runtime:
         case RuntimeName.LOCAL:
             if images:
@@ -267,7 +273,8 @@ def _same(result: document.Result, chosen: list[Entry], plans: list[Plan]) -> bo
     return (result.balancer, result.settings) in rows and result.scenario in {plan.scenario for plan in plans}
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return the words of a comma-separated list."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

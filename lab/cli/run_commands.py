@@ -13,6 +13,7 @@ from rich.console import Console
 from ..errors import BadArgumentsError
 from ..evidence.results import expect_writable
 from ..evidence.verdict import worst
+from ..index.page import indexed
 from ..judge.checkers.registry import checkers
 from ..phase_sweep import Sweep
 from ..report import job_summary
@@ -78,7 +79,7 @@ def run(
         keep_inside(console.print, STAYS if keep else "")
     if keep:
         lab_runtime.up(console.print)
-    with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
+    with indexed(results), lab_runtime.borrow(console.print) as endpoints, view(console) as live:
         session = RunSession(endpoints, results, live, console, repeats)
         plans = [lab_runtime.adapt(plan) for plan in plans]
         plans, skipped = session.runnable(plans) if everything else (plans, [])
@@ -119,7 +120,7 @@ def replay(
     lab_runtime = runtime(searched(runtime_name)[0], project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print)
-    with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
+    with indexed(results), lab_runtime.borrow(console.print) as endpoints, view(console) as live:
         judged = RunSession(endpoints, results, live, console, repeats=0).run_valid(plan)
     if as_json:
         print_json(document(judged))

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ from .environment import Environment
 from .runner import Entry
 
 _PATIENCE_S = 2.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+ENTRY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 """Valid names of an entry. The name becomes part of a folder's name and of a table."""
 
 
@@ -46,43 +46,74 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class NamedEntry:
+    """What `--entry NAME=WHAT` means. With neither files, command nor url, the lab renders the configuration."""
+
+    name: str
+    program: str = ""
+    """Name of the adapter; empty if the files have to tell."""
+    binary: str = ""
+    """Path of another version of the program, on runtime docker an image."""
+    files: tuple[str, ...] = ()
+    command: str = ""
+    url: str = ""
+
+
 def named(words: Sequence[str], replacements: Sequence[str], ports: Sequence[int], runtime: str) -> list[Entry]:
-    """Return the entries of `--entry NAME=WHAT` options.
+    """Return the entries of `--entry NAME=WHAT` options. Raise `BadArgumentsError`."""
+    return from_names(parse_named(words, runtime), replacements, ports)
+
+
+def parse_named(words: Sequence[str], runtime: str) -> list[NamedEntry]:
+    """Return what `--entry NAME=WHAT` options mean.
 
     WHAT is `[PROGRAM[@BINARY]:]FILE[,FILE…]` (PROGRAM may be left out if the file tells), `PROGRAM[@BINARY]` for our
     rendering of its configuration, `url:URL` or `cmd:COMMAND`. BINARY is the path of another version of the program,
     on runtime docker an image. Raise `BadArgumentsError`, also if a name is given twice.
     """
-    wanted: dict[str, str] = {}
+    found: dict[str, NamedEntry] = {}
     for word in words:
         name, separator, what = word.partition("=")
-        if not (separator and what and _NAME.fullmatch(name)):
+        if not (separator and what and ENTRY_NAME.fullmatch(name)):
             raise BadArgumentsError(f"--entry {word}: expected NAME=WHAT", "such as old=haproxy:prod.cfg")
-        if name in wanted:
+        if name in found:
             raise BadArgumentsError(f"--entry {name} is given twice", "give every entry a name of its own")
-        wanted[name] = what
-    found: dict[str, Entry] = {}
-    files: dict[str, tuple[str, str]] = {}
-    for name, what in wanted.items():
         kind, _, rest = what.partition(":")
-        program, binary, paths = _parts(what)
         if kind in {"url", "cmd"}:
-            found[name] = from_url(rest, ports) if kind == "url" else from_command(rest)
-            continue
-        if "@" in what and program:
-            _expect_binary(name, binary, runtime)
-        if paths:
-            files[name] = (f"{program}={paths}" if program else paths, binary)
+            if not rest.strip():
+                raise BadArgumentsError(f"--entry {word}: {kind} is empty", f"NAME={kind}:…, as docs/peers.md says")
+            found[name] = NamedEntry(name, url=rest) if kind == "url" else NamedEntry(name, command=rest)
         else:
-            found[name] = Entry(Choice(name, adapter=program, binary=binary), OWN)
-    read = from_files([text for text, _ in files.values()], replacements, "--entry")
-    for (name, (_, binary)), entry in zip(files.items(), read, strict=True):
-        found[name] = replace(entry, choice=replace(entry.choice, binary=binary))
-    return [replace(found[name], choice=replace(found[name].choice, name=name), named=True) for name in wanted]
+            program, binary, paths = split_program(what)
+            if "@" in what and program:
+                _expect_binary(name, binary, runtime)
+            found[name] = NamedEntry(name, program, binary, tuple(paths.split(",")) if paths else ())
+    return [*found.values()]
 
 
-def _parts(what: str) -> tuple[str, str, str]:
-    """Split `[PROGRAM[@BINARY]:]FILES` into program, binary and files.
+def from_names(wanted: Sequence[NamedEntry], replacements: Sequence[str], ports: Sequence[int]) -> list[Entry]:
+    """Return the entries, in the same order. Raise `BadArgumentsError` if a file or URL cannot be used."""
+    own = [each for each in wanted if each.files]
+    texts = [f"{each.program}={paths}" if each.program else paths for each in own for paths in [",".join(each.files)]]
+    read = iter(from_files(texts, replacements, "--entry"))
+    found = [next(read) if each.files else _without_files(each, ports) for each in wanted]
+    return [
+        replace(entry, choice=replace(entry.choice, name=each.name, binary=each.binary), named=True)
+        for each, entry in zip(wanted, found, strict=True)
+    ]
+
+
+def _without_files(wanted: NamedEntry, ports: Sequence[int]) -> Entry:
+    if wanted.url:
+        return from_url(wanted.url, ports)
+    if wanted.command:
+        return from_command(wanted.command)
+    return Entry(Choice(wanted.name, adapter=wanted.program), OWN)
+
+
+def split_program(what: str) -> tuple[str, str, str]:
+    """Return program, binary and files of `[PROGRAM[@BINARY]:]FILES`; what is left out is empty.
 
     If BINARY is an image, it may contain a colon too. The last colon separates FILES only if an existing file follows.
     """
