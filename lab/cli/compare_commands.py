@@ -40,6 +40,7 @@ from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
+from . import candidates
 from .common import ComparedRuntimeOption, JsonOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
@@ -56,7 +57,10 @@ def compare(
     ] = "",
     scenarios: Annotated[
         str,
-        typer.Option(help="Comma-separated: faults, gray, deploys, scenarios of the library, or files."),
+        typer.Option(
+            help="Comma-separated: faults, gray, deploys, scenarios of the library, or files.",
+            autocompletion=candidates.scenario_list,
+        ),
     ] = Group.FAULTS.value,
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
     repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ..balancers.selection import HEALTH_PATH
 from ..compare import entries
+from ..compare.configs import changes
 from ..compare.differences import MEASURES
 from ..compare.document import Comparison
 from ..compare.page import write_page
@@ -37,7 +38,6 @@ from ..scenario.plan import Plan
 from .common import JsonOption, message_console, print_json
 from .compare_commands import (
     begin_comparison,
-    changes,
     command_line,
     environment_for,
     keep_entries_inside,
