@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from ...scenario.fault_kinds import like
 from ...scenario.plan import Plan
 from ...scenario.units import WITHIN_BOUND
 from .lab_file import Expected, LabFile
@@ -17,11 +19,12 @@ _UNKNOWN_TO_CLIENTS: Final = ("distribution", "ejected")
 _READMISSION_MARGIN_S: Final = 5.0
 
 
-def adapted(plan: Plan, lab_file: LabFile, *, has_bounds: bool) -> Plan:
+def adapted(plan: Plan, lab_file: LabFile, bounds: Iterable[Mapping[str, Any]]) -> Plan:
     """Return the plan with the requests, rate and expectations of the lab file.
 
     - A mix that requests paths of the lab's own backends is replaced by `requests`.
-    - `within_bound` becomes the limit in `expect`. Without one it stays if `has_bounds`, otherwise it is not asserted.
+    - `within_bound` becomes the limit in `expect`. Without one it stays if each fault of the plan has a bound (from the
+      balancer's configuration), otherwise it is not asserted.
     - What only the balancer's admin API or the backends' ledgers can show is not asserted.
     """
     load = plan.load
@@ -30,17 +33,19 @@ def adapted(plan: Plan, lab_file: LabFile, *, has_bounds: bool) -> Plan:
     if lab_file.rate is not None:
         load = replace(load, rate=lab_file.rate)
     limit_s = max(plan.settle_limit_s, (lab_file.expect.readmit or 0.0) + _READMISSION_MARGIN_S)
-    return replace(
-        plan, load=load, settle_limit_s=limit_s, expect=_expectations(plan.expect, lab_file.expect, has_bounds)
-    )
+    return replace(plan, load=load, settle_limit_s=limit_s, expect=_expectations(plan, lab_file.expect, [*bounds]))
 
 
-def _expectations(expect: dict[str, Any], ours: Expected, has_bounds: bool) -> dict[str, Any]:
+def _expectations(plan: Plan, ours: Expected, bounds: list[Mapping[str, Any]]) -> dict[str, Any]:
+    expect = plan.expect
+    faults = {step.fault for step in plan.steps if step.fault}
     found = {**expect, **dict.fromkeys((*_LEDGER, *_UNKNOWN_TO_CLIENTS))}
     given = ours.model_dump(mode="json", exclude_none=True)
     for name in ("reroute", "readmit"):
         if expect.get(name) == WITHIN_BOUND:
-            found[name] = given.get(name) or (WITHIN_BOUND if has_bounds else None)
+            known = {each["fault"] for each in bounds if each[f"{name}_s"] is not None}
+            bounded = all({fault, like(fault)} & known for fault in faults)
+            found[name] = given.get(name) or (WITHIN_BOUND if bounded else None)
     for name in ("idempotent_failures", "error_budget", "slow_budget"):
         if expect.get(name) is not None and name in given:
             found[name] = given[name]

@@ -114,7 +114,7 @@ class AttachedRuntime:
 
     def adapt(self, plan: Plan) -> Plan:
         """Return the plan with the requests and expectations of the lab file."""
-        return adapted(plan, self._content, has_bounds=self._content.balancer.config is not None)
+        return adapted(plan, self._content, bounds_of_configuration(self._lab_file))
 
     def _check_docker(self) -> None:
         if not self._checked:

@@ -70,7 +70,9 @@ def compose_document(ours: Mapping[str, Any], settings: Settings) -> dict[str, A
         services[name] = {**service, **({"depends_on": dependencies} if dependencies else {})}
     services["chaos"]["ports"] = [{"target": CHAOS_PORT, "host_ip": ports.LOOPBACK, "protocol": "tcp"}]
     external = {name: {"name": name, "external": True} for name in settings.networks}
-    return {"services": services, "networks": {"control": {}, **external}, "volumes": {"chaos-state": {}}}
+    # Docker publishes ports through the first network in alphabetical order. The chaos API listens in this one only.
+    control = {"name": f"0-reroute-attach-{settings.project}"}
+    return {"services": services, "networks": {"control": control, **external}, "volumes": {"chaos-state": {}}}
 
 
 class ChaosProject:

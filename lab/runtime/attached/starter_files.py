@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...errors import BadArgumentsError
 from ...output.atomic_write import write_atomically
+from ...scenario.units import WITHIN_BOUND
+from .bounds import bounds_of_configuration
 from .lab_file import Found
 
 SCENARIO: Final = "failover.yaml"
 TEST: Final = "test_failover.py"
 WORKFLOW: Final = ".github/workflows/failover.yml"
+_FAULTS: Final = ("kill", "pause")
+"""Faults of the scenario."""
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
@@ -22,10 +26,12 @@ def starter_files(found: Found, rate: str) -> dict[str, str]:
     """Return path, relative to the lab file's folder → content. `rate` is the load with its unit."""
     content = found.content
     files = " ".join(f"-f {name}" for name in content.compose)
+    bounds = bounds_of_configuration(found)
     values = {
         "rate": rate,
         "requests": [f"{{request: {each.request}, share: {each.share * 100:.9g}%}}" for each in content.requests],
-        "bounds": content.balancer.config is not None,
+        "reroute": "3s" if None in _known(bounds, "reroute_s") else WITHIN_BOUND,
+        "readmit": "20s" if None in _known(bounds, "readmit_s") else WITHIN_BOUND,
         "compose_up": f"docker compose {files} up --build --detach --wait",
         "test": TEST,
     }
@@ -37,6 +43,12 @@ def starter_files(found: Found, rate: str) -> dict[str, str]:
         autoescape=False,
     )
     return {name: templates.get_template(f"{Path(name).name}.j2").render(values) for name in (SCENARIO, TEST, WORKFLOW)}
+
+
+def _known(bounds: Sequence[Mapping[str, Any]], name: str) -> list[float | None]:
+    """Return the bounds of the scenario's faults; None for each that is not known."""
+    by_fault = {each["fault"]: each[name] for each in bounds}
+    return [by_fault.get(fault) for fault in _FAULTS]
 
 
 def write_starter_files(folder: Path, files: Mapping[str, str], *, force: bool) -> list[Path]:

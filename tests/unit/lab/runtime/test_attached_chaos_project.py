@@ -32,6 +32,7 @@ def test_it_joins_the_backends_networks_and_listens_on_loopback_only(ours: dict[
     chaos = document["services"]["chaos"]
     assert set(chaos["networks"]) == {"control", "shop_back", "shop_default"}
     assert chaos["ports"] == [{"target": 8082, "host_ip": "127.0.0.1", "protocol": "tcp"}]
+    assert document["networks"]["control"]["name"] < min(SETTINGS.networks)
     assert document["networks"]["shop_back"] == {"name": "shop_back", "external": True}
     assert "ports" not in document["services"]["reaper"]
 

@@ -20,6 +20,8 @@ from tests.support.lab_plans import plan
 from tests.support.lab_records import READMIT_BOUND, bounds, fault_event, request, run, via
 from tests.unit.lab.runtime.test_attached_lab_file import WHOLE
 
+BOUNDS = ({"fault": "kill", "reroute_s": 1.0, "readmit_s": None},)
+
 
 def library_plan(name: str) -> Plan:
     return make_plan(load_scenario(find(name)), name, 7)
@@ -30,7 +32,7 @@ def lab_file(extra: str = "", old: str = "", new: str = "") -> LabFile:
 
 
 def test_the_librarys_requests_become_those_of_the_lab_file() -> None:
-    ours = adapted(library_plan("kill"), lab_file("rate: 20/s\n"), has_bounds=False)
+    ours = adapted(library_plan("kill"), lab_file("rate: 20/s\n"), ())
     assert [(each.method, each.path) for each in ours.load.mix] == [("GET", "/"), ("GET", "/prices")]
     assert ours.load.rate == 20.0
     assert Plan.from_json(ours.to_json()) == ours
@@ -39,7 +41,7 @@ def test_the_librarys_requests_become_those_of_the_lab_file() -> None:
 def test_a_scenario_of_the_users_own_keeps_its_requests() -> None:
     given = library_plan("kill")
     own = replace(given, load=replace(given.load, mix=(replace(given.load.mix[0], path="/cart", share=1.0),)))
-    assert adapted(own, lab_file(), has_bounds=False).load.mix == own.load.mix
+    assert adapted(own, lab_file(), ()).load.mix == own.load.mix
 
 
 @pytest.mark.parametrize(
@@ -48,18 +50,24 @@ def test_a_scenario_of_the_users_own_keeps_its_requests() -> None:
 )
 def test_a_bound_that_nobody_knows_is_not_asserted(expected: str, has_bounds: bool, reroute: str | None) -> None:
     content = lab_file(old="{reroute: 2s, idempotent_failures: 3}", new=expected)
-    assert adapted(library_plan("kill"), content, has_bounds=has_bounds).expect["reroute"] == reroute
+    assert adapted(library_plan("kill"), content, BOUNDS if has_bounds else ()).expect["reroute"] == reroute
+
+
+def test_a_fault_without_a_bound_makes_the_limit_not_asserted() -> None:
+    content = lab_file(old="{reroute: 2s, idempotent_failures: 3}", new="{}")
+    assert adapted(library_plan("kill"), content, BOUNDS).expect["readmit"] is None
+    assert adapted(library_plan("pause"), content, BOUNDS).expect["reroute"] is None
 
 
 def test_what_only_a_ledger_or_the_admin_api_shows_is_not_asserted() -> None:
-    expect = adapted(library_plan("kill"), lab_file(), has_bounds=False).expect
+    expect = adapted(library_plan("kill"), lab_file(), ()).expect
     assert [expect[name] for name in ("lost", "duplicated", "zombie", "distribution", "ejected")] == [None] * 5
     assert expect["idempotent_failures"] == 3
 
 
 def test_the_run_waits_for_a_readmission_as_late_as_permitted() -> None:
     late = lab_file(old="{reroute: 2s, idempotent_failures: 3}", new="{readmit: 40s}")
-    assert adapted(library_plan("kill"), late, has_bounds=False).settle_limit_s == 45.0
+    assert adapted(library_plan("kill"), late, ()).settle_limit_s == 45.0
 
 
 SCENARIO = """\
