@@ -126,7 +126,7 @@ async def test_a_fault_bites_and_leaves_everything_as_it_was(
 
     before = await asyncio.to_thread(look)
     record = await chaos.inject(kind, name, LONG, **params)
-    assert record["bit"] is True, record
+    assert record["bit"] is True, str(record)
     await heal(chaos, record)
     assert await asyncio.to_thread(look) == before
 
@@ -157,7 +157,7 @@ async def test_what_cannot_be_probed_is_verified_by_its_state(chaos: ChaosClient
     before = [state_of(each, addresses=False) for each in containers]
     records = await asyncio.gather(*(chaos.inject(kind, f"{service}-1", LONG) for service in UNPROBED))
     for record, why in zip(records, UNPROBED.values(), strict=True):
-        assert record["bit"] is True, record
+        assert record["bit"] is True, str(record)
         assert why in record["evidence"]
     for record in records:
         await heal(chaos, record)
@@ -333,7 +333,7 @@ async def test_faults_are_verified_with_connections_only(shop: Project, tmp_path
             await chaos.ready()
             for kind, params in faults:
                 record = await chaos.inject(kind, "web-1", LONG, **params)
-                assert record["bit"] is True, record
+                assert record["bit"] is True, str(record)
                 await heal(chaos, record)
     finally:
         other.close()
