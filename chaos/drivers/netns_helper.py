@@ -24,7 +24,7 @@ from .container_networks import why_no_link
 from .targets import Capability, Injection, ReadBack
 
 if TYPE_CHECKING:
-    from .docker_targets import DockerClient
+    from .docker_client import DockerClient
 
 HELPER_LABEL = "reroute.helper"
 """Label of a helper; its value is the target's container id."""

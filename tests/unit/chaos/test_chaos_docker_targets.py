@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from chaos.drivers.docker_targets import DockerClient, DockerTarget, Lab
+from chaos.drivers.docker_client import DockerClient
+from chaos.drivers.docker_targets import DockerTarget, Lab
 from chaos.drivers.netns_helper import NetnsHelpers
 from chaos.drivers.probe import Health
 from chaos.errors import BadRequestError, NotPossibleError

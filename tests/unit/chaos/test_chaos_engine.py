@@ -91,6 +91,19 @@ async def test_a_fault_on_it_without_effect_is_recorded_as_such(world: World, mo
     assert (await world.inject("pause")).bit is False
 
 
+async def test_its_fault_is_not_healed_while_it_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ends_at_once() -> None:
+        return None
+
+    unreachable(world, monkeypatch)
+    record = await world.inject("kill")
+    with monkeypatch.context() as patch:
+        patch.setattr(world.api, "ensure_running", ends_at_once)
+        assert (await world.engine.heal(record.id)).state is State.FAILED
+    assert record.error == "heal failed: undone, but api-1 is exited"
+    assert (await world.engine.heal(record.id)).state is State.HEALED
+
+
 async def test_a_fault_that_only_a_probe_shows_is_refused_on_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     unreachable(world, monkeypatch)
     with pytest.raises(UnreachableTargetError, match="api-1 has no network"):

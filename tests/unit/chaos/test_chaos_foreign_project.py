@@ -7,7 +7,9 @@ from typing import Any, cast
 import pytest
 
 from chaos.drivers.container_networks import ips, why_no_address, why_no_link
-from chaos.drivers.docker_targets import DockerClient, DockerRuntime, DockerTarget
+from chaos.drivers.docker_client import DockerClient
+from chaos.drivers.docker_runtime import DockerRuntime
+from chaos.drivers.docker_targets import DockerTarget
 from chaos.drivers.netns_helper import NetnsHelpers
 from chaos.drivers.targets import Running
 from chaos.engine.capabilities import capability

@@ -6,7 +6,8 @@ import pytest
 
 from chaos.access.auth import check_origin
 from chaos.drivers.container_networks import ips
-from chaos.drivers.docker_targets import DockerClient, DockerRuntime
+from chaos.drivers.docker_client import DockerClient
+from chaos.drivers.docker_runtime import DockerRuntime
 from chaos.drivers.members import Members
 from chaos.errors import ForbiddenOriginError
 from chaos.inputs.settings import Settings

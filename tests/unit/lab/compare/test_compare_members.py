@@ -70,9 +70,9 @@ def told_by_chaos(fleet: Sequence[dict[str, Any]]) -> dict[str, str] | None:
     ]
     members, refused = rule.current(listed)
     found = {
-        rule.name(each): host_port(addresses[0], rule.port(each, DEFAULT_PORT))
+        rule.name(each): host_port(found_ips[0], rule.port(each, DEFAULT_PORT))
         for each in members
-        if (addresses := ips(each["whole"]))
+        if (found_ips := ips(each["whole"]))
     }
     return None if refused else found
 
