@@ -178,6 +178,7 @@ class _Gate:
         else:
             made = make_baseline(wanted, entries_now, plans, comparison, self.path)
             made.write(self.path)
+            made.write(folder / self.path.name)  # a CI job keeps the folder
             told = f"{self.path} is written: {', '.join(made.entries)} in {', '.join(made.scenarios)}."
         self.console.print(told, soft_wrap=True)
         verdict = Verdict.UNKNOWN if short else Verdict.PASS

@@ -91,20 +91,20 @@ def test_a_folder_that_is_not_there_or_cannot_be_written_is_no_error(tmp_path: P
 
 
 def write_often(folder: Path) -> None:
-    for _ in range(20):
+    for _ in range(5):
         refresh(folder)
 
 
 def test_several_processes_can_write_it_at_a_time(tmp_path: Path) -> None:
-    for number in range(10):
+    for number in range(3):
         samples.passing(tmp_path / f"20261120-12010{number}-pause-ab12")
     refresh(tmp_path)
     expected = (tmp_path / FILE).read_text()
     context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=write_often, args=(tmp_path,)) for _ in range(4)]
+    writers = [context.Process(target=write_often, args=(tmp_path,)) for _ in range(3)]
     for each in writers:
         each.start()
     while any(each.is_alive() for each in writers):
         assert (tmp_path / FILE).read_text() == expected
-    assert [each.exitcode for each in writers] == [0] * 4
+    assert [each.exitcode for each in writers] == [0] * 3
     assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == [FILE]
