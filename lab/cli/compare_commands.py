@@ -26,11 +26,11 @@ from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
-from ..compare.generated_block import splice
+from ..compare.generated_block import splice_groups
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import Group, expanded, scenario_file
-from ..compare.table import difference_table, markdown, matrix, parts, remarks, table
+from ..compare.table import difference_table, markdown, matrices, parts, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..index.page import refresh
 from ..output.terminal import Terminal
@@ -155,7 +155,7 @@ def compare(
             write_page(comparison, folder)
             refresh(folder.parent, begin=append is None)
     if write_markdown:
-        splice(write_markdown, matrix(comparison))
+        splice_groups(write_markdown, matrices(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from .differences import FEWEST, LEVEL, MEASURES, contrasts
 from .differences import cells as difference_cells
-from .document import Comparison, Row, label
+from .document import OWN, Comparison, Row, label
 from .spread import Spread
 from .standard_scenarios import Group, group_of
 
@@ -132,23 +132,33 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def matrix(comparison: Comparison) -> str:
-    """Return the short tables for a README: a row for each scenario, a column for each balancer."""
-    rows = comparison.rows()
-    balancers = list(dict.fromkeys((row.balancer, row.settings) for row in rows))
-    several = len({settings for _, settings in balancers}) > 1
-    names = [label(balancer, settings) if several else balancer for balancer, settings in balancers]
-    found = {(row.scenario, row.balancer, row.settings): row for row in rows}
-    lines = []
-    for part in parts(comparison):
-        short = SHORT[part.group]
-        lines += [_line([short.heading, *names]), _line(["---", *("---:" for _ in names)])]
-        lines += [
-            _line([scenario, *(short.cell(found.get((scenario, *each))) for each in balancers)])
-            for scenario in dict.fromkeys(row.scenario for row in part.rows)
-        ]
-        lines += ["", f"{' / '.join(word for word, _, _ in short.measures)}{_counted(part.rows)}", ""]
-    return "\n".join([*lines, *provenance(comparison)]) + "\n"
+def matrices(comparison: Comparison) -> dict[Group, str]:
+    """Return the short table of each group for a README, with what it was made by.
+
+    It has a column for each balancer and a row for each scenario, or for each of its settings if there are several.
+    """
+    return {part.group: _matrix(part, comparison) for part in parts(comparison)}
+
+
+def _matrix(part: Part, comparison: Comparison) -> str:
+    short = SHORT[part.group]
+    balancers, levels = (
+        list(dict.fromkeys(names)) for names in zip(*((row.balancer, row.settings) for row in part.rows), strict=True)
+    )
+    several = len({*levels} - {OWN}) > 1
+    found = {(row.scenario, row.settings, row.balancer): row for row in part.rows}
+    heads = [short.heading, *(["settings"] if several else []), *balancers]
+    lines = [_line(heads), _line("---" if head not in balancers else "---:" for head in heads)]
+    for scenario, settings in dict.fromkeys((row.scenario, row.settings if several else "") for row in part.rows):
+        rows = (_found(found, scenario, [settings] if several else levels, balancer) for balancer in balancers)
+        lines.append(_line([scenario, *([settings] if several else []), *map(short.cell, rows)]))
+    legend = f"{' / '.join(word for word, _, _ in short.measures)}{_counted(part.rows)}"
+    return "\n".join([*lines, "", f"{legend}  ", *provenance(comparison)]) + "\n"
+
+
+def _found(rows: Mapping[tuple[str, str, str], Row], scenario: str, levels: Sequence[str], balancer: str) -> Row | None:
+    """Return the row of a balancer with any of these settings."""
+    return next((rows[key] for level in levels if (key := (scenario, level, balancer)) in rows), None)
 
 
 def _counted(rows: Sequence[Row]) -> str:
