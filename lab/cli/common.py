@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from ..errors import EnvironmentProblemError
 from ..output.json_text import dumps
@@ -34,6 +36,7 @@ BalancerOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; messages go to stderr.")]
 
+INDENT = " " * 4
 
 STAYS = "a lab that keeps running must be reachable"
 
@@ -80,3 +83,11 @@ def message_console(as_json: bool) -> Terminal:
 def print_json(document: Any) -> None:
     """Print the JSON document of a `--json` command."""
     write(dumps(document, indent=2) + "\n")
+
+
+def print_paragraph(
+    console: Console, text: str, *, first: str = INDENT, later: str = INDENT, style: str | None = None
+) -> None:
+    """Print text with its first and its later lines indented. In a pipe, it remains one line."""
+    lines = textwrap.wrap(text, console.width, initial_indent=first, subsequent_indent=later)
+    console.print("\n".join(lines) if console.is_terminal else first + text, style=style, soft_wrap=True)
