@@ -21,6 +21,7 @@ from ..output.inert import one_line
 from ..output.json_text import dumps
 from ..release import release
 from ..runtime.state_folder import STATE_DIR
+from . import completion
 
 _LINES = 40
 """Maximum number of lines of an error: one screen. Further problems of a file are shown when these are fixed."""
@@ -42,8 +43,10 @@ app = typer.Typer(
     "that cost the clients?",
     epilog="Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 141 output closed by its reader, 254 bad "
     "arguments, 255 environment or internal. LAB_DEBUG=1 shows tracebacks.",
-    add_completion=False,
+    # This would add options that edit the user's files. `lab completion` prints the scripts, which set the variable.
+    add_completion=completion.VARIABLE in os.environ,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -76,18 +79,21 @@ COMMANDS: Final = {
     "up": ("lab_commands", "up"),
     "down": ("lab_commands", "down"),
     "status": ("lab_commands", "status"),
+    "scenarios": ("library_commands", "scenarios"),
     "validate": ("scenario_commands", "validate"),
     "schema": ("scenario_commands", "schema"),
     "plan": ("scenario_commands", "plan"),
     "replay": ("run_commands", "replay"),
     "check": ("scenario_commands", "check"),
     "report": ("scenario_commands", "report"),
+    "open": ("open_command", "open_page"),
     "compare": ("compare_commands", "compare"),
     "diff": ("diff_command", "diff"),
     "advise": ("advise_commands", "advise_command"),
     "doctor": ("doctor_command", "doctor"),
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),
+    "completion": ("completion", "completion"),
 }
 """Command → its module in `lab.cli`, and its function or group of commands in that module."""
 
@@ -121,10 +127,13 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    if os.environ.get(completion.VARIABLE):
+        return _complete()
     as_json = "--json" in arguments
     state_dir, arguments = _state_dir_first(arguments)
     try:
-        load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
+        if arguments[:1] != ["--version"]:
+            load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
         # With standalone_mode, usage errors would exit with 2, which means `unknown` here.
         words = [*state_dir, *(arguments or ["--help"])]
         code = typer.main.get_command(app).main(words, prog_name="lab", standalone_mode=False)
@@ -133,8 +142,9 @@ def run(arguments: Sequence[str]) -> int:
     except LabError as error:
         return _fail(str(error), error.next_step, error.details, error.exit_code, as_json, error)
     except TyperException as error:
-        usage = str(getattr(error, "format_message", error.__str__)())
-        return _fail(usage, "lab --help, or lab COMMAND --help", (), ExitCode.BAD_ARGUMENTS, as_json, error)
+        usage = str(getattr(error, "format_message", error.__str__)()).expandtabs(2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "lab")
+        return _fail(usage, f"{command} --help", (), ExitCode.BAD_ARGUMENTS, as_json, error)
     except SystemExit as error:  # raised by typer if the output of --help is closed by its reader
         raise terminal.OutputClosedError if error.code == 1 else error from None
     except OSError as error:
@@ -142,6 +152,19 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost handler: no error ends in a traceback
         message = f"internal error: {type(error).__name__}: {error}"
         return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
+
+
+def _complete() -> int:
+    """Print what the shell asks for (see `completion`). Errors are not shown, because the user is still typing.
+
+    Only the command that is being completed is imported; of the others, the names are enough.
+    """
+    _, words = _state_dir_first(completion.typed_words())
+    with contextlib.suppress(Exception):
+        for name in COMMANDS:
+            load(name) if name in words[:1] else app.command(name)(lambda: None)
+        typer.main.get_command(app).main([], prog_name="lab", standalone_mode=False)  # raises SystemExit
+    return ExitCode.FAIL  # fish completes names of files then, as other shells do without completions
 
 
 def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

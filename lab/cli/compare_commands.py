@@ -40,6 +40,7 @@ from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
+from . import candidates
 from .common import JsonOption, RuntimeOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
@@ -55,7 +56,11 @@ def compare(
         str, typer.Option(help="Comma-separated; `none` for only your own. Default: all; with --entry none.")
     ] = "",
     scenarios: Annotated[
-        str, typer.Option(help="Comma-separated: standard scenarios, scenarios of the library, or files.")
+        str,
+        typer.Option(
+            help="Comma-separated: standard scenarios, scenarios of the library, or files.",
+            autocompletion=candidates.scenario_list,
+        ),
     ] = ",".join(STANDARD_SCENARIOS),
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
     repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,

@@ -24,6 +24,7 @@ from ..scenario.file_reader import load_scenario
 from ..scenario.library import find, names
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
+from . import candidates
 from .common import (
     STAYS,
     BalancerOption,
@@ -39,7 +40,12 @@ from .run_session import RunSession, document, sweep_table
 
 def run(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="SCENARIO…", help="Names from the library, or YAML files.")
+        list[str] | None,
+        typer.Argument(
+            metavar="SCENARIO…",
+            help="Names from the library (`lab scenarios`), or YAML files.",
+            autocompletion=candidates.scenarios,
+        ),
     ] = None,
     everything: Annotated[
         bool,
