@@ -92,7 +92,9 @@ def tune_command(
         slowest_response_s=parsed(parse_duration, "--slowest-response", slowest_response) if slowest_response else None,
         check_path=_path(check_path),
     )
-    tuning = tune(_with_files(request, files, adapter))
+    request = _with_files(request, files, adapter)
+    console.print(f"searching among the settings of {request.program} …")
+    tuning = tune(request)
     changes = patch(tuning.before.texts, tuning.after.texts)
     if patch_file is not None:
         _write(changes, patch_file, tuning.before.texts)

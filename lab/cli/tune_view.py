@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +11,7 @@ from rich.text import Text
 from ..advise.findings import Finding, Severity
 from ..output.terminal import Terminal
 from ..tune.goal import LIMITS, MEASURES, Goal, check_rate, shown_rate
-from ..tune.tuner import Tuning, Version
+from ..tune.tuner import Missed, Tuning, Version
 
 
 def show(tuning: Tuning, console: Terminal) -> None:
@@ -39,13 +40,22 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         yield f"  {each}"
         if each.tunable.remark:
             yield f"    {each.tunable.remark}"
-    for missed in tuning.missed:
-        shown = missed.goal.measure.shown
-        by = missed.value - missed.goal.bound
-        more = f", {shown(by)} more than {shown(missed.goal.bound)}" if by < float("inf") else ""
-        yield f"missed: {missed.fault}: {missed.goal.measure.name} {shown(missed.value)}{more}"
-        yield from (f"    {line}" for line in missed.why)
+    yield from _missed(tuning.missed)
     yield from (f"limit not kept: {each}" for each in tuning.broken)
+
+
+def _missed(missed: Sequence[Missed]) -> Iterator[str]:
+    """Yield each missed goal, and the reasons once for all goals that have the same."""
+    told: set[str] = set()
+    for why in dict.fromkeys(each.why for each in missed):
+        for each in missed:
+            if each.why == why:
+                shown = each.goal.measure.shown
+                by = each.value - each.goal.bound
+                more = f", {shown(by)} more than {shown(each.goal.bound)}" if by < math.inf else ""
+                yield f"missed: {each.fault}: {each.goal.measure.name} {shown(each.value)}{more}"
+        yield from (f"    {line}" for line in why if line not in told)
+        told |= set(why)
 
 
 def _counted(changes: int) -> str:
@@ -86,8 +96,8 @@ def _facts(tuning: Tuning) -> Iterator[str]:
     yield f"no time-out of a response is set below {tuning.bounds.slowest_response_s:g} s (--slowest-response)"
     known = before.rules
     for each in _findings(after):
-        new = "" if (each.rule, each.severity) in known else "new "
-        yield f"{new}{each.severity} {each.place or 'default'}: {each.title}: {each.happens}"
+        new = "as before" if (each.rule, each.severity) in known else "new"
+        yield f"{new}: {each.severity} {each.place or 'default'}: {each.title}: {each.happens}"
     if tuning.others:
         yield f"the changes also affect: {', '.join(tuning.others)}"
     yield from (f"left out: {each}" for each in tuning.left_out)

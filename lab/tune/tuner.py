@@ -22,7 +22,7 @@ from ..advise.advice import Advice, advise
 from ..advise.findings import Severity
 from ..advise.prediction import Duration, Fault, Situation
 from ..balancers import adapter as find_adapter
-from ..balancers.adapter import OwnFiles
+from ..balancers.adapter import OwnFiles, Program
 from ..balancers.changes import apply
 from ..balancers.configuration import Configuration, FailoverSettings, Listener, Pool, Value
 from ..balancers.importing import can_import, choose
@@ -344,6 +344,8 @@ class _Tuner:
             ports = [f"{LOOPBACK}:{port}" for port in islice(free_ports(), 2 + len(pool.servers))]
             backends = {f"api-{number}": port for number, port in enumerate(ports[2:], 1)}
             (folder / "run").mkdir()
+            if self._own.commands(Program(("",)), files)[0] is None:
+                return f"not checked: {self._request.program} has no command that checks its files"
             try:
                 prepare(choice, Wanted(ports[0], ports[1], backends), folder / "run")
             except MissingProgramError as error:
