@@ -34,14 +34,9 @@ class Example:
 
     def run(self, *command: str, within_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            check=False,
-        )
+            command, cwd=self.folder, env=self.environment,
+            capture_output=True, text=True, timeout=within_s, check=False,
+        )  # fmt: skip
 
     def lab(self, *arguments: str, within_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "reroute_lab.lab", *arguments, within_s=within_s)
