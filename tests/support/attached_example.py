@@ -46,8 +46,8 @@ class Example:
         ids = self.run("docker", "compose", "ps", "--all", "--quiet").stdout.split()
         found = json.loads(self.run("docker", "inspect", *sorted(ids)).stdout)
         return [
-            {"id": each["Id"], "config": each["Config"], "host": each["HostConfig"], "running": each["State"]["Running"],
-             "networks": sorted(each["NetworkSettings"]["Networks"])}
+            {"id": each["Id"], "config": each["Config"], "host": each["HostConfig"],
+             "running": each["State"]["Running"], "networks": sorted(each["NetworkSettings"]["Networks"])}
             for each in found
         ]  # fmt: skip
 
