@@ -39,7 +39,11 @@ FILES = {
     "caddy": [*(f"{name}/Caddyfile" for name in ("gateway", "one", "simple", "sites", "snippets")), "json/caddy.json"],
 }
 CASES = [(program, names) for program, every in FILES.items() for names in every]
-OVERRULED = {frozenset(("timeout", "per_try_timeout")), frozenset(("retry_on", "retry_on (POST)"))}
+OVERRULED = {
+    frozenset(("timeout", "per_try_timeout")),
+    frozenset(("route.timeout", "per_try_timeout")),
+    frozenset(("retry_on", "retry_on (POST)")),
+}
 """Pairs of settings of which the reader reports only the stricter one, or which it reports together."""
 
 
