@@ -21,6 +21,7 @@ from ..balancers import ADAPTERS
 from ..balancers.importing import write_changes
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
+from ..compare.attached_environment import AttachedEnvironment
 from ..compare.configs import changes, write_configs
 from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
@@ -73,7 +74,8 @@ def compare(
     entry: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL or NAME=cmd:COMMAND; "
+            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL, NAME=cmd:COMMAND or "
+            "NAME=lab:FILE (an attached project); "
             "the others are compared with the first one."
         ),
     ] = None,
@@ -131,6 +133,7 @@ def compare(
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --entry, --config or --balancer-url")
+    entries.check_runtime(chosen, environment.name)
     chosen = entries.with_routes(chosen, frontend, pool)
     if show_changes is not None:
         _write_changes(chosen, show_changes, console)
@@ -235,7 +238,7 @@ def environment_for(runtime: RuntimeName, images: Sequence[str], foreign: bool) 
             project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
             return DockerEnvironment(state_root() / "compare", project, entries.images(images))
         case RuntimeName.ATTACHED:
-            raise BadArgumentsError("lab compare starts its own backends", "--runtime local or docker")
+            return AttachedEnvironment()
 
 
 def begin_comparison(
