@@ -28,8 +28,8 @@ from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
 """A backend that takes longer than this to answer /health does not count as healthy."""
-ANSWERS_WITHIN_S = 1.0
-"""Time limit of the health check before a fault on a foreign backend, seconds."""
+ANSWERS_WITHIN_S = 3.0
+"""Time limit of the health check before a fault on a foreign backend, seconds. A busy host may need that long."""
 MIN_DURATION_S = 0.1
 SCOPE = ("peer", "direction", "port")
 
