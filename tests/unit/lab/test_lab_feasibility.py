@@ -36,3 +36,11 @@ def test_a_balancer_without_admin_api_is_neither_drained_nor_met_at_a_phase() ->
     wanted = plan(steps=(step(fault="", act="drain"), step(phase=0.5)))
     found = obstacles(wanted, replace(BARE, admin=""), CAN)
     assert found == ["drain needs the balancer's admin API", "a phase needs the balancer's admin API"]
+
+
+def test_a_balancer_without_an_operator_is_not_deployed_behind() -> None:
+    acts = (step(fault="", act="rolling_replace"), step(fault="", act="reload"))
+    assert obstacles(plan(steps=acts), BARE, CAN) == [
+        "this lab cannot rolling_replace: its balancer has no operator",
+        "this lab cannot reload: its balancer has no operator",
+    ]
