@@ -89,7 +89,7 @@ async def test_targets_are_the_containers_of_the_named_services(chaos: ChaosClie
 async def test_orders_to_misbehave_are_impossible_and_say_why(chaos: ChaosClient) -> None:
     _, body = await chaos.call("GET", "/capabilities")
     impossible = {kind for kind, each in body["faults"].items() if not each["possible"]}
-    assert impossible == {"error", "hang", "lie", "slow", "unhealthy"}
+    assert impossible == {"cold_start", "error", "hang", "lie", "slow", "unhealthy"}
     assert "PUT /misbehave" in body["faults"]["error"]["missing"]
     assert (await refused(chaos, "error", "web-1"))[:2] == (422, "not_possible")
 
