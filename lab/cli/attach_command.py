@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadArgumentsError
-from ..runtime.attached import LAB_FILE, attaching
+from ..runtime.attached import LAB_FILE, NAME, attaching
 from ..runtime.attached.attached_lab import AttachedRuntime
 from ..runtime.attached.attaching import DEFAULT_RATE, NONE, Wishes
-from ..runtime.attached.lab_file import NAME, Found, parse_lab_file
+from ..runtime.attached.lab_file import Found, parse_lab_file
 from ..runtime.attached.survey import Answer, Naming
 from ..runtime.attached.their_project import TheirProject
 from .common import JsonOption, message_console, print_json
