@@ -37,8 +37,13 @@ from .search import Search, State
 
 SLOWEST_RESPONSE_S: Final = 1.0
 """Default of `--slowest-response`: most applications answer sooner, and clients wait for longer."""
+LONGEST_EJECTION_S: Final = 10.0
+"""Default of `--longest-ejection`, that of nginx. If all servers are slow for a moment, live traffic may take out all,
+and requests fail until the first ejection ends."""
 _BROKEN: Final = 1000.0
 """Score of a broken limit or a new danger: more than all goals together can have."""
+_AFFECTED: Final = 0.5
+"""Weight of the requests that fail or are slow under a fault whose goal is missed."""
 _NEVER: Final = 40.0
 """Score of a goal whose value has no end: a trillion times the bound."""
 _EACH: Final = 10.0
@@ -62,6 +67,8 @@ class Request:
     pool: str = ""
     slowest_response_s: float | None = None
     """None: the lower of `SLOWEST_RESPONSE_S` and the present time-out."""
+    longest_ejection_s: float | None = None
+    """None: the higher of `LONGEST_EJECTION_S` and the present value."""
     check_path: str = ""
 
 
@@ -191,7 +198,7 @@ class _Tuner:
         self._at = configuration.listeners.index(route.listener), configuration.pools.index(route.pool)
         self._texts = {path: text for path, text in configuration.texts.items() if _on_disk(path, text)}
         self._situation = replace(request.situation, servers=len(route.pool.servers))
-        self._bounds = Bounds(self._slowest_response_s(), request.check_path)
+        self._bounds = Bounds(self._slowest_response_s(), self._longest_ejection_s(), request.check_path)
         self._left_out: dict[str, str] = {}
         found = self._version(())
         assert isinstance(found, Version)
@@ -202,6 +209,12 @@ class _Tuner:
         if self._request.slowest_response_s is not None:
             return self._request.slowest_response_s
         return min(SLOWEST_RESPONSE_S, self._pool.settings.response_timeout_s.value or SLOWEST_RESPONSE_S)
+
+    def _longest_ejection_s(self) -> float:
+        if self._request.longest_ejection_s is not None:
+            return self._request.longest_ejection_s
+        passive = self._pool.settings.passive
+        return max(LONGEST_EJECTION_S, 0.0 if passive is None else passive.ejection_s.value)
 
     def _offered(self) -> list[Tunable]:
         """Return the settings with the candidates that differ from the present value."""
@@ -278,17 +291,28 @@ class _Tuner:
             return None
         if not self._is_safe(found.pool.settings):
             return None
-        goals = sum(
-            _excess(value, goal.bound, 1.0 if goal.measure.name in {"failed", "slow"} else 0.001)
-            for goal in self._request.goals
-            for value in goal.of(found.advice.predictions).values()
-        )
+        goals = sum(self._shortfall(goal, found) for goal in self._request.goals)
         broken = [
             _excess(limit.of(found.pool.settings, found.advice.predictions), limit.bound, 0.001)
             for limit in self._request.limits
         ]
         dangers = len(found.dangers - self._before.dangers)
         return goals + sum(_BROKEN + each for each in broken if each > 0) + _BROKEN * dangers
+
+    def _shortfall(self, goal: Goal, found: Version) -> float:
+        """Return how far the version is from one goal: 0 if it is met.
+
+        A goal that is missed is missed by less if fewer clients are affected. Otherwise a time-out of half the outage
+        would be best for a program that tries a failed server again and again, although all requests wait for it.
+        """
+        unit = 1.0 if goal.measure.name in {"failed", "slow"} else 0.001
+        total = 0.0
+        for each in found.advice.predictions:
+            if each.fault in goal.faults and (missed := _excess(goal.measure.read(each), goal.bound, unit)):
+                risk = each.risk
+                affected = risk.get_failed + risk.get_slow + risk.post_failed + risk.post_slow
+                total += missed + _AFFECTED * math.log2(1 + affected)
+        return total
 
     def _is_safe(self, settings: FailoverSettings) -> bool:
         """Return whether no time-out is below its lower limit, unless it is in the user's file already."""

@@ -30,7 +30,7 @@ def tune(folder: Path, program: str, *arguments: str) -> tuple[int, dict[str, An
 @pytest.mark.parametrize("program", list(FILES))
 def test_a_goal_that_is_met_by_the_model_is_met_by_runs(program: str, tmp_path: Path) -> None:
     goal = ("--goal", "pause: reroute <= 1500ms", "--limit", "checks <= 5/s a backend")
-    code, document = tune(tmp_path, program, *goal, "--repeat", "1", "--write", "tune.diff")
+    code, document = tune(tmp_path, program, *goal, "--outage", "5s", "--repeat", "1", "--write", "tune.diff")
     assert document["checked"] == f"{program} accepts the changed files"
     measured = document["measured"]
     (found,) = measured["goals"]
@@ -47,7 +47,7 @@ def test_a_goal_that_is_met_by_the_model_is_met_by_runs(program: str, tmp_path: 
 
 
 def test_a_goal_that_cannot_be_met_is_exit_code_1_with_the_best(tmp_path: Path) -> None:
-    code, document = tune(tmp_path, "nginx", "--goal", "pause: reroute <= 300ms", "--no-verify")
+    code, document = tune(tmp_path, "nginx", "--goal", "pause: reroute <= 300ms", "--outage", "5s", "--no-verify")
     assert code == 1
     (missed,) = document["missed"]
     assert missed["value"] == pytest.approx(1.065)

@@ -20,7 +20,7 @@ from lab.balancers.tunables import Bounds, Candidate, Tunable
 from lab.tune.tuner import copies
 
 CORPUS = Path(__file__).parents[3] / "corpus"
-BOUNDS = Bounds(1.0, "/up")
+BOUNDS = Bounds(1.0, 120.0, "/up")
 FILES = {
     "haproxy": ["debian-app.cfg", "defaults-inherited.cfg", "latin1.cfg", "tcp-http.cfg", "tls-acl.cfg", "conf.d"],
     "nginx": [f"{name}/nginx.conf" for name in ("backup", "debian", "docker", "gateway", "shop", "simple")],
@@ -39,11 +39,7 @@ FILES = {
     "caddy": [*(f"{name}/Caddyfile" for name in ("gateway", "one", "simple", "sites", "snippets")), "json/caddy.json"],
 }
 CASES = [(program, names) for program, every in FILES.items() for names in every]
-OVERRULED = {
-    frozenset(("timeout", "per_try_timeout")),
-    frozenset(("route.timeout", "per_try_timeout")),
-    frozenset(("retry_on", "retry_on (POST)")),
-}
+OVERRULED = {frozenset(("route.timeout", "per_try_timeout")), frozenset(("retry_on", "retry_on (POST)"))}
 """Pairs of settings of which the reader reports only the stricter one, or which it reports together."""
 
 
