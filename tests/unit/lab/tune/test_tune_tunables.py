@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -148,7 +149,9 @@ def test_several_values_together_are_read_back_as_they_were_meant(
         writes = [pair for each in chosen.values() for pair in map(repr, each.writes.items())]
         if len(set(writes)) > len({name for each in chosen.values() for name in each.writes}):
             continue  # two of them write different values of one setting, which the tuner refuses
-        _, pool = changed(program, configuration, way, list(chosen.values()), tmp_path)
+        # A folder of its own, because an `include` with a pattern would find the files of an earlier example.
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        _, pool = changed(program, configuration, way, list(chosen.values()), folder)
         for name, candidate in chosen.items():
             if any(name in pair and pair <= set(chosen) for pair in OVERRULED):
                 continue
