@@ -57,6 +57,9 @@ def advise_command(
     outage: Annotated[str, typer.Option(help="How long a server fails.")] = "60s",
     drain: Annotated[str, typer.Option(help="How long a server that says it is leaving still answers.")] = "5s",
     client_timeout: Annotated[str, typer.Option(help="How long clients wait.")] = "10s",
+    response_time: Annotated[
+        str, typer.Option(help="Longest time that a healthy server takes for a response.")
+    ] = "250ms",
     backend_keep_alive: Annotated[
         str, typer.Option(help="How long your servers keep an idle connection. Default: not known.")
     ] = "",
@@ -81,6 +84,7 @@ def advise_command(
         outage_s=parsed(parse_duration, "--outage", outage),
         drain_s=parsed(parse_duration, "--drain", drain),
         client_timeout_s=parsed(parse_duration, "--client-timeout", client_timeout),
+        response_s=parsed(parse_duration, "--response-time", response_time),
     )
     kept_s = parsed(parse_duration, "--backend-keep-alive", backend_keep_alive) if backend_keep_alive else None
     if words[0].startswith("http://"):
