@@ -19,12 +19,13 @@ from ..advise.models.reroute import RerouteModel, published_pool
 from ..advise.prediction import Situation
 from ..balancers import adapter as find_adapter
 from ..balancers import adapters
+from ..balancers.adapter import Adapter, Missing
 from ..balancers.configuration import Configuration
 from ..balancers.importing import can_import, choose, collect, guess
 from ..compare import entries
 from ..compare.configs import changes
 from ..compare.verification import Subject, without_tls
-from ..errors import BadArgumentsError, ExitCode
+from ..errors import BadArgumentsError, EnvironmentProblemError, ExitCode
 from ..output.terminal import write
 from ..processes.direct_http import direct_opener
 from ..scenario.units import parse_duration, parse_rate, parse_share
@@ -62,6 +63,10 @@ def advise_command(
     ] = "250ms",
     backend_keep_alive: Annotated[
         str, typer.Option(help="How long your servers keep an idle connection. Default: not known.")
+    ] = "",
+    program_version: Annotated[
+        str,
+        typer.Option(help="Version of the program, such as 2.6.12. Default: that of the installed program, if any."),
     ] = "",
     form: Annotated[Format, typer.Option("--format", help="How to print the advice.")] = Format.TERMINAL,
     verify: Annotated[
@@ -102,7 +107,9 @@ def advise_command(
     configuration = own.read(collect(words, own))
     route = choose(configuration, frontend, pool)
     situation = replace(given, servers=len(route.pool.servers))
-    advice = advise(configuration, route.pool, situation, kept_s)
+    advice = advise(
+        configuration, route.pool, situation, kept_s, version=program_version or _installed(find_adapter(name))
+    )
     _print(advice, form)
     wrong = False
     if verify:
@@ -119,6 +126,17 @@ def advise_command(
         console.print(verified.text())
         wrong = verified.exceeded
     raise typer.Exit(ExitCode.FAIL if advice.dangerous or wrong else ExitCode.PASS)
+
+
+def _installed(adapter: Adapter) -> str:
+    """Return the version that the installed program reports; empty if there is none."""
+    found = adapter.find()
+    if isinstance(found, Missing):
+        return ""
+    try:
+        return adapter.version(found)
+    except EnvironmentProblemError:
+        return ""
 
 
 def _running(url: str, given: Situation, kept_s: float | None) -> Advice:
