@@ -200,12 +200,10 @@ class FailoverModel:
         if not self.can_eject(case):
             return Estimate(None, None, "the limit on ejected servers forbids the ejection")
         found = [self._row(case, failure) for failure in case.lasting]
-        if any(each is None for each in found):
-            return Estimate(None, None, "such failures do not count in live traffic")
-        return max((each for each in found if each), key=lambda each: each.worst.seconds if each.worst else 0.0)
+        return max(found, key=lambda each: math.inf if each.worst is None else each.worst.seconds)
 
-    def _row(self, case: Case, failure: Failure) -> Estimate | None:
-        """Return the time until enough attempts have failed to eject the server; None if that never happens.
+    def _row(self, case: Case, failure: Failure) -> Estimate:
+        """Return the time until enough attempts have failed to eject the server.
 
         If only some requests count, their arrivals are random. The time of n of them has a mean of n·g and a standard
         deviation of √n·g; the worst case is two of these later. If the policy depends on chance, too, the longest gap
@@ -215,16 +213,19 @@ class FailoverModel:
         passive = case.settings.passive
         share = self.counted_share(case, failure)
         if passive is None or not share:
-            return None
+            return Estimate(None, None, "such failures do not count in live traffic")
         failures = self.names.given("n", "failures that eject", passive.failures)
         spacing, longest = gap(case.situation, case.balancing, share, passive.failures.value)
         takes = self.attempt(case, failure)
         if takes is None:
-            return None
+            return Estimate(None, None, "such requests have no time-out, so live traffic sees no failure")
         one_at_a_time = case.balancing.policy is Policy.FEWEST and takes.value > 0
         apart_s = longest.value + (takes.value if one_at_a_time else 0.0)
         if passive.window_s is not None and (failures.value - 1) * apart_s > passive.window_s.value:
-            return None
+            slowly = (
+                f"{failures.value:g} failures may take longer than the {passive.window_s.value:g} s that they count"
+            )
+            return Estimate(None, None, slowly)
         late = passive.evaluated_every_s
         evaluated = [] if late is None else [whole(self.names.given("E", "interval of its evaluation", late))]
         mean = total(times(failures, spacing), whole(takes), *evaluated)

@@ -26,7 +26,7 @@ from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
-from ..compare.generated_block import splice
+from ..compare.generated_block import ENTRIES, LEAGUE, splice
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
@@ -148,7 +148,7 @@ def compare(
             (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
             write_page(comparison, folder)
     if write_markdown:
-        splice(write_markdown, matrix(comparison))
+        splice(write_markdown, matrix(comparison), ENTRIES if comparison.baseline else LEAGUE)
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})

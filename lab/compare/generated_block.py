@@ -7,13 +7,15 @@ from typing import Final
 
 from ..errors import BadArgumentsError
 
-BEGIN: Final = "<!-- lab compare: begin (generated) -->"
-END: Final = "<!-- lab compare: end -->"
+LEAGUE: Final = ("<!-- lab compare: begin (generated) -->", "<!-- lab compare: end -->")
+"""The markers of the table of balancers that are compared with each other."""
+ENTRIES: Final = ("<!-- lab compare --entry: begin (generated) -->", "<!-- lab compare --entry: end -->")
+"""The markers of the table of entries that are compared with a baseline."""
 ADVICE: Final = ("<!-- lab bench advise: begin (generated) -->", "<!-- lab bench advise: end -->")
 """The markers of the table of predicted beside measured."""
 
 
-def splice(path: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
+def splice(path: Path, text: str, markers: tuple[str, str]) -> None:
     """Put `text` between the markers of the file. Raise `BadArgumentsError` unless both are there, in order."""
     first, last = markers
     try:

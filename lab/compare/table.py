@@ -114,7 +114,10 @@ def markdown(comparison: Comparison) -> str:
 
 
 def matrix(comparison: Comparison) -> str:
-    """Return the short table for a README: a row for each scenario, a column for each balancer."""
+    """Return the short table for a README: a row for each scenario, a column for each balancer.
+
+    If there is a baseline, the sentences that tell the differences follow.
+    """
     rows = comparison.rows()
     columns = list(dict.fromkeys((row.balancer, row.settings) for row in rows))
     several = len({settings for _, settings in columns}) > 1
@@ -129,7 +132,8 @@ def matrix(comparison: Comparison) -> str:
     number = "–".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
     of = "single runs" if number == "1" else f"medians of {number} runs"
     legend = f"failed / slow / seconds to reroute; {of}; – if the host was too busy, or none started"
-    return "\n".join([*lines, "", f"{legend}  ", *provenance(comparison)]) + "\n"
+    told = [f"- {each.sentence()}" for each in contrasts(comparison)]
+    return "\n".join([*lines, "", *told, *([""] if told else []), f"{legend}  ", *provenance(comparison)]) + "\n"
 
 
 def provenance(comparison: Comparison) -> list[str]:

@@ -125,6 +125,7 @@ def test_live_traffic_notices_a_hung_server_one_request_at_a_time() -> None:
     forgets = replace(by_traffic, passive=passive(5, known.ALL, 10.0, window_s=at(3.0)), balancing=at(FEWEST))
     found = next(each for each in model("nginx").predict(forgets, LAB) if each.fault is Fault.PAUSE)
     assert found.notice.worst is None
+    assert "5 failures may take longer than the 3 s that they count" in found.notice.by
 
 
 def test_a_policy_that_may_ask_nobody_is_no_detector() -> None:

@@ -13,7 +13,7 @@ from lab.cli.compare_commands import command_line
 from lab.compare import entries
 from lab.compare.configs import read_configs, write_configs
 from lab.compare.document import Comparison, Result, read
-from lab.compare.generated_block import BEGIN, END, splice
+from lab.compare.generated_block import LEAGUE, splice
 from lab.compare.measures import Measures
 from lab.compare.page import write_page
 from lab.compare.runner import Entry, schedule
@@ -90,12 +90,12 @@ def test_every_measure_is_in_a_column_of_the_terminal_and_of_the_page(capsys: py
 
 def test_the_block_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
-    file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    splice(file, "new\n")
-    assert file.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    file.write_text(f"before\n{LEAGUE[0]}\nold\n{LEAGUE[1]}\nafter\n")
+    splice(file, "new\n", LEAGUE)
+    assert file.read_text() == f"before\n{LEAGUE[0]}\nnew\n{LEAGUE[1]}\nafter\n"
     file.write_text("none")
     with pytest.raises(BadArgumentsError, match="it has no markers"):
-        splice(file, "new\n")
+        splice(file, "new\n", LEAGUE)
 
 
 def test_every_balancer_meets_a_scenario_before_the_next_one_comes_and_each_round_starts_elsewhere() -> None:
