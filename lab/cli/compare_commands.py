@@ -21,7 +21,7 @@ from ..balancers import ADAPTERS
 from ..balancers.importing import write_changes
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
-from ..compare.configs import changes, write_configs
+from ..compare.configs import changes, told_once, write_configs
 from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
@@ -129,7 +129,7 @@ def compare(
     if show_changes is not None:
         _write_changes(chosen, show_changes, console)
         return
-    for line in (line for each in chosen if each.choice.pool for line in changes(each.choice)):
+    for line in told_once([each.choice for each in chosen]):
         console.print(line, soft_wrap=True)
     entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
