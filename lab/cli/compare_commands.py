@@ -22,12 +22,12 @@ from ..balancers.importing import write_changes
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
 from ..compare.attached_environment import AttachedEnvironment
-from ..compare.configs import changes, write_configs
+from ..compare.configs import changes, told_once, write_configs
 from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
-from ..compare.generated_block import splice_groups
+from ..compare.generated_block import ENTRIES, splice, splice_groups
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import Group, expanded, scenario_file
@@ -138,7 +138,7 @@ def compare(
     if show_changes is not None:
         _write_changes(chosen, show_changes, console)
         return
-    for line in (line for each in chosen if each.choice.pool for line in changes(each.choice)):
+    for line in told_once([each.choice for each in chosen]):
         console.print(line, soft_wrap=True)
     entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
@@ -158,7 +158,10 @@ def compare(
             write_page(comparison, folder)
             refresh(folder.parent, begin=append is None)
     if write_markdown:
-        splice_groups(write_markdown, matrices(comparison))
+        if comparison.baseline:
+            splice(write_markdown, "\n".join(matrices(comparison).values()), ENTRIES)
+        else:
+            splice_groups(write_markdown, matrices(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})

@@ -108,11 +108,26 @@ def test_what_the_reader_finds_in_our_files_is_what_the_tests_of_the_models_use(
             assert getattr(settings.checks, name).value == getattr(wanted, name).value, name
 
 
+def test_more_requests_than_the_policy_can_send_to_the_server_exceed_the_prediction() -> None:
+    comparison = Comparison(1, "mixed", "a machine", "today")
+    for number, failed in enumerate((40, 97, 98)):
+        measures = Measures(900, failed, 1, 0, 1.3)
+        comparison.results.append(Result("haproxy", "matched", "pause", number, "ok", measures=measures))
+        (row,) = verify([SUBJECT], plans([Fault.PAUSE], 1), comparison)
+        # 1.45 s × 200/s ÷ 3 servers.
+        assert (row.affected_at_most, row.verdict == "exceeded") == (97, failed > 97)
+    assert row.why == "in one run 1 more requests were affected than the model allows"
+    (row,) = verify([SUBJECT], plans([Fault.PAUSE], 1), comparison, lambda result: result.repeat == 2)
+    assert (row.verdict, row.why.partition(",")[0]) == ("busy host", "on a busy host")
+    (row,) = verify([SUBJECT], plans([Fault.PAUSE], 1), comparison, lambda result: result.repeat == 1)
+    assert row.verdict == "exceeded"
+
+
 def test_the_table_is_written_between_its_markers(tmp_path: Path) -> None:
     rows, comparison = measured(1.3), Comparison(1, "mixed", "a machine", "today", versions={"haproxy": "2.6"})
     page = tmp_path / "advise.md"
     page.write_text(f"before\n{ADVICE[0]}\nold\n{ADVICE[1]}\nafter\n")
     splice(page, table(rows, comparison), ADVICE)
-    assert "| haproxy matched | pause | 1.45 | 1.15 | 1.30 | 1 | holds |" in page.read_text()
+    assert "| haproxy matched | pause | 1.45 | 1.15 | 1.30 | 97 | 2 | 1 | holds |" in page.read_text()
     assert "\nold\n" not in page.read_text()
     assert as_document(rows, comparison)["rows"][0]["measured_s"] == (1.3,)
