@@ -11,8 +11,11 @@ import pytest
 from lab.advise.advice import advise
 from lab.advise.prediction import Situation
 from lab.balancers import adapter
+from lab.balancers.adapter import OwnFiles
 from lab.balancers.importing import collect
 from lab.balancers.own_files import write
+from lab.balancers.running import MissingProgramError, RejectedConfigError
+from lab.balancers.selection import Choice
 from lab.errors import BadArgumentsError
 from lab.tune.goal import MEASURES, parse_goal, parse_limit
 from lab.tune.patch import patch
@@ -223,3 +226,81 @@ def test_another_pool_that_changes_too_is_named() -> None:
 def test_files_with_several_ways_need_a_choice() -> None:
     with pytest.raises(BadArgumentsError, match="several ways"):
         tuned("nginx", CORPUS / "nginx" / "shop" / "nginx.conf", "pause: reroute <= 1s")
+
+
+def refuses(word: str) -> Callable[..., None]:
+    """A program that rejects every file with this word."""
+
+    def prepare(choice: Choice, *_: object) -> None:
+        if any(word in text for text in choice.texts().values()):
+            raise RejectedConfigError("haproxy rejects its configuration", "", (f"unknown keyword {word}",))
+
+    return prepare
+
+
+def test_what_the_program_rejects_is_left_out_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(CONFIG)
+    before = tuned("haproxy", file, "pause: reroute <= 600ms")
+    assert "fall" in [each.tunable.name for each in before.changes]
+    monkeypatch.setattr("lab.tune.tuner.prepare", refuses(" fall "))
+    found = tuned("haproxy", file, "pause: reroute <= 600ms")
+    assert " fall " not in found.after.texts[file]
+    assert found.changes
+    assert found.left_out == ("fall: haproxy rejects it: unknown keyword  fall ",)
+    assert found.checked == "haproxy accepts the changed files"
+
+
+def test_a_program_that_rejects_the_original_too_is_no_reason_against_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(CONFIG)
+    monkeypatch.setattr("lab.tune.tuner.prepare", refuses("frontend"))
+    found = tuned("haproxy", file, "pause: reroute <= 600ms")
+    assert found.met
+    assert found.left_out == ()
+    assert found.checked == "not checked: haproxy rejects your own files, too: unknown keyword frontend"
+
+
+def test_a_program_that_is_not_installed_checks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(*_: object) -> None:
+        raise MissingProgramError("haproxy is not installed", "apt-get install haproxy")
+
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(CONFIG)
+    monkeypatch.setattr("lab.tune.tuner.prepare", prepare)
+    found = tuned("haproxy", file, "pause: reroute <= 600ms")
+    assert found.met
+    assert found.checked == "not checked: haproxy is not installed (apt-get install haproxy)"
+
+
+def test_traefik_has_no_check_and_that_is_said() -> None:
+    folder = CORPUS / "traefik" / "toml"
+    found = tuned("traefik", folder / "traefik.toml", "pause: wait <= 2s", pool="portal")
+    assert found.changes
+    assert found.checked == "not checked: traefik has no command that checks its files"
+
+
+def test_a_setting_that_is_not_read_as_it_was_meant_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = adapter("haproxy").own_files
+    assert own is not None
+    original = type(own).tuned
+
+    def wrong(self: OwnFiles, *arguments: object) -> object:
+        *rest, writes = arguments
+        assert isinstance(writes, dict)
+        return original(self, *rest, {name: "7s" if name == "inter" else value for name, value in writes.items()})
+
+    monkeypatch.setattr(type(own), "tuned", wrong)
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(CONFIG)
+    found = tuned("haproxy", file, "pause: reroute <= 600ms")
+    assert not found.met
+    assert "inter" not in [each.tunable.name for each in found.changes]
+    (left_out,) = [each for each in found.left_out if each.startswith("inter: ")]
+    assert left_out.endswith("is read as 7")
