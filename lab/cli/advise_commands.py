@@ -48,7 +48,9 @@ class Format(StrEnum):
 def advise_command(
     files: Annotated[
         list[str],
-        typer.Argument(help="Your configuration, main file first; or the admin URL of a running Reroute."),
+        typer.Argument(
+            help="Your configuration, main file first, separated by spaces or commas; or the admin URL of a running Reroute."
+        ),
     ],
     adapter: Annotated[str, typer.Option(help="The program, if its files do not tell: haproxy, nginx, …")] = "",
     frontend: Annotated[str, typer.Option(help="Name of the listener, if there are several.")] = "",
@@ -81,7 +83,7 @@ def advise_command(
     Exit codes: 0 nothing dangerous, 1 a finding of severity danger or a measured value above its prediction (--verify),
     254 bad arguments or files.
     """
-    words = files
+    words = [part for word in files for part in ([word] if Path(word).exists() else word.split(","))]
     given = Situation(
         servers=1,
         rate_per_s=parsed(parse_rate, "--rate", rate),

@@ -135,3 +135,11 @@ def test_a_policy_that_may_ask_nobody_is_no_detector() -> None:
     found = next(each for each in model("traefik").predict(settings, LAB) if each.fault is Fault.ERROR)
     assert found.notice.worst is None
     assert "the policy may send all requests to one server" in found.notes
+
+
+def test_a_retry_returns_to_the_server_that_looks_idle() -> None:
+    # Caddy lets the policy choose again. In turn, one of three retries meets the dead server; two retries do so once in 9.
+    for balancing, share in ((TURNS, 1 / 9), (FEWEST, 1.0), (TWO, 4 / 9)):
+        settings = replace(known.CADDY_MATCHED, passive=None, balancing=at(balancing))
+        found = next(each for each in model("caddy").predict(settings, LAB) if each.fault is Fault.KILL)
+        assert found.get.failed_share == pytest.approx(share)

@@ -46,6 +46,16 @@ def test_nothing_dangerous_is_exit_code_0(prod: Path, capsys: pytest.CaptureFixt
     assert "nothing dangerous was found" in capsys.readouterr().out
 
 
+def test_files_may_be_separated_by_commas_as_in_lab_compare(prod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, _, rest = GOOD.partition("backend app")
+    prod.write_text(first)
+    more = prod.with_name("more.cfg")
+    more.write_text(f"backend app{rest}")
+    for arguments in ([f"{prod},{more}"], [str(prod), str(more)]):
+        assert run(["advise", *arguments]) == 0
+        assert "app (more.cfg:1), 2 servers" in capsys.readouterr().out
+
+
 def test_a_danger_is_exit_code_1_and_names_its_line(prod: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prod.write_text(GOOD.replace("timeout server 1s", "timeout server 1h"))
     assert run(["advise", str(prod), "--format", "json"]) == 1
