@@ -30,11 +30,16 @@ class Names:
         return Input(symbol, meaning, value.value, source, value.place)
 
 
-def gap(situation: Situation, share: float = 1.0) -> Input:
-    """Return the time between two requests to one server, of which only `share` count."""
+def gap(situation: Situation, share: float = 1.0, *, turns: bool = False) -> Input:
+    """Return the time between two requests to one server, of which only `share` count.
+
+    `turns`: each of them is retried at once and takes another server's turn, so that the turn comes round sooner.
+    """
     only = "" if share == 1.0 else f", of which {share:.0%} count"
+    rotation = max(1, situation.servers - 1) if turns else situation.servers
     source = f"{situation.servers} servers, {situation.rate_per_s:g} requests/s{only}"
-    return Input("g", "gap between requests to the server", 1 / (situation.per_server * share), source)
+    meaning = "gap between requests to the server"
+    return Input("g", meaning, rotation / (situation.rate_per_s * share), source)
 
 
 def fault_ends(seconds: float) -> Duration:

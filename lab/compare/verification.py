@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..advise.models import model
+from ..advise.models import MODELS, model
 from ..advise.prediction import Fault, Prediction, Situation
 from ..advise.terms import ALLOWANCE
 from ..balancers import adapter
@@ -23,7 +23,8 @@ from ..errors import BadArgumentsError
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .document import Comparison, Result, label
+from . import entries
+from .document import BUSY_S, Comparison, Result, label
 from .runner import Entry, ScheduledRun
 from .standard_scenarios import scenario_file
 
@@ -68,6 +69,15 @@ class Subject:
     pool: Pool
 
 
+def rendered_subjects(names: Sequence[str], levels: Sequence[str]) -> list[Subject]:
+    """Return a subject for each balancer and level, whose files the lab renders. Raise `BadArgumentsError`."""
+    chosen = entries.from_adapters(names, levels, Comparison(0, "", "", ""))
+    return [
+        Subject(each, each.choice.adapter, rendered_pool(each.choice.adapter, Level(each.choice.level)))
+        for each in chosen
+    ]
+
+
 def rendered_pool(name: str, level: Level) -> Pool:
     """Return the pool that the program's own reader finds in the configuration that the lab renders.
 
@@ -98,15 +108,16 @@ def plans(faults: Sequence[Fault], seed: int) -> dict[Fault, Plan]:
     return {fault: make_plan(load_scenario(scenario_file(fault)), fault.value, seed) for fault in faults}
 
 
-def schedule(subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], phases: int) -> Iterator[ScheduledRun]:
-    """Yield all runs, interleaved by balancer, and phase by phase."""
+def schedule(
+    subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], phases: int, first: int = 0
+) -> Iterator[ScheduledRun]:
+    """Yield all runs, interleaved by balancer, and phase by phase. `first`: number of the first run of each."""
     for number in range(phases):
         for plan in wanted.values():
             for subject in subjects:
                 settings = subject.pool.settings
-                yield ScheduledRun(
-                    subject.entry, at_phase(unmistakable(plan, settings), number / phases, settings), number
-                )
+                shifted = at_phase(unmistakable(plan, settings), number / phases, settings)
+                yield ScheduledRun(subject.entry, shifted, first + number)
 
 
 def at_phase(plan: Plan, phase: float, *used: FailoverSettings) -> Plan:
@@ -142,15 +153,33 @@ def situation(plan: Plan, servers: int, *, relayed: bool) -> Situation:
     )
 
 
+def with_recorded(
+    subjects: Sequence[Subject], faults: Sequence[Fault], comparison: Comparison
+) -> tuple[list[Subject], list[Fault]]:
+    """Return these balancers and faults and those that the comparison has runs of, each once and in a fixed order."""
+    known = {(each.balancer, each.settings) for each in comparison.results}
+    known |= {(each.program, each.entry.settings) for each in subjects}
+    found = [each for each in rendered_subjects([*MODELS], [*Level]) if (each.program, each.entry.settings) in known]
+    seen = {each.scenario for each in comparison.results}
+    return found, [each for each in Fault if each in faults or each.value in seen]
+
+
 def verify(subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], comparison: Comparison) -> list[Verified]:
-    """Return one row for each balancer and fault, from the results of the comparison."""
+    """Return one row for each balancer and fault of which the comparison has a result."""
     relayed = comparison.runtime == "local"
     rows = []
     for subject in subjects:
         for fault, plan in wanted.items():
+            results = _results(subject, fault, comparison)
             given = situation(unmistakable(plan, subject.pool.settings), len(subject.pool.servers), relayed=relayed)
-            rows.append(_row(subject, _predicted(subject, fault, given), given, comparison))
+            if results:
+                rows.append(_row(subject, _predicted(subject, fault, given), given, results))
     return rows
+
+
+def _results(subject: Subject, fault: Fault, comparison: Comparison) -> list[Result]:
+    wanted = (subject.entry.choice.name, subject.entry.settings, fault.value)
+    return [each for each in comparison.results if (each.balancer, each.settings, each.scenario) == wanted]
 
 
 def _predicted(subject: Subject, fault: Fault, given: Situation) -> Prediction:
@@ -158,33 +187,38 @@ def _predicted(subject: Subject, fault: Fault, given: Situation) -> Prediction:
     return next(each for each in found if each.fault is fault)
 
 
-def _row(subject: Subject, predicted: Prediction, given: Situation, comparison: Comparison) -> Verified:
-    choice, settings = subject.entry.choice, subject.entry.settings
-    results = [
-        each
-        for each in comparison.results
-        if (each.balancer, each.settings, each.scenario) == (choice.name, settings, predicted.fault)
-    ]
-    measured = [each.measures for each in results if each.counts and each.measures]
-    # A fault that is undone late lasts for longer than planned, which is not the balancer's doing.
-    seconds = tuple(min(each.reroute_s, given.outage_s) for each in measured if each.reroute_s is not None)
+def _row(subject: Subject, predicted: Prediction, given: Situation, results: Sequence[Result]) -> Verified:
     worst, expected = predicted.visible.worst, predicted.visible.expected
     assert worst is not None
     assert expected is not None
+    counted = [each for each in results if each.counts]
+    late = [each for each in counted if each.host_busy_s > BUSY_S and _seconds(each, given) > worst.seconds]
+    measured = [each for each in counted if each not in late and each.measures and each.measures.reroute_s is not None]
+    seconds = tuple(_seconds(each, given) for each in measured)
     verdict, why = _verdict(predicted, seconds, results, given.outage_s)
+    if late:
+        what = "1 run does" if len(late) == 1 else f"{len(late)} runs do"
+        told = f"{what} not count: longer than the model allows, but the host was busy"
+        why = "; ".join(filter(None, (why if seconds else "", told)))
     return Verified(
         subject.program,
-        settings,
+        subject.entry.settings,
         predicted.fault,
         worst.formula,
         worst.seconds,
         expected.seconds,
         seconds,
-        tuple(each.failed for each in measured),
+        tuple(each.measures.failed for each in measured if each.measures),
         predicted.risk.get_failed + predicted.risk.post_failed,
         verdict,
         why,
     )
+
+
+def _seconds(result: Result, given: Situation) -> float:
+    """Return the measured time, at most the fault's planned duration: a balancer cannot help it if it lasts longer."""
+    found = result.measures.reroute_s if result.measures else None
+    return min(found or 0.0, given.outage_s)
 
 
 def _verdict(
@@ -198,15 +232,16 @@ def _verdict(
         return "not run", "; ".join(dict.fromkeys(each.reason for each in results if each.reason)) or "no valid run"
     largest, runs = max(seconds), len(seconds)
     if worst.seconds >= outage_s:
-        return "whole fault", f"predicted to last as long as the fault; the largest measured is {largest:.2f} s"
+        told = f"predicted to last as long as the fault; the largest measured is {largest:.2f} s"
+        return "whole fault", "; ".join(filter(None, (told, predicted.visible.mostly)))
     if largest > worst.seconds:
-        return "exceeded", f"one run took {largest - worst.seconds:.2f} s longer than the model allows"
+        return "exceeded", f"{largest - worst.seconds:.2f} s longer than the model allows"
     if worst.seconds <= LOOSEST * largest:
         return "holds", ""
     if worst.seconds - ALLOWANCE.value <= LOOSEST * largest:
         return "loose", f"only because of the allowance of {ALLOWANCE.value * 1000:g} ms"
-    if predicted.visible.by.startswith("retries hide it"):
-        return "loose", predicted.visible.by
+    if predicted.visible.mostly:
+        return "loose", predicted.visible.mostly
     if expected.seconds <= LOOSEST * largest:
         return "loose", f"near the expected value of {expected.seconds:.2f} s; none of {runs} runs had the worst phase"
     return "loose", "not explained"
