@@ -32,26 +32,19 @@ def test_no_measured_time_is_above_its_prediction(tmp_path: Path) -> None:
         found = ADAPTERS[name].find()
         if isinstance(found, Missing):
             pytest.skip(f"{name} is not installed: {found.install}")
-    sample = ("--balancers", "haproxy,caddy", "--faults", "pause,drain")
+    sample = ("--balancers", "haproxy", "--faults", "pause,drain")
     first = bench(tmp_path, *sample, "--phases", "1", "--seed", "5", "--json")
     (folder,) = (each.parent for each in tmp_path.glob("results/*/advise.json"))
-    second = bench(
-        tmp_path, "--balancers", "nginx", "--faults", "pause", "--phases", "1", "--append", str(folder), "--json"
-    )
+    other = ("--balancers", "nginx,caddy", "--faults", "pause")
+    second = bench(tmp_path, *other, "--phases", "1", "--append", str(folder), "--json")
     together = rows(second)
-    assert [*together] == [
-        ("haproxy", "pause"),
-        ("haproxy", "drain"),
-        ("nginx", "pause"),
-        ("caddy", "pause"),
-        ("caddy", "drain"),
-    ]
+    assert [*together] == [("haproxy", "pause"), ("haproxy", "drain"), ("nginx", "pause"), ("caddy", "pause")]
     for cell, row in together.items():
         assert row["verdict"] in {"holds", "loose"}, (cell, row)
         # The fault was really there: a balancer cannot notice a pause sooner than by a time-out of 0.4 s.
         assert max(row["measured_s"]) > (0.4 if row["fault"] == "pause" else 0.0), (cell, row)
-    assert {cell: row for cell, row in together.items() if cell[0] != "nginx"} == rows(first)
+    assert {cell: row for cell, row in together.items() if cell[0] == "haproxy"} == rows(first)
     assert (first.returncode, second.returncode) == (0, 0)
     again = bench(tmp_path, *sample, "--phases", "0", "--append", str(folder), "--json")
     assert rows(again) == together
-    assert len([each for each in folder.iterdir() if (each / "plan.json").exists() and not each.is_symlink()]) >= 5
+    assert again.returncode == 0
