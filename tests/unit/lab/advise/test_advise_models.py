@@ -92,6 +92,26 @@ def test_a_kill_that_retries_hide_is_seen_only_by_requests_in_flight() -> None:
         assert (found.risk.get_failed, found.risk.get_slow, found.risk.post_failed) == (0, 0, 1)
 
 
+def test_haproxy_cuts_the_post_whose_refused_connection_marks_the_server_down() -> None:
+    # Tried with HAProxy 2.6 and `error-limit 3`: twelve kills cost eleven POSTs, each the third request to the server.
+    limit = passive(3, known.ALL, 0.0, returns_by_checks=True)
+    tuned = replace(known.HAPROXY_MATCHED, passive=limit, closes_sessions_when_down=at(True))
+    found = predict("haproxy", tuned, Fault.KILL)
+    assert found.visible.worst is not None
+    assert found.visible.worst.seconds == pytest.approx(3 * G + M)
+    assert found.visible.mostly.startswith("only the request whose failure marks the server down is seen")
+    # The one that is cut, and one in flight when the server is killed.
+    assert (found.risk.get_failed, found.risk.post_failed) == (0, 2)
+    for harmless in (
+        replace(tuned, closes_sessions_when_down=at(False)),
+        replace(tuned, retries=retries(3, known.ALL, known.ALL)),
+        replace(tuned, passive=None),
+    ):
+        same = predict("haproxy", harmless, Fault.KILL)
+        assert same.visible.worst is not None
+        assert same.visible.worst.seconds == M
+
+
 def test_nginx_needs_live_requests_to_time_out() -> None:
     found = predict("nginx", known.NGINX_MATCHED, Fault.PAUSE)
     assert worst(found) == pytest.approx(2 * G + 1.0 + M)
