@@ -20,7 +20,7 @@ from ..errors import (
     UnreachableTargetError,
 )
 from ..faults import FAULTS, AnyFault
-from ..faults.base import Params, works_unprobed
+from ..faults.base import Params, needs, works_unprobed
 from ..faults.link_fault import LinkFault
 from ..inputs.units import parse_duration
 from ..inputs.validation_errors import problems
@@ -28,8 +28,8 @@ from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
 """A backend that takes longer than this to answer /health does not count as healthy."""
-ANSWERS_WITHIN_S = 1.0
-"""Time limit of the health check before a fault on a foreign backend, seconds."""
+ANSWERS_WITHIN_S = 3.0
+"""Time limit of the health check before a fault on a foreign backend, seconds. A busy host may need that long."""
 MIN_DURATION_S = 0.1
 SCOPE = ("peer", "direction", "port")
 
@@ -109,7 +109,7 @@ async def check_reachable(fault: AnyFault, targets: Collection[Target]) -> dict[
 async def check_dependents(fault: AnyFault, targets: Collection[Target]) -> None:
     """Raise ConflictError if the fault ends a process whose network namespace others share, because no heal could give
     them a network again."""
-    for target in targets if fault.needs in (Killable, Stoppable) else ():
+    for target in targets if needs(fault, Killable, Stoppable) else ():
         if found := await target.dependents():
             names = " and ".join(sorted(found))
             told = f"{fault.kind} would leave {names} without a network: they use that of {target.name} (network_mode)"

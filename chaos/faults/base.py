@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from ..drivers.probe import Address, Answer, ask, why_unreachable
-from ..drivers.targets import Injection, Running, Target
+from ..drivers.targets import Injection, Orderable, Running, Target
 from ..inputs.settings import RuntimeName
 from .bound import Bound
 
@@ -165,9 +165,14 @@ class Before:
         return self.answer if self.address is None else await ask(self.address, timeout_s=SILENCE_S)
 
 
+def needs(fault: AnyFault, *abilities: type[Any]) -> bool:
+    """Return whether the fault needs one of these abilities, alone or with others."""
+    return bool(set(abilities) & set(fault.needs.__mro__))
+
+
 def works_unprobed(fault: AnyFault) -> bool:
     """Return whether the runtime's report is enough to verify the fault, so that no direct probe is needed."""
-    return fault.layer in (Layer.PROCESS, Layer.CPU, Layer.MEMORY)
+    return fault.layer in (Layer.PROCESS, Layer.CPU, Layer.MEMORY) and not needs(fault, Orderable)
 
 
 async def measure_silence(target: Target) -> Answer:

@@ -45,9 +45,13 @@ def advise(
     situation: Situation,
     backend_keep_alive_s: float | None = None,
     using: FailoverModel | None = None,
+    version: str = "",
 ) -> Advice:
-    """Return the advice about one pool. Raise `BadArgumentsError` if the program has no model and none is given."""
+    """Return the advice about one pool. `version`: of the program; empty if it is not known.
+
+    Raise `BadArgumentsError` if the program has no model and none is given, or if the version is none.
+    """
     using = using or model(configuration.program)
     predictions = tuple(using.predict(pool.settings, situation))
-    found = findings(using, pool, configuration.unknown, situation, backend_keep_alive_s)
+    found = findings(using, pool, configuration, situation, backend_keep_alive_s, version)
     return Advice(configuration.program, pool, situation, predictions, tuple(found))

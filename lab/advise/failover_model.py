@@ -9,6 +9,8 @@ requests succeed (drain). Symbols, seconds unless noted otherwise:
     C S    time-out of connecting, of a response                           X    ejection
     A      attempts (count)   P  pause between two on one server           g    gap between requests to the server
     D      duration of the fault                                           m    allowance of the lab
+
+How many requests the balancing policy sends to the failed server is derived in `lab.advise.balancing`.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from ..balancers.configuration import CheckKind, Checks, FailoverSettings, Failure, Value
+from ..balancers.configuration import Balancing, CheckKind, Checks, FailoverSettings, Failure, Policy, Value
+from .balancing import fast_share, gap, pending_at_most, sent_at_most
 from .prediction import SILENT, Duration, Estimate, Fault, Input, Outcome, Prediction, Result, Risk, Situation, Term
 from .suggestions import Knob, Suggestion
-from .terms import ALLOWANCE, Names, fault_ends, gap, half, one_less, stretched, times, total, whole
+from .terms import ALLOWANCE, Names, fault_ends, half, one_less, stretched, times, total, whole
 
 _ATTEMPT: Final = {
     Fault.KILL: (Failure.CONNECT, Failure.CLOSED),
@@ -57,6 +60,16 @@ class Case:
     def lasting(self) -> tuple[Failure, ...]:
         """How attempts fail during the whole fault, without what happens only once: a pooled connection is cut."""
         return tuple(each for each in self.attempts if each is not Failure.CLOSED)
+
+    @property
+    def balancing(self) -> Balancing:
+        """The policy that selects a server."""
+        return self.settings.balancing.value
+
+    @property
+    def gap(self) -> Input:
+        """The longest time until the policy selects a given server."""
+        return gap(self.situation, self.balancing)[1]
 
     @property
     def outage_s(self) -> float:
@@ -102,9 +115,8 @@ class FailoverModel:
 
     def notes(self, case: Case) -> tuple[str, ...]:
         """Return what a reader should know about this program and fault."""
-        if case.fault is Fault.KILL:
-            return ("if the host dies too, or the container's address: see blackhole",)
-        return ()
+        host = ("if the host dies too, or the container's address: see blackhole",) if case.fault is Fault.KILL else ()
+        return (*host, *_of_policy(case))
 
     def check_timeout(self, case: Case, checks: Checks) -> Input:
         """Return the longest duration of a check under this fault."""
@@ -133,7 +145,7 @@ class FailoverModel:
         """Return the longest time from the end of the fault to the end of the ejection."""
         passive = case.settings.passive
         assert passive is not None
-        return total(whole(self.names.given("X", "ejection", passive.ejection_s)), whole(gap(case.situation)))
+        return total(whole(self.names.given("X", "ejection", passive.ejection_s)), whole(case.gap))
 
     # Time to notice.
 
@@ -187,39 +199,50 @@ class FailoverModel:
             return Estimate(None, None, "live traffic does not count")
         if case.fault is Fault.DRAIN:
             return Estimate(None, None, "requests succeed")
+        if case.balancing.policy is Policy.OTHER:
+            return Estimate(None, None, "the policy may send the server too few requests to count")
         if not self.can_eject(case):
             return Estimate(None, None, "the limit on ejected servers forbids the ejection")
         found = [self._row(case, failure) for failure in case.lasting]
-        if any(each is None for each in found):
-            return Estimate(None, None, "such failures do not count in live traffic")
-        return max((each for each in found if each), key=lambda each: each.worst.seconds if each.worst else 0.0)
+        return max(found, key=lambda each: math.inf if each.worst is None else each.worst.seconds)
 
-    def _row(self, case: Case, failure: Failure) -> Estimate | None:
-        """Return the time until enough attempts have failed to eject the server; None if that never happens.
+    def _row(self, case: Case, failure: Failure) -> Estimate:
+        """Return the time until enough attempts have failed to eject the server.
 
         If only some requests count, their arrivals are random. The time of n of them has a mean of n·g and a standard
-        deviation of √n·g; the worst case is two of these later. Each retry takes the turn of another server, so that
-        the failed one mostly gets one of S−1 requests and not one of S; only the expected value relies on it.
+        deviation of √n·g; the worst case is two of these later. If the policy depends on chance, too, the longest gap
+        has both. With a policy that counts pending requests, a server that hangs may get its next request only when the
+        last one has timed out. In turn, each retry takes the turn of another server, so that the failed one mostly gets
+        one of S−1 requests and not one of S; only the expected value relies on it.
         """
         passive = case.settings.passive
         share = self.counted_share(case, failure)
         if passive is None or not share:
-            return None
-        spacing = gap(case.situation, share)
+            return Estimate(None, None, "such failures do not count in live traffic")
         failures = self.names.given("n", "failures that eject", passive.failures)
+        spacing, longest = gap(case.situation, case.balancing, share, passive.failures.value)
         takes = self.attempt(case, failure)
         if takes is None:
-            return None
-        if passive.window_s is not None and (failures.value - 1) * spacing.value > passive.window_s.value:
-            return None
+            return Estimate(None, None, "such requests have no time-out, so live traffic sees no failure")
+        one_at_a_time = case.balancing.policy is Policy.FEWEST and takes.value > 0
+        apart_s = longest.value + (takes.value if one_at_a_time else 0.0)
+        if passive.window_s is not None and (failures.value - 1) * apart_s > passive.window_s.value:
+            slowly = (
+                f"{failures.value:g} failures may take longer than the {passive.window_s.value:g} s that they count"
+            )
+            return Estimate(None, None, slowly)
         late = passive.evaluated_every_s
         evaluated = [] if late is None else [whole(self.names.given("E", "interval of its evaluation", late))]
+        in_turn = (
+            case.balancing.policy is Policy.TURNS and not takes.value and failure in case.settings.retries.on.value
+        )
+        sooner = max(1, case.situation.servers - 1) / case.situation.servers if in_turn else 1.0
+        mean = total(times(failures, replace(spacing, value=spacing.value * sooner)), whole(takes), *evaluated)
+        pending = times(failures, takes) if one_at_a_time else whole(takes)
         spread = Term("2√n·g", 2 * math.sqrt(failures.value) * spacing.value, (failures, spacing))
-        worst = total(times(failures, spacing), whole(takes), *evaluated, *([spread] if share < 1 else []))
-        at_once = not takes.value and failure in case.settings.retries.on.value
-        usual = gap(case.situation, share, turns=at_once)
-        expected = total(times(failures, usual), whole(takes), *evaluated)
-        return Estimate(worst.plus(whole(ALLOWANCE)), expected, BY_TRAFFIC)
+        late_arrivals = [spread] if share < 1 and not case.balancing.by_chance else []
+        worst = total(times(failures, longest), pending, *evaluated, *late_arrivals, whole(ALLOWANCE))
+        return Estimate(worst, mean, BY_TRAFFIC)
 
     # What a client sees.
 
@@ -336,7 +359,7 @@ class FailoverModel:
 
     def _risk(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Risk:
         situation, posts = case.situation, case.situation.post_share
-        sent = self._exposed_s(case, notice) * situation.per_server
+        sent = self._sent(case, notice)
         # In the worst case, each request that tries the server again is one that the client sees.
         tests = self._live_tests(case, notice)
         gets = sent * (1 - posts) + (tests if _seen(get) else 0)
@@ -349,6 +372,19 @@ class FailoverModel:
             _count(gets * (1 - get.failed_share)) if _slow(case, get) else 0,
             _count(sent_posts * post.failed_share + in_flight),
             _count(sent_posts * (1 - post.failed_share)) if _slow(case, post) else 0,
+            # The allowance is for those in flight when the fault begins or a draining server stops.
+            _count(sent + tests + situation.per_server * ALLOWANCE.value),
+        )
+
+    def _sent(self, case: Case, notice: Estimate) -> float:
+        """Return how many requests go to the server while it cannot serve them, at most (`lab.advise.balancing`)."""
+        exposed_s, hangs_s = self._exposed_s(case, notice), None
+        if case.fault in SILENT:
+            found = [self.attempt(case, each) for each in case.lasting]
+            hangs_s = min([each.value for each in found if each] + [case.situation.client_timeout_s])
+        counted_s = exposed_s - ALLOWANCE.value if notice.by == BY_TRAFFIC and case.fault not in SILENT else 0.0
+        return sent_at_most(
+            case.balancing, case.situation, exposed_s, hangs_s or None, until_counted=max(0.0, counted_s)
         )
 
     def _exposed_s(self, case: Case, notice: Estimate) -> float:
@@ -395,10 +431,29 @@ class FailoverModel:
         rise = self.names.given("R", "passed checks in a row", checks.rise)
         first = [whole(self.check_timeout(case, checks))] if case.fault in SILENT else []
         rest = [one_less(rise, doubt)]
-        spacing = gap(case.situation)
+        spacing = case.gap
         return Estimate(
             total(*first, whole(down), *rest, whole(spacing), whole(ALLOWANCE)), total(half(down), *rest), BY_CHECKS
         )
+
+
+def _of_policy(case: Case) -> tuple[str, ...]:
+    """Return what the balancing policy means for the number of affected requests."""
+    balancing, situation = case.balancing, case.situation
+    match balancing.policy:
+        case Policy.RANDOM:
+            return ("chance selects the server, so one of 1000 faults affects more requests",)
+        case Policy.KEY:
+            return ("the keys of the policy are assumed to be spread evenly over the servers",)
+        case Policy.FEWEST if case.fault in SILENT:
+            most = pending_at_most(balancing, situation)
+            within = f"healthy servers answer within {situation.response_s:g} s"
+            return (f"at most {most} requests at a time wait for the server, because it is the busiest ({within})",)
+        case Policy.FEWEST if (share := fast_share(balancing, situation)) > 1 / situation.servers:
+            return (f"the server looks idle because it fails at once, so it may get {share:.0%} of the requests",)
+        case Policy.FIRST | Policy.OTHER:
+            return ("the policy may send all requests to one server",)
+    return ()
 
 
 _AFTER: Final = {

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from ..balancers.configuration import CheckKind, FailoverSettings, Failure, Place, Pool, Unknown, Value
+from ..balancers.configuration import CheckKind, Configuration, FailoverSettings, Failure, Place, Pool, Unknown, Value
 from .failover_model import FailoverModel
 from .prediction import Situation
 from .suggestions import Knob, Suggestion
+from .versions import Difference, differences
 
 COMMON_KEEP_ALIVE_S: Final = 5.0
 """uvicorn and Node.js close an idle connection after 5 s: https://www.uvicorn.org/settings/#timeouts and
@@ -69,6 +70,7 @@ RULES: Final = {
     "retry-storm": "Retries multiply the load of a slow pool",
     "keep-alive": "Idle connections may be kept for longer than the server keeps them",
     "ejection-limit": "The limit on ejected servers keeps a failed server in use",
+    "version-default": "Versions of the program differ here",
     "unknown-directive": "The adviser does not know this directive",
 }
 """Rule → its title."""
@@ -77,14 +79,28 @@ RULES: Final = {
 def findings(
     model: FailoverModel,
     pool: Pool,
-    unknown: Sequence[Unknown],
+    configuration: Configuration,
     situation: Situation,
     backend_keep_alive_s: float | None = None,
+    version: str = "",
 ) -> list[Finding]:
-    """Return all findings about the pool, the worst first. `backend_keep_alive_s`: None if it is not known."""
-    found = [*_Rules(model, pool, situation).all(backend_keep_alive_s), *_unknown(unknown)]
+    """Return all findings about the pool, the worst first.
+
+    `backend_keep_alive_s`: None if it is not known. `version`: of the program; empty if it is not known.
+    """
+    found = [
+        *_Rules(model, pool, situation).all(backend_keep_alive_s),
+        *_versions(differences(configuration, pool, version)),
+        *_unknown(configuration.unknown),
+    ]
     order = list(Severity)
     return sorted(found, key=lambda each: order.index(each.severity))
+
+
+def _versions(found: Iterable[Difference]) -> Iterator[Finding]:
+    for each in found:
+        rule = "version-default"
+        yield Finding(rule, Severity.NOTE, each.place, RULES[rule], each.told, "", each.docs)
 
 
 def _unknown(unknown: Sequence[Unknown]) -> Iterator[Finding]:

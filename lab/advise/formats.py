@@ -54,6 +54,7 @@ def _prediction(each: Prediction) -> dict[str, Any]:
         "at_risk": {
             "get": {"failed": risk.get_failed, "slow": risk.get_slow},
             "post": {"failed": risk.post_failed, "slow": risk.post_slow},
+            "sent_to_failed_server": risk.sent,
         },
         "longest_wait": _duration(each.longest_wait),
         "back": _estimate(each.back),

@@ -46,6 +46,8 @@ class Situation:
     """A client that waits for longer gives up."""
     slow_s: float = 0.25
     """A good response that comes later than this is slow."""
+    response_s: float = 0.25
+    """Longest time that a healthy server takes for a response. It matters if the policy counts pending requests."""
     relayed: bool = False
     """Whether the servers are behind the relays of a local lab, which accept connections even during a blackhole."""
 
@@ -143,6 +145,9 @@ class Risk:
     get_slow: int
     post_failed: int
     post_slow: int
+    sent: int
+    """Requests that go to the server while it cannot serve them, whatever becomes of them: an upper limit of all four.
+    The four are shares of it, and chance may make one of them larger at the cost of another."""
 
 
 @dataclass(frozen=True, slots=True)

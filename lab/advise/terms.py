@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..balancers.configuration import Value
-from .prediction import Duration, Input, Situation, Term
+from .prediction import Duration, Input, Term
 
 ALLOWANCE: Final = Input("m", "allowance for scheduling, and for requests in flight", 0.05, "assumed by the lab")
 """Added to each duration, because timers fire late, and checks and requests need time on their way."""
@@ -28,18 +28,6 @@ class Names:
         """Return the input for a value that the file sets or that is the program's default."""
         source = str(value.place) if value.place else f"default of {self._program} ({self.docs(symbol)})"
         return Input(symbol, meaning, value.value, source, value.place)
-
-
-def gap(situation: Situation, share: float = 1.0, *, turns: bool = False) -> Input:
-    """Return the time between two requests to one server, of which only `share` count.
-
-    `turns`: each of them is retried at once and takes another server's turn, so that the turn comes round sooner.
-    """
-    only = "" if share == 1.0 else f", of which {share:.0%} count"
-    rotation = max(1, situation.servers - 1) if turns else situation.servers
-    source = f"{situation.servers} servers, {situation.rate_per_s:g} requests/s{only}"
-    meaning = "gap between requests to the server"
-    return Input("g", meaning, rotation / (situation.rate_per_s * share), source)
 
 
 def fault_ends(seconds: float) -> Duration:

@@ -66,6 +66,8 @@ class OwnFiles:
     """What keeps this program from noticing a failed server sooner, whatever its settings are."""
     in_folder: tuple[str, ...] = ("*",)
     """Patterns of the names of files that are read from a folder, in this order; names of one pattern are sorted."""
+    spreads = ""
+    """Setting of a policy with which the requests of one client reach all servers."""
     loaded_path = ""
     """For a program that listens, and answers 404, before it has read all its files: path that answers 200 once it has,
     in files that the lab imported. Empty: the program reads its files first."""

@@ -128,6 +128,42 @@ class Retries:
     """Retries of this pool that may be in progress at the same time, over all requests; further ones do not happen."""
 
 
+class Policy(StrEnum):
+    """What decides which server of a pool gets a request."""
+
+    TURNS = "turns"
+    """Each server in turn."""
+    RANDOM = "random"
+    KEY = "key"
+    """A hash of a property of the request or its client."""
+    FEWEST = "fewest"
+    """The number of requests that are pending at each server; the fewest win."""
+    FIRST = "first"
+    """The first one that is usable."""
+    OTHER = "other"
+    """Something else, such as measured response times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balancing:
+    """The policy that selects a server."""
+
+    policy: Policy = Policy.TURNS
+    draws: int = 0
+    """FEWEST: number of servers that are drawn at random and compared; 0: all are compared."""
+    repeats: bool = False
+    """FEWEST: whether one server may be drawn several times for one request."""
+    counters: int = 1
+    """FEWEST: number of processes that each count only their own pending requests."""
+    ties_by_chance: bool = False
+    """FEWEST: whether chance decides among servers with equally many pending requests. False: they take turns."""
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether it depends on chance how soon a server gets its next request."""
+        return self.policy in {Policy.RANDOM, Policy.KEY} or self.draws > 0 or self.ties_by_chance
+
+
 @dataclass(frozen=True, slots=True)
 class FailoverSettings:
     """All settings of one pool that decide what a client sees when a server fails. Times are in seconds."""
@@ -146,6 +182,7 @@ class FailoverSettings:
     closes_sessions_when_down: Value[bool] | None = None
     idle_timeout_s: Value[float | None] | None = None
     """How long an idle connection to a server is kept for the next request; None as value: for ever."""
+    balancing: Value[Balancing] = field(default_factory=lambda: Value(Balancing()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +205,9 @@ class Pool:
     place: Place
     servers: tuple[Server, ...]
     settings: FailoverSettings
+    pinned: Value[str] | None = None
+    """The policy in the file's words, if it would send all requests of the lab, or nearly all, to one server: they have
+    one client address, one Host header, no cookies, and few paths."""
 
 
 @dataclass(frozen=True, slots=True)

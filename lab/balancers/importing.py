@@ -131,6 +131,11 @@ def import_files(name: str, files: Sequence[Path], frontend: str = "", pool: str
         )
     configuration = own.read(files)
     route = choose(configuration, frontend, pool)
+    if (pinned := route.pool.pinned) is not None:
+        raise BadArgumentsError(
+            f"{pinned.place}: with `{pinned.value}`, all or nearly all requests of the lab would go to one server",
+            f"in a copy of the file, use another policy, such as {own.spreads}",
+        )
     order = {path: number for number, path in enumerate(configuration.texts)}
     edits = own.edits(configuration, route.listener, route.pool)
     kept = sorted(edits, key=lambda each: (order[each.place.path], each.place.start, each.place.end))

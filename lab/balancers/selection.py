@@ -31,7 +31,8 @@ HEALTH_PATH: Final = "/health"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One balancer. Exactly one of `adapter` (with a level, or with own `files`), `command` and `url` is given."""
+    """One balancer. Exactly one of `adapter` (with a level, or with own `files`), `command`, `url` and
+    `lab_file` is given."""
 
     name: str
     """Name of the balancer in tables and messages."""
@@ -53,6 +54,8 @@ class Choice:
     """Command line with placeholders."""
     url: str = ""
     """Address of a balancer that is already running."""
+    lab_file: str = ""
+    """Path of the `lab.yaml` of a compose project that is running."""
     relay_ports: tuple[int, ...] = ()
     """Ports of the backends, for a balancer whose backend addresses cannot be set. Empty: any free ports."""
     host: str = ""

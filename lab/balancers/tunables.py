@@ -38,6 +38,8 @@ class Bounds:
 
     slowest_response_s: float
     """No time-out of a response is set below this."""
+    longest_ejection_s: float = 10.0
+    """Live traffic takes no server out for longer than this."""
     check_path: str = ""
     """Path of a health check where there is none yet; empty: not known, so no checks are added."""
 
@@ -89,10 +91,11 @@ def times(
     write: Callable[[float], Any] = milliseconds,
     least: str = "",
     key: str = "",
+    remark: str = "",
 ) -> Tunable:
     """Return a setting that is a time in seconds. `key`: name under which it is written, if it differs."""
     candidates = tuple(Candidate(seconds, {key or name: write(seconds)}) for seconds in ladder)
-    return Tunable(name, symbol, read, candidates, least, unit="s")
+    return Tunable(name, symbol, read, candidates, least, remark, "s")
 
 
 def counts(
@@ -106,6 +109,11 @@ def responses(bounds: Bounds) -> tuple[float, ...]:
     """Return the candidates of a time-out of a response."""
     least = bounds.slowest_response_s
     return (least, *(each for each in RESPONSES_S if each > least))
+
+
+def ejections(bounds: Bounds) -> tuple[float, ...]:
+    """Return the candidates of the time for which live traffic takes a server out."""
+    return tuple(each for each in EJECTIONS_S if each <= bounds.longest_ejection_s)
 
 
 def slowest_response(bounds: Bounds) -> str:

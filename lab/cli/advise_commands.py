@@ -19,12 +19,13 @@ from ..advise.models.reroute import RerouteModel, published_pool
 from ..advise.prediction import Situation
 from ..balancers import adapter as find_adapter
 from ..balancers import adapters
+from ..balancers.adapter import Adapter, Missing
 from ..balancers.configuration import Configuration
 from ..balancers.importing import can_import, choose, collect, guess
 from ..compare import entries
 from ..compare.configs import changes
 from ..compare.verification import Subject, without_tls
-from ..errors import BadArgumentsError, ExitCode
+from ..errors import BadArgumentsError, EnvironmentProblemError, ExitCode
 from ..output.terminal import write
 from ..processes.direct_http import direct_opener
 from ..scenario.units import parse_duration, parse_rate, parse_share
@@ -57,8 +58,15 @@ def advise_command(
     outage: Annotated[str, typer.Option(help="How long a server fails.")] = "60s",
     drain: Annotated[str, typer.Option(help="How long a server that says it is leaving still answers.")] = "5s",
     client_timeout: Annotated[str, typer.Option(help="How long clients wait.")] = "10s",
+    response_time: Annotated[
+        str, typer.Option(help="Longest time that a healthy server takes for a response.")
+    ] = "250ms",
     backend_keep_alive: Annotated[
         str, typer.Option(help="How long your servers keep an idle connection. Default: not known.")
+    ] = "",
+    program_version: Annotated[
+        str,
+        typer.Option(help="Version of the program, such as 2.6.12. Default: that of the installed program, if any."),
     ] = "",
     form: Annotated[Format, typer.Option("--format", help="How to print the advice.")] = Format.TERMINAL,
     verify: Annotated[
@@ -81,6 +89,7 @@ def advise_command(
         outage_s=parsed(parse_duration, "--outage", outage),
         drain_s=parsed(parse_duration, "--drain", drain),
         client_timeout_s=parsed(parse_duration, "--client-timeout", client_timeout),
+        response_s=parsed(parse_duration, "--response-time", response_time),
     )
     kept_s = parsed(parse_duration, "--backend-keep-alive", backend_keep_alive) if backend_keep_alive else None
     if words[0].startswith("http://"):
@@ -98,7 +107,9 @@ def advise_command(
     configuration = own.read(collect(words, own))
     route = choose(configuration, frontend, pool)
     situation = replace(given, servers=len(route.pool.servers))
-    advice = advise(configuration, route.pool, situation, kept_s)
+    advice = advise(
+        configuration, route.pool, situation, kept_s, version=program_version or _installed(find_adapter(name))
+    )
     _print(advice, form)
     wrong = False
     if verify:
@@ -115,6 +126,17 @@ def advise_command(
         console.print(verified.text())
         wrong = verified.exceeded
     raise typer.Exit(ExitCode.FAIL if advice.dangerous or wrong else ExitCode.PASS)
+
+
+def _installed(adapter: Adapter) -> str:
+    """Return the version that the installed program reports; empty if there is none."""
+    found = adapter.find()
+    if isinstance(found, Missing):
+        return ""
+    try:
+        return adapter.version(found)
+    except EnvironmentProblemError:
+        return ""
 
 
 def _running(url: str, given: Situation, kept_s: float | None) -> Advice:

@@ -14,7 +14,17 @@ from ..compare.configs import write_configs
 from ..compare.document import Comparison, label
 from ..compare.environment import LocalEnvironment
 from ..compare.runner import run_all
-from ..compare.verification import Subject, Verified, as_document, plans, schedule, table, verify, with_recorded
+from ..compare.verification import (
+    Subject,
+    Verified,
+    as_document,
+    plans,
+    schedule,
+    table,
+    verify,
+    was_busy,
+    with_recorded,
+)
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..index.page import refresh
 from ..output.json_text import dumps
@@ -45,8 +55,9 @@ class Verification:
         for row in self.rows:
             largest = f"{max(row.measured_s):.2f} s" if row.measured_s else "nothing"
             lines.append(
-                f"{label(row.program, row.settings)}, {row.fault}: predicted at most {row.worst_s:.2f} s, expected "
-                f"{row.expected_s:.2f} s, measured {largest}: {row.verdict}{f' ({row.why})' if row.why else ''}"
+                f"{label(row.program, row.settings)}, {row.fault}: predicted at most {row.worst_s:.2f} s and "
+                f"{row.affected_at_most} requests, expected {row.expected_s:.2f} s, measured {largest} and "
+                f"{max(row.affected, default=0)} requests: {row.verdict}{f' ({row.why})' if row.why else ''}"
             )
         return "\n".join([*lines, f"{self.folder}/advise.md · advise.json"])
 
@@ -84,7 +95,7 @@ def run_verification(
     if append is not None:
         subjects, faults = with_recorded(subjects, faults, comparison)
     wanted = plans(faults, comparison.seed)
-    verified = Verification(tuple(verify(subjects, wanted, comparison)), comparison, folder)
+    verified = Verification(tuple(verify(subjects, wanted, comparison, was_busy(folder))), comparison, folder)
     document = dumps(as_document(verified.rows, comparison), indent=2)
     (folder / "advise.json").write_text(document + "\n", encoding="utf-8")
     (folder / "advise.md").write_text(table(verified.rows, comparison), encoding="utf-8")

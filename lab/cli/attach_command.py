@@ -11,17 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadArgumentsError
-from ..runtime.attached import LAB_FILE, attaching
+from ..runtime.attached import LAB_FILE, NAME, attaching
 from ..runtime.attached.attached_lab import AttachedRuntime
 from ..runtime.attached.attaching import DEFAULT_RATE, NONE, Wishes
-from ..runtime.attached.lab_file import NAME, Found, parse_lab_file
+from ..runtime.attached.bounds import bounds_of_configuration
+from ..runtime.attached.lab_file import Found, parse_lab_file
 from ..runtime.attached.survey import Answer, Naming
 from ..runtime.attached.their_project import TheirProject
 from .common import JsonOption, message_console, print_json
 
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 """Names that Compose looks for, in its order."""
-_SHOWN = 5
 
 
 ComposeOption = Annotated[
@@ -150,11 +150,9 @@ def findings(found: Found, naming: Naming | None, answers: Sequence[Answer]) -> 
     yield f"{found.path.name}: GET {found.content.asked} through {found.content.traffic}: {told}"
     content = found.content
     if content.identify == NONE:
-        places = sorted({place for each in answers for place, _ in each.places()})
-        shown = ", ".join(places[:_SHOWN]) or "nothing else"
         yield (
-            "no answer says which backend gave it, so time to reroute counts bad requests only, and distribution is "
-            f"not asserted; --identify names a place (answers have {shown})"
+            "no answer says which backend gave it, so times to reroute and readmit are not asserted; docs/attach.md "
+            "says how the balancer adds an address, and --identify names a place that answers have already"
         )
     elif naming is not None:
         yield f"answers name their backend in {content.identify}: {', '.join(naming.seen)}"
@@ -163,6 +161,9 @@ def findings(found: Found, naming: Naming | None, answers: Sequence[Answer]) -> 
             f"the values of {content.identify} cannot be matched to containers: add `names: {{VALUE: CONTAINER}}` to "
             f"{found.path.name}"
         )
+    bounds = bounds_of_configuration(found)
+    if content.balancer.config is not None and not bounds:
+        yield "the balancer's configuration has one server, whose addresses DNS finds: no limit is derived from it"
     if content.balancer.config is None:
         yield "limits come from `expect` in the lab file; with the balancer's configuration (--config) they are derived"
 

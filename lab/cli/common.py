@@ -26,7 +26,12 @@ RuntimeOption = Annotated[
     ),
 ]
 ComparedRuntimeOption = Annotated[
-    RuntimeName, typer.Option("--runtime", help="Plain processes on this machine, or containers (docker compose).")
+    RuntimeName,
+    typer.Option(
+        "--runtime",
+        help="Plain processes on this machine, containers (docker compose), or attached projects "
+        "(--entry NAME=lab:FILE).",
+    ),
 ]
 AnyRuntimeOption = Annotated[
     RuntimeName | None,

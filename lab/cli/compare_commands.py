@@ -21,12 +21,13 @@ from ..balancers import ADAPTERS
 from ..balancers.importing import write_changes
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
-from ..compare.configs import changes, write_configs
+from ..compare.attached_environment import AttachedEnvironment
+from ..compare.configs import changes, told_once, write_configs
 from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
-from ..compare.generated_block import splice_groups
+from ..compare.generated_block import ENTRIES, splice, splice_groups
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
 from ..compare.standard_scenarios import Group, expanded, scenario_file
@@ -73,7 +74,8 @@ def compare(
     entry: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL or NAME=cmd:COMMAND; "
+            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL, NAME=cmd:COMMAND or "
+            "NAME=lab:FILE (an attached project); "
             "the others are compared with the first one."
         ),
     ] = None,
@@ -131,11 +133,12 @@ def compare(
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --entry, --config or --balancer-url")
+    entries.check_runtime(chosen, environment.name)
     chosen = entries.with_routes(chosen, frontend, pool)
     if show_changes is not None:
         _write_changes(chosen, show_changes, console)
         return
-    for line in (line for each in chosen if each.choice.pool for line in changes(each.choice)):
+    for line in told_once([each.choice for each in chosen]):
         console.print(line, soft_wrap=True)
     entries.note_baseline(baseline, chosen, comparison)
     entries.note_sources(chosen, comparison)
@@ -155,7 +158,10 @@ def compare(
             write_page(comparison, folder)
             refresh(folder.parent, begin=append is None)
     if write_markdown:
-        splice_groups(write_markdown, matrices(comparison))
+        if comparison.baseline:
+            splice(write_markdown, "\n".join(matrices(comparison).values()), ENTRIES)
+        else:
+            splice_groups(write_markdown, matrices(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})
@@ -235,7 +241,7 @@ def environment_for(runtime: RuntimeName, images: Sequence[str], foreign: bool) 
             project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
             return DockerEnvironment(state_root() / "compare", project, entries.images(images))
         case RuntimeName.ATTACHED:
-            raise BadArgumentsError("lab compare starts its own backends", "--runtime local or docker")
+            return AttachedEnvironment()
 
 
 def begin_comparison(

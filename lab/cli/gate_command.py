@@ -94,10 +94,10 @@ def gate(
     Exit codes: 0 not worse, 1 worse, 2 too few runs count (the host was busy), 254 bad arguments or baseline.
     """
     console = message_console(as_json)
-    named = _named(files or [], entry or [], runtime or RuntimeName.LOCAL)
+    before = None if update and (files or entry) else read_baseline(baseline)
+    named = _named(files or [], entry or [], runtime or (before.runtime if before else RuntimeName.LOCAL))
     options = Options(host=host, health=health, frontend=frontend, pool=pool, replace=tuple(replacing or ()))
     request = Request(named, tuple(words(scenarios)), repeat, seed, runtime or "", allow_busy, options)
-    before = None if update and named else read_baseline(baseline)
     wanted = gate_wanted.new(request) if before is None else gate_wanted.stored(before, baseline, request, update)
     expect_writable(results)
     done = _Gate(wanted, None if update else before, baseline, results, console)
@@ -160,12 +160,12 @@ class _Gate:
     def updated(self) -> tuple[ExitCode, dict[str, Any]]:
         """Run and write the baseline, if enough runs count. Return the exit code and the document of `--json`."""
         wanted = self.wanted
-        comparison_seed = random.SystemRandom().randrange(2**32) if wanted.seed is None else wanted.seed
-        plans = wanted.plans(comparison_seed)
+        seed = random.SystemRandom().randrange(2**32) if wanted.seed is None else wanted.seed
+        plans = wanted.plans(seed)
         tests = len(wanted.entries) * len(plans) * len(MEASURES)
         _expect_place(self.path)
         gate_wanted.expect_enough_repeats(wanted.repeat, tests)
-        comparison, folder, entries_now = self._run(plans, comparison_seed)
+        comparison, folder, entries_now = self._run(plans, seed)
         needed = runs_needed(tests)
         short = [
             f"{name} in {plan.scenario}: {runs} of {needed} needed runs count"

@@ -11,8 +11,9 @@ import typer
 
 from ..errors import BadArgumentsError
 from ..output.terminal import Terminal
+from ..runtime.attached import NAME
 from ..runtime.attached.attaching import DEFAULT_RATE, Wishes, first_document, text_of
-from ..runtime.attached.lab_file import NAME, parse_lab_file
+from ..runtime.attached.lab_file import parse_lab_file
 from ..runtime.attached.starter_files import starter_files, write_starter_files
 from ..runtime.attached.their_project import TheirProject
 from .attach_command import (

@@ -48,6 +48,12 @@ def tune_command(
             help="No time-out of a response is set below this. Default: 1s, or the present time-out if it is lower."
         ),
     ] = "",
+    longest_ejection: Annotated[
+        str,
+        typer.Option(
+            help="Live traffic takes no server out for longer than this. Default: 10s, or the present time if longer."
+        ),
+    ] = "",
     check_path: Annotated[
         str, typer.Option(help="Path of your servers' health check, so that checks may be added where there are none.")
     ] = "",
@@ -90,6 +96,7 @@ def tune_command(
         frontend=frontend,
         pool=pool,
         slowest_response_s=parsed(parse_duration, "--slowest-response", slowest_response) if slowest_response else None,
+        longest_ejection_s=parsed(parse_duration, "--longest-ejection", longest_ejection) if longest_ejection else None,
         check_path=_path(check_path),
     )
     request = _with_files(request, files, adapter)

@@ -94,6 +94,8 @@ def _facts(tuning: Tuning) -> Iterator[str]:
         values = [limited.shown(limit.of(one.pool.settings, one.advice.predictions)) for one in (before, after)]
         yield f"limit {limit.text}: {_both(*values)}"
     yield f"no time-out of a response is set below {tuning.bounds.slowest_response_s:g} s (--slowest-response)"
+    longest_s = tuning.bounds.longest_ejection_s
+    yield f"live traffic takes no server out for longer than {longest_s:g} s (--longest-ejection)"
     known = before.rules
     for each in _findings(after):
         new = "as before" if (each.rule, each.severity) in known else "new"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,19 @@ def changes(choice: Choice) -> Iterator[str]:
     yield from (f"  {line}" for line in imported.told())
     for each in imported.kept_unknown():
         yield f"  {each.place}: {one_line(each.text)} may affect failover; it stays as it is"
+
+
+def told_once(choices: Sequence[Choice]) -> Iterator[str]:
+    """Yield `changes` of all imported choices, of which two versions of a file share most: each only once."""
+    known: dict[str, str] = {}
+    for choice in (each for each in choices if each.pool):
+        head, *lines = changes(choice)
+        yield head
+        plain = {line: re.sub(r"^\s*\S+?:\d+: ", "", line) for line in lines}
+        yield from (line for line in lines if plain[line] not in known)
+        again = Counter(known[each] for each in plain.values() if each in known)
+        yield from (f"  and {count} of the changes of {name}" for name, count in again.items())
+        known = dict.fromkeys(plain.values(), choice.name) | known
 
 
 def read_configs(folder: Path) -> list[tuple[str, str]]:

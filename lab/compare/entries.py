@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..balancers import adapter, adapters
@@ -19,6 +20,7 @@ from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..balancers.selection import HEALTH_PATH, Choice, Place, ThisMachine
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..runtime.attached.lab_file import load_lab_file
 from ..runtime.ports import is_loopback
 from .configs import rendered
 from .document import OWN, Comparison, Result, label
@@ -47,9 +49,13 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
     return found
 
 
+_OTHER_KINDS: Final = {"url": "url", "cmd": "command", "lab": "lab_file"}
+"""What `--entry NAME=KIND:…` may be besides a program with files → its field in `NamedEntry`."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedEntry:
-    """What `--entry NAME=WHAT` means. With neither files, command nor url, the lab renders the configuration."""
+    """What `--entry NAME=WHAT` means. With only a program, the lab renders its configuration."""
 
     name: str
     program: str = ""
@@ -59,6 +65,7 @@ class NamedEntry:
     files: tuple[str, ...] = ()
     command: str = ""
     url: str = ""
+    lab_file: str = ""
 
 
 def named(words: Sequence[str], replacements: Sequence[str], ports: Sequence[int], runtime: str) -> list[Entry]:
@@ -70,8 +77,9 @@ def parse_named(words: Sequence[str], runtime: str) -> list[NamedEntry]:
     """Return what `--entry NAME=WHAT` options mean.
 
     WHAT is `[PROGRAM[@BINARY]:]FILE[,FILE…]` (PROGRAM may be left out if the file tells), `PROGRAM[@BINARY]` for our
-    rendering of its configuration, `url:URL` or `cmd:COMMAND`. BINARY is the path of another version of the program,
-    on runtime docker an image. Raise `BadArgumentsError`, also if a name is given twice.
+    rendering of its configuration, `url:URL`, `cmd:COMMAND`, or `lab:FILE` for an attached project. BINARY is the path
+    of another version of the program, on runtime docker an image. Raise `BadArgumentsError`, also if a name is given
+    twice.
     """
     found: dict[str, NamedEntry] = {}
     for word in words:
@@ -81,10 +89,11 @@ def parse_named(words: Sequence[str], runtime: str) -> list[NamedEntry]:
         if name in found:
             raise BadArgumentsError(f"--entry {name} is given twice", "give every entry a name of its own")
         kind, _, rest = what.partition(":")
-        if kind in {"url", "cmd"}:
+        if kind in _OTHER_KINDS:
             if not rest.strip():
                 raise BadArgumentsError(f"--entry {word}: {kind} is empty", f"NAME={kind}:…, as docs/peers.md says")
-            found[name] = NamedEntry(name, url=rest) if kind == "url" else NamedEntry(name, command=rest)
+            fields: dict[str, Any] = {_OTHER_KINDS[kind]: rest}
+            found[name] = NamedEntry(name, **fields)
         else:
             program, binary, paths = split_program(what)
             if "@" in what and program:
@@ -110,6 +119,8 @@ def _without_files(wanted: NamedEntry, ports: Sequence[int]) -> Entry:
         return from_url(wanted.url, ports)
     if wanted.command:
         return from_command(wanted.command)
+    if wanted.lab_file:
+        return from_lab_file(wanted.lab_file)
     return Entry(Choice(wanted.name, adapter=wanted.program), OWN)
 
 
@@ -223,6 +234,8 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
             continue
         choice = entry.choice
         digest = hashlib.sha256(repr((choice.adapter, choice.binary, choice.command, choice.url)).encode())
+        if choice.lab_file:
+            digest.update(Path(choice.lab_file).read_bytes())
         for text in choice.texts().values():
             digest.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
         if comparison.sources.setdefault(choice.name, digest.hexdigest()) != digest.hexdigest():
@@ -321,6 +334,22 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
         reason = f"nothing listens there ({error.strerror or error})"
         raise BadArgumentsError(f"--balancer-url {url}: {reason}", "start your balancer first") from error
     return Entry(Choice("own url", url=url.rstrip("/"), relay_ports=tuple(ports)), OWN)
+
+
+def from_lab_file(name: str) -> Entry:
+    """Return an entry for an attached compose project. Raise `BadArgumentsError` if its lab file is not valid."""
+    return Entry(Choice("attached", lab_file=str(load_lab_file(Path(name)).path)), OWN)
+
+
+def check_runtime(chosen: Sequence[Entry], runtime: str) -> None:
+    """Raise `BadArgumentsError` if an entry cannot run on this runtime."""
+    for choice in (each.choice for each in chosen):
+        if runtime == "attached" and not choice.lab_file:
+            raise BadArgumentsError(
+                f"{choice.name} is no attached project", "--balancers none --entry NAME=lab:FILE for each project"
+            )
+        if choice.lab_file and runtime != "attached":
+            raise BadArgumentsError(f"{choice.name} is an attached project", "add --runtime attached")
 
 
 def images(words: Sequence[str]) -> Mapping[str, str]:

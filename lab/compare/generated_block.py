@@ -15,6 +15,8 @@ MARKERS: Final = {
     Group.DEPLOYS: ("<!-- lab compare deploys: begin (generated) -->", "<!-- lab compare deploys: end -->"),
 }
 """The markers of the table of each group of scenarios."""
+ENTRIES: Final = ("<!-- lab compare --entry: begin (generated) -->", "<!-- lab compare --entry: end -->")
+"""The markers of the table of entries that are compared with a baseline."""
 ADVICE: Final = ("<!-- lab bench advise: begin (generated) -->", "<!-- lab bench advise: end -->")
 """The markers of the table of predicted beside measured."""
 

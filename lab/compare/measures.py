@@ -13,6 +13,8 @@ from ..judge.checkers import generator_lag, work
 
 HERD_BIN_S = 0.2
 HERD_WITHIN_S = 1.0
+DELAYED_S = 0.3
+"""Total delay of the lab's wake-ups, each of 50 ms or more, from which on a run does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,8 @@ def herd(run: RunRecord) -> float | None:
 def spoiled(run: RunRecord) -> str:
     """Return the reason why the run does not count for the balancer, or an empty string if it counts.
 
-    Reasons: not completed, a fault without effect, a late generator, late responses before the fault.
+    Reasons: not completed, a fault without effect, an action that failed, a late generator, a host that delayed the
+    lab, late responses before the fault.
     """
     if not run.completed:
         return "the run was not completed"
@@ -196,7 +199,16 @@ def spoiled(run: RunRecord) -> str:
     if problem := next((event.data["error"] for event in run.events.of("lab", "act") if event.data.get("error")), ""):
         return f"an operator action failed: {problem}"
     lag = generator_lag.check(run)
-    return _late_before_fault(run) if lag.verdict is Verdict.PASS else f"generator lag: {lag.detail}"
+    if lag.verdict is not Verdict.PASS:
+        return f"generator lag: {lag.detail}"
+    return _delayed_by_host(run) or _late_before_fault(run)
+
+
+def _delayed_by_host(run: RunRecord) -> str:
+    """Return a text if the lab's own process woke up late by more than `DELAYED_S` in total, else an empty string."""
+    stalls = (event for event in run.events.of("lab", "stall") if event.t >= run.plan.warm_up_s)
+    late = [float(event.data["late_s"]) for event in stalls if "late_s" in event.data]
+    return f"the host was busy: it delayed the lab by {sum(late):.2f} s" if sum(late) > DELAYED_S else ""
 
 
 def _late_before_fault(run: RunRecord) -> str:

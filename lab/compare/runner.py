@@ -110,7 +110,7 @@ def _run_once(scheduled: ScheduledRun, folder: Path, environment: Environment) -
     )
     try:
         with environment.lab(scheduled.entry.choice) as balancer:
-            return _run(scheduled.plan, balancer, folder, empty)
+            return _run(balancer.adapt(scheduled.plan), balancer, folder, empty)
     except BadArgumentsError:
         raise
     except LabError as error:

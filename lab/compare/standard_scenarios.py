@@ -24,7 +24,7 @@ class Group(StrEnum):
 STANDARD_SCENARIOS: Final = {
     Group.FAULTS: ("kill", "pause", "delay", "refuse", "blackhole", "error", "drain", "flapping"),
     Group.GRAY: ("gray-loss", "gray-delay", "gray-errors", "gray-refuse", "slow-start"),
-    Group.DEPLOYS: ("rolling-replace", "reload", "churn"),
+    Group.DEPLOYS: ("reload", "rolling-replace", "churn"),
 }
 _GROUPS: Final = {name: group for group, names in STANDARD_SCENARIOS.items() for name in names}
 _FOLDER: Final = Path(__file__).resolve().parent / "standard_scenario_files"

@@ -136,6 +136,7 @@ def matrices(comparison: Comparison) -> dict[Group, str]:
     """Return the short table of each group for a README, with what it was made by.
 
     It has a column for each balancer and a row for each scenario, or for each of its settings if there are several.
+    If there is a baseline, the sentences that tell the differences follow.
     """
     return {part.group: _matrix(part, comparison) for part in parts(comparison)}
 
@@ -152,8 +153,10 @@ def _matrix(part: Part, comparison: Comparison) -> str:
     for scenario, settings in dict.fromkeys((row.scenario, row.settings if several else "") for row in part.rows):
         rows = (_found(found, scenario, [settings] if several else levels, balancer) for balancer in balancers)
         lines.append(_line([scenario, *([settings] if several else []), *map(short.cell, rows)]))
+    scenarios = {row.scenario for row in part.rows}
+    told = [f"- {each.sentence()}" for each in contrasts(comparison) if each.scenario in scenarios]
     legend = f"{' / '.join(word for word, _, _ in short.measures)}{_counted(part.rows)}"
-    return "\n".join([*lines, "", f"{legend}  ", *provenance(comparison)]) + "\n"
+    return "\n".join([*lines, "", *told, *([""] if told else []), f"{legend}  ", *provenance(comparison)]) + "\n"
 
 
 def _found(rows: Mapping[tuple[str, str, str], Row], scenario: str, levels: Sequence[str], balancer: str) -> Row | None:

@@ -62,11 +62,10 @@ class Told:
             for scenario, group in groupby(worse, lambda each: each.scenario)
         ]
         first = worse[0]
-        runs = f"{len(first.after)} runs against {len(first.before)}"
-        return (
-            f"{entry} is worse than the baseline of {self._date}: {'; '.join(parts)} ({runs}; p is corrected for "
-            f"{self.decision.tests} comparisons)."
+        runs = (
+            f"{len(first.after)} runs against {len(first.before)}, p is corrected for {self.decision.tests} comparisons"
         )
+        return f"{entry} is worse than the baseline of {self._date}: {'; '.join(parts)}. Basis: {runs}."
 
     def _too_few(self, each: TooFew) -> str:
         runs = "1 run counts" if each.counted == 1 else f"{each.counted} runs count"

@@ -84,7 +84,8 @@ class Identification:
 
 @lru_cache(maxsize=1024)
 def _header_name(value: bytes) -> str | None:
-    return _name(value.decode("latin-1"))
+    """Return the last element: a proxy may list all servers that it tried (nginx's `$upstream_addr`)."""
+    return _name(value.decode("latin-1").rpartition(",")[2])
 
 
 def _name(text: str) -> str | None:

@@ -13,7 +13,7 @@ from ..services.tls import CERTIFICATE_HELP, handshake_problem
 from ..services.traffic_target import TrafficTarget, name_of
 from .connection import Exchange
 
-HANDSHAKE_WITHIN_S = 5.0
+HANDSHAKE_WITHIN_S = 3.0
 P = TypeVar("P", bound=asyncio.Protocol)
 
 

@@ -42,6 +42,7 @@ def as_document(tuning: Tuning, patch: Patch) -> dict[str, Any]:
             for limit in request.limits
         ],
         "slowest_response_s": tuning.bounds.slowest_response_s,
+        "longest_ejection_s": tuning.bounds.longest_ejection_s,
         "changes": [
             {
                 "name": each.tunable.name,

@@ -37,8 +37,13 @@ from .search import Search, State
 
 SLOWEST_RESPONSE_S: Final = 1.0
 """Default of `--slowest-response`: most applications answer sooner, and clients wait for longer."""
+LONGEST_EJECTION_S: Final = 10.0
+"""Default of `--longest-ejection`, that of nginx. If all servers are slow for a moment, live traffic may take out all,
+and requests fail until the first ejection ends."""
 _BROKEN: Final = 1000.0
 """Score of a broken limit or a new danger: more than all goals together can have."""
+_AFFECTED: Final = 0.5
+"""Weight of the requests that fail or are slow under a fault whose goal is missed."""
 _NEVER: Final = 40.0
 """Score of a goal whose value has no end: a trillion times the bound."""
 _EACH: Final = 10.0
@@ -62,6 +67,8 @@ class Request:
     pool: str = ""
     slowest_response_s: float | None = None
     """None: the lower of `SLOWEST_RESPONSE_S` and the present time-out."""
+    longest_ejection_s: float | None = None
+    """None: the higher of `LONGEST_EJECTION_S` and the present value."""
     check_path: str = ""
 
 
@@ -191,10 +198,15 @@ class _Tuner:
         self._at = configuration.listeners.index(route.listener), configuration.pools.index(route.pool)
         self._texts = {path: text for path, text in configuration.texts.items() if _on_disk(path, text)}
         self._situation = replace(request.situation, servers=len(route.pool.servers))
-        self._bounds = Bounds(self._slowest_response_s(), request.check_path)
+        self._bounds = Bounds(self._slowest_response_s(), self._longest_ejection_s(), request.check_path)
         self._left_out: dict[str, str] = {}
+        self._alone: dict[tuple[str, int], Version | str] = {}
         found = self._version(())
-        assert isinstance(found, Version)
+        if isinstance(found, str) or _plain(found.pool.settings) != _plain(route.pool.settings):
+            told = found if isinstance(found, str) else "its settings differ"
+            raise BadArgumentsError(
+                f"a copy of the files is not read like the files themselves: {told}", "give all files of one folder"
+            )
         self._before = found
         self._tunables = self._offered()
 
@@ -202,6 +214,12 @@ class _Tuner:
         if self._request.slowest_response_s is not None:
             return self._request.slowest_response_s
         return min(SLOWEST_RESPONSE_S, self._pool.settings.response_timeout_s.value or SLOWEST_RESPONSE_S)
+
+    def _longest_ejection_s(self) -> float:
+        if self._request.longest_ejection_s is not None:
+            return self._request.longest_ejection_s
+        passive = self._pool.settings.passive
+        return max(LONGEST_EJECTION_S, 0.0 if passive is None else passive.ejection_s.value)
 
     def _offered(self) -> list[Tunable]:
         """Return the settings with the candidates that differ from the present value."""
@@ -232,7 +250,7 @@ class _Tuner:
     def _cost(self, tunable: Tunable, candidate: Candidate) -> float:
         """Return the cost of a change: the more it changes, and the more warnings it leads to, the more it costs."""
         size = min(_LARGEST, _size(tunable, candidate, self._pool.settings))
-        alone = self._version([Change(tunable, candidate, None)])
+        alone = self._version((Change(tunable, candidate, None),))
         new = alone.rules - self._before.rules if isinstance(alone, Version) else ()
         return _EACH * (1 + len(new)) + size
 
@@ -244,8 +262,16 @@ class _Tuner:
             if chosen is not None
         )
 
-    def _version(self, changes: Sequence[Change]) -> Version | str:
-        """Return the files with these changes, or why they are not what was meant."""
+    def _version(self, changes: tuple[Change, ...]) -> Version | str:
+        """Return the files with these changes, or why they are not what was meant. Single changes are kept."""
+        if len(changes) != 1:
+            return self._made(changes)
+        key = changes[0].tunable.name, id(changes[0].candidate)
+        if key not in self._alone:
+            self._alone[key] = self._made(changes)
+        return self._alone[key]
+
+    def _made(self, changes: Sequence[Change]) -> Version | str:
         writes: dict[str, Any] = {}
         for name, value in (pair for each in changes for pair in each.candidate.writes.items()):
             if writes.setdefault(name, value) != value:
@@ -278,17 +304,28 @@ class _Tuner:
             return None
         if not self._is_safe(found.pool.settings):
             return None
-        goals = sum(
-            _excess(value, goal.bound, 1.0 if goal.measure.name in {"failed", "slow"} else 0.001)
-            for goal in self._request.goals
-            for value in goal.of(found.advice.predictions).values()
-        )
+        goals = sum(self._shortfall(goal, found) for goal in self._request.goals)
         broken = [
             _excess(limit.of(found.pool.settings, found.advice.predictions), limit.bound, 0.001)
             for limit in self._request.limits
         ]
         dangers = len(found.dangers - self._before.dangers)
         return goals + sum(_BROKEN + each for each in broken if each > 0) + _BROKEN * dangers
+
+    def _shortfall(self, goal: Goal, found: Version) -> float:
+        """Return how far the version is from one goal: 0 if it is met.
+
+        A goal that is missed is missed by less if fewer clients are affected. Otherwise a time-out of half the outage
+        would be best for a program that tries a failed server again and again, although all requests wait for it.
+        """
+        unit = 1.0 if goal.measure.name in {"failed", "slow"} else 0.001
+        total = 0.0
+        for each in found.advice.predictions:
+            if each.fault in goal.faults and (missed := _excess(goal.measure.read(each), goal.bound, unit)):
+                risk = each.risk
+                affected = risk.get_failed + risk.get_slow + risk.post_failed + risk.post_slow
+                total += missed + _AFFECTED * math.log2(1 + affected)
+        return total
 
     def _is_safe(self, settings: FailoverSettings) -> bool:
         """Return whether no time-out is below its lower limit, unless it is in the user's file already."""
@@ -318,7 +355,7 @@ class _Tuner:
             return set(), f"not checked: {self._request.program} rejects your own files, too: {theirs}"
         wrong = set()
         for each in changes:
-            alone = self._version([each])
+            alone = self._version((each,))
             if isinstance(alone, Version) and (said := self._complaint(alone)) is not None:
                 self._left_out[each.tunable.name] = f"{self._request.program} rejects it: {said}"
                 wrong.add(each.tunable.name)
@@ -403,9 +440,15 @@ class _Tuner:
         if duration is not None:
             yield f"{duration.formula} = {duration.seconds:g} s"
             yield from self._terms(duration, after)
-        if after.pool.settings.checks is not None and not self._request.check_path and not _sends_request(after):
+        if self._needs_path():
             yield "--check-path PATH lets the tuner add health checks that send a request"
         yield from self._own.cannot
+
+    def _needs_path(self) -> bool:
+        """Return whether more could be changed if the path of a health check were known."""
+        known = replace(self._bounds, check_path="/health")
+        offered = self._own.tunables(self._configuration, self._listener, self._pool, known)
+        return len(offered) > len(self._own.tunables(self._configuration, self._listener, self._pool, self._bounds))
 
     def _terms(self, duration: Duration, after: Version) -> Iterator[str]:
         by_symbol = {each.symbol: each for each in self._tunables if each.symbol}
@@ -425,11 +468,6 @@ class _Tuner:
 def _on_disk(path: Path, text: str) -> bool:
     """Return whether the text is that of a file, and was not generated by a reader."""
     return path.is_file() and read(path) == text
-
-
-def _sends_request(version: Version) -> bool:
-    checks = version.pool.settings.checks
-    return checks is not None and checks.kind.value == "http"
 
 
 def _excess(value: float, bound: float, unit: float) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli.app import COMMANDS
+from lab.runtime.selection import RuntimeName
 from lab.scenario.fault_kinds import built_in
 from lab.scenario.library import names
 
@@ -51,11 +52,11 @@ def bash(place: Path, line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("lab re", ["replay", "report"]),
+        ("lab rep", ["replay", "report"]),
         ("lab run ", names()),
         ("lab run kill pau", ["pause"]),
         ("lab --state-dir x run pau", ["pause"]),
-        ("lab run --runtime ", ["local", "docker"]),
+        ("lab run --runtime ", [*RuntimeName]),
         ("lab run --runtime=d", ["docker"]),
         ("lab run --se", ["--seed"]),
         ("lab faults monkey s", ["start", "stop"]),

@@ -83,8 +83,8 @@ async def test_without_names_nothing_about_backends_is_asserted_and_faults_still
     assert about_backends <= not_asserted(verdict)
     assert {each.instance for each in load_run(tmp_path).measured} == {None}
     assert (verdict.faults[0].reroute_s, verdict.faults[0].readmit_s) == (None, None)
-    assert verdict.attributions, "the first requests to the paused backend were slow"
-    assert {(each.fault, each.backend) for each in verdict.attributions} == {(0, "")}
+    assert 0 in {each.fault for each in verdict.attributions}, "the first requests to the paused backend were slow"
+    assert {each.backend for each in verdict.attributions} == {""}
     assert "do not say which backend gave them, so a fault explains" in detail(verdict, "attribution")
 
 

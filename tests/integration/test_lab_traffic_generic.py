@@ -118,7 +118,7 @@ async def test_a_response_to_head_has_no_body_and_its_connection_is_used_again(t
         history = await sent(kind("HEAD", "/any"), tmp_path, url)
         assert endings(history) == {(Outcome.OK, 200, None)}
         assert {each.size for each in history.requests} == {0}
-        assert handler.connections < 10
+        assert handler.connections < len(history.requests)
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])

@@ -27,6 +27,7 @@ class CaddyFiles(OwnFiles):
     forwards = r"""^[ \t]*(?:reverse_proxy|to)[ \t]+(?P<address>[^\n{]+)|"dial"\s*:\s*"(?P<dial>[^"]+)"""
     named = r"caddyfile.*"
     content = r'^[ \t]*reverse_proxy\b|"apps"[ \t]*:'
+    spreads = "lb_policy round_robin"
     in_folder = ("Caddyfile", "*.json")
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:

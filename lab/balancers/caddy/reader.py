@@ -10,7 +10,7 @@ from typing import Final
 
 from ...errors import BadArgumentsError
 from ..configuration import Configuration, Listener, Place, Pool, Server, Unknown
-from .settings import KNOWN, Options, settings
+from .settings import KNOWN, Options, pinned, settings
 from .syntax import Caddyfiles, Segment, Word
 
 GROUPS: Final = ("handle", "handle_path", "route")
@@ -218,7 +218,8 @@ def pool(lead: Lead) -> Pool:
     if lead.dynamic:
         text = ":".join(word.text for word in lead.dynamic.words[2:]) or lead.dynamic.text
         servers.append(Server(text, text, lead.dynamic.place))
-    return Pool(lead.pool, lead.proxy.place, tuple(servers), settings(_options(lead.inner)))
+    options = _options(lead.inner)
+    return Pool(lead.pool, lead.proxy.place, tuple(servers), settings(options), pinned(options))
 
 
 def _options(inner: Iterable[Segment]) -> Options:

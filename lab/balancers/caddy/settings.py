@@ -11,7 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ...errors import BadArgumentsError
-from ..configuration import CheckKind, Checks, FailoverSettings, Failure, Passive, Place, Retries, Value
+from ..configuration import (
+    Balancing,
+    CheckKind,
+    Checks,
+    FailoverSettings,
+    Failure,
+    Passive,
+    Place,
+    Policy,
+    Retries,
+    Value,
+)
 
 Options = Mapping[str, tuple[Sequence[str], Place]]
 """Values and place of each option, by its name in a Caddyfile."""
@@ -47,7 +58,36 @@ def settings(options: Options) -> FailoverSettings:
         passive=_passive(options),
         closes_sessions_when_down=Value(False),
         idle_timeout_s=None if off else _time(options, "keepalive", 120.0),
+        balancing=_balancing(options),
     )
+
+
+def _balancing(options: Options) -> Value[Balancing]:
+    """Return the policy; the default is `random`. https://caddyserver.com/docs/caddyfile/directives/reverse_proxy"""
+    words = _words(options, "lb_policy", "random")
+    draws = int(words[1]) if len(words) > 1 and words[1].isdigit() else 2
+    kinds = {
+        "random": Balancing(Policy.RANDOM),
+        "random_choose": Balancing(Policy.FEWEST, draws=draws),
+        "least_conn": Balancing(Policy.FEWEST, ties_by_chance=True),
+        "round_robin": Balancing(),
+        "weighted_round_robin": Balancing(),
+        "first": Balancing(Policy.FIRST),
+    }
+    found = kinds.get(words[0], Balancing(Policy.KEY if words[0] in _STAY else Policy.OTHER))
+    return Value(found, _place(options, "lb_policy"))
+
+
+def pinned(options: Options) -> Value[str] | None:
+    """Return the policy if all requests of the lab have one key.
+
+    A request without the cookie, header or query parameter is balanced at random.
+    """
+    words = _words(options, "lb_policy", "random")
+    one_key = words[0] in {"first", "ip_hash", "client_ip_hash", "uri_hash"} or (
+        words[0] == "header" and words[-1].lower() == "host"
+    )
+    return Value(f"lb_policy {' '.join(words)}", _place(options, "lb_policy")) if one_key else None
 
 
 def _retries(options: Options) -> Retries:

@@ -13,7 +13,6 @@ from ..documents import Node, assigned, read_yaml
 from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECTS_S,
-    EJECTIONS_S,
     INTERVALS_S,
     NEW_CHECKS,
     RESPONSES_S,
@@ -23,6 +22,7 @@ from ..tunables import (
     Writes,
     connect_timeout,
     counts,
+    ejections,
     has_checks,
     milliseconds,
     new_checks,
@@ -65,7 +65,7 @@ def tunables(pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
         yield counts("health_passes", "R", of_checks("rise"))
     elif bounds.check_path:
         yield Tunable("health_uri", "I", new_checks, tuple(_new_checks(bounds.check_path)))
-    yield times("fail_duration", "X", of_passive("ejection_s"), EJECTIONS_S)
+    yield times("fail_duration", "X", of_passive("ejection_s"), ejections(bounds))
     if pool.settings.passive is not None:
         yield counts("max_fails", "n", new_passive)
         counted = pool.settings.passive.counted.value | {Failure.ERROR}

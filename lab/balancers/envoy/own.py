@@ -16,6 +16,7 @@ class EnvoyFiles(OwnFiles):
 
     forwards = r"""["']?\baddress["']?[ \t]*:[ \t]*["']?(?P<address>[\w.-]+)"""
     content = r'^[ \t{"]*(?:static|dynamic)_resources\b'
+    spreads = "lb_policy: ROUND_ROBIN"
     in_folder = ("*.yaml", "*.yml", "*.json")
 
     def read(self, files: Sequence[Path]) -> Configuration:

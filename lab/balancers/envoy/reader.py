@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from ...output.inert import one_line
 from .. import own_files
 from ..configuration import (
+    Balancing,
     CheckKind,
     Checks,
     Configuration,
@@ -19,13 +21,14 @@ from ..configuration import (
     Failure,
     Listener,
     Passive,
+    Policy,
     Pool,
     Retries,
     Server,
     Unknown,
     Value,
 )
-from ..documents import Node, absent, number, setting, truth, unknown, whole
+from ..documents import Node, absent, dump, loose, number, setting, truth, unknown, whole
 from .bootstrap import Bootstrap, Way, chains, name
 
 _ANY: Final = frozenset(Failure)
@@ -127,7 +130,49 @@ def _pool(bootstrap: Bootstrap, cluster: Node) -> Pool:
         found.append(Server(each.at("hostname").string(address), address, each.at("address", "socket_address").place))
     ways = [way for each in bootstrap.listeners for way in ways_to(bootstrap, each) if name(cluster) in way.clusters]
     place = (cluster.at("name") or cluster).place
-    return Pool(name(cluster), place, tuple(found), _settings(cluster, ways, len(found)))
+    return Pool(name(cluster), place, tuple(found), _settings(cluster, ways, len(found)), _pinned(cluster, ways))
+
+
+def _policy(cluster: Node) -> Node:
+    """Return the node that names the policy: the first one of `load_balancing_policy`, or `lb_policy`."""
+    for each in cluster.at("load_balancing_policy", "policies").listing():
+        return each.at("typed_extension_config", "typed_config", "@type")
+    return cluster.at("lb_policy")
+
+
+def _balancing(cluster: Node) -> Value[Balancing]:
+    """Return the policy. LEAST_REQUEST compares two hosts, which may be the same one, unless all are to be compared.
+
+    https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/load_balancing/load_balancers
+    """
+    node = _policy(cluster)
+    kind = loose(node.string("ROUND_ROBIN").rpartition(".")[2])
+    own = next(_policies(cluster), cluster.at("least_request_lb_config"))
+    draws = setting(own.at("choice_count"), whole, 2).value
+    everyone = truth(own.at("enable_full_scan")) or own.at("selection_method").string() == "FULL_SCAN"
+    least = Balancing(Policy.FEWEST) if everyone else Balancing(Policy.FEWEST, draws=draws, repeats=True)
+    kinds = {
+        "roundrobin": Balancing(),
+        "leastrequest": least,
+        "random": Balancing(Policy.RANDOM),
+        "ringhash": Balancing(Policy.KEY),
+        "maglev": Balancing(Policy.KEY),
+    }
+    return Value(kinds.get(kind, Balancing(Policy.OTHER)), node.place if node else None)
+
+
+def _pinned(cluster: Node, ways: Sequence[Way]) -> Value[str] | None:
+    """Return the hash policy if all requests of the lab have one key. Without a key, Envoy selects a host at random."""
+    if _balancing(cluster).value.policy is not Policy.KEY:
+        return None
+    keys = [each for way in ways[:1] for each in way.action.at("hash_policy").listing()] if ways else []
+    headers = [each.at("header", "header_name").string().lower() for each in keys]
+    if "x-request-id" in headers:
+        return None
+    for each, header in zip(keys, headers, strict=True):
+        if truth(each.at("connection_properties", "source_ip")) or header in {"host", ":authority", ":path", ":method"}:
+            return Value(one_line(f"hash_policy {dump(each)}"), each.place)
+    return None
 
 
 def seconds(node: Node) -> float:
@@ -170,6 +215,7 @@ def _settings(cluster: Node, ways: Sequence[Way], members: int) -> FailoverSetti
         slow_start_s=Value(seconds(slow), slow.place) if slow else None,
         closes_sessions_when_down=setting(cluster.at("close_connections_on_host_health_failure"), truth, False),
         idle_timeout_s=Value(_limit(idle), idle.place) if idle else Value(3600.0),
+        balancing=_balancing(cluster),
     )
 
 

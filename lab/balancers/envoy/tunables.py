@@ -18,7 +18,6 @@ from ..tunables import (
     CONNECT_ONLY,
     CONNECTS_S,
     COUNTS,
-    EJECTIONS_S,
     INTERVALS_S,
     NEW_CHECKS,
     SILENCE,
@@ -29,6 +28,7 @@ from ..tunables import (
     connect_timeout,
     counts,
     decimal_seconds,
+    ejections,
     has_checks,
     new_checks,
     new_passive,
@@ -94,7 +94,7 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
     parts = _Parts(configuration, pool)
     http = parts.get is not None and bool(parts.get.route)
     yield from _checks(parts, pool.settings, bounds, http=http)
-    yield from _outliers(parts, pool)
+    yield from _outliers(parts, pool, bounds)
     yield times(
         "connect_timeout",
         "C",
@@ -159,7 +159,7 @@ def _new_checks(path: str) -> Iterator[Candidate]:
         yield Candidate((interval_s, timeout_s, fall), {"cluster.health_checks": [check]})
 
 
-def _outliers(parts: _Parts, pool: Pool) -> Iterator[Tunable]:
+def _outliers(parts: _Parts, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
     least = math.ceil(100 / max(1, len(pool.servers)))
     if not parts.cluster.at("outlier_detection"):
         candidates = tuple(
@@ -186,7 +186,7 @@ def _outliers(parts: _Parts, pool: Pool) -> Iterator[Tunable]:
         "outlier_detection.base_ejection_time",
         "X",
         of_passive("ejection_s"),
-        EJECTIONS_S,
+        ejections(bounds),
         decimal_seconds,
         key=ejection,
     )

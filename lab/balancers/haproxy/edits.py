@@ -47,8 +47,6 @@ _BIND_KEPT: Final = {
     "tfo": 1,
 }
 """Parameters of `bind` that stay, with their number of words."""
-_SPREADS: Final = frozenset({"roundrobin", "static-rr", "leastconn", "random"})
-"""Policies with which the requests of one client reach all servers."""
 _REFUSES: Final = frozenset({"deny", "tarpit", "auth", "reject", "silent-drop"})
 _REWRITES: Final = frozenset(
     {*("set-path", "replace-path", "set-uri", "replace-uri", "set-pathq", "replace-pathq", "set-query", "set-method")}
@@ -99,7 +97,6 @@ class _Changes:
         for section in (self.front, self.pool):
             self._rules(section)
         self._route()
-        self._policy()
         for section in self._checked():
             self._checks(section)
         self._files()
@@ -244,16 +241,6 @@ class _Changes:
             self.change(rules.pop(0), f"default_backend {self.pool.name}", reason)
         for line in rules:
             self.change(line, "", reason)
-
-    def _policy(self) -> None:
-        """Refuse policies that would send all requests of the lab to one server."""
-        line = self.pool.find("balance")
-        policy = "roundrobin" if line is None else line[1].partition("(")[0]
-        if line is not None and policy not in _SPREADS:
-            raise BadArgumentsError(
-                f"{line.place()}: balance {policy} selects the server by a property that all requests of the lab share",
-                f"in a copy of the file, use one of {', '.join(sorted(_SPREADS))}",
-            )
 
     def _depends_on_failover(self, section: Section) -> Callable[[Line], bool]:
         """Return a function that tells whether a line's condition depends on failover, directly or through an `acl`."""

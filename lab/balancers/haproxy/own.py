@@ -27,6 +27,7 @@ class HaproxyFiles(OwnFiles):
     forwards = r"^[ \t]*server(?:-template)?[ \t]+\S+[ \t]+(?:[\d-]+[ \t]+)?(?P<address>\S+)"
     named = r".*\.cfg"
     content = r"^(?:global|defaults|frontend|backend|listen)\b[^{:=]*$"
+    spreads = "balance roundrobin"
     in_folder = ("*.cfg",)
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:

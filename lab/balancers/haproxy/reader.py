@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ...errors import BadArgumentsError
 from ..configuration import (
+    Balancing,
     CheckKind,
     Checks,
     Configuration,
@@ -21,6 +23,7 @@ from ..configuration import (
     Listener,
     Passive,
     Place,
+    Policy,
     Pool,
     Retries,
     Server,
@@ -39,6 +42,14 @@ INTER_S, FALL, RISE, ERROR_LIMIT, PURGE_S = 2.0, 3, 2, 10, 5.0
 """Defaults of inter, fall, rise, error-limit and pool-purge-delay: https://docs.haproxy.org/2.6/configuration.html#5.2"""
 TURN_AROUND_S: Final = 1.0
 """A retry on the same server waits for the connect time-out, at most this long (section 4.2, `retries`)."""
+_BALANCING: Final = {
+    "roundrobin": Balancing(),
+    "static-rr": Balancing(),
+    "leastconn": Balancing(Policy.FEWEST),
+    "random": Balancing(Policy.FEWEST, draws=2, repeats=True),
+    "first": Balancing(Policy.FIRST),
+}
+"""All other policies use a key. https://docs.haproxy.org/2.6/configuration.html#4.2-balance"""
 _IMMEDIATE: Final = frozenset({"roundrobin", "static-rr", "random"})
 """Policies with which `option redispatch` selects another server at the first retry (`stream_choose_redispatch`)."""
 _CHECK_OPTIONS: Final = (
@@ -198,7 +209,30 @@ def _pool(section: Section, found: Files) -> Pool:
             Server(name, each.line[each.at], each.line.place(0, each.at)) for each in used for name in each.names
         ),
         _settings(section, used[0] if used else members[0], found),
+        _pinned(section),
     )  # fmt: skip
+
+
+def _policy(section: Section) -> tuple[str, Line | None]:
+    """Return the name of the policy, and its line; round robin is the default."""
+    line = section.find("balance")
+    return ("roundrobin" if line is None else line[1].partition("(")[0]), line
+
+
+def _balancing(section: Section) -> Value[Balancing]:
+    name, line = _policy(section)
+    found = _BALANCING.get(name, Balancing(Policy.KEY))
+    draws = re.fullmatch(r"random\((\d+)\)", "" if line is None else line[1])
+    if draws is not None:
+        found = Balancing(Policy.RANDOM) if int(draws[1]) < 2 else replace(found, draws=int(draws[1]))
+    return Value(found, None if line is None else line.place())
+
+
+def _pinned(section: Section) -> Value[str] | None:
+    name, line = _policy(section)
+    if line is None or name in _BALANCING.keys() - {"first"}:
+        return None
+    return Value(f"balance {name}", line.place())
 
 
 def _settings(section: Section, server: ServerLine, found: Files) -> FailoverSettings:
@@ -215,6 +249,7 @@ def _settings(section: Section, server: ServerLine, found: Files) -> FailoverSet
             down is not None and down.value == "shutdown-sessions", None if down is None else _place(down)
         ),
         idle_timeout_s=Value(purge.value, purge.place),
+        balancing=_balancing(section),
     )
 
 
@@ -284,8 +319,7 @@ def _redispatch(section: Section, again: int) -> Value[int | None]:
     if line is None:
         return Value(None)
     interval = whole(line, 2) if line[2] else -1
-    balance = section.find("balance")
-    policy = "roundrobin" if balance is None else balance[1].split("(")[0]
+    policy, _ = _policy(section)
     if interval == 0 or again < 1:
         return Value(None, line.place())
     if policy in _IMMEDIATE:

@@ -27,6 +27,7 @@ class NginxFiles(OwnFiles):
     forwards = r"(?<![\w$.-])(?:server|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass)\s+(?P<address>[^\s;{]+)\s*[^{;]*;"
     content = r"^[ \t]*(?:http|events|upstream[ \t]+\S+)[ \t\r]*\{"
     cannot = tunables.CANNOT
+    spreads = "least_conn;"
     in_folder = ("nginx.conf",)
 
     def keep_inside(self, text: str, values: Mapping[str, str], *, main: bool) -> str:

@@ -6,6 +6,7 @@ https://nginx.org/en/docs/http/ngx_http_proxy_module.html, as of nginx 1.22.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from crossplane.analyzer import DIRECTIVES
 
 from ...errors import BadArgumentsError
 from ..configuration import (
+    Balancing,
     Configuration,
     FailoverSettings,
     Failure,
     Listener,
     Passive,
     Place,
+    Policy,
     Pool,
     Retries,
     Server,
@@ -234,7 +237,52 @@ def _pool(
         place = ways[0].proxy_pass.place
         return Pool(name, place, (Server(name, name, place),), _settings(found, None, scopes))
     servers = tuple(Server(each.arguments[0], each.arguments[0], each.place) for each in members(found, upstream))
-    return Pool(name, upstream.place, servers, _settings(found, upstream, scopes))
+    return Pool(name, upstream.place, servers, _settings(found, upstream, scopes), _pinned(found, upstream))
+
+
+def _policy(found: Files, upstream: Directive) -> Directive | None:
+    """Return the directive that selects the policy; None: round robin."""
+    names = ("least_conn", "ip_hash", "hash", "random", "least_time")
+    return next((each for each in found.children(upstream.block) if each.name in names), None)
+
+
+def _balancing(found: Files, upstream: Directive | None) -> Value[Balancing]:
+    """Return the policy. Without `zone`, each worker process counts only its own pending requests.
+
+    https://nginx.org/en/docs/http/ngx_http_upstream_module.html
+    """
+    one = _policy(found, upstream) if upstream is not None else None
+    if one is None or upstream is None:
+        return Value(Balancing())
+    shared = any(each.name == "zone" for each in found.children(upstream.block))
+    counters = 1 if shared else _workers(found)
+    kinds = {
+        "least_conn": Balancing(Policy.FEWEST, counters=counters),
+        "random": Balancing(Policy.FEWEST, draws=2, counters=counters)
+        if one.arguments[:1] == ("two",)
+        else Balancing(Policy.RANDOM),
+        "least_time": Balancing(Policy.OTHER),
+    }
+    return Value(kinds.get(one.name, Balancing(Policy.KEY)), one.place)
+
+
+def _workers(found: Files) -> int:
+    """Return the number of worker processes. With `auto` it is that of this machine's processors."""
+    line = next((each for each in found.children(found.main) if each.name == "worker_processes"), None)
+    if line is None:
+        return 1
+    return len(os.sched_getaffinity(0)) if line.arguments[0] == "auto" else _number(line.arguments[0], line)
+
+
+def _pinned(found: Files, upstream: Directive) -> Value[str] | None:
+    """Return the policy if all requests of the lab have one key. Requests whose key is empty are balanced in turn."""
+    one = _policy(found, upstream)
+    if one is None or one.name not in ("ip_hash", "hash"):
+        return None
+    key = one.arguments[0] if one.name == "hash" else "$remote_addr"
+    left = re.sub(r"\$\{?(?:(?!http_host\b)http_|cookie_|arg_)\w+\}?", "", key)
+    differs = re.search(r"\$\{?(?:request_id|remote_port|connection|msec)\b", key) is not None
+    return None if differs or not left else Value(one.text, one.place)
 
 
 def _settings(found: Files, upstream: Directive | None, scopes: Sequence[Sequence[Directive]]) -> FailoverSettings:
@@ -258,6 +306,7 @@ def _settings(found: Files, upstream: Directive | None, scopes: Sequence[Sequenc
         slow_start_s=Value(_seconds(*slow), slow[1].place) if slow else None,
         closes_sessions_when_down=Value(False),
         idle_timeout_s=_idle(found, upstream, scopes),
+        balancing=_balancing(found, upstream),
     )
 
 

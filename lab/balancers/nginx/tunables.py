@@ -14,7 +14,6 @@ from ..tunables import (
     ANY,
     CONNECT_ONLY,
     CONNECTS_S,
-    EJECTIONS_S,
     RESPONSES_S,
     SILENCE,
     Bounds,
@@ -23,6 +22,7 @@ from ..tunables import (
     Writes,
     connect_timeout,
     counts,
+    ejections,
     new_passive,
     of_passive,
     of_retries,
@@ -36,9 +36,12 @@ from .reader import Lead, http_block, leads, members
 from .syntax import Directive, Files, parse
 
 CANNOT: Final = (
-    "nginx has no active checks: only requests that fail take a server out, and try it again after fail_timeout",
+    "nginx has no active checks: only requests that fail take a server out, and try it again after fail_timeout, "
+    "which is at most --longest-ejection",
     "nginx counts fail_timeout in whole seconds",
 )
+_ALL_OUT: Final = "if all servers are out, nginx answers 502 until the first fail_timeout is over"
+_LATE: Final = "a good response that takes longer counts against its server, too"
 _PARAMETERS: Final = frozenset({"max_fails", "fail_timeout"})
 """Settings of an upstream's servers. All others are directives of a location."""
 _RETRIED: Final = (
@@ -53,9 +56,13 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
     if _upstream(found, pool) is not None:
         yield counts("max_fails", "n", new_passive)
         if pool.settings.passive is not None:
-            yield times("fail_timeout", "X", of_passive("ejection_s"), EJECTIONS_S, least="whole seconds")
+            yield times(
+                "fail_timeout", "X", of_passive("ejection_s"), ejections(bounds), least="whole seconds", remark=_ALL_OUT
+            )
     yield times("proxy_connect_timeout", "C", connect_timeout, CONNECTS_S, least="no connect time-out below 50 ms")
-    yield times("proxy_read_timeout", "S", response_timeout, responses(bounds), least=slowest_response(bounds))
+    yield times(
+        "proxy_read_timeout", "S", response_timeout, responses(bounds), least=slowest_response(bounds), remark=_LATE
+    )
     yield Tunable(
         "proxy_next_upstream",
         "",

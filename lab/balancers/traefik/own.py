@@ -16,6 +16,7 @@ class TraefikFiles(OwnFiles):
 
     forwards = r"""["']?\b(?:url|address)["']?[ \t]*[:=][ \t]*["']?(?P<address>[^\s"',}]+)"""
     content = r'^[ \t\["]*entryPoints\b|\btraefik\.http\.'
+    spreads = "strategy: wrr"
     in_folder = ("traefik.*", "*.yml", "*.yaml", "*.toml")
     loaded_path = edits.LOADED_PATH
 

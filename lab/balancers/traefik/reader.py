@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..configuration import (
+    Balancing,
     CheckKind,
     Checks,
     Configuration,
@@ -20,6 +21,7 @@ from ..configuration import (
     Listener,
     Passive,
     Place,
+    Policy,
     Pool,
     Retries,
     Server,
@@ -187,7 +189,10 @@ def _pool(sources: Sources, name: str, node: Node, routers: Sequence[Router]) ->
         secure = url.startswith("https")
         found.append(Server(url, address if ":" in address else f"{address}:{443 if secure else 80}", each.place))
     router = next((each for each in routers if name in each.services), None)
-    return Pool(name, node.place, tuple(found), _settings(sources, balancer, router))
+    strategy = balancer.at("strategy")
+    own_key = strategy.string().lower() in {"hrw", "leasttime"}
+    pinned = Value(f"strategy: {strategy.string()}", strategy.place) if own_key else None
+    return Pool(name, node.place, tuple(found), _settings(sources, balancer, router), pinned)
 
 
 def seconds(node: Node) -> float:
@@ -222,7 +227,21 @@ def _settings(sources: Sources, balancer: Node, router: Router | None) -> Failov
         checks=checks,
         passive=_passive(balancer.at("passiveHealthCheck"), checked=checks is not None),
         idle_timeout_s=setting(times.at("idleConnTimeout"), _limit, 90.0),
+        balancing=setting(balancer.at("strategy"), _balancing, Balancing()),
     )
+
+
+def _balancing(strategy: Node) -> Balancing:
+    """Return the policy. `hrw` hashes the client's address; `leasttime` compares measured response times.
+
+    https://doc.traefik.io/traefik/v3.7/reference/routing-configuration/http/load-balancing/service/#load-balancing-strategies
+    """
+    kinds = {
+        "wrr": Balancing(),
+        "p2c": Balancing(Policy.FEWEST, draws=2),
+        "hrw": Balancing(Policy.KEY),
+    }
+    return kinds.get(strategy.string().lower(), Balancing(Policy.OTHER))
 
 
 def _checks(node: Node) -> Checks | None:

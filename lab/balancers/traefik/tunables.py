@@ -17,7 +17,6 @@ from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECT_ONLY,
     CONNECTS_S,
-    EJECTIONS_S,
     INTERVALS_S,
     NEW_CHECKS,
     RESPONSES_S,
@@ -28,6 +27,7 @@ from ..tunables import (
     Writes,
     connect_timeout,
     counts,
+    ejections,
     has_checks,
     milliseconds,
     new_checks,
@@ -119,7 +119,7 @@ def _every(parts: _Parts, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
         yield Tunable("healthCheck", "I", new_checks, tuple(_new_checks(check, bounds.check_path)))
     if pool.settings.passive is not None:
         yield counts("maxFailedAttempts", "n", of_passive("failures"), key=f"{passive}/maxFailedAttempts")
-        yield _times(f"{passive}/failureWindow", "X", of_passive("ejection_s"), EJECTIONS_S)
+        yield _times(f"{passive}/failureWindow", "X", of_passive("ejection_s"), ejections(bounds))
     else:
         candidates = tuple(
             Candidate(failures, {f"{passive}/maxFailedAttempts": failures, f"{passive}/failureWindow": "5s"})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from ...scenario.fault_kinds import like
-from ...scenario.plan import Plan
+from ...scenario.plan import Plan, PlannedStep
 from ...scenario.units import WITHIN_BOUND
 from .lab_file import Expected, LabFile
 
@@ -16,6 +17,9 @@ OWN_PATHS: Final = frozenset({"/work", "/jobs", "/echo", "/ws", "/stream"})
 _LEDGER: Final = ("lost", "duplicated", "zombie")
 _UNKNOWN_TO_CLIENTS: Final = ("distribution", "ejected")
 """Expectations that need the balancer's settings or events."""
+_OWN_TARGET: Final = re.compile(r"api-(\d{1,3})")
+_OWN_TARGETS: Final = 3
+"""Number of backends for which the library's scenarios are written."""
 _READMISSION_MARGIN_S: Final = 5.0
 
 
@@ -25,6 +29,7 @@ def adapted(plan: Plan, lab_file: LabFile, bounds: Iterable[Mapping[str, Any]]) 
     - A mix that requests paths of the lab's own backends is replaced by `requests`.
     - `within_bound` becomes the limit in `expect`. Without one it stays if each fault of the plan has a bound (from the
       balancer's configuration), otherwise it is not asserted.
+    - A target that the lab's own backends are called, such as `api-2`, becomes the second target of the project.
     - What only the balancer's admin API or the backends' ledgers can show is not asserted.
     """
     load = plan.load
@@ -32,8 +37,19 @@ def adapted(plan: Plan, lab_file: LabFile, bounds: Iterable[Mapping[str, Any]]) 
         load = replace(load, mix=tuple(kind.planned(own_backends=False) for kind in lab_file.requests))
     if lab_file.rate is not None:
         load = replace(load, rate=lab_file.rate)
+    steps = tuple(_with_target(step, lab_file.backends.services) for step in plan.steps)
     limit_s = max(plan.settle_limit_s, (lab_file.expect.readmit or 0.0) + _READMISSION_MARGIN_S)
-    return replace(plan, load=load, settle_limit_s=limit_s, expect=_expectations(plan, lab_file.expect, [*bounds]))
+    return replace(
+        plan, load=load, steps=steps, settle_limit_s=limit_s, expect=_expectations(plan, lab_file.expect, [*bounds])
+    )
+
+
+def _with_target(step: PlannedStep, services: Collection[str]) -> PlannedStep:
+    """Return the step with a rank in place of a name that only our own lab has."""
+    match = _OWN_TARGET.fullmatch(step.target or "")
+    if match is None or "api" in services:
+        return step
+    return replace(step, target=None, pick=min((int(match[1]) - 1) / _OWN_TARGETS, 0.999))
 
 
 def _expectations(plan: Plan, ours: Expected, bounds: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from ...advise.models import model
 from ...advise.prediction import Estimate, Fault, Situation
 from ...balancers import adapter
-from ...balancers.configuration import Configuration, Pool
-from ...balancers.importing import can_import, choose, collect, guess
+from ...balancers.configuration import Configuration
+from ...balancers.importing import FEWEST_SERVERS, can_import, choose, collect, guess
 from ...errors import BadArgumentsError
 from .lab_file import Found
 
@@ -20,13 +20,18 @@ _CLIENT_TIMEOUT_S: Final = 3.0
 
 
 def bounds_of_configuration(lab_file: Found) -> tuple[dict[str, Any], ...]:
-    """Return a bound for each fault kind that the model knows, as `GET /bounds` would; empty without a configuration.
+    """Return a bound for each fault kind that the model knows, as `GET /bounds` would.
+
+    It is empty without a configuration, and if every pool has one server: a name of which DNS finds the addresses.
 
     Raise `BadArgumentsError` if the files cannot be read.
     """
     if lab_file.content.balancer.config is None:
         return ()
-    configuration, pool = read_configuration(lab_file)
+    configuration = read_configuration(lab_file)
+    if all(len(pool.servers) < FEWEST_SERVERS for pool in configuration.pools):
+        return ()
+    pool = choose(configuration, lab_file.content.balancer.frontend, lab_file.content.balancer.pool).pool
     given = Situation(servers=len(pool.servers), outage_s=_LONG_S, drain_s=_LONG_S, client_timeout_s=_CLIENT_TIMEOUT_S)
     found = {each.fault: each for each in model(configuration.program).predict(pool.settings, given)}
     # The packets to a killed container vanish, so its balancer waits for a time-out, as in a blackhole.
@@ -45,8 +50,8 @@ def bounds_of_configuration(lab_file: Found) -> tuple[dict[str, Any], ...]:
     return tuple(bounds)
 
 
-def read_configuration(lab_file: Found) -> tuple[Configuration, Pool]:
-    """Return the balancer's configuration and the pool that takes the traffic. Raise `BadArgumentsError`."""
+def read_configuration(lab_file: Found) -> Configuration:
+    """Return the balancer's configuration. Raise `BadArgumentsError`."""
     balancer = lab_file.content.balancer
     files = [str(lab_file.beside(name)) for name in balancer.config or ()]
     for name in files:
@@ -58,8 +63,7 @@ def read_configuration(lab_file: Found) -> tuple[Configuration, Pool]:
     own = adapter(program).own_files
     if own is None or not can_import(own):
         raise BadArgumentsError(f"{lab_file.path}: the lab cannot read files of {program}", "leave balancer.config out")
-    configuration = own.read(collect(files, own))
-    return configuration, choose(configuration, balancer.frontend, balancer.pool).pool
+    return own.read(collect(files, own))
 
 
 def _longest(estimates: list[Estimate]) -> float | None:

@@ -23,6 +23,8 @@ from ..docker_output import PROJECT_LABEL, SERVICE_LABEL, inspect, tail
 
 SERVICES: Final = ("chaos", "reaper")
 CHAOS_PORT: Final = 8082
+HEAL_WITHIN_S: Final = 20
+"""Seconds that the chaos service has to heal all faults when it is stopped."""
 _TCP: Final = "tcp"
 
 
@@ -65,6 +67,7 @@ def compose_document(ours: Mapping[str, Any], settings: Settings) -> dict[str, A
         aliases = {"aliases": ["chaos-api"]} if name == "chaos" else None
         service["networks"] = {"control": aliases, **dict.fromkeys(settings.networks)}
         service["volumes"] = [each for each in service["volumes"] if each["target"] != "/misbehave"]
+        service["stop_grace_period"] = f"{HEAL_WITHIN_S}s"
         service.pop("ports", None)
         dependencies = {key: value for key, value in service.pop("depends_on", {}).items() if key in SERVICES}
         services[name] = {**service, **({"depends_on": dependencies} if dependencies else {})}
@@ -143,7 +146,7 @@ class ChaosProject:
         """
         if not self.file.is_file():
             self._write({"services": {name: {"image": name} for name in SERVICES}, "volumes": {"chaos-state": {}}})
-        arguments = ("down", "--volumes", "--remove-orphans", "--timeout", "10")
+        arguments = ("down", "--volumes", "--remove-orphans", "--timeout", str(HEAL_WITHIN_S))
         result = self._compose(self.file, *arguments, timeout_s=DOWN_WITHIN_S)
         if result.returncode != 0:
             raise EnvironmentProblemError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -10,7 +9,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from ...errors import BadArgumentsError
 from ...scenario.json_schema import DIALECT
 from ...scenario.model_file import FileFormat
 from ...scenario.strict import StrictModel, field_error
@@ -18,9 +16,7 @@ from ...scenario.units import Duration, Rate, Share
 from ...scenario.workload import RequestKind, check_shares
 from ...scenario.yaml_limits import MAX_DEPTH, Limits
 from ...services.identification import Identification
-from . import LAB_FILE
 
-NAME: Final = "lab.yaml"
 Service = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,128}$")]
 Path_ = Annotated[str, Field(pattern=r"^/[!-~]{0,2000}$")]
 
@@ -146,18 +142,6 @@ def load_lab_file(path: Path) -> Found:
 def parse_lab_file(text: str, path: Path) -> Found:
     """Return the lab file that `path` will have with this text. Raise ModelFileError."""
     return Found(path.resolve(), _FORMAT.parse(text, str(path)))
-
-
-def find_lab_file() -> Found | None:
-    """Return the lab file of `LAB_FILE`, else `lab.yaml` in the working directory; None if there is none.
-
-    Raise BadArgumentsError if the file that is named does not exist, or if the file is not valid.
-    """
-    if named := os.environ.get(LAB_FILE):
-        if not Path(named).is_file():
-            raise BadArgumentsError(f"--lab-file {named}: there is no such file", "`lab attach` writes one")
-        return load_lab_file(Path(named))
-    return load_lab_file(Path(NAME)) if Path(NAME).is_file() else None
 
 
 def lab_file_schema() -> dict[str, Any]:

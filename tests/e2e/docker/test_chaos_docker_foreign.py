@@ -89,7 +89,7 @@ async def test_targets_are_the_containers_of_the_named_services(chaos: ChaosClie
 async def test_orders_to_misbehave_are_impossible_and_say_why(chaos: ChaosClient) -> None:
     _, body = await chaos.call("GET", "/capabilities")
     impossible = {kind for kind, each in body["faults"].items() if not each["possible"]}
-    assert impossible == {"error", "hang", "lie", "slow", "unhealthy"}
+    assert impossible == {"cold_start", "error", "hang", "lie", "slow", "unhealthy"}
     assert "PUT /misbehave" in body["faults"]["error"]["missing"]
     assert (await refused(chaos, "error", "web-1"))[:2] == (422, "not_possible")
 
@@ -112,7 +112,16 @@ FAULTS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "name", "params"), FAULTS, ids=[f"{kind}-{name}" for kind, name, _ in FAULTS])
+EVERY_PUSH = {("kill", "api2-1"), ("pause", "web-1"), ("delay", "web-1"), ("disconnect", "web-1"), ("cpu", "api2-1")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "params"),
+    [
+        pytest.param(*each, id=f"{each[0]}-{each[1]}", marks=() if each[:2] in EVERY_PUSH else pytest.mark.long)
+        for each in FAULTS
+    ],
+)
 async def test_a_fault_bites_and_leaves_everything_as_it_was(
     chaos: ChaosClient, shop: Project, kind: str, name: str, params: dict[str, Any]
 ) -> None:
@@ -151,7 +160,7 @@ UNPROBED = {
 }
 
 
-@pytest.mark.parametrize("kind", ["kill", "pause", "stop"])
+@pytest.mark.parametrize("kind", ["kill", "pause", pytest.param("stop", marks=pytest.mark.long)])
 async def test_what_cannot_be_probed_is_verified_by_its_state(chaos: ChaosClient, shop: Project, kind: str) -> None:
     containers = [shop.container(service) for service in UNPROBED]
     before = [state_of(each, addresses=False) for each in containers]
@@ -189,7 +198,14 @@ async def test_a_link_fault_never_touches_the_host(chaos: ChaosClient, shop: Pro
 
 
 # --- what happens to them meanwhile ---
-@pytest.mark.parametrize(("kind", "params"), [("delay", {"delay": "100ms"}), ("kill", {}), ("pause", {})])
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("delay", {"delay": "100ms"}),
+        pytest.param("kill", {}, marks=pytest.mark.long),
+        pytest.param("pause", {}, marks=pytest.mark.long),
+    ],
+)
 async def test_a_container_that_is_recreated_is_another_one(
     chaos: ChaosClient, shop: Project, kind: str, params: dict[str, Any]
 ) -> None:
@@ -234,7 +250,14 @@ def _runs(project: Project, service: str) -> bool:
     return bool(project.container(service).attrs["State"]["Running"])
 
 
-@pytest.mark.parametrize(("kind", "params"), [("kill", {}), ("pause", {}), ("blackhole", {})])
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("pause", {}),
+        pytest.param("kill", {}, marks=pytest.mark.long),
+        pytest.param("blackhole", {}, marks=pytest.mark.long),
+    ],
+)
 async def test_the_pair_keeps_itself_alive_and_the_fault_ends_in_time(
     chaos: ChaosClient, shop: Project, attached: Attached, kind: str, params: dict[str, Any]
 ) -> None:

@@ -296,7 +296,7 @@ async def test_one_that_docker_is_about_to_restart_does_not_run(docker: FakeDock
 
 
 # --- what they cannot be asked for ---
-@pytest.mark.parametrize("kind", ["error", "hang", "lie", "slow", "unhealthy"])
+@pytest.mark.parametrize("kind", ["cold_start", "error", "hang", "lie", "slow", "unhealthy"])
 async def test_orders_to_misbehave_need_backends_that_take_them(docker: FakeDocker, kind: str) -> None:
     refused = await capability(FAULTS[kind], runtime_of(docker))
     assert (refused.possible, "PUT /misbehave" in (refused.missing or "")) == (False, True)

@@ -124,10 +124,11 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
 
     monkeypatch.setattr(runtime.backends["api-1"], "address", address)
     monkeypatch.setattr(probe, "why_no_route", lambda address: "network is unreachable" if address[0] == host else "")
-    await guard.check_reachable(FAULTS["delay"], [runtime.backends["api-2"]])
-    with pytest.raises(UnreachableTargetError) as raised:
-        await guard.check_reachable(FAULTS["delay"], await runtime.targets())
-    assert (raised.value.detail, raised.value.status) == (reason, 409)
+    for kind in ("delay", "disconnect", "error", "cold_start"):
+        await guard.check_reachable(FAULTS[kind], [runtime.backends["api-2"]])
+        with pytest.raises(UnreachableTargetError) as raised:
+            await guard.check_reachable(FAULTS[kind], await runtime.targets())
+        assert (raised.value.detail, raised.value.status) == (reason, 409)
     for kind in ("kill", "pause", "stop", "restart", "cpu", "memory"):
         assert await guard.check_reachable(FAULTS[kind], await runtime.targets()) == {"api-1": reason}
     await guard.check_not_last(["api-2"], await runtime.targets(), faulted=())
@@ -139,7 +140,7 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
 async def test_a_process_on_whose_network_others_rely_is_not_ended(runtime: FakeRuntime) -> None:
     runtime.backends["api-2"].relying = ["proxy-1"]
     targets = await runtime.targets()
-    for kind in ("kill", "stop", "restart"):
+    for kind in ("kill", "stop", "restart", "cold_start"):
         await guard.check_dependents(FAULTS[kind], targets[:1])
         with pytest.raises(ConflictError, match="would leave proxy-1 without a network: they use that of api-2"):
             await guard.check_dependents(FAULTS[kind], targets)

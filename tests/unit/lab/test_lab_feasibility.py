@@ -53,3 +53,11 @@ def test_each_thing_that_a_plan_needs_of_a_lab_is_named_once() -> None:
         "control of the runtime",
         "a balancer whose settings the lab may change",
     ]
+
+
+def test_a_balancer_without_an_operator_is_not_deployed_behind() -> None:
+    acts = (step(fault="", act="rolling_replace"), step(fault="", act="reload"))
+    assert obstacles(plan(steps=acts), BARE, CAN) == [
+        "this lab cannot rolling_replace: its balancer has no operator",
+        "this lab cannot reload: its balancer has no operator",
+    ]

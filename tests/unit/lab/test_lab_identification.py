@@ -20,6 +20,7 @@ BODY = json.dumps({"host": {"name": "one"}, "list": [{"id": 7}], "flag": True, "
     [
         ("header:X-Served-By", "web-1"),
         ("header:x-served-by", "web-1"),
+        ("header:X-Upstream", "10.0.0.2:80"),
         ("header:X-Other", None),
         ("header:X-Empty", None),
         ("json:/host/name", "one"),
@@ -36,7 +37,7 @@ BODY = json.dumps({"host": {"name": "one"}, "list": [{"id": 7}], "flag": True, "
     ],
 )
 def test_a_response_names_its_backend(text: str, found: str | None) -> None:
-    fields = {b"x-served-by": b" web-1 ", b"x-empty": b""}
+    fields = {b"x-served-by": b" web-1 ", b"x-empty": b"", b"x-upstream": b"10.0.0.1:80, 10.0.0.2:80"}
     identification = Identification.parse(text)
     assert str(identification) == text
     assert identification.read(fields, ["other=1", 'srv="b2"', "srv=b3"], BODY) == found

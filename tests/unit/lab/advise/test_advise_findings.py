@@ -10,7 +10,7 @@ from support.failover_settings import ALL, CONNECT, TIMEOUT, at, checks, passive
 from lab.advise.findings import RULES, Finding, Severity, findings
 from lab.advise.models import model
 from lab.advise.prediction import Situation
-from lab.balancers.configuration import CheckKind, FailoverSettings, Place, Pool, Server, Unknown, Value
+from lab.balancers.configuration import CheckKind, Configuration, FailoverSettings, Place, Pool, Server, Unknown, Value
 
 PLACE = Place(Path("prod.cfg"), 40, 0, 0)
 SERVERS = tuple(Server(f"s{n}", f"10.0.0.{n}:80", PLACE) for n in range(3))
@@ -19,7 +19,10 @@ GOOD = replace(known.HAPROXY_MATCHED, retries=retries(2, {CONNECT, TIMEOUT}, {CO
 
 def found(settings: FailoverSettings, servers: int = 3, program: str = "haproxy") -> dict[str, Finding]:
     pool = Pool("app", PLACE, SERVERS, settings)
-    return {each.rule: each for each in findings(model(program), pool, (), Situation(servers))}
+    return {
+        each.rule: each
+        for each in findings(model(program), pool, Configuration(program, {}, (), (pool,)), Situation(servers))
+    }
 
 
 def test_good_settings_have_no_findings() -> None:
@@ -100,7 +103,12 @@ def test_a_default_has_no_line() -> None:
 
 def test_what_the_reader_did_not_know_is_listed_and_the_worst_comes_first() -> None:
     pool = Pool("app", PLACE, SERVERS, replace(GOOD, panic_below=at(0.7)))
-    listed = findings(model("envoy"), pool, [Unknown("tcp-check connect", PLACE)], Situation(3))
+    listed = findings(
+        model("envoy"),
+        pool,
+        Configuration("envoy", {}, (), (pool,), (Unknown("tcp-check connect", PLACE),)),
+        Situation(3),
+    )
     assert [each.severity for each in listed] == [Severity.DANGER, Severity.NOTE]
     assert "`tcp-check connect`" in listed[-1].happens
 
@@ -112,7 +120,7 @@ def test_suggestions_are_in_the_language_of_the_program(program: str) -> None:
 
 
 def test_every_rule_has_a_title_and_no_title_lacks_its_rule() -> None:
-    names = {"unknown-directive"}
+    names = {"unknown-directive", "version-default"}
     for settings in (
         replace(GOOD, response_timeout_s=at(None), retries=retries(1, set(), set()), checks=None),
         replace(GOOD, retries=retries(3, ALL, ALL), checks=checks(1, 1, 1, 1, kind=CheckKind.TCP), panic_below=at(0.9)),

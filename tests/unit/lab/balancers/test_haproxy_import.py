@@ -362,12 +362,10 @@ def test_all_requests_reach_the_pool_and_rules_about_failover_stay(tmp_path: Pat
     ]
 
 
-def test_checks_of_another_protocol_and_policies_by_address_are_refused(tmp_path: Path) -> None:
+def test_checks_of_another_protocol_are_refused(tmp_path: Path) -> None:
     for pool in (" option redis-check\n", " option tcp-check\n tcp-check send PING\\r\\n\n"):
         with pytest.raises(BadArgumentsError, match=r"h.cfg:\d+: the checks of app .* speak a protocol"):
             of_pool(tmp_path, pool + SERVERS)
-    with pytest.raises(BadArgumentsError, match=r"h.cfg:\d+: balance source selects the server by a property"):
-        of_pool(tmp_path, f" balance source\n{SERVERS}")
 
 
 def test_missing_files_are_named_unless_they_do_not_matter(tmp_path: Path) -> None:

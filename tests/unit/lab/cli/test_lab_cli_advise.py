@@ -132,7 +132,9 @@ def test_recorded_runs_are_judged_again_without_running_anything(
     assert run(["bench", "advise", *options, "--json"]) == code
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert (row["program"], row["fault"], row["verdict"], row["measured_s"]) == ("haproxy", "pause", verdict, [seconds])
-    assert f"| haproxy matched | pause | 1.45 | 1.15 | {seconds:.2f} | 1 | {verdict}" in page.read_text()
+    (line,) = [each for each in page.read_text().splitlines() if each.startswith("| haproxy matched | pause | 1.45 |")]
+    assert f"| {seconds:.2f} |" in line
+    assert f"| 1 | {verdict}" in line
     assert "| haproxy matched | pause" in (tmp_path / "advise.md").read_text()
     assert json.loads((tmp_path / "compare.json").read_text()) == recorded
     assert run(["bench", "advise", *options, "--seed", "6"]) == 254

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from lab.compare import configs, entries
-from lab.compare.configs import read_own, write_configs
+from lab.compare.configs import read_own, told_once, write_configs
 from lab.compare.document import Comparison
 from lab.compare.page import write_page
 from lab.compare.runner import Entry
@@ -117,6 +117,16 @@ def test_entries_whose_names_differ_only_in_signs_have_folders_of_their_own(prod
     # A later command of the same comparison finds the same folders.
     write_configs(named(f"a-b={prod}"), tmp_path, ["a b", "a-b"])
     assert {each.name for each in (tmp_path / "configs").iterdir()} == {"a-b", "a-b~2"}
+
+
+def test_what_two_versions_of_a_file_share_is_told_once(prod: Path) -> None:
+    new = prod.with_name("new.cfg")
+    new.write_bytes(PROD.replace(b"mode http", b"mode http\n log /dev/log local0"))
+    lines = list(told_once([each.choice for each in named(f"old={prod}", f"new={new}")]))
+    assert sum("backend of the lab for 10.0.0.1:80" in line for line in lines) == 1
+    assert lines[-3].startswith("new: requests take web (new.cfg:8) → app (new.cfg:11), 2 servers")
+    assert lines[-2].startswith("  new.cfg:4: /dev/log → stdout format raw")
+    assert lines[-1] == "  and 4 of the changes of old"
 
 
 def test_an_entry_may_be_what_the_lab_renders(tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_an_action_that_failed_spoils_the_run() -> None:
     assert spoiled(run(failed, request(4.0))) == "an operator action failed: POST /load: refused"
 
 
+def test_a_host_that_delays_the_lab_spoils_the_run_and_mere_pressure_does_not() -> None:
+    def stall(t: float, **data: float) -> Event:
+        return Event(t, "lab", "stall", {"since": t - 0.2, **data})
+
+    waits = [stall(4.0 + number, cpu_pressure=0.9) for number in range(3)]
+    assert spoiled(run(fault_event(), request(4.0), *waits, stall(5.0, late_s=0.2), stall(0.1, late_s=0.9))) == ""
+    assert "the host was busy" in spoiled(run(fault_event(), request(4.0), *(stall(t, late_s=0.2) for t in (4.0, 5.0))))
+
+
 def test_a_herd_is_told_in_fair_shares() -> None:
     back = [request(7.01 + number / 1000, id=number, instance="api-1") for number in range(90)]
     others = [request(7.1, id=900 + number, instance="api-2") for number in range(10)]

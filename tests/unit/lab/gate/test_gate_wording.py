@@ -31,8 +31,8 @@ def test_each_measure_that_is_worse_is_told_with_its_interval() -> None:
     found = told({"kill": cell(failed=[0] * 6), "pause": worse}, changes=("prod.cfg has changed since then.",))
     assert found.paragraph() == (
         "prod.cfg is worse than the baseline of 2026-11-20: in pause it loses 31 more requests (30 to 32, p = 0.011) "
-        "and reroutes 1.05 s later (0.90 s to 1.20 s, p = 0.011) (6 runs against 6; p is corrected for 10 "
-        "comparisons). prod.cfg has changed since then."
+        "and reroutes 1.05 s later (0.90 s to 1.20 s, p = 0.011). Basis: 6 runs against 6, p is corrected for "
+        "10 comparisons. prod.cfg has changed since then."
     )
 
 

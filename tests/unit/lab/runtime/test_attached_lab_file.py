@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.runtime.attached import LAB_FILE
-from lab.runtime.attached.lab_file import find_lab_file, load_lab_file, parse_lab_file
+from lab.runtime.attached import LAB_FILE, find_file
+from lab.runtime.attached.lab_file import parse_lab_file
 from lab.runtime.selection import RuntimeName, searched
 from lab.scenario.model_file import ModelFileError
 
@@ -73,7 +73,7 @@ def test_the_file_of_this_folder_makes_the_attached_project_the_default(
 ) -> None:
     monkeypatch.delenv(LAB_FILE, raising=False)
     monkeypatch.chdir(tmp_path)
-    assert find_lab_file() is None
+    assert find_file() is None
     assert searched(None) == [RuntimeName.LOCAL, RuntimeName.DOCKER]
     (tmp_path / "lab.yaml").write_text(WHOLE)
     assert searched(None) == [RuntimeName.ATTACHED]
@@ -83,9 +83,7 @@ def test_the_file_of_this_folder_makes_the_attached_project_the_default(
 def test_a_named_file_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LAB_FILE, str(tmp_path / "none.yaml"))
     with pytest.raises(Exception, match=r"none\.yaml: there is no such file"):
-        find_lab_file()
+        find_file()
     (tmp_path / "mine.yaml").write_text(WHOLE)
     monkeypatch.setenv(LAB_FILE, str(tmp_path / "mine.yaml"))
-    found = find_lab_file()
-    assert found is not None
-    assert found == load_lab_file(tmp_path / "mine.yaml")
+    assert find_file() == tmp_path / "mine.yaml"

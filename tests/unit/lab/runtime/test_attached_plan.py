@@ -59,6 +59,15 @@ def test_a_fault_without_a_bound_makes_the_limit_not_asserted() -> None:
     assert adapted(library_plan("pause"), content, BOUNDS).expect["reroute"] is None
 
 
+def test_the_name_of_one_of_our_own_backends_becomes_a_rank() -> None:
+    given = library_plan("kill")
+    named = replace(given, steps=(replace(given.steps[0], target="api-2"),))
+    ours = adapted(named, lab_file(), ()).steps[0]
+    assert ours.choose(["web-1", "web-2", "web-3"]) == "web-2"
+    theirs = replace(given, steps=(replace(given.steps[0], target="web-2"),))
+    assert adapted(theirs, lab_file(), ()).steps[0].target == "web-2"
+
+
 def test_what_only_a_ledger_or_the_admin_api_shows_is_not_asserted() -> None:
     expect = adapted(library_plan("kill"), lab_file(), ()).expect
     assert [expect[name] for name in ("lost", "duplicated", "zombie", "distribution", "ejected")] == [None] * 5

@@ -37,7 +37,7 @@ backend app
 """
 
 
-def tuned(program: str, file: Path, goal: str, *limits: str, **more: str) -> Tuning:
+def tuned(program: str, file: Path, goal: str, *limits: str, **more: object) -> Tuning:
     return tune(
         Request(
             program,
@@ -141,13 +141,28 @@ def test_the_shown_prediction_is_that_of_the_patched_file(tmp_path: Path) -> Non
 
 
 def test_a_response_time_out_is_not_set_below_the_slowest_response() -> None:
-    found = tuned("nginx", CORPUS / "nginx" / "simple" / "nginx.conf", "pause: reroute <= 300ms")
+    file = CORPUS / "nginx" / "simple" / "nginx.conf"
+    found = tuned("nginx", file, "pause: reroute <= 300ms", longest_ejection_s=60.0)
     assert not found.met
     assert found.after.pool.settings.response_timeout_s.value == 1.0
     why = "\n".join(found.missed[0].why)
     assert "--slowest-response 1s" in why
     assert "nginx has no active checks" in why
     assert found.missed[0].value == pytest.approx(1.065)
+
+
+def test_live_traffic_takes_no_server_out_for_longer_than_allowed() -> None:
+    # nginx tries a frozen server again every 10 s, so clients notice the whole outage.
+    file = CORPUS / "nginx" / "simple" / "nginx.conf"
+    found = tuned("nginx", file, "pause: reroute <= 2s")
+    assert not found.met
+    assert found.after.pool.settings.response_timeout_s.value == 1.0  # even so, few requests are affected
+    assert found.missed[0].value == 60.0
+    assert "--longest-ejection" in "\n".join(found.missed[0].why)
+    allowed = tuned("nginx", file, "pause: reroute <= 2s", longest_ejection_s=60.0)
+    assert allowed.met
+    assert allowed.after.pool.settings.passive is not None
+    assert allowed.after.pool.settings.passive.ejection_s.value == 60.0
 
 
 def test_a_lower_time_out_of_the_user_stays_allowed(tmp_path: Path) -> None:
