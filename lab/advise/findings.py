@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -208,15 +208,16 @@ class _Rules:
         checks = self._settings.checks
         if checks is None or checks.kind.value is CheckKind.NONE:
             passive = self._settings.passive
-            blind = passive is None
-            how = (
-                "nothing takes a failed server out"
-                if passive is None
-                else f"only {passive.failures.value} failed live requests take a server out, "
-                f"and live requests test it again every {passive.ejection_s.value:g} s"
-            )
-            severity = Severity.DANGER if blind else Severity.WARNING
-            yield self._found("no-checks", severity, how, Knob.CHECKS, checks.kind if checks else None)
+            if passive is None:
+                how, severity = "nothing takes a failed server out", Severity.DANGER
+            else:
+                failed = passive.failures.value
+                requests = "request takes" if failed == 1 else "requests take"
+                how = f"only {failed} failed live {requests} a server out, and live requests test it again every "
+                how, severity = f"{how}{passive.ejection_s.value:g} s", Severity.WARNING
+            found = self._found("no-checks", severity, how, Knob.CHECKS, checks.kind if checks else None)
+            # A program without active checks that already counts live traffic has nothing better to offer.
+            yield replace(found, suggestion="") if checks is None and passive is not None else found
             return
         if checks.kind.value is CheckKind.TCP:
             happens = "a frozen server, and one that answers only errors, accepts connections: it stays in use"

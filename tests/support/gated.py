@@ -24,7 +24,7 @@ defaults
     mode http
     timeout connect 250ms
     timeout client 10s
-    timeout server 400ms
+    timeout server 500ms
     retries {retries}
     option redispatch
     retry-on all-retryable-errors
@@ -33,13 +33,14 @@ frontend web
     default_backend app
 backend app
     option httpchk GET /health
-    timeout check 100ms
+    timeout check 1s
     default-server {checks}
     server one 10.0.0.1:80
     server two 10.0.0.2:80
     server three 10.0.0.3:80
 """
-GOOD = HAPROXY.format(checks="check inter 100ms fall 2 rise 1", retries=2)
+GOOD = HAPROXY.format(checks="check inter 500ms fall 3 rise 1", retries=3)
+"""Its checks are patient and its retries many, so that a busy host fails no request."""
 WORSE = HAPROXY.format(checks="weight 1", retries=0)
 """Without checks and retries, every request to the frozen server fails, however busy the host is."""
 

@@ -130,3 +130,11 @@ def test_every_rule_has_a_title_and_no_title_lacks_its_rule() -> None:
     ):
         names |= set(found(settings))
     assert names == set(RULES)
+
+
+def test_nginx_that_counts_failures_of_live_traffic_has_nothing_better_to_offer() -> None:
+    counting = replace(GOOD, checks=None, passive=passive(1, ALL, 10.0))
+    told = found(counting, program="nginx")["no-checks"]
+    assert told.happens == "only 1 failed live request takes a server out, and live requests test it again every 10 s"
+    assert told.suggestion == ""
+    assert "max_fails=1" in found(replace(counting, passive=None), program="nginx")["no-checks"].suggestion
