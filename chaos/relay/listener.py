@@ -16,6 +16,10 @@ from typing import Any
 
 POLL_S = 0.05
 """Seconds between two attempts to connect to a backend that does not listen."""
+SHORTEST_S = 0.001
+"""Pause after a sentinel that ended at once, doubled for each in a row, up to `POLL_S`. The kernel closes a killed
+process's listening socket after its connections, so it may accept one more sentinel. After a long pause the relay would
+still accept, and cut, the balancer's connections."""
 CONNECT_TIMEOUT_S = 2.0
 BACKLOG = 1024
 
@@ -48,12 +52,16 @@ class Listener:
 
     async def watch(self) -> None:
         """Open and close the socket as the backend's state changes, until cancelled."""
+        pause_s = SHORTEST_S
         try:
             while True:
                 started = asyncio.get_running_loop().time()
                 await self._hold_sentinel()
-                if asyncio.get_running_loop().time() - started < POLL_S:
-                    await asyncio.sleep(POLL_S)
+                if asyncio.get_running_loop().time() - started >= POLL_S:
+                    pause_s = SHORTEST_S
+                    continue
+                await asyncio.sleep(pause_s if self._backend_listens else POLL_S)
+                pause_s = min(2 * pause_s, POLL_S)
         finally:
             self._close()
             self._reservation.close()

@@ -156,7 +156,11 @@ class FailoverModel:
             if checks.worst is None and traffic.worst is None:
                 return Estimate(None, None, f"{checks.by}; {traffic.by}")
             return checks if traffic.worst is None else traffic
-        return min(checks, traffic, key=lambda each: each.worst.seconds if each.worst else math.inf)
+        sure, other = sorted((checks, traffic), key=lambda each: each.worst.seconds if each.worst else math.inf)
+        if sure.expected is None or other.expected is None or other.expected.seconds >= sure.expected.seconds:
+            return sure
+        told = f"{other.by} mostly ends it sooner, expected after {other.expected.seconds:.2f} s"
+        return replace(sure, expected=other.expected, mostly=told)
 
     def _by_checks(self, case: Case) -> Estimate:
         checks = case.settings.checks
@@ -208,7 +212,8 @@ class FailoverModel:
         If only some requests count, their arrivals are random. The time of n of them has a mean of n·g and a standard
         deviation of √n·g; the worst case is two of these later. If the policy depends on chance, too, the longest gap
         has both. With a policy that counts pending requests, a server that hangs may get its next request only when the
-        last one has timed out.
+        last one has timed out. In turn, each retry takes the turn of another server, so that the failed one mostly gets
+        one of S−1 requests and not one of S; only the expected value relies on it.
         """
         passive = case.settings.passive
         share = self.counted_share(case, failure)
@@ -228,7 +233,11 @@ class FailoverModel:
             return Estimate(None, None, slowly)
         late = passive.evaluated_every_s
         evaluated = [] if late is None else [whole(self.names.given("E", "interval of its evaluation", late))]
-        mean = total(times(failures, spacing), whole(takes), *evaluated)
+        in_turn = (
+            case.balancing.policy is Policy.TURNS and not takes.value and failure in case.settings.retries.on.value
+        )
+        sooner = max(1, case.situation.servers - 1) / case.situation.servers if in_turn else 1.0
+        mean = total(times(failures, replace(spacing, value=spacing.value * sooner)), whole(takes), *evaluated)
         pending = times(failures, takes) if one_at_a_time else whole(takes)
         spread = Term("2√n·g", 2 * math.sqrt(failures.value) * spacing.value, (failures, spacing))
         late_arrivals = [spread] if share < 1 and not case.balancing.by_chance else []
@@ -286,10 +295,25 @@ class FailoverModel:
             return self._given_up(case, self._capped(case, wait), 1.0, "the limit over all attempts prevents a retry")
         if not self.retry_may_repeat_server:
             return self._given_up(case, wait, 0.0, "retried on another server")
-        # A retry goes to the failed server again as often as any request does: if it looks idle, more often than others.
+        if self._ejects_itself(case, failure, takes):
+            assert case.settings.passive is not None
+            failures = self.names.given("n", "failures that eject", case.settings.passive.failures)
+            wait = self._capped(case, total(times(failures, takes), times(failures, pause)))
+            return self._given_up(case, wait, 0.0, "retried; its own failures take the server out of use")
+        # A retry goes to the failed server again as often as any request does: if it looks idle, more often than that.
         again = 1 / situation.servers if takes.value else fast_share(case.balancing, situation)
         wait = self._capped(case, total(times(attempts, takes), one_less(attempts, pause)))
         return self._given_up(case, wait, again ** (attempts.value - 1), "retried, perhaps on the same server")
+
+    def _ejects_itself(self, case: Case, failure: Failure, takes: Input) -> bool:
+        """Return whether the attempts of one request, all on the failed server, eject it before the last attempt."""
+        passive = case.settings.passive
+        if passive is None or not self.can_eject(case) or passive.evaluated_every_s is not None:
+            return False
+        failures = passive.failures.value
+        in_window = passive.window_s is None or failures * takes.value <= passive.window_s.value
+        counted = self.counted_share(case, failure) == 1.0
+        return counted and in_window and 0 < failures < case.settings.retries.attempts.value
 
     def _capped(self, case: Case, wait: Duration) -> Duration:
         """Return the wait, shortened to the limit over all attempts if that limit ends requests in this program."""
@@ -314,28 +338,43 @@ class FailoverModel:
 
     def _visible(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Estimate:
         in_flight = total(whole(ALLOWANCE))
-        seen = get.result is not Result.OK or post.result is not Result.OK or max(get.failed_share, post.failed_share)
-        if case.fault is not Fault.DRAIN and not seen:
-            return Estimate(in_flight, total(), "retries hide it; requests in flight may be seen")
+        if case.fault is not Fault.DRAIN and not (_seen(get) or _seen(post)):
+            told = "retries hide it; requests in flight may be seen"
+            return Estimate(in_flight, total(), told, told)
         outage, relapse = fault_ends(case.outage_s), self.relapse(case)
         out = notice.worst if notice.by == BY_TRAFFIC else None
         if out is not None and relapse is not None and out.seconds + relapse.seconds < case.outage_s:
-            return Estimate(outage, outage, f"a live request tries the server again every {relapse.seconds:g} s")
-        return Estimate(_shorter(notice.worst, outage), _shorter(notice.expected, outage), notice.by)
+            told = f"a live request tries the server again every {relapse.seconds:g} s"
+            if _seen(get):
+                return Estimate(outage, outage, told)
+            tests, posts = self._live_tests(case, notice), case.situation.post_share
+            chance = Input("v", "chance that a test is a POST", 1 - (1 - posts) ** tests, f"{tests} tests")
+            ends = Term("v·D", chance.value * case.outage_s, (chance, *outage.inputs))
+            mostly = f"only a POST is seen, and one of {tests} tests is one with a chance of {chance.value:.0%}"
+            return Estimate(outage, total(ends), told, mostly)
+        mostly = notice.mostly
+        rare = max(get.failed_share, post.failed_share)
+        if case.fault is not Fault.DRAIN and Result.SLOW not in {get.result, post.result} and 0 < rare < 1:
+            mostly = f"a request is seen only if each of its retries chooses the failed server again ({rare:.0%})"
+        return Estimate(_shorter(notice.worst, outage), _shorter(notice.expected, outage), notice.by, mostly)
 
     def _risk(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Risk:
         situation, posts = case.situation, case.situation.post_share
         sent = self._sent(case, notice)
-        gets = sent * (1 - posts) + self._live_tests(case, notice)
+        # In the worst case, each request that tries the server again is one that the client sees.
+        tests = self._live_tests(case, notice)
+        gets = sent * (1 - posts) + (tests if _seen(get) else 0)
+        sent_posts = sent * posts + (0 if _seen(get) else tests)
         # A POST in flight when its connection is cut was sent, so it is not retried.
         cut = case.fault in {Fault.KILL, Fault.REFUSE}
         in_flight = situation.per_server * ALLOWANCE.value * posts if cut else 0.0
         return Risk(
             _count(gets * get.failed_share),
             _count(gets * (1 - get.failed_share)) if _slow(case, get) else 0,
-            _count(sent * posts * post.failed_share + in_flight),
-            _count(sent * posts * (1 - post.failed_share)) if _slow(case, post) else 0,
-            _count(sent + self._live_tests(case, notice) + (situation.per_server * ALLOWANCE.value if cut else 0.0)),
+            _count(sent_posts * post.failed_share + in_flight),
+            _count(sent_posts * (1 - post.failed_share)) if _slow(case, post) else 0,
+            # The allowance is for those in flight when the fault begins or a draining server stops.
+            _count(sent + tests + situation.per_server * ALLOWANCE.value),
         )
 
     def _sent(self, case: Case, notice: Estimate) -> float:
@@ -428,6 +467,11 @@ _AFTER: Final = {
 
 def _shorter(one: Duration | None, other: Duration) -> Duration:
     return other if one is None or other.seconds < one.seconds else one
+
+
+def _seen(outcome: Outcome) -> bool:
+    """Return whether a client may see the fault in a request that was sent to the failed server first."""
+    return outcome.result is not Result.OK or outcome.failed_share > 0
 
 
 def _slow(case: Case, outcome: Outcome) -> bool:

@@ -113,6 +113,8 @@ class Estimate:
     expected: Duration | None
     by: str
     """What ends it (`health checks`, `live traffic`), or why nothing does."""
+    mostly: str = ""
+    """Why it is mostly shorter than the worst case, if that is not the phase of the checks: a part of a sentence."""
 
 
 class Result(StrEnum):

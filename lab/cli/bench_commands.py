@@ -26,12 +26,10 @@ from ..bench.proxy.closed_loop import parse_counts, parse_sizes
 from ..bench.proxy.formatting import how
 from ..bench.proxy.result_files import write as write_proxy
 from ..bench.proxy.table import tables as proxy_tables
-from ..compare import entries
-from ..compare.document import Comparison
 from ..compare.generated_block import ADVICE, splice
-from ..compare.verification import Subject, as_document, rendered_pool
+from ..compare.verification import as_document, rendered_subjects
 from ..compare.verification import table as markdown_table
-from ..errors import ExitCode
+from ..errors import BadArgumentsError, ExitCode
 from ..evidence.verdict import Verdict
 from ..index.page import refresh
 from ..runtime.docker_lab import DEFAULT_PROJECT
@@ -132,9 +130,14 @@ def advise(
     balancers: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(MODELS),
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = ",".join(Level),
     faults: Annotated[str, typer.Option(help="Comma-separated kinds of fault.")] = ALL_FAULTS,
-    phases: Annotated[int, typer.Option(help="Runs of each, at so many phases of the check.", min=1, max=50)] = 4,
+    phases: Annotated[
+        int, typer.Option(help="Runs of each, at so many phases of the check. 0, with --append: none.", min=0, max=50)
+    ] = 4,
     seed: Annotated[int | None, typer.Option(help="Seed of the arrivals. Default: a new one.", min=0)] = None,
     results: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("results"),
+    append: Annotated[
+        Path | None, typer.Option(help="Add these runs to those in this folder, and judge all of them.")
+    ] = None,
     write_markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Also write the table between the markers in this file.")
     ] = None,
@@ -145,12 +148,10 @@ def advise(
     All of it is 5 balancers × 3 settings × 6 faults × 4 phases: 360 runs of about 15 s.
     """
     console = message_console(as_json)
-    chosen = entries.from_adapters(_words(balancers), _words(settings), Comparison(0, "", "", ""))
-    subjects = [
-        Subject(each, each.choice.adapter, rendered_pool(each.choice.adapter, Level(each.choice.level)))
-        for each in chosen
-    ]
-    verified = run_verification(subjects, kinds(faults), phases, seed, results, console)
+    if not phases and append is None:
+        raise BadArgumentsError("--phases 0 runs nothing", "add --append FOLDER to judge recorded runs again")
+    subjects = rendered_subjects(_words(balancers), _words(settings))
+    verified = run_verification(subjects, kinds(faults), phases, seed, results, console, append)
     if write_markdown:
         splice(write_markdown, markdown_table(verified.rows, verified.comparison), ADVICE)
     if as_json:

@@ -6,6 +6,7 @@ Everything has example addresses, because each run has others.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,8 +65,17 @@ def write_configs(entries: Sequence[Entry], folder: Path, known: Sequence[str] =
             _write_own(entry.choice, target)
         elif entry.choice.adapter:
             target.mkdir(parents=True, exist_ok=True)
-            for path in adapter(entry.choice.adapter).render(_example(entry.choice.level), target):
-                path.write_text(path.read_text(encoding="utf-8").replace(f"{target}/", ""), encoding="utf-8")
+            for name, text in rendered(entry.choice).items():
+                (target / name).write_text(text, encoding="utf-8")
+
+
+def rendered(choice: Choice) -> dict[str, str]:
+    """Return the files, by name, that the lab renders for a choice without files of its own, with example addresses."""
+    with tempfile.TemporaryDirectory(prefix="lab-configs-") as folder:
+        paths = adapter(choice.adapter).render(_example(choice.level), Path(folder))
+        return {
+            each.name: each.read_text(encoding="utf-8").replace(f"{folder}/", "").replace(folder, ".") for each in paths
+        }
 
 
 def changes(choice: Choice) -> Iterator[str]:

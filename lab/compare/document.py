@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import BadArgumentsError
 from .measures import Measures
@@ -16,6 +16,9 @@ SCHEMA = 1
 OWN = "own"
 """The settings column of a user's own balancer; `label` omits it."""
 FILE = "compare.json"
+BUSY_S: Final = 0.5
+"""A gate does not count a run in which the host was busy for longer, nor does the adviser's comparison count one above
+its bound: at 200 requests/s, 100 requests may be late because of it."""
 NAMES = tuple(each.name for each in fields(Measures))
 
 

@@ -22,6 +22,7 @@ from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..runtime.attached.lab_file import load_lab_file
 from ..runtime.ports import is_loopback
+from .configs import rendered
 from .document import OWN, Comparison, Result, label
 from .environment import Environment
 from .runner import Entry
@@ -240,6 +241,20 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
         if comparison.sources.setdefault(choice.name, digest.hexdigest()) != digest.hexdigest():
             raise BadArgumentsError(
                 f"{choice.name} is in the comparison already, with other content", "give the new one a different name"
+            )
+
+
+def note_rendered(entries: Sequence[Entry], comparison: Comparison) -> None:
+    """Record a hash of the files that the lab renders for each entry.
+
+    Raise `BadArgumentsError` if earlier runs of an entry used other files.
+    """
+    for entry in entries:
+        name = label(entry.choice.name, entry.settings)
+        digest = hashlib.sha256(repr(sorted(rendered(entry.choice).items())).encode()).hexdigest()
+        if comparison.sources.setdefault(name, digest) != digest:
+            raise BadArgumentsError(
+                f"the lab renders other files for {name} now than in the recorded runs", "begin a new comparison"
             )
 
 

@@ -9,14 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ..compare.differences import LEVEL, MEASURES, Measure
-from ..compare.document import Result
+from ..compare.document import BUSY_S, Result
 from ..evidence.verdict import Verdict, worst
 from .rank_sum import Shift, holm, p_larger, shift, smallest_p
 
 ALPHA: Final = 1 - LEVEL
 """Probability that a gate fails although nothing has changed: at most this, over all its comparisons together."""
-BUSY_S: Final = 0.5
-"""A run does not count if the host was busy for longer: at 200 requests/s, 100 requests may be late because of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from ..compare.differences import amount, shown
-from ..compare.document import Comparison
+from ..compare.document import BUSY_S, Comparison
 from ..evidence.verdict import Verdict
 from ..output.inert import markdown as cell
-from .decision import BUSY_S, Compared, Decision, TooFew, counts
+from .decision import Compared, Decision, TooFew, counts
 
 HEADINGS = ("Scenario", "Entry", "Measure", "Baseline", "Now", "Shift", "p", "")
 

@@ -68,6 +68,33 @@ async def relay(upstream: Upstream) -> AsyncIterator[Relay]:
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_dying_backend_that_accepts_once_more_does_not_keep_the_port_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chaos.relay.listener.POLL_S", 30.0)  # longer than `until` waits
+    killed, sentinels = asyncio.Event(), 0
+
+    async def dying(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sentinels
+        sentinels += 1
+        if sentinels == 1:
+            await killed.wait()
+        else:  # the kernel closes a killed process's listening socket after its connections
+            backend.die()
+        writer.transport.abort()
+
+    backend = Upstream()
+    await backend.start(dying)
+    relay = Relay(("127.0.0.1", 0), ("127.0.0.1", backend.port))
+    running = asyncio.ensure_future(relay.run())
+    await until(lambda: relay.listener.is_open)
+    killed.set()
+    await until(lambda: not relay.listener.is_open)
+    assert sentinels == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def dial(relay: Relay) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection(*relay.listener.address)
 

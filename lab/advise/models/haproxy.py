@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from ...balancers.configuration import Checks, Failure, Value
-from ..failover_model import Case, FailoverModel
-from ..prediction import Fault, Input
+from ..failover_model import BY_TRAFFIC, Case, FailoverModel
+from ..prediction import Estimate, Fault, Input, Outcome, Risk
 from ..suggestions import Knob, Suggestion
+from ..terms import total
 
 _DOCS: Final = "https://docs.haproxy.org/2.6/configuration.html"
 
@@ -70,6 +72,33 @@ class HaproxyModel(FailoverModel):
             posts if failure in retries.non_idempotent_on.value else 0.0
         )
         return share * round(1 - retried, 9)
+
+    def _visible(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Estimate:
+        """`on-marked-down shutdown-sessions` cuts the request whose failure marks the server down, too.
+
+        It is that of a refused connection, which would be retried. A cut request is retried only if `retry-on` says so
+        of its method. Tried with HAProxy 2.6: with `error-limit 3`, each kill costs the third request if it is a POST.
+        """
+        found = super()._visible(case, notice, get, post)
+        if not self._cuts_last(case, notice) or found.worst is None or notice.worst is None:
+            return found
+        if notice.worst.seconds <= found.worst.seconds:
+            return found
+        told = "only the request whose failure marks the server down is seen"
+        if Failure.CLOSED in case.settings.retries.on.value:
+            told += f", if it is a POST ({case.situation.post_share:.0%})"
+        return Estimate(notice.worst, total(), notice.by, told)
+
+    def _risk(self, case: Case, notice: Estimate, get: Outcome, post: Outcome) -> Risk:
+        risk = super()._risk(case, notice, get, post)
+        return replace(risk, post_failed=risk.post_failed + self._cuts_last(case, notice))
+
+    def _cuts_last(self, case: Case, notice: Estimate) -> bool:
+        """Return whether a POST is cut if its own refused connection marks the server down."""
+        closes, retries = case.settings.closes_sessions_when_down, case.settings.retries
+        if case.fault not in {Fault.KILL, Fault.REFUSE} or notice.by != BY_TRAFFIC or closes is None:
+            return False
+        return closes.value and Failure.CLOSED not in retries.non_idempotent_on.value
 
     def notes(self, case: Case) -> tuple[str, ...]:
         """Add the note that a server gets requests again when its checks pass."""

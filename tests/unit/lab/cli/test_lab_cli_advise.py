@@ -9,6 +9,8 @@ from threading import Thread
 import pytest
 
 from lab.cli.app import run
+from lab.compare.document import Comparison
+from lab.compare.runner import Entry
 from lb.config.schema import Config
 from lb.core.bounds import bounds
 from lb.core.settings import Settings
@@ -85,6 +87,80 @@ def test_more_requests_are_more_requests_at_risk(prod: Path, capsys: pytest.Capt
         pause = json.loads(capsys.readouterr().out)["predictions"][1]
         slow.append(pause["at_risk"]["get"]["failed"])
     assert slow[1] == pytest.approx(10 * slow[0], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--phases", "0"], "--phases 0 runs nothing"),
+        (["--append", "nothing-there"], "nothing-there/compare.json is not a comparison"),
+        (["--faults", "fire"], "unknown kind of fault"),
+    ],
+)
+def test_a_comparison_with_predictions_needs_runs(
+    options: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["bench", "advise", *options]) == 254
+    assert told in capsys.readouterr().err
+
+
+RECORDED = {
+    "schema": 1,
+    "seed": 5,
+    "mix": "mixed",
+    "machine": "a machine",
+    "made": "today",
+    "runtime": "local",
+    "versions": {"haproxy": "2.6.12"},
+    "commands": ["lab bench advise"],
+    "rows": [],
+    "results": [
+        {
+            "balancer": "haproxy",
+            "settings": "matched",
+            "scenario": "pause",
+            "repeat": 0,
+            "status": "ok",
+            "details": [],
+            "measures": {"requests": 900, "failed": 1, "failed_posts": 1, "slow": 9, "reroute_s": 1.2},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(("seconds", "code", "verdict"), [(1.2, 0, "holds"), (1.6, 1, "exceeded")])
+def test_recorded_runs_are_judged_again_without_running_anything(
+    seconds: float, code: int, verdict: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = json.loads(json.dumps(RECORDED))
+    recorded["results"][0]["measures"]["reroute_s"] = seconds
+    (tmp_path / "compare.json").write_text(json.dumps(recorded))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- lab bench advise: begin (generated) -->\n<!-- lab bench advise: end -->\n")
+    options = ["--append", str(tmp_path), "--phases", "0", "--markdown", str(page), "--results", str(tmp_path / "r")]
+    assert run(["bench", "advise", *options, "--json"]) == code
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["program"], row["fault"], row["verdict"], row["measured_s"]) == ("haproxy", "pause", verdict, [seconds])
+    (line,) = [each for each in page.read_text().splitlines() if each.startswith("| haproxy matched | pause | 1.45 |")]
+    assert f"| {seconds:.2f} |" in line
+    assert f"| 1 | {verdict}" in line
+    assert "| haproxy matched | pause" in (tmp_path / "advise.md").read_text()
+    assert json.loads((tmp_path / "compare.json").read_text()) == recorded
+    assert run(["bench", "advise", *options, "--seed", "6"]) == 254
+
+
+def test_runs_of_another_version_of_a_program_are_not_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def other(found: list[Entry], environment: object, comparison: Comparison) -> list[Entry]:
+        comparison.versions["haproxy"] = "3.2.0"
+        return found
+
+    monkeypatch.setattr("lab.cli.advise_verification.entries.with_versions", other)
+    (tmp_path / "compare.json").write_text(json.dumps(RECORDED))
+    assert run(["bench", "advise", "--append", str(tmp_path), "--balancers", "haproxy"]) == 254
+    assert "haproxy is 3.2.0, and the recorded runs are of 2.6.12" in capsys.readouterr().err
 
 
 class _Admin(BaseHTTPRequestHandler):

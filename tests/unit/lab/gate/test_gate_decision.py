@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab.compare.differences import MEASURES
-from lab.compare.document import OWN, Result
+from lab.compare.document import BUSY_S, OWN, Result
 from lab.compare.measures import Measures
 from lab.evidence.verdict import Verdict
-from lab.gate.decision import ALPHA, BUSY_S, TOLERANCES, Decision, counts, decide, runs_needed, runs_of
+from lab.gate.decision import ALPHA, TOLERANCES, Decision, counts, decide, runs_needed, runs_of
 
 RECORDED = json.loads((Path(__file__).parents[1] / "compare" / "recorded_measures.json").read_text())
 """Measures of runs of the same HAProxy configuration (kill, pause)."""
