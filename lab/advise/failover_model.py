@@ -286,7 +286,7 @@ class FailoverModel:
             return self._given_up(case, self._capped(case, wait), 1.0, "the limit over all attempts prevents a retry")
         if not self.retry_may_repeat_server:
             return self._given_up(case, wait, 0.0, "retried on another server")
-        # A retry goes to the failed server again as often as any request does: if it looks idle, more often than others.
+        # A retry goes to the failed server again as often as any request does: more often if it looks idle.
         again = 1 / situation.servers if takes.value else fast_share(case.balancing, situation)
         wait = self._capped(case, total(times(attempts, takes), one_less(attempts, pause)))
         return self._given_up(case, wait, again ** (attempts.value - 1), "retried, perhaps on the same server")

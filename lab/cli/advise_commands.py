@@ -49,7 +49,7 @@ def advise_command(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Your configuration, main file first, separated by spaces or commas; or the admin URL of a running Reroute."
+            help="Your configuration, main file first, separated by spaces or commas; or a running Reroute's admin URL."
         ),
     ],
     adapter: Annotated[str, typer.Option(help="The program, if its files do not tell: haproxy, nginx, …")] = "",

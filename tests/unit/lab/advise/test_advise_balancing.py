@@ -138,7 +138,7 @@ def test_a_policy_that_may_ask_nobody_is_no_detector() -> None:
 
 
 def test_a_retry_returns_to_the_server_that_looks_idle() -> None:
-    # Caddy lets the policy choose again. In turn, one of three retries meets the dead server; two retries do so once in 9.
+    # Caddy lets the policy choose again. In turn, one of three retries meets the dead server; two do so once in 9.
     for balancing, share in ((TURNS, 1 / 9), (FEWEST, 1.0), (TWO, 4 / 9)):
         settings = replace(known.CADDY_MATCHED, passive=None, balancing=at(balancing))
         found = next(each for each in model("caddy").predict(settings, LAB) if each.fault is Fault.KILL)

@@ -47,8 +47,8 @@ def test_nothing_dangerous_is_exit_code_0(prod: Path, capsys: pytest.CaptureFixt
 
 
 def test_files_may_be_separated_by_commas_as_in_lab_compare(prod: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, _, rest = GOOD.partition("backend app")
-    prod.write_text(first)
+    first, _, rest = GOOD.partition("\nbackend app")
+    prod.write_text(f"{first}\n")
     more = prod.with_name("more.cfg")
     more.write_text(f"backend app{rest}")
     for arguments in ([f"{prod},{more}"], [str(prod), str(more)]):
