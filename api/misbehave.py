@@ -11,7 +11,7 @@ from random import Random
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .models import Error, Hang, Lie, Misbehaviour, Ok, Slow
+from .models import Cold, Error, Hang, Lie, Misbehaviour, Ok, Slow
 
 HEALTH = "/health"
 EXEMPT = frozenset({"/misbehave", "/metrics", "/ledger"})
@@ -45,8 +45,11 @@ class Hold:
 Decision = Behave | Fail | Delay | Hold
 
 
-def decide(mode: Misbehaviour, path: str, rng: Random) -> Decision:
-    """Return what happens to a request to `path`. The mode `unhealthy` affects only the route `/health`."""
+def decide(mode: Misbehaviour, path: str, rng: Random, left: float = 1.0) -> Decision:
+    """Return what happens to a request to `path`. The mode `unhealthy` affects only the route `/health`.
+
+    `left` is the share of the mode's duration that remains.
+    """
     if path in EXEMPT:
         return Behave()
     match mode:
@@ -56,6 +59,8 @@ def decide(mode: Misbehaviour, path: str, rng: Random) -> Decision:
             return Fail(status)
         case Slow(delay_ms=delay_ms):
             return Delay(delay_ms / 1000)
+        case Cold(delay_ms=delay_ms):
+            return Delay(delay_ms / 1000 * left)
         case Hang():
             return Hold()
         case _:
@@ -88,6 +93,12 @@ class Conduct:
         """Return the seconds until the mode ends: None if it has no end, 0 if it has ended."""
         return None if self._until is None else max(0.0, self._until - self._clock())
 
+    @property
+    def left(self) -> float:
+        """Return the share of the mode's duration that remains; 1 if it has no end."""
+        remaining_s, duration_s = self.remaining_s, self._mode.duration_s
+        return 1.0 if remaining_s is None or duration_s is None else remaining_s / duration_s
+
     async def ended(self) -> None:
         """Wait until another mode is set or the current one ends."""
         try:
@@ -112,10 +123,10 @@ class MisbehaviourMiddleware:
         """Serve, fail, delay or hold one request."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        decision = decide(self._conduct.mode, scope["path"], self._rng)
+        decision = decide(self._conduct.mode, scope["path"], self._rng, self._conduct.left)
         while isinstance(decision, Hold):
             await self._conduct.ended()
-            decision = decide(self._conduct.mode, scope["path"], self._rng)
+            decision = decide(self._conduct.mode, scope["path"], self._rng, self._conduct.left)
         match decision:
             case Fail(status=status):
                 return await JSONResponse({"error": "misbehaving"}, status)(scope, receive, send)

@@ -124,6 +124,17 @@ class Slow(_Mode):
     delay_ms: float = Field(gt=0, le=MAX_SLEEP_MS, description="Added before anything else happens, ms")
 
 
+class Cold(_Mode):
+    """Delay every request after the next start of the replica, health checks included, as with cold caches.
+
+    The delay decreases linearly to zero within the duration, which counts from that start.
+    """
+
+    mode: Literal["cold"]
+    delay_ms: float = Field(gt=0, le=MAX_SLEEP_MS, description="Delay right after the start, ms")
+    duration_s: float = Field(gt=0, le=3600, allow_inf_nan=False, description="Time until the delay is zero, s")
+
+
 class Hang(_Mode):
     """Accept every request, including health checks, and answer none until the mode ends."""
 
@@ -143,7 +154,7 @@ class Lie(_Mode):
     status: FailStatus = 500
 
 
-Misbehaviour = Annotated[Ok | Error | Slow | Hang | Unhealthy | Lie, Field(discriminator="mode")]
+Misbehaviour = Annotated[Ok | Error | Slow | Cold | Hang | Unhealthy | Lie, Field(discriminator="mode")]
 
 
 class MisbehaviourState(BaseModel):
@@ -156,5 +167,5 @@ class MisbehaviourState(BaseModel):
         },
     )
 
-    mode: Literal["ok", "error", "slow", "hang", "unhealthy", "lie"]
+    mode: Literal["ok", "error", "slow", "cold", "hang", "unhealthy", "lie"]
     remaining_s: float | None = Field(description="Time until it ends, s; null if it has no end")

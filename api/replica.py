@@ -11,11 +11,12 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from .auth import OrderGate
+from .cold_start import ColdStart
 from .ledger import Ledger
 from .load import CpuMeter, InFlight, available_cpus
 from .metrics import Metrics
 from .misbehave import Conduct
-from .models import Load
+from .models import Cold, Load, Misbehaviour
 from .settings import Settings
 from .work import Burner
 
@@ -30,6 +31,7 @@ class Replica:
     cpu: CpuMeter
     in_flight: InFlight
     metrics: Metrics
+    cold_start: ColdStart
     orders: OrderGate = field(default_factory=OrderGate)
     conduct: Conduct = field(default_factory=Conduct)
     rng: Random = field(default_factory=Random)
@@ -39,15 +41,27 @@ class Replica:
     def create(cls, settings: Settings) -> Self:
         """Create a replica and open its ledger. Raise OSError if the ledger cannot be written."""
         cpus, in_flight = available_cpus(), InFlight()
-        return cls(
+        replica = cls(
             instance=settings.instance,
             ledger=Ledger(settings.ledger_dir, settings.instance),
             burner=Burner(cpus),
             cpu=CpuMeter(cpus, at=time.monotonic(), used=time.process_time()),
             in_flight=in_flight,
             metrics=Metrics(in_flight),
+            cold_start=ColdStart(settings.ledger_dir / f"{settings.instance}.cold.json"),
             orders=OrderGate(settings.misbehave_token, settings.misbehave_token_file),
         )
+        if order := replica.cold_start.take():
+            replica.conduct.set(order)
+        return replica
+
+    def behave(self, mode: Misbehaviour) -> None:
+        """Replace the current mode. `cold` begins with the next start. Raise OSError if it cannot be kept for that."""
+        if isinstance(mode, Cold):
+            self.cold_start.keep(mode)
+        else:
+            self.cold_start.discard()
+            self.conduct.set(mode)
 
     def load(self) -> Load:
         """Return the current load."""

@@ -107,15 +107,16 @@ async def work(
     size: Annotated[
         int | None, Query(alias="bytes", ge=0, le=MAX_BYTES, description="Answer with this many bytes")
     ] = None,
+    close: Annotated[bool, Query(description="End the connection after the answer")] = False,
 ) -> Response:
     """Burn CPU, then sleep, then answer."""
     took = await perform(replica.burner, cpu_ms / 1000, sleep_ms / 1000, deadline)
+    headers = {"connection": "close"} if close else {}
     if size is not None:
-        return StreamingResponse(
-            _zeros(size), media_type="application/octet-stream", headers={"content-length": str(size)}
-        )
+        headers["content-length"] = str(size)
+        return StreamingResponse(_zeros(size), media_type="application/octet-stream", headers=headers)
     done = WorkDone(instance=replica.instance, cpu_ms=cpu_ms, sleep_ms=sleep_ms, took_ms=round(took * 1000, 3))
-    return Response(done.model_dump_json(), media_type="application/json")
+    return Response(done.model_dump_json(), media_type="application/json", headers=headers)
 
 
 async def _zeros(size: int) -> AsyncIterator[bytes]:
@@ -170,8 +171,8 @@ async def _may_order(replica: Here, sent: Annotated[HTTPAuthorizationCredentials
     },
 )
 async def misbehave(replica: Here, mode: Misbehaviour) -> MisbehaviourState:
-    """Replace the current mode. A duration counts from now."""
-    replica.conduct.set(mode)
+    """Replace the current mode. A duration counts from now. `cold` begins with the replica's next start."""
+    replica.behave(mode)
     return _state(replica)
 
 

@@ -79,10 +79,14 @@ async def _paced(chunks: int, interval_s: float, chunk: bytes) -> AsyncIterator[
 
 
 @router.websocket("/ws")
-async def websocket_echo(socket: WebSocket) -> None:
+async def websocket_echo(
+    socket: WebSocket,
+    delay_ms: Annotated[float, Query(ge=0, le=MAX_SLEEP_MS, description="Pause before each echo, ms")] = 0,
+) -> None:
     """Send every message back unchanged: text as text, binary as binary."""
     await socket.accept()
     while (message := await socket.receive())["type"] == "websocket.receive":
+        await asyncio.sleep(delay_ms / 1000)
         if (text := message.get("text")) is not None:
             await socket.send_text(text)
         else:

@@ -14,11 +14,13 @@ import uvicorn
 
 from .access.auth import SHARED, load_token
 from .drivers.runtimes import open_runtime
+from .drivers.targets import Runtime
 from .engine.engine import Engine
 from .engine.events import EventLog
 from .engine.journal import Journal
 from .engine.keeper import Keeper
 from .engine.lease import Lease
+from .errors import ChaosError
 from .faults import FAULTS
 from .faults.extensions import add_extensions
 from .http.connection import Patience, connections
@@ -77,6 +79,7 @@ async def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     await engine.start()
+    await _say_what_is_missing(runtime)
     keeper = asyncio.ensure_future(Keeper(runtime, engine, events, lease, settings.revive_after).run())
     server = _Server(config, events, notice)
     keeper.add_done_callback(lambda _: server.handle_exit(0, None))  # without its keeper the service must end
@@ -91,6 +94,17 @@ async def serve(settings: Settings) -> None:
         await runtime.close()
     if isinstance(failure, Exception):
         raise failure
+
+
+async def _say_what_is_missing(runtime: Runtime) -> None:
+    """Log why there are no targets. The service goes on, because they may appear."""
+    try:
+        await runtime.targets()
+        reason = await runtime.obstacle()
+    except ChaosError as error:
+        reason = error.detail
+    if reason:
+        log.warning("%s", reason)
 
 
 def _listen(settings: Settings) -> socket.socket:

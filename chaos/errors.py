@@ -16,11 +16,14 @@ ChaosError                      500
 │   ├── AmbiguousTargetError    409   several containers have one name
 │   ├── NotRunningError         409   the target is down or frozen
 │   ├── UnreachableTargetError  409   no address, or no route to it
+│   ├── UnhealthyTargetError    409   it does not answer its health check
 │   ├── StopConditionMetError   409
 │   └── MonkeyRunsError         409   one monkey at a time
 ├── NotPossibleError            422   this host or runtime has no mechanism for it
 ├── InjectionFailedError        502   the injection failed and was undone
 └── RuntimeUnavailableError     503   Docker or the supervisor does not answer
+    ├── AlreadyAttachedError    503   another chaos service injects faults into this compose project
+    ├── NoTargetsError          503   a service of CHAOS_TARGETS has no container
     ├── NoAddressError          503   the target does not run, or is in no network
     └── TargetGoneError         503   the target was removed; if that happens during a heal, the fault is healed
 """
@@ -153,6 +156,12 @@ class UnreachableTargetError(ConflictError):
     code = "unreachable"
 
 
+class UnhealthyTargetError(ConflictError):
+    """The target does not answer its health check, so neither a fault on it nor its end could be measured."""
+
+    code = "unhealthy"
+
+
 class StopConditionMetError(ConflictError):
     """The stop condition already holds, so the fault would be healed at once."""
 
@@ -184,6 +193,18 @@ class RuntimeUnavailableError(ChaosError):
 
     status = 503
     code = "runtime_unavailable"
+
+
+class AlreadyAttachedError(RuntimeUnavailableError):
+    """Another chaos service already injects faults into this compose project. This one waits until that one ends."""
+
+    code = "already_attached"
+
+
+class NoTargetsError(RuntimeUnavailableError):
+    """A service of CHAOS_TARGETS has no container."""
+
+    code = "no_targets"
 
 
 class TargetGoneError(RuntimeUnavailableError):

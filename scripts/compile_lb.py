@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOT = (
-    *("affinity_key", "client", "data_plane", "dialing", "exchange_relay", "heads", "limits", "minimum_rate", "origin"),
+    *("client", "data_plane", "dialing", "exchange_relay", "hash_key", "heads", "limits", "minimum_rate", "origin"),
     *("own_responses", "pool", "ports", "request", "request_framing", "request_reader", "request_record"),
     *("response_framing", "response_repair", "response_writer", "ticker", "trailers", "tunnel", "upstream"),
     "write_batch",

@@ -13,6 +13,8 @@ import docker.errors
 
 MECHANISMS = {"cpu": "docker update (CPU quota)", "memory": "docker update (memory)", "disconnect": "docker network"}
 PERIOD_US = 100_000
+NANO = 1e9
+"""Docker's unit of `cpus:`: CPUs × 10⁹."""
 NO_QUOTA = -1
 """The quota that removes the limit. Docker cannot set it back to 0 (never set); the kernel treats both as unlimited."""
 
@@ -23,6 +25,7 @@ def kept(inspected: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "cpu_quota": host["CpuQuota"],
         "cpu_period": host["CpuPeriod"],
+        "nano_cpus": host["NanoCpus"],
         "memory": host["Memory"],
         "memory_swap": host["MemorySwap"],
         "networks": {
@@ -33,21 +36,39 @@ def kept(inspected: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def set_cpu(sdk: Any, container: str, share: float) -> None:
-    """Limit the container to this share of one CPU (0 to 1)."""
-    sdk.api.update_container(container, cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US))
+def set_cpu(sdk: Any, container: str, share: float, before: Mapping[str, Any]) -> None:
+    """Limit the container to this share of one CPU (0 to 1). `before` is what `kept` returned."""
+    if before.get("nano_cpus"):
+        _set_nano_cpus(sdk, container, round(share * NANO))
+    else:
+        sdk.api.update_container(container, cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US))
 
 
 def cpu_share(inspected: Mapping[str, Any]) -> float | None:
-    """Return the limit as a share of one CPU, or None if there is no limit."""
+    """Return the container's CPU limit in CPUs (0.5: half of one), or None if it has no limit."""
+    if nano_cpus := inspected["HostConfig"]["NanoCpus"]:
+        return float(nano_cpus / NANO)
     quota, period = inspected["HostConfig"]["CpuQuota"], inspected["HostConfig"]["CpuPeriod"] or PERIOD_US
     return quota / period if quota > 0 else None
 
 
 def restore_cpu(sdk: Any, container: str, before: Mapping[str, Any]) -> None:
-    """Restore the CPU quota that `kept` returned before the fault."""
+    """Restore the CPU limit that `kept` returned before the fault."""
+    if before.get("nano_cpus"):
+        _set_nano_cpus(sdk, container, before["nano_cpus"])
+        return
     period = before.get("cpu_period") or PERIOD_US
     sdk.api.update_container(container, cpu_period=period, cpu_quota=before.get("cpu_quota") or NO_QUOTA)
+
+
+def _set_nano_cpus(sdk: Any, container: str, nano_cpus: int) -> None:
+    """Set the limit that `cpus:` of a compose file sets. Docker refuses a quota on such a container, and the SDK's
+    `update_container` lacks this field."""
+    url = f"{sdk.api.base_url}/containers/{container}/update"
+    answer = sdk.api.post(url, json={"NanoCpus": nano_cpus}, timeout=sdk.api.timeout)
+    if not answer.ok:
+        kind = docker.errors.NotFound if answer.status_code == 404 else docker.errors.APIError
+        raise kind(answer.text, response=answer)
 
 
 def restore_memory(sdk: Any, container: str, before: Mapping[str, Any]) -> None:

@@ -1,87 +1,38 @@
-"""Targets that are containers of this compose project. Only this module and `container_limits` import `docker`.
-
-The SDK blocks, so every call runs in a thread, with the client's time-out; its exceptions are translated here.
-"""
+"""Targets that are containers of a compose project."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
-import docker
-import docker.errors
-
-from ..errors import (
-    BadRequestError,
-    NoAddressError,
-    NotPossibleError,
-    RuntimeUnavailableError,
-    TargetGoneError,
-)
-from ..inputs.settings import RuntimeName, Settings
-from ..links.impairment import Effect, Impairment
-from . import container_limits, peers
-from .docker_socket import socket_is_dead
-from .members import ALIVE, Members
+from ..errors import BadRequestError, NoAddressError, NotPossibleError
+from ..links.impairment import Impairment
+from . import container_limits, container_networks, peers
+from .docker_client import DockerClient
+from .members import SERVICE_LABEL
 from .netns_helper import NetnsHelpers
-from .probe import Address, host_port
-from .targets import Capability, Injection, MemoryUse, ReadBack, Running, Target, TargetInfo
+from .probe import Address, Health, host_port
+from .targets import Injection, MemoryUse, ReadBack, Running, TargetInfo
 
-ALLOW_LABEL = "reroute.chaos=allow"
-MEMBER_LABEL = "reroute.member"
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
-GRACEFUL_EXITS = (0, 143)
-"""Exit codes of a container that was stopped on purpose: 0, and 128 + SIGTERM."""
-TIMEOUT_S = 10
 STOP_GRACE_S = 10
-OWN_ROLES = frozenset({"chaos", "reaper"})
-T = TypeVar("T")
 
 
-class DockerClient:
-    """Calls Docker's SDK, which blocks, in threads."""
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What all targets of one chaos service have in common."""
 
-    def __init__(self) -> None:
-        self._sdk: docker.DockerClient | None = None
-
-    async def call(self, function: Callable[[docker.DockerClient], T]) -> T:
-        """Call `function` with the SDK client in a thread.
-
-        Raise TargetGoneError if the container does not exist, RuntimeUnavailableError for any other error of Docker.
-        """
-        return await asyncio.to_thread(self._translated, function)
-
-    async def inspect(self, container: str) -> dict[str, Any]:
-        """Return the output of `docker inspect` for this container."""
-        return dict(await self.call(lambda sdk: sdk.api.inspect_container(container)))
-
-    async def containers(self, *labels: str) -> list[dict[str, Any]]:
-        """Return summaries of all containers, running or not, that carry all `labels`."""
-        filters = {"label": list(labels)}
-        return list(await self.call(lambda sdk: sdk.api.containers(all=True, filters=filters)))
-
-    def close(self) -> None:
-        """Close the connections to Docker."""
-        if self._sdk is not None:
-            self._sdk.close()
-
-    def _translated(self, function: Callable[[docker.DockerClient], T]) -> T:
-        try:
-            if self._sdk is None:
-                self._sdk = docker.from_env(timeout=TIMEOUT_S)
-            return function(self._sdk)
-        except docker.errors.NotFound as error:
-            raise TargetGoneError(str(error.explanation or error)) from error
-        except docker.errors.APIError as error:
-            raise RuntimeUnavailableError(f"docker: {error.explanation or error}") from error
-        except (docker.errors.DockerException, OSError) as error:  # requests' exceptions are OSErrors
-            raise RuntimeUnavailableError(f"docker: {error}") from error
+    members: Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
+    """Return the members by name, as Docker summarizes them."""
+    networks: Callable[[], Awaitable[Collection[str] | None]]
+    """Return the networks from which probes are sent; None: all."""
+    order_token: Callable[[str], str]
+    health: Health
+    balancer_role: str
+    foreign: bool
 
 
 class DockerTarget:
@@ -94,8 +45,7 @@ class DockerTarget:
         summary: Mapping[str, Any],
         name: str,
         port: int,
-        members: Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]],
-        order_token: Callable[[str], str],
+        lab: Lab,
     ) -> None:
         labels = summary["Labels"] or {}
         self.id: str = summary["Id"]
@@ -105,8 +55,9 @@ class DockerTarget:
         self.port = port
         self._client = client
         self._helpers = helpers
-        self._members = members
-        self.order_token = order_token
+        self._lab = lab
+        self.order_token = lab.order_token
+        self.foreign = lab.foreign
         self._kept: Mapping[str, Any] = {}
 
     @property
@@ -120,7 +71,7 @@ class DockerTarget:
             role=self.role,
             state=inspected["State"]["Status"],
             instance=_instance(inspected),
-            addresses=[host_port(each, self.port) for each in _ips(inspected)],
+            addresses=[host_port(each, self.port) for each in container_networks.ips(inspected)],
         )
 
     async def running(self) -> Running:
@@ -130,12 +81,20 @@ class DockerTarget:
         return f"started {(await self._client.inspect(self.id))['State']['StartedAt']}"
 
     async def address(self) -> Address:
-        """Return the current address. It is looked up each time, because a restart can change the IP."""
-        inspected = await self._client.inspect(self.id)
-        for ip in _ips(inspected):
-            return ip, self.port
-        lacks = "is in no network in which it has an address" if inspected["State"]["Running"] else "is not running"
-        raise NoAddressError(f"{self.name} {lacks}")
+        """Return the current address in a network of the chaos service.
+
+        It is looked up each time, because a restart can change it. Raise NoAddressError with the reason if it has none.
+        """
+        inspected, within = await asyncio.gather(self._client.inspect(self.id), self._lab.networks())
+        for ip in container_networks.ips(inspected, within):
+            return Address(ip, self.port, self._lab.health)
+        raise NoAddressError(f"{self.name} {container_networks.why_no_address(inspected, within)}")
+
+    async def dependents(self) -> list[str]:
+        shared = f"container:{self.id}"
+        return [
+            name for name, each in (await self._lab.members()).items() if each["HostConfig"]["NetworkMode"] == shared
+        ]
 
     async def kill(self) -> Injection:
         called = time.monotonic()
@@ -187,13 +146,15 @@ class DockerTarget:
 
     async def clear(self, kind: str) -> None:
         # The network namespace of an exited container no longer exists, and neither do the rules in it.
-        exists = await self.running() is not Running.EXITED
+        exists = await self.running() in (Running.RUNNING, Running.PAUSED)
         await self._helpers.clear(self.id, kind, namespace_exists=exists)
 
     async def read_back(self) -> ReadBack:
         return await self._helpers.read_back(self.id)
 
     async def disconnect(self) -> Injection:
+        if reason := container_networks.why_no_link(await self._client.inspect(self.id)):
+            raise NotPossibleError(f"{self.name} {reason}")
         names = await self.networks()
         await self._client.call(lambda sdk: container_limits.disconnect(sdk, self.id, names))
         return Injection(time.monotonic(), container_limits.MECHANISMS["disconnect"])
@@ -207,7 +168,7 @@ class DockerTarget:
         await self._client.call(lambda sdk: container_limits.connect(sdk, self.id, missing))
 
     async def limit_cpu(self, share: float, duration_s: float) -> Injection:
-        await self._client.call(lambda sdk: container_limits.set_cpu(sdk, self.id, share))
+        await self._client.call(lambda sdk: container_limits.set_cpu(sdk, self.id, share, self._kept))
         return Injection(time.monotonic(), container_limits.MECHANISMS["cpu"])
 
     async def cpu_share(self) -> float | None:
@@ -237,124 +198,29 @@ class DockerTarget:
 
     async def _resolved(self, impairment: Impairment) -> Impairment:
         """Return the impairment with the addresses of its peers and with a port number."""
-        addresses = peers.addresses(impairment.peers, await self._members()) if impairment.peers else ()
+        addresses: tuple[str, ...] = ()
+        if impairment.peers:
+            addresses = peers.addresses(impairment.peers, await self._lab.members(), self._lab.balancer_role)
         return replace(impairment, port=self.port if impairment.port is None else impairment.port, peers=addresses)
-
-
-class DockerRuntime:
-    """A lab whose members are the containers of one compose project."""
-
-    name: RuntimeName = "docker"
-
-    def __init__(self, settings: Settings) -> None:
-        self._client = DockerClient()
-        self._settings = settings
-        self._project_name = settings.project
-        self._identity = Members()
-        self._seen: set[str] = set()
-        """Ids of the members that this process has seen running. The keeper restarts only these."""
-        self._disputed: Mapping[str, str] = {}
-        self._helpers = NetnsHelpers(self._client, settings.helper_image, settings.container)
-
-    async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
-        labels = [MEMBER_LABEL] if all_roles else [ALLOW_LABEL]
-        members, refused = await self._current(*labels)
-        if not all_roles:
-            self._disputed = {
-                name: f"{name} is the name of several containers: {' and '.join(ids)}; remove all but one"
-                for name, ids in refused.items()
-            }
-        return sorted(map(self._target, members), key=attrgetter("name"))
-
-    def disputed(self) -> Mapping[str, str]:
-        return self._disputed
-
-    async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
-        """Return the target of a journaled fault.
-
-        Raise TargetGoneError if the container does not exist or no longer carries this lab's labels.
-        """
-        for summary in await self._client.containers(await self._project(), ALLOW_LABEL):
-            if summary["Id"] == undo.get("container"):
-                return self._target(summary, {key: value for key, value in undo.items() if key != "container"})
-        # The helper would keep the network namespace of the removed container alive until the helper's own deadline.
-        await self._helpers.abandon(str(undo.get("container")))
-        raise TargetGoneError(f"{name}: its container is gone")
-
-    async def sweep(self, owed: Collection[Mapping[str, Any]]) -> None:
-        await self._helpers.sweep({str(undo.get("container")) for undo in owed})
-
-    async def link_capability(self, effect: Effect) -> Capability:
-        return await self._helpers.capability(effect)
-
-    async def crashed(self) -> Sequence[DockerTarget]:
-        """Return members of any role that crashed, except this chaos service."""
-        members, _ = await self._current(MEMBER_LABEL)
-        exited = [each for each in members if each["State"] == "exited" and self._may_start(each)]
-        states = await asyncio.gather(*(self._client.inspect(summary["Id"]) for summary in exited))
-        return [
-            self._target(summary)
-            for summary, inspected in zip(exited, states, strict=True)
-            if inspected["State"]["ExitCode"] not in GRACEFUL_EXITS and not inspected["State"]["Running"]
-        ]
-
-    def lost(self) -> str:
-        return "the Docker daemon replaced its socket, and the one mounted here is dead" if socket_is_dead() else ""
-
-    async def close(self) -> None:
-        self._client.close()
-
-    async def _current(self, *labels: str) -> tuple[list[Mapping[str, Any]], dict[str, list[str]]]:
-        members, refused = self._identity.current(await self._client.containers(await self._project(), *labels))
-        self._seen |= {each["Id"] for each in members if each["State"] in ALIVE}
-        return members, refused
-
-    def _may_start(self, summary: Mapping[str, Any]) -> bool:
-        """Return False for a member that was already down when this process started.
-
-        The chaos service and its reaper are excepted: they always restart each other.
-        """
-        return summary["Id"] in self._seen or summary["Labels"].get(SERVICE_LABEL) in OWN_ROLES
-
-    async def _project(self) -> str:
-        if not self._project_name:
-            own = await self._client.inspect(self._settings.container)
-            self._project_name = own["Config"]["Labels"].get(PROJECT_LABEL, "")
-        if not self._project_name:
-            raise RuntimeUnavailableError("set CHAOS_PROJECT: this container does not belong to a compose project")
-        return f"{PROJECT_LABEL}={self._project_name}"
-
-    def _target(self, summary: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> DockerTarget:
-        name = self._identity.name(summary) or str(summary["Id"])[:12]
-        port = self._identity.port(summary, self._settings.service_port)
-        target = DockerTarget(
-            self._client, self._helpers, summary, name, port, self._members, self._settings.order_token
-        )
-        target.keep(kept or {})
-        return target
-
-    async def _members(self) -> Mapping[str, Mapping[str, Any]]:
-        return {self._identity.name(each): each for each in (await self._current(MEMBER_LABEL))[0]}
 
 
 def _running(inspected: Mapping[str, Any]) -> Running:
     state = inspected["State"]
     if state["Paused"]:
         return Running.PAUSED
+    if state["Restarting"]:
+        return Running.RESTARTING
     return Running.RUNNING if state["Running"] else Running.EXITED
-
-
-def _ips(inspected: Mapping[str, Any]) -> list[str]:
-    """Return the IPv4 addresses, then the IPv6 ones. With `--ipv4=false`, networks have only IPv6 addresses."""
-    networks = inspected["NetworkSettings"]["Networks"]
-    found = [networks[name].get(key) for key in ("IPAddress", "GlobalIPv6Address") for name in sorted(networks)]
-    return list(filter(None, found))
 
 
 def _instance(inspected: Mapping[str, Any]) -> str:
     """Return the name by which the backend reports itself: API_INSTANCE, or its host name."""
-    environment = dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
-    return str(environment.get("API_INSTANCE") or inspected["Config"]["Hostname"])
+    return environment(inspected).get("API_INSTANCE") or str(inspected["Config"]["Hostname"])
+
+
+def environment(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables with which the container starts."""
+    return dict(entry.partition("=")[::2] for entry in inspected["Config"]["Env"] or [])
 
 
 def _finished_mono(inspected: Mapping[str, Any]) -> float:

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..inputs.settings import SERVICE_NAME
+
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
@@ -22,8 +24,7 @@ MOST_NUMBER = 99_999
 """Upper limit of a replica's number. Compose numbers replicas from 1; five digits are more than an engine can run."""
 MOST_PORT = 65_535
 ALIVE = frozenset({"running", "paused", "restarting"})
-_SERVICE = re.compile(r"[a-zA-Z0-9._-]{1,128}")
-"""Service names that compose accepts (compose specification). The maximum length keeps messages short."""
+_SERVICE = re.compile(SERVICE_NAME)
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,10 @@ class Members:
             return ""
         return f"{labels[SERVICE_LABEL]}-{number}"
 
+    def service(self, summary: Summary) -> str:
+        """Return the compose service, or an empty string for a container that compose does not count."""
+        return str(summary["Labels"][SERVICE_LABEL]) if self.name(summary) else ""
+
     def port(self, summary: Summary, default: int) -> int:
         """Return the port of the label `reroute.port`, else `default`."""
         text = (summary["Labels"] or {}).get(PORT_LABEL)
@@ -89,9 +94,17 @@ def _number(text: str, most: int) -> int | None:
 def _current(claims: list[Summary]) -> Summary | None:
     """Return the running container, else the one that replaces the others, else the newest. None if several qualify."""
     alive = [each for each in claims if each["State"] in ALIVE] or claims
-    replaced = {(each["Labels"] or {}).get(REPLACE_LABEL) for each in alive}
-    left = [each for each in alive if not replaced & {each["Id"], *(name.lstrip("/") for name in each["Names"] or ())}]
+    left = [each for each in alive if not any(_replaces(other, each) for other in alive)]
     if len(left) > 1 and left[0]["State"] not in ALIVE:
         newest = max(each.get("Created", 0) for each in left)
         left = [each for each in left if each.get("Created", 0) == newest]
     return left[0] if len(left) == 1 else None
+
+
+def _replaces(other: Summary, one: Summary) -> bool:
+    """Return whether compose made `other` to replace `one`.
+
+    The label may be a name, and then the new container, which gets that name in the end, seems to replace itself.
+    """
+    names = {one["Id"], *(name.lstrip("/") for name in one["Names"] or ())}
+    return other["Id"] != one["Id"] and (other["Labels"] or {}).get(REPLACE_LABEL) in names

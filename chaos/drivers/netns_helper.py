@@ -20,10 +20,11 @@ from ..errors import InjectionFailedError, NotPossibleError, RuntimeUnavailableE
 from ..links.impairment import Effect, Impairment
 from ..links.mechanisms import FILTERS, LACKS, QDISCS, QUEUE, ImpossibleError, choose, needs
 from ..netns.helper import READY, SOCKET
+from .container_networks import why_no_link
 from .targets import Capability, Injection, ReadBack
 
 if TYPE_CHECKING:
-    from .docker_targets import DockerClient
+    from .docker_client import DockerClient
 
 HELPER_LABEL = "reroute.helper"
 """Label of a helper; its value is the target's container id."""
@@ -176,6 +177,12 @@ class NetnsHelpers:
         return self._offers
 
     async def _start(self, container: str | None, command: list[str], *, auto_remove: bool = True) -> str:
+        """Start a helper in the container's network namespace, or in a new one, and return its id.
+
+        Raise NotPossibleError if the namespace is not the container's own: it could be that of the host.
+        """
+        if container and (reason := why_no_link(await self._client.inspect(container))):
+            raise NotPossibleError(f"container {container[:12]} {reason}")
         image = await self._own_image()
 
         def start(sdk: Any) -> str:

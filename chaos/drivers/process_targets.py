@@ -32,6 +32,8 @@ SETTLE_S = 2.0
 class ProcessTarget:
     """One process of the supervisor, in the state in which it was looked up."""
 
+    foreign = False
+
     def __init__(self, supervisor: Supervisor, process: Process, order_token: Callable[[str], str]) -> None:
         self.name = process.name
         self.role = process.role
@@ -72,7 +74,7 @@ class ProcessTarget:
         host, _, port = self._process.address.rpartition(":")
         if not port:
             raise NoAddressError(f"{self.name} has no address")
-        return host, int(port)
+        return Address(host, int(port))
 
     async def kill(self) -> Injection:
         pid = await self._pid()
@@ -99,6 +101,10 @@ class ProcessTarget:
                 await self._supervisor.start(self.name)
             case Running.PAUSED:
                 os.kill(await self._pid(), signal.SIGCONT)
+
+    async def dependents(self) -> list[str]:
+        """Return nothing, because all processes use the host's network."""
+        return []
 
     async def remember(self) -> None:
         """Do nothing, because signals and the relay overwrite no setting."""
@@ -158,6 +164,8 @@ class LocalRuntime:
     """A lab whose members are local processes."""
 
     name: RuntimeName = "local"
+    foreign = False
+    orders = True
 
     def __init__(self, supervisor: Supervisor, order_token: Callable[[str], str]) -> None:
         self._supervisor = supervisor
@@ -171,6 +179,10 @@ class LocalRuntime:
     def disputed(self) -> Mapping[str, str]:
         """Return nothing, because the supervisor's names are unique."""
         return {}
+
+    async def obstacle(self) -> str:
+        """Return nothing, because the supervisor starts the targets."""
+        return ""
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:
         return self._target(await self._supervisor.process(name))

@@ -16,6 +16,6 @@ def open_runtime(settings: Settings) -> Runtime:
             supervisor = Supervisor(settings.supervisor, settings.supervisor_token, settings.relay_token)
             return LocalRuntime(supervisor, settings.order_token)
         case "docker":
-            from .docker_targets import DockerRuntime
+            from .docker_runtime import DockerRuntime
 
             return DockerRuntime(settings)

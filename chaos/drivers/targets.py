@@ -23,6 +23,8 @@ class Running(StrEnum):
 
     RUNNING = "running"
     PAUSED = "paused"
+    RESTARTING = "restarting"
+    """It ended, and its runtime will start it again."""
     EXITED = "exited"
 
 
@@ -73,6 +75,8 @@ class Target(Protocol):
 
     name: str
     role: str
+    foreign: bool
+    """Whether it is a program that knows nothing of this lab, so that it can be asked nothing but its health."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -102,6 +106,10 @@ class Target(Protocol):
 
     async def ensure_running(self) -> None:
         """Resume the process if it is paused, start it if it has exited."""
+        ...
+
+    async def dependents(self) -> list[str]:
+        """Return the members that lose their network for good when the target's process ends."""
         ...
 
     async def remember(self) -> None:
@@ -244,6 +252,10 @@ class Runtime(Protocol):
     """A runtime of targets: Docker, or local processes under the supervisor."""
 
     name: RuntimeName
+    foreign: bool
+    """Whether the targets belong to a project that knows nothing of this lab."""
+    orders: bool
+    """Whether the targets take orders to misbehave."""
 
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         """Return the lab's backends sorted by name. `all_roles`: return every member, for display only."""
@@ -252,6 +264,10 @@ class Runtime(Protocol):
     def disputed(self) -> Mapping[str, str]:
         """Return the names that several containers had at the last call of `targets`, with the reason for refusing
         them."""
+        ...
+
+    async def obstacle(self) -> str:
+        """Return why targets that were asked for do not exist; empty if they do."""
         ...
 
     async def recall(self, name: str, undo: Mapping[str, Any]) -> Target:

@@ -33,13 +33,16 @@ async def admit(order: Order, runtime: Runtime, unhealed: Sequence[FaultRecord],
     for target in targets:
         guard.check_conflicts(fault, target.name, unhealed, params)
     await guard.check_running(targets)
-    await guard.check_reachable(targets)
+    unprobed = await guard.check_reachable(fault, targets)
+    await guard.check_dependents(fault, targets)
+    faulted = frozenset(record.target for record in unhealed)
+    if runtime.foreign:
+        await guard.check_healthy([each for each in targets if each.name not in faulted | unprobed.keys()])
     if not order.allow_last:
-        faulted = frozenset(record.target for record in unhealed)
         await guard.check_not_last([target.name for target in targets], backends, faulted)
     await asyncio.gather(*(target.remember() for target in targets))
     mechanism = offered.mechanism
     if isinstance(fault, Previewing):
         foreseen = await asyncio.gather(*(fault.preview_mechanism(target, params, duration_s) for target in targets))
         mechanism = foreseen[0] or mechanism
-    return Checked(order, fault, params, duration_s, seed, targets, mechanism)
+    return Checked(order, fault, params, duration_s, seed, targets, mechanism, unprobed)

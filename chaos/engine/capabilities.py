@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from ..drivers.targets import Capability, Runtime
+from ..drivers.targets import Capability, Orderable, Runtime
 from ..errors import NotPossibleError
 from ..faults import FAULTS, AnyFault
+from ..faults.base import needs
 from ..faults.link_fault import LinkFault
+
+OWN_BACKENDS = "backends that take orders to misbehave (the lab's own ones, PUT /misbehave)"
 
 
 async def capability(fault: AnyFault, runtime: Runtime) -> Capability:
     """Return whether the fault is possible, and by which mechanism. The runtime probes the kernel once."""
     if isinstance(fault, LinkFault):
         return await runtime.link_capability(fault.effect)
+    if needs(fault, Orderable) and not runtime.orders:
+        return Capability(possible=False, missing=OWN_BACKENDS)
     mechanism = fault.support.on(runtime.name)
     return Capability(possible=bool(mechanism), mechanism=mechanism or None, missing=fault.support.lacking or None)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from ..drivers.probe import ask
+from ..drivers.probe import Answer, ask
 from ..drivers.targets import Runtime, Target
 from ..errors import ChaosError, InjectionFailedError, RuntimeUnavailableError, UnknownFaultError
 from ..faults import AnyFault
@@ -164,9 +164,7 @@ class Engine:
         record = handle.record
         try:
             async with asyncio.timeout(INJECT_TIMEOUT_S):
-                address = await target.address()
-                answer = await ask(address, timeout_s=BASELINE_TIMEOUT_S)
-                before = Before(address, answer, await target.incarnation())
+                before = await self._before(handle, target)
                 injection = await fault.inject(target, params, record.duration_s)
         except (ChaosError, TimeoutError) as error:
             raise await self._give_up(handle, error) from error
@@ -177,6 +175,14 @@ class Engine:
         handle.settled.set()
         await self._verify(handle, fault, target, params, before)
         return record
+
+    @staticmethod
+    async def _before(handle: FaultHandle, target: Target) -> Before:
+        """Measure how the target answers before the fault, if it can be probed."""
+        if reason := handle.entry.unprobed:
+            return Before(None, Answer.unprobed(reason), await target.incarnation())
+        address = await target.address()
+        return Before(address, await ask(address, timeout_s=BASELINE_TIMEOUT_S), await target.incarnation())
 
     async def _give_up(self, handle: FaultHandle, error: Exception) -> ChaosError:
         """Undo a failed injection, whose effect is not known; return the error to raise."""

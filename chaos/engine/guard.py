@@ -8,19 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..drivers.probe import ask, host_port, why_no_route
-from ..drivers.targets import Running, Target
+from ..drivers.probe import ask, why_unreachable
+from ..drivers.targets import Killable, Running, Stoppable, Target
 from ..errors import (
     BadRequestError,
     ConflictError,
     LastHealthyBackendError,
-    NoAddressError,
     NotRunningError,
     RuntimeUnavailableError,
+    UnhealthyTargetError,
     UnreachableTargetError,
 )
 from ..faults import FAULTS, AnyFault
-from ..faults.base import Params
+from ..faults.base import Params, needs, works_unprobed
 from ..faults.link_fault import LinkFault
 from ..inputs.units import parse_duration
 from ..inputs.validation_errors import problems
@@ -28,6 +28,8 @@ from .records import FaultRecord
 
 HEALTHY_WITHIN_S = 0.5
 """A backend that takes longer than this to answer /health does not count as healthy."""
+ANSWERS_WITHIN_S = 3.0
+"""Time limit of the health check before a fault on a foreign backend, seconds. A busy host may need that long."""
 MIN_DURATION_S = 0.1
 SCOPE = ("peer", "direction", "port")
 
@@ -93,18 +95,38 @@ async def check_running(targets: Collection[Target]) -> None:
             raise NotRunningError(f"{target.name} is {state}: faults are possible only on a running target")
 
 
-async def check_reachable(targets: Collection[Target]) -> None:
-    """Raise UnreachableTargetError if a target has no address or this host has no route to it.
+async def check_reachable(fault: AnyFault, targets: Collection[Target]) -> dict[str, str]:
+    """Return the names of the targets that cannot be probed, each with the reason.
 
-    Neither a fault on it nor its heal could be verified.
+    Raise UnreachableTargetError if there is one and the fault needs direct probes to be verified.
+    """
+    reasons = {target.name: reason for target in targets if (reason := await why_unreachable(target))}
+    if reasons and not works_unprobed(fault):
+        raise UnreachableTargetError("; ".join(reasons.values()))
+    return reasons
+
+
+async def check_dependents(fault: AnyFault, targets: Collection[Target]) -> None:
+    """Raise ConflictError if the fault ends a process whose network namespace others share, because no heal could give
+    them a network again."""
+    for target in targets if needs(fault, Killable, Stoppable) else ():
+        if found := await target.dependents():
+            names = " and ".join(sorted(found))
+            told = f"{fault.kind} would leave {names} without a network: they use that of {target.name} (network_mode)"
+            raise ConflictError(told, possible=["pause", "blackhole"])
+
+
+async def check_healthy(targets: Collection[Target]) -> None:
+    """Raise UnhealthyTargetError if a target does not answer its health check.
+
+    Its check is then probably not the one that was configured. Neither a fault nor its end could be measured.
     """
     for target in targets:
-        try:
-            address = await target.address()
-        except NoAddressError as error:
-            raise UnreachableTargetError(error.detail) from error
-        if reason := why_no_route(address):
-            raise UnreachableTargetError(f"{target.name} cannot be reached at {host_port(*address)}: {reason}")
+        address = await target.address()
+        answer = await ask(address, timeout_s=ANSWERS_WITHIN_S)
+        if not answer.ok:
+            told = f"{target.name} fails its health check, {address.health} at {address}, without a fault: {answer}"
+            raise UnhealthyTargetError(told, possible=["CHAOS_HEALTH_PATH", "CHAOS_SERVICE_PORT", "CHAOS_HEALTH=tcp"])
 
 
 async def check_not_last(targets: Collection[str], backends: Sequence[Target], faulted: Collection[str]) -> None:
@@ -117,7 +139,10 @@ async def check_not_last(targets: Collection[str], backends: Sequence[Target], f
 
 
 async def _healthy(target: Target) -> bool:
+    """Return whether the target answers its health check or, if it cannot be probed, whether it runs."""
     try:
+        if await why_unreachable(target):
+            return await target.running() is Running.RUNNING
         return (await ask(await target.address(), timeout_s=HEALTHY_WITHIN_S)).ok
     except RuntimeUnavailableError:
         return False

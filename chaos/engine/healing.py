@@ -14,7 +14,7 @@ from tenacity import (
 )
 
 from ..drivers.probe import ask
-from ..drivers.targets import Runtime, Target
+from ..drivers.targets import Running, Runtime, Target
 from ..errors import ChaosError, NoAddressError, TargetGoneError
 from ..faults import FAULTS
 from .records import Entry
@@ -36,6 +36,8 @@ class NotHealthyError(ChaosError):
 async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str | None:
     """Undo the fault and, with `measure`, wait until the target answers its health check.
 
+    If it cannot be probed, wait until the runtime reports that it runs.
+
     If the target does not answer, repeat the undo, because it may have been killed or got another address meanwhile.
     Return a note if the target no longer exists, else None. Raise ChaosError after `DEADLINE_S`.
     """
@@ -54,10 +56,15 @@ async def undo(runtime: Runtime, entry: Entry, *, measure: bool = True) -> str |
                 await target.ensure_running()
                 await FAULTS[entry.record.kind].heal(target)
                 if measure:
-                    await _see_healthy(target)
+                    await (_see_running if entry.unprobed else _see_healthy)(target)
     except TargetGoneError:
         return f"{entry.record.target} was removed: nothing to heal"
     return None
+
+
+async def _see_running(target: Target) -> None:
+    if (state := await target.running()) is not Running.RUNNING:
+        raise NotHealthyError(f"undone, but {target.name} is {state}")
 
 
 async def _see_healthy(target: Target) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -89,6 +89,8 @@ class Checked:
     targets: Sequence[Target]
     mechanism: str | None
     """The mechanism, as far as it is known before the injection."""
+    unprobed: Mapping[str, str]
+    """The names of the targets that no direct probe can reach, each with the reason."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     @property
@@ -113,6 +115,7 @@ class Checked:
                 ),
                 expires_unix=time.time() + self.duration_s,
                 undo=target.undo,
+                unprobed=self.unprobed.get(target.name, ""),
             )
             for target in self.targets
         ]

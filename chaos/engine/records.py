@@ -59,8 +59,8 @@ class FaultRecord(BaseModel):
     evidence: str | None = None
     heal_started_mono: float | None = None
     healed_mono: float | None = None
-    """When a direct probe of the target first passed again. If no probe can tell, because the target was removed or has
-    another fault, when the undo was done."""
+    """When a direct probe of the target first passed again. If no probe can tell, because the target was removed, has
+    another fault or cannot be probed, when the undo was done."""
     healed_by: HealedBy | None = None
     error: str | None = None
 
@@ -73,6 +73,8 @@ class Entry(BaseModel):
     """When the fault ends, in wall-clock time, because the monotonic clock restarts when the host reboots."""
     undo: dict[str, Any] = {}
     """What the runtime needs to find the same target again, such as a container id."""
+    unprobed: str = ""
+    """Why no direct probe can reach the target; empty if one can."""
 
     @property
     def unhealed(self) -> bool:

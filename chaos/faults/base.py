@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from ..drivers.probe import Address, Answer, ask
-from ..drivers.targets import Injection, Running, Target
+from ..drivers.probe import Address, Answer, ask, why_unreachable
+from ..drivers.targets import Injection, Orderable, Running, Target
 from ..inputs.settings import RuntimeName
 from .bound import Bound
 
@@ -155,18 +155,35 @@ class Previewing(Protocol):
 class Before:
     """Result of a direct probe of the target just before the injection."""
 
-    address: Address
+    address: Address | None
+    """None if the target cannot be probed, which only faults of a process, CPU or memory allow."""
     answer: Answer
     incarnation: str
+
+    async def ask_again(self) -> Answer:
+        """Send one request to the same address, with `SILENCE_S` as time-out, and return the result."""
+        return self.answer if self.address is None else await ask(self.address, timeout_s=SILENCE_S)
+
+
+def needs(fault: AnyFault, *abilities: type[Any]) -> bool:
+    """Return whether the fault needs one of these abilities, alone or with others."""
+    return bool(set(abilities) & set(fault.needs.__mro__))
+
+
+def works_unprobed(fault: AnyFault) -> bool:
+    """Return whether the runtime's report is enough to verify the fault, so that no direct probe is needed."""
+    return fault.layer in (Layer.PROCESS, Layer.CPU, Layer.MEMORY) and not needs(fault, Orderable)
 
 
 async def measure_silence(target: Target) -> Answer:
     """Send one request on a new connection, with `SILENCE_S` as time-out, and return the result."""
+    if reason := await why_unreachable(target):
+        return Answer.unprobed(reason)
     return await ask(await target.address(), timeout_s=SILENCE_S)
 
 
 async def verify_gone(target: Target, before: Before) -> Verdict:
     """Check that the runtime reports an exit and that nothing answers at the old address."""
     running = await target.running()
-    answer = await ask(before.address, timeout_s=SILENCE_S)
-    return Verdict(running is Running.EXITED and answer.status is None, f"process {running}; direct probe: {answer}")
+    answer = await before.ask_again()
+    return Verdict(running is Running.EXITED and bool(answer.failure), f"process {running}; direct probe: {answer}")

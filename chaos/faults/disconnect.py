@@ -6,9 +6,8 @@ nothing arrives any more.
 
 from __future__ import annotations
 
-from ..drivers.probe import ask
 from ..drivers.targets import Disconnectable, Injection
-from .base import SILENCE_S, Before, Layer, NoParams, Support, Verdict
+from .base import Before, Layer, NoParams, Support, Verdict
 from .bound import Bound, Family, Look
 
 
@@ -31,7 +30,7 @@ class Disconnect:
 
     async def verify(self, target: Disconnectable, params: NoParams, before: Before) -> Verdict:
         networks = await target.networks()
-        answer = await ask(before.address, timeout_s=SILENCE_S)
+        answer = await before.ask_again()
         silent = answer.failure in ("timeout", "connect_timeout", "unreachable")
         bit = before.answer.ok and not networks and silent
         return Verdict(bit, f"networks: {', '.join(networks) or 'none'}; direct probe: {answer}")

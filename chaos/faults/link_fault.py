@@ -144,14 +144,17 @@ class LinkFault:
                 return Verdict(True if seen.packets else None, f"read back: {seen}")
             await asyncio.sleep(LOOK_EVERY_S)
 
+    async def count(self, target: LinkTarget) -> Verdict:
+        """Send one probe, so that some packets match the rules, then read the mechanism's counters."""
+        await ask(await target.address(), timeout_s=0.5)
+        return await self.read_back(target)
+
 
 class CountedFault(LinkFault):
     """An impairment without an effect on answers, because TCP repairs it."""
 
     async def measure(self, target: LinkTarget, params: Any, before: Before) -> Verdict:
-        """Send one probe, so that some packets match the rules, then read the mechanism's counters."""
-        await ask(await target.address(), timeout_s=0.5)
-        return await self.read_back(target)
+        return await self.count(target)
 
 
 async def find_stall(target: LinkTarget, share: float, before: Before) -> Verdict:
@@ -170,4 +173,4 @@ async def find_stall(target: LinkTarget, share: float, before: Before) -> Verdic
 
 
 def _stalled(answer: Answer, before: Answer) -> bool:
-    return answer.status is None or answer.took_s - before.took_s >= STALL_S
+    return bool(answer.failure) or answer.took_s - before.took_s >= STALL_S

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..drivers.probe import HEALTH_PATH, Answer, ask
+from ..drivers.probe import Answer, ask
 from ..drivers.targets import Injection, Orderable, Target
 from ..errors import InjectionFailedError
 from .base import SILENCE_S, Layer, NoParams, Params, Support
@@ -36,25 +36,26 @@ class Misbehaviour:
         return {}
 
     async def inject(self, target: Orderable, params: Any, duration_s: float) -> Injection:
-        await _put(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
+        await order(target, {"mode": self.kind, "duration_s": duration_s + OWN_END_S, **self.wish(params)})
         return Injection(time.monotonic(), MECHANISM)
 
     async def heal(self, target: Orderable) -> None:
-        await _put(target, {"mode": "ok"})
+        await order(target, {"mode": "ok"})
 
 
-async def probe(target: Target, path: str = HEALTH_PATH, timeout_s: float = SILENCE_S) -> Answer:
-    """Send one request directly to the backend and return the result."""
+async def probe(target: Target, path: str = "", timeout_s: float = SILENCE_S) -> Answer:
+    """Send one request directly to the backend, without a path its health check, and return the result."""
     return await ask(await target.address(), path, timeout_s=timeout_s)
 
 
 async def health_and_work(target: Target) -> tuple[Answer, Answer, str]:
-    """Probe `/health` and `/work`. Return both results, and a text with both."""
+    """Probe the health check and `/work`. Return both results, and a text with both."""
     health, work = await probe(target), await probe(target, WORK_PATH)
-    return health, work, f"{HEALTH_PATH}: {health}; {WORK_PATH}: {work}"
+    return health, work, f"health check: {health}; {WORK_PATH}: {work}"
 
 
-async def _put(target: Orderable, wish: dict[str, Any]) -> None:
+async def order(target: Orderable, wish: dict[str, Any]) -> None:
+    """Send `PUT /misbehave` to the backend. Raise InjectionFailedError if it does not accept the order."""
     try:
         token = target.order_token((await target.info()).instance)
     except OSError as error:

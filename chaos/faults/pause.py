@@ -29,8 +29,14 @@ class Pause:
         running = await target.running()
         answer = await measure_silence(target)
         # If the listen backlog is full, the kernel drops SYNs, so the probe may also fail to connect.
-        silent = answer.status is None and answer.failure in ("timeout", "connect_timeout")
-        return Verdict(running is Running.PAUSED and silent, f"process {running}; direct probe: {answer}")
+        silent = answer.failure in ("timeout", "connect_timeout", "unprobed")
+        evidence = f"process {running}; direct probe: {answer}"
+        if answer.ok and before.answer.ok and answer.status is None:  # a probe that only connects
+            silent = not answer.reacted
+            evidence += ", no reaction to the end of the connection" if silent else ", and reacted to its end"
+            if not before.answer.reacted:
+                evidence += " (nor was there before: only the state shows the pause)"
+        return Verdict(running is Running.PAUSED and silent, evidence)
 
     async def heal(self, target: Pausable) -> None:
         await target.ensure_running()

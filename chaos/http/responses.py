@@ -31,6 +31,8 @@ class Targets(BaseModel):
     """Response of `GET /targets`."""
 
     targets: list[TargetInfo]
+    why: str = ""
+    """Why targets that were asked for with CHAOS_TARGETS do not exist; empty if they do."""
 
 
 class Capabilities(BaseModel):
@@ -91,7 +93,8 @@ _REASONS = {
     409: "A conflicting fault, a target that is down, the last healthy backend, or a stop condition that holds.",
     422: "An invalid field (kind, duration, parameter, selection), or a fault that is not possible on this host.",
     502: "The injection failed and was undone.",
-    503: "Docker or the supervisor does not answer, the target was removed, or too many streams are open.",
+    503: "Docker or the supervisor does not answer, the target was removed, a service of CHAOS_TARGETS has no "
+    "container, another chaos service is attached to its project, or too many streams are open.",
 }
 
 

@@ -19,7 +19,7 @@ from ..engine.engine import Engine
 from ..engine.events import EventLog
 from ..engine.orders import Order, Placed, Preview
 from ..engine.records import FaultRecord
-from ..errors import BadRequestError, ChaosError
+from ..errors import BadRequestError, ChaosError, NoTargetsError
 from ..faults import FAULTS
 from ..faults.published import document
 from ..inputs.validation_errors import expected
@@ -60,8 +60,10 @@ async def _healthz() -> Status:
 def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
     @app.get("/readyz", tags=["probes"], responses=problems(503))
     async def readyz() -> Status:
-        """Return 503 while the runtime does not answer."""
+        """Return 503 while the runtime does not answer or lacks targets that were asked for."""
         await runtime.targets()
+        if reason := await runtime.obstacle():
+            raise NoTargetsError(reason)
         return Status(status="ready")
 
     @app.get("/clock", tags=["probes"])
@@ -74,7 +76,7 @@ def _add_views(app: APIRouter, engine: Engine, runtime: Runtime) -> None:
         infos = await asyncio.gather(*(target.info() for target in found))
         for info in infos:
             info.faults = [record.id for record in engine.unhealed() if record.target == info.name]
-        return Targets(targets=list(infos))
+        return Targets(targets=list(infos), why=await runtime.obstacle())
 
     @app.get("/capabilities", tags=["views"], responses=problems(503))
     async def capabilities() -> Capabilities:

@@ -41,7 +41,8 @@ class Impairment:
     recovery: float = 0.25
     """Gilbert-Elliott: probability per packet that a burst of losses ends. Its inverse is the mean burst length."""
     share: float = 0.0
-    """Share of packets corrupted, duplicated or sent ahead of the others, 0–1."""
+    """Share of packets corrupted, duplicated or sent ahead of the others, 0–1. Of `refuse`, the share of new
+    connections; 0 and 1: all of them, and open ones."""
     correlation: float = 0.0
     """Correlation of each packet's random number with the previous one, 0–1 (tc-netem(8))."""
     rate_bit_s: float = 0.0
@@ -81,6 +82,11 @@ class Impairment:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that `from_json` reads."""
         return asdict(self)
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether a `refuse` affects only some of the new connections, and no open one."""
+        return 0 < self.share < 1
 
     @property
     def scope(self) -> tuple[object, ...]:

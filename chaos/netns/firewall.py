@@ -30,8 +30,13 @@ def drop(scope: Impairment) -> None:
 
 
 def reset(scope: Impairment) -> None:
-    """Answer every incoming segment in scope with RST, including those of open connections."""
-    match = () if scope.port else ("-p", "tcp")
+    """Answer every incoming segment in scope with RST, including those of open connections.
+
+    With a share below 1, answer only that share of the SYNs, so that open connections are not affected.
+    """
+    match: Rule = () if scope.port else ("-p", "tcp")
+    if scope.is_partial:
+        match = (*match, "--syn", "-m", "statistic", "--mode", "random", "--probability", f"{scope.share:.6f}")
     _install(scope, match, "REJECT", "--reject-with", "tcp-reset")
 
 

@@ -67,9 +67,10 @@ class Session:
         """Return the impairments in effect, the number of packets that matched them, and tc's statistics."""
         by_tc = bool(self._by("netem", "htb"))
         statistics = shaping.statistics() if by_tc else ""
+        queued = self._scheduler.packets if self._scheduler else firewall.packets()
         return {
             "mechanisms": dict(self.mechanisms),
-            "packets": self._scheduler.packets if self._scheduler else firewall.packets(),
+            "packets": queued + shaping.packets(statistics),
             "tc": statistics,
         }
 

@@ -7,6 +7,7 @@ Packets that no filter matches pass the root unclassified and undelayed (tc-htb(
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..links.impairment import Impairment
@@ -57,6 +58,11 @@ def statistics() -> str:
     """Return tc's statistics of this module's class, for the fault's evidence."""
     lines = [run("tc", "-s", "class", "show", "dev", each, "classid", CLASS) for each in _interfaces() if _ours(each)]
     return " ".join(" ".join(lines).split())
+
+
+def packets(statistics: str) -> int:
+    """Return how many packets have passed this module's class, from the text of `statistics`."""
+    return sum(int(count) for count in re.findall(r"Sent \d+ bytes (\d+) pkt", statistics))
 
 
 def _ours(interface: str) -> bool:

@@ -31,6 +31,7 @@ class Listener:
         self._reservation = _bound(listen)
         self._server: asyncio.Server | None = None
         self._locked = False
+        self._backend_listens = False
         self._opening = asyncio.Lock()
         self._recheck = asyncio.Event()
 
@@ -76,6 +77,12 @@ class Listener:
             writer.close()
             await self._open()
 
+    async def reopen(self) -> None:
+        """Undo `lock` without a new connection to the backend: listen if the backend did when it was last checked."""
+        self._locked = False
+        if self._backend_listens:
+            await self._open()
+
     async def _hold_sentinel(self) -> None:
         """Connect the sentinel and wait until it ends. If it is refused, stop listening."""
         self._recheck.clear()
@@ -84,9 +91,11 @@ class Listener:
         except TimeoutError:
             return  # the backlog of a paused process is full: it still listens
         except OSError:
+            self._backend_listens = False
             self._close()
             return
         try:
+            self._backend_listens = True
             await self._open()
             await _first(reader.read(1), self._recheck.wait())
         finally:

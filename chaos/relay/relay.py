@@ -12,6 +12,10 @@ from .effects import IMITATED_EFFECTS, Effects
 from .listener import Address, Listener
 from .relayed_connection import Link, Side
 
+SLOT_S = 0.01
+"""Length of the slots in which a partial `refuse` accepts or refuses, seconds. Usually at most one connection falls
+into a slot, so each of them is decided by a draw of its own."""
+
 
 class Relay:
     """Accepts connections for one backend, and impairs all of them while a fault lasts."""
@@ -24,6 +28,7 @@ class Relay:
         self._rng = Random()
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Relay until cancelled."""
@@ -47,6 +52,9 @@ class Relay:
         loop = asyncio.get_running_loop()
         self._faults[impairment.kind] = impairment
         self._ends[impairment.kind] = loop.call_later(impairment.duration_s, self._spawn, self.heal, impairment.kind)
+        if impairment.is_partial and impairment.effect == "refuse":
+            self._refusing = asyncio.create_task(self._refuse_some(impairment.share))
+            return
         if impairment.effect == "refuse":
             await self.listener.lock()
             for link in list(self._links):
@@ -63,7 +71,23 @@ class Relay:
         if ended:
             self._renew()
         if any(each.effect == "refuse" for each in ended):
+            if self._refusing is not None:
+                self._refusing.cancel()
+                self._refusing = None
             await self.listener.unlock()
+
+    async def _refuse_some(self, share: float) -> None:
+        """Stop listening for random slots of time, this share of all, until cancelled.
+
+        Only a socket that does not listen refuses connections. If the relay accepted and reset them, some clients
+        would already have sent a request.
+        """
+        while True:
+            if self._rng.random() < share:
+                await self.listener.lock()
+            else:
+                await self.listener.reopen()
+            await asyncio.sleep(SLOT_S)
 
     def _renew(self) -> None:
         sides = [Effects(self._faults.values(), direction, self._rng) for direction in ("in", "out")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..errors import EnvironmentProblemError
-from ..identity import Identity
+from ..identity import Identity, in_use
 from .base import UP_WITHIN_S, BaseAction, Call, Needs, OperatedLab, wait_for
 
 BALANCER = "lb"
@@ -36,7 +36,7 @@ class BalancerStop(BaseAction):
                 rows = await lab.backends()
             except EnvironmentProblemError:
                 rows = []
-            up = any(str(row["state"]).lower() == "up" for row in rows)
+            up = any(map(in_use, rows))
             return "" if up else f"the balancer did not return within {UP_WITHIN_S:g} s"
 
         await wait_for(missing)

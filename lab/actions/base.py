@@ -21,6 +21,7 @@ class Needs(Enum):
 
     ADMIN = "the balancer's admin API"
     RUNTIME = "control of the runtime"
+    OPERATIONS = "an operator of its balancer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,24 @@ class OperatedLab(Protocol):
 
     async def scale(self, count: int) -> None:
         """Run this many backends."""
+
+    async def start_backend(self) -> str:
+        """Start a backend with a new address; return its name when it is ready. The balancer is not told."""
+
+    async def stop_backend(self, target: str) -> None:
+        """Send SIGTERM; return when its requests are complete and it has ended. The balancer is not told."""
+
+    async def add(self, target: str) -> None:
+        """Tell the balancer to use a backend that was started."""
+
+    async def replace(self, old: str, new: str) -> None:
+        """Tell the balancer to use `new` in place of `old`."""
+
+    async def remove(self, target: str) -> None:
+        """Tell the balancer to stop using a backend."""
+
+    async def reload(self) -> None:
+        """Let the balancer load its configuration again."""
 
     async def stop_balancer(self, *, kill: bool) -> None:
         """Send SIGKILL or SIGTERM. Return when the balancer has ended."""

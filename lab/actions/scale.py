@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Literal
 
+from ..identity import in_use
 from .base import BaseAction, Call, Needs, OperatedLab, wait_for
 
 
@@ -32,7 +33,7 @@ class Scale(BaseAction):
 
         async def missing() -> str:
             rows = await lab.backends()
-            if len(rows) == count and all(str(row["state"]).lower() == "up" for row in rows):
+            if len(rows) == count and all(map(in_use, rows)):
                 return ""
             states = ", ".join(f"{row['id']} {row['state']}" for row in rows)
             return f"the balancer does not use {count} backends: {states}"

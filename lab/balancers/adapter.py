@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from .configuration import Configuration, Edit, Listener, Pool
 from .requirements import ProxySpec
+from .tunables import Bounds, Tunable, Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class OwnFiles:
     """Regular expression for lower-case file names that are typical of this program without containing its name."""
     content = r"(?!)"
     """Regular expression (multi-line) that finds a line that only this program's files have."""
+    cannot: tuple[str, ...] = ()
+    """What keeps this program from noticing a failed server sooner, whatever its settings are."""
     in_folder: tuple[str, ...] = ("*",)
     """Patterns of the names of files that are read from a folder, in this order; names of one pattern are sorted."""
     spreads = ""
@@ -90,6 +93,14 @@ class OwnFiles:
         accept nothing on this machine's network, and servers of other pools are never contacted. Nothing that decides
         failover changes.
         """
+        raise NotImplementedError
+
+    def tunables(self, configuration: Configuration, listener: Listener, pool: Pool, bounds: Bounds) -> list[Tunable]:
+        """Return the settings of the pool that `lab tune` may change; none if it cannot change this program's files."""
+        return []
+
+    def tuned(self, configuration: Configuration, listener: Listener, pool: Pool, writes: Writes) -> Sequence[Edit]:
+        """Return the changes that write these settings into the user's files."""
         raise NotImplementedError
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command | None, Command]:

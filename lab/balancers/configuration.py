@@ -98,7 +98,7 @@ class Passive:
     ejection_s: Value[float]
     """How long the server then gets no requests."""
     window_s: Value[float] | None = None
-    """None if the failures must come in a row."""
+    """The period in which `failures` are counted; None if they must come in a row."""
     evaluated_every_s: Value[float] | None = None
     """The program acts on the count only at these intervals; None if at once."""
     returns_every_s: Value[float] | None = None

@@ -8,7 +8,6 @@ changes. `Imported.texts` applies them in one pass. The result contains placehol
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..errors import BadArgumentsError
 from . import adapter as find_adapter
 from . import adapters
 from .adapter import OwnFiles
+from .changes import apply, unified_diff
 from .configuration import Configuration, Edit, Listener, Place, Pool, Unknown
 from .own_files import layout, read, write
 from .substitution import NAMES
@@ -54,7 +54,7 @@ class Imported:
 
     def texts(self) -> dict[Path, str]:
         """Return all files with the changes."""
-        return {path: self._edited(path, text) for path, text in self.configuration.texts.items()}
+        return apply(self.configuration.texts, self.edits)
 
     def told(self) -> Iterator[str]:
         """Yield one line for each change: place, text before, text after, and reason."""
@@ -67,14 +67,6 @@ class Imported:
         return [
             each for each in self.configuration.unknown if not any(_overlap(each.place, e.place) for e in self.edits)
         ]
-
-    def _edited(self, path: Path, text: str) -> str:
-        parts, end = [], 0
-        for edit in self.edits:
-            if edit.place.path == path:
-                parts += [text[end : edit.place.start], edit.text]
-                end = edit.place.end
-        return "".join([*parts, text[end:]])
 
 
 def collect(words: Sequence[str], own: OwnFiles) -> list[Path]:
@@ -220,22 +212,12 @@ def write_changes(imported: Imported, folder: Path) -> list[Path]:
     """Write the changed files and `changes.diff`, a unified diff against the user's files. Return all paths."""
     before, texts = imported.configuration.texts, imported.texts()
     places = layout(list(before))
+    lines: list[str] = []
     for path, text in texts.items():
         write(folder / places[path], text)
-    diff = "".join(unified_diff(before[path], text, places[path]) for path, text in texts.items())
-    write(folder / "changes.diff", diff)
+        lines += unified_diff(before[path], text, f"a/{places[path]}", f"b/{places[path]}")
+    write(folder / "changes.diff", "".join(lines))
     return [*(folder / place for place in places.values()), folder / "changes.diff"]
-
-
-def unified_diff(before: str, after: str, place: Path) -> str:
-    """Return the difference of a file's texts as `patch -p1` reads it; empty if there is none."""
-    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{place}", f"b/{place}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def _lines(text: str) -> list[str]:
-    """Split at line feeds only, as `patch` does."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def same_words(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ HEALTH_PATH: Final = "/health"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One balancer. Exactly one of `adapter` (with a level, or with own `files`), `command` and `url` is given."""
+    """One balancer. Exactly one of `adapter` (with a level, or with own `files`), `command`, `url` and
+    `lab_file` is given."""
 
     name: str
     """Name of the balancer in tables and messages."""
@@ -53,6 +54,8 @@ class Choice:
     """Command line with placeholders."""
     url: str = ""
     """Address of a balancer that is already running."""
+    lab_file: str = ""
+    """Path of the `lab.yaml` of a compose project that is running."""
     relay_ports: tuple[int, ...] = ()
     """Ports of the backends, for a balancer whose backend addresses cannot be set. Empty: any free ports."""
     host: str = ""
@@ -174,7 +177,7 @@ def prepare(choice: Choice, wanted: Wanted, folder: Path, place: Place | None = 
         return Prepared(own.argv, own.environment, health_url)
     adapter = find_adapter(choice.adapter)
     program = _installed(adapter, place)
-    spec = _spec(choice, wanted)
+    spec = spec_of(choice, wanted)
     if not choice.files:
         adapter.render(spec, folder)
         _check(adapter.name, adapter.check(program, folder), folder, place)
@@ -229,12 +232,14 @@ def _split(command: str) -> list[str]:
         raise BadArgumentsError(f"{command}: {error}", "quote the command as for a shell") from error
 
 
-def _spec(choice: Choice, wanted: Wanted) -> ProxySpec:
-    backends = tuple(Backend(name, _address(address)) for name, address in wanted.backends.items())
-    return ProxySpec(_address(wanted.listen), _address(wanted.admin), backends, level=Level(choice.level))
+def spec_of(choice: Choice, wanted: Wanted) -> ProxySpec:
+    """Return the specification that an adapter renders. Raise `BadArgumentsError` for an invalid address."""
+    backends = tuple(Backend(name, address_of(address)) for name, address in wanted.backends.items())
+    return ProxySpec(address_of(wanted.listen), address_of(wanted.admin), backends, level=Level(choice.level))
 
 
-def _address(text: str) -> Address:
+def address_of(text: str) -> Address:
+    """Return `host:port` as an address. Raise `BadArgumentsError` if it is invalid."""
     host, _, port = text.rpartition(":")
     return Address(host, int(port))
 

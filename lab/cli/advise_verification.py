@@ -16,6 +16,7 @@ from ..compare.environment import LocalEnvironment
 from ..compare.runner import run_all
 from ..compare.verification import Subject, Verified, as_document, plans, schedule, table, verify, was_busy
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..index.page import refresh
 from ..output.json_text import dumps
 from ..output.terminal import Terminal
 from ..runtime.state_folder import state_root
@@ -86,6 +87,7 @@ def run_verification(
     document = dumps(as_document(verified.rows, comparison), indent=2)
     (folder / "advise.json").write_text(document + "\n", encoding="utf-8")
     (folder / "advise.md").write_text(table(verified.rows, comparison), encoding="utf-8")
+    refresh(results)
     if not any(row.measured_s for row in verified.rows):
         raise EnvironmentProblemError("no balancer ran", f"{folder}/advise.md says why")
     return verified

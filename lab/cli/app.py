@@ -20,12 +20,15 @@ from ..output import terminal
 from ..output.inert import one_line
 from ..output.json_text import dumps
 from ..release import release
+from ..runtime.attached import LAB_FILE
 from ..runtime.state_folder import STATE_DIR
+from . import completion
 
 _LINES = 40
 """Maximum number of lines of an error: one screen. Further problems of a file are shown when these are fixed."""
 _NEXT_LONG = 2000
 """Maximum characters of a next step, which may list every scenario of the library."""
+_GLOBAL_OPTIONS = ("--state-dir", "--lab-file")
 _REPORT_IT = "run it again with LAB_DEBUG=1 and report the output"
 _MENDS = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space, or choose other folders: --results, --state-dir",
@@ -42,8 +45,10 @@ app = typer.Typer(
     "that cost the clients?",
     epilog="Exit codes: 0 pass, 1 fail, 2 unknown, 130 interrupted, 141 output closed by its reader, 254 bad "
     "arguments, 255 environment or internal. LAB_DEBUG=1 shows tracebacks.",
-    add_completion=False,
+    # This would add options that edit the user's files. `lab completion` prints the scripts, which set the variable.
+    add_completion=completion.VARIABLE in os.environ,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -66,9 +71,15 @@ def _everywhere(
             "Default: .lab in the current folder, or a folder of the user if that cannot be written.",
         ),
     ] = None,
+    lab_file: Annotated[
+        Path | None,
+        typer.Option(envvar=LAB_FILE, help="lab.yaml of an attached compose project. Default: the one in this folder."),
+    ] = None,
 ) -> None:
     if state_dir is not None:
         os.environ[STATE_DIR] = str(state_dir)
+    if lab_file is not None:
+        os.environ[LAB_FILE] = str(lab_file)
 
 
 COMMANDS: Final = {
@@ -76,18 +87,26 @@ COMMANDS: Final = {
     "up": ("lab_commands", "up"),
     "down": ("lab_commands", "down"),
     "status": ("lab_commands", "status"),
+    "attach": ("attach_command", "attach"),
+    "init": ("init_command", "init"),
+    "scenarios": ("library_commands", "scenarios"),
     "validate": ("scenario_commands", "validate"),
     "schema": ("scenario_commands", "schema"),
     "plan": ("scenario_commands", "plan"),
     "replay": ("run_commands", "replay"),
     "check": ("scenario_commands", "check"),
     "report": ("scenario_commands", "report"),
+    "open": ("open_command", "open_page"),
     "compare": ("compare_commands", "compare"),
+    "gate": ("gate_command", "gate"),
+    "results": ("results_command", "results"),
     "diff": ("diff_command", "diff"),
     "advise": ("advise_commands", "advise_command"),
+    "tune": ("tune_command", "tune_command"),
     "doctor": ("doctor_command", "doctor"),
     "faults": ("fault_commands", "app"),
     "bench": ("bench_commands", "app"),
+    "completion": ("completion", "completion"),
 }
 """Command → its module in `lab.cli`, and its function or group of commands in that module."""
 
@@ -121,20 +140,24 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    if os.environ.get(completion.VARIABLE):
+        return _complete()
     as_json = "--json" in arguments
-    state_dir, arguments = _state_dir_first(arguments)
+    global_options, arguments = _global_options_first(arguments)
     try:
-        load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
+        if arguments[:1] != ["--version"]:
+            load(*arguments[:1]) if arguments and arguments[0] in COMMANDS else load()
         # With standalone_mode, usage errors would exit with 2, which means `unknown` here.
-        words = [*state_dir, *(arguments or ["--help"])]
+        words = [*global_options, *(arguments or ["--help"])]
         code = typer.main.get_command(app).main(words, prog_name="lab", standalone_mode=False)
         terminal.finish()
         return int(code or ExitCode.PASS)
     except LabError as error:
         return _fail(str(error), error.next_step, error.details, error.exit_code, as_json, error)
     except TyperException as error:
-        usage = str(getattr(error, "format_message", error.__str__)())
-        return _fail(usage, "lab --help, or lab COMMAND --help", (), ExitCode.BAD_ARGUMENTS, as_json, error)
+        usage = str(getattr(error, "format_message", error.__str__)()).expandtabs(2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "lab")
+        return _fail(usage, f"{command} --help", (), ExitCode.BAD_ARGUMENTS, as_json, error)
     except SystemExit as error:  # raised by typer if the output of --help is closed by its reader
         raise terminal.OutputClosedError if error.code == 1 else error from None
     except OSError as error:
@@ -144,8 +167,21 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(message, _REPORT_IT, (), ExitCode.INTERNAL, as_json, error)
 
 
-def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return `--state-dir` with its value, and all other words. The option may precede or follow the command."""
+def _complete() -> int:
+    """Print what the shell asks for (see `completion`). Errors are not shown, because the user is still typing.
+
+    Only the command that is being completed is imported; of the others, the names are enough.
+    """
+    _, words = _global_options_first(completion.typed_words())
+    with contextlib.suppress(Exception):
+        for name in COMMANDS:
+            load(name) if name in words[:1] else app.command(name)(lambda: None)
+        typer.main.get_command(app).main([], prog_name="lab", standalone_mode=False)  # raises SystemExit
+    return ExitCode.FAIL  # fish completes names of files then, as other shells do without completions
+
+
+def _global_options_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the options of all commands with their values, and all other words. They may follow the command."""
     found: list[str] = []
     rest: list[str] = []
     words = list(arguments)
@@ -153,11 +189,11 @@ def _state_dir_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         word = words.pop(0)
         if word == "--":
             return found, [*rest, word, *words]
-        if word == "--state-dir":
+        if word in _GLOBAL_OPTIONS:
             found += [word, *words[:1]]
             del words[:1]
         else:
-            (found if word.startswith("--state-dir=") else rest).append(word)
+            (found if word.partition("=")[0] in _GLOBAL_OPTIONS else rest).append(word)
     return found, rest
 
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -33,10 +33,12 @@ from ..compare.verification import Subject, as_document, rendered_pool
 from ..compare.verification import table as markdown_table
 from ..errors import ExitCode
 from ..evidence.verdict import Verdict
+from ..index.page import refresh
 from ..runtime.docker_lab import DEFAULT_PROJECT
 from .advise_verification import ALL_FAULTS, kinds, run_verification
 from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab
 
+_RESULTS: Final = Path("results")
 app = typer.Typer(
     help="Benchmarks of policies (simulated, compared with theory), proxies, fault injection, and checkers.",
     rich_markup_mode=None,
@@ -50,9 +52,7 @@ def policies(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Independent runs of each scenario.")] = 3,
     scale: Annotated[float, typer.Option(min=0.01, max=100, help="Multiply the measured time by this.")] = 1.0,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Simulations at a time.")] = os.cpu_count() or 1,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path(
-        "results/bench-policies"
-    ),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = (_RESULTS / "bench-policies"),
     as_json: JsonOption = False,
 ) -> None:
     """Simulate every policy in every scenario with the real core: shares, p50 and p99, compared with theory.
@@ -73,6 +73,7 @@ def policies(
 
         found = bench_policies.run(wanted, on_document)
     written = bench_policies.write(found, out)
+    _refresh_index(out)
     if as_json:
         print_json(json.loads(found.model_dump_json(by_alias=True)))
         return
@@ -96,7 +97,7 @@ def proxy(
         int, typer.Option(min=0, max=600, help="Duration of each load in a round. 0: 2, or 1 with --quick.")
     ] = 0,
     idle: Annotated[int, typer.Option(min=-1, max=50_000, help="Idle connections; 0: none. -1: 5000, or 1000.")] = -1,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = Path("results/bench-proxy"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")] = _RESULTS / "bench-proxy",
     as_json: JsonOption = False,
 ) -> None:
     """Measure the CPU time per request and the memory per idle connection of each balancer on one core.
@@ -116,6 +117,7 @@ def proxy(
     with console.status("starting") as status:
         report = asyncio.run(bench_proxy.bench(settings, status.update))
     written = write_proxy(report, out)
+    _refresh_index(out)
     if as_json:
         print_json(report.as_json())
         return
@@ -156,6 +158,11 @@ def advise(
     else:
         console.print(verified.text(), soft_wrap=True)
     raise typer.Exit(ExitCode.FAIL if verified.exceeded else ExitCode.PASS)
+
+
+def _refresh_index(out: Path) -> None:
+    """Write the index of the folder with the results again, unless the user chose a folder that has none."""
+    refresh(out.parent, begin=out.parent == _RESULTS)
 
 
 def _words(text: str) -> list[str]:

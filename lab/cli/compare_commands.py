@@ -21,17 +21,19 @@ from ..balancers import ADAPTERS
 from ..balancers.importing import write_changes
 from ..balancers.selection import HEALTH_PATH
 from ..compare import document, entries
+from ..compare.attached_environment import AttachedEnvironment
 from ..compare.configs import changes, told_once, write_configs
 from ..compare.differences import contrasts
 from ..compare.docker_environment import DockerEnvironment
 from ..compare.document import Comparison
 from ..compare.environment import Environment, LocalEnvironment
-from ..compare.generated_block import ENTRIES, LEAGUE, splice
+from ..compare.generated_block import ENTRIES, splice, splice_groups
 from ..compare.page import write_page
 from ..compare.runner import Entry, run_all, schedule
-from ..compare.standard_scenarios import STANDARD_SCENARIOS, scenario_file
-from ..compare.table import difference_table, markdown, matrix, remarks, table
+from ..compare.standard_scenarios import Group, expanded, scenario_file
+from ..compare.table import difference_table, markdown, matrices, parts, remarks, table
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..index.page import refresh
 from ..output.terminal import Terminal
 from ..runtime import Say
 from ..runtime.selection import RuntimeName
@@ -39,7 +41,8 @@ from ..runtime.state_folder import state_root
 from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
-from .common import JsonOption, RuntimeOption, keep_inside, message_console, print_json
+from . import candidates
+from .common import ComparedRuntimeOption, JsonOption, keep_inside, message_console, print_json
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
@@ -54,20 +57,25 @@ def compare(
         str, typer.Option(help="Comma-separated; `none` for only your own. Default: all; with --entry none.")
     ] = "",
     scenarios: Annotated[
-        str, typer.Option(help="Comma-separated: standard scenarios, scenarios of the library, or files.")
-    ] = ",".join(STANDARD_SCENARIOS),
+        str,
+        typer.Option(
+            help="Comma-separated: faults, gray, deploys, scenarios of the library, or files.",
+            autocompletion=candidates.scenario_list,
+        ),
+    ] = Group.FAULTS.value,
     settings: Annotated[str, typer.Option(help="Comma-separated: default, matched, tuned.")] = "matched",
     repeat: Annotated[int, typer.Option(help="Runs of each; the table shows median and range.", min=1, max=100)] = 1,
     mix: Annotated[str, typer.Option(help="mixed: as the scenario says; get: GETs only.")] = "mixed",
     seed: Annotated[int | None, typer.Option(help="Seed of plan and arrivals. Default: a new one.", min=0)] = None,
-    runtime: RuntimeOption = RuntimeName.LOCAL,
+    runtime: ComparedRuntimeOption = RuntimeName.LOCAL,
     image: Annotated[
         list[str] | None, typer.Option(help="Docker: NAME=IMAGE, such as haproxy=haproxy:3.2, in place of our image.")
     ] = None,
     entry: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL or NAME=cmd:COMMAND; "
+            help="NAME=[PROGRAM[@BINARY]:]FILE[,FILE…], NAME=PROGRAM[@BINARY], NAME=url:URL, NAME=cmd:COMMAND or "
+            "NAME=lab:FILE (an attached project); "
             "the others are compared with the first one."
         ),
     ] = None,
@@ -112,11 +120,11 @@ def compare(
     if mix not in MIXES:
         raise BadArgumentsError(f"--mix {mix}: expected one of {', '.join(MIXES)}")
     started_here = any(re.match(r"[^=]*=(?:url|cmd):", word) for word in entry or [])
-    environment = _environment(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
+    environment = environment_for(runtime, image or [], bool(balancer_cmd or balancer_url or started_here))
     comparison, folder = begin_comparison(append, results, seed, mix, environment.name)
-    plans = [_plan(name, comparison) for name in _words(scenarios)]
-    names = _words(balancers) or ([] if entry else list(ADAPTERS))
-    chosen = entries.from_adapters([] if names == ["none"] else names, _words(settings), comparison)
+    plans = [_plan(name, comparison) for name in expanded(words(scenarios))]
+    names = words(balancers) or ([] if entry else list(ADAPTERS))
+    chosen = entries.from_adapters([] if names == ["none"] else names, words(settings), comparison)
     chosen += entries.named(entry or [], replacing or [], backend_port or [], environment.name)
     chosen += entries.from_files(config or [], replacing or [])
     chosen += [entries.from_command(balancer_cmd)] if balancer_cmd else []
@@ -125,6 +133,7 @@ def compare(
     chosen = [each for each in chosen if each.settings != document.OWN] + own
     if not chosen:
         raise BadArgumentsError("no balancer to compare", "--balancers, --entry, --config or --balancer-url")
+    entries.check_runtime(chosen, environment.name)
     chosen = entries.with_routes(chosen, frontend, pool)
     if show_changes is not None:
         _write_changes(chosen, show_changes, console)
@@ -147,8 +156,12 @@ def compare(
         finally:  # also after an interruption, because the runs so far can be read and continued
             (folder / "compare.md").write_text(markdown(comparison), encoding="utf-8")
             write_page(comparison, folder)
+            refresh(folder.parent, begin=append is None)
     if write_markdown:
-        splice(write_markdown, matrix(comparison), ENTRIES if comparison.baseline else LEAGUE)
+        if comparison.baseline:
+            splice(write_markdown, "\n".join(matrices(comparison).values()), ENTRIES)
+        else:
+            splice_groups(write_markdown, matrices(comparison))
     ran = any(result.measures for result in comparison.results)
     if as_json and ran:
         print_json({"folder": str(folder), **document.as_document(comparison)})
@@ -170,7 +183,8 @@ def _write_changes(chosen: Sequence[Entry], folder: Path, console: Terminal) -> 
 
 def _show(console: Terminal, comparison: Comparison, folder: Path) -> None:
     if any(result.measures for result in comparison.results):
-        console.print(table(comparison))
+        for part in parts(comparison):
+            console.print(table(part))
         if comparison.baseline:
             console.print(difference_table(comparison))
             for each in contrasts(comparison):
@@ -208,7 +222,11 @@ def keep_entries_inside(chosen: Sequence[Entry], environment: Environment, say: 
     keep_inside(say, "--balancer-url needs this machine's" if needed else "")
 
 
-def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
+def environment_for(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> Environment:
+    """Return where the labs of a comparison run. `foreign`: some entry is a command or a running balancer.
+
+    Raise `BadArgumentsError` if that runtime does not have it.
+    """
     match runtime:
         case RuntimeName.LOCAL:
             if images:
@@ -222,6 +240,8 @@ def _environment(runtime: RuntimeName, images: Sequence[str], foreign: bool) -> 
                 )
             project = f"reroute-compare-{secrets.token_hex(3)}"  # its own project does not affect a running lab
             return DockerEnvironment(state_root() / "compare", project, entries.images(images))
+        case RuntimeName.ATTACHED:
+            return AttachedEnvironment()
 
 
 def begin_comparison(
@@ -263,7 +283,8 @@ def _same(result: document.Result, chosen: list[Entry], plans: list[Plan]) -> bo
     return (result.balancer, result.settings) in rows and result.scenario in {plan.scenario for plan in plans}
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return the words of a comma-separated list."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

@@ -9,13 +9,17 @@ import typer
 from rich.table import Table
 
 from ..compare.run_difference import RunDifference, compare_runs
+from . import candidates
 from .common import JsonOption, message_console, print_json
-from .scenario_commands import run_folder
+from .scenario_commands import RunArgument, run_folder
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="Another run of the same plan.")],
+    before: RunArgument,
+    after: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Another run of the same plan.", autocompletion=candidates.runs),
+    ],
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
     as_json: JsonOption = False,
 ) -> None:

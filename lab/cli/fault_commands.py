@@ -10,13 +10,15 @@ from rich.table import Table
 
 from ..errors import BadArgumentsError, ExitCode
 from ..runtime.docker_lab import DEFAULT_PROJECT
-from . import monkey_commands
+from . import candidates, monkey_commands
 from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json
 from .fault_calls import Chaos, Document, calls, pairs, stop_condition, with_chaos
+from .fault_kinds_command import WithParameters, kinds
 from .fault_watch import describe_fault, exit_code, inject_and_watch, records_of
 
 app = typer.Typer(help="List, inject and heal faults by hand.", rich_markup_mode=None)
 app.add_typer(monkey_commands.app, name="monkey")
+app.command()(kinds)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="TARGET…", help="Backends, such as api-1.")]
 StopOption = Annotated[
@@ -69,9 +71,14 @@ def capabilities(
     message_console(as_json).print(table)
 
 
-@app.command()
+@app.command(cls=WithParameters)
 def inject(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="kill, pause, delay, …")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="kill, pause, delay, …: see `lab faults kinds`.", autocompletion=candidates.kinds
+        ),
+    ],
     duration: Annotated[str, typer.Option(help="Duration with its unit, such as 5s.")],
     names: Names = None,
     role: Annotated[str | None, typer.Option(help="Instead of names: all backends of this service.")] = None,
@@ -80,7 +87,9 @@ def inject(
     percent: Annotated[str | None, typer.Option(help="Choose this share of them, such as 50%, rounded up.")] = None,
     all_but_one: Annotated[bool, typer.Option("--all-but-one", help="All of them but one.")] = False,
     seed: Annotated[int | None, typer.Option(help="Makes the choice repeatable.", min=0)] = None,
-    param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Such as delay=1500ms.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Such as delay=1500ms; listed below.")
+    ] = None,
     allow_last: Annotated[bool, typer.Option("--allow-last", help="Permit it on the last healthy backend.")] = False,
     stop_when: StopOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would happen.")] = False,

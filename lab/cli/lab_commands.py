@@ -10,7 +10,7 @@ from rich.table import Table
 from ..errors import EnvironmentProblemError, ExitCode
 from ..runtime import Member, Runtime
 from ..runtime.docker_lab import DEFAULT_PROJECT
-from ..runtime.selection import RuntimeName, runtime
+from ..runtime.selection import RuntimeName, runtime, searched
 from ..services.endpoints import Endpoints
 from .common import (
     STAYS,
@@ -28,14 +28,14 @@ from .common import (
 
 
 def up(
-    runtime_name: RuntimeOption = RuntimeName.LOCAL,
+    runtime_name: RuntimeOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     balancer_cmd: BalancerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a lab that runs until `lab down`."""
     console = message_console(as_json)
-    lab_runtime = runtime(runtime_name, project, balancer_cmd)
+    lab_runtime = runtime(searched(runtime_name)[0], project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print, STAYS)
     endpoints = lab_runtime.up(console.print)
@@ -54,7 +54,7 @@ def down(
     """Stop the lab and all its parts. It is not an error if no lab is running."""
     console = message_console(as_json)
     stopped = []
-    for name in [runtime_name] if runtime_name else list(RuntimeName):
+    for name in searched(runtime_name):
         try:
             if runtime(name, project).down(console.print):
                 stopped.append(str(name))

@@ -13,17 +13,19 @@ from rich.console import Console
 from ..errors import BadArgumentsError
 from ..evidence.results import expect_writable
 from ..evidence.verdict import worst
+from ..index.page import indexed
 from ..judge.checkers.registry import checkers
 from ..phase_sweep import Sweep
 from ..report import job_summary
 from ..report.live import view
 from ..report.summary import JudgedRun, summary
 from ..runtime.docker_lab import DEFAULT_PROJECT
-from ..runtime.selection import RuntimeName, runtime
+from ..runtime.selection import runtime, searched
 from ..scenario.file_reader import load_scenario
 from ..scenario.library import find, names
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
+from . import candidates
 from .common import (
     STAYS,
     BalancerOption,
@@ -39,13 +41,18 @@ from .run_session import RunSession, document, sweep_table
 
 def run(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="SCENARIO…", help="Names from the library, or YAML files.")
+        list[str] | None,
+        typer.Argument(
+            metavar="SCENARIO…",
+            help="Names from the library (`lab scenarios`), or YAML files.",
+            autocompletion=candidates.scenarios,
+        ),
     ] = None,
     everything: Annotated[
         bool,
         typer.Option("--all", help="The whole library; scenarios that this lab cannot run are skipped and listed."),
     ] = False,
-    runtime_name: RuntimeOption = RuntimeName.LOCAL,
+    runtime_name: RuntimeOption = None,
     seed: Annotated[
         int | None, typer.Option(help="Makes every random choice of the plan repeatable. Default: a new one.", min=0)
     ] = None,
@@ -73,13 +80,14 @@ def run(
     plans = [make_plan(load_scenario(path), path.stem, chosen_seed) for path in map(find, wanted)]
     console = message_console(as_json)
     expect_writable(results)
-    lab_runtime = runtime(runtime_name, project, balancer_cmd)
+    lab_runtime = runtime(searched(runtime_name)[0], project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print, STAYS if keep else "")
     if keep:
         lab_runtime.up(console.print)
-    with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
+    with indexed(results), lab_runtime.borrow(console.print) as endpoints, view(console) as live:
         session = RunSession(endpoints, results, live, console, repeats)
+        plans = [lab_runtime.adapt(plan) for plan in plans]
         plans, skipped = session.runnable(plans) if everything else (plans, [])
         if phases:
             sweeps = [session.sweep(plan, phases) for plan in plans]
@@ -99,7 +107,7 @@ def run(
 
 def replay(
     plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="plan.json of an earlier run, or of `lab plan`.")],
-    runtime_name: RuntimeOption = RuntimeName.LOCAL,
+    runtime_name: RuntimeOption = None,
     results: Annotated[Path, typer.Option(help="Folder that gets the run's folder.")] = Path("results"),
     project: ProjectOption = DEFAULT_PROJECT,
     balancer_cmd: BalancerOption = None,
@@ -115,10 +123,10 @@ def replay(
     checkers()
     console = message_console(as_json)
     expect_writable(results)
-    lab_runtime = runtime(runtime_name, project, balancer_cmd)
+    lab_runtime = runtime(searched(runtime_name)[0], project, balancer_cmd)
     if balancer_cmd is not None:
         keep_inside(console.print)
-    with lab_runtime.borrow(console.print) as endpoints, view(console) as live:
+    with indexed(results), lab_runtime.borrow(console.print) as endpoints, view(console) as live:
         judged = RunSession(endpoints, results, live, console, repeats=0).run_valid(plan)
     if as_json:
         print_json(document(judged))

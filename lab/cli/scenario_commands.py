@@ -11,6 +11,7 @@ import typer
 
 from ..errors import BadArgumentsError, EnvironmentProblemError, ExitCode
 from ..evidence.record import load_run
+from ..evidence.results import LATEST
 from ..evidence.run_folder import is_run_folder
 from ..judge.judge import judge
 from ..output.inert import markdown as cell
@@ -19,16 +20,29 @@ from ..report import Run, write_reports
 from ..report.host_disturbance import busy_host
 from ..report.run_files import load
 from ..report.summary import JudgedRun, markdown, summary
+from ..runtime.attached.lab_file import lab_file_schema
 from ..scenario.describe import describe
-from ..scenario.file_reader import ScenarioError, load_scenario
+from ..scenario.file_reader import load_scenario
 from ..scenario.json_schema import json_schema
 from ..scenario.library import find
+from ..scenario.model_file import ModelFileError
 from ..scenario.planner import make_plan
+from . import candidates
 from .common import JsonOption, message_console, print_json
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.", autocompletion=candidates.runs),
+]
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="YAML files, or names from the library.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE…", help="YAML files, or names from the library.", autocompletion=candidates.scenarios
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Check scenarios without running them; print every problem with file and line. Exit 254 if there is one."""
@@ -48,19 +62,28 @@ def _validated(name: str) -> dict[str, Any]:
     try:
         path = find(name)
         return {"file": str(path), "valid": True, "title": load_scenario(path).title, "problems": []}
-    except ScenarioError as error:
+    except ModelFileError as error:
         return {"file": name, "valid": False, "problems": [str(problem) for problem in error.problems]}
     except BadArgumentsError as error:
         return {"file": name, "valid": False, "problems": [str(error)]}
 
 
-def schema() -> None:
+def schema(
+    lab_file: Annotated[bool, typer.Option("--of-lab-file", help="The schema of lab.yaml instead.")] = False,
+) -> None:
     """Print the JSON Schema of scenario files, for editors; docs/scenario.schema.json is the same."""
-    print_json(json_schema())
+    print_json(lab_file_schema() if lab_file else json_schema())
 
 
 def plan(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A name from the library, or a YAML file.")],
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="A name from the library, or a YAML file.",
+            autocompletion=candidates.scenarios,
+        ),
+    ],
     seed: Annotated[int, typer.Option(help="Seed of every random choice.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan.json itself, for `lab replay`.")] = False,
 ) -> None:
@@ -76,7 +99,7 @@ def plan(
 
 
 def check(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
+    run: RunArgument = LATEST,
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +126,7 @@ def check(
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or `latest`.")] = "latest",
+    run: RunArgument = LATEST,
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the run's table as Markdown, for a CI job's summary page.")

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ..balancers import adapter
-from ..balancers.importing import unified_diff
+from ..balancers.changes import unified_diff
 from ..balancers.own_files import adopt, layout, read, write
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..balancers.selection import Choice, Wanted
@@ -125,7 +125,12 @@ def _write_own(choice: Choice, target: Path) -> None:
         if path.exists():  # the lab writes flags and labels of a compose file as files that the user does not have
             write(target / ORIGINAL / place, before[path])
     kept = [path for path in places if path not in secret]
-    write(target / DIFF, "".join(unified_diff(before[path], after[path], places[path]) for path in kept))
+    lines = [
+        line
+        for path in kept
+        for line in unified_diff(before[path], after[path], f"a/{places[path]}", f"b/{places[path]}")
+    ]
+    write(target / DIFF, "".join(lines))
     lines = [*changes(choice)] if choice.pool else [f"{old} → @{name}@ (--replace)" for old, name in choice.replace]
     write(target / CHANGES, "".join(f"{line}\n" for line in [*lines, *secret.values()]))
 

@@ -34,13 +34,22 @@ class Measure:
     more: str
     unit: str = ""
     """`s`, or empty for a count."""
+    never: str = ""
+    """Predicate of a sentence about an entry with which the measured event never happened."""
 
 
 MEASURES: Final = (
     Measure("failed", "Failed", "loses {} fewer requests", "loses {} more requests"),
     Measure("slow", "Slow", "answers {} fewer requests late", "answers {} more requests late"),
     Measure("reroute_s", "Reroute s", "reroutes {} sooner", "reroutes {} later", "s"),
-    Measure("readmit_s", "Back s", "takes a backend back {} sooner", "takes {} longer to take a backend back", "s"),
+    Measure(
+        "readmit_s",
+        "Back s",
+        "takes a backend back {} sooner",
+        "takes {} longer to take a backend back",
+        "s",
+        "does not take the backend back",
+    ),
     Measure("p99_fault_s", "p99 in fault s", "has a 99th percentile {} lower", "has a 99th percentile {} higher", "s"),
 )
 
@@ -172,11 +181,12 @@ def _told(measure: Measure, found: Difference) -> str:
         return ""
     amounts = sorted(abs(each) for each in (found.low, found.high))
     words = measure.less if found.median < 0 else measure.more
-    span = " to ".join(_amount(each, measure.unit) for each in amounts)
-    return f"{words.format(_amount(abs(found.median), measure.unit))} ({span})"
+    span = " to ".join(amount(each, measure.unit) for each in amounts)
+    return f"{words.format(amount(abs(found.median), measure.unit))} ({span})"
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """Return a difference as text, such as `0.20 s` or `31`; `unlimited` or `all` if it is infinite."""
     if math.isinf(value):
         return "unlimited" if unit else "all"
     return f"{value:.2f} {unit}" if unit else f"{value:.0f}"
@@ -188,13 +198,15 @@ def cells(contrast: Contrast) -> tuple[str, ...]:
 
 
 def _cell(found: Difference, measure: Measure) -> str:
-    if found.median is None:
-        return ""
-    digits = 2 if measure.unit else 0
-    middle = _signed(found.median, digits)
-    if found.low is None or found.high is None:
-        return middle
-    return f"{middle} ({_signed(found.low, digits)} to {_signed(found.high, digits)})"
+    return "" if found.median is None else shown(found.median, found.low, found.high, measure.unit)
+
+
+def shown(middle: float, low: float | None, high: float | None, unit: str) -> str:
+    """Return a difference with its interval, such as `-31 (-40 to -22)`; without it if there is none."""
+    digits = 2 if unit else 0
+    if low is None or high is None:
+        return _signed(middle, digits)
+    return f"{_signed(middle, digits)} ({_signed(low, digits)} to {_signed(high, digits)})"
 
 
 def _signed(value: float, digits: int) -> str:

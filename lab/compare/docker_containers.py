@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..errors import EnvironmentProblemError
 from ..processes.readiness import telling
 from ..runtime.docker_cli import docker
+from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
 
 PROJECT_LABEL: Final = "com.docker.compose.project"
@@ -38,6 +39,10 @@ class DockerRunningBalancer:
     container: str
     given: Mapping[str, str]
     """Backend → address in the balancer's configuration."""
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan unchanged: it is written for these backends."""
+        return plan
 
     def ended(self) -> str:
         """Return how its container ended, or an empty string while it runs."""

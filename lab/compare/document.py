@@ -40,6 +40,8 @@ class Result:
     """Lines of the program's log or error output."""
     folder: str = ""
     measures: Measures | None = None
+    host_busy_s: float = 0.0
+    """Seconds of the run in which the host stalled or had no spare CPU."""
 
     @property
     def counts(self) -> bool:

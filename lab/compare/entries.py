@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..balancers import adapter, adapters
@@ -20,12 +20,14 @@ from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..balancers.selection import HEALTH_PATH, Choice, Place, ThisMachine
 from ..balancers.substitution import NAMES
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..runtime.attached.lab_file import load_lab_file
+from ..runtime.ports import is_loopback
 from .document import OWN, Comparison, Result, label
 from .environment import Environment
 from .runner import Entry
 
 _PATIENCE_S = 2.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+ENTRY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 """Valid names of an entry. The name becomes part of a folder's name and of a table."""
 
 
@@ -46,43 +48,83 @@ def from_adapters(names: Sequence[str], levels: Sequence[str], comparison: Compa
     return found
 
 
+_OTHER_KINDS: Final = {"url": "url", "cmd": "command", "lab": "lab_file"}
+"""What `--entry NAME=KIND:…` may be besides a program with files → its field in `NamedEntry`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEntry:
+    """What `--entry NAME=WHAT` means. With only a program, the lab renders its configuration."""
+
+    name: str
+    program: str = ""
+    """Name of the adapter; empty if the files have to tell."""
+    binary: str = ""
+    """Path of another version of the program, on runtime docker an image."""
+    files: tuple[str, ...] = ()
+    command: str = ""
+    url: str = ""
+    lab_file: str = ""
+
+
 def named(words: Sequence[str], replacements: Sequence[str], ports: Sequence[int], runtime: str) -> list[Entry]:
-    """Return the entries of `--entry NAME=WHAT` options.
+    """Return the entries of `--entry NAME=WHAT` options. Raise `BadArgumentsError`."""
+    return from_names(parse_named(words, runtime), replacements, ports)
+
+
+def parse_named(words: Sequence[str], runtime: str) -> list[NamedEntry]:
+    """Return what `--entry NAME=WHAT` options mean.
 
     WHAT is `[PROGRAM[@BINARY]:]FILE[,FILE…]` (PROGRAM may be left out if the file tells), `PROGRAM[@BINARY]` for our
-    rendering of its configuration, `url:URL` or `cmd:COMMAND`. BINARY is the path of another version of the program,
-    on runtime docker an image. Raise `BadArgumentsError`, also if a name is given twice.
+    rendering of its configuration, `url:URL`, `cmd:COMMAND`, or `lab:FILE` for an attached project. BINARY is the path
+    of another version of the program, on runtime docker an image. Raise `BadArgumentsError`, also if a name is given
+    twice.
     """
-    wanted: dict[str, str] = {}
+    found: dict[str, NamedEntry] = {}
     for word in words:
         name, separator, what = word.partition("=")
-        if not (separator and what and _NAME.fullmatch(name)):
+        if not (separator and what and ENTRY_NAME.fullmatch(name)):
             raise BadArgumentsError(f"--entry {word}: expected NAME=WHAT", "such as old=haproxy:prod.cfg")
-        if name in wanted:
+        if name in found:
             raise BadArgumentsError(f"--entry {name} is given twice", "give every entry a name of its own")
-        wanted[name] = what
-    found: dict[str, Entry] = {}
-    files: dict[str, tuple[str, str]] = {}
-    for name, what in wanted.items():
         kind, _, rest = what.partition(":")
-        program, binary, paths = _parts(what)
-        if kind in {"url", "cmd"}:
-            found[name] = from_url(rest, ports) if kind == "url" else from_command(rest)
-            continue
-        if "@" in what and program:
-            _expect_binary(name, binary, runtime)
-        if paths:
-            files[name] = (f"{program}={paths}" if program else paths, binary)
+        if kind in _OTHER_KINDS:
+            if not rest.strip():
+                raise BadArgumentsError(f"--entry {word}: {kind} is empty", f"NAME={kind}:…, as docs/peers.md says")
+            fields: dict[str, Any] = {_OTHER_KINDS[kind]: rest}
+            found[name] = NamedEntry(name, **fields)
         else:
-            found[name] = Entry(Choice(name, adapter=program, binary=binary), OWN)
-    read = from_files([text for text, _ in files.values()], replacements, "--entry")
-    for (name, (_, binary)), entry in zip(files.items(), read, strict=True):
-        found[name] = replace(entry, choice=replace(entry.choice, binary=binary))
-    return [replace(found[name], choice=replace(found[name].choice, name=name), named=True) for name in wanted]
+            program, binary, paths = split_program(what)
+            if "@" in what and program:
+                _expect_binary(name, binary, runtime)
+            found[name] = NamedEntry(name, program, binary, tuple(paths.split(",")) if paths else ())
+    return [*found.values()]
 
 
-def _parts(what: str) -> tuple[str, str, str]:
-    """Split `[PROGRAM[@BINARY]:]FILES` into program, binary and files.
+def from_names(wanted: Sequence[NamedEntry], replacements: Sequence[str], ports: Sequence[int]) -> list[Entry]:
+    """Return the entries, in the same order. Raise `BadArgumentsError` if a file or URL cannot be used."""
+    own = [each for each in wanted if each.files]
+    texts = [f"{each.program}={paths}" if each.program else paths for each in own for paths in [",".join(each.files)]]
+    read = iter(from_files(texts, replacements, "--entry"))
+    found = [next(read) if each.files else _without_files(each, ports) for each in wanted]
+    return [
+        replace(entry, choice=replace(entry.choice, name=each.name, binary=each.binary), named=True)
+        for each, entry in zip(wanted, found, strict=True)
+    ]
+
+
+def _without_files(wanted: NamedEntry, ports: Sequence[int]) -> Entry:
+    if wanted.url:
+        return from_url(wanted.url, ports)
+    if wanted.command:
+        return from_command(wanted.command)
+    if wanted.lab_file:
+        return from_lab_file(wanted.lab_file)
+    return Entry(Choice(wanted.name, adapter=wanted.program), OWN)
+
+
+def split_program(what: str) -> tuple[str, str, str]:
+    """Return program, binary and files of `[PROGRAM[@BINARY]:]FILES`; what is left out is empty.
 
     If BINARY is an image, it may contain a colon too. The last colon separates FILES only if an existing file follows.
     """
@@ -191,6 +233,8 @@ def note_sources(entries: Sequence[Entry], comparison: Comparison) -> None:
             continue
         choice = entry.choice
         digest = hashlib.sha256(repr((choice.adapter, choice.binary, choice.command, choice.url)).encode())
+        if choice.lab_file:
+            digest.update(Path(choice.lab_file).read_bytes())
         for text in choice.texts().values():
             digest.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
         if comparison.sources.setdefault(choice.name, digest.hexdigest()) != digest.hexdigest():
@@ -260,7 +304,7 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
         port = parts.port or 80
     except ValueError as error:
         raise BadArgumentsError(f"--balancer-url {url}: {error}") from error
-    if parts.scheme != "http" or not parts.hostname or not _is_loopback(parts.hostname):
+    if parts.scheme != "http" or not parts.hostname or not is_loopback(parts.hostname):
         raise BadArgumentsError(
             f"--balancer-url {url}: expected http:// and an address of this machine's loopback",
             "the lab sends its traffic to loopback only; forward a port of 127.0.0.1 to your balancer",
@@ -275,6 +319,22 @@ def from_url(url: str, ports: Sequence[int]) -> Entry:
         reason = f"nothing listens there ({error.strerror or error})"
         raise BadArgumentsError(f"--balancer-url {url}: {reason}", "start your balancer first") from error
     return Entry(Choice("own url", url=url.rstrip("/"), relay_ports=tuple(ports)), OWN)
+
+
+def from_lab_file(name: str) -> Entry:
+    """Return an entry for an attached compose project. Raise `BadArgumentsError` if its lab file is not valid."""
+    return Entry(Choice("attached", lab_file=str(load_lab_file(Path(name)).path)), OWN)
+
+
+def check_runtime(chosen: Sequence[Entry], runtime: str) -> None:
+    """Raise `BadArgumentsError` if an entry cannot run on this runtime."""
+    for choice in (each.choice for each in chosen):
+        if runtime == "attached" and not choice.lab_file:
+            raise BadArgumentsError(
+                f"{choice.name} is no attached project", "--balancers none --entry NAME=lab:FILE for each project"
+            )
+        if choice.lab_file and runtime != "attached":
+            raise BadArgumentsError(f"{choice.name} is an attached project", "add --runtime attached")
 
 
 def images(words: Sequence[str]) -> Mapping[str, str]:
@@ -293,10 +353,3 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise BadArgumentsError(f"there are no settings {text!r}", f"choose from {', '.join(Level)}") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,6 +14,7 @@ from ..balancers.selection import Choice, Place, ThisMachine
 from ..processes.readiness import log_end, telling
 from ..runtime import Say
 from ..runtime.local_lab import DEFAULT_BACKENDS, LocalRuntime
+from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
 
 
@@ -21,6 +22,9 @@ class RunningBalancer(Protocol):
     """The balancer of a running lab."""
 
     endpoints: Endpoints
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan as its lab can carry it out."""
 
     def ended(self) -> str:
         """Return how the balancer ended, or an empty string while it runs or if that is not known."""
@@ -36,7 +40,7 @@ class Environment(Protocol):
     """Starts a lab for each run."""
 
     name: str
-    """`local` or `docker`."""
+    """`local`, `docker` or `attached`."""
 
     def place(self, balancer: str, binary: str) -> Place:
         """Return where the program of that adapter runs. Only valid inside `set_up`."""
@@ -56,6 +60,10 @@ class LocalRunningBalancer:
     """A balancer that is a process of this machine."""
 
     endpoints: Endpoints
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan unchanged: it is written for these backends."""
+        return plan
 
     def ended(self) -> str:
         """Return how its process ended, or an empty string while it runs or if there is none."""

@@ -14,7 +14,7 @@ from .differences import FEWEST, LEVEL, MEASURES, contrasts
 from .differences import cells as difference_cells
 from .document import Comparison, Result, label
 from .small_multiples import panel, span
-from .table import COLUMNS, cells, remarks
+from .table import parts, remarks
 
 TEMPLATES = Path(__file__).with_name("templates")
 FILE = "compare.html"
@@ -31,11 +31,13 @@ class Multiple:
 
 def write_page(comparison: Comparison, folder: Path) -> None:
     """Write the page into `folder`, which also has the folders of the runs."""
-    rows = [cells(row) for row in comparison.rows()]
+    scenarios = dict.fromkeys(row.scenario for row in comparison.rows())
     values = {
         "comparison": comparison,
-        "columns": [column.heading for column in COLUMNS],
-        "rows": rows,
+        "tables": [
+            ([column.heading for column in part.columns], [part.cells(row) for row in part.rows])
+            for part in parts(comparison)
+        ],
         "contenders": len({(row.balancer, row.settings) for row in comparison.rows()}),
         "remarks": remarks(comparison),
         "contrasts": [(each, difference_cells(each)) for each in contrasts(comparison)],
@@ -44,7 +46,7 @@ def write_page(comparison: Comparison, folder: Path) -> None:
         "fewest": FEWEST,
         "configs": read_configs(folder),
         "own": read_own(folder),
-        "scenarios": [(name, multiples(comparison, name, folder)) for name in dict.fromkeys(row[0] for row in rows)],
+        "scenarios": [(name, multiples(comparison, name, folder)) for name in scenarios],
     }
     page = render(TEMPLATES / "compare.html.j2", TEMPLATES / "compare.css", values)
     (folder / FILE).write_text(page, encoding="utf-8")

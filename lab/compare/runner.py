@@ -16,6 +16,7 @@ from ..evidence.progress import Progress
 from ..evidence.record import RunRecord, load_run
 from ..evidence.results import new_run_dir
 from ..processes.readiness import Answer, advice
+from ..report.host_disturbance import host_stalls
 from ..run.experiment import LEAD_S, run_experiment
 from ..runtime import Say
 from ..scenario.plan import Plan
@@ -109,7 +110,7 @@ def _run_once(scheduled: ScheduledRun, folder: Path, environment: Environment) -
     )
     try:
         with environment.lab(scheduled.entry.choice) as balancer:
-            return _run(scheduled.plan, balancer, folder, empty)
+            return _run(balancer.adapt(scheduled.plan), balancer, folder, empty)
     except BadArgumentsError:
         raise
     except LabError as error:
@@ -133,7 +134,12 @@ def _run(plan: Plan, balancer: RunningBalancer, folder: Path, empty: Result) -> 
     run = load_run(run_dir)
     cpu_s = meter.between(started.zero + plan.warm_up_s, started.zero + _last_due(run))
     # A balancer that ended before any traffic has no numbers: "0 failed" would be wrong.
-    result = replace(placed, status="ok", measures=measure(run, cpu_s) if run.measured else None)
+    result = replace(
+        placed,
+        status="ok",
+        measures=measure(run, cpu_s) if run.measured else None,
+        host_busy_s=round(host_stalls(run.events).total_s, 3),
+    )
     if how := balancer.ended():
         return replace(result, status="died", reason=how, details=balancer.log_tail())
     reason = spoiled(run) or balancer.address_change()

@@ -16,7 +16,7 @@ from ..advise.models import model
 from ..advise.prediction import Fault, Prediction, Situation
 from ..advise.terms import ALLOWANCE
 from ..balancers import adapter
-from ..balancers.configuration import CheckKind, Pool, Value
+from ..balancers.configuration import CheckKind, FailoverSettings, Pool, Value
 from ..balancers.importing import can_import
 from ..balancers.requirements import Address, Backend, Level, ProxySpec
 from ..errors import BadArgumentsError
@@ -106,23 +106,26 @@ def schedule(subjects: Sequence[Subject], wanted: Mapping[Fault, Plan], phases: 
     for number in range(phases):
         for plan in wanted.values():
             for subject in subjects:
-                checks = subject.pool.settings.checks
-                interval_s = 0.0 if checks is None else min(checks.interval_s.value, _LONGEST_INTERVAL_S)
-                delayed = _delayed(_unmistakable(plan, subject), interval_s * number / phases)
-                yield ScheduledRun(subject.entry, delayed, number)
+                settings = subject.pool.settings
+                yield ScheduledRun(
+                    subject.entry, at_phase(unmistakable(plan, settings), number / phases, settings), number
+                )
 
 
-def _delayed(plan: Plan, by_s: float) -> Plan:
+def at_phase(plan: Plan, phase: float, *used: FailoverSettings) -> Plan:
+    """Return the plan, delayed by this part of the longest interval of the checks that are used."""
+    intervals_s = [each.checks.interval_s.value for each in used if each.checks is not None]
+    by_s = phase * min(max(intervals_s, default=0.0), _LONGEST_INTERVAL_S)
     return replace(plan, steps=tuple(replace(step, at_s=step.at_s + by_s) for step in plan.steps))
 
 
-def _unmistakable(plan: Plan, subject: Subject) -> Plan:
+def unmistakable(plan: Plan, *used: FailoverSettings) -> Plan:
     """Return the plan with a limit for slow requests close to what a request to the failed server waits for.
 
     A busy host makes requests to other servers slow, too, and they must not count.
     """
-    limit = subject.pool.settings.response_timeout_s.value
-    waits_s = min(plan.load.patience_s, plan.steps[0].duration_s if limit is None else limit)
+    limits = [each.response_timeout_s.value for each in used]
+    waits_s = min(plan.load.patience_s, *(plan.steps[0].duration_s if limit is None else limit for limit in limits))
     return replace(plan, load=replace(plan.load, slow_s=max(plan.load.slow_s, _CLOSE * waits_s)))
 
 
@@ -166,7 +169,7 @@ def verify(
     rows = []
     for subject in subjects:
         for fault, plan in wanted.items():
-            given = situation(_unmistakable(plan, subject), len(subject.pool.servers), relayed=relayed)
+            given = situation(unmistakable(plan, subject.pool.settings), len(subject.pool.servers), relayed=relayed)
             prediction = _predicted(subject, fault, given)
             row = _row(subject, prediction, given, _results(subject, fault, comparison))
             if row.verdict == "exceeded":

@@ -15,6 +15,7 @@ from .findings import Finding, good, less, missing
 ENV_FILE = COMPOSE_FILE.with_name(".env")
 DEFAULT_BASE = "python:3.13-slim"
 REGISTRY_WITHIN_S = 10.0
+IN_CONTAINERS = (RuntimeName.DOCKER, RuntimeName.ATTACHED)
 COSTS = "no runtime docker; runtime local works without"
 
 
@@ -23,7 +24,7 @@ def docker_findings() -> list[Finding]:
     try:
         engine = good("Docker engine", engine_version())
     except EnvironmentProblemError as error:
-        return [missing("Docker engine", str(error), COSTS, error.next_step, (RuntimeName.DOCKER,))]
+        return [missing("Docker engine", str(error), COSTS, error.next_step, IN_CONTAINERS)]
     return [engine, compose(), buildx(), base_image()]
 
 
@@ -32,7 +33,7 @@ def compose() -> Finding:
     try:
         return good("Docker Compose", compose_version())
     except EnvironmentProblemError as error:
-        return missing("Docker Compose", str(error), COSTS, error.next_step, (RuntimeName.DOCKER,))
+        return missing("Docker Compose", str(error), COSTS, error.next_step, IN_CONTAINERS)
 
 
 def buildx() -> Finding:
@@ -60,7 +61,7 @@ def base_image() -> Finding:
     costs = "images cannot be built"
     own = COMPOSE_FILE.with_name("Makefile").exists()  # a clone, not an installed wheel
     mend = "make base-image" if own else "set BASE_IMAGE to an image with Debian and Python 3.11 or newer"
-    return missing("base image", f"{image} is neither local nor in a registry", costs, mend, (RuntimeName.DOCKER,))
+    return missing("base image", f"{image} is neither local nor in a registry", costs, mend, IN_CONTAINERS)
 
 
 def configured_base(env_file: Path = ENV_FILE) -> str:

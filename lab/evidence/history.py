@@ -78,6 +78,8 @@ class Request(msgspec.Struct, eq=False, gc=False):
     """Number of the client whose cookies it carried; None without sessions."""
     ended: float | None = None
     ending: Ending = NO_ENDING
+    declared_idempotent: bool | None = None
+    """Whether the load says that a repetition does no harm; None: as RFC 9110 says of the method."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -131,8 +133,9 @@ class Request(msgspec.Struct, eq=False, gc=False):
 
     @property
     def idempotent(self) -> bool:
-        """Whether its method is idempotent (RFC 9110 §9.2.2)."""
-        return self.method in IDEMPOTENT_METHODS
+        """Whether a repetition does no harm: as the load says, or else as RFC 9110 §9.2.2 says of the method."""
+        declared = self.declared_idempotent
+        return self.method in IDEMPOTENT_METHODS if declared is None else declared
 
     def is_slow(self, slow_s: float) -> bool:
         """Return whether the answer was good, but later than `slow_s` seconds after the due time."""
@@ -198,10 +201,13 @@ class HistoryWriter:
             os.close(self._descriptor)
 
 
-def invocation_fields(method: str, path: str, key: str | None, session: int | None = None) -> str:
+def invocation_fields(
+    method: str, path: str, key: str | None, session: int | None = None, idempotent: bool | None = None
+) -> str:
     """Return the members of an invocation line that do not depend on time, as JSON. Callers may cache the result."""
-    own = {} if session is None else {"session": session}
-    return dumps({"method": method, "path": path, "key": key, **own})[1:-1]
+    own = {"session": session, "idempotent": idempotent}
+    given = {name: value for name, value in own.items() if value is not None}
+    return dumps({"method": method, "path": path, "key": key, **given})[1:-1]
 
 
 class _Invocation(msgspec.Struct, tag_field="e", tag="invoke", gc=False):
@@ -214,6 +220,7 @@ class _Invocation(msgspec.Struct, tag_field="e", tag="invoke", gc=False):
     path: str
     key: str | None
     session: int | None = None
+    idempotent: bool | None = None
 
 
 class _Conclusion(msgspec.Struct, tag_field="e", gc=False):
@@ -276,7 +283,9 @@ class _Assembly:
             return
         share = self._shared.setdefault
         method, path = share(line.method, line.method), share(line.path, line.path)
-        request = Request(line.id, line.due, line.t, method, path, line.key, session=line.session)
+        request = Request(
+            line.id, line.due, line.t, method, path, line.key, line.session, declared_idempotent=line.idempotent
+        )
         self.requests.append(request)
         self._open[line.id] = request
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from ..errors import BadArgumentsError
 from ..scenario.expectations import Expect
 from ..scenario.plan import Plan
 from ..scenario.units import parse_duration
+from ..services.identification import DEFAULT, Identification
 from .events import Event, Events
-from .history import History, Request
+from .history import History, Outcome, Request
 from .run_folder import read_run_folder
 
 
@@ -34,6 +35,7 @@ class Bound:
         return self.reroute_traffic_s if self.reroute_s is None else self.reroute_s
 
 
+NO_BOUND = Bound(None, None, None, "")
 BALANCER = "lb"
 """Target of steps that concern the balancer itself (which every request uses) or all backends."""
 
@@ -59,7 +61,7 @@ class Fault:
     evidence: str
     error: str
     step: int = -1
-    """Index of the plan's step; several faults can belong to one step."""
+    """Index of the plan's step, −1 if it is not recorded; several faults can belong to one step."""
 
     @property
     def begun_at(self) -> float:
@@ -137,9 +139,13 @@ class RunRecord:
 
     @cached_property
     def bounds(self) -> dict[str, Bound]:
-        """Bounds by fault kind; empty if the balancer publishes none."""
+        """Bounds by fault kind: times that the scenario asserts in seconds, otherwise those that the balancer's
+        configuration implies. A kind is missing if neither is known."""
         event = self.events.last("lab", "bounds")
-        return {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
+        published = {each["fault"]: _bound(each) for each in event.data["bounds"]} if event else {}
+        asserted = _asserted(self.expect)
+        kinds = [*published, *(fault.kind for fault in self.faults if asserted(NO_BOUND) != NO_BOUND)]
+        return {kind: asserted(published.get(kind, NO_BOUND)) for kind in dict.fromkeys(kinds)}
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -160,6 +166,28 @@ class RunRecord:
         """Instance names by target name, at the run's start."""
         events = self.events.of("lab", "targets")
         return {name: each["instance"] for name, each in events[0].data["targets"].items()} if events else {}
+
+    @cached_property
+    def identification(self) -> Identification:
+        """Where the responses name their backend; `none` if the record of it is damaged."""
+        try:
+            return Identification.parse(str(self.meta.get("identification") or DEFAULT))
+        except ValueError:
+            return Identification("none")
+
+    @cached_property
+    def backends_are_known(self) -> bool:
+        """Whether it is known which backend answered: the responses name it, or the balancer does (`X-Backend`)."""
+        return self.identification.is_known or any(each.backend or each.tried for each in self.history.requests)
+
+    @cached_property
+    def unmatched_names(self) -> tuple[str, ...]:
+        """Names in good responses that are of no target of the lab, sorted."""
+        targets = {
+            each["instance"] for event in self.events.of("lab", "targets") for each in event.data["targets"].values()
+        }
+        answered = {each.instance for each in self.history.requests if each.outcome is Outcome.OK}
+        return tuple(sorted(name for name in answered - targets if name is not None))
 
     @cached_property
     def executions(self) -> Mapping[str, tuple[float, ...]] | None:
@@ -207,7 +235,7 @@ class RunRecord:
 
     @cached_property
     def jobs(self) -> dict[str, Request]:
-        """Every POST by its job id, including those of the warm-up."""
+        """Every job by its id, including those of the warm-up."""
         return {request.key: request for request in self.history.requests if request.key is not None}
 
 
@@ -226,6 +254,18 @@ def load_run(run_dir: Path) -> RunRecord:
     history = folder.history or History([], (folder.problems["history.jsonl"],))
     events = folder.events or Events((), (folder.problems["events.jsonl"],))
     return RunRecord(folder.plan, history, events)
+
+
+def _asserted(expect: Expect) -> Callable[[Bound], Bound]:
+    """Return a function that replaces a bound's times by those that the scenario asserts in seconds."""
+    reroute, readmit = (each if isinstance(each, float) else None for each in (expect.reroute, expect.readmit))
+
+    def replaced(bound: Bound) -> Bound:
+        if reroute is not None:
+            bound = replace(bound, reroute_s=reroute, reroute_traffic_s=None, formula="the scenario's limit")
+        return bound if readmit is None else replace(bound, readmit_s=readmit)
+
+    return replaced
 
 
 def _bound(raw: Mapping[str, Any]) -> Bound:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from ..errors import EnvironmentProblemError
 
+LATEST = "latest"
+"""Name of the link to the newest run, in the folder of the runs."""
+
 
 def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
     """Create the folder of a new run; its name is the run's id. Raise EnvironmentProblemError if that fails."""
@@ -25,6 +28,19 @@ def new_run_dir(results: Path, scenario: str, *, latest: bool = True) -> Path:
     if latest:
         _link_latest(results, run_dir.name)
     return run_dir
+
+
+def run_names(results: Path) -> list[str]:
+    """Return the names of the folders in `results`, newest first; empty if there are none or they cannot be read.
+
+    Folders whose names do not begin with a date, such as those of benchmarks, come last.
+    """
+    try:
+        folders = [each for each in results.iterdir() if each.is_dir() and not each.is_symlink()]
+    except OSError:
+        return []
+    names = [each.name for each in folders if not each.name.startswith(".")]
+    return sorted(names, key=lambda name: (name[0].isdigit(), name), reverse=True)
 
 
 def expect_writable(results: Path) -> None:
@@ -43,4 +59,4 @@ def _link_latest(results: Path, name: str) -> None:
     with contextlib.suppress(OSError):
         temporary = results / f".latest-{name}"
         temporary.symlink_to(name, target_is_directory=True)
-        temporary.replace(results / "latest")
+        temporary.replace(results / LATEST)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from ..scenario.plan import Plan
 from .events import Events, read_events
 from .history import History, read_history
+from .instances import name_instances
 from .verdict import RunVerdict
 
 T = TypeVar("T")
@@ -52,10 +53,13 @@ def read_run_folder(run_dir: Path) -> RunFolder:
             problems[name] = f"{name} cannot be read: {error}"
         return None
 
-    return RunFolder(
+    found = RunFolder(
         verdict=read("verdict.json", lambda path: RunVerdict.from_json(path.read_text("utf-8"))),
         plan=read("plan.json", lambda path: Plan.from_json(path.read_text("utf-8"))),
         history=read("history.jsonl", read_history),
         events=read("events.jsonl", read_events),
         problems=problems,
     )
+    if found.history and found.events:
+        name_instances(found.history, found.events)
+    return found

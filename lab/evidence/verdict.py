@@ -94,9 +94,10 @@ class FaultResult:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Jobs (POST requests) compared with the backends' ledgers. Counts are numbers of job ids.
+    """Jobs (`POST /jobs`) compared with the backends' ledgers. Counts are numbers of job ids.
 
-    All counts except `sent` are None if jobs were sent and the ledgers could not be read.
+    All counts except `sent` are None if jobs were sent and the ledgers could not be read, or if the load only has
+    requests to another application.
     """
 
     sent: int = 0

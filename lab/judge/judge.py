@@ -85,7 +85,7 @@ def _fault_result(fault: Fault, run: RunRecord) -> FaultResult:
         injected_at=fault.injected_at,
         healed_at=fault.healed_at,
         bit=fault.bit,
-        reroute_s=reroute_s(fault, run.measured, run.plan.load.slow_s),
+        reroute_s=reroute_s(fault, run.measured, run.plan.load.slow_s) if run.backends_are_known else None,
         bound_s=bound.allowed_s if bound else None,
         readmit_s=readmit_s(fault, run),
         readmit_bound_s=bound.readmit_s if bound else None,

@@ -13,16 +13,21 @@ VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 def append(runs: Sequence[JudgedRun]) -> bool:
-    """Append the table of the runs to the file that the environment names; return whether it names one.
+    """Append the table of the runs, if there are any; see `append_text`."""
+    return bool(runs) and append_text(markdown(runs))
+
+
+def append_text(text: str) -> bool:
+    """Append Markdown to the file that the environment names; return whether it names one.
 
     Raise EnvironmentProblemError if the file cannot be written.
     """
     file = os.environ.get(VARIABLE)
-    if not file or not runs:
+    if not file:
         return False
     try:
         with Path(file).open("a", encoding="utf-8", errors="backslashreplace") as page:
-            page.write(f"{markdown(runs)}\n")
+            page.write(f"{text}\n")
     except OSError as error:
         raise EnvironmentProblemError(
             f"the job summary cannot be written: {error}", f"unset {VARIABLE}, or name a file that can be written"

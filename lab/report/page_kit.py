@@ -22,14 +22,16 @@ def render(
     values: Mapping[str, Any],
     filters: Mapping[str, Callable[..., str]] | None = None,
     script: Path | None = None,
+    rules: str = "",
 ) -> str:
     """Render one page as a single file that opens offline.
 
-    `style` is a CSS file appended to the style of the reports, whose colours and fonts all pages share. The template
+    `style` is a CSS file appended to the style of the reports, whose colours and fonts all pages share; `rules` is more
+    CSS, which must not contain text from outside. The template
     gets `values`, and also `style`, `script` and `policy`: a Content-Security-Policy that permits only this style and
     this script, by their SHA-256 (CSP Level 3, section 2.3.1). All other text is escaped.
     """
-    css = (TEMPLATES / "report.css").read_text("utf-8") + (style.read_text("utf-8") if style else "")
+    css = (TEMPLATES / "report.css").read_text("utf-8") + (style.read_text("utf-8") if style else "") + rules
     code = script.read_text("utf-8") if script else ""
     environment = Environment(
         loader=FileSystemLoader(template.parent),

@@ -105,7 +105,7 @@ class Run:
 
     def lane(self, request: Request) -> str:
         """Return the name of the backend that answered, or of the last one tried, or `NO_BACKEND`."""
-        backend = request.backend or (request.tried[-1] if request.tried else NO_BACKEND)
+        backend = request.backend or (request.tried[-1] if request.tried else request.instance) or NO_BACKEND
         return self.names.get(backend, backend)
 
     def also_tried(self, request: Request) -> list[str]:

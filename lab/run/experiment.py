@@ -58,10 +58,11 @@ async def run_experiment(
 
     `run_dir` is an existing, empty folder; its name is the id of the run.
 
-    Raise LabError if the lab is not ready for the run or fails during it, and re-raise any interruption. Once traffic
-    has started, a verdict is written in these cases too.
+    Raise LabError if no request may be sent to the lab, if it is not ready for the run or if it fails during it, and
+    re-raise any interruption. Once traffic has started, a verdict is written in these cases too.
     """
     watcher = progress or Progress()
+    endpoints = endpoints.pinned()
     with _translate_write_errors():
         plan.write(run_dir)
     async with aiohttp.ClientSession() as session:
@@ -71,7 +72,7 @@ async def run_experiment(
             raise EnvironmentProblemError(f"{plan.scenario} cannot run here: {'; '.join(reasons)}")
         async with override_balancer_settings(plan, endpoints, services.balancer):
             ready = await prepare(plan, services.balancer, services.chaos)
-            traffic = await TrafficProcess.start(run_dir, endpoints.traffic, run_dir.name, endpoints.host)
+            traffic = await TrafficProcess.start(run_dir, endpoints, run_dir.name)
             try:
                 with _translate_write_errors():
                     experiment = Experiment(plan, services, ready, traffic, run_dir, watcher, endpoints)
@@ -223,6 +224,8 @@ class Experiment:
         await self._read_ledgers()
 
     async def _read_ledgers(self) -> None:
+        if self._plan.load.has_unknown_work:
+            return
         try:
             async with asyncio.timeout(LEDGER_WITHIN_S):
                 entries = await self._services.traffic_port.ledger(f"{self._run_id}-")

@@ -18,7 +18,7 @@ from ..evidence.recorder import Recorder
 from ..identity import Identity, identify
 from ..services.balancer_view import BalancerView
 from ..services.clients import BalancerClient, ChaosClient, Json
-from ..services.endpoints import Endpoints, RuntimeControl
+from ..services.endpoints import Endpoints, Operations, RuntimeControl
 from .preflight import Readiness, wait_until_all_up
 from .run_metadata import Injection
 
@@ -70,6 +70,15 @@ class _OperatedLab:
         assert self.run.endpoints.runtime_control is not None, "checked before the run"
         return self.run.endpoints.runtime_control
 
+    @property
+    def _operations(self) -> Operations:
+        assert self.run.endpoints.operations is not None, "checked before the run"
+        return self.run.endpoints.operations
+
+    def _note_change(self, what: str, target: str) -> None:
+        """Record when the balancer is told of a backend. A backend of a local lab has the name of its target."""
+        self.run.recorder.note("told", {"step": self.injection.index, "change": what, "instance": target})
+
     async def adjust(self, backend_id: str, change: Json) -> None:
         assert isinstance(self.run.balancer, BalancerClient), "checked before the run"
         await self.run.balancer.adjust(backend_id, change)
@@ -91,6 +100,27 @@ class _OperatedLab:
 
     async def scale(self, count: int) -> None:
         await self._control.scale(count)
+
+    async def start_backend(self) -> str:
+        return await self._operations.start_backend()
+
+    async def stop_backend(self, target: str) -> None:
+        await self._operations.stop_backend(target)
+
+    async def add(self, target: str) -> None:
+        self._note_change("added", target)
+        await self._operations.add(target)
+
+    async def replace(self, old: str, new: str) -> None:
+        self._note_change("added", new)
+        await self._operations.replace(old, new)
+
+    async def remove(self, target: str) -> None:
+        self._note_change("removed", target)
+        await self._operations.remove(target)
+
+    async def reload(self) -> None:
+        await self._operations.reload()
 
     async def stop_balancer(self, *, kill: bool) -> None:
         await self._control.stop_balancer(kill=kill)

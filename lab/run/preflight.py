@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..evidence.clock import ClockOffset, measure_offset
 from ..evidence.record import BALANCER
-from ..identity import Identity, identify
+from ..identity import Identity, identify, in_use
 from ..polling import until
 from ..scenario.plan import Plan
 from ..scenario.units import parse_duration
@@ -123,9 +123,10 @@ def _choose_targets(plan: Plan, identities: Mapping[str, Identity]) -> tuple[str
 
 def _missing(identities: Mapping[str, Identity], backends: list[Json]) -> list[str]:
     states = {each["id"]: str(each["state"]) for each in backends}
+    usable = {each["id"] for each in backends if in_use(each)}
     problems = [] if identities else ["the chaos service knows no backend"]
     for name, identity in identities.items():
         if not identity.backends:
             problems.append(f"{name} is not known to the balancer")
-        problems += [f"{name} is {states[each]}" for each in identity.backends if states[each].lower() != "up"]
+        problems += [f"{name} is {states[each]}" for each in identity.backends if each not in usable]
     return [*problems, *dict.fromkeys(str(each["why"]) for each in backends if each.get("why"))]

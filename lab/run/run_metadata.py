@@ -40,6 +40,8 @@ def run_description(plan: Plan, endpoints: Endpoints, run_id: str) -> Json:
         "scenario": plan.scenario,
         "runtime": endpoints.runtime,
         "balancer": endpoints.balancer,
+        "identification": str(endpoints.identification),
+        "names": dict(endpoints.names),
         "versions": {"reroute": release(), "python": platform.python_version()},
         "machine": {"system": platform.platform(), "cpu": platform.machine()},
     }

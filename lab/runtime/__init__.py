@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..services.endpoints import Endpoints
+
+if TYPE_CHECKING:
+    from ..scenario.plan import Plan
 
 Say = Callable[[str], None]
 """Shows the user one line, such as a changed port or an image that is being built."""
@@ -40,6 +43,9 @@ class Runtime(Protocol):
 
     def down(self, say: Say) -> bool:
         """Stop the background lab and all its members. Return whether there was one."""
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan as this runtime's lab can carry it out: with requests that its backends know."""
 
     def status(self) -> list[Member]:
         """Return the members of the background lab; empty if there is none."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import secrets
 import signal
 import subprocess
@@ -16,10 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import BadArgumentsError, EnvironmentProblemError
+from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
 from . import Member, Say, ports
 from .docker_cli import compose_version, docker, engine_version
 from .docker_control import DockerRuntimeControl
+from .docker_output import PROJECT_LABEL, parse_ps, tail
 
 DEFAULT_PROJECT: Final = "reroute"
 ADMIN_TOKEN: Final = "REROUTE_ADMIN_TOKEN"
@@ -31,8 +31,6 @@ DOWN_WITHIN_S: Final = 90.0
 RECOVER_WITHIN_S: Final = 20.0
 """Seconds. A balancer that lacked backends is healthy again after two of its checks (4 s); this is five times that."""
 RECOVER_POLL_S: Final = 2.0
-ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-"""Pattern of colours and cursor movements (ECMA-48, control sequences)."""
 TRAFFIC, ADMIN, CHAOS = ("lb", 8080), ("lb", 8081), ("chaos", 8082)
 """Service, and port inside its container."""
 
@@ -118,6 +116,10 @@ class DockerRuntime:
         self._remove()
         return True
 
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan unchanged: it is written for these backends."""
+        return plan
+
     def status(self) -> list[Member]:
         """Return all containers of the project, including those that do not run."""
         return [_member(each) for each in self._containers()]
@@ -147,16 +149,15 @@ class DockerRuntime:
         paused = [each["Name"] for each in self._containers() if each["State"] == "paused"]
         if paused and (result := docker(["unpause", *paused], timeout_s=30)).returncode != 0:
             raise EnvironmentProblemError(
-                "paused containers cannot be unpaused", f"docker unpause {' '.join(paused)}", _tail(result.stderr)
+                "paused containers cannot be unpaused", f"docker unpause {' '.join(paused)}", tail(result.stderr)
             )
 
     def _foreign_folder(self) -> str | None:
         """Return the folder from which the project was started if it is not ours, or None."""
-        label = "com.docker.compose.project"
-        shown = '{{.Label "' + label + '.working_dir"}}'
-        result = docker(["ps", "--all", "--filter", f"label={label}={self.project}", "--format", shown])
+        shown = '{{.Label "' + PROJECT_LABEL + '.working_dir"}}'
+        result = docker(["ps", "--all", "--filter", f"label={PROJECT_LABEL}={self.project}", "--format", shown])
         if result.returncode != 0:
-            raise EnvironmentProblemError("docker ps failed", "lab doctor", _tail(result.stderr))
+            raise EnvironmentProblemError("docker ps failed", "lab doctor", tail(result.stderr))
         folders = {line.strip() for line in result.stdout.splitlines() if line.strip()}
         return next((each for each in sorted(folders) if Path(each).resolve() != self.compose_file.parent), None)
 
@@ -172,7 +173,7 @@ class DockerRuntime:
         result = self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=DOWN_WITHIN_S)
         if result.returncode != 0:
             raise EnvironmentProblemError(
-                "docker compose down failed", f"{self._command()} down --volumes", _tail(result.stderr)
+                "docker compose down failed", f"{self._command()} down --volumes", tail(result.stderr)
             )
 
     def _containers(self) -> list[dict[str, Any]]:
@@ -182,7 +183,7 @@ class DockerRuntime:
             self._checked = True
         result = self.compose("ps", "--all", "--format", "json")
         if result.returncode != 0:
-            raise EnvironmentProblemError("docker compose ps failed", f"{self._command()} ps", _tail(result.stderr))
+            raise EnvironmentProblemError("docker compose ps failed", f"{self._command()} ps", tail(result.stderr))
         return parse_ps(result.stdout)
 
     def token(self) -> str:
@@ -191,7 +192,7 @@ class DockerRuntime:
         token = result.stdout.strip()
         if result.returncode != 0 or not token:
             raise EnvironmentProblemError(
-                "the chaos service's token cannot be read", f"{self._command()} logs chaos", _tail(result.stderr)
+                "the chaos service's token cannot be read", f"{self._command()} logs chaos", tail(result.stderr)
             )
         return token
 
@@ -224,12 +225,6 @@ def _has_admin_token(compose_file: Path) -> bool:
         if any(line.startswith(f"{ADMIN_TOKEN}=") for line in compose_file.with_name(".env").read_text().splitlines()):
             return True
     return bool(os.environ.get(ADMIN_TOKEN))
-
-
-def parse_ps(text: str) -> list[dict[str, Any]]:
-    """Return the containers in `docker compose ps --format json`: an array up to 2.20, then an object per line."""
-    lines = [json.loads(line) for line in text.splitlines() if line.strip()]
-    return [each for line in lines for each in (line if isinstance(line, list) else [line])]
 
 
 def _published(containers: list[dict[str, Any]], service: str, port: int) -> str | None:
@@ -266,16 +261,11 @@ def up_problem(stderr: str, logs: str) -> EnvironmentProblemError:
     """Return the error of `docker compose up` with the next step."""
     if "pull access denied" in stderr or "failed to resolve" in stderr or "failed to do request" in stderr:
         return EnvironmentProblemError(
-            "the base image cannot be fetched", "on a host without an image registry: make base-image", _tail(stderr)
+            "the base image cannot be fetched", "on a host without an image registry: make base-image", tail(stderr)
         )
     return EnvironmentProblemError(
-        "docker compose up failed", "read the lines above; lab doctor", (*_tail(stderr), *_tail(logs, 40))
+        "docker compose up failed", "read the lines above; lab doctor", (*tail(stderr), *tail(logs, 40))
     )
-
-
-def _tail(text: str, lines: int = 12) -> tuple[str, ...]:
-    plain = ANSI.sub("", text)
-    return tuple(line for line in plain.splitlines() if line.strip())[-lines:]
 
 
 @contextlib.contextmanager

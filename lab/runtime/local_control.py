@@ -70,12 +70,24 @@ class LocalRuntimeControl:
     async def _supervisor(
         self, session: aiohttp.ClientSession, method: str, path: str, body: Any, fine: tuple[int, ...] = (200,)
     ) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.ready.supervisor_token}"}
-        return await _call(session, method, self.ready.supervisor + path, body, headers, fine)
+        return await _call_supervisor(self.ready, session, method, path, body, fine)
 
     async def _admin(self, session: aiohttp.ClientSession, method: str, path: str, body: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.ready.admin_token}"}
         return await _call(session, method, self.ready.admin + path, body, headers, (200, 201, 202))
+
+
+async def call_supervisor(ready: Ready, method: str, path: str) -> dict[str, Any]:
+    """Return the supervisor's answer to a call without a body. Raise EnvironmentProblemError if it refuses."""
+    async with aiohttp.ClientSession(timeout=_WITHIN) as session:
+        return await _call_supervisor(ready, session, method, path, None, (200,))
+
+
+async def _call_supervisor(
+    ready: Ready, session: aiohttp.ClientSession, method: str, path: str, body: Any, fine: tuple[int, ...]
+) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {ready.supervisor_token}"}
+    return await _call(session, method, ready.supervisor + path, body, headers, fine)
 
 
 async def _call(

@@ -15,22 +15,28 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
-from ..balancers.selection import Choice
+from ..balancers import adapter
+from ..balancers.operating import Operated
+from ..balancers.operators import OPERATORS
+from ..balancers.selection import Choice, Wanted, spec_of
 from ..errors import EnvironmentProblemError
 from ..output.terminal import OutputClosedError
 from ..processes.child_environment import UMASK, child_environment
 from ..processes.direct_http import direct_opener
 from ..processes.launch import words
+from ..scenario.plan import Plan
 from ..services.endpoints import Endpoints
 from . import Member, Say
 from .local_control import LocalRuntimeControl
+from .local_operations import LocalOperations
 from .state_folder import make_private
 from .supervisor_handshake import DETACH, Failed, Notice, Ready, decode
-from .topology import OUR_BALANCER
+from .topology import BALANCER_FOLDER, OUR_BALANCER
 
 STOP_WITHIN_S: Final = 10.0
 """Seconds. The supervisor gives its processes 3 s before SIGKILL; after three times as long it must be stuck."""
@@ -88,7 +94,8 @@ class LocalRuntime:
         with _in_use(state_dir):
             try:
                 with _Child(state_dir, self.backends, self.balancer_command, self.other) as child:
-                    yield _endpoints(child.wait_ready(say))
+                    ready = child.wait_ready(say)
+                    yield replace(_endpoints(ready), operations=_operations(ready, state_dir, self.other))
             except (KeyboardInterrupt, OutputClosedError):
                 shutil.rmtree(state_dir, ignore_errors=True)
                 raise
@@ -108,6 +115,10 @@ class LocalRuntime:
                 break
             time.sleep(0.05)
         return True
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return the plan unchanged: it is written for these backends."""
+        return plan
 
     def status(self) -> list[Member]:
         """Return the processes as the supervisor reports them."""
@@ -239,6 +250,18 @@ def _endpoints(ready: Ready) -> Endpoints:
         host=ready.host,
         runtime_control=LocalRuntimeControl(ready) if ready.admin else None,
     )
+
+
+def _operations(ready: Ready, state_dir: Path, other: Choice | None) -> LocalOperations | None:
+    """Return the operations on a balancer whose files the lab has rendered; None for any other one."""
+    make = OPERATORS.get(other.adapter) if other and not other.files else None
+    answer = _ask(ready, "GET", "/processes")
+    if other is None or make is None or answer is None:
+        return None
+    backends = {each["name"]: each["address"] for each in answer["processes"] if each["role"] == "api"}
+    spec = spec_of(other, Wanted(urlsplit(ready.traffic).netloc, ready.balancer_admin, backends))
+    operated = Operated(adapter(other.adapter), spec, state_dir.absolute() / BALANCER_FOLDER, ready.balancer_pid)
+    return LocalOperations(ready, make(operated))
 
 
 def _ask(ready: Ready, method: str, path: str) -> dict[str, Any] | None:

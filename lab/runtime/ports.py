@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import os
 import random
 import socket
@@ -55,6 +56,14 @@ def wanted(published: Published, environment: Mapping[str, str] = os.environ) ->
             f"give a number from 1 to 65535, or unset {published.variable} (default {published.default})",
         )
     return int(text)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the host is `localhost` or an address of the loopback interface."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

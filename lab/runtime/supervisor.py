@@ -30,10 +30,10 @@ from ..processes.isolation.network import has_only_loopback
 from ..processes.readiness import NOT_LOADED, Answer, advice, ask
 from . import ports
 from .socket_watch import end_if_it_leaves, watch
-from .supervised_process import Process
+from .supervised_process import STOP_GRACE_S, Process
 from .supervisor_api import serve
 from .supervisor_handshake import DETACH, Failed, Message, Notice, Ready, encode
-from .topology import OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
+from .topology import BALANCER_FOLDER, OUR_BALANCER, Layout, Role, Spec, backend_specs, local_lab
 
 READY_WITHIN_S: Final = 60.0
 """Seconds. A cold start of nine Python processes on two slow cores takes 5 s; several labs may start at once."""
@@ -54,6 +54,8 @@ class Supervisor:
         self.stop_asked = stop_asked
         self._spare = spare
         self._watch: asyncio.Task[None] | None = None
+        self._backends = layout.backends
+        """The highest number in a name of a backend."""
 
     async def start_all(self) -> Failed | None:
         """Start everything and wait until each process is ready and no other program answers in its place.
@@ -120,12 +122,29 @@ class Supervisor:
         """Run `count` backends, each behind its relay. Return why new ones are not ready, or an empty string."""
         names = [process.spec.name for process in self.processes.values() if process.spec.role is Role.API]
         for name in names[count:]:
-            for part in (name, f"{name}-relay"):
-                await self.processes.pop(part).stop()
+            await self.leave(name, STOP_GRACE_S)
+        return await self._start_backends([f"api-{number}" for number in range(len(names) + 1, count + 1)])
+
+    async def start_backend(self) -> tuple[Process, str]:
+        """Start one more backend, with a name and an address that none had before.
+
+        Return it, and why it is not ready, or an empty string.
+        """
+        self._backends += 1
+        name = f"api-{self._backends}"
+        problem = await self._start_backends([name])
+        return self.processes[name], problem
+
+    async def leave(self, name: str, grace_s: float) -> None:
+        """Stop a backend, with SIGKILL after `grace_s`, then its relay, and forget both."""
+        for part in (name, f"{name}-relay"):
+            await self.processes.pop(part).stop(grace_s)
+
+    async def _start_backends(self, names: Sequence[str]) -> str:
         added: list[Process] = []
-        for number in range(len(names) + 1, count + 1):
+        for name in names:
             relay = f"{ports.LOOPBACK}:{next(self._spare)}"
-            specs = backend_specs(f"api-{number}", relay, self.layout, self._spare)
+            specs = backend_specs(name, relay, self.layout, self._spare)
             added += [Process(spec, self.layout.state_dir / "logs") for spec in specs]
         self.processes.update({process.spec.name: process for process in added})
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
@@ -179,7 +198,7 @@ async def supervise(
                 _say(failed)
                 break
             _say(Notice(f"another program took port {taken[0]} while the lab started: starting again on other ports"))
-            shutil.rmtree(state_dir / "balancer", ignore_errors=True)
+            shutil.rmtree(state_dir / BALANCER_FOLDER, ignore_errors=True)
         return ExitCode.INTERNAL
     finally:
         lifeline.cancel()
@@ -227,7 +246,7 @@ async def _serve(supervisor: Supervisor) -> Failed | None:
     control_port = int(layout.supervisor_url.rpartition(":")[2])
     token = layout.supervisor_token
     try:
-        async with serve(supervisor.processes, supervisor.stop_asked, control_port, token, supervisor.scale):
+        async with serve(supervisor.processes, supervisor.stop_asked, control_port, token, supervisor):
             return await _run(supervisor, layout)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
@@ -273,6 +292,7 @@ async def _run(supervisor: Supervisor, layout: Layout) -> Failed | None:
         balancer_pid=(balancer.report().pid or 0) if balancer else 0,
         balancer_log=str(balancer.log) if balancer else "",
         host=layout.other.host if layout.other else "",
+        balancer_admin=f"{ports.LOOPBACK}:{layout.admin_port}" if layout.other and not own_url else "",
     )
     write_secret(layout.state_dir / "state.json", encode(ready))
     _say(ready)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -13,23 +13,41 @@ from aiohttp.typedefs import Handler
 from . import control_port
 from .control_port import CallError, body_of
 from .supervised_process import STOP_GRACE_S, Process
+from .topology import Role
 
-Scale = Callable[[int], Awaitable[str]]
-"""Runs the given number of backends. Returns what went wrong, or an empty string."""
 MOST_BACKENDS = 20
+LEAVE_GRACE_S = 12.0
+"""Seconds between SIGTERM and SIGKILL for a backend that leaves: it gives its requests 10 s to complete."""
+
+
+Find = Callable[[web.Request], Process]
+"""Returns the process that a request names."""
+
+
+class Backends(Protocol):
+    """Starts and stops backends."""
+
+    async def scale(self, count: int) -> str:
+        """Run the given number of backends. Return what went wrong, or an empty string."""
+
+    async def start_backend(self) -> tuple[Process, str]:
+        """Start one more backend. Return it and what went wrong, or an empty string."""
+
+    async def leave(self, name: str, grace_s: float) -> None:
+        """Stop a backend, with SIGKILL after `grace_s`, and forget it."""
 
 
 @asynccontextmanager
 async def serve(
-    processes: Mapping[str, Process], stop_asked: asyncio.Event, port: int, token: str, scale: Scale
+    processes: Mapping[str, Process], stop_asked: asyncio.Event, port: int, token: str, backends: Backends
 ) -> AsyncIterator[None]:
     """Serve for the length of the context. `POST /shutdown` sets `stop_asked`; afterwards no process is started."""
-    async with control_port.serving(application(processes, stop_asked, token, scale), port):
+    async with control_port.serving(application(processes, stop_asked, token, backends), port):
         yield
 
 
 def application(
-    processes: Mapping[str, Process], stop_asked: asyncio.Event, token: str, scale: Scale
+    processes: Mapping[str, Process], stop_asked: asyncio.Event, token: str, backends: Backends
 ) -> web.Application:
     """Return the routes. Errors have the body `{"error", "detail"}`."""
 
@@ -64,18 +82,33 @@ def application(
     app.router.add_get("/processes", listing)
     app.router.add_post("/processes/{name}/start", start)
     app.router.add_post("/processes/{name}/stop", stop)
-    app.router.add_post("/backends", _backends(scale, listing))
+    _add_backend_routes(app, backends, find, listing)
     app.router.add_post("/shutdown", shutdown)
     return app
 
 
-def _backends(scale: Scale, listing: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
-    async def backends(request: web.Request) -> web.Response:
-        if problem := await scale(await _count(request)):
+def _add_backend_routes(app: web.Application, backends: Backends, find: Find, listing: Handler) -> None:
+    async def scale(request: web.Request) -> web.StreamResponse:
+        if problem := await backends.scale(await _count(request)):
             raise CallError(502, "not_ready", problem)
         return await listing(request)
 
-    return backends
+    async def start(_: web.Request) -> web.Response:
+        process, problem = await backends.start_backend()
+        if problem:
+            raise CallError(502, "not_ready", problem)
+        return web.json_response(process.report().as_json())
+
+    async def leave(request: web.Request) -> web.Response:
+        name = find(request).spec.name
+        if find(request).spec.role is not Role.API:
+            raise CallError(409, "no_backend", f"{name} is not a backend")
+        await backends.leave(name, LEAVE_GRACE_S)
+        return web.json_response({"left": name})
+
+    app.router.add_post("/backends", scale)
+    app.router.add_post("/backends/new", start)
+    app.router.add_delete("/backends/{name}", leave)
 
 
 async def _grace_s(request: web.Request) -> float:

@@ -39,6 +39,8 @@ class Ready:
     balancer_log: str = ""
     host: str = ""
     """Host header of requests through the balancer; empty: its address."""
+    balancer_admin: str = ""
+    """`host:port` of the admin port of a balancer other than ours; empty if it runs elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

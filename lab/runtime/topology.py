@@ -14,6 +14,8 @@ from ..processes.launch import words
 from .ports import LOOPBACK
 
 OUR_BALANCER = words("lb")
+BALANCER_FOLDER = "balancer"
+"""Folder, in that of the lab, with the files of a balancer that is not ours."""
 
 
 class Role(StrEnum):
@@ -150,7 +152,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
     path.write_text(json.dumps(config, indent=2) + "\n")  # JSON is valid YAML
     command: tuple[str, ...] = (*layout.balancer_command, "--config", str(path))
     if layout.balancer_command != OUR_BALANCER:
-        folder = layout.state_dir / "balancer"
+        folder = layout.state_dir / BALANCER_FOLDER
         folder.mkdir()
         command = ThisMachine().kept_in(Command(command), folder).argv
     return Spec(
@@ -167,7 +169,7 @@ def _balancer(layout: Layout, backends: dict[str, str]) -> Spec:
 def _other(layout: Layout, backends: dict[str, str]) -> list[Spec]:
     """Return a balancer under test, or an empty list if it runs elsewhere. It is not restarted: its end is a result."""
     assert layout.other is not None
-    workdir = layout.state_dir / "balancer"
+    workdir = layout.state_dir / BALANCER_FOLDER
     workdir.mkdir()
     wanted = Wanted(_address(layout.traffic_port), _address(layout.admin_port), backends)
     prepared = prepare(layout.other, wanted, workdir)

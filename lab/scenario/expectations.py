@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .strict import StrictModel
-from .units import Duration, Share
+from .units import Duration, Share, TimeLimit
 
 
 class LatencyLimits(StrictModel):
@@ -39,8 +39,10 @@ class LatencyExpectation(StrictModel):
 class Expect(StrictModel):
     """What must hold. A key that is left out is not asserted."""
 
-    reroute: Literal["within_bound"] | None = None
-    readmit: Literal["within_bound"] | None = None
+    reroute: TimeLimit | None = None
+    """Longest time until traffic has left a faulted backend: the balancer's bound, or seconds."""
+    readmit: TimeLimit | None = None
+    """Longest time from a verified heal until the backend is in use again: the balancer's bound, or seconds."""
     idempotent_failures: Annotated[int, Field(ge=0, strict=True)] | None = None
     lost: Annotated[int, Field(ge=0, strict=True)] | None = 0
     duplicated: Annotated[int, Field(ge=0, strict=True)] | None = 0

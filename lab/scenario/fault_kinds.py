@@ -12,7 +12,7 @@ import json
 import operator
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -23,6 +23,7 @@ from ..processes.child_environment import child_environment
 from ..processes.launch import words
 from .units import FAULT_KINDS_FILE, Quantity
 
+RUNTIMES: Final = ("local", "docker")
 _ASK_TIMEOUT_S: Final = 30.0
 _LIMITS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("exclusiveMinimum", "above", operator.gt),
@@ -44,6 +45,10 @@ class FaultKind:
     """Part of the target that it occupies."""
     family: str
     """Family of time bounds that applies to the fault if health checks use HTTP."""
+    mechanisms: Mapping[str, str]
+    """Runtime → how it applies the fault; empty if it cannot."""
+    lacking: str
+    """What a runtime that cannot apply it lacks."""
     parameters: Mapping[str, Mapping[str, Any]]
     """Parameter name → JSON Schema."""
     required: frozenset[str]
@@ -73,6 +78,8 @@ def _kind(each: Mapping[str, Any]) -> FaultKind:
         past=each["past"],
         layer=each["layer"],
         family=each["bound"]["http"]["family"],
+        mechanisms={name: each["support"][name] for name in RUNTIMES},
+        lacking=each["support"]["lacking"],
         parameters=each["params"]["properties"],
         required=frozenset(each["params"]["required"]),
     )
@@ -127,10 +134,25 @@ def complaints(kind: str, params: Mapping[str, str]) -> list[str]:
     return found
 
 
+def values(rule: Mapping[str, Any]) -> str:
+    """Return which values a parameter accepts, with units and limits, such as `in %, at most 100%`."""
+    if "enum" in rule:
+        return _one_of(rule["enum"])
+    if quantity := built_in().quantities.get(rule.get("quantity", "")):
+        highest = {} if quantity.maximum is None else {"maximum": quantity.maximum}
+        return f"in {_one_of([*quantity.units])}{_limits(highest | dict(rule), quantity, ', ')}"
+    word: str = {"string": "text", "integer": "whole number"}.get(rule["type"], rule["type"])
+    return word + _limits(rule, None, ", ")
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
+
+
 def _complaint(rule: Mapping[str, Any], text: str, quantities: Mapping[str, Quantity]) -> str:
     """Return what was expected, or an empty string if the text is valid."""
     if "enum" in rule:
-        return "" if text in rule["enum"] else f"expected {', '.join(rule['enum'][:-1])} or {rule['enum'][-1]}"
+        return "" if text in rule["enum"] else f"expected {_one_of(rule['enum'])}"
     if text in rule.get("not", {}).get("enum", ()):
         return f"expected {rule['description']}"
     if quantity := quantities.get(rule.get("quantity", "")):

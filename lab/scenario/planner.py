@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from .expand import expand
-from .plan import Plan, PlannedLoad, PlannedRequest
+from .plan import Plan, PlannedLoad
 from .schema import Scenario
 from .workload import Load
 
 
-def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
-    """Return the plan of the scenario called `name`. Offsets of steps become times since the run's start."""
+def make_plan(scenario: Scenario, name: str, seed: int, *, own_backends: bool = True) -> Plan:
+    """Return the plan of the scenario called `name`. Offsets of steps become times since the run's start.
+
+    `own_backends`: whether the lab's own backends answer the requests. If not, no POST is a job of their ledgers, no
+    PUT is echoed, and no path has a known length.
+    """
     start = scenario.warm_up + scenario.steady_state
     steps = expand(scenario.steps, start, f"{seed}:steps")
     return Plan(
@@ -20,7 +24,7 @@ def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
         title=scenario.title,
         description=scenario.description.strip(),
         seed=seed,
-        load=_load(scenario.load),
+        load=_load(scenario.load, own_backends=own_backends),
         warm_up_s=scenario.warm_up,
         steady_s=scenario.steady_state,
         steps=tuple(sorted(steps, key=lambda step: step.at_s)),
@@ -31,14 +35,14 @@ def make_plan(scenario: Scenario, name: str, seed: int) -> Plan:
     )
 
 
-def _load(load: Load) -> PlannedLoad:
+def _load(load: Load, *, own_backends: bool) -> PlannedLoad:
     return PlannedLoad(
         rate=load.rate,
         pacing=load.pacing,
         keep_alive=load.connections == "keep-alive",
         patience_s=load.patience,
         slow_s=load.slow,
-        mix=tuple(PlannedRequest(kind.method, kind.path, kind.share, kind.body_bytes) for kind in load.mix),
+        mix=tuple(kind.planned(own_backends=own_backends) for kind in load.mix),
         sessions=load.sessions or 0,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -141,6 +141,30 @@ Duration = Annotated[
     WithJsonSchema(_DURATION_SCHEMA),
 ]
 """Seconds, written with a unit."""
+WITHIN_BOUND: Final = "within_bound"
+
+
+def parse_time_limit(value: object) -> str | float:
+    """Return `within_bound`, or the seconds of a duration above 0. Raise PydanticCustomError."""
+    if value == WITHIN_BOUND:
+        return WITHIN_BOUND
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        wanted = f"expected {WITHIN_BOUND} or a duration above 0 such as 2s; got {{got}}"
+        raise PydanticCustomError("quantity", wanted, {"got": repr(value)})
+    return seconds
+
+
+TimeLimit = Annotated[
+    Literal["within_bound"] | float,
+    BeforeValidator(parse_time_limit),
+    PlainSerializer(lambda limit: limit if limit == WITHIN_BOUND else f"{_decimal(limit)}s", when_used="json"),
+    WithJsonSchema({"anyOf": [{"const": WITHIN_BOUND}, _DURATION_SCHEMA]}),
+]
+"""A limit that the balancer's configuration implies (`within_bound`), or seconds, written with a unit."""
 Rate = Annotated[float, BeforeValidator(parse_rate), _json_schema("rate")]
 """Events per second, written with a unit."""
 Share = Annotated[

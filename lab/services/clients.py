@@ -5,7 +5,7 @@ Errors of aiohttp and malformed answers become EnvironmentProblemError here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -35,10 +35,18 @@ class _Service:
 
     name = "service"
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        headers: dict[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`options` are keyword arguments of every request of the session."""
         self._session = session
         self._base = base
         self._headers = headers or {}
+        self._options = options or {"allow_redirects": False}
 
     async def call(
         self, method: str, path: str, body: Json | None = None, limit: aiohttp.ClientTimeout = _CALL_TIMEOUT
@@ -47,7 +55,7 @@ class _Service:
         url = self._base + path
         try:
             async with self._session.request(
-                method, url, json=body, headers=self._headers, timeout=limit, allow_redirects=False
+                method, url, json=body, headers=self._headers, timeout=limit, **self._options
             ) as answer:
                 return answer.status, await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -171,7 +179,8 @@ class TrafficPort(_Service):
     name = "the traffic port"
 
     def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
-        super().__init__(session, endpoints.traffic, {"Host": endpoints.host} if endpoints.host else None)
+        headers = {"Host": endpoints.host} if endpoints.host else None
+        super().__init__(session, endpoints.traffic, headers, endpoints.traffic_options())
 
     async def ledger(self, prefix: str) -> list[Json]:
         """Return the ledger entries of all backends for executed jobs whose id starts with `prefix`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import EnvironmentProblemError
@@ -17,6 +18,7 @@ from ..report.host_disturbance import busy_host
 from ..run.experiment import run_experiment
 from ..scenario.file_reader import load_scenario
 from ..scenario.library import find
+from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
 from ..services.endpoints import Endpoints
 from . import synchronous
@@ -36,6 +38,8 @@ class Lab:
 
     endpoints: Endpoints
     results: Path
+    adapt: Callable[[Plan], Plan] = field(default=lambda plan: plan, repr=False)
+    """Fits a plan to this lab (`lab.runtime.Runtime.adapt`)."""
 
     @property
     def url(self) -> str:
@@ -49,9 +53,8 @@ class Lab:
         valid or the lab cannot run it.
         """
         path = find(str(scenario))
-        plan = make_plan(
-            load_scenario(path), path.stem, random.SystemRandom().randrange(2**32) if seed is None else seed
-        )
+        chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
+        plan = self.adapt(make_plan(load_scenario(path), path.stem, chosen))
         while True:
             folder = run_folder(self.results, plan.scenario)
             verdict = synchronous.run(run_experiment(plan, self.endpoints, folder))

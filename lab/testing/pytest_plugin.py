@@ -5,6 +5,7 @@ Every pytest run of the environment loads it, so the lab is imported only when a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options `--lab-*`."""
     group = parser.getgroup("lab", "Reroute: load balancers under failure")
     group.addoption(
-        "--lab-runtime", choices=("local", "docker"), default="local", help="plain processes, or containers (compose)"
+        "--lab-runtime",
+        choices=("local", "docker", "attached"),
+        help="plain processes, containers (compose), or your project; default: attached if there is a lab.yaml here",
     )
+    group.addoption("--lab-file", metavar="FILE", help="lab.yaml of your compose project (attached)")
     group.addoption(
         "--lab-balancer", metavar="COMMAND", help="start this balancer (local), with --config FILE appended"
     )
@@ -41,8 +45,9 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     from .lab import Lab
 
     try:
-        with _runtime(pytestconfig).borrow(lambda text: None) as endpoints:
-            yield Lab(endpoints, Path(pytestconfig.getoption("--lab-results")))
+        chosen = _runtime(pytestconfig)
+        with chosen.borrow(lambda text: None) as endpoints:
+            yield Lab(endpoints, Path(pytestconfig.getoption("--lab-results")), chosen.adapt)
     except LabError as error:
         details = "".join(f"\n    {line}" for line in error.details)
         pytest.fail(f"{error}{details}\n  next: {error.next_step}", pytrace=False)
@@ -73,10 +78,14 @@ def _runtime(config: pytest.Config) -> Runtime:
 
     Raise pytest.UsageError for options that exclude each other, LabError for a command that cannot be used.
     """
+    from ..runtime.attached import LAB_FILE
     from ..runtime.docker_lab import DockerRuntime
-    from ..runtime.selection import RuntimeName, runtime
+    from ..runtime.selection import RuntimeName, runtime, searched
 
-    name, compose = RuntimeName(config.getoption("--lab-runtime")), config.getoption("--lab-compose")
+    if lab_file := config.getoption("--lab-file"):
+        os.environ[LAB_FILE] = lab_file
+    given, compose = config.getoption("--lab-runtime"), config.getoption("--lab-compose")
+    name = searched(RuntimeName(given) if given else None)[0]
     if compose is None:
         return runtime(name, config.getoption("--lab-project"), config.getoption("--lab-balancer"))
     if name is not RuntimeName.DOCKER:

@@ -68,7 +68,7 @@ class Traffic:
         _plan(load).write(folder)
         flow = Flow(slow_s)
         with Runner() as runner:
-            process = runner.run(_begin(folder, self._endpoints.traffic))
+            process = runner.run(_begin(folder, self._endpoints))
             try:
                 yield flow
             finally:
@@ -78,8 +78,8 @@ class Traffic:
             raise EnvironmentProblemError(f"the traffic generator failed: {failure}")
 
 
-async def _begin(folder: Path, target: str) -> TrafficProcess:
-    process = await TrafficProcess.start(folder, target, folder.name)
+async def _begin(folder: Path, endpoints: Endpoints) -> TrafficProcess:
+    process = await TrafficProcess.start(folder, endpoints, folder.name)
     process.go(time.monotonic() + _LEAD_S)
     return process
 

@@ -15,14 +15,19 @@ import gc
 import json
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from ..errors import BadArgumentsError, EnvironmentProblemError
 from ..evidence.history import HistoryWriter
 from ..evidence.progress import TrafficCounts
 from ..scenario.plan import Plan
+from ..services.identification import DEFAULT, Identification
+from ..services.tls import client_context
+from ..services.traffic_target import TrafficTarget
 from .generator import Generator
 
 _REPORT_EVERY_S = 0.25
@@ -30,18 +35,28 @@ _STDIN, _STDOUT = 0, 1
 
 
 def main() -> int:
-    """Return 0 if every request has an outcome, 254 for bad arguments, 255 if the history cannot be written."""
+    """Return 0 if every request has an outcome, 254 for bad arguments, 255 if the history cannot be written or the
+    target's certificate is not accepted.
+
+    A target that is neither on loopback nor permitted is a bad argument, whatever the plan says.
+    """
     arguments = _arguments()
     try:
         plan = Plan.from_json(arguments.plan.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         print(f"lab.traffic: {arguments.plan}: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
         return 254
+    try:
+        target = TrafficTarget.resolve(arguments.target, arguments.host, arguments.permit)
+        context = client_context(arguments.ca_file) if target.tls else None
+    except BadArgumentsError as error:
+        print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
+        return 254
     _raise_descriptor_limit()
     _raise_priority()
     try:
-        _runner()(_drive(plan, arguments))
-    except OSError as error:
+        _runner()(_drive(plan, target, context, arguments))
+    except (OSError, EnvironmentProblemError) as error:
         print(f"lab.traffic: {error}", file=sys.stderr)  # noqa: T201 - error message of a program
         return 255
     return 0
@@ -56,13 +71,27 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--run-id", required=True, help="prefix of all job ids")
     parser.add_argument("--host", default="", help="Host header; default: that of the target")
+    parser.add_argument(
+        "--permit",
+        action="append",
+        default=[],
+        metavar="IP",
+        help="address besides loopback that requests may be sent to",
+    )
+    parser.add_argument("--ca-file", default="", help="PEM file of the CAs for https; default: those of this machine")
+    parser.add_argument(
+        "--identification", type=Identification.parse, default=DEFAULT, help="where a response names its backend"
+    )
     return parser.parse_args()
 
 
-async def _drive(plan: Plan, arguments: argparse.Namespace) -> None:
+async def _drive(
+    plan: Plan, target: TrafficTarget, context: ssl.SSLContext | None, arguments: argparse.Namespace
+) -> None:
     history = HistoryWriter(arguments.history)
-    generator = Generator(plan, arguments.target, arguments.run_id, history, arguments.host)
+    generator = Generator(plan, target, arguments.run_id, history, arguments.identification, context)
     try:
+        await generator.check_handshakes()
         zero = await _wait_for_go(generator.stop)
         if zero is not None:
             await _generate(generator, zero)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
 
 from ..evidence.history import Ending, Outcome
 from ..scenario.plan import PlannedRequest
+from ..services.identification import DEFAULT, Identification
+from .response_check import ResponseCheck
 
 
 class ClientConnection(Protocol):
@@ -39,9 +43,15 @@ class Exchange:
     payload: bytes
     kind: PlannedRequest
     session: int | None = None
+    check: ResponseCheck | None = None
+    """Check of the response; None: every status below 400 is good."""
+    server_name: str = ""
+    """Name of the server in TLS if it is not the target's."""
     connection: ClientConnection | None = None
     """The connection on which the request was written; None before."""
     connecting: asyncio.Task[None] | None = None
+    handshaking: bool = False
+    """Whether a new connection for it is open, but its TLS handshake is not complete."""
     ended: bool = False
 
 
@@ -52,7 +62,10 @@ OnEnd = Callable[[Exchange, Ending, Sequence[str]], None]
 class Connection(asyncio.Protocol):
     """A keep-alive HTTP/1.1 connection with at most one request in flight (no pipelining)."""
 
-    def __init__(self, on_end: OnEnd, on_idle: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, on_end: OnEnd, on_idle: Callable[[Connection], None], identification: Identification = DEFAULT
+    ) -> None:
+        self._identification = identification
         self._on_end = on_end
         self._on_idle = on_idle
         self._transport: asyncio.Transport | None = None
@@ -61,7 +74,9 @@ class Connection(asyncio.Protocol):
         self._fields: dict[bytes, bytes] = {}
         self._head_complete = False
         self._size = 0
-        self._echo = bytearray()
+        self._keep = 0
+        """Number of bytes of the body to keep."""
+        self._kept = bytearray()
         self._cookies: list[str] = []
 
     @property
@@ -76,7 +91,10 @@ class Connection(asyncio.Protocol):
         self._fields = {}
         self._head_complete = False
         self._size = 0
-        self._echo.clear()
+        self._keep = self._identification.keep
+        if exchange.check is not None:
+            self._keep = max(self._keep, exchange.check.keep)
+        self._kept.clear()
         self._cookies.clear()
         exchange.connection = self
         self._transport.write(exchange.payload)
@@ -119,13 +137,20 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
+        exchange, status = self._exchange, self._parser.get_status_code()
+        if exchange is None or status < 200:
+            return
+        if exchange.kind.method == "HEAD" or status == HTTPStatus.NOT_MODIFIED:
+            self._complete_without_body()
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
-        if self._exchange is not None and self._exchange.kind.method == "PUT":
-            self._echo += data
+        if self._keep:
+            self._kept += data[: self._keep - len(self._kept)]
 
     def on_message_complete(self) -> None:
+        if self._exchange is None:
+            return  # it has ended before: the response has no body, or its client stopped waiting
         if self._parser.get_status_code() < 200:  # RFC 9110 §15.2: an interim response; the final response follows
             self._fields = {}
             self._head_complete = False
@@ -137,21 +162,29 @@ class Connection(asyncio.Protocol):
         elif self.usable:
             self._on_idle(self)
 
+    def _complete_without_body(self) -> None:
+        """End a request whose response has no body, whatever its Content-Length says (RFC 9112 §6.3 rule 1).
+
+        The parser does not know the method of the request and would wait for the body, so a new parser continues.
+        """
+        close = b"close" in self._fields.get(b"connection", b"").lower()
+        persistent = self._parser.get_http_version() == "1.1" and not close
+        self._end(self._completed())
+        self._parser = httptools.HttpResponseParser(self)
+        if persistent and self.usable:
+            self._on_idle(self)
+        else:
+            self.abandon()
+
     def _completed(self) -> Ending:
         status = self._parser.get_status_code()
-        # No request of the load is invalid, so a 4xx status is a failure too.
-        if status < 400 and self._has_wrong_body():
-            return self._ending(Outcome.FAIL, "wrong_body")
-        if status < 400:
-            return self._ending(Outcome.OK, None)
-        return self._ending(Outcome.FAIL, self._text(b"x-lb-error") or f"status {status}")
-
-    def _has_wrong_body(self) -> bool:
-        """Return whether a PUT was not answered with its own body, the last bytes of its payload."""
         exchange = self._exchange
-        if exchange is None or exchange.kind.method != "PUT":
-            return False
-        return len(self._echo) != exchange.kind.body_bytes or not exchange.payload.endswith(self._echo)
+        check = None if exchange is None else exchange.check
+        # Unless a kind of request expects it, a 4xx status is a failure too.
+        if not (status < 400 if check is None else status in check.statuses):
+            return self._ending(Outcome.FAIL, self._text(b"x-lb-error") or f"status {status}")
+        problem = check.body_problem(self._kept, exchange.payload) if exchange is not None and check is not None else ""
+        return self._ending(Outcome.FAIL if problem else Outcome.OK, problem or None)
 
     def _ending(self, outcome: Outcome, error: str | None) -> Ending:
         if not self._head_complete:
@@ -159,7 +192,7 @@ class Connection(asyncio.Protocol):
         return Ending(
             outcome,
             status=self._parser.get_status_code(),
-            instance=self._text(b"x-instance"),
+            instance=self._identification.read(self._fields, self._cookies, self._kept),
             backend=self._text(b"x-backend"),
             tried=split_tried(self._text(b"x-tried")),
             error=error,
@@ -168,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def _text(self, name: bytes) -> str | None:
         value = self._fields.get(name)
-        return None if value is None else value.decode("latin-1")
+        return None if value is None else _decoded(value)
 
     def _end(self, ending: Ending) -> None:
         exchange, self._exchange = self._exchange, None
@@ -176,6 +209,12 @@ class Connection(asyncio.Protocol):
             self._on_end(exchange, ending, self._cookies)
 
 
+@lru_cache(maxsize=1024)
+def _decoded(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+@lru_cache(maxsize=1024)
 def split_tried(header: str | None) -> tuple[str, ...]:
     """Return the backend ids of an `X-Tried` header."""
     return tuple(each.strip() for each in (header or "").split(",") if each.strip())

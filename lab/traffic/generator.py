@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
+from functools import partial
+from itertools import chain
 
 from ..evidence.history import Ending, HistoryWriter, Outcome
 from ..evidence.progress import TrafficCounts
 from ..scenario.plan import Plan
+from ..services.identification import DEFAULT, Identification
+from ..services.tls import handshake_problem
+from ..services.traffic_target import TrafficTarget, name_of
 from .connection import ClientConnection, Connection, Exchange
 from .cookies import CookieJars
+from .dialing import Dialer
 from .schedule import Arrival, Renderer, arrivals
 from .websocket import WebSocket
 
@@ -23,12 +29,21 @@ _FINEST_WAIT_S = 0.001
 class Generator:
     """Sends a plan's requests to one address. All methods must be called in one event loop."""
 
-    def __init__(self, plan: Plan, target: str, run_id: str, history: HistoryWriter, host: str = "") -> None:
-        url = urlsplit(target)
-        self._address = (url.hostname or "127.0.0.1", url.port or 80)
+    def __init__(
+        self,
+        plan: Plan,
+        target: TrafficTarget,
+        run_id: str,
+        history: HistoryWriter,
+        identification: Identification = DEFAULT,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """`context` is for a target with TLS, else None."""
+        self._target = target
+        self._dialer = Dialer(target, context)
         self._load = plan.load
-        self._renderer = Renderer(host or url.netloc, run_id, keep_alive=plan.load.keep_alive, prefix=url.path)
-        self._prefix = url.path
+        self._identification = identification
+        self._renderer = Renderer(target.host, run_id, keep_alive=plan.load.keep_alive, prefix=target.path)
         self._arrivals: Iterator[Arrival] = arrivals(plan)
         self._next: Arrival | None = None
         self._history = history
@@ -37,12 +52,26 @@ class Generator:
         """Requests in order of `give_up_at` (all have the same patience). Ended requests are removed at the front."""
         self._idle: list[Connection] = []
         """Idle connections, used last in, first out, so that light load uses the same few connections."""
+        self._idle_of: dict[str, list[Connection]] = {}
+        """Idle TLS connections by server name, if that is not the target's."""
         self._idle_sockets: list[WebSocket] = []
-        self._upgrade_fields = f"Host: {host or url.netloc}\r\nX-Request-Id: {run_id}-ws\r\n"
+        self._upgrade_fields = f"Host: {target.host}\r\nX-Request-Id: {run_id}-ws\r\n"
         self._cookies = CookieJars()
         self._counts = dict.fromkeys(("sent", "ok", "failed", "unknown", "slow", "in_flight"), 0)
         self._lag_max = 0.0
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def check_handshakes(self) -> None:
+        """Make a TLS handshake for each host of the load. Raise EnvironmentProblemError if a certificate is not
+        accepted."""
+        hosts = [
+            value
+            for kind in self._load.mix
+            if kind.exchange
+            for name, value in kind.exchange.headers
+            if name.lower() == "host"
+        ]
+        await self._dialer.check(dict.fromkeys(map(name_of, [self._target.host, *hosts])))
 
     async def run(self, zero: float) -> None:
         """Send all requests and wait for the last response. Due times count from `zero` (monotonic seconds).
@@ -53,7 +82,7 @@ class Generator:
         self._next = next(self._arrivals, None)
         self._advance()
         await self._finished
-        connections: list[ClientConnection] = [*self._idle, *self._idle_sockets]
+        connections: list[ClientConnection] = [*self._idle, *chain(*self._idle_of.values()), *self._idle_sockets]
         for connection in connections:
             connection.abandon()
         self._history.flush()
@@ -112,6 +141,8 @@ class Generator:
             message.payload,
             arrival.kind,
             arrival.session,
+            message.check,
+            name_of(message.host) if message.host and self._target.tls else "",
         )
         self._waiting.append(exchange)
         self._counts["sent"] += 1
@@ -120,7 +151,9 @@ class Generator:
         return exchange
 
     def _dispatch(self, exchange: Exchange) -> None:
-        idle: list[Connection] | list[WebSocket] = self._idle_sockets if exchange.kind.method == "WS" else self._idle
+        idle: list[Connection] | list[WebSocket] = (
+            self._idle_sockets if exchange.kind.method == "WS" else self._pool(exchange.server_name)
+        )
         while idle:
             connection = idle.pop()
             if connection.usable:
@@ -129,12 +162,11 @@ class Generator:
         exchange.connecting = asyncio.get_running_loop().create_task(self._connect_and_send(exchange))
 
     async def _connect_and_send(self, exchange: Exchange) -> None:
-        loop = asyncio.get_running_loop()
-        connection: ClientConnection
         try:
-            _, connection = await loop.create_connection(lambda: self._new_connection(exchange), *self._address)
+            connection = await self._dialer.connect(exchange, lambda: self._new_connection(exchange))
         except OSError as error:
-            self._end(exchange, Ending(Outcome.FAIL, error=_connect_failure(error)))
+            failure = f"tls: {handshake_problem(error)}" if exchange.handshaking else _connect_failure(error)
+            self._end(exchange, Ending(Outcome.FAIL, error=failure))
             return
         exchange.connecting = None
         if connection.usable:
@@ -143,13 +175,18 @@ class Generator:
             self._end(exchange, Ending(Outcome.FAIL, error="closed before anything was sent"))
 
     def _new_connection(self, exchange: Exchange) -> Connection | WebSocket:
-        if exchange.kind.method == "WS":
-            return WebSocket(self._prefix + exchange.kind.path, self._upgrade_fields, self._end, self._release_socket)
-        return Connection(self._end, self._release)
+        if exchange.kind.method != "WS":
+            pool = self._pool(exchange.server_name)
+            return Connection(self._end, partial(self._release, pool), self._identification)
+        path = self._target.path + exchange.kind.path
+        return WebSocket(path, self._upgrade_fields, self._end, self._release_socket, self._identification)
 
-    def _release(self, connection: Connection) -> None:
+    def _pool(self, server_name: str) -> list[Connection]:
+        return self._idle_of.setdefault(server_name, []) if server_name else self._idle
+
+    def _release(self, pool: list[Connection], connection: Connection) -> None:
         if self._load.keep_alive:
-            self._idle.append(connection)
+            pool.append(connection)
         else:
             connection.abandon()
 
@@ -170,7 +207,8 @@ class Generator:
                 continue
             if exchange.connecting is not None:
                 exchange.connecting.cancel()
-            self._end(exchange, Ending(Outcome.FAIL, error="connect_timeout"))
+            error = "tls: no handshake in time" if exchange.handshaking else "connect_timeout"
+            self._end(exchange, Ending(Outcome.FAIL, error=error))
 
     def _end(self, exchange: Exchange, ending: Ending, cookies: Iterable[str] = ()) -> None:
         if exchange.ended:

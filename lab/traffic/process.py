@@ -13,6 +13,7 @@ from ..errors import EnvironmentProblemError
 from ..evidence.progress import TrafficCounts
 from ..processes.child_environment import UMASK, child_environment
 from ..processes.launch import words
+from ..services.endpoints import Endpoints
 
 _START_WITHIN_S = 10.0
 _STOP_MARGIN_S = 2.0
@@ -25,11 +26,13 @@ class TrafficProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, run_dir: Path, target: str, run_id: str, host: str = "") -> TrafficProcess:
+    async def start(cls, run_dir: Path, endpoints: Endpoints, run_id: str) -> TrafficProcess:
         """Start the generator with the plan in `run_dir` and wait until it is ready. Raise EnvironmentProblemError."""
         process = await asyncio.create_subprocess_exec(
-            *words("lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", target),
-            "--history", str(run_dir / "history.jsonl"), "--run-id", run_id, "--host", host,
+            *words("lab.traffic", "--plan", str(run_dir / "plan.json"), "--target", endpoints.traffic),
+            "--history", str(run_dir / "history.jsonl"), "--run-id", run_id, "--host", endpoints.host,
+            "--ca-file", endpoints.ca_file,
+            "--identification", str(endpoints.identification), *(f"--permit={each}" for each in endpoints.permitted),
             env=child_environment(), umask=UMASK,
             stdin=PIPE, stdout=PIPE, stderr=PIPE,
             start_new_session=True,  # so that Ctrl-C in the terminal reaches only the lab

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
 from random import Random
+from typing import Final, NamedTuple
 
 from ..evidence.history import invocation_fields
 from ..scenario.plan import Plan, PlannedRequest
 from .pacer import due_times
+from .response_check import EchoCheck, ResponseCheck, answer_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,29 @@ def arrivals(plan: Plan) -> Iterator[Arrival]:
         yield Arrival(number, due, load.mix[chosen], sessions.randrange(load.sessions) if load.sessions else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A request as bytes, and its part of the history line (`lab.evidence.history.invocation_fields`)."""
 
     payload: bytes
     invocation: str
+    check: ResponseCheck | None = None
+    """Check of the response; None: every status below 400 is good."""
+    host: str = ""
+    """Host of the request if it is not the target's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """The parts of a generic request that are the same each time."""
+
+    head: str
+    """Request line and header fields, each with its CRLF."""
+    names_request: bool
+    """Whether the load itself sets `X-Request-Id`."""
+    cookies: str
+    body: bytes
+    check: ResponseCheck | None
+    host: str
 
 
 class Renderer:
@@ -51,17 +71,21 @@ class Renderer:
 
     def __init__(self, host: str, run_id: str, *, keep_alive: bool, prefix: str = "") -> None:
         self._prefix = prefix
+        self._host = host
         self._run_id = run_id
         self._fields = f"Host: {host}\r\nX-Request-Id: {run_id}-"
         self._close = "" if keep_alive else "Connection: close\r\n"
         self._invocations: dict[tuple[PlannedRequest, int | None], str] = {}
+        self._templates: dict[PlannedRequest, _Template] = {}
 
     def render(self, arrival: Arrival, cookies: str = "") -> Message:
-        """Return the message of one request. `cookies` is its `Cookie` header. A POST carries the id of its job."""
+        """Return the message of one request. `cookies` is its `Cookie` header. A job carries its id."""
         kind = arrival.kind
         if kind.method == "WS":
             return Message(_body(arrival.id, kind.body_bytes), self._invocation(arrival))
         client = "" if arrival.session is None else f"X-Client-Id: {arrival.session}\r\n"
+        if kind.exchange is not None:
+            return self._generic(arrival, cookies, client)
         cookie = f"Cookie: {cookies}\r\n" if cookies else ""
         first = f"{kind.method} {self._prefix}{kind.path} HTTP/1.1\r\n"
         head = f"{first}{self._fields}{arrival.id}\r\n{self._close}{client}{cookie}"
@@ -71,17 +95,54 @@ class Renderer:
             return Message(_with_body(head, json.dumps({"id": key}).encode(), "application/json"), invocation)
         if kind.method == "PUT":
             body = _body(arrival.id, kind.body_bytes)
-            return Message(_with_body(head, body, "application/octet-stream"), self._invocation(arrival))
+            message = _with_body(head, body, "application/octet-stream")
+            return Message(message, self._invocation(arrival), EchoCheck(kind.body_bytes))
         return Message(f"{head}\r\n".encode(), self._invocation(arrival))
+
+    def _generic(self, arrival: Arrival, cookies: str, client: str) -> Message:
+        """Return the message of a request to any application."""
+        template = self._templates.get(arrival.kind)
+        if template is None:
+            template = self._templates[arrival.kind] = self._template(arrival.kind)
+        request = "" if template.names_request else f"X-Request-Id: {self._run_id}-{arrival.id}\r\n"
+        all_cookies = "; ".join(filter(None, (template.cookies, cookies)))
+        cookie = f"Cookie: {all_cookies}\r\n" if all_cookies else ""
+        body = template.body or _body(arrival.id, arrival.kind.body_bytes)
+        payload = f"{template.head}{request}{client}{cookie}\r\n".encode() + body
+        return Message(payload, self._invocation(arrival), template.check, template.host)
+
+    def _template(self, kind: PlannedRequest) -> _Template:
+        assert kind.exchange is not None
+        given = {name.lower(): value for name, value in kind.exchange.headers}
+        body = base64.b64decode(kind.exchange.body)
+        size = len(body) or kind.body_bytes
+        lines = [f"{kind.method} {self._prefix}{kind.path} HTTP/1.1", f"Host: {given.get('host', self._host)}"]
+        lines += [f"{name}: {value}" for name, value in kind.exchange.headers if name.lower() not in {"host", "cookie"}]
+        if size or kind.method in _WITH_LENGTH:
+            lines.append(f"Content-Length: {size}")
+        return _Template(
+            head="".join(f"{line}\r\n" for line in lines) + self._close,
+            names_request="x-request-id" in given,
+            cookies=given.get("cookie", ""),
+            body=body,
+            check=answer_check(kind.exchange),
+            host=given.get("host", ""),
+        )
 
     def _invocation(self, arrival: Arrival) -> str:
         """Return the cached invocation fields of requests without a job id."""
         key = (arrival.kind, arrival.session)
         fields = self._invocations.get(key)
         if fields is None:
-            fields = invocation_fields(arrival.kind.method, arrival.kind.path, None, arrival.session)
+            kind = arrival.kind
+            idempotent = None if kind.exchange is None else kind.exchange.idempotent
+            fields = invocation_fields(kind.method, kind.path, None, arrival.session, idempotent)
             self._invocations[key] = fields
         return fields
+
+
+_WITH_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say the length of their body even if it is 0 (RFC 9110 §8.6)."""
 
 
 def _with_body(head: str, body: bytes, content_type: str) -> bytes:

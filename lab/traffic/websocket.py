@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ..evidence.history import Ending, Outcome
+from ..services.identification import DEFAULT, Identification
 from .connection import Exchange, OnEnd, split_tried
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, FrameDecoder, FrameError, client_frame
 
@@ -18,8 +19,17 @@ _LONGEST_HEAD = 32 * 1024
 class WebSocket(asyncio.Protocol):
     """One WebSocket. The first message begins with the handshake, which chooses the backend of all later messages."""
 
-    def __init__(self, path: str, fields: str, on_end: OnEnd, on_idle: Callable[[WebSocket], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        fields: str,
+        on_end: OnEnd,
+        on_idle: Callable[[WebSocket], None],
+        identification: Identification = DEFAULT,
+    ) -> None:
         """`fields` are header lines, each with its CRLF."""
+        self._identification = identification
+        self._instance: str | None = None
         key = base64.b64encode(os.urandom(16)).decode()
         upgrade = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}"
         self._handshake = f"GET {path} HTTP/1.1\r\n{fields}{upgrade}\r\n\r\n".encode()
@@ -79,6 +89,13 @@ class WebSocket(asyncio.Protocol):
         """Read the answer to the handshake; if it is accepted, send the first message and return True."""
         first, *lines = head.decode("latin-1").split("\r\n")
         self._fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        cookies = [
+            value.split(";", 1)[0].strip()
+            for name, _, value in (line.partition(":") for line in lines)
+            if name.lower() == "set-cookie"
+        ]
+        known = {name.encode("latin-1"): value.encode("latin-1") for name, value in self._fields.items()}
+        self._instance = self._identification.read(known, cookies, b"")
         words = first.split(" ", 2)
         if len(words) < 2 or not words[1].isdigit():
             self._end(Outcome.UNKNOWN, "bad_response", close=True)
@@ -115,7 +132,7 @@ class WebSocket(asyncio.Protocol):
             ending = Ending(
                 outcome,
                 status=self._status,
-                instance=self._fields.get("x-instance"),
+                instance=self._instance,
                 backend=self._fields.get("x-backend"),
                 tried=split_tried(self._fields.get("x-tried")),
                 error=error,

@@ -1,4 +1,7 @@
-"""Changes by the admin API. Each change is checked completely before any part of it is made."""
+"""Changes by the admin API, and the models of the bodies and queries of its calls.
+
+Each change is checked completely before any part of it is made.
+"""
 
 from __future__ import annotations
 

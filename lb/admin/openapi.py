@@ -21,11 +21,18 @@ BODIES: dict[tuple[str, str], type[BaseModel]] = {
 }
 """Model of each route's body. Routes without an entry have no body."""
 
-QUERIES: dict[tuple[str, str], dict[str, str]] = {
-    ("GET", "/events"): {"since": "integer"},
-    ("GET", "/decisions"): {"last": "integer", "backend": "string", "id": "string"},
-    ("DELETE", "/backends/{id}"): {"force": "boolean"},
+
+def _parameters(model: type[BaseModel]) -> dict[str, Any]:
+    return dict(model.model_json_schema()["properties"])
+
+
+QUERIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("GET", "/events"): {"since": {"type": "integer", "minimum": 0}},
+    ("GET", "/decisions"): _parameters(changes.DecisionQuery),
+    ("POST", "/reload"): _parameters(changes.ReloadQuery),
+    ("DELETE", "/backends/{id}"): _parameters(changes.Removal),
 }
+"""Schema of each parameter in a route's query, by name. Routes without an entry have no parameters."""
 _MEDIA = {"/metrics": "text/plain", "/events": "text/event-stream"}
 _READ_ONLY = "get"
 _CREATING = {("POST", "/backends")}
@@ -85,8 +92,8 @@ def _in_path(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _in_query(method: str, path: str) -> Iterator[dict[str, Any]]:
-    for name, kind in QUERIES.get((method, path), {}).items():
-        yield {"name": name, "in": "query", "schema": {"type": kind}}
+    for name, schema in QUERIES.get((method, path), {}).items():
+        yield {"name": name, "in": "query", "schema": schema}
 
 
 _TOKEN = "`admin.token`; changes need it if it is configured or the admin address is not loopback"

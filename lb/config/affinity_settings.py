@@ -44,7 +44,7 @@ class Hash(Section):
 
 
 class Sticky(Section):
-    """Sticky sessions: see `lb.core.affinity`."""
+    """Sticky sessions: see `lb.core.sticky_sessions`."""
 
     cookie: Token
     secrets: Annotated[

@@ -11,17 +11,17 @@ from random import Random
 from . import policies
 from .actions import Action, Queued, Refusal, Resume, StartHedge, TimedOut
 from .admission import Queue
-from .affinity import accepts_pinned, keeps_sessions
 from .backend import Backend, State
 from .decisions import Cancelled, Failed, Picked, Refused, Waited, loads_of
 from .events import AttemptFailed, Emit, Hedged
 from .exchange import IDEMPOTENT_METHODS, Attempt, Exchange, Failure
-from .hedging import HedgeWatch
+from .hedge_watch import HedgeWatch
 from .load_weights import LoadReport
 from .registry import Registry
 from .retry import GATEWAY_STATUSES, Retries, RetryDecision
 from .settings import Settings
 from .stall import TickGapDetector
+from .sticky_sessions import accepts_pinned, keeps_sessions
 from .timeouts import Timeouts
 
 __all__ = ["Action", "Balancer", "Queued", "Refusal", "Resume", "StartHedge", "TimedOut"]

@@ -11,6 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 LOOKS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "cold_start": {
+        "http": ("dead", "from the end of the process; late responses that pass the check eject no backend")
+    },
     "kill": {"http": ("dead", "T is the worst case, dropped packets (docker kill); with refused connections it is ~0")},
     "pause": {
         "http": ("silent", ""),
@@ -35,7 +38,7 @@ LOOKS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "blackhole": {"http": ("silent", "")},
     "disconnect": {"http": ("cut_off", "")},
     "partition": {"http": ("cut_off", "the backend and the balancer are on different sides")},
-    "refuse": {"http": ("refusing", "")},
+    "refuse": {"http": ("refusing", "share 100 %")},
     "cpu": {
         "http": ("late", "the response takes longer than T; a shorter delay ejects no backend"),
         "tcp": ("harmless", "the kernel accepts the connection, so a tcp check passes and clears any suspicion"),

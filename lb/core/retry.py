@@ -1,4 +1,4 @@
-"""The rules that decide whether an exchange may be retried on another backend, in the order of their application.
+"""The rules that decide whether an exchange may be retried or hedged on another backend, in the order of application.
 
 1. Never after a response byte was sent to the client: it would receive two responses in one.
 2. Never while another attempt of the exchange (a hedge) is running.

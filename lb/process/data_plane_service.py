@@ -16,7 +16,7 @@ from ..config.units import Address
 from ..core.balancer import Balancer
 from ..core.events import Event
 from ..proxy.acceptor import AcceptRules, ListeningSite, ProtocolFactory, TlsHandshake
-from ..proxy.affinity_key import key_source
+from ..proxy.hash_key import key_source
 from ..proxy.request_record import OnDone, TcpRecord
 from ..proxy.server import ProxyRunner, ProxyServer
 from ..telemetry.access_log import AccessLog
@@ -25,7 +25,7 @@ from ..telemetry.log_writer import LogWriter
 from ..telemetry.request_stats import Gauges, RequestStats, RequestTotals
 from .listening import address_of, bind
 from .tls import Certificates
-from .wiring import stickiness_of
+from .wiring import sticky_cookie_of
 
 Sockets = Mapping[str, Sequence[socket.socket]]
 """Listening sockets by the configuration key of their address: `listen`, `tcp.listen`."""
@@ -86,7 +86,7 @@ class DataPlaneService:
             tick=config.tick,
             trusted=config.trusted_proxies,
             key_of=key_source(config.hash.by, config.trusted_proxies),
-            sticky=stickiness_of(config),
+            sticky=sticky_cookie_of(config),
             load_feedback=config.load_feedback,
             panic=config.panic,
             tcp_idle=config.tcp.idle,

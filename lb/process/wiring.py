@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import TextIO
 
 from ..config.schema import Config
-from ..core.affinity import StickyCookie
+from ..core.sticky_sessions import StickyCookie
 from ..discovery.retention import Rules
 from ..errors import ConfigError
 from ..probes.active_check import ActiveCheck
-from ..proxy.affinity_key import Stickiness
 from ..proxy.origin import NO_ENDPOINT, Origin
 from ..proxy.proxy_protocol import encode
 from .tls import Certificates
 
 
-def stickiness_of(config: Config) -> Stickiness | None:
+def sticky_cookie_of(config: Config) -> StickyCookie | None:
     """Return the configured sticky cookie, or None."""
     sticky = config.sticky
     if sticky is None:
         return None
     secrets = [secret.get_secret_value().encode() for secret in sticky.secrets]
-    return Stickiness(StickyCookie(sticky.cookie, secrets), ttl=sticky.ttl, secure=sticky.secure)
+    return StickyCookie(sticky.cookie, secrets, ttl=sticky.ttl, secure=sticky.secure)
 
 
 def checks_of(config: Config) -> ActiveCheck:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.exchange import Attempt, Exchange
 from ..core.headers import Network
-from .affinity_key import KeyOf, Stickiness, no_key
+from .hash_key import KeyOf, cookies, no_key
 from .limits import Limits
 from .pool import NoPool, Pool
 from .ports import BackendConnection, Client, ExchangeOwner, OpenTunnel
@@ -23,6 +23,7 @@ from .write_batch import CallSoon, WriteBatch
 if TYPE_CHECKING:
     from ..core.backend import Backend
     from ..core.balancer import Balancer, Resume
+    from ..core.sticky_sessions import StickyCookie
 
     Dial = Callable[[Backend, "DataPlane"], Coroutine[None, None, BackendConnection]]
 
@@ -42,7 +43,7 @@ class DataPlane:
         on_done: OnDone = ignore_request,
         connect_timeout: float = 0.25,
         key_of: KeyOf = no_key,
-        sticky: Stickiness | None = None,
+        sticky: StickyCookie | None = None,
         load_feedback: bool = False,
         proxy_header: str = "",
         on_tcp_done: OnTcpDone = ignore_tcp,
@@ -149,7 +150,7 @@ class DataPlane:
         another.
         """
         balancer, sticky = self.balancer, self.sticky
-        pinned_to = sticky.pinned_to(request) if sticky is not None else ""
+        pinned_to = sticky.find(cookies(request).decode("latin-1")) if sticky is not None else ""
         if self.pool.private:
             pinned_to = self.pool.private_backend(client) or pinned_to
         return balancer.admit(

@@ -23,7 +23,7 @@ class Pool:
         self.limits = limits
         self._idle: dict[Backend, list[BackendConnection]] = {}
         self._by_id: dict[str, list[Backend]] = {}
-        """Backends with a stack, by id. An id has two backends while a removed backend with the same id is draining."""
+        """Backends that have had idle connections, by id. An id has two while a removed backend is still draining."""
         self.private: dict[Client, BackendConnection] = {}
         """Idle connections that belong to one client, for example after an NTLM login. The longest idle one is
         first."""

@@ -14,10 +14,10 @@ from aiohttp import web
 from ..core.backend import State
 from ..core.events import Event, PanicChanged, Removed, Suspected, Transition
 from ..core.headers import Network
-from .affinity_key import KeyOf, Stickiness, no_key
 from .client import ClientConnection
 from .data_plane import DataPlane
 from .dialing import connect
+from .hash_key import KeyOf, no_key
 from .limits import Limits
 from .origin import Origin
 from .request_record import OnDone, OnTcpDone, ignore_request, ignore_tcp, refused_record
@@ -26,6 +26,7 @@ from .ticker import Ticker
 
 if TYPE_CHECKING:
     from ..core.balancer import Balancer
+    from ..core.sticky_sessions import StickyCookie
 
 
 class ProxyServer:
@@ -41,7 +42,7 @@ class ProxyServer:
         trusted: Sequence[Network] = (),
         on_done: OnDone = ignore_request,
         key_of: KeyOf = no_key,
-        sticky: Stickiness | None = None,
+        sticky: StickyCookie | None = None,
         load_feedback: bool = False,
         panic: str = "open",
         proxy_header: str = "",
@@ -81,7 +82,7 @@ class ProxyServer:
         tick: float,
         trusted: Sequence[Network],
         key_of: KeyOf,
-        sticky: Stickiness | None,
+        sticky: StickyCookie | None,
         load_feedback: bool,
         panic: str,
         tcp_idle: float,

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from ..core.policies import POLICIES
 from ..extensions import add_policies
-from . import documents
+from . import json_lines
 from .disruption import disruptions
 from .measure import run
 from .pick_cost import costs
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _documents(options: argparse.Namespace) -> Iterator[documents.Document]:
+def _documents(options: argparse.Namespace) -> Iterator[json_lines.Document]:
     match options.what:
         case "list":
             yield {"kind": "list", "scenarios": list(SCENARIOS), "policies": sorted(POLICIES)}
@@ -39,12 +39,12 @@ def _documents(options: argparse.Namespace) -> Iterator[documents.Document]:
             yield from _cells(options)
 
 
-def _cells(options: argparse.Namespace) -> Iterator[documents.Document]:
+def _cells(options: argparse.Namespace) -> Iterator[json_lines.Document]:
     for name in options.scenario or SCENARIOS:
         scenario = SCENARIOS[name].scaled(options.scale)
-        yield documents.describe_scenario(scenario)
+        yield json_lines.describe_scenario(scenario)
         for policy in options.policy or sorted(POLICIES):
-            yield documents.combine_runs(
+            yield json_lines.combine_runs(
                 scenario, policy, [run(scenario, policy, seed) for seed in range(options.seeds)]
             )
 

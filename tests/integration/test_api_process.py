@@ -133,6 +133,25 @@ async def test_websocket_messages_come_back_as_what_they_were(
         assert await socket_.receive_bytes(timeout=10) == b"\x00\xff"
 
 
+async def test_an_echo_comes_after_the_delay_that_was_asked_for(
+    replica: ReplicaProcess, client: aiohttp.ClientSession
+) -> None:
+    async with client.ws_connect(f"{replica.url}/ws?delay_ms=200") as socket_:
+        asked = time.monotonic()
+        await socket_.send_str("later")
+        assert await socket_.receive_str(timeout=10) == "later"
+        assert time.monotonic() - asked >= 0.2
+
+
+async def test_a_connection_ends_after_the_answer_if_asked(
+    replica: ReplicaProcess, client: aiohttp.ClientSession
+) -> None:
+    async with client.get(f"{replica.url}/work?close=true") as answer:
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+    async with client.get(f"{replica.url}/work") as answer:
+        assert "Connection" not in answer.headers
+
+
 async def test_a_websocket_to_a_failing_replica_is_refused_with_its_status(
     replica: ReplicaProcess, client: aiohttp.ClientSession
 ) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from chaos.links.impairment import Impairment
-from chaos.relay.relay import Relay
+from chaos.relay.relay import SLOT_S, Relay
 from tests.support.chaos_waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -187,6 +187,26 @@ async def test_refuse_resets_open_connections_and_refuses_new_ones(relay: Relay)
         await dial(relay)
     await relay.heal()
     assert await round_trip(*await dial(relay)) < 0.5
+
+
+async def test_a_partial_refusal_refuses_about_its_share_and_leaves_open_connections_alone(relay: Relay) -> None:
+    reader, writer = await dial(relay)
+    await round_trip(reader, writer)
+    await relay.impair(Impairment("refuse", duration_s=30, share=0.5))
+    refused = 0
+    for _ in range(200):
+        try:
+            _, other = await dial(relay)
+            other.close()
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: in the backlog when it closed
+            refused += 1
+        await asyncio.sleep(SLOT_S)
+    # Each dial meets a slot of its own: binomial with n = 200 and p = 0.5, standard deviation 7; ± 5 of them.
+    assert 65 <= refused <= 135
+    await round_trip(reader, writer)
+    await relay.heal()
+    for _ in range(20):
+        assert await round_trip(*await dial(relay)) < 0.5
 
 
 async def test_total_loss_looks_like_silence(relay: Relay) -> None:

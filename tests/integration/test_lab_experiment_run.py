@@ -247,7 +247,7 @@ async def test_events_that_cannot_grow_are_said_and_nothing_passes(tmp_path: Pat
 
 
 async def test_a_disk_that_is_full_before_the_first_byte_is_said(tmp_path: Path) -> None:
-    (tmp_path / "plan.json.tmp").symlink_to("/dev/full")  # where it is drafted
+    (tmp_path / f"plan.json.{os.getpid()}.tmp").symlink_to("/dev/full")  # where it is drafted
     async with fake_lab() as (lab, endpoints):
         with pytest.raises(EnvironmentProblemError, match="No space left") as caught:
             await run(lab, endpoints, tmp_path)

@@ -159,8 +159,21 @@ asyncio.run(main())
     await settled(lambda: not alive(child))
 
 
-async def no_scaling(count: int) -> str:
-    return f"{count} backends are more than this test has"
+class NoBackends:
+    """A lab with one backend that can start no other, and remembers who left."""
+
+    def __init__(self, backend: Process) -> None:
+        self.backend = backend
+        self.left: list[str] = []
+
+    async def scale(self, count: int) -> str:
+        return f"{count} backends are more than this test has"
+
+    async def start_backend(self) -> tuple[Process, str]:
+        return self.backend, "api-2 is not ready"
+
+    async def leave(self, name: str, grace_s: float) -> None:
+        self.left.append(name)
 
 
 class TestControl:
@@ -175,10 +188,16 @@ class TestControl:
         return make(SLEEPER)
 
     @pytest.fixture
-    async def control(self, backend: Process, stop_asked: asyncio.Event) -> AsyncIterator[aiohttp.ClientSession]:
+    def backends(self, backend: Process) -> NoBackends:
+        return NoBackends(backend)
+
+    @pytest.fixture
+    async def control(
+        self, backend: Process, backends: NoBackends, stop_asked: asyncio.Event
+    ) -> AsyncIterator[aiohttp.ClientSession]:
         port = next(ports.free_ports())
         async with (
-            serve({"api-1": backend}, stop_asked, port, "the token", no_scaling),
+            serve({"api-1": backend}, stop_asked, port, "the token", backends),
             aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers={"Authorization": "Bearer the token"}) as session,
         ):
             yield session
@@ -207,6 +226,21 @@ class TestControl:
         async with control.post("/processes/api-9/start") as answer:
             assert answer.status == 404
             assert "api-1" in (await answer.json())["detail"]
+
+    async def test_a_new_backend_that_is_not_ready_is_told_with_the_reason(
+        self, control: aiohttp.ClientSession
+    ) -> None:
+        async with control.post("/backends/new") as answer:
+            assert (answer.status, (await answer.json())["detail"]) == (502, "api-2 is not ready")
+
+    async def test_a_backend_leaves_and_an_unknown_one_does_not(
+        self, control: aiohttp.ClientSession, backends: NoBackends
+    ) -> None:
+        async with control.delete("/backends/api-1") as answer:
+            assert answer.status == 200
+        async with control.delete("/backends/api-9") as answer:
+            assert answer.status == 404
+        assert backends.left == ["api-1"]
 
     async def test_nothing_starts_once_the_lab_is_being_stopped(
         self, control: aiohttp.ClientSession, stop_asked: asyncio.Event

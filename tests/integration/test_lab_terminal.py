@@ -78,4 +78,4 @@ def test_a_state_folder_on_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_the_state_folder_may_be_named_anywhere(given: list[str], read: tuple[list[str], list[str]]) -> None:
-    assert app._state_dir_first(given) == read
+    assert app._global_options_first(given) == read

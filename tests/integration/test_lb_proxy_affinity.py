@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from lb.core.affinity import StickyCookie
 from lb.core.backend import State
 from lb.core.settings import Settings
-from lb.proxy.affinity_key import Stickiness
+from lb.core.sticky_sessions import StickyCookie
 from tests.support.raw_http import Lab, Stub, answering, proxy, status_of, value_of
 
 KEYS = [f"user-{n}" for n in range(60)]
-STICKY = Stickiness(StickyCookie("lb", [b"a secret of some length"]), ttl=60.0)
+STICKY = StickyCookie("lb", [b"a secret of some length"], ttl=60.0)
 LOADED = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Load: cpu=0.9, in_flight=3\r\n\r\nok"
 
 

@@ -76,6 +76,17 @@ async def test_the_description_knows_every_body_and_no_reference_leads_nowhere()
     changing = {(method, path) for method, path in CALLS if method != "GET"}
     assert set(openapi.BODIES) == changing - {("POST", "/reload")}
     assert set(openapi.QUERIES) <= CALLS
+    in_query = {
+        (method.upper(), path): {each["name"] for each in call["parameters"] if each["in"] == "query"}
+        for path, calls in document["paths"].items()
+        for method, call in calls.items()
+    }
+    assert {call: names for call, names in in_query.items() if names} == {
+        ("GET", "/events"): {"since"},
+        ("GET", "/decisions"): {"last", "backend", "id"},
+        ("POST", "/reload"): {"force"},
+        ("DELETE", "/backends/{id}"): {"force"},
+    }
     for reference in re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document)):
         assert reference in document["components"]["schemas"]
     adjustment = document["components"]["schemas"]["Adjustment"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.index.page import refresh
 from lab.report import write_reports
 from tests.support import report_samples as samples
 
@@ -92,3 +93,26 @@ def test_a_row_of_the_table_leads_to_its_place_on_the_axis(page: Any) -> None:
     ticks = page.locator(".ticks text").all_text_contents()
     assert float(ticks[0]) < 3.01 < float(ticks[-1])
     assert float(ticks[-1]) - float(ticks[0]) < 1.0
+
+
+def test_the_index_of_results_filters_its_rows_without_a_script(tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    for number, scenario in enumerate(("pause", "kill", "pause")):
+        folder = samples.passing(tmp_path / f"2026112{number}-120000-{scenario}-ab12")
+        verdict = folder / "verdict.json"
+        verdict.write_text(verdict.read_text().replace('"scenario": "pause"', f'"scenario": "{scenario}"'))
+    refresh(tmp_path)
+    opened = browse(tmp_path / "index.html", "--dump-dom")
+    assert [line for line in opened.stderr.splitlines() if "CONSOLE" in line] == []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS[1:])
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.goto((tmp_path / "index.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, "nothing is wider than a phone"
+        shown = page.locator(".runs tbody tr:visible")
+        assert shown.count() == 3
+        page.click("label[for=scenario-0]")
+        assert (shown.count(), page.locator(".trends tbody tr:visible").count()) == (1, 1)
+        page.click("label[for=scenario-all]")
+        assert shown.count() == 3
+        browser.close()

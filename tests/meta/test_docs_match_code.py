@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import typer.main
 
+from api.settings import variables as api_variables
+from chaos.inputs.settings import Settings as ChaosSettings
 from lab.cli.app import load
 from lab.runtime import ports
 
@@ -102,6 +104,15 @@ def test_compose_publishes_the_ports_that_the_lab_looks_at() -> None:
     compose = (ROOT / "compose.yaml").read_text()
     for published in ports.PUBLISHED:
         assert f"127.0.0.1:${{{published.variable}:-{published.default}}}" in compose
+
+
+@pytest.mark.parametrize(
+    ("prefix", "read"), [("API", api_variables()), ("CHAOS", ChaosSettings.variables())], ids=["api", "chaos"]
+)
+def test_the_tables_of_environment_variables_are_complete(prefix: str, read: Iterator[tuple[str, str, str]]) -> None:
+    rows = re.findall(rf"^\| (`{prefix}_[^|]*)\|", (ROOT / "docs" / "interfaces.md").read_text(), re.MULTILINE)
+    documented = re.findall(r"`(\w+)`", " ".join(rows))
+    assert sorted(documented) == sorted(name for name, _, _ in read)
 
 
 def test_locked_versions_agree_between_images_demo_and_tests() -> None:

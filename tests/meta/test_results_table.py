@@ -9,8 +9,9 @@ import pytest
 
 from lab.balancers import ADAPTERS
 from lab.cli.app import run
-from lab.compare.generated_block import ENTRIES, LEAGUE
-from lab.compare.standard_scenarios import STANDARD_SCENARIOS
+from lab.compare.generated_block import ENTRIES, MARKERS
+from lab.compare.standard_scenarios import STANDARD_SCENARIOS, Group
+from lab.compare.table import SHORT
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,12 +24,19 @@ def block(markers: tuple[str, str]) -> str:
     return README.partition(begin)[2].partition(end)[0]
 
 
-def test_it_has_a_line_for_every_fault_of_the_league_and_a_column_for_every_balancer() -> None:
-    assert f"| fault | {' | '.join(ADAPTERS)} |" in block(LEAGUE)
-    assert re.findall(r"^\| (\w+) \| .*\d / \d", block(LEAGUE), re.MULTILINE) == [*STANDARD_SCENARIOS]
+@pytest.mark.parametrize("group", Group)
+def test_it_has_a_line_for_every_scenario_of_the_league_and_a_column_for_every_balancer(group: Group) -> None:
+    heads = re.escape(f" {' | '.join(ADAPTERS)} |")
+    text = block(MARKERS[group])
+    assert re.search(rf"^\| {SHORT[group].heading} \|(?: settings \|)?{heads}$", text, re.MULTILINE)
+    lines = re.findall(r"^\| ([\w-]+) \| .*\d / (?:\d|–)", text, re.MULTILINE)
+    assert [*dict.fromkeys(lines)] == [*STANDARD_SCENARIOS[group]]
 
 
-@pytest.mark.parametrize(("markers", "programs"), [(LEAGUE, [*ADAPTERS]), (ENTRIES, ["haproxy"])])
+TABLES = [*((markers, [*ADAPTERS]) for markers in MARKERS.values()), (ENTRIES, ["haproxy"])]
+
+
+@pytest.mark.parametrize(("markers", "programs"), TABLES)
 def test_a_table_says_what_it_was_made_by(markers: tuple[str, str], programs: list[str]) -> None:
     (versions,) = re.findall(r"^Versions: (.+?) *$", block(markers), re.MULTILINE)
     assert [each.split()[0] for each in versions.split(", ")] == programs

@@ -7,7 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted([*ROOT.glob(".github/**/*.yml"), *ROOT.glob(".github/**/*.yaml")])
+ELSEWHERE = [ROOT / "action.yml", ROOT / "lab/runtime/attached/templates/failover.yml.j2"]
+WORKFLOWS = sorted([*ROOT.glob(".github/**/*.yml"), *ROOT.glob(".github/**/*.yaml"), *ELSEWHERE])
 USES = re.compile(r"^\s*(?:-\s+)?uses:\s*(.*)$", re.MULTILINE)
 PINNED = re.compile(r"([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)")
 

@@ -41,11 +41,16 @@ def engine() -> docker.DockerClient:
     return client
 
 
+def base_image(client: docker.DockerClient) -> str:
+    """The image to build on."""
+    local = [base for base in BASE_IMAGES if client.images.list(name=base)]
+    return os.environ.get("BASE_IMAGE") or (local or BASE_IMAGES[-1:])[0]
+
+
 def build_image(client: docker.DockerClient, of: str = "chaos", image: str = IMAGE) -> None:
     """With the command line, which has a build cache on every engine version."""
-    local = [base for base in BASE_IMAGES if client.images.list(name=base)]
-    base = os.environ.get("BASE_IMAGE") or (local or BASE_IMAGES[-1:])[0]
-    command = ["docker", "build", "-q", "-f", f"Dockerfile.{of}", "--build-arg", f"BASE_IMAGE={base}", "-t", image, "."]
+    base = f"BASE_IMAGE={base_image(client)}"
+    command = ["docker", "build", "-q", "-f", f"Dockerfile.{of}", "--build-arg", base, "-t", image, "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -26,6 +26,7 @@ class FakeTarget:
     """Does what it is told and remembers it; `broken` makes its next injection fail."""
 
     role = "api"
+    foreign = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -40,6 +41,8 @@ class FakeTarget:
         self.mechanisms = ("auto",)
         self.share: float | None = None
         self.memory_limit = 256 << 20
+        self.relying: list[str] = []
+        """Who lives in its network."""
         self.met = 1
         """Packets that have met its impairment."""
 
@@ -56,12 +59,15 @@ class FakeTarget:
         return f"start {self.starts}"
 
     async def address(self) -> Address:
-        return self.name, 80
+        return Address(self.name, 80)
 
     async def ensure_running(self) -> None:
         if self.state is Running.EXITED:
             self.starts += 1
         self.state = Running.RUNNING
+
+    async def dependents(self) -> list[str]:
+        return self.relying
 
     async def kill(self) -> Injection:
         return self._become(Running.EXITED)
@@ -146,6 +152,8 @@ class FakeRuntime:
     """Holds `FakeTarget`s by name; `ask` stands in for `chaos.drivers.probe.ask`."""
 
     name: RuntimeName = "docker"
+    foreign = False
+    orders = True
 
     def __init__(self, *names: str) -> None:
         self.backends = {name: FakeTarget(name) for name in names}
@@ -156,6 +164,9 @@ class FakeRuntime:
     async def targets(self, *, all_roles: bool = False) -> Sequence[Target]:
         self._reach()
         return list(self.backends.values())
+
+    async def obstacle(self) -> str:
+        return ""
 
     def disputed(self) -> Mapping[str, str]:
         return self.claims

@@ -59,12 +59,7 @@ class Installed:
 
 def install(folder: Path, *, with_pip: bool = False) -> Installed:
     """Build the wheel from a copy of what git knows, and install it in a new environment, where pytest is too."""
-    source, wheels, home = folder / "source", folder / "wheels", folder / "venv"
-    names = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, text=True)
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():  # not one that has been deleted and not committed
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
+    source, wheels, home = copy_source(folder / "source"), folder / "wheels", folder / "venv"
     isolation = () if with_pip else ("--no-isolation",)
     _run(sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(wheels), str(source))
     [wheel] = wheels.glob("*.whl")
@@ -79,6 +74,16 @@ def install(folder: Path, *, with_pip: bool = False) -> Installed:
         link_packages(site, [*(name for name, _ in locked("local")), *PYTEST])
         installed.pip("install", "--no-deps", str(wheel))
     return installed
+
+
+def copy_source(target: Path) -> Path:
+    """Copy all files that git knows, so that a build leaves nothing in this tree; return the folder."""
+    names = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, text=True)
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():  # not one that has been deleted and not committed
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
 
 
 def locked(which: str) -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,8 @@ class FakeLab:
         self.fault_bites = True
         self.refuses_faults = False
         self.ledger_is_readable = True
+        self.names_backends: Callable[[str], dict[str, str]] | None = None
+        """Headers of an answer by the name of its backend, instead of Reroute's."""
         self.lb = Stream()
         self.chaos = Stream()
         self.ledger: list[dict[str, Any]] = []
@@ -94,11 +97,14 @@ class FakeLab:
         for replica in self._order():
             tried.append(replica.name)
             headers = {"X-Tried": ",".join(tried), "X-Backend": replica.name, "X-Instance": replica.name}
+            if self.names_backends is not None:
+                headers = self.names_backends(replica.name)
             if await self._attempt(replica, body):
-                return web.json_response({"ok": True}, headers=headers)
+                return web.json_response({"ok": True, "by": replica.name}, headers=headers)
             if request.method == "POST" and not self.retries_jobs:
                 return web.json_response({}, status=504, headers={**headers, "X-Lb-Error": "timeout"})
-        return web.json_response({}, status=503, headers={"X-Lb-Error": "no_backend", "X-Tried": ",".join(tried)})
+        named = {} if self.names_backends else {"X-Lb-Error": "no_backend", "X-Tried": ",".join(tried)}
+        return web.json_response({}, status=503, headers=named)
 
     def _order(self) -> list[Replica]:
         usable = [each for each in self.replicas.values() if each.state == "up"]
@@ -247,7 +253,8 @@ async def _guarded(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
+async def fake_lab(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[FakeLab, Endpoints]]:
+    """`tls` is for the traffic port."""
     lab = FakeLab()
     traffic, admin, chaos = web.Application(), web.Application(), web.Application(middlewares=[_guarded])
     traffic.router.add_route("*", "/{any:.*}", lab.traffic)
@@ -275,7 +282,7 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
     )
     runners = [web.AppRunner(app, shutdown_timeout=0.1, access_log=None) for app in (traffic, admin, chaos)]
     try:
-        urls = [await _open(runner) for runner in runners]
+        urls = [await _open(runners[0], tls), *[await _open(runner) for runner in runners[1:]]]
         yield lab, Endpoints(*urls, chaos_token=TOKEN, runtime="local", balancer="fake")
     finally:
         lab.stop()
@@ -283,8 +290,8 @@ async def fake_lab() -> AsyncIterator[tuple[FakeLab, Endpoints]]:
             await runner.cleanup()
 
 
-async def _open(runner: web.AppRunner) -> str:
+async def _open(runner: web.AppRunner, tls: ssl.SSLContext | None = None) -> str:
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+    return f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"

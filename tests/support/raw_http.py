@@ -14,7 +14,8 @@ from lb.core.backend import Backend
 from lb.core.balancer import Balancer
 from lb.core.events import Emit, Event
 from lb.core.settings import Settings
-from lb.proxy.affinity_key import Stickiness, key_source
+from lb.core.sticky_sessions import StickyCookie
+from lb.proxy.hash_key import key_source
 from lb.proxy.limits import Limits
 from lb.proxy.request_record import RequestRecord
 from lb.proxy.server import ProxyRunner, ProxyServer
@@ -204,7 +205,7 @@ async def proxy(
     limits: Limits | None = None,
     shutdown_timeout: float = 0.1,
     hash_by: str = "client",
-    sticky: Stickiness | None = None,
+    sticky: StickyCookie | None = None,
 ) -> AsyncIterator[Lab]:
     """The data plane in front of `stubs`, which are started, known to the balancer, and UP."""
     settings = settings or Settings()

@@ -12,7 +12,8 @@ from ...errors import BadArgumentsError
 from ..adapter import Command, OwnFiles, Program
 from ..configuration import Configuration, Edit, Listener, Pool
 from ..own_files import read
-from . import edits, json_files, reader
+from ..tunables import Bounds, Tunable, Writes
+from . import edits, json_files, reader, tunables
 
 _OFF: Final = {"skip_install_trust": "", "auto_https": "off", "admin": "off"}
 """Global options: no certificate authority on this machine, no certificates for addresses that used plain HTTP in
@@ -42,6 +43,13 @@ class CaddyFiles(OwnFiles):
         if _is_json(next(iter(configuration.texts.values()))):
             return json_files.edits(configuration, listener, pool)
         return edits.edits(configuration, listener, pool)
+
+    def tunables(self, configuration: Configuration, listener: Listener, pool: Pool, bounds: Bounds) -> list[Tunable]:
+        return list(tunables.tunables(pool, bounds))
+
+    def tuned(self, configuration: Configuration, listener: Listener, pool: Pool, writes: Writes) -> Sequence[Edit]:
+        json = _is_json(next(iter(configuration.texts.values())))
+        return tunables.edits(configuration, pool, writes, json=json)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         file, folder = str(files[0]), str(files[0].parent)

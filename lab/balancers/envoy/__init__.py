@@ -50,8 +50,12 @@ class Envoy:
         return programs.version(program, "--version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """Write one file with a static configuration."""
-        return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+        """Write the bootstrap file, and the files of the cluster (CDS) and its endpoints (EDS), which Envoy watches."""
+        return (
+            write(HERE, workdir, _FILE, spec, watched=workdir),
+            write(HERE, workdir, "cds.yaml", spec, watched=workdir, policy=policy_or_round_robin(spec, _POLICIES)),
+            write(HERE, workdir, "eds.yaml", spec),
+        )
 
     def check(self, program: Program, workdir: Path) -> Command:
         """Return `envoy --mode validate`, which checks the schema and creates all objects."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import programs
 from ..adapter import Command, Missing, Program, Quirk, Tuning
-from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
+from ..rendering import health_url, milliseconds, policy_or_round_robin, policy_quirks, write
 from ..requirements import ProxySpec
 from .own import HaproxyFiles
 
@@ -42,15 +42,16 @@ class Haproxy:
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
         """Write one configuration file."""
-        return (write(HERE, workdir, _FILE, spec, policy=policy_or_round_robin(spec, _POLICIES)),)
+        policy = policy_or_round_robin(spec, _POLICIES)
+        return (write(HERE, workdir, _FILE, spec, policy=policy, server_options=server_options(spec)),)
 
     def check(self, program: Program, workdir: Path) -> Command:
         """Return `haproxy -c`, which parses the file and resolves all names."""
         return Command((*program.argv, "-c", "-f", str(workdir / _FILE)))
 
     def command(self, program: Program, spec: ProxySpec, workdir: Path) -> Command:
-        """Return the command with `-db`: stay in the foreground, without a master process."""
-        return Command((*program.argv, "-db", "-f", str(workdir / _FILE)))
+        """Return the command with a master process, which reloads without losing a connection, in the foreground."""
+        return Command((*program.argv, "-W", "-db", "-f", str(workdir / _FILE)))
 
     def ready(self, spec: ProxySpec) -> tuple[str, ...]:
         """Return the health URL. Servers count as up until a check fails."""
@@ -75,3 +76,16 @@ class Haproxy:
             Quirk("ejection", "a server that live traffic took out returns through its checks, not after a time"),
             *policy_quirks(spec, _POLICIES),
         )
+
+
+def server_options(spec: ProxySpec) -> str:
+    """Return the options of each server line. Servers that are added at run time do not get the default ones."""
+    if not spec.ours:
+        return "check"
+    health, interval = spec.health, milliseconds(spec.health.interval_s)
+    return (
+        f"check inter {interval} fastinter {milliseconds(health.fast_interval_s)} downinter {interval}"
+        f" fall {health.fall} rise {health.rise}"
+        f" observe layer7 error-limit {3 if spec.tuned else spec.passive.consecutive_failures} on-error mark-down"
+        f"{' on-marked-down shutdown-sessions' if spec.tuned else ''}"
+    )

@@ -11,7 +11,8 @@ from typing import Final
 from ..adapter import Command, OwnFiles, Program
 from ..configuration import Configuration, Edit, Listener, Pool
 from ..own_files import inside, read
-from . import edits, reader
+from ..tunables import Bounds, Tunable, Writes
+from . import edits, reader, tunables
 
 _SECTION: Final = re.compile(
     r"^(?:global|defaults|frontend|backend|listen|resolvers|peers|userlist|mailers|cache|program|ring|http-errors)\b",
@@ -37,6 +38,12 @@ class HaproxyFiles(OwnFiles):
 
     def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
         return edits.edits(configuration, listener, pool, os.environ)
+
+    def tunables(self, configuration: Configuration, listener: Listener, pool: Pool, bounds: Bounds) -> list[Tunable]:
+        return list(tunables.tunables(configuration, pool, bounds, os.environ))
+
+    def tuned(self, configuration: Configuration, listener: Listener, pool: Pool, writes: Writes) -> Sequence[Edit]:
+        return tunables.edits(configuration, pool, writes, os.environ)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         words = [word for each in files if _has_sections(each, files[0]) for word in ("-f", str(each))]

@@ -12,7 +12,8 @@ from typing import Final
 from ..adapter import Command, OwnFiles, Program
 from ..configuration import Configuration, Edit, Listener, Pool
 from ..own_files import inside, read
-from . import edits, reader
+from ..tunables import Bounds, Tunable, Writes
+from . import edits, reader, tunables
 
 _DAEMON: Final = re.compile(r"(?<![\w#.-])daemon(\s+)on(\s*;)")
 _WRITES: Final = re.compile(
@@ -25,6 +26,7 @@ class NginxFiles(OwnFiles):
 
     forwards = r"(?<![\w$.-])(?:server|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass)\s+(?P<address>[^\s;{]+)\s*[^{;]*;"
     content = r"^[ \t]*(?:http|events|upstream[ \t]+\S+)[ \t\r]*\{"
+    cannot = tunables.CANNOT
     spreads = "least_conn;"
     in_folder = ("nginx.conf",)
 
@@ -37,6 +39,12 @@ class NginxFiles(OwnFiles):
 
     def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
         return edits.edits(configuration, listener, pool)
+
+    def tunables(self, configuration: Configuration, listener: Listener, pool: Pool, bounds: Bounds) -> list[Tunable]:
+        return list(tunables.tunables(configuration, pool, bounds))
+
+    def tuned(self, configuration: Configuration, listener: Listener, pool: Pool, writes: Writes) -> Sequence[Edit]:
+        return tunables.edits(configuration, pool, writes)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[Command, Command]:
         main, text = files[0], read(files[0])

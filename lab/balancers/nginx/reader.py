@@ -65,7 +65,7 @@ class Lead:
 
     @property
     def prefix(self) -> str:
-        """Prefix of the path that leads here."""
+        """Prefix of the request path that the innermost location matches; `/` without a location."""
         return _prefix(self.locations[-1]) if self.locations else "/"
 
 

@@ -17,12 +17,23 @@ from ..requirements import ProxySpec
 from .own import RerouteFiles
 
 _FILE = "lb.yaml"
+_DOCS = "docs/health.md#against-gray-faults"
+_TUNED_PASSIVE = {
+    "latency_factor": 3,
+    "stall_ceiling": "100ms",
+    "failure_window": 50,
+    "failure_share": "8%",
+}
 
 
 class Reroute:
     """Runs `python -m lb`."""
 
-    tuning: tuple[Tuning, ...] = ()
+    tuning = (
+        Tuning("eject a backend that is three times slower than the others, from a mean of 100 ms on", _DOCS),
+        Tuning("eject a backend that fails 8 % more often than the others, among 50 requests", _DOCS),
+        Tuning("give a backend that comes up its full share only after 3 s", _DOCS),
+    )
     own_files = RerouteFiles()
 
     def __init__(self, name: str = "reroute", build: Path | None = None) -> None:
@@ -111,7 +122,9 @@ def _settings(spec: ProxySpec) -> dict[str, Any]:
         "passive": {
             "consecutive_failures": passive.consecutive_failures,
             "base_ejection": milliseconds(passive.base_ejection_s),
+            **(_TUNED_PASSIVE if spec.tuned else {}),
         },
+        "slow_start": "3s" if spec.tuned else "0s",
         "retry": {
             "max_attempts": retry.max_attempts,
             "budget": f"{retry.budget_percent:g}%",

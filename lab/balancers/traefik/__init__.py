@@ -38,7 +38,7 @@ class Traefik:
         return programs.version(program, "version")
 
     def render(self, spec: ProxySpec, workdir: Path) -> tuple[Path, ...]:
-        """Write the static file (read once) and the dynamic file that it names (not watched for changes)."""
+        """Write the static file (read once) and the dynamic file that it names (watched for changes)."""
         dynamic = write(HERE, workdir, _DYNAMIC, spec, policy=policy_or_round_robin(spec, _POLICIES))
         return (write(HERE, workdir, _STATIC, spec, dynamic=dynamic), dynamic)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..adapter import Command, OwnFiles, Program
 from ..configuration import Configuration, Edit, Listener, Pool
-from . import edits, reader
+from ..tunables import Bounds, Tunable, Writes
+from . import edits, reader, tunables
 
 
 class TraefikFiles(OwnFiles):
@@ -24,6 +25,12 @@ class TraefikFiles(OwnFiles):
 
     def edits(self, configuration: Configuration, listener: Listener, pool: Pool) -> Sequence[Edit]:
         return edits.edits(configuration, listener, pool)
+
+    def tunables(self, configuration: Configuration, listener: Listener, pool: Pool, bounds: Bounds) -> list[Tunable]:
+        return list(tunables.tunables(configuration, pool, bounds))
+
+    def tuned(self, configuration: Configuration, listener: Listener, pool: Pool, writes: Writes) -> Sequence[Edit]:
+        return tunables.edits(configuration, pool, writes)
 
     def commands(self, program: Program, files: Sequence[Path]) -> tuple[None, Command]:
         return None, Command((*program.argv, f"--configFile={files[0]}"))

@@ -159,9 +159,14 @@ def _words(command: Node) -> Iterator[tuple[str, Place]]:
         yield each.string(), each.place
 
 
+def labels_of(service: Node) -> tuple[Node, Node]:
+    """Return the two places where a compose file's service may have labels."""
+    return service.at("labels"), service.at("deploy", "labels")
+
+
 def _labels(service: Node) -> Iterator[tuple[str, str, Place]]:
     """Yield name, value and place of each of a service's labels that are Traefik's."""
-    for labels in (service.at("labels"), service.at("deploy", "labels")):
+    for labels in labels_of(service):
         if isinstance(labels.value, list):
             pairs = [(each.string().partition("="), each.place) for each in labels.listing()]
             found = [(name.strip(), value, place) for (name, _, value), place in pairs]

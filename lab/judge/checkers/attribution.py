@@ -9,6 +9,7 @@ from ...evidence.failover_times import detected_at
 from ...evidence.history import Outcome, Request
 from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Attribution, Check, Phase, Verdict
+from ...services.identification import NOT_KNOWN
 from . import generator_lag
 
 NAME = "attribution"
@@ -34,6 +35,8 @@ def check(run: RunRecord) -> Check:
     phases = Counter(each.phase for each in found)
     summary = ", ".join(f"{phases[phase]} {phase.replace('_', ' ')}" for phase in Phase if phases[phase])
     text = f"{len(found)} bad requests: {summary}" if found else "no bad request"
+    if found and not run.backends_are_known:
+        text += f" ({NOT_KNOWN}, so a fault explains what overlaps it in time)"
     ids = {each.request for each in found if each.phase is Phase.UNEXPLAINED}
     unexplained = [request for request in run.bad if request.id in ids]
     if not unexplained:
@@ -59,7 +62,8 @@ def _explain(request: Request, run: RunRecord, detected: list[float | None]) -> 
     for index, fault in enumerate(run.faults):
         if (fault.touches(request) is not False and _overlaps(request, fault)) or fault.touches_moved(request):
             own = {*fault.backends, *fault.backends_after}
-            backend = next((each for each in request.tried if each in own), fault.target)
+            guess = fault.target if run.backends_are_known else ""
+            backend = next((each for each in request.tried if each in own), guess)
             return Attribution(request.id, outcome, index, backend, _phase(request, fault, detected[index], run))
     backend = request.backend or (request.tried[-1] if request.tried else "")
     for index, fault in enumerate(run.faults):

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from ...evidence.history import Outcome
 from ...evidence.record import RunRecord
 from ...evidence.verdict import Check, Verdict
+from ...services.identification import NOT_KNOWN
 
 NAME = "distribution"
 FAILS_WHEN = "undisturbed answers are not spread as the live policy promises (χ², one in a million)"
@@ -42,6 +43,8 @@ def check(run: RunRecord) -> Check:
     """Compare each backend's responses between warm-up and first fault with its share."""
     if not run.expect.distribution:
         return Check.not_asserted(NAME)
+    if not run.backends_are_known:
+        return Check.not_asserted(NAME, NOT_KNOWN)
     policy, weights = _policy(run)
     if not weights:
         return Check(NAME, Verdict.UNKNOWN, "this balancer does not report its backends and their weights")

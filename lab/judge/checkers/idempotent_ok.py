@@ -14,7 +14,7 @@ UNKNOWN_WHEN = ""
 
 
 def check(run: RunRecord) -> Check:
-    """Count failed and unknown outcomes of idempotent methods (RFC 9110 §9.2.2)."""
+    """Count failed and unknown outcomes of requests whose method, or whose kind in the scenario, is idempotent."""
     allowed = run.expect.idempotent_failures
     total = sum(request.idempotent for request in run.measured)
     failures = [request for request in run.bad if request.idempotent and request.outcome is not Outcome.OK]

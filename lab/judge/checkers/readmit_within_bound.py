@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...evidence.failover_times import first_answer_at, readmit_s
 from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict, worst
+from ...services.identification import NOT_KNOWN
 
 NAME = "readmit_within_bound"
 FAILS_WHEN = "the target was readmitted too late or never, or was reported up and got no request"
@@ -15,6 +16,8 @@ def check(run: RunRecord) -> Check:
     """Compare each time to readmit with its bound. The balancer's event decides, but the target must also answer."""
     if not run.expect.readmit:
         return Check.not_asserted(NAME)
+    if not run.backends_are_known:
+        return Check.not_asserted(NAME, NOT_KNOWN)
     findings = [_judge(fault, run) for fault in run.faults if fault.healed_at is not None]
     if not findings:
         return Check(NAME, Verdict.UNKNOWN, "no fault was seen to heal")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...evidence.failover_times import reroute_s
 from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict, worst
+from ...services.identification import NOT_KNOWN
 
 NAME = "reroute_within_bound"
 FAILS_WHEN = "traffic left later than the bound allows"
@@ -15,6 +16,8 @@ def check(run: RunRecord) -> Check:
     """Compare each time to reroute with its bound, plus the uncertainty of the clocks."""
     if not run.expect.reroute:
         return Check.not_asserted(NAME)
+    if not run.backends_are_known:
+        return Check.not_asserted(NAME, NOT_KNOWN)
     findings = [_judge(fault, run) for fault in run.faults if fault.injected_at is not None]
     if not findings:
         return Check(NAME, Verdict.UNKNOWN, "no fault was injected")

@@ -16,6 +16,7 @@ from ...evidence.availability import Availability, availability
 from ...evidence.history import Outcome, Request
 from ...evidence.record import Fault, RunRecord
 from ...evidence.verdict import Check, Verdict
+from ...services.identification import NOT_KNOWN
 
 NAME = "stickiness"
 FAILS_WHEN = "a session left its backend while the backend was up"
@@ -28,6 +29,8 @@ def check(run: RunRecord) -> Check:
     """Look for sessions that moved although their backend was available."""
     if not run.expect.sticky:
         return Check.not_asserted(NAME)
+    if not run.backends_are_known:
+        return Check.not_asserted(NAME, NOT_KNOWN)
     sessions = _sessions(run)
     compared = sum(len(requests) - 1 for requests in sessions.values())
     if compared <= 0:

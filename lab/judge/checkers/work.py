@@ -14,8 +14,10 @@ UNKNOWN_WHEN = "the ledgers could not be read"
 def count(run: RunRecord) -> Work:
     """Return the counts of jobs and violations. Job ids contain the run's id, so other runs do not count."""
     done, jobs = run.executions, run.jobs
+    if (jobs and done is None) or (not jobs and run.plan.load.has_unknown_work):
+        return Work(len(jobs), *[None] * 4)
     if done is None:
-        return Work(len(jobs), *[None] * 4) if jobs else Work()
+        return Work()
     return Work(
         sent=len(jobs),
         executed=sum(key in done for key in jobs),
@@ -28,7 +30,8 @@ def count(run: RunRecord) -> Work:
 def check(run: RunRecord) -> Check:
     """Compare the numbers of violations with those that the scenario allows."""
     if not run.jobs:
-        return Check.not_asserted(NAME, "the load has no jobs")
+        unknown = "; whether this application loses work or does it twice is not known: it has no ledgers"
+        return Check.not_asserted(NAME, f"the load has no jobs{unknown if run.plan.load.has_unknown_work else ''}")
     if run.executions is None:
         return Check(NAME, Verdict.UNKNOWN, "the backends' ledgers could not be read")
     work = count(run)

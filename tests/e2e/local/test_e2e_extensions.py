@@ -85,7 +85,7 @@ def test_one_that_cannot_be_loaded_is_named_and_left_out(installed: Installed, t
     code, told = installed.run(tmp_path, "lab", "validate", "brownout.yaml")
     assert code == 254
     assert "fault 'brownout' of package reroute-acme (reroute_acme.brownout:FAULT) is left out: ModuleNotFound" in told
-    assert "steps[0].fault: expected one of kill" in told
+    assert "steps[0].fault: expected one of cold_start, kill" in told
     code, told = installed.run(tmp_path, "lab", "run", "kill", "--runtime", "local")
     assert code == 0, told
     assert "checker 'backends_used' of package reroute-acme (reroute_acme.backends_used:check) is left out" in told

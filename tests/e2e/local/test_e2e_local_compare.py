@@ -149,6 +149,40 @@ def test_a_balancer_that_dies_in_mid_run_is_a_result(folder: Path) -> None:
     assert measures["failed"] > 50
 
 
+DEPLOY = """
+version: 1
+title: Every backend is replaced
+load:
+  rate: 40/s
+  mix:
+    - {request: GET /work, share: 80%}
+    - {request: POST /jobs, share: 10%}
+    - {request: "GET /stream?chunks=5&interval_ms=100&bytes=64", share: 5%}
+    - {request: WS /ws?delay_ms=500, share: 5%}
+  connections: fresh
+warm_up: 500ms
+steady_state: 500ms
+steps: [{at: 0s, act: rolling_replace, duration: 1s}]
+settle: {after_readmission: 1s, at_most: 6s}
+expect: {error_budget: 100%}
+"""
+
+
+def test_every_backend_is_replaced_without_a_request_that_fails(folder: Path) -> None:
+    (folder / "short.yaml").write_text(DEPLOY)
+    code, document = compare(folder, "--balancers", "haproxy")
+    result = only(document)
+    assert code == 0
+    assert result["status"] in {"ok", "spoiled"}, result
+    measures = result["measures"]
+    assert isinstance(measures, dict)
+    assert (measures["failed"], measures["cut"], measures["duplicated"]) == (0, 0, 0)
+    assert measures["serves_s"] < 5
+    lines = (folder / str(document["folder"]) / str(result["folder"]) / "history.jsonl").read_text().splitlines()
+    instances = {json.loads(line).get("instance") for line in lines} - {None}
+    assert instances == {f"api-{number}" for number in range(1, 7)}, "three that left, three that came"
+
+
 def test_what_the_program_rejects_is_shown_in_its_own_words(folder: Path) -> None:
     (folder / "bad.cfg").write_text("nonsense @BACKEND_1@ @BACKEND_2@ @BACKEND_3@\n")
     code, document = compare(folder, "--balancers", "none", "--config", "haproxy=bad.cfg")

@@ -271,3 +271,17 @@ async def test_the_openapi_document_describes_every_call(app: FastAPI) -> None:
     assert "503" in calls["/health"]["get"]["responses"]
     identifiers = [operation["operationId"] for operations in calls.values() for operation in operations.values()]
     assert len(identifiers) == len(set(identifiers))
+
+
+async def test_an_order_for_a_cold_start_begins_with_the_next_start_and_can_be_taken_back(tmp_path: Path) -> None:
+    settings = Settings(instance="api-1", ledger_dir=tmp_path, misbehave_token=TOKEN)
+    cold = {"mode": "cold", "delay_ms": 400.0, "duration_s": 60.0}
+    modes = []
+    for orders in ([cold], [cold, {"mode": "ok"}], []):
+        replica = Replica.create(settings)
+        modes.append(replica.conduct.mode.mode)
+        for each in orders:
+            answer = await order(create_app(replica), each)
+            assert (answer.status, answer.json["mode"]) == (200, "ok" if replica.conduct.mode.mode == "ok" else "cold")
+        replica.close()
+    assert modes == ["ok", "cold", "ok"]

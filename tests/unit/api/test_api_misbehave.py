@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from api.cold_start import ColdStart
 from api.misbehave import Behave, Conduct, Decision, Delay, Fail, Hold, decide
-from api.models import Error, Hang, Lie, Misbehaviour, Ok, Slow, Unhealthy
+from api.models import Cold, Error, Hang, Lie, Misbehaviour, Ok, Slow, Unhealthy
 
 ALWAYS = Error(mode="error", rate=1, status=503)
 
@@ -62,6 +64,30 @@ async def test_a_mode_with_a_duration_ends_by_itself() -> None:
     clock.now += 0.2
     assert isinstance(conduct.mode, Ok)
     assert conduct.remaining_s == 0
+
+
+async def test_the_delay_after_a_cold_start_decreases_to_zero() -> None:
+    clock = MovableClock()
+    conduct = Conduct(clock)
+    conduct.set(Cold(mode="cold", delay_ms=400, duration_s=4))
+
+    def delay() -> Decision:
+        return decide(conduct.mode, "/health", Random(1), conduct.left)
+
+    assert delay() == Delay(0.4)
+    clock.now += 3
+    assert delay() == Delay(pytest.approx(0.1))  # type: ignore[arg-type]
+    clock.now += 1
+    assert delay() == Behave()
+
+
+def test_an_order_for_the_next_start_is_taken_once_and_a_broken_file_is_none(tmp_path: Path) -> None:
+    order = Cold(mode="cold", delay_ms=400, duration_s=4)
+    cold_start = ColdStart(tmp_path / "api-1.cold.json")
+    cold_start.keep(order)
+    assert (cold_start.take(), cold_start.take()) == (order, None)
+    cold_start.path.write_text("{")
+    assert cold_start.take() is None
 
 
 async def test_what_a_mode_held_is_released_when_another_one_is_set() -> None:

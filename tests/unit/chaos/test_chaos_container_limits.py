@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
@@ -16,7 +17,7 @@ NETWORK = {
 
 
 def inspected(**host: Any) -> dict[str, Any]:
-    unlimited = {"CpuQuota": 0, "CpuPeriod": 0, "Memory": 0, "MemorySwap": 0}
+    unlimited = {"CpuQuota": 0, "CpuPeriod": 0, "NanoCpus": 0, "Memory": 0, "MemorySwap": 0}
     return {"HostConfig": unlimited | host, "NetworkSettings": {"Networks": {"lab": NETWORK}}}
 
 
@@ -31,6 +32,13 @@ class Api:
         self.left: list[str] = []
         self.joined: list[dict[str, Any]] = []
         self.tries = 0
+        self.base_url, self.timeout = "http://docker", 10
+        self.posted: list[tuple[str, Any]] = []
+
+    def post(self, url: str, json: Any, timeout: int) -> Any:
+        self.posted.append((url, json))
+        status = 404 if self.gone else 409 if self.refused else 200
+        return SimpleNamespace(ok=status == 200, status_code=status, text="no", reason="no", url=url)
 
     def update_container(self, _: str, **limits: Any) -> None:
         self.updated.append(limits)
@@ -55,6 +63,7 @@ class Api:
         ({"CpuQuota": -1}, None),
         ({"CpuQuota": 50_000, "CpuPeriod": 100_000}, 0.5),
         ({"CpuQuota": 20_000}, 0.2),
+        ({"NanoCpus": 1_500_000_000}, 1.5),
     ],
 )
 def test_a_share_is_read_from_quota_and_period(host: dict[str, int], share: float | None) -> None:
@@ -63,8 +72,27 @@ def test_a_share_is_read_from_quota_and_period(host: dict[str, int], share: floa
 
 def test_a_share_is_set_as_a_quota() -> None:
     sdk = Api()
-    container_limits.set_cpu(sdk, "c", 0.25)
+    container_limits.set_cpu(sdk, "c", 0.25, container_limits.kept(inspected()))
     assert sdk.updated == [{"cpu_period": 100_000, "cpu_quota": 25_000}]
+
+
+def test_a_container_with_a_limit_in_cpus_gets_another_one_and_then_its_own_again() -> None:
+    """Docker refuses a quota there ("Conflicting options")."""
+    sdk = Api()
+    before = container_limits.kept(inspected(NanoCpus=1_500_000_000))
+    container_limits.set_cpu(sdk, "c", 0.25, before)
+    container_limits.restore_cpu(sdk, "c", before)
+    url = "http://docker/containers/c/update"
+    assert sdk.posted == [(url, {"NanoCpus": 250_000_000}), (url, {"NanoCpus": 1_500_000_000})]
+    assert sdk.updated == []
+
+
+@pytest.mark.parametrize(
+    ("sdk", "error"), [(Api(gone=True), docker.errors.NotFound), (Api("x"), docker.errors.APIError)]
+)
+def test_a_limit_in_cpus_that_docker_refuses_is_an_error(sdk: Api, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        container_limits.set_cpu(sdk, "c", 0.25, {"nano_cpus": 1})
 
 
 @pytest.mark.parametrize(

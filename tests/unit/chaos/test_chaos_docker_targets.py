@@ -6,14 +6,20 @@ from typing import Any, cast
 
 import pytest
 
-from chaos.drivers.docker_targets import DockerClient, DockerTarget
+from chaos.drivers.docker_client import DockerClient
+from chaos.drivers.docker_targets import DockerTarget, Lab
 from chaos.drivers.netns_helper import NetnsHelpers
+from chaos.drivers.probe import Health
 from chaos.errors import BadRequestError, NotPossibleError
 from chaos.links.impairment import Impairment
 
 MIB = 1 << 20
 SUMMARY = {"Id": "c1", "Labels": {"com.docker.compose.service": "api", "com.docker.compose.container-number": "1"}}
 OFFERS = {"netem": False, "htb": True, "nfqueue": True, "drop": True, "reset": True}
+
+
+async def anywhere() -> None:
+    return None
 
 
 async def members() -> dict[str, dict[str, Any]]:
@@ -26,7 +32,8 @@ def target() -> DockerTarget:
     client = cast(DockerClient, None)  # whoever asks it fails
     helpers = NetnsHelpers(client, "image", "own")
     helpers._offers = dict(OFFERS)
-    return DockerTarget(client, helpers, SUMMARY, "api-1", 8000, members, str)
+    lab = Lab(members, anywhere, str, Health(), "lb", foreign=False)
+    return DockerTarget(client, helpers, SUMMARY, "api-1", 8000, lab)
 
 
 @pytest.mark.parametrize(

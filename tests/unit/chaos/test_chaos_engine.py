@@ -8,10 +8,19 @@ from typing import Any
 
 import pytest
 
+from chaos.drivers.probe import Address, Answer
 from chaos.drivers.targets import Running
+from chaos.engine import guard
 from chaos.engine.orders import Order
 from chaos.engine.records import State
-from chaos.errors import ConflictError, RuntimeUnavailableError, UnknownFaultError
+from chaos.errors import (
+    ConflictError,
+    NoAddressError,
+    RuntimeUnavailableError,
+    UnhealthyTargetError,
+    UnknownFaultError,
+    UnreachableTargetError,
+)
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_world import World, fast_probes
 
@@ -52,6 +61,70 @@ async def test_a_fault_without_effect_is_recorded_as_such(world: World) -> None:
     assert record.bit is False
     assert record.evidence is not None
     assert "HTTP 200" in record.evidence
+
+
+# --- a target that no probe can reach ---
+def unreachable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def address() -> Address:
+        raise NoAddressError("api-1 has no network")
+
+    monkeypatch.setattr(world.api, "address", address)
+
+
+@pytest.mark.parametrize("kind", ["kill", "stop", "pause"])
+async def test_its_state_alone_shows_a_fault_and_the_end_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    unreachable(world, monkeypatch)
+    record = await world.inject(kind)
+    assert (record.bit, "none, because api-1 has no network" in (record.evidence or "")) == (True, True)
+    assert [each.unprobed for each in world.journal.read().values()] == ["api-1 has no network"]
+    world.crash()
+    await world.engine.start()
+    await world.healed()
+    assert (world.engine.record(record.id).state, world.api.state) == (State.HEALED, Running.RUNNING)
+
+
+async def test_a_fault_on_it_without_effect_is_recorded_as_such(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    unreachable(world, monkeypatch)
+    world.api.deaf = True
+    assert (await world.inject("pause")).bit is False
+
+
+async def test_its_fault_is_not_healed_while_it_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ends_at_once() -> None:
+        return None
+
+    unreachable(world, monkeypatch)
+    record = await world.inject("kill")
+    with monkeypatch.context() as patch:
+        patch.setattr(world.api, "ensure_running", ends_at_once)
+        assert (await world.engine.heal(record.id)).state is State.FAILED
+    assert record.error == "heal failed: undone, but api-1 is exited"
+    assert (await world.engine.heal(record.id)).state is State.HEALED
+
+
+async def test_a_fault_that_only_a_probe_shows_is_refused_on_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    unreachable(world, monkeypatch)
+    with pytest.raises(UnreachableTargetError, match="api-1 has no network"):
+        await world.inject("blackhole")
+    assert world.journal.read() == {}
+
+
+async def test_a_foreign_target_is_asked_before_anything_is_done_unless_it_has_a_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sick(*_: object, **__: object) -> Answer:
+        return Answer(0.001, failure="refused")
+
+    world.runtime.foreign = True
+    limit: dict[str, Any] = {"params": {"cpu": "50%"}, "allow_last": True}
+    record = await world.inject("delay", params={"delay": "1s"})
+    monkeypatch.setattr(guard, "ask", sick)
+    await world.engine.heal((await world.inject("cpu", **limit)).id)
+    await world.engine.heal(record.id)
+    with pytest.raises(UnhealthyTargetError, match="api-1 fails its health check"):
+        await world.inject("cpu", **limit)
 
 
 async def test_an_injection_that_fails_half_way_is_undone(world: World) -> None:

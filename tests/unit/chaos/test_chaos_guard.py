@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from chaos.drivers import probe
 from chaos.drivers.probe import Address
 from chaos.drivers.targets import Running
 from chaos.engine import guard
@@ -11,6 +12,7 @@ from chaos.errors import (
     LastHealthyBackendError,
     NoAddressError,
     NotRunningError,
+    UnhealthyTargetError,
     UnreachableTargetError,
 )
 from chaos.faults import FAULTS
@@ -118,11 +120,36 @@ async def test_a_target_that_cannot_be_asked_is_refused_before_anything_is_done(
     async def address() -> Address:
         if not host:
             raise NoAddressError("api-1 is in no network in which it has an address")
-        return host, 80
+        return Address(host, 80)
 
     monkeypatch.setattr(runtime.backends["api-1"], "address", address)
-    monkeypatch.setattr(guard, "why_no_route", lambda address: "network is unreachable" if address[0] == host else "")
-    await guard.check_reachable([runtime.backends["api-2"]])
-    with pytest.raises(UnreachableTargetError) as raised:
-        await guard.check_reachable(await runtime.targets())
-    assert (raised.value.detail, raised.value.status) == (reason, 409)
+    monkeypatch.setattr(probe, "why_no_route", lambda address: "network is unreachable" if address[0] == host else "")
+    for kind in ("delay", "disconnect", "error", "cold_start"):
+        await guard.check_reachable(FAULTS[kind], [runtime.backends["api-2"]])
+        with pytest.raises(UnreachableTargetError) as raised:
+            await guard.check_reachable(FAULTS[kind], await runtime.targets())
+        assert (raised.value.detail, raised.value.status) == (reason, 409)
+    for kind in ("kill", "pause", "stop", "restart", "cpu", "memory"):
+        assert await guard.check_reachable(FAULTS[kind], await runtime.targets()) == {"api-1": reason}
+    await guard.check_not_last(["api-2"], await runtime.targets(), faulted=())
+    runtime.backends["api-1"].state = Running.PAUSED
+    with pytest.raises(LastHealthyBackendError):  # only what runs counts as healthy unasked
+        await guard.check_not_last(["api-2"], await runtime.targets(), faulted=())
+
+
+async def test_a_process_on_whose_network_others_rely_is_not_ended(runtime: FakeRuntime) -> None:
+    runtime.backends["api-2"].relying = ["proxy-1"]
+    targets = await runtime.targets()
+    for kind in ("kill", "stop", "restart", "cold_start"):
+        await guard.check_dependents(FAULTS[kind], targets[:1])
+        with pytest.raises(ConflictError, match="would leave proxy-1 without a network: they use that of api-2"):
+            await guard.check_dependents(FAULTS[kind], targets)
+    for kind in ("pause", "delay", "disconnect"):
+        await guard.check_dependents(FAULTS[kind], targets)
+
+
+async def test_a_foreign_backend_that_fails_its_check_is_refused_with_the_settings(runtime: FakeRuntime) -> None:
+    await guard.check_healthy(await runtime.targets())
+    runtime.backends["api-2"].state = Running.EXITED  # nobody listens there
+    with pytest.raises(UnhealthyTargetError, match=r"api-2 fails its health check, GET /health at api-2:80.*: refused"):
+        await guard.check_healthy(await runtime.targets())

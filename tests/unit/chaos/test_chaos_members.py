@@ -5,7 +5,9 @@ from typing import Any, cast
 import pytest
 
 from chaos.access.auth import check_origin
-from chaos.drivers.docker_targets import DockerClient, DockerRuntime, _ips
+from chaos.drivers.container_networks import ips
+from chaos.drivers.docker_client import DockerClient
+from chaos.drivers.docker_runtime import DockerRuntime
 from chaos.drivers.members import Members
 from chaos.errors import ForbiddenOriginError
 from chaos.inputs.settings import Settings
@@ -78,12 +80,12 @@ async def test_a_name_that_two_claim_is_refused_and_the_other_targets_are_as_bef
 
 def test_a_container_with_an_ipv6_address_only_has_that() -> None:
     networks = {"n": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}
-    assert _ips({"NetworkSettings": {"Networks": networks}}) == ["fd00::2"]
+    assert ips({"NetworkSettings": {"Networks": networks}}) == ["fd00::2"]
 
 
 def test_a_container_in_several_networks_has_all_addresses_ipv4_first() -> None:
     networks = {"b": {"IPAddress": "10.1.0.2"}, "a": {"IPAddress": "10.0.0.2", "GlobalIPv6Address": "fd00::2"}}
-    assert _ips({"NetworkSettings": {"Networks": networks}}) == ["10.0.0.2", "10.1.0.2", "fd00::2"]
+    assert ips({"NetworkSettings": {"Networks": networks}}) == ["10.0.0.2", "10.1.0.2", "fd00::2"]
 
 
 @pytest.mark.parametrize(("host", "origins"), [("[::1", []), ("localhost", ["http://[::1"])])

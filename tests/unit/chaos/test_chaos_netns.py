@@ -143,6 +143,15 @@ def test_a_partition_is_on_every_port_and_of_its_peers_only(monkeypatch: pytest.
     ]
 
 
+def test_a_share_of_the_connections_is_refused_at_their_first_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = use(monkeypatch)
+    firewall.reset(shape("refuse", direction="in", share=0.5))
+    assert [line for line in shell.lines if " -A " in line and line.startswith("iptables")] == [
+        "iptables -w -A REROUTE-IN ! -i lo -p tcp --dport 8000 --syn -m statistic --mode random --probability 0.500000"
+        " -j REJECT --reject-with tcp-reset"
+    ]
+
+
 def test_the_legacy_tool_stands_in_where_nf_tables_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = use(monkeypatch, "iptables -w", "ip6tables")
     firewall.reset(shape("refuse", direction="in"))
@@ -234,3 +243,9 @@ def test_a_command_that_fails_or_does_not_exist_says_why() -> None:
     with pytest.raises(CommandError, match="exit code 1"):
         run("false")
     assert not works("false")
+
+
+def test_packets_are_counted_in_what_tc_says_of_every_interface() -> None:
+    said = "class htb 4e52:1 root leaf 4e53: prio 0 rate 1Mbit ceil 1Mbit burst 1600b Sent {} bytes {} pkt (dropped 0)"
+    assert shaping.packets(f"{said.format(1346, 14)} backlog 0b 0p {said.format(74, 1)}") == 15
+    assert shaping.packets("") == 0

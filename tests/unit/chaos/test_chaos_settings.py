@@ -7,6 +7,8 @@ import pytest
 from chaos.inputs.settings import Settings, SettingsError
 
 LOCAL = {"CHAOS_SUPERVISOR": "http://127.0.0.1:1"}
+DOCKER = {"CHAOS_RUNTIME": "docker"}
+SHOP = DOCKER | {"CHAOS_PROJECT": "shop", "CHAOS_TARGETS": "web, api2:9000"}
 
 
 def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
@@ -31,12 +33,29 @@ def test_the_environment_is_read_with_units_and_empty_means_unset() -> None:
             LOCAL | {"CHAOS_REVIVE_AFTER": "5"},
             "^CHAOS_REVIVE_AFTER='5': expected a duration with its unit,[^;]*5min$",
         ),
+        (LOCAL | {"CHAOS_TARGETS": "web"}, "^CHAOS_TARGETS='web': expected nothing, because CHAOS_RUNTIME is local$"),
+        (DOCKER | {"CHAOS_TARGETS": "web"}, "^CHAOS_PROJECT='': expected the compose project of the services in"),
+        (DOCKER | {"CHAOS_TARGETS": "web,"}, "^CHAOS_TARGETS='web,': expected names of compose services with commas"),
+        (DOCKER | {"CHAOS_TARGETS": "web:http"}, "^CHAOS_TARGETS='web:http': expected .*NAME:PORT$"),
+        (DOCKER | {"CHAOS_TARGETS": "web:0"}, "^CHAOS_TARGETS='web:0': expected"),
+        (SHOP | {"CHAOS_BALANCER": "web"}, "^CHAOS_BALANCER='web': expected a service that is not in CHAOS_TARGETS$"),
+        (SHOP | {"CHAOS_BALANCER": "a b"}, "^CHAOS_BALANCER='a b': expected the name of a compose service$"),
+        (SHOP | {"CHAOS_HEALTH": "grpc"}, "^CHAOS_HEALTH='grpc': expected http or tcp$"),
+        (SHOP | {"CHAOS_HEALTH_PATH": "up"}, "^CHAOS_HEALTH_PATH='up': expected a path that begins with /"),
+        (SHOP | {"CHAOS_HEALTH_PATH": "/a\r\nb"}, "^CHAOS_HEALTH_PATH="),
+        (SHOP | {"CHAOS_HEALTH_HOST": "a\nb"}, "^CHAOS_HEALTH_HOST="),
         ({}, "^CHAOS_SUPERVISOR='': expected the supervisor's URL"),
     ],
 )
 def test_what_is_wrong_is_named(environment: dict[str, str], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         Settings.from_environment(environment)
+
+
+def test_targets_are_services_each_with_its_port_if_it_has_one() -> None:
+    settings = Settings.from_environment(SHOP | {"CHAOS_BALANCER": "proxy"})
+    assert (settings.targets, settings.balancer) == ({"web": None, "api2": 9000}, "proxy")
+    assert Settings.from_environment(DOCKER).targets == {}
 
 
 def test_the_token_of_misbehaviour_is_a_value_or_a_file_read_at_each_order(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from chaos.drivers.probe import Answer
+from chaos.drivers.probe import Address, Answer
 from chaos.drivers.targets import ReadBack, Running
 from chaos.errors import InjectionFailedError
-from chaos.faults import FAULTS, bandwidth, base, delay, link_fault, misbehaviour
-from chaos.faults.base import Before
+from chaos.faults import FAULTS, bandwidth, base, cold_start, delay, link_fault, misbehaviour, refuse
+from chaos.faults.base import Before, Verdict
 from tests.support.chaos_fakes import FakeTarget
 
+ADDRESS = Address("api-1", 80)
 HEALTHY = Answer(0.001, 0.0005, 200)
 SILENT = Answer(0.3, 0.0005, failure="timeout")
 UNCONNECTED = Answer(0.3, failure="connect_timeout")
@@ -53,14 +54,26 @@ async def verdict(
     starts: int = 0,
     **params: Any,
 ) -> bool | None:
+    return (await verdict_of(monkeypatch, kind, *answers, state=state, starts=starts, **params)).bit
+
+
+async def verdict_of(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    *answers: Answer,
+    before: Answer = HEALTHY,
+    state: Running = Running.RUNNING,
+    starts: int = 0,
+    **params: Any,
+) -> Verdict:
     for module in (base, delay, link_fault, misbehaviour):
         monkeypatch.setattr(module, "ask", Probe(*answers))
     target = FakeTarget("api-1")
     target.state, target.starts = state, starts
     fault = FAULTS[kind]
-    said = await fault.verify(target, fault.params.model_validate(params), Before(("api-1", 80), HEALTHY, "start 0"))
+    said = await fault.verify(target, fault.params.model_validate(params), Before(ADDRESS, before, "start 0"))
     assert said.evidence
-    return said.bit
+    return said
 
 
 @pytest.mark.parametrize("kind", ["kill", "stop"])
@@ -95,9 +108,71 @@ async def test_pause_wants_it_frozen_and_silent(
     assert await verdict(monkeypatch, "pause", answer, state=state) is bit
 
 
+ACCEPTED, REACTED = Answer(0.001, 0.001), Answer(0.001, 0.001, reacted=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "bit"),
+    [
+        (REACTED, ACCEPTED, True),
+        (REACTED, REACTED, False),
+        (REACTED, REFUSED, False),
+        (ACCEPTED, ACCEPTED, True),  # it never reacts: its state alone tells
+        (REACTED, UNCONNECTED, True),
+    ],
+)
+async def test_pause_is_seen_on_connections_without_requests(
+    monkeypatch: pytest.MonkeyPatch, before: Answer, now: Answer, bit: bool
+) -> None:
+    said = await verdict_of(monkeypatch, "pause", now, before=before, state=Running.PAUSED)
+    assert said.bit is bit
+    assert ("only the state shows" in said.evidence) == (before is now is ACCEPTED)
+    assert (await verdict_of(monkeypatch, "pause", now, before=before, state=Running.RUNNING)).bit is False
+
+
+async def test_connections_without_requests_are_late_lost_and_refused_as_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await verdict(monkeypatch, "delay", Answer(0.1, 0.1), delay="100ms") is True
+    assert await verdict(monkeypatch, "loss", REACTED, UNCONNECTED, loss="30%") is True
+    monkeypatch.setattr(link_fault, "VERIFY_DEADLINE_S", 0.505)
+    assert await verdict(monkeypatch, "loss", REACTED, loss="99%") is False
+    assert await verdict(monkeypatch, "kill", REACTED, state=Running.EXITED) is False
+
+
+async def test_bandwidth_of_a_foreign_backend_is_counted_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def download(*_: object, **__: object) -> tuple[int, float]:
+        raise AssertionError("it has no /work")
+
+    monkeypatch.setattr(bandwidth, "download", download)
+    probe = Probe(HEALTHY)
+    monkeypatch.setattr(link_fault, "ask", probe)
+    target, fault = FakeTarget("api-1"), FAULTS["bandwidth"]
+    target.foreign = True
+    params = fault.params.model_validate({"rate": "1mbit"})
+    await fault.inject(target, params, 5.0)
+    assert (await fault.verify(target, params, Before(ADDRESS, HEALTHY, "start 0"))).bit is True
+    assert len(probe.asked) == 1
+
+
 async def test_restart_wants_another_incarnation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await verdict(monkeypatch, "restart", HEALTHY, starts=1) is True
     assert await verdict(monkeypatch, "restart", HEALTHY, starts=0) is False
+
+
+async def test_a_cold_start_wants_another_incarnation_that_answers_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await verdict(monkeypatch, "cold_start", REFUSED, slow(0.2), starts=1, delay="300ms") is True
+    assert await verdict(monkeypatch, "cold_start", slow(0.2), starts=0, delay="300ms") is False
+    assert await verdict(monkeypatch, "cold_start", HEALTHY, starts=1, delay="300ms") is False
+    monkeypatch.setattr(cold_start, "VERIFY_DEADLINE_S", 0.21)
+    assert await verdict(monkeypatch, "cold_start", REFUSED, starts=1, delay="300ms") is None
+
+
+async def test_a_share_of_refused_connections_is_seen_in_any_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refuse, "APART_S", 0.0)
+    assert await verdict(monkeypatch, "refuse", HEALTHY, HEALTHY, REFUSED, share="50%") is True
+    assert await verdict(monkeypatch, "refuse", HEALTHY, share="50%") is False
+    assert await verdict(monkeypatch, "refuse", HEALTHY, share="1%") is None
 
 
 @pytest.mark.parametrize(
@@ -212,7 +287,7 @@ async def test_what_no_question_of_ours_can_show_is_read_back(
     monkeypatch.setattr(link_fault, "VERIFY_DEADLINE_S", 0.5)
     fault, target = FAULTS[kind], FakeTarget("api-1")
     asked = fault.params.model_validate(params)
-    before = Before(("api-1", 80), HEALTHY, "start 0")
+    before = Before(ADDRESS, HEALTHY, "start 0")
     monkeypatch.setattr(link_fault, "ask", Probe(HEALTHY))
     assert (await fault.verify(target, asked, before)).bit is False, "nothing is in place"
     await fault.inject(target, asked, 5.0)
@@ -223,7 +298,7 @@ async def test_what_no_question_of_ours_can_show_is_read_back(
 
 async def test_bandwidth_wants_a_download_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     fault, target = FAULTS["bandwidth"], FakeTarget("api-1")
-    before = Before(("api-1", 80), HEALTHY, "start 0")
+    before = Before(ADDRESS, HEALTHY, "start 0")
 
     async def bit(rate: str, took_s: float) -> bool | None:
         async def download(_: object, size: int, **__: object) -> tuple[int, float]:
@@ -247,6 +322,6 @@ async def test_what_was_measured_is_not_lost_where_the_read_back_is_late(monkeyp
     monkeypatch.setattr(delay, "ask", Probe(slow(0.2)))
     fault = FAULTS["delay"]
     said = await fault.verify(
-        Late("api-1"), fault.params.model_validate({"delay": "150ms"}), Before(("api-1", 80), HEALTHY, "start 0")
+        Late("api-1"), fault.params.model_validate({"delay": "150ms"}), Before(ADDRESS, HEALTHY, "start 0")
     )
     assert (said.bit, "read back: no answer in time" in said.evidence) == (True, True)

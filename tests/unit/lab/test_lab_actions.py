@@ -45,6 +45,26 @@ class FakeLab:
         self.asked.append(("scale", count))
         self.count = count
 
+    async def start_backend(self) -> str:
+        self.asked.append("start")
+        self.count += 1
+        return f"api-{self.count}"
+
+    async def stop_backend(self, target: str) -> None:
+        self.asked.append(("stop", target))
+
+    async def add(self, target: str) -> None:
+        self.asked.append(("add", target))
+
+    async def replace(self, old: str, new: str) -> None:
+        self.asked.append(("replace", old, new))
+
+    async def remove(self, target: str) -> None:
+        self.asked.append(("remove", target))
+
+    async def reload(self) -> None:
+        self.asked.append("reload")
+
     async def stop_balancer(self, *, kill: bool) -> None:
         self.asked.append("kill" if kill else "stop")
         self.up = False
@@ -115,3 +135,19 @@ async def test_what_is_changed_is_undone_when_the_lab_refuses() -> None:
     with pytest.raises(EnvironmentProblemError):
         await ACTIONS["drain"].perform(lab, Call(("b1",), 0.0, 0.0, force=False))
     assert lab.asked[-1] == ("b1", {"state": "up"})
+
+
+async def test_a_rolling_replacement_stops_each_old_backend_after_the_balancer_knows_the_new_one() -> None:
+    assert (await performed("rolling_replace")).asked == [
+        *("start", ("replace", "api-1", "api-3"), ("stop", "api-1")),
+        *("start", ("replace", "api-2", "api-4"), ("stop", "api-2")),
+    ]
+
+
+async def test_churn_stops_a_backend_only_after_the_balancer_was_told_that_it_leaves() -> None:
+    asked = (await performed("churn")).asked
+    assert asked == ["start", ("add", "api-3"), ("remove", "api-3"), ("stop", "api-3")]
+
+
+async def test_a_reload_only_tells_the_balancer() -> None:
+    assert (await performed("reload")).asked == ["reload"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.run.feasibility import obstacles
+from lab.run.feasibility import obstacles, requirements
 from lab.services.endpoints import Endpoints
 from tests.support.lab_plans import plan, step
 
@@ -36,3 +36,28 @@ def test_a_balancer_without_admin_api_is_neither_drained_nor_met_at_a_phase() ->
     wanted = plan(steps=(step(fault="", act="drain"), step(phase=0.5)))
     found = obstacles(wanted, replace(BARE, admin=""), CAN)
     assert found == ["drain needs the balancer's admin API", "a phase needs the balancer's admin API"]
+
+
+def test_what_every_lab_can_do_requires_nothing() -> None:
+    assert requirements(plan()) == []
+
+
+def test_a_fault_that_plain_processes_cannot_have_requires_containers() -> None:
+    assert requirements(plan(steps=(step(), step(fault="corrupt")))) == ["--runtime docker"]
+
+
+def test_each_thing_that_a_plan_needs_of_a_lab_is_named_once() -> None:
+    acts = (step(fault="", act="drain"), step(fault="", act="scale", value=5.0), step(phase=0.5))
+    assert requirements(plan(steps=acts, balancer={"LB_POLICY": "random"})) == [
+        "the balancer's admin API",
+        "control of the runtime",
+        "a balancer whose settings the lab may change",
+    ]
+
+
+def test_a_balancer_without_an_operator_is_not_deployed_behind() -> None:
+    acts = (step(fault="", act="rolling_replace"), step(fault="", act="reload"))
+    assert obstacles(plan(steps=acts), BARE, CAN) == [
+        "this lab cannot rolling_replace: its balancer has no operator",
+        "this lab cannot reload: its balancer has no operator",
+    ]

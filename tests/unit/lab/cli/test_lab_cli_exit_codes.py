@@ -49,6 +49,21 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "faults monkey replay nonsense.json",
         "faults monkey stop",
         "status --runtime moon",
+        "gate",
+        "gate --baseline nonsense.json",
+        "gate nonsense.cfg --update",
+        "gate reroute --update --scenarios nonsense",
+        "gate reroute --update --repeat 0",
+        "gate reroute --update --repeat 2",
+        "gate reroute --update --baseline no-such-folder/gate.json",
+        "gate reroute --update --runtime moon",
+        "gate --update",
+        "gate --update --entry nonsense",
+        "gate --update --entry x=url:http://127.0.0.1:1",
+        "gate reroute reroute --update",
+        "results --results nonsense",
+        "results --html --json",
+        "results --last 0",
     ],
 )
 def test_bad_arguments_exit_254_with_a_line_and_a_next_step(line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +130,7 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
         ([missing("Docker engine", "none", "…", "…", ("docker",))], 0),
         (
             [
-                missing("Docker engine", "none", "…", "…", ("docker",)),
+                missing("Docker engine", "none", "…", "…", ("docker", "attached")),
                 missing("packages", "none", "…", "…", ("local",)),
             ],
             255,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.compare.measures import herd, measure, spoiled
+from lab.evidence.events import Event
 from lab.evidence.record import RunRecord
 from tests.support.lab_records import executed, fault_event, job, ledger, request, run, targets, via
 
@@ -62,6 +63,60 @@ def test_posts_are_told_apart_and_their_work_is_counted() -> None:
 
 def test_without_a_ledger_work_is_not_counted_as_none() -> None:
     assert measure(run(fault_event())).lost is None
+
+
+def test_what_a_gray_backend_costs_is_counted_during_the_fault_only() -> None:
+    healed = fault_event(heal_started_at=8.0, healed_at=8.0)
+    before = [request(1.5 + number / 100, id=number, took=0.004) for number in range(50)]
+    late = [request(3.5 + number / 100, id=100 + number, took=0.9, instance="api-1") for number in range(10)]
+    second_half = [request(6.9 + number / 1000, id=200 + number, instance="api-1") for number in range(3)]
+    others = [request(6.9 + number / 1000, id=300 + number, instance="api-2") for number in range(7)]
+    after = request(9.0, id=400, took=0.9)
+    told = measure(run(healed, *before, *late, *second_half, *others, after))
+    assert told.bad_in_fault == 10
+    assert told.gray_share == pytest.approx(0.3)
+    assert told.added_p99_s == pytest.approx(0.896)
+
+
+def test_streams_and_websockets_that_end_early_are_cut_and_take_as_long_as_they_take() -> None:
+    long = {"path": "/stream?chunks=20"}
+    record = run(
+        request(2.0, took=2.0, **long),
+        request(2.1, "unknown", **long),
+        request(2.2, "unknown", method="WS", path="/ws"),
+        request(2.3, "fail", status=502),
+    )
+    told = measure(record)
+    assert (told.cut, told.failed, told.slow) == (2, 1, 0)
+    assert measure(run(request(2.0))).cut is None
+
+
+def told(t: float, change: str, instance: str) -> Event:
+    return Event(t, "lab", "told", {"step": 0, "change": change, "instance": instance})
+
+
+def test_a_new_backend_serves_from_its_first_good_answer_on_and_the_slowest_counts() -> None:
+    news = [told(3.0, "added", "api-4"), told(4.0, "added", "api-5"), told(5.0, "removed", "api-1")]
+    bad = request(4.05, "fail", status=500, instance="api-5")
+    answers = [request(3.1, instance="api-4"), bad, request(4.3, instance="api-5"), request(9.0)]
+    assert measure(run(*news, *answers)).serves_s == pytest.approx(0.305)
+    never = run(*news, *answers[:2], request(9.0))
+    assert measure(never).serves_s == pytest.approx(5.0), "to the last request"
+    assert measure(run(request(4.0))).serves_s is None
+
+
+def test_an_action_that_failed_spoils_the_run() -> None:
+    failed = Event(4.0, "lab", "act", {"step": 0, "act": "reload", "error": "POST /load: refused"})
+    assert spoiled(run(failed, request(4.0))) == "an operator action failed: POST /load: refused"
+
+
+def test_a_host_that_delays_the_lab_spoils_the_run_and_mere_pressure_does_not() -> None:
+    def stall(t: float, **data: float) -> Event:
+        return Event(t, "lab", "stall", {"since": t - 0.2, **data})
+
+    waits = [stall(4.0 + number, cpu_pressure=0.9) for number in range(3)]
+    assert spoiled(run(fault_event(), request(4.0), *waits, stall(5.0, late_s=0.2), stall(0.1, late_s=0.9))) == ""
+    assert "the host was busy" in spoiled(run(fault_event(), request(4.0), *(stall(t, late_s=0.2) for t in (4.0, 5.0))))
 
 
 def test_a_herd_is_told_in_fair_shares() -> None:

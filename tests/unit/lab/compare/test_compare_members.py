@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chaos.drivers.docker_targets import _ips
+from chaos.drivers.container_networks import ips
 from chaos.drivers.members import MOST_NUMBER, MOST_PORT, Members
 from chaos.drivers.probe import host_port
 from lab.compare import docker_containers
@@ -70,9 +70,9 @@ def told_by_chaos(fleet: Sequence[dict[str, Any]]) -> dict[str, str] | None:
     ]
     members, refused = rule.current(listed)
     found = {
-        rule.name(each): host_port(ips[0], rule.port(each, DEFAULT_PORT))
+        rule.name(each): host_port(found_ips[0], rule.port(each, DEFAULT_PORT))
         for each in members
-        if (ips := _ips(each["whole"]))
+        if (found_ips := ips(each["whole"]))
     }
     return None if refused else found
 

@@ -57,6 +57,7 @@ def test_a_replacement_needs_to_occur_in_one_of_the_files_only(files: Path) -> N
         (["a=something"], "cannot tell which balancer"),
         (["a=url:http://192.0.2.1:80"], "loopback"),
         (["a=cmd: "], "is empty"),
+        (["a=url:"], "is empty"),
     ],
 )
 def test_what_is_refused(files: Path, words: list[str], told: str) -> None:

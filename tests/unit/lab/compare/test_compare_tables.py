@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,14 @@ from lab.balancers.requirements import Level
 from lab.cli.compare_commands import command_line
 from lab.compare import entries
 from lab.compare.configs import read_configs, write_configs
-from lab.compare.document import Comparison, Result, read
-from lab.compare.generated_block import LEAGUE, splice
+from lab.compare.document import Comparison, Result, Row, read
+from lab.compare.generated_block import MARKERS, splice, splice_groups
 from lab.compare.measures import Measures
 from lab.compare.page import write_page
 from lab.compare.runner import Entry, schedule
 from lab.compare.spread import Spread
-from lab.compare.table import cells, markdown, matrix, remarks, table
+from lab.compare.standard_scenarios import STANDARD_SCENARIOS, Group, expanded
+from lab.compare.table import markdown, matrices, parts, remarks, table
 from lab.errors import BadArgumentsError
 from tests.support.lab_plans import plan
 
@@ -34,16 +36,23 @@ def comparison(*results: Result) -> Comparison:
     return Comparison(7, "mixed", "2 CPUs", "2026-01-01", versions={"haproxy": "2.6"}, results=[*results])
 
 
+def cells(row: Row, told: Comparison) -> tuple[str, ...]:
+    (part,) = parts(told)
+    return part.cells(row)
+
+
 def test_a_row_is_the_median_and_the_range_of_its_repeats() -> None:
-    (row,) = comparison(*(result("haproxy", n, slow=slow) for n, slow in enumerate((9, 3, 5)))).rows()
+    told = comparison(*(result("haproxy", n, slow=slow) for n, slow in enumerate((9, 3, 5))))
+    (row,) = told.rows()
     assert row.spreads["slow"] == Spread(5, 3, 9)
-    assert "5 (3–9)" in cells(row)
+    assert "5 (3–9)" in cells(row, told)
 
 
 def test_what_did_not_happen_in_one_repeat_leaves_the_range_open() -> None:
-    (row,) = comparison(result("nginx", 0), result("nginx", 1, readmit_s=None), result("nginx", 2)).rows()
+    told = comparison(result("nginx", 0), result("nginx", 1, readmit_s=None), result("nginx", 2))
+    (row,) = told.rows()
     assert row.spreads["readmit_s"] == Spread(0.2, 0.2, None)
-    assert "0.20 (0.20–never)" in cells(row)
+    assert "0.20 (0.20–never)" in cells(row, told)
 
 
 def test_a_balancer_that_is_not_here_is_a_row_that_says_what_installs_it() -> None:
@@ -80,8 +89,11 @@ def test_a_comparison_from_before_a_measure_existed_can_be_read(tmp_path: Path) 
 
 def test_every_measure_is_in_a_column_of_the_terminal_and_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     numbers = {name: 611.0 + place for place, name in enumerate(Measures.__slots__) if name != "requests"}
-    told = comparison(result("haproxy", **numbers))
-    Console(width=200).print(table(told))
+    told = comparison(
+        *(replace(result("haproxy", **numbers), scenario=names[0]) for names in STANDARD_SCENARIOS.values())
+    )
+    for part in parts(told):
+        Console(width=200).print(table(part))
     shown = capsys.readouterr().out
     for number in numbers.values():
         assert f"{number:.0f}" in shown
@@ -89,13 +101,27 @@ def test_every_measure_is_in_a_column_of_the_terminal_and_of_the_page(capsys: py
 
 
 def test_the_block_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:
-    file = tmp_path / "README.md"
-    file.write_text(f"before\n{LEAGUE[0]}\nold\n{LEAGUE[1]}\nafter\n")
-    splice(file, "new\n", LEAGUE)
-    assert file.read_text() == f"before\n{LEAGUE[0]}\nnew\n{LEAGUE[1]}\nafter\n"
+    file, (begin, end) = tmp_path / "README.md", MARKERS[Group.FAULTS]
+    file.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    splice(file, "new\n", (begin, end))
+    assert file.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
     file.write_text("none")
     with pytest.raises(BadArgumentsError, match="it has no markers"):
-        splice(file, "new\n", LEAGUE)
+        splice(file, "new\n", (begin, end))
+
+
+def test_each_groups_table_goes_between_markers_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("".join(f"{begin}\n{group}\n{end}\n" for group, (begin, end) in MARKERS.items()))
+    splice_groups(file, {Group.GRAY: "new\n"})
+    begin, end = MARKERS[Group.GRAY]
+    assert f"{begin}\nnew\n{end}\n" in file.read_text()
+    assert f"{MARKERS[Group.FAULTS][0]}\nfaults\n" in file.read_text()
+    file.write_text(f"{begin}\n{end}\n")
+    splice_groups(file, {Group.FAULTS: "none\n", Group.GRAY: "new\n"})
+    assert file.read_text() == f"{begin}\nnew\n{end}\n"
+    with pytest.raises(BadArgumentsError, match="it has no markers"):
+        splice_groups(file, {Group.DEPLOYS: "new\n"})
 
 
 def test_every_balancer_meets_a_scenario_before_the_next_one_comes_and_each_round_starts_elsewhere() -> None:
@@ -128,11 +154,23 @@ def test_the_configurations_that_were_compared_can_be_read_on_the_page(tmp_path:
     assert "timeout check 400ms" in (tmp_path / "compare.html").read_text()
 
 
-def test_the_terminals_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    told = comparison(*(result("reroute", n, slow=n * 99, readmit_s=n * 1.11) for n in range(3)))
-    Console(width=80).print(table(told))
+@pytest.mark.parametrize("group", Group)
+def test_the_terminals_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str], group: Group) -> None:
+    wide = [
+        result("reroute", n, slow=n * 99, bad_in_fault=n * 99, gray_share=n / 9, added_p99_s=n, cut=n * 9, serves_s=n)
+        for n in range(3)
+    ]
+    (part,) = parts(comparison(*(replace(each, scenario=STANDARD_SCENARIOS[group][0]) for each in wide)))
+    Console(width=80).print(table(part))
     shown = capsys.readouterr().out
     assert "…" not in shown
+    assert {"CPU", "120", "0–198"} <= set(shown.split())
+
+
+def test_the_terminals_table_has_ranges(capsys: pytest.CaptureFixture[str]) -> None:
+    told = comparison(*(result("reroute", n, slow=n * 99, readmit_s=n * 1.11) for n in range(3)))
+    Console(width=80).print(table(*parts(told)))
+    shown = capsys.readouterr().out
     assert {"CPU", "120", "0–198", "0.00–2.22"} <= set(shown.split())
 
 
@@ -171,12 +209,32 @@ def test_settings_that_do_not_exist_are_named_with_those_that_do() -> None:
 def test_the_short_table_has_a_line_a_fault_and_says_what_it_was_made_by() -> None:
     told = comparison(result("haproxy"), Result("envoy", "matched", "pause", 0, "missing", "envoy is not installed"))
     told.commands.append("lab compare")
-    text = matrix(told)
+    text = matrices(told)[Group.FAULTS]
     assert "| fault | haproxy | envoy |" in text
     assert "| pause | 2 / 5 / 0.50 | – |" in text
     assert {"Versions: haproxy 2.6", "Machine: 2 CPUs", "Command: `lab compare`"} <= {
         line.strip() for line in text.splitlines()
     }
+
+
+def test_each_group_of_scenarios_has_a_table_with_its_own_numbers() -> None:
+    gray = replace(result("haproxy", bad_in_fault=61, gray_share=0.33, added_p99_s=0.2), scenario="gray-delay")
+    found = matrices(comparison(gray, result("haproxy")))
+    assert "| gray fault | haproxy |" in found[Group.GRAY]
+    assert "| gray-delay | 61 / 0.33 / 0.20 |" in found[Group.GRAY]
+    assert "| pause | 2 / 5 / 0.50 |" in found[Group.FAULTS]
+
+
+def test_several_settings_are_rows_of_the_short_table() -> None:
+    tuned = replace(result("haproxy", failed=0), settings="tuned")
+    text = matrices(comparison(result("haproxy"), result("envoy"), tuned))[Group.FAULTS]
+    assert "| fault | settings | haproxy | envoy |" in text
+    assert "| pause | matched | 2 / 5 / 0.50 | 2 / 5 / 0.50 |" in text
+    assert "| pause | tuned | 0 / 5 / 0.50 | – |" in text
+
+
+def test_a_group_stands_for_its_scenarios() -> None:
+    assert [*expanded(["gray", "kill"])] == [*STANDARD_SCENARIOS[Group.GRAY], "kill"]
 
 
 def test_a_recorded_command_names_no_folder() -> None:

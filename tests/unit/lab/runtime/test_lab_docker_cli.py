@@ -7,7 +7,7 @@ import pytest
 
 from lab.errors import EnvironmentProblemError
 from lab.runtime import docker_cli
-from lab.runtime.docker_lab import parse_ps
+from lab.runtime.docker_output import parse_ps
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadArgumentsError
-from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
+from lab.scenario.file_reader import load_scenario, parse_scenario
 from lab.scenario.library import find, names
+from lab.scenario.model_file import ModelFileError
 from lab.scenario.plan import Plan
 from lab.scenario.planner import make_plan
 from lab.scenario.units import parse_duration, parse_share
@@ -29,7 +30,7 @@ expect:
 
 
 def complaints(text: str) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
+    with pytest.raises(ModelFileError) as caught:
         parse_scenario(text, "x.yaml")
     return [str(problem) for problem in caught.value.problems]
 
@@ -79,11 +80,11 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
         ("at: 500ms", "at: 5", "x.yaml:9: steps[0].at: expected a duration with its unit, such as 500ms, 2s"),
         ("delay: 1500ms", "delay: 1500", "x.yaml:9: steps[0].params.delay: expected a quantity with a unit"),
         ("title: A test", "titel: A test", "x.yaml:2: titel: is not a known field here (did you mean title?)"),
-        ("reroute: within_bound", "reroute: never", "x.yaml:11: expect.reroute: expected one of within_bound; got"),
+        ("reroute: within_bound", "reroute: never", "x.yaml:11: expect.reroute: expected within_bound or a duration"),
         ("duration: 4s", "duraton: 4s", "x.yaml:9: steps[0].duraton: is not a known field here (did you mean duration"),
         ("duration: 4s, ", "", "x.yaml:9: steps[0]: expected a duration with delay"),
-        ("GET /work", "FETCH /work", "x.yaml:6: load.mix[0]: expected a method (GET, PUT, POST, or WS"),
-        ("POST /jobs", "POST /work", "x.yaml:7: load.mix[1]: expected 'POST /jobs'"),
+        ("GET /work", "FETCH /work", "x.yaml:6: load.mix[0]: expected a method (GET, HEAD, OPTIONS, POST"),
+        ("POST /jobs", "WS /work", "x.yaml:7: load.mix[1]: expected 'WS /ws'"),
         ("version: 1", "version: 2", "x.yaml:1: version: expected one of 1; got 2"),
         ("version: 1", "version: 1\nversion: 1", 'x.yaml:2: is not YAML: found duplicate key "version"'),
         ("load:", "load: [", "is not YAML"),
@@ -232,6 +233,6 @@ def test_what_other_editors_write_is_read(tmp_path: Path, written: bytes) -> Non
 def test_what_cannot_be_meant_is_refused_with_its_place(tmp_path: Path, written: bytes, says: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(written)
-    with pytest.raises((ScenarioError, BadArgumentsError)) as refused:
+    with pytest.raises((ModelFileError, BadArgumentsError)) as refused:
         load_scenario(path)
     assert says in str(refused.value)

@@ -9,8 +9,9 @@ import pytest
 from lab.scenario.describe import describe
 from lab.scenario.expectations import Expect
 from lab.scenario.fault_kinds import built_in
-from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
+from lab.scenario.file_reader import load_scenario, parse_scenario
 from lab.scenario.library import find, names
+from lab.scenario.model_file import ModelFileError
 from lab.scenario.plan import Plan, PlannedStep
 from lab.scenario.planner import make_plan
 
@@ -36,7 +37,7 @@ def steps(*texts: str, seed: int = 1) -> tuple[PlannedStep, ...]:
 
 
 def complaint(step: str) -> str:
-    with pytest.raises(ScenarioError) as caught:
+    with pytest.raises(ModelFileError) as caught:
         plan(step)
     return str(caught.value)
 

@@ -8,7 +8,8 @@ import pytest
 
 from lab.errors import BadArgumentsError
 from lab.output.inert import MAX_LINE
-from lab.scenario.file_reader import ScenarioError, load_scenario, parse_scenario
+from lab.scenario.file_reader import load_scenario, parse_scenario
+from lab.scenario.model_file import ModelFileError
 from lab.scenario.yaml_limits import MAX_DEPTH, find_excess
 
 HEAD = "version: 1\nload: {rate: 1/s}\n"
@@ -16,7 +17,7 @@ TENFOLD = "".join(f"w{n}: &w{n} [{', '.join([f'*w{n - 1}' if n else 'x'] * 10)}]
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(ScenarioError) as refused:
+    with pytest.raises(ModelFileError) as refused:
         parse_scenario(text, "own.yaml")
     return str(refused.value)
 

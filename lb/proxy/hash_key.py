@@ -1,11 +1,10 @@
-"""Affinity of clients to backends: the key for hash policies, and the sticky cookie."""
+"""The key of a request by which hash policies pick a backend, and the request fields that it is read from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..core.affinity import StickyCookie
 from ..core.headers import Network, Peer, client_of
 
 if TYPE_CHECKING:
@@ -52,26 +51,3 @@ def cookie(request: Request, wanted: bytes) -> bytes:
         if name == wanted:
             return value
     return b""
-
-
-class Stickiness:
-    """Reads the sticky cookie of requests, and makes the `Set-Cookie` line of responses."""
-
-    def __init__(self, cookie: StickyCookie, *, ttl: float = 0.0, secure: bool = False) -> None:
-        """`ttl` is the cookie's lifetime in seconds; 0: until the browser is closed."""
-        self._cookie = cookie
-        lifetime = f"; Max-Age={ttl:.0f}" if ttl else ""
-        # Scripts cannot read it, and requests from other sites carry it only if they follow a link (RFC 6265bis
-        # §5.6.7).
-        self._attributes = f"; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{lifetime}\r\n"
-
-    def pinned_to(self, request: Request) -> str:
-        """Return the id of the backend in the request's cookie, or an empty string without a valid cookie."""
-        sent = cookies(request)
-        return self._cookie.find(sent.decode("latin-1")) if sent else ""
-
-    def line(self, backend_id: str) -> bytes:
-        """Return the `Set-Cookie` line that pins the client to the backend, or empty bytes if the id is empty."""
-        if not backend_id:
-            return b""
-        return f"Set-Cookie: {self._cookie.name}={self._cookie.issue(backend_id)}{self._attributes}".encode("latin-1")

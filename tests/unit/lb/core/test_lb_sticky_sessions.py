@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.core.affinity import MAX_VERIFIED_COOKIES, StickyCookie
 from lb.core.backend import State
 from lb.core.exchange import Attempt, Failure
+from lb.core.sticky_sessions import MAX_VERIFIED_COOKIES, StickyCookie
 from tests.support.balancing import World
 
 COOKIE = StickyCookie("lb", [b"new", b"old"])

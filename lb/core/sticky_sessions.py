@@ -27,14 +27,27 @@ has set it. One request head has room for a thousand, and verification takes 2 ย
 
 
 class StickyCookie:
-    """Issues and verifies the values of one cookie. Secrets are bytes, newest first."""
+    """Issues and verifies one cookie. Secrets are bytes, newest first."""
 
-    def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
-        """Raise ValueError without a secret or with an empty one: clients could forge an unsigned cookie."""
+    def __init__(self, name: str, secrets: Sequence[bytes], *, ttl: float = 0.0, secure: bool = False) -> None:
+        """`ttl` is the cookie's lifetime in seconds; 0: until the browser is closed. `secure`: only over TLS.
+
+        Raise ValueError without a secret or with an empty one: clients could forge an unsigned cookie.
+        """
         if not secrets or not all(secrets):
             raise ValueError("a sticky cookie needs at least one secret, and none of them empty")
         self.name = name
         self._secrets = tuple(secrets)
+        lifetime = f"; Max-Age={ttl:.0f}" if ttl else ""
+        # Scripts cannot read it, and requests from other sites carry it only if they follow a link (RFC 6265bis
+        # ยง5.6.7).
+        self._attributes = f"; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{lifetime}\r\n"
+
+    def line(self, backend_id: str) -> bytes:
+        """Return the `Set-Cookie` line that pins the client to the backend, or empty bytes if the id is empty."""
+        if not backend_id:
+            return b""
+        return f"Set-Cookie: {self.name}={self.issue(backend_id)}{self._attributes}".encode("latin-1")
 
     def issue(self, backend_id: str) -> str:
         """Return the cookie value for the backend: `<id>.<signature>`."""

@@ -1,0 +1,1 @@
+"""Template and style of the page of a gate."""
