@@ -82,18 +82,22 @@ def application(
     app.router.add_get("/processes", listing)
     app.router.add_post("/processes/{name}/start", start)
     app.router.add_post("/processes/{name}/stop", stop)
-    _add_backend_routes(app, backends, find, listing)
+    _add_backend_routes(app, processes, backends, find, listing)
     app.router.add_post("/shutdown", shutdown)
     return app
 
 
-def _add_backend_routes(app: web.Application, backends: Backends, find: Find, listing: Handler) -> None:
+def _add_backend_routes(
+    app: web.Application, processes: Mapping[str, Process], backends: Backends, find: Find, listing: Handler
+) -> None:
     async def scale(request: web.Request) -> web.StreamResponse:
         if problem := await backends.scale(await _count(request)):
             raise CallError(502, "not_ready", problem)
         return await listing(request)
 
     async def start(_: web.Request) -> web.Response:
+        if sum(process.spec.role is Role.API for process in processes.values()) >= MOST_BACKENDS:
+            raise CallError(409, "too_many", f"{MOST_BACKENDS} backends are running, and no more can be started")
         process, problem = await backends.start_backend()
         if problem:
             raise CallError(502, "not_ready", problem)

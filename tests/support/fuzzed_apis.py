@@ -339,10 +339,17 @@ async def supervisor(folder: Path, _: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     }
     stopping = asyncio.Event()
 
-    async def scale(_: int) -> str:
-        return ""
+    class Backends:
+        async def scale(self, count: int) -> str:
+            return ""
 
-    app = supervisor_app(processes, stopping, TOKEN, scale)
+        async def start_backend(self) -> tuple[Process, str]:
+            return processes[NAMES[0]], ""
+
+        async def leave(self, name: str, grace_s: float) -> None:
+            pass
+
+    app = supervisor_app(processes, stopping, TOKEN, Backends())
     start, stop = "/processes/{name}/start", "/processes/{name}/stop"
     examples = {
         ("POST", start): [{}, {"environment": {"A": "b"}}],
