@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from ..assignment import assigned
 from ..configuration import CheckKind, Configuration, Edit, FailoverSettings, Pool
-from ..documents import Node, assigned
+from ..documents import Node
 from ..tunables import (
     ANY,
     CHECK_TIMEOUTS_S,
