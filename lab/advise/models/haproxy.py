@@ -51,15 +51,17 @@ class HaproxyModel(FailoverModel):
     def check_timeout(self, case: Case, checks: Checks) -> Input:
         """`timeout check` begins after connecting. A paused server accepts at once, so only the rest is waited for.
 
-        It never completes a TLS handshake, though, for which the limit is that of connecting.
+        It never completes a TLS handshake, though, for which the limit is that of connecting. HAProxy 2.6 may wake up only
+        when connecting would have timed out, even if `timeout check` is shorter (measured).
         """
         accepted = case.fault is Fault.PAUSE or case.situation.relayed
         if checks.connect_timeout_s is None or not accepted:
             return super().check_timeout(case, checks)
         if checks.handshakes:
             return self.names.given("T", "time-out of a check's TLS handshake", checks.connect_timeout_s)
-        rest = checks.timeout_s.value - checks.connect_timeout_s.value
-        return self.names.given("T", "time-out of a check after connecting", Value(rest, checks.timeout_s.place))
+        rest = Value(checks.timeout_s.value - checks.connect_timeout_s.value, checks.timeout_s.place)
+        later = max(rest, checks.connect_timeout_s, key=lambda each: each.value)
+        return self.names.given("T", "time-out of a check, from when the server accepts the connection", later)
 
     def counted_share(self, case: Case, failure: Failure) -> float:
         """A request that is retried after it was sent counts only with its last attempt, on another server."""

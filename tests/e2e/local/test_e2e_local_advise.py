@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
 FILE = """
 defaults
   mode http
-  timeout connect 500ms
+  timeout connect 300ms
   timeout client 10s
   timeout server 1s
   timeout check 400ms

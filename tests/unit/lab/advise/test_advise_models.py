@@ -232,6 +232,16 @@ def test_a_tls_check_sees_a_frozen_server_and_no_error(fault: Fault) -> None:
     assert "a TLS check passes, because it sends no request" in missed.notice.by
 
 
+def test_haproxy_may_notice_a_short_timeout_check_only_when_connecting_would_have_timed_out() -> None:
+    # Tried with HAProxy 2.6 and a frozen server. timeout connect 700ms, inter 1s, timeout check 400ms: the checks took
+    # 702 and 401 ms; with timeout connect 100ms, all took 401 ms.
+    for connect_s, longest_s in ((0.7, 0.7), (0.1, 0.4)):
+        short = checks(1.0, connect_s + 0.4, 2, 2, connect_s=connect_s)
+        settings = replace(known.HAPROXY_MATCHED, checks=short, passive=None)
+        found = predict("haproxy", settings, Fault.PAUSE, replace(LAB, outage_s=60.0))
+        assert worst(found) == pytest.approx(1.0 + 2 * longest_s + 1.0 + M)
+
+
 def test_haproxy_waits_for_a_handshake_as_long_as_for_a_connection() -> None:
     # Tried with HAProxy 2.6, a frozen server, timeout connect 700ms, timeout check 3s: "Layer6 timeout, 702ms".
     slow = replace(checks(5.0, 3.7, 1, 2, connect_s=0.7), handshakes=True)
