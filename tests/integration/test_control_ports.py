@@ -25,6 +25,7 @@ from lab.runtime.topology import Role, Spec
 from tests.support.chaos_client import TOKEN as CHAOS_TOKEN
 from tests.support.chaos_client import ChaosProcess
 from tests.support.chaos_supervisor import FakeSupervisor
+from tests.support.fake_backends import FakeBackends
 from tests.support.open_files import more_open_files
 
 TOKEN = "of the port"
@@ -39,13 +40,9 @@ class Port(NamedTuple):
     """A method and path that takes a JSON body."""
 
 
-async def no_scaling(_: int) -> str:
-    return "nothing to scale"
-
-
 @asynccontextmanager
 async def supervisor_port(_: Path) -> AsyncIterator[Port]:
-    app = supervisor({}, asyncio.Event(), TOKEN, no_scaling)
+    app = supervisor({}, asyncio.Event(), TOKEN, FakeBackends())
     async with control_port.serving(app, 0) as port:
         yield Port(f"http://127.0.0.1:{port}", TOKEN, "/processes", ("POST", "/backends"))
 
@@ -140,7 +137,7 @@ async def test_a_relay_refuses_numbers_that_no_timer_knows(tmp_path: Path, numbe
 )
 async def test_an_environment_that_no_process_can_have_is_refused(tmp_path: Path, environment: object) -> None:
     spec = Spec("api-1", Role.API, ("true",), {}, "", "127.0.0.1:1", restarted=False)
-    app = supervisor({"api-1": Process(spec, tmp_path)}, asyncio.Event(), TOKEN, no_scaling)
+    app = supervisor({"api-1": Process(spec, tmp_path)}, asyncio.Event(), TOKEN, FakeBackends())
     async with control_port.serving(app, 0) as number:
         port = Port(f"http://127.0.0.1:{number}", TOKEN, "", ("", ""))
         body = json.dumps({"environment": environment}).encode()

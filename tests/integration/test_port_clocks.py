@@ -25,6 +25,7 @@ from lab.runtime.supervisor_api import application as supervisor
 from tests.support.api.replica_process import running_replica
 from tests.support.chaos_client import TOKEN, ChaosProcess
 from tests.support.chaos_supervisor import FakeSupervisor
+from tests.support.fake_backends import FakeBackends
 
 PATIENCE_S = 0.4
 ENDED_S = 15.0
@@ -63,12 +64,9 @@ async def chaos(folder: Path, _: pytest.MonkeyPatch) -> AsyncIterator[Port]:
 
 @asynccontextmanager
 async def supervised(_: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Port]:
-    async def no_scaling(_: int) -> str:
-        return ""
-
     patch.setattr(control_port, "IDLE_S", PATIENCE_S)
     patch.setattr(control_port, "BODY_S", PATIENCE_S)
-    async with control_port.serving(supervisor({}, asyncio.Event(), TOKEN, no_scaling), 0) as number:
+    async with control_port.serving(supervisor({}, asyncio.Event(), TOKEN, FakeBackends()), 0) as number:
         yield Port(number, b"POST /backends", b"GET /processes", b"")
 
 

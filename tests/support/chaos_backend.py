@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
+import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 wish: dict[str, Any] = {"mode": "ok"}
+started = time.monotonic()
+
+
+def kept_order(port: int) -> Path:
+    """Where an order to be slow after the next start is kept; another supervisor's backend on this port has its own."""
+    return Path(tempfile.gettempdir()) / f"chaos-backend-{os.getppid()}-{port}.cold.json"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -22,14 +31,20 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3600)
         if mode == "slow":
             time.sleep(wish["delay_ms"] / 1000)
+        if mode == "cold":
+            left = 1.0 - (time.monotonic() - started) / wish["duration_s"]
+            time.sleep(max(0.0, left) * wish["delay_ms"] / 1000)
         bad = mode == "error" or (mode == "unhealthy" and is_health) or (mode == "lie" and not is_health)
         size = self.path.partition("bytes=")[2]
         self._answer(wish.get("status", 503) if bad else 200, b"x" * int(size) if size else b"{}")
 
     def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        wish.clear()
-        wish.update(body)
+        if body["mode"] == "cold":
+            kept_order(self.server.server_port).write_text(json.dumps(body))  # type: ignore[attr-defined]
+        else:
+            wish.clear()
+            wish.update(body)
         self._answer(200)
 
     def _answer(self, status: int, body: bytes = b"{}") -> None:
@@ -60,4 +75,7 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
+    if (order := kept_order(int(sys.argv[1]))).exists():
+        wish.update(json.loads(order.read_text()))
+        order.unlink()
     Server(sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1])).serve_forever()

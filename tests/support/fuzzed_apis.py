@@ -50,6 +50,7 @@ from tests.support.api_calls import Call, Caller, Operation, of_document
 from tests.support.chaos_fakes import FakeRuntime
 from tests.support.chaos_matrix import sample_params
 from tests.support.chaos_world import fast_probes
+from tests.support.fake_backends import FakeBackends
 from tests.support.wires import Wire, turns
 
 TOKEN = "a-token-of-the-fuzzer"
@@ -339,17 +340,7 @@ async def supervisor(folder: Path, _: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     }
     stopping = asyncio.Event()
 
-    class Backends:
-        async def scale(self, count: int) -> str:
-            return ""
-
-        async def start_backend(self) -> tuple[Process, str]:
-            return processes[NAMES[0]], ""
-
-        async def leave(self, name: str, grace_s: float) -> None:
-            pass
-
-    app = supervisor_app(processes, stopping, TOKEN, Backends())
+    app = supervisor_app(processes, stopping, TOKEN, FakeBackends(processes[NAMES[0]]))
     start, stop = "/processes/{name}/start", "/processes/{name}/stop"
     examples = {
         ("POST", start): [{}, {"environment": {"A": "b"}}],

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from ..assignment import assigned
 from ..configuration import Configuration, Edit, Failure, Place, Pool
-from ..documents import Node, assigned, read_yaml
+from ..documents import Node, read_yaml
 from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECTS_S,

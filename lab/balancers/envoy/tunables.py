@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from ..assignment import assigned
 from ..configuration import CheckKind, Configuration, Edit, FailoverSettings, Pool
-from ..documents import Node, assigned
+from ..documents import Node
 from ..tunables import (
     ANY,
     CHECK_TIMEOUTS_S,
@@ -58,6 +59,7 @@ _PREVIOUS_HOSTS: Final = [
     }
 ]
 _TOGETHER: Final = "without jitter, balancers that started together check at the same moments"
+_IDLE: Final = "no_traffic_interval is the interval before the first request; without it, 60 s would pass"
 _TRAFFIC: Final = "errors that the application answers by itself, such as status 500, count too"
 
 
@@ -144,7 +146,7 @@ def _checks(parts: _Parts, settings: FailoverSettings, bounds: Bounds, *, http: 
             request = Candidate(CheckKind.HTTP, {_TCP_CHECK: bounds.check_path})
             yield Tunable("health_checks.http_health_check", "", of_checks("kind"), (request,))
     elif bounds.check_path and http:
-        yield Tunable("health_checks", "I", new_checks, tuple(_new_checks(bounds.check_path)))
+        yield Tunable("health_checks", "I", new_checks, tuple(_new_checks(bounds.check_path)), remark=_IDLE)
 
 
 def _new_checks(path: str) -> Iterator[Candidate]:
@@ -154,6 +156,7 @@ def _new_checks(path: str) -> Iterator[Candidate]:
             "timeout": decimal_seconds(timeout_s),
             "unhealthy_threshold": fall,
             "healthy_threshold": 2,
+            "no_traffic_interval": decimal_seconds(interval_s),
             "http_health_check": {"path": path},
         }
         yield Candidate((interval_s, timeout_s, fall), {"cluster.health_checks": [check]})
@@ -244,7 +247,20 @@ def edits(configuration: Configuration, pool: Pool, writes: Writes) -> list[Edit
             found.append(check.rename(f'"http_health_check": {{"path": "{value}"}}' if quoted else text, "HTTP check"))
             continue
         values += [(node, (*keys, *below), value) for node, keys in parts.nodes(message)]
+    if any(key.startswith(_CHECK) for key in writes):
+        values += _before_traffic(parts.cluster, writes)
     return [*found, *assigned(_distinct(values))]
+
+
+def _before_traffic(cluster: Node, writes: Writes) -> Iterator[tuple[Node, tuple[str, ...], Any]]:
+    """Yield the interval of checks before the first request. Without it, the second check comes 60 s after the start.
+
+    https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/core/v3/health_check.proto
+    """
+    check = cluster.at("health_checks").listing()[0]
+    if not check.at("no_traffic_interval"):
+        interval = writes.get(f"{_CHECK}.interval", check.at("interval").string())
+        yield cluster, ("health_checks", "0", "no_traffic_interval"), interval
 
 
 def _distinct(values: Sequence[tuple[Node, tuple[str, ...], Any]]) -> Iterator[tuple[Node, tuple[str, ...], Any]]:

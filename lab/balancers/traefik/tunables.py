@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from ..assignment import assigned
 from ..configuration import Configuration, Edit, FailoverSettings, Failure, Place, Pool
-from ..documents import Node, absent, assigned, loose, truth
+from ..documents import Node, absent, loose, truth
 from ..tunables import (
     ANY,
     CHECK_TIMEOUTS_S,
