@@ -51,8 +51,8 @@ class HaproxyModel(FailoverModel):
     def check_timeout(self, case: Case, checks: Checks) -> Input:
         """`timeout check` begins after connecting. A paused server accepts at once, so only the rest is waited for.
 
-        It never completes a TLS handshake, though, for which the limit is that of connecting. HAProxy 2.6 may wake up only
-        when connecting would have timed out, even if `timeout check` is shorter (measured).
+        It never completes a TLS handshake, though, for which the limit is that of connecting. HAProxy 2.6 may notice
+        the end of `timeout check` only when connecting would have timed out, if that is later (measured).
         """
         accepted = case.fault is Fault.PAUSE or case.situation.relayed
         if checks.connect_timeout_s is None or not accepted:
