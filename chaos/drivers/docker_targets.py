@@ -1,4 +1,4 @@
-"""Targets that are containers of a compose project."""
+"""A container of a compose project as a target: injects and undoes faults on it through Docker."""
 
 from __future__ import annotations
 

@@ -64,7 +64,8 @@ def sent_at_most(
     """Return the largest number of requests that go to the failed server in `exposed_s` seconds.
 
     `hangs_s`: how long a request stays pending there; None if it fails at once. `until_counted`: the part of
-    `exposed_s` in which the failures come that take the server out. They are so many, however fast they come.
+    `exposed_s` until enough requests have failed to take the server out. Their number is fixed, so in this part the
+    server counts with its usual share, even if the policy prefers it.
     """
     rate = situation.rate_per_s
     if balancing.policy is not Policy.FEWEST or hangs_s is None:
@@ -79,14 +80,17 @@ def sent_at_most(
 
 
 def _with_luck(mean: float, share: float) -> float:
-    """Return what a random number of requests with this mean exceeds in one of 1000 faults (normal approximation)."""
+    """Return the number that a random number of requests with this mean exceeds in only one of 1000 faults.
+
+    It is a normal approximation of the binomial distribution.
+    """
     return mean + _DEVIATIONS * math.sqrt(mean * (1 - share)) + 1
 
 
 def gap(situation: Situation, balancing: Balancing, share: float = 1.0, count: int = 1) -> tuple[Input, Input]:
-    """Return the mean time between two requests to one server, of which only `share` count, and the longest.
+    """Return two times between requests to one server: the mean, and the longest. Only `share` of the requests count.
 
-    The longest is such that `count` of them take at most `count` times as long; with policies that depend on chance,
+    Within `count` times the longest, at least `count` such requests arrive; if the policy depends on chance, this holds
     in 999 of 1000 faults.
     """
     only = "" if share == 1.0 else f", of which {share:.0%} count"
@@ -100,9 +104,9 @@ def gap(situation: Situation, balancing: Balancing, share: float = 1.0, count: i
 
 
 def _requests_for(count: int, probability: float) -> int:
-    """Return after how many requests at least `count` have gone to a server, in 999 of 1000 cases.
+    """Return the number of requests after which, in 999 of 1000 cases, at least `count` have gone to a server.
 
-    The number is distributed as a negative binomial. Its terms are summed.
+    It has a negative binomial distribution, whose terms are summed.
     """
     number, term = count, probability**count
     if not term:  # too small for a float: so many are distributed normally

@@ -378,7 +378,7 @@ class FailoverModel:
         )
 
     def _sent(self, case: Case, notice: Estimate) -> float:
-        """Return how many requests go to the server while it cannot serve them, at most (`lab.advise.balancing`)."""
+        """Return the largest number of requests that the policy can send to the server while it cannot serve them."""
         exposed_s, hangs_s = self._exposed_s(case, notice), None
         if case.fault in SILENT:
             found = [self.attempt(case, each) for each in case.lasting]

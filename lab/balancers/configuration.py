@@ -150,13 +150,13 @@ class Balancing:
 
     policy: Policy = Policy.TURNS
     draws: int = 0
-    """FEWEST: number of servers that are drawn at random and compared; 0: all are compared."""
+    """For `FEWEST`: number of servers that are drawn at random and compared; 0: all servers are compared."""
     repeats: bool = False
-    """FEWEST: whether one server may be drawn several times for one request."""
+    """For `FEWEST`: whether one server may be drawn several times for one request."""
     counters: int = 1
-    """FEWEST: number of processes that each count only their own pending requests."""
+    """For `FEWEST`: number of processes of the balancer. Each counts only the pending requests that it sent itself."""
     ties_by_chance: bool = False
-    """FEWEST: whether chance decides among servers with equally many pending requests. False: they take turns."""
+    """For `FEWEST`: whether chance decides among servers with equally many pending requests. False: they take turns."""
 
     @property
     def by_chance(self) -> bool:

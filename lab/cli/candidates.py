@@ -12,7 +12,7 @@ from ..scenario import fault_kinds, library
 
 
 def scenarios(incomplete: str) -> list[str]:
-    """Return names from the library. If none fits, the shell completes names of files."""
+    """Return the scenarios of the library that begin with the typed text. If none does, the shell offers file names."""
     return _fitting(library.names(), incomplete)
 
 

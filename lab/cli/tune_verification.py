@@ -63,7 +63,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedTuning:
-    """The runs of both versions."""
+    """A checked tuning: its goals beside what was measured, and the runs of the original and the tuned files."""
 
     goals: tuple[Measured, ...]
     comparison: Comparison

@@ -146,7 +146,7 @@ def _write_own(choice: Choice, target: Path) -> None:
 
 
 def _left_out(texts: Mapping[Path, str], places: Mapping[Path, Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the files that are not copied, each with a line that says why."""
+    """Yield each file that must not be copied into the report, with a line that says why."""
     size = 0
     for path, text in texts.items():
         size += len(text)

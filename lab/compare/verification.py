@@ -320,8 +320,8 @@ def table(rows: Sequence[Verified], comparison: Comparison) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
     lines += [
         "",
-        "Seconds from the fault to the last request that a client saw fail, be slow, or (drain) go to the server, and",
-        "number of requests that failed or were slow.  ",
+        "Times are seconds from the fault to the last request that failed or was slow for its client; for drain, to",
+        "the last request that went to the server. Requests: the number that failed or were slow.  ",
         f"Versions: {versions}  ",
         f"Machine: {comparison.machine}  ",
         f"Date: {comparison.made}, seed {comparison.seed}, runtime {comparison.runtime}  ",

@@ -31,7 +31,7 @@ class Backends(Protocol):
         """Run the given number of backends. Return what went wrong, or an empty string."""
 
     async def start_backend(self) -> tuple[Process, str]:
-        """Start one more backend. Return it and what went wrong, or an empty string."""
+        """Start one more backend. Return its process, and why it did not become ready; an empty string if it did."""
 
     async def leave(self, name: str, grace_s: float) -> None:
         """Stop a backend, with SIGKILL after `grace_s`, and forget it."""

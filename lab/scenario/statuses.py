@@ -20,7 +20,7 @@ def parse_statuses(value: Any) -> tuple[str, ...]:
 
 
 def accepted(statuses: Iterable[str]) -> frozenset[int]:
-    """Return all statuses in a result of `parse_statuses`; `SUCCESS` if it is empty."""
+    """Return every status code that these statuses and classes stand for; all below 400 if there are none."""
     found: set[int] = set()
     for each in statuses:
         first = int(each[0]) * 100

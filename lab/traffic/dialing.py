@@ -18,7 +18,7 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class Dialer:
-    """Opens connections to one target."""
+    """Opens connections to the address where all requests of a run enter."""
 
     def __init__(self, target: TrafficTarget, context: ssl.SSLContext | None) -> None:
         """`context` is None without TLS."""

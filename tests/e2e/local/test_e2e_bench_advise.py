@@ -1,4 +1,4 @@
-"""A sample of `lab bench advise`: what the adviser predicts bounds what is measured with the real programs."""
+"""A sample of `lab bench advise`: no time measured with a real program is above the one that the adviser predicts."""
 
 from __future__ import annotations
 
