@@ -31,6 +31,7 @@ from ..output.json_text import dumps
 from ..output.terminal import Terminal
 from ..runtime.state_folder import state_root
 from ..scenario.plan import Plan
+from .common import words
 from .compare_commands import begin_comparison, command_line, keep_entries_inside
 
 ALL_FAULTS: Final = ",".join(Fault)
@@ -64,11 +65,11 @@ class Verification:
 
 def kinds(text: str) -> list[Fault]:
     """Return the kinds of fault of a comma-separated list. Raise `BadArgumentsError`."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    named = words(text)
     known = set(Fault)
-    if not words or not set(words) <= known:
+    if not named or not set(named) <= known:
         raise BadArgumentsError(f"--faults {text}: unknown kind of fault", f"choose from {ALL_FAULTS}")
-    return [Fault(word) for word in words]
+    return [Fault(name) for name in named]
 
 
 def run_verification(

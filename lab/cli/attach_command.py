@@ -18,7 +18,7 @@ from ..runtime.attached.bounds import bounds_of_configuration
 from ..runtime.attached.lab_file import Found, parse_lab_file
 from ..runtime.attached.survey import Answer, Naming
 from ..runtime.attached.their_project import TheirProject
-from .common import JsonOption, message_console, print_json
+from .common import JsonOption, message_console, print_json, words
 
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 """Names that Compose looks for, in its order."""
@@ -86,7 +86,7 @@ def attach(
         compose=tuple(relative(each, file) for each in compose or compose_files()),
         project=project,
         traffic=traffic,
-        backends=words(backends),
+        backends=tuple(words(backends)),
         port=service_port,
         health=health,
         identify=identify,
@@ -128,8 +128,7 @@ def complete(wishes: Wishes, file: Path) -> tuple[Found, Naming | None, list[Ans
     document["backends"]["port"] = wishes.port or attaching.found_port(backends)
     document["traffic"] = wishes.traffic or attaching.found_traffic(theirs, wishes.backends)
     first = parse_lab_file(attaching.text_of(document), file)
-    url = AttachedRuntime(first).traffic_url()
-    naming, answers = attaching.survey(first, url, backends)
+    naming, answers = attaching.survey(first, AttachedRuntime(first).entrance(), backends)
     if naming is not None and wishes.identify != NONE:
         document["identify"] = naming.identify
         if naming.names:
@@ -174,11 +173,6 @@ def compose_files() -> list[str]:
         if Path(name).is_file():
             return [name]
     raise BadArgumentsError("there is no compose file here", "--compose FILE")
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Return the words of a comma-separated option."""
-    return tuple(filter(None, (each.strip() for each in text.split(","))))
 
 
 def relative(name: str, file: Path) -> str:

@@ -34,7 +34,7 @@ from ..evidence.verdict import Verdict
 from ..index.page import refresh
 from ..runtime.docker_lab import DEFAULT_PROJECT
 from .advise_verification import ALL_FAULTS, kinds, run_verification
-from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab
+from .common import AnyRuntimeOption, JsonOption, ProjectOption, message_console, print_json, running_lab, words
 
 _RESULTS: Final = Path("results")
 app = typer.Typer(
@@ -150,7 +150,7 @@ def advise(
     console = message_console(as_json)
     if not phases and append is None:
         raise BadArgumentsError("--phases 0 runs nothing", "add --append FOLDER to judge recorded runs again")
-    subjects = rendered_subjects(_words(balancers), _words(settings))
+    subjects = rendered_subjects(words(balancers), words(settings))
     verified = run_verification(subjects, kinds(faults), phases, seed, results, console, append)
     if write_markdown:
         splice(write_markdown, markdown_table(verified.rows, verified.comparison), ADVICE)
@@ -164,10 +164,6 @@ def advise(
 def _refresh_index(out: Path) -> None:
     """Write the index of the folder with the results again, unless the user chose a folder that has none."""
     refresh(out.parent, begin=out.parent == _RESULTS)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 @app.command()

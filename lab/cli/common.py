@@ -91,6 +91,11 @@ def partial_lab(name: RuntimeName | None, project: str) -> tuple[RuntimeName, li
     return None
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a comma-separated option."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def message_console(as_json: bool) -> Terminal:
     """Return the console for messages to people: stdout, or stderr if stdout carries a JSON document."""
     return Terminal(stderr=as_json, highlight=False, markup=False)

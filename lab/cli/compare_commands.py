@@ -42,7 +42,7 @@ from ..scenario.file_reader import load_scenario
 from ..scenario.plan import Plan
 from ..scenario.planner import make_plan
 from . import candidates
-from .common import ComparedRuntimeOption, JsonOption, keep_inside, message_console, print_json
+from .common import ComparedRuntimeOption, JsonOption, keep_inside, message_console, print_json, words
 
 MIXES = ("mixed", "get")
 _HOST = re.compile(r"|[A-Za-z0-9_.\[\]:-]{1,255}")
@@ -281,11 +281,6 @@ def _plan(name: str, comparison: Comparison) -> Plan:
 def _same(result: document.Result, chosen: list[Entry], plans: list[Plan]) -> bool:
     rows = {(each.choice.name, each.settings) for each in chosen}
     return (result.balancer, result.settings) in rows and result.scenario in {plan.scenario for plan in plans}
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a comma-separated list."""
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _processors() -> str:

@@ -35,14 +35,13 @@ from ..output.terminal import Terminal
 from ..report import job_summary
 from ..runtime.selection import RuntimeName
 from ..scenario.plan import Plan
-from .common import JsonOption, message_console, print_json
+from .common import JsonOption, message_console, print_json, words
 from .compare_commands import (
     begin_comparison,
     command_line,
     environment_for,
     keep_entries_inside,
     with_requests,
-    words,
 )
 
 
@@ -94,6 +93,8 @@ def gate(
     Exit codes: 0 not worse, 1 worse, 2 too few runs count (the host was busy), 254 bad arguments or baseline.
     """
     console = message_console(as_json)
+    if runtime is RuntimeName.ATTACHED:
+        raise BadArgumentsError("--runtime attached: a gate starts what it tests", "--runtime local or docker")
     before = None if update and (files or entry) else read_baseline(baseline)
     named = _named(files or [], entry or [], runtime or (before.runtime if before else RuntimeName.LOCAL))
     options = Options(host=host, health=health, frontend=frontend, pool=pool, replace=tuple(replacing or ()))
@@ -108,12 +109,12 @@ def gate(
     raise typer.Exit(code)
 
 
-def _named(files: Sequence[str], words: Sequence[str], runtime: str) -> tuple[entries.NamedEntry, ...]:
+def _named(files: Sequence[str], entry_options: Sequence[str], runtime: str) -> tuple[entries.NamedEntry, ...]:
     """Return the entries of the command line. A file is named after itself."""
     named = [each if "=" in each else f"{_own_name(each)}={each}" for each in files]
-    found = tuple(entries.parse_named([*named, *words], runtime))
-    if url := next((each.name for each in found if each.url), ""):
-        raise BadArgumentsError(f"{url}: a gate starts what it tests", "a file, a program or cmd:COMMAND")
+    found = tuple(entries.parse_named([*named, *entry_options], runtime))
+    if running := next((each.name for each in found if each.url or each.lab_file), ""):
+        raise BadArgumentsError(f"{running}: a gate starts what it tests", "a file, a program or cmd:COMMAND")
     return found
 
 

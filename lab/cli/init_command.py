@@ -31,9 +31,8 @@ from .attach_command import (
     findings,
     relative,
     with_some_backend,
-    words,
 )
-from .common import JsonOption, message_console, print_json
+from .common import JsonOption, message_console, print_json, words
 
 
 def init(
@@ -58,7 +57,7 @@ def init(
         raise BadArgumentsError(f"{file} exists already", "--force replaces it")
     files = tuple(relative(each, file) for each in compose or compose_files())
     wishes = Wishes(
-        compose=files, project="", traffic=traffic, backends=words(backends), port=service_port,
+        compose=files, project="", traffic=traffic, backends=tuple(words(backends)), port=service_port,
         health=health or "/", identify="", balancer=balancer,
         config=tuple(relative(each, file) for each in config or ()),
         requests=tuple(request or ["GET /"]), rate=rate, host="", ca="",
@@ -83,7 +82,7 @@ def _asked(wishes: Wishes, health: str, file: Path, console: Terminal, *, intera
     published = theirs.published()
     guess = [each for each in theirs.services if each not in published] or [*theirs.services]
     console.print(f"services of {theirs.name}: {', '.join(theirs.services)}")
-    backends = words(typer.prompt("1/3 Which of them are behind the balancer?", default=",".join(guess)))
+    backends = tuple(words(typer.prompt("1/3 Which of them are behind the balancer?", default=",".join(guess))))
     others = [each for each in theirs.services if each not in backends]
     balancer = typer.prompt("2/3 Which one is the balancer?", default=others[0]) if others else ""
     path = health or typer.prompt("3/3 Which path says that a backend is well (or tcp)?", default="/")

@@ -15,7 +15,7 @@ import aiohttp
 
 from ..identity import UNIDENTIFIED, known_names, target_of
 from ..processes.readiness import Answer, Patience, gave_up
-from ..scenario.statuses import accepted, parse_statuses
+from ..scenario.statuses import accepted
 from .clients import BalancerClient, ChaosClient, Json
 from .endpoints import Endpoints
 from .tls import CERTIFICATE_HELP, handshake_problem
@@ -66,7 +66,7 @@ class OpaqueBalancer:
         self._bounds = endpoints.bounds
         self._identification = endpoints.identification
         self._names = endpoints.names
-        self._good = accepted(parse_statuses(endpoints.question_status))
+        self._good = accepted(endpoints.question_statuses)
         self._seen: dict[str, float] = {}
         """Instance → when it last answered, in monotonic seconds."""
         self._forwarded = float("-inf")

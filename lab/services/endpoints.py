@@ -87,8 +87,8 @@ class Endpoints:
     `lab.identity.known_names` says."""
     question: str = "/whoami"
     """Path of the request that is sent through a balancer without an admin API, to see which backends it uses."""
-    question_status: str = "200"
-    """Status of a good answer to that question, or a class such as `2xx`."""
+    question_statuses: tuple[str, ...] = ("200",)
+    """Statuses of a good answer to that question, or classes such as `2xx`; empty: all below 400."""
     permitted: tuple[str, ...] = ()
     """IP addresses besides loopback to which requests may be sent: those of containers of this lab."""
     ca_file: str = ""

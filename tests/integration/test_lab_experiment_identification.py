@@ -131,5 +131,5 @@ async def test_a_balancer_that_forwards_nothing_is_not_ready_without_names_eithe
         _nobody_up(lab)
         with pytest.raises(EnvironmentProblemError, match=r"api-1 is unseen.*GET .*/any: status 503"):
             await run_experiment(generic_plan(), opaque(endpoints, "none"), tmp_path)
-        accepted = opaque(endpoints, "none", question_status="5xx")
+        accepted = opaque(endpoints, "none", question_statuses=("5xx",))
         await run_experiment(generic_plan(steps=()), accepted, tmp_path)

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.free_ports import free_port
 from tests.support.lab_example import base_image
 
 ROOT = Path(__file__).parents[2]
@@ -50,12 +50,6 @@ class Example:
              "running": each["State"]["Running"], "networks": sorted(each["NetworkSettings"]["Networks"])}
             for each in found
         ]  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -26,14 +26,15 @@ _READMISSION_MARGIN_S: Final = 5.0
 def adapted(plan: Plan, lab_file: LabFile, bounds: Iterable[Mapping[str, Any]]) -> Plan:
     """Return the plan with the requests, rate and expectations of the lab file.
 
-    - A mix that requests paths of the lab's own backends is replaced by `requests`.
+    - A mix with requests to the lab's own backends is replaced by `requests`. A kind with a field such as `status` is
+      none, whatever its path.
     - `within_bound` becomes the limit in `expect`. Without one it stays if each fault of the plan has a bound (from the
       balancer's configuration), otherwise it is not asserted.
     - A target that the lab's own backends are called, such as `api-2`, becomes the second target of the project.
     - What only the balancer's admin API or the backends' ledgers can show is not asserted.
     """
     load = plan.load
-    if any(kind.path.partition("?")[0] in OWN_PATHS for kind in load.mix):
+    if any(kind.exchange is None and kind.path.partition("?")[0] in OWN_PATHS for kind in load.mix):
         load = replace(load, mix=tuple(kind.planned(own_backends=False) for kind in lab_file.requests))
     if lab_file.rate is not None:
         load = replace(load, rate=lab_file.rate)

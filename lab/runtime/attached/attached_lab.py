@@ -68,14 +68,15 @@ class AttachedRuntime:
     @contextlib.contextmanager
     def borrow(self, say: Say) -> Iterator[Endpoints]:
         """Yield the lab. Remove the chaos service afterwards if this call has started it."""
-        running = self.find()
-        yield_from = running or self.up(say)
+        if (running := self.find()) is not None:
+            yield running
+            return
+        endpoints = self.up(say)
         try:
-            yield yield_from
+            yield endpoints
         finally:
-            if running is None:
-                with uninterrupted():
-                    self._chaos.down()
+            with uninterrupted():
+                self._chaos.down()
 
     def down(self, say: Say) -> bool:
         """Remove the chaos service; the project keeps running. Return whether there was one."""
@@ -129,6 +130,7 @@ class AttachedRuntime:
             services=self._content.backends.services,
             port=self._content.backends.port,
             health=self._content.backends.health,
+            host=self._content.host,
             balancer=self._content.balancer.service or "",
             networks=tuple(sorted(joined)),
         )
@@ -139,12 +141,18 @@ class AttachedRuntime:
         has = chaos.settings()
         return any(has.get(name, "") != value for name, value in wanted.items())
 
+    def entrance(self) -> Endpoints:
+        """Return what is needed to send requests: the endpoints without a chaos service.
+
+        Raise `BadArgumentsError` if requests would leave this machine and the project, or if a file is not valid.
+        """
+        return self._endpoints("", "")
+
     def _endpoints(self, chaos: str, token: str) -> Endpoints:
-        content = self._content
-        address = self._address()
-        balancer = content.balancer
+        content, balancer = self._content, self._content.balancer
+        traffic, container = self._way_in()
         return Endpoints(
-            traffic=self.traffic_url(),
+            traffic=traffic,
             admin="",
             chaos=chaos,
             chaos_token=token,
@@ -153,27 +161,22 @@ class AttachedRuntime:
             host=content.host,
             identification=Identification.parse(content.identify),
             question=content.asked,
-            question_status="2xx",
+            question_statuses=content.good_statuses,
             names=content.names,
             ca_file=str(self._lab_file.beside(content.ca)) if content.ca else "",
-            permitted=() if address is None else (address[1],),
+            permitted=(container,) if container else (),
             bounds=bounds_of_configuration(self._lab_file),
         )
 
-    def traffic_url(self) -> str:
-        """Return the URL where requests enter, with the address of a container if the lab file names a service."""
-        address = self._address()
-        return self._content.traffic.rstrip("/") if address is None else address[0]
-
-    def _address(self) -> tuple[str, str] | None:
-        """Return URL and address of the container that `traffic` names, or None for an address of loopback.
+    def _way_in(self) -> tuple[str, str]:
+        """Return the URL where requests enter, and the address of the container that it names; empty on loopback.
 
         Raise `BadArgumentsError` for any other host: the lab sends traffic nowhere else.
         """
         parts = urlsplit(self._content.traffic)
         host = parts.hostname or ""
         if ports.is_loopback(host):
-            return None
+            return self._content.traffic.rstrip("/"), ""
         if host not in self.theirs.services:
             raise BadArgumentsError(
                 f"{self._lab_file.path}: traffic: {self._content.traffic} is neither on loopback nor a service of "

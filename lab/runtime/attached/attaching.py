@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ruamel.yaml import YAML
 
 from ...errors import BadArgumentsError, EnvironmentProblemError
 from ...output.atomic_write import write_atomically
+from ...services.endpoints import Endpoints
 from .. import ports
 from .lab_file import Found, LabFile, parse_lab_file
 from .survey import REQUESTS_PER_BACKEND, Answer, Naming, find_naming
@@ -112,51 +112,50 @@ def found_traffic(project: TheirProject, backends: Sequence[str]) -> str:
     return next(iter(published))
 
 
-def survey(found: Found, url: str, backends: Sequence[Container]) -> tuple[Naming | None, list[Answer]]:
+def survey(found: Found, entrance: Endpoints, backends: Sequence[Container]) -> tuple[Naming | None, list[Answer]]:
     """Send requests through the balancer and to each backend; return where answers name their backend, and the answers.
 
     Raise `EnvironmentProblemError` if the balancer answers none of the requests.
     """
-    answers, direct = asyncio.run(_ask_all(found, url, backends))
+    answers, direct = asyncio.run(_ask_all(found, entrance, backends))
     wanted = "" if found.content.identify == NONE else found.content.identify
     return find_naming(answers, backends, direct, wanted), answers
 
 
-async def _ask_all(found: Found, url: str, backends: Sequence[Container]) -> tuple[list[Answer], dict[str, Answer]]:
-    content = found.content
-    context: ssl.SSLContext | bool = True
-    if content.ca:
-        try:
-            context = ssl.create_default_context(cafile=str(found.beside(content.ca)))
-        except (OSError, ssl.SSLError) as error:
-            raise BadArgumentsError(f"{found.beside(content.ca)}: no certificates ({error})", "--ca FILE") from error
+async def _ask_all(
+    found: Found, entrance: Endpoints, backends: Sequence[Container]
+) -> tuple[list[Answer], dict[str, Answer]]:
+    content, options = found.content, entrance.traffic_options()
     headers = {"Connection": "close", **({"Host": content.host} if content.host else {})}
-    target = url.rstrip("/") + content.asked
-    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=context)) as session:
+    target = entrance.traffic + content.asked
+    async with aiohttp.ClientSession(headers=headers) as session:
         count = REQUESTS_PER_BACKEND * len(backends)
-        told = await asyncio.gather(*(_ask(session, target, _TIMEOUT) for _ in range(count)))
+        told = await asyncio.gather(*(_ask(session, target, _TIMEOUT, options) for _ in range(count)))
         answers = [each for each in told if isinstance(each, Answer)]
         if not answers:
             raise EnvironmentProblemError(f"GET {target}: no answer ({told[0]})", "is the balancer up? --traffic URL")
         direct = {}
         for each in backends:
-            address = next(filter(None, each.networks.values()), "")
+            if not (address := next(filter(None, each.networks.values()), "")):
+                continue
             shown = f"[{address}]" if ":" in address else address
-            direct_url = (
-                f"http://{shown}:{content.backends.port}{urlsplit(content.traffic).path.rstrip('/')}{content.asked}"
-            )
-            answer = await _ask(session, direct_url, _DIRECT_TIMEOUT) if address else ""
+            url = f"http://{shown}:{content.backends.port}{urlsplit(content.traffic).path.rstrip('/')}{content.asked}"
+            answer = await _ask(session, url, _DIRECT_TIMEOUT, {"allow_redirects": False})
             if isinstance(answer, Answer):
                 direct[each.target] = answer
     return answers, direct
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, limit: aiohttp.ClientTimeout) -> Answer | str:
+async def _ask(
+    session: aiohttp.ClientSession, url: str, limit: aiohttp.ClientTimeout, options: Mapping[str, Any]
+) -> Answer | str:
     """Return the answer to one request on a new connection, or why there is none."""
     try:
-        async with session.get(url, timeout=limit, allow_redirects=False) as answer:
-            body = await answer.content.read(_BODY_BYTES)
-            return Answer(answer.status, tuple(answer.headers.items()), body)
+        async with session.get(url, timeout=limit, **options) as answer:
+            body = bytearray()
+            while len(body) < _BODY_BYTES and (chunk := await answer.content.readany()):
+                body += chunk
+            return Answer(answer.status, tuple(answer.headers.items()), bytes(body))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return str(error) or type(error).__name__
 

@@ -37,6 +37,8 @@ class Settings:
     port: int
     health: str
     """Path of the backends' health check, or `tcp`."""
+    host: str
+    """Host header of health checks; empty: the container's address."""
     balancer: str
     """Service of the balancer, or empty."""
     networks: tuple[str, ...]
@@ -50,6 +52,7 @@ class Settings:
             "CHAOS_TARGETS": ",".join(self.services),
             "CHAOS_SERVICE_PORT": str(self.port),
             "CHAOS_BALANCER": self.balancer,
+            "CHAOS_HEALTH_HOST": self.host,
             **health,
         }
 

@@ -117,6 +117,11 @@ class LabFile(StrictModel):
         """Path of the request that finds out which backends are in use."""
         return self.question or next(kind.path for kind in self.requests if kind.method == "GET")
 
+    @property
+    def good_statuses(self) -> tuple[str, ...]:
+        """Statuses of a good answer to it, as the kind of request with this path names them; empty: all below 400."""
+        return next((kind.status for kind in self.requests if kind.request == f"GET {self.asked}"), ())
+
 
 _FORMAT: Final = FileFormat("lab file", LabFile, "docs/attach.md", Limits("lab file", MAX_DEPTH, 20_000, 16 * 1024))
 

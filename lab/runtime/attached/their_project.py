@@ -105,8 +105,10 @@ class TheirProject:
         """
         labels = [word for label in (f"{PROJECT_LABEL}={self.name}", f"{_ONEOFF_LABEL}=False")
                   for word in ("--filter", f"label={label}")]  # fmt: skip
-        ids = docker(["ps", "--all", "--quiet", "--no-trunc", *labels]).stdout.split()
-        found = inspect(*ids) if ids else []
+        shown = docker(["ps", "--all", "--quiet", "--no-trunc", *labels])
+        if shown.returncode != 0:
+            raise EnvironmentProblemError("docker ps failed", "lab doctor", tail(shown.stderr))
+        found = inspect(*ids) if (ids := shown.stdout.split()) else []
         self._refuse_other_folders({each["Config"]["Labels"].get(_FOLDER_LABEL, "") for each in found})
         return sorted(map(_container, found), key=lambda each: each.name)
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from lab.runtime.attached.chaos_project import Settings, compose_document
 from lab.runtime.docker_lab import COMPOSE_FILE
 
-SETTINGS = Settings("shop", ("web", "jobs"), 8000, "/healthz", "proxy", ("shop_back", "shop_default"))
+SETTINGS = Settings("shop", ("web", "jobs"), 8000, "/healthz", "shop.example", "proxy", ("shop_back", "shop_default"))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ def test_it_is_told_whom_it_may_fault(ours: dict[str, Any]) -> None:
             "/healthz",
             "proxy",
         )
+        assert told["CHAOS_HEALTH_HOST"] == "shop.example"
         assert "CHAOS_MISBEHAVE_TOKEN_DIR" not in told
 
 
@@ -58,6 +59,8 @@ def test_it_is_as_confined_as_in_our_own_lab(ours: dict[str, Any]) -> None:
 
 
 def test_a_backend_without_a_health_path_is_only_connected_to(ours: dict[str, Any]) -> None:
-    told = compose_document(ours, Settings("shop", ("web",), 80, "tcp", "", ("n",)))["services"]["chaos"]["environment"]
+    told = compose_document(ours, Settings("shop", ("web",), 80, "tcp", "", "", ("n",)))["services"]["chaos"][
+        "environment"
+    ]
     assert told["CHAOS_HEALTH"] == "tcp"
     assert "CHAOS_HEALTH_PATH" not in told

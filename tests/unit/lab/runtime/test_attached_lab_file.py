@@ -68,6 +68,14 @@ def test_without_a_get_the_question_is_required() -> None:
     assert parse_lab_file(f"{posts}question: /healthz\n", Path("x.yaml")).content.asked == "/healthz"
 
 
+def test_an_answer_is_good_as_the_kind_of_request_says() -> None:
+    assert parse_lab_file(WHOLE, Path("x.yaml")).content.good_statuses == ()
+    redirected = WHOLE.replace("{request: GET /, share: 90%}", "{request: GET /, share: 90%, status: 302}")
+    assert parse_lab_file(redirected, Path("x.yaml")).content.good_statuses == ("302",)
+    asked = parse_lab_file(f"{redirected}question: /prices\n", Path("x.yaml"))
+    assert asked.content.good_statuses == ()
+
+
 def test_the_file_of_this_folder_makes_the_attached_project_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

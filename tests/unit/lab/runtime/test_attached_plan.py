@@ -44,6 +44,12 @@ def test_a_scenario_of_the_users_own_keeps_its_requests() -> None:
     assert adapted(own, lab_file(), ()).load.mix == own.load.mix
 
 
+def test_a_request_of_the_users_own_keeps_a_path_that_our_backends_have_too() -> None:
+    mix = "mix: [{request: GET /jobs, share: 100%, status: 200}]"
+    own = make_plan(parse_scenario(SCENARIO.replace("mix: [{request: GET /, share: 100%}]", mix), "x.yaml"), "own", 1)
+    assert [each.path for each in adapted(own, lab_file(), ()).load.mix] == ["/jobs"]
+
+
 @pytest.mark.parametrize(
     ("expected", "has_bounds", "reroute"),
     [("{reroute: 2s}", False, "2s"), ("{reroute: 2s}", True, "2s"), ("{}", True, "within_bound"), ("{}", False, None)],
