@@ -15,6 +15,10 @@ from .configuration import CheckKind, Checks, FailoverSettings, Failure, Passive
 LEAST_CHECK_TIMEOUT_S: Final = 0.1
 LEAST_CONNECT_S: Final = 0.05
 """Shorter time-outs fail on a busy network although the server is well: one lost packet is sent again after 200 ms."""
+NO_SHORTER_CHECK: Final = f"no check time-out below {LEAST_CHECK_TIMEOUT_S * 1000:g} ms"
+NO_SHORTER_CONNECT: Final = f"no connect time-out below {LEAST_CONNECT_S * 1000:g} ms"
+COUNTS_ALL_ERRORS: Final = "errors that the application answers by itself, such as status 500, count too"
+"""Remark on detection by live traffic."""
 INTERVALS_S: Final = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 CHECK_TIMEOUTS_S: Final = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 CONNECTS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)

@@ -14,8 +14,11 @@ from ..documents import Node, read_yaml
 from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECTS_S,
+    COUNTS_ALL_ERRORS,
     INTERVALS_S,
     NEW_CHECKS,
+    NO_SHORTER_CHECK,
+    NO_SHORTER_CONNECT,
     RESPONSES_S,
     Bounds,
     Candidate,
@@ -52,16 +55,13 @@ _JSON: Final = {
     **{f"health_{key}": ("health_checks", "active", key) for key in ("uri", "interval", "timeout", "fails", "passes")},
 }
 """Setting → keys below the `reverse_proxy` handler."""
-_TRAFFIC: Final = "errors that the application answers by itself, such as status 500, count too"
 
 
 def tunables(pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
     """Yield the settings of this pool that can be changed."""
     if has_checks(pool.settings):
         yield times("health_interval", "I", of_checks("interval_s"), INTERVALS_S)
-        yield times(
-            "health_timeout", "T", of_checks("timeout_s"), CHECK_TIMEOUTS_S, least="no check time-out below 100 ms"
-        )
+        yield times("health_timeout", "T", of_checks("timeout_s"), CHECK_TIMEOUTS_S, least=NO_SHORTER_CHECK)
         yield counts("health_fails", "F", of_checks("fall"))
         yield counts("health_passes", "R", of_checks("rise"))
     elif bounds.check_path:
@@ -71,9 +71,9 @@ def tunables(pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
         yield counts("max_fails", "n", new_passive)
         counted = pool.settings.passive.counted.value | {Failure.ERROR}
         errors = Candidate(counted, {"unhealthy_status": "5xx"})
-        yield Tunable("unhealthy_status", "", of_passive("counted"), (errors,), remark=_TRAFFIC)
+        yield Tunable("unhealthy_status", "", of_passive("counted"), (errors,), remark=COUNTS_ALL_ERRORS)
     yield from _retries(pool)
-    yield times("dial_timeout", "C", connect_timeout, CONNECTS_S, least="no connect time-out below 50 ms")
+    yield times("dial_timeout", "C", connect_timeout, CONNECTS_S, least=NO_SHORTER_CONNECT)
     yield times("response_header_timeout", "S", response_timeout, responses(bounds), least=slowest_response(bounds))
 
 

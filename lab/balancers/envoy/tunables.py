@@ -19,8 +19,11 @@ from ..tunables import (
     CONNECT_ONLY,
     CONNECTS_S,
     COUNTS,
+    COUNTS_ALL_ERRORS,
     INTERVALS_S,
     NEW_CHECKS,
+    NO_SHORTER_CHECK,
+    NO_SHORTER_CONNECT,
     SILENCE,
     Bounds,
     Candidate,
@@ -60,7 +63,6 @@ _PREVIOUS_HOSTS: Final = [
 ]
 _TOGETHER: Final = "without jitter, balancers that started together check at the same moments"
 _IDLE: Final = "no_traffic_interval is the interval before the first request; without it, 60 s would pass"
-_TRAFFIC: Final = "errors that the application answers by itself, such as status 500, count too"
 
 
 class _Parts:
@@ -103,7 +105,7 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
         connect_timeout,
         CONNECTS_S,
         decimal_seconds,
-        "no connect time-out below 50 ms",
+        NO_SHORTER_CONNECT,
         "cluster.connect_timeout",
     )
     if http and parts.get is not None:
@@ -126,7 +128,7 @@ def _checks(parts: _Parts, settings: FailoverSettings, bounds: Bounds, *, http: 
 
         yield check_times("interval", "I", "interval_s", INTERVALS_S)
         yield check_times("unhealthy_interval", "d", "down_interval_s", INTERVALS_S)
-        yield check_times("timeout", "T", "timeout_s", CHECK_TIMEOUTS_S, "no check time-out below 100 ms")
+        yield check_times("timeout", "T", "timeout_s", CHECK_TIMEOUTS_S, NO_SHORTER_CHECK)
         yield counts("health_checks.unhealthy_threshold", "F", of_checks("fall"), key=f"{_CHECK}.unhealthy_threshold")
         yield counts("health_checks.healthy_threshold", "R", of_checks("rise"), key=f"{_CHECK}.healthy_threshold")
         edges = ("unhealthy_edge_interval", "healthy_edge_interval")
@@ -177,7 +179,7 @@ def _outliers(parts: _Parts, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
             )
             for failures in (3, 5, 10)
         )
-        yield Tunable("outlier_detection", "n", new_passive, candidates, remark=_TRAFFIC)
+        yield Tunable("outlier_detection", "n", new_passive, candidates, remark=COUNTS_ALL_ERRORS)
         return
     failures = pool.settings.passive.failures.value if pool.settings.passive is not None else 0
     other = bool(parts.cluster.at("outlier_detection", "consecutive_gateway_failure"))

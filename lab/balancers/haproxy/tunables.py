@@ -16,8 +16,11 @@ from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECT_ONLY,
     CONNECTS_S,
+    COUNTS_ALL_ERRORS,
     INTERVALS_S,
     NEW_CHECKS,
+    NO_SHORTER_CHECK,
+    NO_SHORTER_CONNECT,
     SILENCE,
     Bounds,
     Candidate,
@@ -51,7 +54,6 @@ _RETRIED: Final = (
     ("conn-failure empty-response response-timeout", SILENCE),
     ("all-retryable-errors", ANY),
 )
-_TRAFFIC: Final = "errors that the application answers by itself, such as status 500, count too"
 
 
 def tunables(
@@ -70,11 +72,11 @@ def tunables(
         yield times("downinter", "d", of_checks("down_interval_s"), INTERVALS_S)
         yield counts("fall", "F", of_checks("fall"))
         yield counts("rise", "R", of_checks("rise"))
-        yield times("timeout check", "T", _answer_timeout, CHECK_TIMEOUTS_S, least="no check time-out below 100 ms")
+        yield times("timeout check", "T", _answer_timeout, CHECK_TIMEOUTS_S, least=NO_SHORTER_CHECK)
         yield _observe()
     if bounds.check_path and not tracked and http and _kind(pool.settings) is not CheckKind.HTTP:
         yield _http_checks(section, bounds.check_path, checked=checked)
-    yield times("timeout connect", "C", connect_timeout, CONNECTS_S, least="no connect time-out below 50 ms")
+    yield times("timeout connect", "C", connect_timeout, CONNECTS_S, least=NO_SHORTER_CONNECT)
     yield counts("retries", "A", lambda settings: settings.retries.attempts.value - 1, (1, 2, 3))
     again = {} if pool.settings.retries.attempts.value > 1 else {"retries": "1"}
     elsewhere = Candidate(2, {"option redispatch": "1", **again})
@@ -102,7 +104,7 @@ def _observe() -> Tunable:
         Candidate(limit, {"observe": "layer7", "error-limit": str(limit), "on-error": "mark-down"})
         for limit in (3, 5, 10)
     )
-    return Tunable("observe", "n", of_passive("failures"), candidates, remark=_TRAFFIC)
+    return Tunable("observe", "n", of_passive("failures"), candidates, remark=COUNTS_ALL_ERRORS)
 
 
 def _http_checks(section: Section, path: str, *, checked: bool) -> Tunable:

@@ -14,6 +14,7 @@ from ..tunables import (
     ANY,
     CONNECT_ONLY,
     CONNECTS_S,
+    NO_SHORTER_CONNECT,
     RESPONSES_S,
     SILENCE,
     Bounds,
@@ -59,7 +60,7 @@ def tunables(configuration: Configuration, pool: Pool, bounds: Bounds) -> Iterat
             yield times(
                 "fail_timeout", "X", of_passive("ejection_s"), ejections(bounds), least="whole seconds", remark=_ALL_OUT
             )
-    yield times("proxy_connect_timeout", "C", connect_timeout, CONNECTS_S, least="no connect time-out below 50 ms")
+    yield times("proxy_connect_timeout", "C", connect_timeout, CONNECTS_S, least=NO_SHORTER_CONNECT)
     yield times(
         "proxy_read_timeout", "S", response_timeout, responses(bounds), least=slowest_response(bounds), remark=_LATE
     )

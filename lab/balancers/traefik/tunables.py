@@ -18,8 +18,11 @@ from ..tunables import (
     CHECK_TIMEOUTS_S,
     CONNECT_ONLY,
     CONNECTS_S,
+    COUNTS_ALL_ERRORS,
     INTERVALS_S,
     NEW_CHECKS,
+    NO_SHORTER_CHECK,
+    NO_SHORTER_CONNECT,
     RESPONSES_S,
     SILENCE,
     Bounds,
@@ -49,7 +52,6 @@ RETRY: Final = "tuned-retry"
 """Name of the middleware that the tuner adds to a router without `retry`."""
 _STATUSES: Final = (("502,504", SILENCE), ("500,502-504", ANY))
 _BUFFERS: Final = "with `status`, Traefik keeps the body of each request; see maxRequestBodyBytes"
-_TRAFFIC: Final = "errors that the application answers by itself, such as status 500, count too"
 
 Path = tuple[str, ...]
 _STATIC: Final[Path] = ("serversTransport", "forwardingTimeouts")
@@ -114,7 +116,7 @@ def _every(parts: _Parts, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
     if has_checks(pool.settings):
         yield _times(f"{check}/interval", "I", of_checks("interval_s"), INTERVALS_S)
         yield _times(f"{check}/unhealthyInterval", "d", of_checks("down_interval_s"), INTERVALS_S)
-        least = "no check time-out below 100 ms"
+        least = NO_SHORTER_CHECK
         yield _times(f"{check}/timeout", "T", of_checks("timeout_s"), CHECK_TIMEOUTS_S, least)
     elif bounds.check_path:
         yield Tunable("healthCheck", "I", new_checks, tuple(_new_checks(check, bounds.check_path)))
@@ -126,9 +128,9 @@ def _every(parts: _Parts, pool: Pool, bounds: Bounds) -> Iterator[Tunable]:
             Candidate(failures, {f"{passive}/maxFailedAttempts": failures, f"{passive}/failureWindow": "5s"})
             for failures in (2, 3, 5)
         )
-        yield Tunable("passiveHealthCheck", "n", new_passive, candidates, remark=_TRAFFIC)
+        yield Tunable("passiveHealthCheck", "n", new_passive, candidates, remark=COUNTS_ALL_ERRORS)
     yield from _retries(parts)
-    yield _times(f"{transport}/dialTimeout", "C", connect_timeout, CONNECTS_S, "no connect time-out below 50 ms")
+    yield _times(f"{transport}/dialTimeout", "C", connect_timeout, CONNECTS_S, NO_SHORTER_CONNECT)
     least = slowest_response(bounds)
     yield _times(f"{transport}/responseHeaderTimeout", "S", response_timeout, responses(bounds), least)
 
