@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from .configuration import Configuration, Edit, Listener, Pool
 from .requirements import ProxySpec
 from .tunables import Bounds, Tunable, Writes
+
+if TYPE_CHECKING:
+    from .operating import Operated, Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,10 @@ class BaseAdapter:
         """Return no quirks."""
         return ()
 
+    def operator(self, running: Operated) -> Operator | None:
+        """Return None: deploys and reloads are left out."""
+        return None
+
 
 @runtime_checkable
 class Adapter(Protocol):
@@ -159,3 +166,6 @@ class Adapter(Protocol):
 
     def quirks(self, spec: ProxySpec) -> tuple[Quirk, ...]:
         """Return the settings of `spec` that the balancer cannot express."""
+
+    def operator(self, running: Operated) -> Operator | None:
+        """Return what changes the running balancer during deploys and reloads, or None if the lab cannot do that."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -96,6 +95,3 @@ def changed(spec: ProxySpec) -> ProxySpec:
     """Return the specification with another connect time-out."""
     connect_timeout_s = round(spec.retry.connect_timeout_s + CHANGED_BY_S, 3)
     return replace(spec, retry=replace(spec.retry, connect_timeout_s=connect_timeout_s))
-
-
-MakeOperator = Callable[[Operated], Operator]

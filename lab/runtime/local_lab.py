@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 from ..balancers import adapter
 from ..balancers.operating import Operated
-from ..balancers.operators import OPERATORS
 from ..balancers.selection import Choice, Wanted, spec_of
 from ..errors import EnvironmentProblemError
 from ..output.terminal import OutputClosedError
@@ -254,14 +253,13 @@ def _endpoints(ready: Ready) -> Endpoints:
 
 def _operations(ready: Ready, state_dir: Path, other: Choice | None) -> LocalOperations | None:
     """Return the operations on a balancer whose files the lab has rendered; None for any other one."""
-    make = OPERATORS.get(other.adapter) if other and not other.files else None
-    answer = _ask(ready, "GET", "/processes")
-    if other is None or make is None or answer is None:
+    if other is None or other.files or not other.adapter or (answer := _ask(ready, "GET", "/processes")) is None:
         return None
     backends = {each["name"]: each["address"] for each in answer["processes"] if each["role"] == "api"}
     spec = spec_of(other, Wanted(urlsplit(ready.traffic).netloc, ready.balancer_admin, backends))
     operated = Operated(adapter(other.adapter), spec, state_dir.absolute() / BALANCER_FOLDER, ready.balancer_pid)
-    return LocalOperations(ready, make(operated))
+    operator = operated.adapter.operator(operated)
+    return None if operator is None else LocalOperations(ready, operator)
 
 
 def _ask(ready: Ready, method: str, path: str) -> dict[str, Any] | None:

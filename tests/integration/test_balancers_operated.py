@@ -16,7 +16,6 @@ from lab.balancers.adapter import Missing
 from lab.balancers.caddy import Caddy
 from lab.balancers.haproxy.operator import HaproxyOperator
 from lab.balancers.operating import Operated, Operator
-from lab.balancers.operators import OPERATORS
 from lab.balancers.requirements import Backend
 from lab.balancers.running import Running, running
 from lab.errors import EnvironmentProblemError
@@ -67,7 +66,9 @@ async def lab_of(name: str, workdir: Path) -> AsyncIterator[Lab]:
     async with stub_backends(Stub("red"), Stub("blue"), Stub("green")) as (red, blue, green):
         spec = spec_for((red, blue))
         async with running(adapter, spec, workdir) as balancer:
-            yield Lab(balancer, OPERATORS[name](Operated(adapter, spec, workdir, balancer.pid)), green)
+            operator = adapter.operator(Operated(adapter, spec, workdir, balancer.pid))
+            assert operator is not None
+            yield Lab(balancer, operator, green)
 
 
 @pytest.fixture(params=list(ADAPTERS))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import programs
 from ..adapter import Command, Missing, Program, Quirk, Tuning
 from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
 from ..requirements import ProxySpec
 from .own import CaddyFiles
+
+if TYPE_CHECKING:
+    from ..operating import Operated, Operator
 
 _FILE = "Caddyfile"
 HERE = Path(__file__).parent
@@ -73,6 +77,12 @@ class Caddy:
             Quirk("hedging", "a request stays on its one upstream until the per-try time-out"),
             *policy_quirks(spec, _POLICIES),
         )
+
+    def operator(self, running: Operated) -> Operator:
+        """Return the operator of this program."""
+        from .operator import CaddyOperator
+
+        return CaddyOperator(running)
 
 
 def _environment(workdir: Path) -> dict[str, str]:

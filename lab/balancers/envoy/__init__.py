@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import programs
 from ..adapter import Command, Missing, Program, Quirk, Tuning
 from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
 from ..requirements import ProxySpec
 from .own import EnvoyFiles
+
+if TYPE_CHECKING:
+    from ..operating import Operated, Operator
 
 _FILE = "envoy.yaml"
 HERE = Path(__file__).parent
@@ -80,3 +84,9 @@ class Envoy:
             Quirk("hedging", "only after the per-try time-out, not if a request is slower than usual"),
             *policy_quirks(spec, _POLICIES),
         )
+
+    def operator(self, running: Operated) -> Operator:
+        """Return the operator of this program."""
+        from .operator import EnvoyOperator
+
+        return EnvoyOperator(running)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import programs
 from ..adapter import Command, Missing, Program, Quirk, Tuning
 from ..rendering import health_url, milliseconds, policy_or_round_robin, policy_quirks, write
 from ..requirements import ProxySpec
 from .own import HaproxyFiles
+
+if TYPE_CHECKING:
+    from ..operating import Operated, Operator
 
 _FILE = "haproxy.cfg"
 HERE = Path(__file__).parent
@@ -76,6 +80,12 @@ class Haproxy:
             Quirk("ejection", "a server that live traffic took out returns through its checks, not after a time"),
             *policy_quirks(spec, _POLICIES),
         )
+
+    def operator(self, running: Operated) -> Operator:
+        """Return the operator of this program."""
+        from .operator import HaproxyOperator
+
+        return HaproxyOperator(running)
 
 
 def server_options(spec: ProxySpec) -> str:

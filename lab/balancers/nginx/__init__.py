@@ -6,12 +6,16 @@ import getpass
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import programs
 from ..adapter import Command, Missing, Program, Quirk, Tuning
 from ..rendering import health_url, policy_or_round_robin, policy_quirks, write
 from ..requirements import ProxySpec
 from .own import NginxFiles
+
+if TYPE_CHECKING:
+    from ..operating import Operated, Operator
 
 _FILE = "nginx.conf"
 HERE = Path(__file__).parent
@@ -97,6 +101,12 @@ class Nginx:
             Quirk("hedging", "a request stays on its one server until the per-try time-out"),
             *policy_quirks(spec, _POLICIES),
         )
+
+    def operator(self, running: Operated) -> Operator:
+        """Return the operator of this program."""
+        from .operator import NginxOperator
+
+        return NginxOperator(running)
 
 
 def fail_timeout_s(spec: ProxySpec) -> int:

@@ -7,7 +7,7 @@ import json
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...processes.launch import ROOT, words
 from ...release import release
@@ -15,6 +15,9 @@ from ..adapter import Command, Missing, Program, Quirk, Tuning
 from ..rendering import health_url, milliseconds
 from ..requirements import ProxySpec
 from .own import RerouteFiles
+
+if TYPE_CHECKING:
+    from ..operating import Operated, Operator
 
 _FILE = "lb.yaml"
 _DOCS = "docs/health.md#against-gray-faults"
@@ -83,6 +86,12 @@ class Reroute:
 
     def _environment(self) -> dict[str, str]:
         return {"PYTHONPATH": str(self._build.resolve())} if self._build is not None else {}
+
+    def operator(self, running: Operated) -> Operator:
+        """Return the operator of this program."""
+        from .operator import RerouteOperator
+
+        return RerouteOperator(running)
 
 
 def _is_build_of(source: Path, build: Path) -> bool:
